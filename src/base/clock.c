@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+
+#include <time.h>
+
+int64_t clock_now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+int64_t clock_wall_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / NS_PER_MS;
+}
+
+int64_t clock_after(int64_t now_ns, int64_t add_ns)
+{
+	int64_t sum;
+	return __builtin_add_overflow(now_ns, add_ns, &sum) ? INT64_MAX : sum;
+}

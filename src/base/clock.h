@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clock.h -- time: monotonic for deadlines and durations, wall only for showing
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define NS_PER_US INT64_C(1000)
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
+
+/* CLOCK_MONOTONIC. */
+int64_t clock_now_ns(void);
+
+/* CLOCK_REALTIME, milliseconds since 1970. */
+int64_t clock_wall_ms(void);
+
+/* now + add, INT64_MAX instead of an overflow. */
+int64_t clock_after(int64_t now_ns, int64_t add_ns);

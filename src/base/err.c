@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
+{
+	if (!err)
+		return code;
+	/* Arguments may point into err->msg itself, hence the detour. */
+	char msg[ERR_MSG_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	memcpy(err->msg, msg, sizeof(msg));
+	err->code = code;
+	return code;
+}
+
+enum err_code err_prefix(struct err *err, const char *fmt, ...)
+{
+	if (!err)
+		return ERR_INTERNAL;
+	char head[ERR_MSG_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(head, sizeof(head), fmt, ap);
+	va_end(ap);
+	/* A long prefix must not push the cause out of the buffer. */
+	return err_set(err, err->code, "%.*s: %s", ERR_MSG_MAX / 2, head, err->msg);
+}
+
+enum err_code err_oom(struct err *err)
+{
+	return err_set(err, ERR_RESOURCE_EXHAUSTED, "out of memory");
+}
+
+enum err_code err_copy(struct err *dst, const struct err *src)
+{
+	if (dst && dst != src)
+		*dst = *src;
+	return src->code;
+}
+
+const char *err_name(enum err_code code)
+{
+	switch (code) {
+#define X(id, number, name, http) case ERR_##id: return name;
+	ERR_CODES(X)
+#undef X
+	}
+	return "UNKNOWN";
+}
+
+int err_http(enum err_code code)
+{
+	switch (code) {
+#define X(id, number, name, http) case ERR_##id: return http;
+	ERR_CODES(X)
+#undef X
+	}
+	return 500;
+}

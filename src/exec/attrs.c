@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/attrs.h"
+
+#define END { NULL, 0, false }
+#define INT(name) { name, ATTR_INT, false }
+#define FLOAT(name) { name, ATTR_FLOAT, false }
+#define STRING(name) { name, ATTR_STRING, false }
+#define INTS(name) { name, ATTR_INTS, false }
+#define NEED(name, kind) { name, kind, true }
+#define LIST(id, ...) const struct attr_spec id[] = { __VA_ARGS__ }
+
+LIST(attrs_none, END);
+LIST(attrs_alpha, FLOAT("alpha"), END);
+LIST(attrs_alpha_beta, FLOAT("alpha"), FLOAT("beta"), END);
+LIST(attrs_selu, FLOAT("alpha"), FLOAT("gamma"), END);
+LIST(attrs_gelu, STRING("approximate"), END);
+LIST(attrs_axis, INT("axis"), END);
+LIST(attrs_axis_required, NEED("axis", ATTR_INT), END);
+LIST(attrs_mod, INT("fmod"), END);
+LIST(attrs_gemm, FLOAT("alpha"), FLOAT("beta"), INT("transA"), INT("transB"), END);
+LIST(attrs_einsum, NEED("equation", ATTR_STRING), END);
+
+#define CONV_ATTRS \
+	STRING("auto_pad"), INTS("dilations"), INT("group"), INTS("kernel_shape"), INTS("pads"), \
+		INTS("strides")
+LIST(attrs_conv, CONV_ATTRS, END);
+LIST(attrs_conv_transpose, CONV_ATTRS, INTS("output_padding"), INTS("output_shape"), END);
+LIST(attrs_fused_conv, CONV_ATTRS, INT("activation"), FLOAT("alpha"), FLOAT("beta"), END);
+LIST(attrs_fused_matmul, INT("trans_b"), FLOAT("scale"), INT("activation"), FLOAT("alpha"),
+	FLOAT("beta"), END);
+
+#define POOL_ATTRS \
+	STRING("auto_pad"), INT("ceil_mode"), INTS("dilations"), \
+		NEED("kernel_shape", ATTR_INTS), INTS("pads"), INTS("strides")
+LIST(attrs_average_pool, POOL_ATTRS, INT("count_include_pad"), END);
+LIST(attrs_max_pool, POOL_ATTRS, INT("storage_order"), END);
+
+LIST(attrs_resize, INT("antialias"), INTS("axes"), STRING("coordinate_transformation_mode"),
+	FLOAT("cubic_coeff_a"), INT("exclude_outside"), FLOAT("extrapolation_value"),
+	STRING("keep_aspect_ratio_policy"), STRING("mode"), STRING("nearest_mode"), END);
+
+LIST(attrs_batch_norm, FLOAT("epsilon"), FLOAT("momentum"), INT("training_mode"), END);
+LIST(attrs_epsilon, FLOAT("epsilon"), END);
+LIST(attrs_layer_norm, INT("axis"), FLOAT("epsilon"), INT("stash_type"), END);
+LIST(attrs_group_norm, FLOAT("epsilon"), NEED("num_groups", ATTR_INT), INT("stash_type"), END);
+LIST(attrs_lp_norm, INT("axis"), INT("p"), END);
+LIST(attrs_lrn, FLOAT("alpha"), FLOAT("beta"), FLOAT("bias"), NEED("size", ATTR_INT), END);
+LIST(attrs_dropout, INT("seed"), END);
+
+LIST(attrs_reduce, INT("keepdims"), INT("noop_with_empty_axes"), END);
+LIST(attrs_arg, INT("axis"), INT("keepdims"), INT("select_last_index"), END);
+LIST(attrs_cum_sum, INT("exclusive"), INT("reverse"), END);
+LIST(attrs_top_k, INT("axis"), INT("largest"), INT("sorted"), END);
+
+LIST(attrs_cast, INT("saturate"), STRING("round_mode"), NEED("to", ATTR_INT), END);
+LIST(attrs_value, { "value", ATTR_TENSOR, false }, END);
+LIST(attrs_blocksize, NEED("blocksize", ATTR_INT), END);
+LIST(attrs_depth_to_space, NEED("blocksize", ATTR_INT), STRING("mode"), END);
+LIST(attrs_batch_dims, INT("batch_dims"), END);
+LIST(attrs_pad, STRING("mode"), END);
+LIST(attrs_reshape, INT("allowzero"), END);
+LIST(attrs_scatter_nd, STRING("reduction"), END);
+LIST(attrs_scatter_elements, INT("axis"), STRING("reduction"), END);
+LIST(attrs_shape, INT("end"), INT("start"), END);
+LIST(attrs_split, INT("axis"), INT("num_outputs"), END);
+LIST(attrs_perm, INTS("perm"), END);
+LIST(attrs_trilu, INT("upper"), END);
+LIST(attrs_if, NEED("else_branch", ATTR_GRAPH), NEED("then_branch", ATTR_GRAPH), END);

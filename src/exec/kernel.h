@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel.h -- prepare and run: the two moments of a kernel
+ *
+ * Life of a version: ... -> [COMPILE] -> warm -> ...   prepare
+ * Life of a request: ... -> plan -> [KERNELS] -> ...    run
+ *
+ * prepare: types, shapes and constants are known. It refuses (UNIMPLEMENTED: the next
+ * row is asked) or chooses a run function, packs weights, states scratch and how the
+ * work splits. May fail; runs once per plan.
+ *
+ * run: pointers only. It does the work units [begin, end) of [0, units) and may be called
+ * at once from several threads with disjoint ranges, so it writes nothing shared. It
+ * cannot fail, allocate, lock or log. Where data may be wrong (an index out of range) it
+ * touches nothing out of bounds and calls kernel_fault().
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include "exec/graph.h"
+
+/* Sticky complaint about the data of one run; first one wins. */
+struct fault {
+	atomic_int code; /* enum fault_code */
+	atomic_llong value;
+};
+
+enum fault_code {
+	FAULT_NONE,
+	FAULT_INDEX,   /* "index %lld is out of range" */
+	FAULT_DIVIDE,  /* "integer division by zero" */
+	FAULT_VALUE,   /* "value %lld is not allowed here" */
+	FAULT_MEMORY,  /* a data-dependent result exceeds the arena's ceiling */
+	FAULT_COUNT_
+};
+
+struct kernel_args {
+	const struct tensor *in; /* absent optional inputs: data NULL, rank RANK_UNKNOWN */
+	struct tensor *out;      /* absent outputs: data NULL */
+	int n_in, n_out;
+	const void *state; /* what prepare left; shared, read only */
+	void *scratch;     /* scratch_bytes of this call's thread, 64-byte aligned */
+	struct fault *fault;
+	struct arena *arena; /* only for kernels of data-dependent operators: outputs go here */
+};
+
+static inline void kernel_fault(const struct kernel_args *a, enum fault_code code, int64_t value)
+{
+	int none = FAULT_NONE;
+	if (atomic_compare_exchange_strong(&a->fault->code, &none, code))
+		atomic_store(&a->fault->value, value);
+}
+
+typedef void (*run_fn)(const struct kernel_args *a, int64_t begin, int64_t end);
+
+/* What prepare fills in. */
+struct kernel {
+	run_fn run;
+	const char *name;     /* of the row, for explain and profiles */
+	const void *state;    /* from prep_alloc() */
+	int64_t units;        /* how finely the work can be split; 1: not at all */
+	int64_t unit_cost_ns; /* rough, of one unit; 0: let prep guess from bytes moved */
+	size_t scratch_bytes; /* per thread */
+	bool inplace;         /* output 0 may lie on input 0 (same bytes per element read
+	                         before written, by the same thread) */
+	enum layout out_layout; /* of output 0; others are plain */
+};
+
+/* What prepare sees. in[i].data is set for known values only. */
+struct prep {
+	const struct graph *graph;
+	const struct node *node;
+	const struct tensor *in; /* layout says how the input will come */
+	const struct tensor *out;
+	int n_in, n_out;
+	int threads; /* most that will ever work on one step; 1: do not bother to split */
+	struct arena *arena; /* the plan's */
+	struct packs *packs; /* the version's packed weights */
+	struct arena *tmp;   /* gone after prepare */
+};
+
+typedef enum err_code (*prepare_fn)(struct prep *p, struct kernel *ret, struct err *err);
+
+/* Zeroed memory of the plan, 64-byte aligned; NULL: none left. fn(ctx) at plan end. */
+void *prep_alloc(struct prep *p, size_t bytes);
+MUST_CHECK enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ctx);
+
+/* "next row, please": why is kept for --explain only. */
+enum err_code prep_refuse(struct err *err, const char *why);
+
+/*
+ * Packed weights, made once per version and shared by its plans. key names the source
+ * (its data pointer) and everything that the packed form depends on, as bytes. On a
+ * miss fill(dst, ctx) writes `bytes` bytes. Returned memory is 64-byte aligned, read
+ * only, and lives as long as the version. Threads: any.
+ */
+struct packs;
+struct packs *packs_new(void);
+void packs_free(struct packs *p);
+typedef void (*pack_fn)(void *dst, void *ctx);
+MUST_CHECK enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes,
+	pack_fn fill, void *ctx, const void **ret, struct err *err);
+size_t packs_bytes(struct packs *p);

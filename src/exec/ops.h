@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ops.h -- the operator table: ops.def as enum, rows and lookup
+ */
+#pragma once
+
+#include <stdint.h>
+#include "base/err.h"
+#include "base/slice.h"
+
+enum op_id {
+	OP_NONE,
+#define OP(id, domain, name, since, in_min, in_max, out_min, out_max, flags, infer_fn_, attrs_) OP_##id,
+#include "exec/ops.def"
+#undef OP
+	OP_COUNT_
+};
+
+enum op_domain {
+	DOMAIN_ONNX,   /* "" or "ai.onnx" */
+	DOMAIN_ML,     /* "ai.onnx.ml" */
+	DOMAIN_MS,     /* "com.microsoft" */
+	DOMAIN_SIGNET, /* made by our passes, never read from a file */
+	DOMAIN_COUNT_
+};
+
+/* Variadic: as many as the graph's bounds allow. */
+#define ARITY_ANY 16384
+
+enum op_flags {
+	OP_PURE = 0,
+	OP_VIEW = 1 << 0,         /* output 0 is input 0's bytes under another shape */
+	OP_DATA_DEPENDENT = 1 << 1, /* output shape depends on values: run.c cuts the plan */
+	OP_RANDOM = 1 << 2,       /* never folded */
+	OP_CONTROL = 1 << 3,      /* has subgraphs */
+};
+
+struct attr_spec {
+	const char *name; /* NULL ends the list */
+	int kind;         /* enum attr_kind */
+	bool required;
+};
+
+struct infer;
+typedef enum err_code (*infer_fn)(struct infer *x, struct err *err);
+
+struct op_info {
+	const char *id;   /* "GEMM" */
+	const char *name; /* "Gemm" */
+	enum op_domain domain;
+	int since; /* opset from which the meaning we compute holds */
+	int in_min, in_max, out_min, out_max;
+	unsigned flags;
+	infer_fn infer;
+	const struct attr_spec *attrs;
+};
+
+const struct op_info *op_info(enum op_id op);
+
+/* OP_NONE: no row. domain as in files ("" and "ai.onnx" are the same). */
+enum op_id op_find(struct slice domain, struct slice name);
+
+const char *op_domain_name(enum op_domain domain);

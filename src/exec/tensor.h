@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tensor.h -- a typed, shaped piece of memory; the one runtime value
+ *
+ * A tensor borrows its data; the plan, the request or the version that made it owns it.
+ * Dense, row-major, unless layout says otherwise (only between kernels of one plan).
+ *
+ * Sequence: dtype DTYPE_TENSOR, rank 1, elements are struct tensor. Map: a sequence of
+ * two, keys and values. Absent optional: data NULL and rank RANK_UNKNOWN.
+ */
+#pragma once
+
+#include <stddef.h>
+#include "exec/dtype.h"
+#include "exec/shape.h"
+
+/* How the elements of a 4-d activation lie in memory. shape stays N,C,H,W. */
+enum layout {
+	LAYOUT_PLAIN,
+	LAYOUT_NCHW8C,  /* blocks of 8 channels innermost; C is a multiple of 8 */
+	LAYOUT_NCHW16C, /* the same by 16 */
+	LAYOUT_NHWC,
+	LAYOUT_COUNT_
+};
+
+struct tensor {
+	void *data;
+	enum dtype dtype;
+	enum layout layout;
+	struct shape shape;
+};
+
+/* What a graph says of a value: tensor of dtype, or sequence / optional / map of it. */
+struct type {
+	enum dtype dtype;   /* of the innermost tensor; for a map of its values */
+	enum dtype map_key; /* DTYPE_UNDEFINED: no map */
+	bool is_sequence;   /* of tensors, or of maps when map_key is set */
+	bool is_optional;   /* of tensor or sequence */
+};
+
+/* Bytes of a static shape; true: overflow, or more than 2^48 elements. The only place
+   where a count becomes a size. */
+MUST_CHECK bool tensor_bytes_overflow(enum dtype dtype, const struct shape *s, size_t *ret);
+
+/* As above for tensors that exist. Asserts. */
+size_t tensor_bytes(const struct tensor *t);
+
+static inline int64_t tensor_count(const struct tensor *t)
+{
+	return shape_count(&t->shape);
+}
+
+/* The i-th element of an integer tensor (any integer type, or bool), widened. */
+int64_t tensor_int(const struct tensor *t, int64_t i);
+
+/* The i-th element of a float or integer tensor (float16, bfloat16 too) as double. */
+double tensor_float(const struct tensor *t, int64_t i);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signature.h -- the typed interface of a version
+ *
+ * Life of a request: listen -> decode -> [SIGNATURE CHECK] -> batch -> plan -> kernels -> encode
+ *
+ * "serving_default" is the graph's own interface; others come from the model's
+ * configuration or ONNX metadata: a subset of inputs and outputs under names of their
+ * own. Each has a program that computes only what its outputs need.
+ *
+ * Ownership: the version's arena; immutable once published.
+ */
+#pragma once
+
+#include "exec/program.h"
+
+#define SIGNATURE_DEFAULT "serving_default"
+
+struct signature_io {
+	const char *name;  /* in requests */
+	const char *value; /* in the graph */
+	struct type type;
+	struct shape shape;  /* dimensions: numbers, or DIM_UNKNOWN, or DIM_SYMBOL(i) */
+	const char *dim_name[RANK_MAX]; /* NULL, or the symbol's name */
+	bool optional;
+};
+
+struct signature {
+	const char *name;
+	struct signature_io *in, *out;
+	int n_in, n_out;
+	struct program *program;
+
+	/* Set at warm-up. batchable: dimension 0 of every input and output is one and the
+	   same number of rows, and a batch was shown to give, row for row, what single
+	   requests give. If not, why says so, in words for a log line. */
+	bool batchable;
+	const char *why_not_batchable;
+	int max_batch; /* rows; 1 when not batchable */
+	int64_t *latency_ns; /* [0 .. max_batch]: learnt time of a batch of n rows, filled by
+	                        interpolation between the sizes tried; NULL before warm-up */
+
+	void *queue; /* the server's batcher; set before publish by repo_hooks */
+};
+
+/* Inputs of a request against the signature, in the signature's order (in[i].data NULL:
+   absent). Exact messages: "input 'x': dimension 1 is 5, signature says 64". Sets
+   *ret_rows: dimension 0 when batchable, else 1. */
+MUST_CHECK enum err_code signature_check(const struct signature *s, const struct tensor *in,
+	int64_t *ret_rows, struct err *err);
+
+/* -1 when there is none. */
+int signature_find_in(const struct signature *s, struct slice name);
+int signature_find_out(const struct signature *s, struct slice name);
+
+/* Would callers of `old` break with `new`? NULL: no; else the first break in words
+   ("input 'x' is gone", "output 'y' was float32 and is int64"). In buf. */
+const char *signature_break(const struct signature *old, const struct signature *new, char *buf,
+	size_t size);

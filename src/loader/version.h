@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * version.h -- one version of one model, from its file to its last request
+ *
+ * Life of a version: watch -> [LOAD -> CHECK -> COMPILE -> WARM -> PUBLISH -> DRAIN -> UNLOAD]
+ *
+ * Immutable once published. Requests hold references; the last one dropped hands the
+ * version to the reaper thread, never frees on the request's thread.
+ *
+ * Ownership: version_ref/release. Everything inside lives in the version's arena.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include "loader/signature.h"
+
+/* STATE(id, text, Open Inference index state, TensorFlow Serving state) */
+#define VERSION_STATES(X) \
+	X(FOUND, "found", "UNAVAILABLE", "START") \
+	X(LOADING, "loading", "LOADING", "LOADING") \
+	X(COMPILING, "compiling", "LOADING", "LOADING") \
+	X(WARMING, "warming", "LOADING", "LOADING") \
+	X(READY, "ready", "READY", "AVAILABLE") \
+	X(DRAINING, "draining", "UNLOADING", "UNLOADING") \
+	X(UNLOADED, "unloaded", "UNAVAILABLE", "END") \
+	X(FAILED, "failed", "UNAVAILABLE", "END")
+
+enum version_state {
+#define X(id, text, oip, tfs) VERSION_##id,
+	VERSION_STATES(X)
+#undef X
+	VERSION_STATE_COUNT_
+};
+
+struct version_state_info {
+	const char *text, *oip, *tfs;
+};
+const struct version_state_info *version_state_info(enum version_state s);
+
+/* The one table of legal moves. */
+bool version_may_move(enum version_state from, enum version_state to);
+
+struct metadata_prop {
+	const char *key, *value;
+};
+
+struct version {
+	const char *model; /* name */
+	int64_t number;
+	struct signature *sig; /* [0] is serving_default */
+	int n_sig;
+	const struct metadata_prop *prop; /* metadata_props of the file */
+	int n_prop;
+	const char *platform; /* "onnx_onnxv1", "signet_native" */
+	struct graph *graph;
+	struct packs *packs;
+	struct arena *arena;
+	size_t memory_bytes; /* weights, packed weights, workspaces: estimate at publish */
+	int64_t load_ns, compile_ns, warm_ns;
+
+	atomic_long refs;
+	atomic_int state; /* enum version_state; VERSION_DRAINING: no new requests */
+	void (*on_last_release)(struct version *v); /* the reaper's door */
+	void *owner;
+};
+
+/* What a load needs to know; one per model, from configuration. */
+struct version_conf {
+	const char *model;
+	int64_t number;
+	const struct backend *backend;
+	struct pool *pool;        /* for warm-up */
+	int max_batch;            /* rows; 1: never batch */
+	int threads;              /* per run */
+	size_t memory_bytes_max;  /* refuse a load that needs more; 0: no limit */
+	bool exact;               /* no pass that changes rounding */
+	bool allow_hardlinks;     /* external data with st_nlink > 1 */
+	const struct signature_conf *sig; /* named signatures from configuration */
+	int n_sig;
+	const char *batch_dim;    /* NULL: found; else the symbol's name; "none": never batch */
+	atomic_bool *cancel;      /* (optional) true: give up at the next step */
+	void (*on_state)(void *ctx, enum version_state s); /* LOADING, COMPILING, WARMING */
+	void *ctx;
+};
+
+/* A named signature as configured: NAME=VALUE pairs; value of the graph. */
+struct signature_conf {
+	const char *name;
+	const struct signature_name_pair {
+		const char *name, *value;
+	} *in, *out;
+	int n_in, n_out;
+};
+
+/* Reads, checks, compiles, warms. dirfd: the version's directory, or where the file is;
+   file: NULL for whichever of model.onnx, model.signet is there. On ERR_OK *ret has one
+   reference, state WARMING. Any thread; takes long. */
+MUST_CHECK enum err_code version_load(int dirfd, const char *file, const struct version_conf *conf,
+	struct version **ret, struct err *err);
+
+void version_ref(struct version *v);
+void version_release(struct version *v);
+
+/* Frees. Only when nobody holds a reference; NULL is fine. */
+void version_free(struct version *v);
+
+/* NULL when there is none; name empty: serving_default. */
+struct signature *version_signature(const struct version *v, struct slice name);
