@@ -112,7 +112,10 @@ graph_add_constant(struct graph *g, const char *name, const struct tensor *t, in
 	struct err *err);
 /* The symbol's dimension, DIM_SYMBOL(i), made when it is new. DIM_UNKNOWN: no memory. */
 int64_t graph_symbol(struct graph *g, struct slice name);
-/* Copies dtype, shape and data into the graph's arena, 64-byte aligned. NULL: no memory. */
+/* The symbol's name; NULL for a dimension that is none. */
+const char *graph_symbol_name(const struct graph *g, int64_t dim);
+/* A tensor in the graph's arena with room for its data, 64-byte aligned and not zeroed.
+   NULL: no memory, or the size overflows. */
 struct tensor *graph_new_tensor(struct graph *g, enum dtype dtype, const struct shape *shape);
 
 /* Looking. */
