@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CPU as a backend: walks the rows of kernels.def.
+ *
+ * Rows of one operator stand best first. With inputs in a blocked layout the rows that
+ * take such inputs are asked first; if none accepts, all are asked for plain inputs and
+ * the planner reorders.
+ */
+#include "exec/cpu/cpu.h"
+
+#include <stdio.h>
+#include "exec/backend.h"
+#include "exec/cpu/ncopy.h"
+
+enum { TAKES_PLAIN = false, TAKES_BLOCKED = true };
+
+const struct cpu_row cpu_rows[] = {
+#define KERNEL(op, types, needs, layout, prepare) \
+	{ OP_##op, types, needs, TAKES_##layout, prepare, #prepare },
+#include "exec/cpu/kernels.def"
+#undef KERNEL
+};
+const int cpu_rows_count = sizeof(cpu_rows) / sizeof(cpu_rows[0]);
+
+enum dtype cpu_key_dtype(const struct prep *p)
+{
+	int key = p->node->op == OP_WHERE ? 1 : p->node->op == OP_ONE_HOT ? 2 : 0;
+	if (p->n_in == 0 || p->node->op == OP_CONSTANT_OF_SHAPE)
+		return p->out[0].dtype;
+	return p->in[key].dtype;
+}
+
+static enum err_code
+ask_rows(struct prep *p, bool blocked_only, struct kernel *ret, struct err *err)
+{
+	enum dtype key = cpu_key_dtype(p);
+	unsigned features = cpu_features();
+	for (int i = 0; i < cpu_rows_count; i++) {
+		const struct cpu_row *row = &cpu_rows[i];
+		if (row->op != p->node->op || !dtype_in(key, row->types) ||
+			(row->needs & features) != row->needs || (blocked_only && !row->blocked))
+			continue;
+		*ret = (struct kernel){ .name = row->name, .units = 1 };
+		enum err_code rc = row->prepare(p, ret, err);
+		if (rc != ERR_UNIMPLEMENTED)
+			return rc;
+	}
+	return ERR_UNIMPLEMENTED;
+}
+
+static enum err_code no_kernel(const struct prep *p, struct err *err)
+{
+	char types[160] = "", label[NODE_LABEL_MAX];
+	size_t at = 0;
+	for (int i = 0; i < p->n_in && at < sizeof(types) - 1; i++)
+		if (prep_has_in(p, i))
+			at += (size_t)snprintf(types + at, sizeof(types) - at, "%s%s",
+				at ? ", " : "", dtype_name(p->in[i].dtype));
+	return err_set(err, ERR_UNIMPLEMENTED, "%s: no CPU kernel for (%s)",
+		node_label(p->graph, p->node, label, sizeof(label)), types);
+}
+
+enum err_code
+cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
+{
+	bool blocked = false;
+	for (int i = 0; i < p->n_in; i++)
+		blocked |= prep_has_in(p, i) && p->in[i].layout != LAYOUT_PLAIN;
+	*ret_want_plain = false;
+
+	enum err_code rc = ERR_UNIMPLEMENTED;
+	if (blocked)
+		rc = ask_rows(p, true, ret, err);
+	if (rc != ERR_UNIMPLEMENTED)
+		return rc;
+
+	struct tensor *plain = arena_alloc(p->tmp, (size_t)p->n_in * sizeof(*plain) + 1);
+	if (!plain)
+		return err_oom(err);
+	for (int i = 0; i < p->n_in; i++) {
+		plain[i] = p->in[i];
+		plain[i].layout = LAYOUT_PLAIN;
+	}
+	struct prep q = *p;
+	q.in = plain;
+	rc = ask_rows(&q, false, ret, err);
+	*ret_want_plain = blocked;
+	return rc == ERR_UNIMPLEMENTED ? no_kernel(p, err) : rc;
+}
+
+const struct backend cpu_backend = {
+	.name = "cpu",
+	.prepare = cpu_prepare,
+	.prepare_copy = prepare_copy,
+};

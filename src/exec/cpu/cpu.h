@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cpu.h -- what the files of this folder share: the rows of kernels.def, and how work splits
+ *
+ * Life of a version: ... -> [COMPILE] -> warm -> ...   prepare functions, one per row
+ * Life of a request: ... -> plan -> [KERNELS] -> ...    the run functions that they choose
+ *
+ * Threads: prepare one at a time per plan, run any number with disjoint ranges.
+ * Memory:  prepare allocates from the plan's arena (prep_alloc()), run never.
+ */
+#pragma once
+
+#include "exec/cpu/cpu_features.h"
+#include "exec/kernel.h"
+
+#define KERNEL(op, types, needs, layout, prepare) \
+	MUST_CHECK enum err_code prepare(struct prep *p, struct kernel *ret, struct err *err);
+#include "exec/cpu/kernels.def"
+#undef KERNEL
+
+/* One row as the tests and benches walk it. */
+struct cpu_row {
+	enum op_id op;
+	uint64_t types;
+	unsigned needs;
+	bool blocked;
+	prepare_fn prepare;
+	const char *name;
+};
+extern const struct cpu_row cpu_rows[];
+extern const int cpu_rows_count;
+
+/* The type by which rows are chosen: that of input 0, or of the input that carries the
+   data where input 0 is a condition or an index. */
+enum dtype cpu_key_dtype(const struct prep *p);
+
+/* The best row for a node whose inputs come as p says; as backend->prepare(). */
+MUST_CHECK enum err_code
+cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err);
+
+/* Items of work (rows, chunks, slices) handed out in units big enough to be worth a
+   thread's while. */
+struct split {
+	int64_t items, per_unit;
+};
+
+#define UNIT_NS 10000.0
+
+static inline struct split split_work(const struct prep *p, struct kernel *ret, int64_t items,
+	double item_ns)
+{
+	double per = item_ns > 0 ? UNIT_NS / item_ns : 1;
+	if (per > (double)items || p->threads <= 1)
+		per = (double)items;
+	struct split s = { items, per > 1 ? (int64_t)per : 1 };
+	ret->units = items > s.per_unit ? (items + s.per_unit - 1) / s.per_unit : 1;
+	ret->unit_cost_ns = (int64_t)((double)s.per_unit * item_ns) + 1;
+	return s;
+}
+
+/* Units [begin, end) as items [*from, *to). */
+static inline void
+split_range(const struct split *s, int64_t begin, int64_t end, int64_t *from, int64_t *to)
+{
+	*from = begin * s->per_unit;
+	*to = end * s->per_unit < s->items ? end * s->per_unit : s->items;
+}
+
+static inline bool prep_has_in(const struct prep *p, int i)
+{
+	return i < p->n_in && p->in[i].shape.rank != RANK_UNKNOWN;
+}
+
+static inline bool args_has_in(const struct kernel_args *a, int i)
+{
+	return i < a->n_in && a->in[i].data;
+}
+
+static inline bool args_has_out(const struct kernel_args *a, int i)
+{
+	return i < a->n_out && a->out[i].data;
+}
+
+static inline int64_t min_i64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t max_i64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The three sizes of a tensor seen from one axis. */
+struct axis_view {
+	int64_t outer, n, inner;
+};
+
+static inline struct axis_view axis_view(const struct shape *s, int axis)
+{
+	return (struct axis_view){ shape_count_range(s, 0, axis), s->dim[axis],
+		shape_count_range(s, axis + 1, s->rank) };
+}
+
+/* The axis of an attribute that infer has checked. */
+static inline int node_axis(const struct node *n, const char *name, int64_t otherwise, int rank)
+{
+	int64_t axis = node_int(n, name, otherwise);
+	return (int)(axis < 0 ? axis + rank : axis);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cpu_features.h -- what this processor can do
+ *
+ * Life of a version: load -> check -> [COMPILE: which kernels run here] -> warm -> publish
+ *
+ * Detected once, at the first call. Tests and --cpu-features take some away, so that the
+ * rows of kernels.def for lesser machines run on a better one.
+ *
+ * Threads: any.
+ */
+#pragma once
+
+/* A set. Each includes what every processor with it has as well: CPU_AVX2 means FMA and
+   F16C too, CPU_AVX512 means F, BW, DQ and VL. */
+enum cpu_feature {
+	CPU_BASE = 0,
+	CPU_AVX2 = 1 << 0,
+	CPU_AVX512 = 1 << 1,
+	CPU_VNNI = 1 << 2, /* AVX512-VNNI */
+	CPU_BF16 = 1 << 3, /* AVX512-BF16 */
+};
+
+unsigned cpu_features(void);
+
+/* From now on cpu_features() says no more than mask; ~0u: all that is there. */
+void cpu_features_limit(unsigned mask);

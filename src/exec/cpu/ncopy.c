@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/cpu/ncopy.h"
+
+#include <string.h>
+
+#define TILE 16               /* elements on a side of a cache-blocked transpose */
+#define CHUNK_BYTES (64 << 10) /* of a long row in one item */
+
+/* Drops dimensions of one and merges neighbours that are one run in both views. */
+static void merge(struct ncopy *c)
+{
+	int n = 0;
+	for (int i = 0; i < c->rank; i++) {
+		if (c->dim[i] == 1)
+			continue;
+		if (n && c->src[n - 1] == c->src[i] * c->dim[i] && c->dst[n - 1] == c->dst[i] * c->dim[i]) {
+			c->dim[n - 1] *= c->dim[i];
+		} else {
+			c->dim[n] = c->dim[i];
+			n++;
+		}
+		c->src[n - 1] = c->src[i];
+		c->dst[n - 1] = c->dst[i];
+	}
+	c->rank = n;
+}
+
+/* A short innermost run becomes one wider element. */
+static void widen(struct ncopy *c)
+{
+	while (c->rank) {
+		int k = c->rank - 1;
+		int64_t e = (int64_t)c->elem, bytes = c->dim[k] * e;
+		bool power = bytes <= 64 && (bytes & (bytes - 1)) == 0;
+		if (c->src[k] != e || c->dst[k] != e || !power)
+			return;
+		c->elem = (size_t)bytes;
+		c->rank--;
+	}
+}
+
+/* The dimension along which the source is dense, when it is not the last one. */
+static int find_tile(const struct ncopy *c)
+{
+	for (int i = 0; i < c->rank; i++)
+		if (c->src[i] == (int64_t)c->elem && c->dim[i] >= 4)
+			return i;
+	return -1;
+}
+
+static void take_dim(struct ncopy *c, int i)
+{
+	c->rank--;
+	for (; i < c->rank; i++) {
+		c->dim[i] = c->dim[i + 1];
+		c->src[i] = c->src[i + 1];
+		c->dst[i] = c->dst[i + 1];
+	}
+}
+
+static void choose_inner(struct ncopy *c)
+{
+	int64_t e = (int64_t)c->elem;
+	c->last = 1;
+	c->last_src = c->last_dst = e;
+	if (c->rank) {
+		int k = c->rank - 1;
+		c->last = c->dim[k];
+		c->last_src = c->src[k];
+		c->last_dst = c->dst[k];
+		c->rank = k;
+	}
+	int tile = c->last_dst == e && c->last >= 4 ? find_tile(c) : -1;
+	if (c->last_src == e && c->last_dst == e) {
+		c->mode = NCOPY_ROWS;
+	} else if (tile >= 0) {
+		c->mode = NCOPY_TILES;
+		c->tile = c->dim[tile];
+		c->tile_dst = c->dst[tile];
+		take_dim(c, tile);
+	} else {
+		c->mode = c->last_src == 0 && c->last_dst == e ? NCOPY_REPEAT : NCOPY_ELEMENTS;
+	}
+}
+
+void ncopy_init(struct ncopy *c, int rank, const int64_t *dim, const int64_t *src,
+	const int64_t *dst, size_t elem)
+{
+	*c = (struct ncopy){ .rank = rank, .elem = elem };
+	bool empty = false;
+	for (int i = 0; i < rank; i++) {
+		c->dim[i] = dim[i];
+		c->src[i] = src[i] * (int64_t)elem;
+		c->dst[i] = dst[i] * (int64_t)elem;
+		empty |= dim[i] == 0;
+	}
+	if (empty)
+		return;
+	merge(c);
+	widen(c);
+	choose_inner(c);
+
+	int64_t along = c->mode == NCOPY_TILES ? c->tile : c->last;
+	int64_t line = (int64_t)c->elem * (c->mode == NCOPY_TILES ? c->last : 1);
+	c->chunk = max_i64(CHUNK_BYTES / line / TILE * TILE, TILE);
+	c->chunks = (along + c->chunk - 1) / c->chunk;
+	c->items = c->chunks;
+	for (int i = 0; i < c->rank; i++)
+		c->items *= c->dim[i];
+}
+
+double ncopy_item_ns(const struct ncopy *c)
+{
+	if (!c->items)
+		return 0;
+	double n = (double)(c->mode == NCOPY_TILES ? min_i64(c->chunk, c->tile) * c->last
+						   : min_i64(c->chunk, c->last));
+	double bytes = n * (double)c->elem;
+	return 10 + (c->mode <= NCOPY_REPEAT ? bytes / 16 : bytes / 8 + n / 2);
+}
+
+/* The loops with the element's size known to the compiler. */
+#define LOOPS(N) \
+	static void elements_##N(char *d, const char *s, int64_t n, int64_t ds, int64_t ss) \
+	{ \
+		for (int64_t i = 0; i < n; i++) \
+			memcpy(d + i * ds, s + i * ss, N); \
+	} \
+	static void tile_##N(char *d, const char *s, int64_t n_tile, int64_t n_last, int64_t dt, \
+		int64_t sl) \
+	{ \
+		for (int64_t t = 0; t < n_tile; t++) \
+			for (int64_t l = 0; l < n_last; l++) \
+				memcpy(d + t * dt + l * N, s + t * N + l * sl, N); \
+	}
+LOOPS(1)
+LOOPS(2)
+LOOPS(4)
+LOOPS(8)
+LOOPS(16)
+LOOPS(32)
+LOOPS(64)
+
+static void
+elements(size_t elem, char *d, const char *s, int64_t n, int64_t ds, int64_t ss)
+{
+	switch (elem) {
+	case 1: elements_1(d, s, n, ds, ss); break;
+	case 2: elements_2(d, s, n, ds, ss); break;
+	case 4: elements_4(d, s, n, ds, ss); break;
+	case 8: elements_8(d, s, n, ds, ss); break;
+	case 16: elements_16(d, s, n, ds, ss); break;
+	case 32: elements_32(d, s, n, ds, ss); break;
+	case 64: elements_64(d, s, n, ds, ss); break;
+	default:
+		for (int64_t i = 0; i < n; i++)
+			memcpy(d + i * ds, s + i * ss, elem);
+	}
+}
+
+static void
+tile(size_t elem, char *d, const char *s, int64_t n_tile, int64_t n_last, int64_t dt, int64_t sl)
+{
+	switch (elem) {
+	case 1: tile_1(d, s, n_tile, n_last, dt, sl); break;
+	case 2: tile_2(d, s, n_tile, n_last, dt, sl); break;
+	case 4: tile_4(d, s, n_tile, n_last, dt, sl); break;
+	case 8: tile_8(d, s, n_tile, n_last, dt, sl); break;
+	case 16: tile_16(d, s, n_tile, n_last, dt, sl); break;
+	case 32: tile_32(d, s, n_tile, n_last, dt, sl); break;
+	case 64: tile_64(d, s, n_tile, n_last, dt, sl); break;
+	default:
+		for (int64_t t = 0; t < n_tile; t++)
+			elements(elem, d + t * dt, s + t * (int64_t)elem, n_last, (int64_t)elem, sl);
+	}
+}
+
+/* Tile by tile, so that what is read of a cache line is used while it is there. */
+static void copy_tiles(const struct ncopy *c, char *d, const char *s, int64_t n_tile)
+{
+	int64_t e = (int64_t)c->elem;
+	for (int64_t l = 0; l < c->last; l += TILE) {
+		int64_t nl = min_i64(TILE, c->last - l);
+		for (int64_t t = 0; t < n_tile; t += TILE)
+			tile(c->elem, d + t * c->tile_dst + l * e, s + t * e + l * c->last_src,
+				min_i64(TILE, n_tile - t), nl, c->tile_dst, c->last_src);
+	}
+}
+
+static void copy_item(const struct ncopy *c, char *d, const char *s, int64_t chunk)
+{
+	int64_t at = chunk * c->chunk, e = (int64_t)c->elem;
+	if (c->mode == NCOPY_TILES) {
+		copy_tiles(c, d + at * c->tile_dst, s + at * e, min_i64(c->chunk, c->tile - at));
+		return;
+	}
+	int64_t n = min_i64(c->chunk, c->last - at);
+	d += at * c->last_dst;
+	s += at * c->last_src;
+	if (c->mode == NCOPY_ROWS)
+		memcpy(d, s, (size_t)(n * e));
+	else
+		elements(c->elem, d, s, n, c->last_dst, c->last_src);
+}
+
+void ncopy_run(const struct ncopy *c, void *dst, const void *src, int64_t from, int64_t to)
+{
+	if (from >= to)
+		return;
+	int64_t index[NCOPY_RANK_MAX] = { 0 }, row = from / c->chunks, chunk = from % c->chunks;
+	char *d = dst;
+	const char *s = src;
+	for (int i = c->rank - 1; i >= 0; i--) {
+		index[i] = row % c->dim[i];
+		row /= c->dim[i];
+		d += index[i] * c->dst[i];
+		s += index[i] * c->src[i];
+	}
+	for (int64_t at = from; at < to; at++) {
+		copy_item(c, d, s, chunk);
+		if (++chunk < c->chunks)
+			continue;
+		chunk = 0;
+		for (int i = c->rank - 1; i >= 0; i--) {
+			d += c->dst[i];
+			s += c->src[i];
+			if (++index[i] < c->dim[i])
+				break;
+			d -= c->dst[i] * c->dim[i];
+			s -= c->src[i] * c->dim[i];
+			index[i] = 0;
+		}
+	}
+}
+
+/* -- reorders between layouts ---------------------------------------------------------- */
+
+struct copy_state {
+	struct split split;
+	struct ncopy copy;
+};
+
+static void run_copy(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct copy_state *s = a->state;
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	ncopy_run(&s->copy, a->out[0].data, a->in[0].data, from, to);
+}
+
+static int64_t block_of(enum layout layout)
+{
+	return layout == LAYOUT_NCHW16C ? 16 : layout == LAYOUT_NCHW8C ? 8 : 1;
+}
+
+/* Strides of N, C by 16, C by 8, C, H, W in a layout. */
+static void layout_strides(const struct shape *s, enum layout layout, int64_t *ret)
+{
+	int64_t c = s->dim[1], h = s->dim[2], w = s->dim[3], b = block_of(layout);
+	bool last = layout == LAYOUT_NHWC;
+	int64_t pixel = last ? c : b, block = last ? b : h * w * b;
+	ret[0] = c * h * w;
+	ret[1] = last ? 16 : 16 / b * block;
+	ret[2] = b == 16 ? 8 : last ? 8 : 8 / b * block;
+	ret[3] = last || b > 1 ? 1 : h * w;
+	ret[4] = w * pixel;
+	ret[5] = pixel;
+}
+
+static void init_reorder(struct ncopy *c, const struct tensor *in, const struct tensor *out)
+{
+	const struct shape *s = &in->shape;
+	int64_t src[6], dst[6];
+	layout_strides(s, in->layout, src);
+	layout_strides(s, out->layout, dst);
+	int64_t b = max_i64(block_of(in->layout), block_of(out->layout));
+	/* C in steps of the larger block: sizes of the three channel dimensions. */
+	int64_t by16 = b == 16 ? s->dim[1] / 16 : 1, by8 = b == 16 ? 2 : b == 8 ? s->dim[1] / 8 : 1;
+	int64_t by1 = b > 1 ? 8 : s->dim[1];
+	int64_t dim[6] = { s->dim[0], by16, by8, by1, s->dim[2], s->dim[3] };
+	/* The box is walked in the destination's order. */
+	static const int order[LAYOUT_COUNT_][6] = {
+		[LAYOUT_PLAIN] = { 0, 1, 2, 3, 4, 5 },
+		[LAYOUT_NCHW8C] = { 0, 1, 2, 4, 5, 3 },
+		[LAYOUT_NCHW16C] = { 0, 1, 4, 5, 2, 3 },
+		[LAYOUT_NHWC] = { 0, 4, 5, 1, 2, 3 },
+	};
+	int64_t odim[6], osrc[6], odst[6];
+	for (int i = 0; i < 6; i++) {
+		int from = order[out->layout][i];
+		odim[i] = dim[from];
+		osrc[i] = src[from];
+		odst[i] = dst[from];
+	}
+	ncopy_init(c, 6, odim, osrc, odst, dtype_bytes(in->dtype));
+}
+
+enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct copy_state *s = prep_alloc(p, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	const struct tensor *in = &p->in[0], *out = &p->out[0];
+	if (in->layout == out->layout) {
+		int64_t n = tensor_count(in), one = 1;
+		ncopy_init(&s->copy, 1, &n, &one, &one, dtype_bytes(in->dtype));
+	} else {
+		init_reorder(&s->copy, in, out);
+	}
+	s->split = split_work(p, ret, s->copy.items, ncopy_item_ns(&s->copy));
+	ret->run = run_copy;
+	ret->name = "copy";
+	ret->out_layout = out->layout;
+	return ERR_OK;
+}
+
+/* Reshape and its like, where the planner cannot make them a view. */
+enum err_code prepare_view(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct copy_state *s = prep_alloc(p, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	int64_t n = tensor_count(&p->in[0]), one = 1;
+	ncopy_init(&s->copy, 1, &n, &one, &one, dtype_bytes(p->in[0].dtype));
+	s->split = split_work(p, ret, s->copy.items, ncopy_item_ns(&s->copy));
+	ret->run = run_copy;
+	return ERR_OK;
+}

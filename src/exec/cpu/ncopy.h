@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ncopy.h -- copy an n-dimensional box between two strided views
+ *
+ * Transpose, Slice, Expand, Tile, Concat, Split, DepthToSpace and the reorders between
+ * layouts are all this one loop nest with other strides. ncopy_init() merges dimensions,
+ * widens the element where neighbours stay neighbours, and chooses the innermost loop:
+ * whole rows, one value repeated, a cache-blocked transpose, or single elements.
+ *
+ * Threads: ncopy_run() with disjoint item ranges from any.
+ * Memory:  none; a struct ncopy lies in the kernel's state.
+ */
+#pragma once
+
+#include "exec/cpu/cpu.h"
+
+/* Tile doubles each dimension. */
+#define NCOPY_RANK_MAX (2 * RANK_MAX)
+
+enum ncopy_mode { NCOPY_ROWS, NCOPY_REPEAT, NCOPY_TILES, NCOPY_ELEMENTS };
+
+struct ncopy {
+	enum ncopy_mode mode;
+	int rank; /* dimensions of the outer walk; the inner ones are last and tile */
+	int64_t dim[NCOPY_RANK_MAX], src[NCOPY_RANK_MAX], dst[NCOPY_RANK_MAX]; /* in bytes */
+	int64_t last, last_src, last_dst; /* innermost dimension of the destination */
+	int64_t tile, tile_dst;           /* NCOPY_TILES: the source's innermost one */
+	int64_t chunk, chunks;            /* of last, or of tile, in one item */
+	int64_t items;
+	size_t elem;
+};
+
+/* The box in the destination's order; strides in elements of elem bytes, any sign. */
+void ncopy_init(struct ncopy *c, int rank, const int64_t *dim, const int64_t *src,
+	const int64_t *dst, size_t elem);
+
+/* Items [from, to) of [0, c->items). */
+void ncopy_run(const struct ncopy *c, void *dst, const void *src, int64_t from, int64_t to);
+
+/* Rough time of one item, for split_work(). */
+double ncopy_item_ns(const struct ncopy *c);
+
+/* One tensor into another of the same type and shape, between any two layouts. */
+MUST_CHECK enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err);
