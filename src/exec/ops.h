@@ -33,6 +33,7 @@ enum op_flags {
 	OP_DATA_DEPENDENT = 1 << 1, /* output shape depends on values: run.c cuts the plan */
 	OP_RANDOM = 1 << 2,       /* never folded */
 	OP_CONTROL = 1 << 3,      /* has subgraphs */
+	OP_SHAPE_ONLY = 1 << 4,   /* reads its input's shape, never its data */
 };
 
 struct attr_spec {

@@ -12,7 +12,6 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdint.h>
 #include "base/err.h"
 
@@ -21,7 +20,6 @@ struct pool;
 struct pool_job {
 	struct pool_job *next;
 	void (*run)(struct pool_job *job);
-	int priority; /* higher first */
 };
 
 /* threads 0: pool_default_threads(). thread_init (may be NULL) runs first on each. */
@@ -48,6 +46,5 @@ int pool_queued(const struct pool *p);
 typedef void (*pool_range_fn)(void *ctx, int64_t begin, int64_t end);
 void pool_parallel(struct pool *p, int64_t units, pool_range_fn fn, void *ctx);
 
-/* Progress of each worker, for the watchdog: grows with every job begun and ended; a
-   worker that is in a job longer than limit_ns is stuck. */
+/* For the watchdog: is a thread in one job for longer than limit_ns? */
 bool pool_is_stuck(const struct pool *p, int64_t limit_ns);
