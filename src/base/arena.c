@@ -24,6 +24,7 @@ struct defer {
 	struct defer *next;
 	void (*fn)(void *ctx);
 	void *ctx;
+	size_t bytes; /* adopted with it */
 };
 
 struct arena {
@@ -84,6 +85,7 @@ static void run_defers(struct arena *a)
 	while (a->defers) {
 		struct defer *d = a->defers;
 		a->defers = d->next;
+		a->held_bytes -= d->bytes;
 		d->fn(d->ctx);
 	}
 }
@@ -241,14 +243,21 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return p;
 }
 
-enum err_code arena_defer(struct arena *a, void (*fn)(void *ctx), void *ctx)
+enum err_code arena_adopt(struct arena *a, size_t bytes, void (*fn)(void *ctx), void *ctx)
 {
 	struct defer *d = arena_alloc(a, sizeof(*d));
-	if (!d)
+	if (!d || bytes > a->ceiling_bytes || a->held_bytes > a->ceiling_bytes - bytes)
 		return ERR_RESOURCE_EXHAUSTED;
-	*d = (struct defer){ .next = a->defers, .fn = fn, .ctx = ctx };
+	*d = (struct defer){ .next = a->defers, .fn = fn, .ctx = ctx, .bytes = bytes };
 	a->defers = d;
+	a->used_bytes += bytes;
+	a->held_bytes += bytes;
 	return ERR_OK;
+}
+
+enum err_code arena_defer(struct arena *a, void (*fn)(void *ctx), void *ctx)
+{
+	return arena_adopt(a, 0, fn, ctx);
 }
 
 size_t arena_used_bytes(const struct arena *a)

@@ -45,6 +45,11 @@ char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Calls fn(ctx) at reset or free. RESOURCE_EXHAUSTED: fn was not registered. */
 MUST_CHECK enum err_code arena_defer(struct arena *a, void (*fn)(void *ctx), void *ctx);
 
+/* As arena_defer() for fn that frees bytes of memory: they count as used and held, and
+   towards the ceiling. */
+MUST_CHECK enum err_code
+arena_adopt(struct arena *a, size_t bytes, void (*fn)(void *ctx), void *ctx);
+
 /* Bytes handed out since the last reset, and bytes held from the system. */
 size_t arena_used_bytes(const struct arena *a);
 size_t arena_held_bytes(const struct arena *a);
