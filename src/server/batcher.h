@@ -6,9 +6,10 @@
  *
  * One batcher serves one signature of one version. Work-conserving: when a thread of the
  * pool is free it takes what is queued, at most max_batch rows of one shape; while all
- * are busy, requests gather. No timer, unless max_delay_us asks for one. A request bigger
+ * are busy, requests gather. No waiting, unless max_delay_us asks for it. A request bigger
  * than max_batch runs in several batches and is answered once. Expired requests are
- * answered, never executed.
+ * answered, never executed. Three classes of priority share by weight 8:4:1, so that none
+ * starves. When a batch fails because of one request's data, each is run by itself.
  *
  * Ownership: submit takes the request on ERR_OK only.
  * Threads:   any.
@@ -54,6 +55,10 @@ MUST_CHECK enum err_code batcher_submit(struct batcher *b, struct request *req, 
 
 /* As request_cancel(). */
 void batcher_cancel(struct batcher *b, struct request *req);
+
+/* Answers what has expired, and starts what waited for company long enough. The
+   batcher's own timer calls it; a test with its own clock does so itself. */
+void batcher_tick(struct batcher *b);
 
 /* Rows and bytes waiting now. */
 void batcher_load(struct batcher *b, int64_t *ret_rows, size_t *ret_bytes);

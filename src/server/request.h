@@ -45,10 +45,19 @@ struct request {
 
 	/* The batcher's. */
 	struct request *next, *prev;
-	atomic_int state;
-	atomic_int parts; /* of a split request, still running */
-	int64_t rows_taken;
+	atomic_int state; /* enum request_state */
+	size_t in_bytes;
 };
+
+/* Limits of all requests together; once, before the first request_new(). */
+struct request_limits {
+	int inflight_max;         /* 0: 65536 */
+	size_t arena_bytes_max;   /* of one request: body, tensors, reply; 0: 512 MiB */
+};
+void request_set_limits(const struct request_limits *l);
+
+/* Requests that exist now. */
+int request_inflight(void);
 
 /* arrived_ns is set here. NULL: out of memory or over the limit of requests in flight. */
 struct request *request_new(void);
