@@ -13,11 +13,10 @@
  */
 #pragma once
 
+#include "loader/policy.h"
 #include "loader/registry.h"
 
 struct repo;
-
-enum version_policy { POLICY_LATEST, POLICY_ALL, POLICY_SPECIFIC };
 
 /* One model's settings: defaults from the daemon's configuration, then its own section. */
 struct model_conf {

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "loader/layout.h"
+#include "loader/scan.h"
+
+static char root[64];
+static struct arena *arena;
+static struct scan scan;
+static struct err err;
+static int ranks_wanted;
+
+static void setup(void)
+{
+	strcpy(root, "/tmp/signet-scan-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	arena = arena_new(0, 0);
+	ranks_wanted = 64;
+}
+
+static void remove_tree(const char *path)
+{
+	char command[256];
+	snprintf(command, sizeof(command), "chmod -R u+rwx %s 2>/dev/null; rm -rf %s", path, path);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void teardown(void)
+{
+	remove_tree(root);
+	arena_free(arena);
+}
+
+static const char *at(const char *name)
+{
+	static char path[4][512];
+	static int turn;
+	char *p = path[turn++ % 4];
+	snprintf(p, sizeof(path[0]), "%s/%s", root, name);
+	return p;
+}
+
+/* Writes a file and the directories above it. */
+static void given_file(const char *name, const char *text)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
+		*p = 0;
+		mkdir(path, 0755);
+		*p = '/';
+	}
+	FILE *f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static bool wants(void *ctx, const char *model, int64_t number, int rank)
+{
+	(void)ctx, (void)model, (void)number;
+	return rank < ranks_wanted;
+}
+
+static void when_scanned(const struct scan_place *places, int n)
+{
+	const char *roots[] = { root, NULL };
+	const char *none[] = { NULL };
+	struct scan_conf conf = { .roots = n ? none : roots, .places = places, .n_places = n, .wants = wants };
+	arena_reset(arena, SIZE_MAX);
+	ck_assert_int_eq(scan_run(&conf, arena, &scan, &err), ERR_OK);
+}
+
+static const struct scan_version *version(const char *model, int64_t number)
+{
+	for (int i = 0; i < scan.n_model; i++)
+		for (int k = 0; k < scan.model[i].n_version; k++)
+			if (strcmp(scan.model[i].name, model) == 0 &&
+				scan.model[i].version[k].number == number)
+				return &scan.model[i].version[k];
+	return NULL;
+}
+
+static int remarks(const char *part)
+{
+	int n = 0;
+	for (int i = 0; i < scan.n_remark; i++)
+		n += strstr(scan.remark[i].text, part) != NULL;
+	return n;
+}
+
+START_TEST(models_and_versions_are_found_highest_first)
+{
+	given_file("b/1/model.onnx", "x");
+	given_file("a/2/model.onnx", "x");
+	given_file("a/10/model.onnx", "xyz");
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(scan.n_model, 2);
+	ck_assert_str_eq(scan.model[0].name, "a");
+	ck_assert_int_eq(scan.model[0].n_version, 2);
+	ck_assert_int_eq(scan.model[0].version[0].number, 10);
+	ck_assert_str_eq(scan.model[0].version[0].file, "model.onnx");
+	ck_assert_uint_eq(scan.model[0].version[0].bytes, 3);
+	ck_assert_int_eq(scan.n_root_models, 2);
+	ck_assert_int_eq(scan.n_remark, 0);
+	ck_assert(!scan.incomplete);
+}
+END_TEST
+
+START_TEST(m26_only_plain_decimal_directories_are_versions)
+{
+	static const char *const bad[] = { "00", "01", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "\xd9\xa1",
+		"9223372036854775808", "18446744073709551616", "latest", "1~", "1.tmp", "lost+found", "" };
+	int64_t n;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		ck_assert_msg(!layout_parse_version(slice_of(bad[i]), &n), "'%s' was taken", bad[i]);
+	ck_assert(layout_parse_version(SLICE_LIT("0"), &n) && n == 0);
+	ck_assert(layout_parse_version(SLICE_LIT("9223372036854775807"), &n) && n == INT64_MAX);
+
+	given_file("m/01/model.onnx", "x");
+	given_file("m/latest/model.onnx", "x");
+	given_file("m/.1/model.onnx", "x");
+	given_file("m/0/model.onnx", "x");
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(scan.model[0].n_version, 1);
+	ck_assert_ptr_nonnull(version("m", 0));
+	ck_assert_int_eq(remarks("ignored, not a version directory"), 2);
+}
+END_TEST
+
+START_TEST(m27_versions_may_be_links_but_not_files_or_loops)
+{
+	given_file("store/x/model.onnx", "x");
+	given_file("m/1", "a file");
+	ck_assert_int_eq(symlink("../store/x", at("m/2")), 0);
+	ck_assert_int_eq(symlink("nowhere", at("m/3")), 0);
+	ck_assert_int_eq(symlink("4", at("m/4")), 0);
+	when_scanned(NULL, 0);
+	ck_assert_ptr_nonnull(version("m", 2));
+	ck_assert_int_eq(version("m", 2)->code, ERR_OK);
+	for (int64_t bad = 1; bad <= 4; bad += bad == 1 ? 2 : 1)
+		ck_assert_ptr_null(version("m", bad));
+}
+END_TEST
+
+START_TEST(m27_a_config_map_s_file_link_is_followed_beneath_its_directory)
+{
+	given_file("m/1/..2026/model.onnx", "x");
+	ck_assert_int_eq(symlink("..2026", at("m/1/..data")), 0);
+	ck_assert_int_eq(symlink("..data/model.onnx", at("m/1/model.onnx")), 0);
+	given_file("outside.onnx", "x");
+	given_file("n/1/readme", "x");
+	ck_assert_int_eq(symlink("../../outside.onnx", at("n/1/model.onnx")), 0);
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(version("m", 1)->code, ERR_OK);
+	ck_assert_str_eq(version("m", 1)->dir + strlen(version("m", 1)->dir) - 7, "/..2026");
+	ck_assert_int_eq(version("n", 1)->code, ERR_FAILED_PRECONDITION);
+	ck_assert_str_eq(version("n", 1)->reason, "model.onnx is a link that leaves its directory");
+}
+END_TEST
+
+START_TEST(m27_what_is_there_but_unreadable_is_reported_as_such)
+{
+	if (geteuid() == 0) /* root reads everything */
+		return;
+	given_file("m/1/model.onnx", "x");
+	given_file("m/2/model.onnx", "x");
+	chmod(at("m/1"), 0);
+	chmod(at("m/2/model.onnx"), 0);
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(version("m", 1)->code, ERR_PERMISSION_DENIED);
+	ck_assert_int_eq(version("m", 2)->code, ERR_PERMISSION_DENIED);
+}
+END_TEST
+
+START_TEST(a_model_file_that_is_none_is_an_error_of_its_version)
+{
+	given_file("m/1/readme", "x");
+	ck_assert_int_eq(mkfifo(at("m/1/model.onnx"), 0600), 0);
+	given_file("m/2/readme", "x");
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(version("m", 1)->code, ERR_FAILED_PRECONDITION);
+	ck_assert_str_eq(version("m", 1)->reason, "model.onnx is not a regular file");
+	ck_assert_ptr_null(version("m", 2));
+	ck_assert_int_eq(remarks("no model.onnx in it (yet)"), 1);
+}
+END_TEST
+
+START_TEST(m28_a_root_that_is_gone_makes_the_scan_incomplete)
+{
+	remove_tree(root);
+	when_scanned(NULL, 0);
+	ck_assert(scan.incomplete);
+	ck_assert_int_eq(scan.n_model, 0);
+	ck_assert_int_eq(remarks("No such file or directory"), 1);
+	mkdir(root, 0755);
+}
+END_TEST
+
+START_TEST(m31_many_versions_are_listed_but_few_are_looked_at)
+{
+	char name[64];
+	mkdir(at("m"), 0755);
+	for (int i = 1; i <= 2000; i++) {
+		snprintf(name, sizeof(name), "m/%d", i);
+		mkdir(at(name), 0755);
+	}
+	given_file("m/2000/model.onnx", "x");
+	given_file("m/7/model.onnx", "x");
+	ranks_wanted = 3;
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(scan.model[0].n_version, 1);
+	ck_assert_ptr_nonnull(version("m", 2000));
+	ck_assert_int_eq(scan.n_remark, 2);
+}
+END_TEST
+
+START_TEST(m31_strays_make_a_bounded_number_of_remarks)
+{
+	char name[64];
+	given_file("m/1/model.onnx", "x");
+	for (int i = 0; i < SCAN_REMARKS_MAX + 100; i++) {
+		snprintf(name, sizeof(name), "stray%d", i);
+		given_file(name, "");
+	}
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(scan.n_remark, SCAN_REMARKS_MAX);
+	ck_assert_ptr_nonnull(version("m", 1));
+}
+END_TEST
+
+START_TEST(m34_names_are_strict_and_the_first_of_two_models_stays)
+{
+	given_file("good.name_1-x/1/model.onnx", "x");
+	given_file("bad name/1/model.onnx", "x");
+	given_file("bad\nname/1/model.onnx", "x");
+	given_file("Good.name_1-x/1/model.onnx", "x");
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(scan.n_model, 2);
+	ck_assert_int_eq(remarks("a model name is 1 to 128 of"), 2);
+
+	struct scan_place twice[] = { { "m", at("good.name_1-x") }, { "m", at("Good.name_1-x") } };
+	when_scanned(twice, 2);
+	ck_assert_int_eq(scan.n_model, 1);
+	ck_assert_str_eq(scan.model[0].dir, twice[0].path);
+	ck_assert_int_eq(remarks("model 'm' is already served from"), 1);
+
+	char long_name[200];
+	memset(long_name, 'a', sizeof(long_name));
+	ck_assert(layout_is_model_name((struct slice){ long_name, 128 }));
+	ck_assert(!layout_is_model_name((struct slice){ long_name, 129 }));
+	ck_assert(!layout_is_model_name(SLICE_LIT("..")));
+	ck_assert(!layout_is_model_name(SLICE_LIT("a/b")));
+	ck_assert(!layout_is_model_name(SLICE_LIT("")));
+}
+END_TEST
+
+START_TEST(a_named_path_may_be_versions_a_flat_directory_a_repository_or_a_file)
+{
+	given_file("versions/3/model.onnx", "x");
+	given_file("versions/labels.txt", "x");
+	given_file("flat/model.onnx", "x");
+	given_file("flat/weights.bin", "yy");
+	given_file("repository/d/4/model.onnx", "x");
+	given_file("some.onnx", "x");
+	struct scan_place places[] = { { "a", at("versions") }, { "b", at("flat") },
+		{ "d", at("repository") }, { "e", at("some.onnx") } };
+	char kept[4][512];
+	for (int i = 0; i < 4; i++) {
+		strcpy(kept[i], places[i].path);
+		places[i].path = kept[i];
+	}
+	when_scanned(places, 4);
+	ck_assert_ptr_nonnull(version("a", 3));
+	ck_assert_ptr_nonnull(version("b", 1));
+	ck_assert_uint_eq(version("b", 1)->bytes, 3);
+	ck_assert_ptr_nonnull(version("d", 4));
+	ck_assert_ptr_nonnull(version("e", 1));
+	ck_assert_str_eq(version("e", 1)->file, "some.onnx");
+	ck_assert_str_eq(version("e", 1)->dir, root);
+	ck_assert(version("e", 1)->file_only);
+}
+END_TEST
+
+/* -- stamps ---------------------------------------------------------------------------------- */
+
+static void look(const struct scan_version *v, struct scan_id *id, uint64_t *stamp)
+{
+	int fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(scan_look(fd, v, id, stamp, &err), ERR_OK);
+	close(fd);
+}
+
+START_TEST(m24_writing_in_place_changes_the_stamp_not_the_identity)
+{
+	struct scan_id id;
+	uint64_t stamp;
+	given_file("m/1/model.onnx", "x");
+	when_scanned(NULL, 0);
+	const struct scan_version *v = version("m", 1);
+	look(v, &id, &stamp);
+	ck_assert(scan_id_equal(&id, &v->id));
+	ck_assert_uint_eq(stamp, v->stamp);
+
+	given_file("m/1/model.onnx", "xx");
+	look(v, &id, &stamp);
+	ck_assert(scan_id_equal(&id, &v->id));
+	ck_assert_uint_ne(stamp, v->stamp);
+}
+END_TEST
+
+START_TEST(m29_new_files_under_the_old_name_are_another_identity)
+{
+	struct scan_id id;
+	uint64_t stamp;
+	given_file("m/1/model.onnx", "x");
+	when_scanned(NULL, 0);
+	const struct scan_version *v = version("m", 1);
+	remove_tree(at("m/1"));
+	given_file("m/1/model.onnx", "x");
+	look(v, &id, &stamp);
+	ck_assert(!scan_id_equal(&id, &v->id));
+}
+END_TEST
+
+START_TEST(files_in_folders_of_a_version_belong_to_its_stamp)
+{
+	struct scan_id id;
+	uint64_t stamp;
+	given_file("m/1/model.onnx", "x");
+	given_file("m/1/data/deep/w.bin", "1");
+	when_scanned(NULL, 0);
+	const struct scan_version *v = version("m", 1);
+	given_file("m/1/data/deep/w.bin", "22");
+	look(v, &id, &stamp);
+	ck_assert_uint_ne(stamp, v->stamp);
+}
+END_TEST
+
+Suite *suite_scan(void);
+Suite *suite_scan(void)
+{
+	Suite *s = suite_create("scan");
+	TCase *t = tcase_create("core");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, models_and_versions_are_found_highest_first);
+	tcase_add_test(t, m26_only_plain_decimal_directories_are_versions);
+	tcase_add_test(t, m27_versions_may_be_links_but_not_files_or_loops);
+	tcase_add_test(t, m27_a_config_map_s_file_link_is_followed_beneath_its_directory);
+	tcase_add_test(t, m27_what_is_there_but_unreadable_is_reported_as_such);
+	tcase_add_test(t, a_model_file_that_is_none_is_an_error_of_its_version);
+	tcase_add_test(t, m28_a_root_that_is_gone_makes_the_scan_incomplete);
+	tcase_add_test(t, m31_many_versions_are_listed_but_few_are_looked_at);
+	tcase_add_test(t, m31_strays_make_a_bounded_number_of_remarks);
+	tcase_add_test(t, m34_names_are_strict_and_the_first_of_two_models_stays);
+	tcase_add_test(t, a_named_path_may_be_versions_a_flat_directory_a_repository_or_a_file);
+	tcase_add_test(t, m24_writing_in_place_changes_the_stamp_not_the_identity);
+	tcase_add_test(t, m29_new_files_under_the_old_name_are_another_identity);
+	tcase_add_test(t, files_in_folders_of_a_version_belong_to_its_stamp);
+	suite_add_tcase(s, t);
+	return s;
+}
