@@ -230,17 +230,17 @@ static struct request *take_batch(struct batcher *b, int64_t now)
 	return head;
 }
 
-/* When must somebody look at a queued request again? */
-static int64_t look_at(const struct batcher *b, const struct request *r)
+/* When must somebody look at a queued request again, from now on? */
+static int64_t look_at(const struct batcher *b, const struct request *r, int64_t now)
 {
 	int64_t company = clock_after(r->queued_ns, b->conf.max_delay_us * NS_PER_US);
-	return b->conf.max_delay_us && company < r->deadline_ns ? company : r->deadline_ns;
+	return company > now && company < r->deadline_ns ? company : r->deadline_ns;
 }
 
 /* Keeps invariant 4 for one request. */
-static void arm_for(struct batcher *b, const struct request *r)
+static void arm_for(struct batcher *b, const struct request *r, int64_t now)
 {
-	int64_t at = look_at(b, r);
+	int64_t at = look_at(b, r, now);
 	if (at >= b->armed_ns)
 		return;
 	b->armed_ns = at;
@@ -305,7 +305,7 @@ enum err_code batcher_submit(struct batcher *b, struct request *r, struct err *e
 			r->version->model);
 	}
 	enqueue(b, r);
-	arm_for(b, r);
+	arm_for(b, r, now);
 	struct batch_runner *runner = waits(b, now) ? NULL : take_runner(b);
 	pthread_mutex_unlock(&b->lock);
 	if (runner)
@@ -335,7 +335,7 @@ void batcher_tick(struct batcher *b)
 	for (int c = 0; c < CLASS_COUNT_; c++)
 		for (const struct request *r = b->queue[c].head; r; r = r->next)
 			if (look_at(b, r) > now)
-				arm_for(b, r);
+				arm_for(b, r, now);
 	struct batch_runner *runner =
 		next_queue(b) && !waits(b, now) ? take_runner(b) : NULL;
 	pthread_mutex_unlock(&b->lock);

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The batcher over a fake backend whose one kernel doubles its input, can be held at a
+ * gate, and counts; time is a number that the test sets.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "server/batcher.h"
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool closed;
+	int waiting;
+	int64_t batches[64]; /* rows of each run, in order */
+	float first[64];     /* and the first value of its input */
+	int n_batches;
+	float poison; /* a row with this value is a fault; 0: none */
+} gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void double_rows(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	(void)begin;
+	(void)end;
+	const float *x = a->in[0].data;
+	float *y = a->out[0].data;
+	pthread_mutex_lock(&gate.lock);
+	gate.first[gate.n_batches % 64] = tensor_count(&a->in[0]) ? x[0] : 0;
+	gate.batches[gate.n_batches++ % 64] = a->in[0].shape.dim[0];
+	gate.waiting++;
+	pthread_cond_broadcast(&gate.changed);
+	while (gate.closed)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	gate.waiting--;
+	pthread_mutex_unlock(&gate.lock);
+	for (int64_t i = 0; i < tensor_count(&a->in[0]); i++) {
+		if (gate.poison != 0 && x[i] == gate.poison)
+			kernel_fault(a, FAULT_VALUE, (int64_t)x[i]);
+		y[i] = 2 * x[i];
+	}
+}
+
+static enum err_code
+fake_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
+{
+	(void)p;
+	(void)err;
+	*ret_want_plain = false;
+	*ret = (struct kernel){ .run = double_rows, .name = "double", .units = 1 };
+	return ERR_OK;
+}
+
+static const struct backend fake = { .name = "fake", .prepare = fake_prepare };
+
+/* Everything that a test needs, and what it looks at. */
+static struct {
+	struct arena *arena;
+	struct pool *pool;
+	struct program *program;
+	struct signature sig;
+	struct signature_io in, out;
+	struct batcher *batcher;
+	struct version version;
+	_Atomic int64_t now;
+	atomic_int answered;
+} t;
+
+static int64_t test_now(void)
+{
+	return t.now;
+}
+
+static void given_batcher(struct batcher_conf conf)
+{
+	struct err err;
+	struct graph *g;
+	int32_t x, y, n;
+	t.arena = arena_new(1 << 16, 0);
+	g = graph_new(t.arena, NULL, "g");
+	ck_assert_int_eq(graph_add_value(g, "x", &x, &err), ERR_OK);
+	ck_assert_int_eq(graph_add_value(g, "y", &y, &err), ERR_OK);
+	ck_assert_int_eq(graph_add_node(g, OP_RELU, "r", 1, 1, 0, &n, &err), ERR_OK);
+	g->node[n].in[0] = x;
+	g->node[n].out[0] = y;
+	g->value[x].type.dtype = g->value[y].type.dtype = DTYPE_F32;
+	g->value[x].shape = shape_of(DIM_UNKNOWN, 2);
+	g->input = &x;
+	g->output = &y;
+	g->n_input = g->n_output = 1;
+	ck_assert_int_eq(graph_compact(g, &err), ERR_OK);
+	g->input = arena_alloc(t.arena, 4);
+	g->output = arena_alloc(t.arena, 4);
+	g->input[0] = x;
+	g->output[0] = y;
+	ck_assert_int_eq(pool_new(1, NULL, &t.pool, &err), ERR_OK);
+	struct program_conf pc = { .backend = &fake, .threads = 1 };
+	ck_assert_int_eq(program_new(g, &pc, &t.program, &err), ERR_OK);
+	t.in = (struct signature_io){ .name = "x", .type.dtype = DTYPE_F32, .shape = shape_of(-1, 2) };
+	t.out = (struct signature_io){ .name = "y", .type.dtype = DTYPE_F32, .shape = shape_of(-1, 2) };
+	t.sig = (struct signature){ .name = "s", .in = &t.in, .out = &t.out, .n_in = 1, .n_out = 1,
+		.program = t.program, .batchable = true, .max_batch = conf.max_batch };
+	t.version = (struct version){ .model = "m", .refs = 1000 };
+	t.now = 1000000;
+	t.answered = 0;
+	gate.closed = false;
+	gate.n_batches = 0;
+	gate.poison = 0;
+	conf.pool = t.pool;
+	conf.now_ns = test_now;
+	if (!conf.max_queued_rows)
+		conf.max_queued_rows = 1000;
+	if (!conf.max_queued_bytes)
+		conf.max_queued_bytes = 1 << 20;
+	ck_assert_int_eq(batcher_new(&t.sig, &conf, &t.batcher, &err), ERR_OK);
+}
+
+static void wait_answered(int n)
+{
+	for (int i = 0; i < 5000 && t.answered < n; i++)
+		usleep(1000);
+	ck_assert_int_eq(t.answered, n);
+}
+
+static void done_with_batcher(void)
+{
+	batcher_free(t.batcher);
+	pool_free(t.pool);
+	program_free(t.program);
+	arena_free(t.arena);
+}
+
+static void on_done(struct request *r)
+{
+	(void)r;
+	t.answered++;
+}
+
+static struct request *request_of(int64_t rows, float first)
+{
+	struct request *r = request_new();
+	r->version = &t.version;
+	t.version.refs++;
+	r->sig = &t.sig;
+	r->in = ARENA_ARRAY(r->arena, struct tensor, 1);
+	r->out = ARENA_ARRAY(r->arena, struct tensor, 1);
+	r->wanted = ARENA_ARRAY(r->arena, bool, 1);
+	r->wanted[0] = true;
+	r->rows = rows;
+	float *x = arena_alloc(r->arena, (size_t)rows * 8 + 1);
+	for (int64_t i = 0; i < rows * 2; i++)
+		x[i] = first + (float)i;
+	r->in[0] = (struct tensor){ .data = x, .dtype = DTYPE_F32, .shape = shape_of(rows, 2) };
+	r->in_bytes = (size_t)rows * 8;
+	r->done = on_done;
+	return r;
+}
+
+static enum err_code submit(struct request *r)
+{
+	struct err err;
+	return batcher_submit(t.batcher, r, &err);
+}
+
+/* A request that holds the only thread at the gate until open_gate(). */
+static struct request *given_busy_thread(void)
+{
+	gate.closed = true;
+	struct request *r = request_of(1, 1);
+	ck_assert_int_eq(submit(r), ERR_OK);
+	pthread_mutex_lock(&gate.lock);
+	while (!gate.waiting)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+	return r;
+}
+
+static void open_gate(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.closed = false;
+	pthread_cond_broadcast(&gate.changed);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void expect_doubled(const struct request *r, float first)
+{
+	ck_assert_int_eq(r->code, ERR_OK);
+	ck_assert_int_eq(r->out[0].shape.dim[0], r->rows);
+	for (int64_t i = 0; i < r->rows * 2; i++)
+		ck_assert(((float *)r->out[0].data)[i] == 2 * (first + (float)i));
+}
+
+START_TEST(what_gathers_while_the_thread_is_busy_runs_as_one_batch)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 8 });
+	struct request *r[5] = { given_busy_thread() };
+
+	for (int i = 1; i < 5; i++) {
+		r[i] = request_of(i, 100.0f * (float)i);
+		ck_assert_int_eq(submit(r[i]), ERR_OK);
+	}
+	open_gate();
+	wait_answered(5);
+
+	/* 1 alone; then 1+2+3 (adding 4 would make 10 of at most 8); then 4. */
+	ck_assert_int_eq(gate.n_batches, 3);
+	ck_assert_int_eq(gate.batches[1], 6);
+	ck_assert_int_eq(gate.batches[2], 4);
+	for (int i = 1; i < 5; i++)
+		expect_doubled(r[i], 100.0f * (float)i);
+	for (int i = 0; i < 5; i++)
+		request_free(r[i]);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(full_queue_refuses_and_leaves_the_request_with_the_caller)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4, .max_queued_rows = 3 });
+	struct request *busy = given_busy_thread(), *a = request_of(2, 0), *b = request_of(2, 0);
+
+	ck_assert_int_eq(submit(a), ERR_OK);
+	ck_assert_int_eq(submit(b), ERR_UNAVAILABLE);
+	open_gate();
+	wait_answered(2);
+
+	ck_assert_int_eq(b->state, REQUEST_NEW);
+	request_free(busy);
+	request_free(a);
+	request_free(b);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(expired_request_is_answered_and_never_run)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4 });
+	struct request *busy = given_busy_thread(), *late = request_of(1, 5), *other = request_of(1, 7);
+	late->deadline_ns = t.now + 100;
+
+	ck_assert_int_eq(submit(late), ERR_OK);
+	ck_assert_int_eq(submit(other), ERR_OK);
+	t.now += 100;
+	batcher_tick(t.batcher);
+	ck_assert_int_eq(t.answered, 1);
+	ck_assert_int_eq(late->code, ERR_DEADLINE_EXCEEDED);
+	open_gate();
+	wait_answered(3);
+
+	ck_assert_int_eq(gate.n_batches, 2);
+	ck_assert_int_eq(gate.batches[1], 1);
+	request_free(busy);
+	request_free(late);
+	request_free(other);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(request_too_late_at_arrival_is_refused)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4 });
+	struct request *r = request_of(1, 0);
+	r->deadline_ns = t.now;
+
+	ck_assert_int_eq(submit(r), ERR_DEADLINE_EXCEEDED);
+
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(cancelled_request_leaves_the_queue_at_once)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4 });
+	struct request *busy = given_busy_thread(), *gone = request_of(1, 0);
+
+	ck_assert_int_eq(submit(gone), ERR_OK);
+	batcher_cancel(t.batcher, gone);
+	ck_assert_int_eq(t.answered, 1);
+	ck_assert_int_eq(gone->code, ERR_CANCELLED);
+	batcher_cancel(t.batcher, gone);
+	open_gate();
+	wait_answered(2);
+
+	ck_assert_int_eq(gate.n_batches, 1);
+	request_free(busy);
+	request_free(gone);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(request_bigger_than_a_batch_runs_in_parts_and_is_answered_once)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4 });
+	struct request *r = request_of(11, 3);
+
+	ck_assert_int_eq(submit(r), ERR_OK);
+	wait_answered(1);
+
+	ck_assert_int_eq(gate.n_batches, 3);
+	ck_assert_int_eq(gate.batches[0], 4);
+	ck_assert_int_eq(gate.batches[2], 3);
+	expect_doubled(r, 3);
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(zero_rows_are_answered_with_zero_rows)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4 });
+	struct request *r = request_of(0, 0);
+
+	ck_assert_int_eq(submit(r), ERR_OK);
+	wait_answered(1);
+
+	ck_assert_int_eq(r->code, ERR_OK);
+	ck_assert_int_eq(r->out[0].shape.rank, 2);
+	ck_assert_int_eq(r->out[0].shape.dim[0], 0);
+	ck_assert_int_eq(r->out[0].shape.dim[1], 2);
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(bad_data_of_one_request_fails_that_one_only)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 8 });
+	struct request *busy = given_busy_thread();
+	struct request *good = request_of(1, 10), *bad = request_of(1, 666), *fine = request_of(2, 20);
+	gate.poison = 666;
+
+	ck_assert_int_eq(submit(good), ERR_OK);
+	ck_assert_int_eq(submit(bad), ERR_OK);
+	ck_assert_int_eq(submit(fine), ERR_OK);
+	open_gate();
+	wait_answered(4);
+
+	expect_doubled(good, 10);
+	expect_doubled(fine, 20);
+	ck_assert_int_eq(bad->code, ERR_INVALID_ARGUMENT);
+	request_free(busy);
+	request_free(good);
+	request_free(bad);
+	request_free(fine);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(priorities_share_by_weight_and_none_starves)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 1 });
+	struct request *busy = given_busy_thread(), *r[26];
+
+	for (int i = 0; i < 26; i++) {
+		r[i] = request_of(1, (float)i);
+		r[i]->priority = i % 2 ? 1 : 2; /* high and low in turn */
+		ck_assert_int_eq(submit(r[i]), ERR_OK);
+	}
+	open_gate();
+	wait_answered(27);
+
+	/* Weights 8 to 1: of the first nine after the busy one, one is low. */
+	int low = 0;
+	for (int i = 1; i <= 9; i++)
+		low += (int)gate.first[i] % 2 == 0;
+	ck_assert_int_eq(low, 1);
+	for (int i = 0; i < 26; i++) {
+		expect_doubled(r[i], (float)i);
+		request_free(r[i]);
+	}
+	request_free(busy);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(delay_waits_for_company_and_no_longer)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4, .max_delay_us = 10 });
+	struct request *a = request_of(1, 1), *b = request_of(1, 2);
+
+	ck_assert_int_eq(submit(a), ERR_OK);
+	ck_assert_int_eq(submit(b), ERR_OK);
+	batcher_tick(t.batcher);
+	usleep(5000);
+	ck_assert_int_eq(t.answered, 0);
+	t.now += 10 * NS_PER_US;
+	batcher_tick(t.batcher);
+	wait_answered(2);
+
+	ck_assert_int_eq(gate.n_batches, 1);
+	ck_assert_int_eq(gate.batches[0], 2);
+	request_free(a);
+	request_free(b);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(misaligned_input_is_computed_right)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4 });
+	struct request *r = request_of(2, 9);
+	char *raw = arena_alloc(r->arena, 64);
+	memcpy(raw + 1, r->in[0].data, 16);
+	r->in[0].data = raw + 1;
+
+	ck_assert_int_eq(submit(r), ERR_OK);
+	wait_answered(1);
+
+	expect_doubled(r, 9);
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(warm_requests_allocate_no_chunk)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 4 });
+	unsigned long chunks = 0;
+	for (int i = 0; i < 100; i++) {
+		if (i == 10)
+			chunks = arena_chunk_count();
+		struct request *r = request_of(3, (float)i);
+		ck_assert_int_eq(submit(r), ERR_OK);
+		wait_answered(i + 1);
+		request_free(r);
+	}
+	ck_assert_uint_eq(arena_chunk_count(), chunks);
+	done_with_batcher();
+}
+END_TEST
+
+Suite *suite_batcher(void);
+Suite *suite_batcher(void)
+{
+	Suite *s = suite_create("batcher");
+	TCase *c = tcase_create("batcher");
+	tcase_add_test(c, what_gathers_while_the_thread_is_busy_runs_as_one_batch);
+	tcase_add_test(c, full_queue_refuses_and_leaves_the_request_with_the_caller);
+	tcase_add_test(c, expired_request_is_answered_and_never_run);
+	tcase_add_test(c, request_too_late_at_arrival_is_refused);
+	tcase_add_test(c, cancelled_request_leaves_the_queue_at_once);
+	tcase_add_test(c, request_bigger_than_a_batch_runs_in_parts_and_is_answered_once);
+	tcase_add_test(c, zero_rows_are_answered_with_zero_rows);
+	tcase_add_test(c, bad_data_of_one_request_fails_that_one_only);
+	tcase_add_test(c, priorities_share_by_weight_and_none_starves);
+	tcase_add_test(c, delay_waits_for_company_and_no_longer);
+	tcase_add_test(c, misaligned_input_is_computed_right);
+	tcase_add_test(c, warm_requests_allocate_no_chunk);
+	suite_add_tcase(s, c);
+	return s;
+}
