@@ -14,149 +14,13 @@
  * 2. root[root[s]] == root[s].
  * 3. Outputs and views are plain.
  */
-#include "exec/plan.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/checked.h"
+#include "exec/planner.h"
 
 /* Values up to this size are worth knowing while planning: shapes, axes, indices. */
 #define KNOWN_BYTES_MAX 4096
-
-/* A step must take this long before waking other threads pays. */
-#define SPREAD_MIN_NS 100000
-
-#define SLOT_NONE (-1)
-
-struct planner {
-	const struct plan_request *rq;
-	const struct graph *g;
-	struct plan *p;
-	struct arena *tmp;
-	struct ivalue *iv;   /* per value */
-	int32_t *slot_of;    /* per value */
-	int32_t *plain_of;   /* per slot: its plain copy */
-	int32_t cap_slot, cap_step, cap_folded;
-	struct err *err;
-};
-
-#define LABEL(pl, n) node_label((pl)->g, (n), (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX)
-
-/* -- growing arrays, in tmp until the plan is complete ------------------------------------- */
-
-static bool grow(struct planner *pl, void **array, int32_t n, int32_t *cap, size_t size)
-{
-	if (n < *cap)
-		return true;
-	int32_t new_cap = *cap ? *cap * 2 : 64;
-	void *mem = arena_calloc(pl->p->arena, (size_t)new_cap, size);
-	if (!mem)
-		return false;
-	if (n)
-		memcpy(mem, *array, (size_t)n * size);
-	*array = mem;
-	*cap = new_cap;
-	return true;
-}
-
-static int32_t add_slot(struct planner *pl, const struct tensor *t, enum slot_home home)
-{
-	struct plan *p = pl->p;
-	int32_t cap = pl->cap_slot;
-	if (!grow(pl, (void **)&p->slot, p->n_slot, &pl->cap_slot, sizeof(*p->slot)))
-		return SLOT_NONE;
-	if (!grow(pl, (void **)&pl->plain_of, p->n_slot, &cap, sizeof(*pl->plain_of)))
-		return SLOT_NONE;
-	struct slot *s = &p->slot[p->n_slot];
-	*s = (struct slot){ .t = *t, .home = home, .root = p->n_slot, .first = INT32_MAX, .last = -1,
-		.last_node = -1 };
-	if (shape_is_static(&t->shape) && tensor_bytes_overflow(t->dtype, &t->shape, &s->bytes))
-		return SLOT_NONE;
-	pl->plain_of[p->n_slot] = SLOT_NONE;
-	return p->n_slot++;
-}
-
-static struct step *
-add_step(struct planner *pl, const struct node *n, int32_t n_in, int32_t n_out)
-{
-	struct plan *p = pl->p;
-	if (!grow(pl, (void **)&p->step, p->n_step, &pl->cap_step, sizeof(*p->step)))
-		return NULL;
-	int32_t *slot = ARENA_ARRAY(p->arena, int32_t, (size_t)(n_in + n_out) + 1);
-	if (!slot)
-		return NULL;
-	struct step *s = &p->step[p->n_step];
-	*s = (struct step){ .node = n, .n_in = n_in, .n_out = n_out, .slot = slot,
-		.backend = pl->rq->conf->backend };
-	return s;
-}
-
-static void touch(struct plan *p, int32_t slot, int32_t step)
-{
-	if (slot == SLOT_NONE)
-		return;
-	struct slot *r = &p->slot[p->slot[slot].root];
-	r->first = step < r->first ? step : r->first;
-	r->last = step > r->last ? step : r->last;
-}
-
-/* Closes the step that add_step() opened. */
-static void commit_step(struct planner *pl, struct step *s)
-{
-	struct plan *p = pl->p;
-	for (int32_t i = 0; i < s->n_in + s->n_out; i++)
-		touch(p, s->slot[i], p->n_step);
-	int64_t cost = s->k.unit_cost_ns * s->k.units;
-	if (cost == 0)
-		for (int32_t i = 0; i < s->n_out; i++)
-			if (s->slot[s->n_in + i] != SLOT_NONE)
-				cost += (int64_t)p->slot[s->slot[s->n_in + i]].bytes / 4;
-	s->spread = s->k.units > 1 && cost >= SPREAD_MIN_NS;
-	if (s->k.scratch_bytes > p->scratch_bytes)
-		p->scratch_bytes = round_up(s->k.scratch_bytes, ARENA_ALIGN_TENSOR);
-	p->n_step++;
-}
-
-/* -- values ------------------------------------------------------------------------------ */
-
-/* The slot of a value that has none yet: a constant, or a result known since. */
-static int32_t slot_of_value(struct planner *pl, int32_t v)
-{
-	if (v == VALUE_NONE)
-		return SLOT_NONE;
-	if (pl->slot_of[v] == SLOT_NONE && pl->iv[v].data)
-		pl->slot_of[v] = add_slot(pl, pl->iv[v].data, SLOT_CONST);
-	return pl->slot_of[v];
-}
-
-/* From here on value v lies in that slot; its bytes are wanted as long as v is. */
-static void bind_value(struct planner *pl, int32_t v, int32_t slot)
-{
-	pl->slot_of[v] = slot;
-	if (slot == SLOT_NONE)
-		return;
-	struct slot *root = &pl->p->slot[pl->p->slot[slot].root];
-	if (pl->rq->last_use[v] > root->last_node)
-		root->last_node = pl->rq->last_use[v];
-}
-
-static struct tensor tensor_of_value(const struct planner *pl, int32_t v)
-{
-	const struct ivalue *iv = &pl->iv[v];
-	if (iv->data)
-		return *iv->data;
-	struct tensor t = { .dtype = iv->type.is_sequence ? DTYPE_TENSOR : iv->type.dtype,
-		.shape = iv->shape };
-	if (pl->slot_of[v] != SLOT_NONE)
-		t.layout = pl->p->slot[pl->slot_of[v]].t.layout;
-	return t;
-}
-
-static struct tensor absent_tensor(void)
-{
-	return (struct tensor){ .shape = SHAPE_UNKNOWN };
-}
 
 /* -- preparing a node ---------------------------------------------------------------------- */
 
@@ -166,41 +30,14 @@ static enum err_code new_prep(struct planner *pl, const struct node *n, struct p
 	if (!t)
 		return err_oom(pl->err);
 	for (int32_t i = 0; i < n->n_in; i++)
-		t[i] = n->in[i] == VALUE_NONE ? absent_tensor() : tensor_of_value(pl, n->in[i]);
+		t[i] = n->in[i] == VALUE_NONE ? planner_absent() : planner_tensor_of(pl, n->in[i]);
 	for (int32_t i = 0; i < n->n_out; i++)
-		t[n->n_in + i] = n->out[i] == VALUE_NONE ? absent_tensor()
-							 : tensor_of_value(pl, n->out[i]);
+		t[n->n_in + i] = n->out[i] == VALUE_NONE ? planner_absent()
+							 : planner_tensor_of(pl, n->out[i]);
 	*ret = (struct prep){ .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
 		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .tmp = pl->tmp };
 	return ERR_OK;
-}
-
-/* A plain slot with the contents of a blocked one; one copy step, however often asked. */
-static int32_t plain_slot(struct planner *pl, int32_t slot)
-{
-	struct plan *p = pl->p;
-	if (slot == SLOT_NONE || p->slot[slot].t.layout == LAYOUT_PLAIN)
-		return slot;
-	if (pl->plain_of[slot] != SLOT_NONE)
-		return pl->plain_of[slot];
-	struct tensor t[2] = { p->slot[slot].t, p->slot[slot].t };
-	t[1].layout = LAYOUT_PLAIN;
-	int32_t to = add_slot(pl, &t[1], SLOT_WORK);
-	struct step *s = to == SLOT_NONE ? NULL : add_step(pl, NULL, 1, 1);
-	if (!s)
-		return SLOT_NONE;
-	struct prep prep = { .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
-		.threads = pl->rq->conf->threads, .arena = p->arena,
-		.packs = pl->rq->conf->packs, .tmp = pl->tmp };
-	if (s->backend->prepare_copy(&prep, &s->k, pl->err) != ERR_OK)
-		return SLOT_NONE;
-	s->slot[0] = slot;
-	s->slot[1] = to;
-	commit_step(pl, s);
-	pl->plain_of[slot] = to;
-	p->slot[to].last_node = p->slot[p->slot[slot].root].last_node;
-	return to;
 }
 
 /* The result may take over its first input's bytes when nobody reads them afterwards. */
@@ -217,7 +54,7 @@ static void try_inplace(struct planner *pl, const struct node *n, const struct s
 		if (s->slot[i] != SLOT_NONE && p->slot[s->slot[i]].root == p->slot[s->slot[0]].root)
 			return;
 	out->root = p->slot[s->slot[0]].root;
-	bind_value(pl, n->out[0], s->slot[s->n_in]);
+	planner_bind(pl, n->out[0], s->slot[s->n_in]);
 }
 
 static enum err_code plan_kernel(struct planner *pl, int32_t at)
@@ -232,18 +69,18 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 	rc = pl->rq->conf->backend->prepare(&prep, &k, &want_plain, pl->err);
 	if (rc != ERR_OK)
 		return rc;
-	/* Slots first: plain_slot() may add steps of its own before this one. */
+	/* Slots first: planner_plain_slot() may add steps of its own before this one. */
 	int32_t *in = ARENA_ARRAY(pl->tmp, int32_t, (size_t)n->n_in + 1);
 	if (!in)
 		return err_oom(pl->err);
 	for (int32_t i = 0; i < n->n_in; i++) {
-		in[i] = slot_of_value(pl, n->in[i]);
+		in[i] = planner_slot_of(pl, n->in[i]);
 		if (want_plain)
-			in[i] = plain_slot(pl, in[i]);
+			in[i] = planner_plain_slot(pl, in[i]);
 		if (in[i] == SLOT_NONE && n->in[i] != VALUE_NONE)
 			return err_oom(pl->err);
 	}
-	struct step *s = add_step(pl, n, n->n_in, n->n_out);
+	struct step *s = planner_add_step(pl, n, n->n_in, n->n_out);
 	if (!s)
 		return err_oom(pl->err);
 	s->k = k;
@@ -253,17 +90,17 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 		s->slot[n->n_in + i] = SLOT_NONE;
 		if (v == VALUE_NONE)
 			continue;
-		struct tensor t = tensor_of_value(pl, v);
+		struct tensor t = planner_tensor_of(pl, v);
 		t.layout = i == 0 ? k.out_layout : LAYOUT_PLAIN;
-		s->slot[n->n_in + i] = add_slot(pl, &t, SLOT_WORK);
-		bind_value(pl, v, s->slot[n->n_in + i]);
+		s->slot[n->n_in + i] = planner_add_slot(pl, &t, SLOT_WORK);
+		planner_bind(pl, v, s->slot[n->n_in + i]);
 		if (pl->slot_of[v] == SLOT_NONE)
 			return err_set(pl->err, ERR_RESOURCE_EXHAUSTED,
 				"%s: output %d of shape %s is too large", LABEL(pl, n), i,
 				SHAPE_TEXT(&t.shape));
 	}
 	try_inplace(pl, n, s, at);
-	commit_step(pl, s);
+	planner_commit_step(pl, s);
 	return ERR_OK;
 }
 
@@ -308,7 +145,7 @@ static enum err_code fold(struct planner *pl, const struct node *n)
 	struct tensor *out = ARENA_ARRAY(p->arena, struct tensor, (size_t)n->n_out + 1);
 	void *scratch = arena_alloc_aligned(pl->tmp, k.scratch_bytes + 1, ARENA_ALIGN_TENSOR);
 	if (!out || !scratch ||
-		!grow(pl, (void **)&p->folded, p->n_folded, &pl->cap_folded, sizeof(*p->folded)))
+		!planner_grow(pl, (void **)&p->folded, p->n_folded, &pl->cap_folded, sizeof(*p->folded)))
 		return err_oom(pl->err);
 	for (int32_t i = 0; i < n->n_out; i++) {
 		out[i] = prep.out[i];
@@ -334,15 +171,15 @@ static enum err_code fold(struct planner *pl, const struct node *n)
 static enum err_code plan_view(struct planner *pl, const struct node *n)
 {
 	struct plan *p = pl->p;
-	int32_t in = plain_slot(pl, slot_of_value(pl, n->in[0]));
-	struct tensor t = in == SLOT_NONE ? absent_tensor() : tensor_of_value(pl, n->out[0]);
-	int32_t out = in == SLOT_NONE ? SLOT_NONE : add_slot(pl, &t, p->slot[in].home);
+	int32_t in = planner_plain_slot(pl, planner_slot_of(pl, n->in[0]));
+	struct tensor t = in == SLOT_NONE ? planner_absent() : planner_tensor_of(pl, n->out[0]);
+	int32_t out = in == SLOT_NONE ? SLOT_NONE : planner_add_slot(pl, &t, p->slot[in].home);
 	if (out == SLOT_NONE)
 		return err_oom(pl->err);
 	p->slot[out].root = p->slot[in].root;
 	p->slot[out].index = p->slot[in].index;
 	p->slot[out].t.data = p->slot[in].t.data;
-	bind_value(pl, n->out[0], out);
+	planner_bind(pl, n->out[0], out);
 	return ERR_OK;
 }
 
@@ -387,119 +224,7 @@ static enum err_code plan_node(struct planner *pl, int32_t at, bool *ret_cut)
 	return is_view ? plan_view(pl, n) : plan_kernel(pl, at);
 }
 
-/* -- inputs and outputs --------------------------------------------------------------------- */
-
-static enum err_code plan_inputs(struct planner *pl)
-{
-	const struct graph *g = pl->g;
-	struct plan *p = pl->p;
-	for (int32_t v = 0; v < g->n_value; v++) {
-		pl->slot_of[v] = SLOT_NONE;
-		pl->iv[v] = (struct ivalue){ .type = g->value[v].type, .shape = g->value[v].shape,
-			.data = g->value[v].constant };
-	}
-	p->n_in = pl->rq->n_in;
-	p->in = ARENA_ARRAY(p->arena, struct port, (size_t)p->n_in + 1);
-	if (!p->in)
-		return err_oom(pl->err);
-	for (int i = 0; i < p->n_in; i++) {
-		struct port *port = &p->in[i];
-		*port = pl->rq->in[i];
-		struct ivalue *iv = &pl->iv[port->value];
-		struct tensor t = port->t;
-		if (port->t.data) { /* part of the key, so the plan keeps a copy */
-			size_t bytes = tensor_bytes(&port->t);
-			struct tensor *known = ARENA_NEW(p->arena, struct tensor);
-			void *data = arena_alloc_aligned(p->arena, bytes + 1, ARENA_ALIGN_TENSOR);
-			if (!known || !data)
-				return err_oom(pl->err);
-			memcpy(data, port->t.data, bytes);
-			port->t.data = data;
-			*known = port->t;
-			iv->data = known;
-		}
-		t.data = NULL;
-		iv->shape = port->t.shape;
-		port->slot = add_slot(pl, &t, SLOT_INPUT);
-		bind_value(pl, port->value, port->slot);
-		if (port->slot == SLOT_NONE)
-			return err_oom(pl->err);
-		p->slot[port->slot].index = i;
-	}
-	return ERR_OK;
-}
-
-/* Output i in the caller's memory: by giving a workspace root that home, or by a copy. */
-static enum err_code plan_output(struct planner *pl, int i)
-{
-	struct plan *p = pl->p;
-	struct port *port = &p->out[i];
-	int32_t slot = plain_slot(pl, slot_of_value(pl, port->value));
-	if (slot == SLOT_NONE)
-		return err_oom(pl->err);
-	port->t = p->slot[slot].t;
-	port->t.data = NULL;
-	struct slot *root = &p->slot[p->slot[slot].root];
-	if (root->home == SLOT_WORK && root->bytes == p->slot[slot].bytes) {
-		root->home = SLOT_OUTPUT;
-		root->index = i;
-		port->slot = slot;
-		return ERR_OK;
-	}
-	struct tensor t[2] = { p->slot[slot].t, port->t };
-	port->slot = add_slot(pl, &port->t, SLOT_OUTPUT);
-	struct step *s = port->slot == SLOT_NONE ? NULL : add_step(pl, NULL, 1, 1);
-	if (!s)
-		return err_oom(pl->err);
-	p->slot[port->slot].index = i;
-	struct prep prep = { .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
-		.threads = pl->rq->conf->threads, .arena = p->arena,
-		.packs = pl->rq->conf->packs, .tmp = pl->tmp };
-	enum err_code rc = s->backend->prepare_copy(&prep, &s->k, pl->err);
-	if (rc != ERR_OK)
-		return rc;
-	s->slot[0] = slot;
-	s->slot[1] = port->slot;
-	commit_step(pl, s);
-	return ERR_OK;
-}
-
-/* Is v there when the plan has ended, and does anybody after it want it? */
-static bool leaves(const struct planner *pl, int32_t v)
-{
-	const struct gvalue *gv = &pl->g->value[v];
-	return gv->producer != NODE_NONE && gv->producer >= pl->p->begin &&
-	       gv->producer < pl->p->end && pl->rq->last_use[v] >= pl->p->end;
-}
-
-static enum err_code plan_outputs(struct planner *pl)
-{
-	struct plan *p = pl->p;
-	const struct graph *g = pl->g;
-	bool last = p->end == g->n_node && p->begin == 0;
-	int n = 0;
-	if (last)
-		n = g->n_output;
-	else
-		for (int32_t v = 0; v < g->n_value; v++)
-			n += leaves(pl, v);
-	p->out = ARENA_ARRAY(p->arena, struct port, (size_t)n + 1);
-	if (!p->out)
-		return err_oom(pl->err);
-	if (last)
-		for (; p->n_out < n; p->n_out++)
-			p->out[p->n_out].value = g->output[p->n_out];
-	else
-		for (int32_t v = 0; v < g->n_value; v++)
-			if (leaves(pl, v))
-				p->out[p->n_out++].value = v;
-	for (int i = 0; i < n && !p->dynamic; i++) {
-		enum err_code rc = plan_output(pl, i);
-		if (rc != ERR_OK)
-			return rc;
-	}
-	return ERR_OK;
-}
+/* -- the whole --------------------------------------------------------------------------------- */
 
 /* A data-dependent node alone: its kernel allocates from the run's arena. */
 static enum err_code plan_dynamic(struct planner *pl)
@@ -513,12 +238,10 @@ static enum err_code plan_dynamic(struct planner *pl)
 	return plan_kernel(pl, p->begin);
 }
 
-/* -- the whole --------------------------------------------------------------------------------- */
-
 static enum err_code plan_steps(struct planner *pl)
 {
 	struct plan *p = pl->p;
-	enum err_code rc = plan_inputs(pl);
+	enum err_code rc = planner_inputs(pl);
 	bool cut = false;
 	for (p->end = p->begin; p->end < pl->g->n_node && rc == ERR_OK; p->end++) {
 		rc = plan_node(pl, p->end, &cut);
@@ -534,7 +257,7 @@ static enum err_code plan_steps(struct planner *pl)
 		rc = plan_dynamic(pl);
 	}
 	if (rc == ERR_OK)
-		rc = plan_outputs(pl);
+		rc = planner_outputs(pl);
 	if (rc == ERR_OK)
 		rc = memplan(p, pl->err);
 	return rc;

@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * DESIGN
- *
- * The cache of plans is a hash table and an LRU list under one mutex, which is held for a
- * lookup and never while planning or running. A plan is referenced by the cache and by
- * its runs; the last reference frees it. Frames and workspaces are kept for the next run:
- * frames with their plan, workspaces (any plan of the program fits into a large enough
- * one) with the program, last in first out.
- *
- * INVARIANTS
- *
- * 1. All lists and refs change under `lock`.
- * 2. A plan in the table is on the LRU list, and the other way round.
- */
 #include "exec/program.h"
 
-#include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include "base/checked.h"
 #include "exec/control.h"
-#include "exec/plan.h"
 #include "exec/program_impl.h"
 
 #define PLANS_MAX_DEFAULT 64
 #define DYNAMIC_BYTES_MAX_DEFAULT ((size_t)1 << 30)
 #define THREADS_MAX 63 /* scratch areas are claimed in a 64-bit mask */
-
-/* -- life ------------------------------------------------------------------------------ */
 
 /* For each value the last node that reads it; n_node for outputs, -1 for nobody. */
 static int32_t *find_last_uses(const struct graph *g)
@@ -89,26 +68,11 @@ enum err_code program_new(const struct graph *g, const struct program_conf *conf
 	return ERR_OK;
 }
 
-static void workspace_free(struct workspace *w)
-{
-	munmap(w, w->bytes);
-}
-
 void program_free(struct program *p)
 {
 	if (!p)
 		return;
-	while (p->newest) {
-		struct plan *next = p->newest->older;
-		assert(p->newest->refs == 1);
-		plan_free(p->newest);
-		p->newest = next;
-	}
-	while (p->workspaces) {
-		struct workspace *next = p->workspaces->next;
-		workspace_free(p->workspaces);
-		p->workspaces = next;
-	}
+	program_drop_plans(p);
 	control_free(p);
 	pthread_mutex_destroy(&p->lock);
 	free(p->last_use);
@@ -119,203 +83,6 @@ void program_free(struct program *p)
 const struct graph *program_graph(const struct program *p)
 {
 	return p->graph;
-}
-
-/* -- the cache of plans ------------------------------------------------------------------ */
-
-static uint64_t mix(uint64_t h, uint64_t x)
-{
-	h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 29;
-}
-
-static uint64_t hash_ports(int32_t begin, const struct port *in, int n_in)
-{
-	uint64_t h = mix(0, (uint64_t)begin);
-	for (int i = 0; i < n_in; i++) {
-		const struct tensor *t = &in[i].t;
-		h = mix(h, (uint64_t)t->dtype << 32 | (uint32_t)t->shape.rank);
-		for (int d = 0; d < t->shape.rank; d++)
-			h = mix(h, (uint64_t)t->shape.dim[d]);
-		for (int64_t k = 0; t->data && k < tensor_count(t); k++)
-			h = mix(h, (uint64_t)tensor_int(t, k));
-	}
-	return h;
-}
-
-static bool same_port(const struct port *a, const struct port *b)
-{
-	return a->value == b->value && a->t.dtype == b->t.dtype &&
-	       shape_equal(&a->t.shape, &b->t.shape) && !a->t.data == !b->t.data &&
-	       (!a->t.data || memcmp(a->t.data, b->t.data, tensor_bytes(&a->t)) == 0);
-}
-
-static bool same_key(const struct plan *p, uint64_t hash, int32_t begin, const struct port *in, int n_in)
-{
-	if (p->hash != hash || p->begin != begin || p->n_in != n_in)
-		return false;
-	for (int i = 0; i < n_in; i++)
-		if (!same_port(&p->in[i], &in[i]))
-			return false;
-	return true;
-}
-
-static void lru_unlink(struct program *p, struct plan *e)
-{
-	*(e->newer ? &e->newer->older : &p->newest) = e->older;
-	*(e->older ? &e->older->newer : &p->oldest) = e->newer;
-	e->newer = e->older = NULL;
-}
-
-static void lru_push(struct program *p, struct plan *e)
-{
-	e->older = p->newest;
-	*(p->newest ? &p->newest->newer : &p->oldest) = e;
-	p->newest = e;
-}
-
-static struct plan *cache_find(struct program *p, uint64_t hash, int32_t begin, const struct port *in,
-	int n_in)
-{
-	struct plan *e = p->table[hash % PLAN_BUCKETS];
-	while (e && !same_key(e, hash, begin, in, n_in))
-		e = e->hash_next;
-	if (e && e != p->newest) {
-		lru_unlink(p, e);
-		lru_push(p, e);
-	}
-	return e;
-}
-
-/* Takes the oldest plan out; the caller frees it when nobody runs it. */
-static struct plan *cache_evict(struct program *p)
-{
-	struct plan *e = p->oldest;
-	struct plan **at = &p->table[e->hash % PLAN_BUCKETS];
-	while (*at != e)
-		at = &(*at)->hash_next;
-	*at = e->hash_next;
-	lru_unlink(p, e);
-	p->n_plans--;
-	return --e->refs == 0 ? e : NULL;
-}
-
-void program_release_plan(struct program *p, struct plan *e)
-{
-	pthread_mutex_lock(&p->lock);
-	bool last = --e->refs == 0;
-	pthread_mutex_unlock(&p->lock);
-	if (last)
-		plan_free(e);
-}
-
-enum err_code program_get_plan(struct program *p, int32_t begin, const struct port *in, int n_in,
-	struct plan **ret, struct err *err)
-{
-	uint64_t hash = hash_ports(begin, in, n_in);
-	pthread_mutex_lock(&p->lock);
-	struct plan *e = cache_find(p, hash, begin, in, n_in);
-	if (e)
-		e->refs++;
-	pthread_mutex_unlock(&p->lock);
-	if (e) {
-		*ret = e;
-		return ERR_OK;
-	}
-	struct plan_request rq = { .graph = p->graph, .conf = &p->conf, .begin = begin, .in = in,
-		.n_in = n_in, .last_use = p->last_use };
-	struct plan *made, *evicted = NULL;
-	enum err_code rc = plan_new(&rq, &made, err);
-	if (rc != ERR_OK)
-		return rc;
-	made->hash = hash;
-	pthread_mutex_lock(&p->lock);
-	e = cache_find(p, hash, begin, in, n_in);
-	if (!e) {
-		if (p->n_plans >= p->conf.plans_max)
-			evicted = cache_evict(p);
-		e = made;
-		made = NULL;
-		e->hash_next = p->table[hash % PLAN_BUCKETS];
-		p->table[hash % PLAN_BUCKETS] = e;
-		lru_push(p, e);
-		p->n_plans++;
-		p->plans_made++;
-	}
-	e->refs++;
-	pthread_mutex_unlock(&p->lock);
-	plan_free(made); /* another thread was faster */
-	plan_free(evicted);
-	*ret = e;
-	return ERR_OK;
-}
-
-/* -- frames and workspaces ---------------------------------------------------------------- */
-
-/* One of at least that size from the list, or a new one; a too small one makes way. */
-static struct workspace *workspace_take(struct program *p, size_t need)
-{
-	struct workspace *w, *small = NULL;
-	pthread_mutex_lock(&p->lock);
-	struct workspace **at = &p->workspaces;
-	while (*at && (*at)->bytes - WORKSPACE_HEAD < need)
-		at = &(*at)->next;
-	w = *at;
-	if (w) {
-		*at = w->next;
-	} else if (p->workspaces) {
-		small = p->workspaces;
-		p->workspaces = small->next;
-		p->workspace_bytes -= small->bytes;
-	}
-	pthread_mutex_unlock(&p->lock);
-	if (small)
-		workspace_free(small);
-	if (w)
-		return w;
-	size_t bytes = round_up(need + WORKSPACE_HEAD, 4096);
-	w = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w == MAP_FAILED)
-		return NULL;
-	w->bytes = bytes;
-	pthread_mutex_lock(&p->lock);
-	p->workspace_bytes += bytes;
-	pthread_mutex_unlock(&p->lock);
-	return w;
-}
-
-static struct frame *frame_take(struct program *p, struct plan *e, struct err *err)
-{
-	pthread_mutex_lock(&p->lock);
-	struct frame *f = e->frames;
-	if (f)
-		e->frames = f->next;
-	pthread_mutex_unlock(&p->lock);
-	if (!f && frame_new(e, &f, err) != ERR_OK)
-		return NULL;
-	return f;
-}
-
-enum err_code program_run_plan(struct program *p, struct plan *e, struct plan_run *r, struct err *err)
-{
-	struct frame *f = frame_take(p, e, err);
-	struct workspace *w = workspace_take(p, plan_workspace_bytes(e));
-	enum err_code rc = f && w ? ERR_OK : err_oom(err);
-	if (rc == ERR_OK) {
-		r->mem = (char *)w + WORKSPACE_HEAD;
-		rc = plan_run(e, f, r, err);
-	}
-	pthread_mutex_lock(&p->lock);
-	if (f) {
-		f->next = e->frames;
-		e->frames = f;
-	}
-	if (w) {
-		w->next = p->workspaces;
-		p->workspaces = w;
-	}
-	pthread_mutex_unlock(&p->lock);
-	return rc;
 }
 
 /* -- running --------------------------------------------------------------------------------- */
@@ -339,22 +106,14 @@ static enum err_code check_input(const struct program *p, int i, const struct te
 	return ERR_OK;
 }
 
-/* Room for a request's ports and pointers without a call to malloc in the usual case. */
-#define FEW 16
-
-struct run_room {
-	struct port port_few[FEW], *port;
-	void *ptr_few[2 * FEW], **in, **out;
-	void *heap;
-};
-
-static enum err_code room_for(struct run_room *room, int n_in, int n_out, struct err *err)
+enum err_code run_room_init(struct run_room *room, const struct program *p, struct err *err)
 {
+	int n_in = p->n_in, n_out = p->graph->n_output;
 	room->port = room->port_few;
 	room->in = room->ptr_few;
-	room->out = room->ptr_few + FEW;
+	room->out = room->ptr_few + RUN_ROOM_FEW;
 	room->heap = NULL;
-	if (n_in <= FEW && n_out <= FEW)
+	if (n_in <= RUN_ROOM_FEW && n_out <= RUN_ROOM_FEW)
 		return ERR_OK;
 	size_t ports = (size_t)n_in * sizeof(struct port);
 	room->heap = malloc(ports + (size_t)(n_in + n_out) * sizeof(void *));
@@ -366,7 +125,7 @@ static enum err_code room_for(struct run_room *room, int n_in, int n_out, struct
 	return ERR_OK;
 }
 
-static enum err_code fill_ports(struct program *p, const struct tensor *in, struct run_room *room,
+enum err_code run_room_fill(struct run_room *room, struct program *p, const struct tensor *in,
 	struct err *err)
 {
 	for (int i = 0; i < p->n_in; i++) {
@@ -405,10 +164,10 @@ enum err_code program_run(struct program *p, const struct tensor *in, const stru
 {
 	struct run_room room;
 	struct plan *e;
-	enum err_code rc = room_for(&room, p->n_in, p->graph->n_output, err);
+	enum err_code rc = run_room_init(&room, p, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = fill_ports(p, in, &room, err);
+	rc = run_room_fill(&room, p, in, err);
 	if (rc == ERR_OK)
 		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
 	if (rc == ERR_OK) {
@@ -427,10 +186,10 @@ enum err_code program_plan(struct program *p, const struct tensor *in, struct te
 {
 	struct run_room room;
 	struct plan *e;
-	enum err_code rc = room_for(&room, p->n_in, p->graph->n_output, err);
+	enum err_code rc = run_room_init(&room, p, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = fill_ports(p, in, &room, err);
+	rc = run_room_fill(&room, p, in, err);
 	if (rc == ERR_OK)
 		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
 	if (rc == ERR_OK) {
@@ -459,56 +218,3 @@ void program_stats(struct program *p, struct program_stats *ret)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* -- explaining ------------------------------------------------------------------------------ */
-
-static void explain_step(const struct plan *e, const struct step *s, struct step_text *t)
-{
-	t->op = s->node ? op_info(s->node->op)->name : "copy";
-	t->kernel = s->k.name;
-	t->backend = s->backend->name;
-	t->units = s->k.units;
-	size_t at = 0;
-	for (int32_t i = 0; i < s->n_in + s->n_out && at < sizeof(t->shapes); i++) {
-		if (s->slot[i] == VALUE_NONE)
-			continue;
-		const struct slot *slot = &e->slot[s->slot[i]];
-		at += (size_t)snprintf(t->shapes + at, sizeof(t->shapes) - at, "%s%s%s",
-			i == 0 ? "" : i == s->n_in ? " -> " : " ", SHAPE_TEXT(&slot->t.shape),
-			slot->t.layout == LAYOUT_PLAIN ? "" : "b");
-		if (i >= s->n_in)
-			t->out_bytes += slot->bytes;
-	}
-}
-
-enum err_code program_explain(struct program *p, const struct tensor *in,
-	void (*fn)(void *ctx, const struct step_text *step), void *ctx, struct err *err)
-{
-	struct run_room room;
-	struct plan *e;
-	enum err_code rc = room_for(&room, p->n_in, p->graph->n_output, err);
-	if (rc != ERR_OK)
-		return rc;
-	rc = fill_ports(p, in, &room, err);
-	if (rc == ERR_OK)
-		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
-	if (rc == ERR_OK) {
-		char label[NODE_LABEL_MAX];
-		for (int32_t i = 0; i < e->n_folded; i++) {
-			const struct node *n = e->folded[i];
-			struct step_text t = { .op = op_info(n->op)->name, .kernel = "folded",
-				.backend = "plan", .folded = true };
-			t.node = node_label(p->graph, n, label, sizeof(label));
-			fn(ctx, &t);
-		}
-		for (int32_t i = 0; i < e->n_step; i++) {
-			const struct node *n = e->step[i].node;
-			struct step_text t = { 0 };
-			t.node = n ? node_label(p->graph, n, label, sizeof(label)) : "";
-			explain_step(e, &e->step[i], &t);
-			fn(ctx, &t);
-		}
-		program_release_plan(p, e);
-	}
-	free(room.heap);
-	return rc;
-}

@@ -329,13 +329,11 @@ void batcher_tick(struct batcher *b)
 	int64_t now = b->now_ns();
 	pthread_mutex_lock(&b->lock);
 	struct request *expired = take_expired(b, now);
-	/* Who waited long enough for company and finds no runner free is taken when one is:
-	   only what lies ahead is armed for. */
+	/* Who waited long enough for company and finds no runner free is taken when one is. */
 	b->armed_ns = INT64_MAX;
 	for (int c = 0; c < CLASS_COUNT_; c++)
 		for (const struct request *r = b->queue[c].head; r; r = r->next)
-			if (look_at(b, r) > now)
-				arm_for(b, r, now);
+			arm_for(b, r, now);
 	struct batch_runner *runner =
 		next_queue(b) && !waits(b, now) ? take_runner(b) : NULL;
 	pthread_mutex_unlock(&b->lock);
