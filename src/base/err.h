@@ -67,3 +67,12 @@ const char *err_name(enum err_code code);
 
 /* The HTTP status of a code, by the table above. */
 int err_http(enum err_code code);
+
+/* Returns the call's code unless it is ERR_OK: for functions that hold nothing which has
+   to be let go of. */
+#define TRY(call) \
+	do { \
+		enum err_code try_rc_ = (call); \
+		if (try_rc_ != ERR_OK) \
+			return try_rc_; \
+	} while (0)

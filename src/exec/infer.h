@@ -14,16 +14,29 @@
  * is not known yet, it calls infer_need_data(); the plan is then cut before the node and
  * goes on when the value is there.
  *
- * Messages: infer_fail() puts the node in front: "node 'fc1' (Gemm): input A is [2,3]...".
+ * Messages: infer_node() puts the node in front: "node 'fc1' (Gemm): input A is [2,3]...".
+ *
+ * Ownership: borrows all; nothing outlives the call but symbols, which are the graph's.
+ * Threads:   any, on graphs that do not change; with symbols set, one at a time.
  */
 #pragma once
 
 #include "exec/graph.h"
 
+/* What is known at load of the integers in a small tensor of rank 0 or 1: numbers, and
+   dimensions of the graph's inputs. That is how a shape made of Shape, Gather, Concat
+   keeps its rank and its known dimensions. */
+struct infer_ints {
+	int32_t rank, n;
+	uint32_t literal;    /* bit i: v[i] is the number itself, -1 too */
+	int64_t v[RANK_MAX]; /* else DIM_SYMBOL(i) or DIM_UNKNOWN */
+};
+
 struct ivalue {
 	struct type type;
 	struct shape shape;
 	const struct tensor *data; /* NULL: value not known */
+	const struct infer_ints *ints; /* NULL: nothing is known of it this way either */
 };
 
 struct infer {
@@ -33,9 +46,10 @@ struct infer {
 	const struct ivalue **in;
 	struct ivalue *out;
 	bool needs_data; /* set by infer_need_data() */
+	struct graph *symbols; /* where infer_derived() makes them; NULL while planning */
 };
 
-/* Sets err to the node's label, then the message. Returns INVALID_ARGUMENT. */
+/* Sets the message; infer_node() puts the node's label before it. Returns INVALID_ARGUMENT. */
 enum err_code infer_fail(const struct infer *x, struct err *err, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
@@ -54,12 +68,58 @@ MUST_CHECK enum err_code
 infer_want_rank(const struct infer *x, int i, int min, int max, struct err *err);
 /* Inputs i and j have one type. */
 MUST_CHECK enum err_code infer_want_same_type(const struct infer *x, int i, int j, struct err *err);
+/* Inputs first .. n_in - 1, those that are there, are of one type in set. */
+MUST_CHECK enum err_code
+infer_want_one_type(const struct infer *x, int first, uint64_t set, struct err *err);
+/* Input i, if its shape is known, has one element and at most one dimension. */
+MUST_CHECK enum err_code infer_want_scalar(const struct infer *x, int i, struct err *err);
+/* Input i, if its shape is known, is a list of n elements; n < 0: of any length. */
+MUST_CHECK enum err_code infer_want_list(const struct infer *x, int i, int64_t n, struct err *err);
+/* Input i broadcasts to `to` without changing it. */
+MUST_CHECK enum err_code
+infer_want_fit(const struct infer *x, int i, const struct shape *to, struct err *err);
+/* Attribute `name` as an axis of this rank, made 0..rank-1. */
+MUST_CHECK enum err_code infer_axis(const struct infer *x, const char *name, int64_t otherwise,
+	int rank, int *ret, struct err *err);
+/* Attribute `name` within [min,max]. */
+MUST_CHECK enum err_code infer_want_int(const struct infer *x, const char *name, int64_t otherwise,
+	int64_t min, int64_t max, struct err *err);
+/* The shapes of inputs first .. n_in - 1 broadcast together. */
+MUST_CHECK enum err_code
+infer_broadcast(const struct infer *x, int first, struct shape *ret, struct err *err);
+/* The integers of input i, as far as they are known. false: not even how many. */
+bool infer_ints(const struct infer *x, int i, struct infer_ints *ret);
+/* A dimension that is worked out from others by the formula that the text states: equal
+   texts are equal dimensions. DIM_UNKNOWN while planning. */
+int64_t infer_derived(const struct infer *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Of two dimensions that must be equal: do the numbers differ, and the better known one. */
+static inline bool dim_conflict(int64_t a, int64_t b)
+{
+	return a >= 0 && b >= 0 && a != b;
+}
+static inline int64_t dim_merge(int64_t a, int64_t b)
+{
+	return a >= 0 || (a != DIM_UNKNOWN && b < 0) ? a : b;
+}
+
 void infer_set(struct infer *x, int out, enum dtype dtype, const struct shape *shape);
+
+/* The operators' own, by the table. */
+#define OP(id, domain, name, since, in_min, in_max, out_min, out_max, flags, infer_fn_, attrs_) \
+	enum err_code infer_fn_(struct infer *x, struct err *err);
+#include "exec/ops.def"
+#undef OP
 
 /* Runs the node's infer. x_out gets n_out entries. Borrowed arrays as above. */
 MUST_CHECK enum err_code infer_node(struct infer *x, struct err *err);
 
 /* Symbolic inference over the whole graph, subgraphs included: fills in value types and
    shapes; a declared output type or shape that disagrees with the inferred one is an
-   error for types and ranks, and for numbers that differ. */
+   error for types and ranks, and for numbers that differ. Unknown dimensions of graph
+   inputs become symbols of their own ("x.0"). */
 MUST_CHECK enum err_code infer_graph(struct graph *g, struct err *err);
+
+/* infer_graph's: what is known of the integers of output 0, once infer_node() has been
+   happy. false: nothing. */
+bool infer_propagate_ints(const struct infer *x, struct infer_ints *ret);

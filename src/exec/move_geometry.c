@@ -151,3 +151,42 @@ enum err_code pad_geometry(const struct shape *x, const struct tensor *pads,
 	*ret = g;
 	return ERR_OK;
 }
+
+void shape_span(const struct node *n, int rank, int *ret_from, int *ret_to)
+{
+	int64_t from = node_int(n, "start", 0), to = node_int(n, "end", rank);
+	from = clamp(from < 0 ? from + rank : from, 0, rank);
+	to = clamp(to < 0 ? to + rank : to, 0, rank);
+	*ret_from = (int)from;
+	*ret_to = (int)(to < from ? from : to);
+}
+
+static enum err_code split_listed(const struct tensor *split, int n_out, int64_t total,
+	int64_t *ret_sizes, struct err *err)
+{
+	int64_t sum = 0;
+	if (tensor_count(split) != n_out)
+		return err_set(err, ERR_INVALID_ARGUMENT, "split has %" PRId64 " entries for %d outputs",
+			tensor_count(split), n_out);
+	for (int i = 0; i < n_out; i++) {
+		ret_sizes[i] = tensor_int(split, i);
+		if (ret_sizes[i] < 0 || add_i64_overflows(sum, ret_sizes[i], &sum))
+			return err_set(err, ERR_INVALID_ARGUMENT, "split[%d] is %" PRId64, i,
+				ret_sizes[i]);
+	}
+	if (total >= 0 && sum != total)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"the entries of split make %" PRId64 ", the axis has %" PRId64, sum, total);
+	return ERR_OK;
+}
+
+enum err_code split_sizes(const struct tensor *split, int n_out, int64_t total, int64_t *ret_sizes,
+	struct err *err)
+{
+	if (split)
+		return split_listed(split, n_out, total, ret_sizes, err);
+	int64_t each = total < 0 ? DIM_UNKNOWN : (total + n_out - 1) / n_out;
+	for (int i = 0; i < n_out; i++)
+		ret_sizes[i] = total < 0 ? DIM_UNKNOWN : clamp(total - i * each, 0, each);
+	return ERR_OK;
+}

@@ -46,3 +46,12 @@ axes_mask(const struct tensor *axes, int rank, uint32_t *ret_mask, struct err *e
    then all, or none with noop_with_empty_axes). */
 MUST_CHECK enum err_code reduce_axes(const struct node *n, const struct tensor *axes, int rank,
 	uint32_t *ret_mask, struct err *err);
+
+/* Which dimensions [*ret_from, *ret_to) a Shape node tells of a tensor of this rank. */
+void shape_span(const struct node *n, int rank, int *ret_from, int *ret_to);
+
+/* Sizes of Split's outputs along an axis of size `total`: from the list, or as equal as
+   can be, the last one smaller. total may be unknown: then so are the sizes without a
+   list. ret_sizes has n_out entries. */
+MUST_CHECK enum err_code split_sizes(const struct tensor *split, int n_out, int64_t total,
+	int64_t *ret_sizes, struct err *err);

@@ -4,11 +4,6 @@
 #include "exec/attrs.h"
 #include "exec/infer.h"
 
-#define OP(id, domain, name, since, in_min, in_max, out_min, out_max, flags, infer_fn_, attrs_) \
-	enum err_code infer_fn_(struct infer *x, struct err *err);
-#include "exec/ops.def"
-#undef OP
-
 static const struct op_info infos[OP_COUNT_] = {
 	[OP_NONE] = { "NONE", "?", DOMAIN_SIGNET, 0, 0, 0, 0, 0, 0, NULL, attrs_none },
 #define OP(id, domain, name, since, in_min, in_max, out_min, out_max, flags, infer_fn_, attrs_) \
