@@ -66,3 +66,7 @@ LIST(attrs_split, INT("axis"), INT("num_outputs"), END);
 LIST(attrs_perm, INTS("perm"), END);
 LIST(attrs_trilu, INT("upper"), END);
 LIST(attrs_if, NEED("else_branch", ATTR_GRAPH), NEED("then_branch", ATTR_GRAPH), END);
+LIST(attrs_loop, NEED("body", ATTR_GRAPH), END);
+LIST(attrs_scan, NEED("body", ATTR_GRAPH), NEED("num_scan_inputs", ATTR_INT),
+	INTS("scan_input_axes"), INTS("scan_input_directions"), INTS("scan_output_axes"),
+	INTS("scan_output_directions"), END);
