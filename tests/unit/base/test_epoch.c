@@ -7,7 +7,7 @@
 #include "base/epoch.h"
 
 #define READERS 4
-#define ROUNDS 2000
+#define ROUNDS 300
 #define DEAD 0x6465u
 
 struct thing {

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN
+ *   inih splits lines into keys and values and strips comments. It cuts the names of
+ *   sections at 49 bytes, joins indented lines, and says nothing of a section without
+ *   keys; so the reader below, through which it gets its lines, looks at each first: it
+ *   refuses what is no text, keeps section headers to itself and counts.
+ */
+#include "base/conf.h"
+
+#include <assert.h>
+#include <ini.h>
+#include <pthread.h>
+#include "base/utf8.h"
+#include "config.h"
+
+#define LINE_BYTES_MAX 8192
+#define NAME_BYTES_MAX 256
+#define BLOCKS_MAX 4096
+#define BOM "\xef\xbb\xbf"
+
+struct parser {
+	struct conf *conf;
+	struct slice left; /* of the text */
+	int line;
+	struct conf_block *block; /* whose keys we are in */
+	struct conf_block **tail;
+	int n_blocks;
+	bool failed;
+	struct err *err;
+};
+
+static void set_up_inih(void)
+{
+#if HAVE_DECL_INI_MAX_LINE
+	/* Debian lets programs choose; elsewhere lines are limited to inih's 200 bytes, and
+	   the reader says so of longer ones. */
+	ini_use_stack = false;
+	ini_allow_realloc = false;
+	ini_initial_alloc = LINE_BYTES_MAX;
+	ini_max_line = LINE_BYTES_MAX;
+#endif
+}
+
+/* For the error that has just been set. */
+static enum err_code at_line(struct parser *p)
+{
+	p->failed = true;
+	return err_prefix(p->err, "%s:%d", p->conf->file, p->line);
+}
+
+static const struct conf_section *find_section(const struct conf_section *s, struct slice name)
+{
+	for (; s->name; s++) {
+		if (slice_is(name, s->name))
+			return s;
+	}
+	return NULL;
+}
+
+static const struct conf_option *find_option(const struct conf_section *s, const char *key)
+{
+	for (int i = 0; i < s->n_options; i++) {
+		if (strcmp(s->option[i].key, key) == 0)
+			return &s->option[i];
+	}
+	return NULL;
+}
+
+static struct conf_block *find_block(const struct conf *c, const struct conf_section *s, const char *name)
+{
+	for (struct conf_block *b = c->first; b; b = b->next) {
+		if (b->section == s && (!name || strcmp(b->name, name) == 0))
+			return b;
+	}
+	return NULL;
+}
+
+static enum err_code fill_defaults(const struct conf_section *s, void *values, struct arena *arena,
+	struct err *err)
+{
+	for (int i = 0; i < s->n_options; i++) {
+		const struct conf_option *o = &s->option[i];
+		enum err_code rc = conf_value_set(o, slice_of(o->init), values, arena, err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	return ERR_OK;
+}
+
+static enum err_code block_new(struct conf *c, const struct conf_section *s, const char *name,
+	struct conf_block **ret, struct err *err)
+{
+	assert(s->n_options <= CONF_OPTIONS_MAX);
+	struct conf_block *b = ARENA_NEW(c->arena, struct conf_block);
+	void *values = arena_calloc(c->arena, 1, s->bytes);
+	if (!b || !values)
+		return err_oom(err);
+	*b = (struct conf_block){ .section = s, .name = name, .values = values };
+	struct conf_block *from = name ? find_block(c, s, "*") : NULL;
+	if (from)
+		memcpy(values, from->values, s->bytes);
+	enum err_code rc = from ? ERR_OK : fill_defaults(s, values, c->arena, err);
+	if (rc != ERR_OK)
+		return rc;
+	struct conf_block **tail = &c->first;
+	while (*tail)
+		tail = &(*tail)->next;
+	*tail = b;
+	*ret = b;
+	return ERR_OK;
+}
+
+/* Between the brackets: "http" or "model digits". */
+static enum err_code open_section(struct parser *p, struct slice head)
+{
+	const char *space = memchr(head.ptr, ' ', head.len);
+	struct slice word = { head.ptr, space ? (size_t)(space - head.ptr) : head.len };
+	const struct conf_section *s = find_section(p->conf->sections, word);
+	if (!s)
+		return err_set(p->err, ERR_INVALID_ARGUMENT, "there is no section [%.*s]", SLICE_ARG(head));
+	if (s->named != (space != NULL))
+		return err_set(p->err, ERR_INVALID_ARGUMENT,
+			s->named ? "section [%s] needs a name: [%s NAME]" : "section [%s] takes no name",
+			s->name, s->name);
+	char *name = NULL;
+	if (space) {
+		struct slice rest = { space + 1, head.len - word.len - 1 };
+		enum err_code rc = utf8_check_name(rest, NAME_BYTES_MAX, "name of the section", p->err);
+		if (rc != ERR_OK)
+			return rc;
+		name = arena_strndup(p->conf->arena, rest.ptr, rest.len);
+		if (!name)
+			return err_oom(p->err);
+		if (strcmp(name, "*") == 0 && conf_next(p->conf, s->name, NULL))
+			return err_set(p->err, ERR_INVALID_ARGUMENT,
+				"[%s *] must stand before the other sections [%s ...]", s->name, s->name);
+	}
+	struct conf_block *b = find_block(p->conf, s, name);
+	if (b && b->line > 0)
+		return err_set(p->err, ERR_INVALID_ARGUMENT, "section [%.*s] stands on line %d already",
+			SLICE_ARG(head), b->line);
+	if (!b) {
+		if (++p->n_blocks > BLOCKS_MAX)
+			return err_set(p->err, ERR_RESOURCE_EXHAUSTED, "more than %d sections", BLOCKS_MAX);
+		enum err_code rc = block_new(p->conf, s, name, &b, p->err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	b->line = p->line;
+	p->block = b;
+	return ERR_OK;
+}
+
+static enum err_code read_header(struct parser *p, struct slice line)
+{
+	const char *end = memchr(line.ptr, ']', line.len);
+	size_t len = end ? (size_t)(end - line.ptr) : 0;
+	size_t after = len + 1;
+	while (end && after < line.len && strchr(" \t", line.ptr[after]))
+		after++;
+	if (!end || (after < line.len && !strchr(";#", line.ptr[after])))
+		return err_set(p->err, ERR_INVALID_ARGUMENT, "a section is [NAME], alone on its line");
+	return open_section(p, (struct slice){ line.ptr + 1, len - 1 });
+}
+
+static enum err_code check_text(struct parser *p, struct slice line, size_t bytes_max)
+{
+	if (p->line == 1 && line.len >= 3 && memcmp(line.ptr, BOM, 3) == 0)
+		return err_set(p->err, ERR_INVALID_ARGUMENT, "begins with a byte order mark");
+	if (line.len > bytes_max)
+		return err_set(p->err, ERR_INVALID_ARGUMENT, "line of %zu bytes, at most %zu are allowed",
+			line.len, bytes_max);
+	uint32_t c;
+	for (size_t at = 0, n; at < line.len; at += n) {
+		n = utf8_decode(line.ptr + at, line.len - at, &c);
+		if (n == 0 || (utf8_is_control(c) && c != '\t'))
+			return err_set(p->err, ERR_INVALID_ARGUMENT, "byte %zu (0x%02x) is no text", at + 1,
+				(uint8_t)line.ptr[at]);
+	}
+	return ERR_OK;
+}
+
+/* inih's way to get a line: fgets(). A section's header becomes an empty line. */
+static char *read_line(char *to, int size, void *stream)
+{
+	struct parser *p = stream;
+	if (p->failed || p->left.len == 0)
+		return NULL;
+	p->line++;
+	const char *end = memchr(p->left.ptr, '\n', p->left.len);
+	struct slice line = { p->left.ptr, end ? (size_t)(end - p->left.ptr) : p->left.len };
+	size_t skip = line.len + (end != NULL);
+	p->left = (struct slice){ p->left.ptr + skip, p->left.len - skip };
+	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	enum err_code rc = check_text(p, line, (size_t)size - 3);
+	while (line.len > 0 && strchr(" \t", line.ptr[0]))
+		line = (struct slice){ line.ptr + 1, line.len - 1 };
+	bool header = line.len > 0 && line.ptr[0] == '[';
+	if (rc == ERR_OK && header)
+		rc = read_header(p, line);
+	if (rc != ERR_OK) {
+		(void)at_line(p);
+		return NULL;
+	}
+	if (!header)
+		memcpy(to, line.ptr, line.len);
+	memcpy(to + (header ? 0 : line.len), "\n", 2);
+	return to;
+}
+
+static enum err_code set_key(struct conf *c, struct conf_block *b, const char *key, const char *value,
+	bool once, struct err *err)
+{
+	const struct conf_option *o = find_option(b->section, key);
+	if (!o)
+		return err_set(err, ERR_INVALID_ARGUMENT, "section [%s] has no option '%s'",
+			b->section->name, key);
+	uint64_t bit = UINT64_C(1) << (o - b->section->option);
+	if (once && (b->given & bit))
+		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is given twice in this section", key);
+	b->given |= bit;
+	return conf_value_set(o, slice_of(value), b->values, c->arena, err);
+}
+
+/* inih's handler; 0 stops. */
+static int on_key(void *user, const char *section, const char *key, const char *value)
+{
+	struct parser *p = user;
+	(void)section;
+	enum err_code rc = p->block ? set_key(p->conf, p->block, key, value, true, p->err) :
+				      err_set(p->err, ERR_INVALID_ARGUMENT,
+					      "'%s' stands before the first [section]", key);
+	if (rc != ERR_OK)
+		(void)at_line(p);
+	return rc == ERR_OK;
+}
+
+static enum err_code parse_text(struct parser *p)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, set_up_inih);
+	int bad_line = ini_parse_stream(read_line, p, on_key, p);
+	if (p->failed)
+		return p->err->code;
+	if (bad_line < 0)
+		return err_oom(p->err);
+	if (bad_line > 0) {
+		p->line = bad_line;
+		(void)err_set(p->err, ERR_INVALID_ARGUMENT, "not of the form KEY = VALUE");
+		return at_line(p);
+	}
+	return ERR_OK;
+}
+
+enum err_code conf_parse(const struct conf_section *sections, struct slice text, const char *file,
+	struct arena *arena, struct conf **ret, struct err *err)
+{
+	struct err own;
+	if (text.len > CONF_BYTES_MAX)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, "%s: has %zu bytes, at most %u are allowed",
+			file, text.len, CONF_BYTES_MAX);
+	struct conf *c = ARENA_NEW(arena, struct conf);
+	if (!c)
+		return err_oom(err);
+	*c = (struct conf){ .arena = arena, .sections = sections, .file = file };
+	for (const struct conf_section *s = sections; s->name; s++) {
+		struct conf_block *b;
+		enum err_code rc = s->named ? ERR_OK : block_new(c, s, NULL, &b, err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	struct parser p = { .conf = c, .left = text, .err = err ? err : &own };
+	enum err_code rc = parse_text(&p);
+	if (rc != ERR_OK)
+		return rc;
+	*ret = c;
+	return ERR_OK;
+}
+
+enum err_code conf_set(struct conf *c, const char *section, const char *name, const char *key,
+	const char *value, struct err *err)
+{
+	const struct conf_section *s = find_section(c->sections, slice_of(section));
+	if (!s || s->named != (name != NULL))
+		return err_set(err, ERR_INVALID_ARGUMENT, "there is no section [%s]", section);
+	struct conf_block *b = find_block(c, s, name);
+	if (!b) {
+		char *copy = arena_strdup(c->arena, name);
+		enum err_code rc = copy ? block_new(c, s, copy, &b, err) : err_oom(err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	return set_key(c, b, key, value, false, err);
+}
+
+const void *conf_get(const struct conf *c, const char *section)
+{
+	const struct conf_section *s = find_section(c->sections, slice_of(section));
+	assert(s && !s->named);
+	return find_block(c, s, NULL)->values;
+}
+
+const struct conf_block *conf_next(const struct conf *c, const char *section,
+	const struct conf_block *after)
+{
+	const struct conf_block *b = after ? after->next : c->first;
+	while (b && (!b->name || strcmp(b->section->name, section) != 0 || strcmp(b->name, "*") == 0))
+		b = b->next;
+	return b;
+}
+
+enum err_code conf_defaults(const struct conf *c, const char *section, const void **ret, struct err *err)
+{
+	const struct conf_section *s = find_section(c->sections, slice_of(section));
+	assert(s && s->named);
+	const struct conf_block *b = find_block(c, s, "*");
+	if (b) {
+		*ret = b->values;
+		return ERR_OK;
+	}
+	void *values = arena_calloc(c->arena, 1, s->bytes);
+	enum err_code rc = values ? fill_defaults(s, values, c->arena, err) : err_oom(err);
+	if (rc == ERR_OK)
+		*ret = values;
+	return rc;
+}
+
+enum err_code conf_check_reload(const struct conf *old, const struct conf *next, struct err *err)
+{
+	for (const struct conf_section *s = old->sections; s->name; s++) {
+		for (int i = 0; i < s->n_options && !s->named; i++) {
+			const struct conf_option *o = &s->option[i];
+			if (!o->reload && !conf_value_equal(o, conf_get(old, s->name), conf_get(next, s->name)))
+				return err_set(err, ERR_FAILED_PRECONDITION,
+					"[%s] %s has changed, which needs a restart", s->name, o->key);
+		}
+	}
+	return ERR_OK;
+}
+
+const struct conf_option *conf_find_option(const struct conf_section *sections, const char *section,
+	const char *key)
+{
+	const struct conf_section *s = find_section(sections, slice_of(section));
+	return s ? find_option(s, key) : NULL;
+}
