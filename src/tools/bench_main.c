@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench_main.c -- signet-bench, the load generator: command line, requests, one run
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/parse.h"
+#include "tools/bench.h"
+#include "tools/model_inputs.h"
+#include "tools/progress.h"
+
+/* How many different requests are made when the inputs are made up. */
+#define SAMPLES 16
+
+/* The command line: one row per option. */
+#define OPTIONS(X) \
+	X(URL, "url", "URL", "server, http://HOST:PORT or unix:PATH") \
+	X(PROTOCOL, "protocol", "P", "v1, v2 or v2-binary (default)") \
+	X(MODEL, "model", "M", "which model") \
+	X(VERSION_, "model-version", "N", "which version; default: the server's choice") \
+	X(CONCURRENCY, "concurrency", "N", "closed loop: N connections, each sends when it has its answer (default 1)") \
+	X(RATE, "rate", "R", "open loop: R requests a second, whatever the answers do") \
+	X(ARRIVALS, "arrivals", "A", "of --rate: poisson (default) or uniform") \
+	X(DURATION, "duration", "S", "seconds (default 10)") \
+	X(TIMEOUT, "timeout", "S", "a request has failed after this many seconds (default 10)") \
+	X(CONNECTIONS, "connections", "N", "of --rate: at most N connections (default 1000)") \
+	X(BATCH, "batch", "N", "rows in a request, where inputs are made up (default 1)") \
+	X(INPUT, "input", "NAME=FILE.npy", "an input; others are made up") \
+	X(SHAPE, "shape", "NAME=2,3", "shape of an input that is made up") \
+	X(SEED, "seed", "N", "of arrivals and made up inputs (default 1)") \
+	X(CHECK, "check", "[OUTPUT=]FILE.npy", "an answer must equal one of these references; counts which") \
+	X(RTOL, "rtol", "X", "of --check (default 0)") \
+	X(ATOL, "atol", "X", "of --check (default 1e-5)") \
+	X(JSON, "json", NULL, "print one JSON object") \
+	X(HELP, "help", NULL, "this")
+
+enum opt {
+#define X(id, name, arg, help) OPT_##id,
+	OPTIONS(X)
+#undef X
+};
+
+static const struct option options[] = {
+#define X(id, name, arg, help) { name, arg ? required_argument : no_argument, NULL, OPT_##id },
+	OPTIONS(X)
+#undef X
+	{ 0 }
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: signet-bench --url URL --model M [OPTION]...\n"
+	      "Puts load on a model and prints latency percentiles in microseconds.\n\n", to);
+#define X(id, name, arg, help) fprintf(to, "  --%-13s %-18s %s\n", name, arg ? arg : "", help);
+	OPTIONS(X)
+#undef X
+	fputs("\nExit status: 0, 1 when a request failed or an answer was wrong, 2 on wrong usage,\n"
+	      "3 when an open loop's figures do not count (the report says why).\n", to);
+}
+
+static enum err_code set_option(struct bench_opts *o, int id, const char *arg, struct err *err)
+{
+	int64_t n = 0;
+	enum err_code rc = ERR_OK;
+	switch ((enum opt)id) {
+	case OPT_URL: o->url = arg; break;
+	case OPT_MODEL: o->model = arg; break;
+	case OPT_VERSION_: o->version = arg; break;
+	case OPT_PROTOCOL:
+		o->protocol = protocol_find(arg);
+		if (!o->protocol)
+			rc = err_set(err, ERR_INVALID_ARGUMENT, "--protocol '%s': expected one of %s", arg,
+				protocol_names());
+		break;
+	case OPT_CONCURRENCY:
+		rc = args_int("--concurrency", arg, 1, 100000, &n, err);
+		o->concurrency = (int)n;
+		break;
+	case OPT_RATE: rc = args_positive("--rate", arg, &o->rate, err); break;
+	case OPT_ARRIVALS:
+		o->poisson = strcmp(arg, "poisson") == 0;
+		if (!o->poisson && strcmp(arg, "uniform") != 0)
+			rc = err_set(err, ERR_INVALID_ARGUMENT, "--arrivals '%s': expected poisson or uniform", arg);
+		break;
+	case OPT_DURATION: rc = args_positive("--duration", arg, &o->duration_s, err); break;
+	case OPT_TIMEOUT: rc = args_positive("--timeout", arg, &o->timeout_s, err); break;
+	case OPT_CONNECTIONS: rc = args_int("--connections", arg, 1, 100000, &o->connections_max, err); break;
+	case OPT_BATCH: rc = args_int("--batch", arg, 1, 1 << 20, &o->batch, err); break;
+	case OPT_INPUT: rc = args_add(&o->input, "--input", arg, err); break;
+	case OPT_SHAPE: rc = args_add(&o->shape, "--shape", arg, err); break;
+	case OPT_CHECK: rc = args_add(&o->check, "--check", arg, err); break;
+	case OPT_SEED:
+		rc = args_int("--seed", arg, 0, INT64_MAX, &n, err);
+		o->seed = (uint64_t)n;
+		break;
+	case OPT_RTOL: rc = args_positive("--rtol", arg, &o->rtol, err); break;
+	case OPT_ATOL: rc = args_positive("--atol", arg, &o->atol, err); break;
+	case OPT_JSON: o->json = true; break;
+	case OPT_HELP:
+		usage(stdout);
+		exit(EXIT_SUCCESS);
+	}
+	return rc;
+}
+
+static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, struct err *err)
+{
+	int id;
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (id == '?')
+			return err_set(err, ERR_INVALID_ARGUMENT, "%s: no such option, or its value is missing",
+				argv[optind - 1]);
+		enum err_code rc = set_option(o, id, optarg, err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	if (optind < argc)
+		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is no option", argv[optind]);
+	if (!o->url || !o->model)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--url and --model are needed");
+	if (o->rate > 0 && o->concurrency > 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--rate is an open loop, --concurrency a closed one: give one");
+	if (o->rate == 0 && o->concurrency == 0)
+		o->concurrency = 1;
+	return ERR_OK;
+}
+
+static enum err_code make_requests(const struct bench_opts *o, const struct model_info *m,
+	const struct http_url *url, struct arena *arena, struct slice *ret, int *ret_n, struct err *err)
+{
+	struct model_inputs_conf conf = { &o->input, &o->shape, o->batch };
+	enum err_code rc = model_inputs_check(m, &conf, err);
+	if (rc != ERR_OK)
+		return rc;
+	struct rng rng = { o->seed };
+	struct tensor *in = ARENA_ARRAY(arena, struct tensor, (size_t)m->n_in + 1);
+	/* With all inputs from files every request would be the same. */
+	int n = o->input.n < m->n_in ? SAMPLES : 1;
+	for (int i = 0; i < n; i++) {
+		struct http_request q;
+		rc = in ? model_inputs_make(m, &conf, &rng, arena, in, err) : err_oom(err);
+		if (rc == ERR_OK)
+			rc = protocol_request(o->protocol, m, in, arena, &q, err);
+		if (rc == ERR_OK)
+			rc = http_request_format(url, &q, arena, &ret[i], err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	*ret_n = n;
+	return ERR_OK;
+}
+
+struct run {
+	struct bench_check check;
+	struct progress progress;
+};
+
+static bool on_answer(void *ctx, const struct http_reply *r, const char *body)
+{
+	struct run *run = ctx;
+	return bench_check_answer(&run->check, r, body);
+}
+
+static void on_second(void *ctx, double elapsed_s, const struct load_result *r)
+{
+	struct run *run = ctx;
+	progress_show(&run->progress, "%.0f s: %.0f answers/s, p50 %.0f us, p99 %.0f us, %lu errors", elapsed_s,
+		(double)r->latency.n / elapsed_s, (double)hist_log_percentile(&r->latency, 50) / 1e3,
+		(double)hist_log_percentile(&r->latency, 99) / 1e3, (unsigned long)load_errors(r));
+}
+
+static enum err_code run(const struct bench_opts *o, struct arena *arena, struct run *run,
+	struct load_result *result, struct err *err)
+{
+	struct http_url url;
+	struct model_info model;
+	struct slice request[SAMPLES];
+	struct load_conf conf = {
+		.url = &url,
+		.request = request,
+		.seed = o->seed,
+		.concurrency = o->concurrency,
+		.connections_max = (int)o->connections_max,
+		.duration_ns = (int64_t)(o->duration_s * 1e9),
+		.timeout_ns = (int64_t)(o->timeout_s * 1e9),
+		.on_answer = o->check.n ? on_answer : NULL,
+		.on_second = on_second,
+		.ctx = run,
+	};
+	enum err_code rc = http_url_parse(o->url, &url, err);
+	if (rc == ERR_OK)
+		rc = model_info_fetch(&url, o->model, o->version, arena, &model, err);
+	if (rc == ERR_OK)
+		rc = make_requests(o, &model, &url, arena, request, &conf.n_request, err);
+	if (rc == ERR_OK)
+		rc = bench_check_init(&run->check, o, &model, arena, err);
+	if (rc == ERR_OK && o->rate > 0)
+		rc = load_schedule(o->rate, o->poisson, conf.duration_ns, o->seed, arena, &conf.schedule,
+			&conf.n_schedule, err);
+	if (rc != ERR_OK)
+		return rc;
+	progress_begin(&run->progress);
+	rc = load_run(&conf, result, err);
+	progress_end(&run->progress);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_opts o = {
+		.protocol = protocol_find("v2-binary"),
+		.poisson = true,
+		.duration_s = 10,
+		.timeout_s = 10,
+		.batch = 1,
+		.connections_max = 1000,
+		.seed = 1,
+		.atol = 1e-5,
+	};
+	struct err err = { 0 };
+	if (parse_options(argc, argv, &o, &err) != ERR_OK) {
+		fprintf(stderr, "signet-bench: %s; see --help\n", err.msg);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	struct arena *arena = arena_new(1 << 20, 0);
+	struct load_result *result = calloc(1, sizeof(*result));
+	struct run *state = calloc(1, sizeof(*state));
+	int status = 1;
+	if (!arena || !result || !state) {
+		fputs("signet-bench: out of memory\n", stderr);
+		goto out;
+	}
+	if (run(&o, arena, state, result, &err) != ERR_OK) {
+		fprintf(stderr, "signet-bench: %s\n", err.msg);
+		goto out;
+	}
+	(o.json ? bench_report_json : bench_report_text)(stdout, &o, result, &state->check);
+	char why[200];
+	status = load_errors(result) ? 1 : bench_invalid(&o, result, why, sizeof(why)) ? 3 : 0;
+out:
+	if (state)
+		bench_check_done(&state->check);
+	free(state);
+	free(result);
+	arena_free(arena);
+	return status;
+}

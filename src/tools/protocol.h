@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * protocol.h -- an inference as each protocol writes it: one row per protocol
+ *
+ * signet-bench and signetctl make requests of tensors with it, and tensors of replies.
+ *
+ * Ownership: tensors read live in the arena.
+ * Threads:   any; nothing is shared.
+ */
+#pragma once
+
+#include "tools/model_info.h"
+
+struct protocol {
+	const char *name; /* of --protocol */
+
+	/* Writes the body; *ret_json_bytes is SIZE_MAX when nothing binary follows. */
+	enum err_code (*encode)(const struct model_info *m, const struct tensor *in, struct buf *to,
+		size_t *ret_json_bytes, struct err *err);
+
+	/* out: m->n_out tensors, data NULL where the reply lacks one. */
+	enum err_code (*decode)(const struct model_info *m, struct slice body, size_t json_bytes,
+		struct arena *arena, struct tensor *out, struct err *err);
+
+	/* It is posted to prefix MODEL[/versions/V] suffix. */
+	const char *prefix, *suffix;
+};
+
+/* NULL: no such row. */
+const struct protocol *protocol_find(const char *name);
+
+/* "v1, v2, v2-binary", for messages. */
+const char *protocol_names(void);
+
+/* in: m->n_in tensors; data NULL: not sent. The body goes to the arena. */
+MUST_CHECK enum err_code protocol_request(const struct protocol *p, const struct model_info *m,
+	const struct tensor *in, struct arena *arena, struct http_request *ret, struct err *err);
