@@ -45,3 +45,34 @@ struct version_status {
 };
 MUST_CHECK enum err_code registry_list(struct registry *r, const struct slice *model, struct arena *arena,
 	struct version_status **ret, int *ret_n, struct err *err);
+
+/* -- the writer's side: the repo's thread alone ------------------------------------------ */
+
+struct registry_version {
+	struct version_status status; /* labels is left out: it is made from the model's */
+	struct version *version;      /* READY: requests may have it; else NULL */
+};
+
+struct registry_label {
+	const char *name;
+	int64_t number;
+};
+
+struct registry_model {
+	const char *name;
+	const struct registry_version *version; /* highest number first */
+	int n_version;
+	const struct registry_label *label;
+	int n_label;
+};
+
+MUST_CHECK enum err_code registry_new(struct registry **ret, struct err *err);
+
+/* No reader may be left. NULL is fine. */
+void registry_free(struct registry *r);
+
+/* Replaces everything; models by name. Copies, and takes references on the versions.
+   When it returns, no reader can acquire from what was before. RESOURCE_EXHAUSTED:
+   nothing has changed. */
+MUST_CHECK enum err_code registry_set(struct registry *r, const struct registry_model *model, int n,
+	struct err *err);

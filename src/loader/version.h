@@ -44,6 +44,8 @@ struct metadata_prop {
 	const char *key, *value;
 };
 
+struct inbox_item;
+
 struct version {
 	const char *model; /* name */
 	int64_t number;
@@ -57,11 +59,14 @@ struct version {
 	struct arena *arena;
 	size_t memory_bytes; /* weights, packed weights, workspaces: estimate at publish */
 	int64_t load_ns, compile_ns, warm_ns;
+	const char *warning; /* what the warm-up could not do; NULL: nothing */
 
 	atomic_long refs;
 	atomic_int state; /* enum version_state; VERSION_DRAINING: no new requests */
-	void (*on_last_release)(struct version *v); /* the reaper's door */
+	void (*on_last_release)(struct version *v); /* the reaper's door; NULL: freed at once */
 	void *owner;
+	struct version *next_dead; /* the reaper's list */
+	struct inbox_item *gone;   /* posted after it was freed; NULL: nobody asked */
 };
 
 /* What a load needs to know; one per model, from configuration. */
