@@ -141,6 +141,9 @@ const char *node_label(const struct graph *g, const struct node *n, char *buf, s
    to the row and of its kind, required ones present, dtypes set where shapes are, names
    sane; the same for subgraphs, to GRAPH_DEPTH_MAX. */
 MUST_CHECK enum err_code graph_check(const struct graph *g, struct err *err);
+/* Arity and attributes of one node: what infer_node() relies on. */
+MUST_CHECK enum err_code
+graph_check_node(const struct graph *g, const struct node *n, struct err *err);
 
 /* Drops dead nodes and sorts producers before users (stable); fixes producer fields. */
 MUST_CHECK enum err_code graph_compact(struct graph *g, struct err *err);

@@ -71,6 +71,13 @@ static enum err_code check_attrs(struct checker *c, const struct node *n)
 	return ERR_OK;
 }
 
+enum err_code graph_check_node(const struct graph *g, const struct node *n, struct err *err)
+{
+	struct checker c = { .g = g, .err = err };
+	enum err_code rc = check_arity(&c, n);
+	return rc == ERR_OK ? check_attrs(&c, n) : rc;
+}
+
 static enum err_code check_edges(struct checker *c, const struct node *n)
 {
 	for (int32_t i = 0; i < n->n_in; i++) {
@@ -128,9 +135,7 @@ static enum err_code check_one(const struct graph *g, struct err *err)
 	if (rc == ERR_OK)
 		rc = check_interface(&c, g->capture, g->n_capture, "captured value", true);
 	for (int32_t i = 0; i < g->n_node && rc == ERR_OK; i++) {
-		rc = check_arity(&c, &g->node[i]);
-		if (rc == ERR_OK)
-			rc = check_attrs(&c, &g->node[i]);
+		rc = graph_check_node(g, &g->node[i], err);
 		if (rc == ERR_OK)
 			rc = check_edges(&c, &g->node[i]);
 	}

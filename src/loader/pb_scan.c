@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include "base/checked.h"
+#include "base/utf8.h"
 
 #define FIELD_NUMBER_MAX ((1u << 29) - 1)
 #define VARINT_BYTES_MAX 10
@@ -67,40 +68,16 @@ static enum err_code too_big(const struct scan *s)
 		"unpacking it would take more than %zu bytes", s->memory_max);
 }
 
-/* Length of the UTF-8 sequence at p, 0 when it is none (overlong, surrogate, cut off). */
-static size_t utf8_sequence(const uint8_t *p, size_t left)
-{
-	static const uint32_t min[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
-	if (n == 0 || n > left)
-		return 0;
-	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	return c < min[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
-}
-
-static bool is_text(const uint8_t *p, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		size_t n = p[i] ? utf8_sequence(p + i, len - i) : 0;
-		if (n == 0)
-			return false;
-		i += n;
-	}
-	return true;
-}
-
 static enum err_code scan_string(struct scan *s, const ProtobufCFieldDescriptor *f, size_t len)
 {
 	if (s->limits->free_text && strcmp(f->name, s->limits->free_text) == 0)
 		return ERR_OK;
 	if (len > PB_STRING_MAX)
 		return bad(s, "string of more than 1 MiB");
-	return is_text(s->at, len) ? ERR_OK : bad(s, "string is not UTF-8 or has a NUL");
+	struct slice text = { (const char *)s->at, len };
+	return utf8_is_valid(text) && !memchr(text.ptr, '\0', len)
+		       ? ERR_OK
+		       : bad(s, "string is not UTF-8 or has a NUL");
 }
 
 /* Bytes that one element of a repeated field takes in memory. */
@@ -181,8 +158,8 @@ scan_delimited(struct scan *s, const ProtobufCFieldDescriptor *f, const uint8_t 
 		if (rc != ERR_OK)
 			return rc;
 	} else if (f && f->type != PROTOBUF_C_TYPE_BYTES) {
-		return f->label == PROTOBUF_C_LABEL_REPEATED ? scan_packed(s, f, end) :
-							       bad(s, "a number has a length");
+		return f->label == PROTOBUF_C_LABEL_REPEATED ? scan_packed(s, f, end)
+							     : bad(s, "a number has a length");
 	}
 	s->at = end;
 	return charge(s, len + 1 + ALLOC_OVERHEAD) ? ERR_OK : too_big(s);
