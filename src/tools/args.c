@@ -1,16 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/args.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 #include "base/parse.h"
 
-enum err_code args_add(struct args_list *l, const char *option, const char *item, struct err *err)
+static const struct args_option *find_option(const struct args_option *o, struct slice name)
 {
+	while (o->name && !slice_is(name, o->name))
+		o++;
+	return o->name ? o : NULL;
+}
+
+static enum err_code set_option(const struct args_option *o, const char *text, struct err *err)
+{
+	switch (o->kind) {
+	case ARGS_FLAG:
+		*(bool *)o->to = true;
+		return ERR_OK;
+	case ARGS_TEXT:
+		*(const char **)o->to = text;
+		return ERR_OK;
+	case ARGS_COUNT:
+		if (parse_i64(slice_of(text), 0, INT64_MAX, o->to))
+			return ERR_OK;
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s '%s': expected a whole number", o->name, text);
+	case ARGS_POSITIVE:
+		if (parse_double(slice_of(text), o->to) && *(double *)o->to > 0)
+			return ERR_OK;
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s '%s': expected a number above 0", o->name, text);
+	case ARGS_LIST:
+		break;
+	}
+	struct args_list *l = o->to;
 	if (l->n == ARGS_LIST_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: given more than %d times", option, ARGS_LIST_MAX);
-	l->item[l->n++] = item;
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s: given more than %d times", o->name, ARGS_LIST_MAX);
+	l->item[l->n++] = text;
 	return ERR_OK;
+}
+
+enum err_code args_parse(int argc, char **argv, const struct args_option *options, int *ret_argc,
+	struct err *err)
+{
+	int n = 1, i = 1;
+	for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strncmp(argv[i], "--", 2) != 0) {
+			argv[n++] = argv[i];
+			continue;
+		}
+		const char *name = argv[i] + 2, *eq = strchr(name, '=');
+		struct slice key = { name, eq ? (size_t)(eq - name) : strlen(name) };
+		const struct args_option *o = find_option(options, key);
+		if (!o)
+			return err_set(err, ERR_INVALID_ARGUMENT, "--%.*s: no such option", SLICE_ARG(key));
+		const char *text = eq ? eq + 1 : NULL;
+		if (o->kind == ARGS_FLAG && text)
+			return err_set(err, ERR_INVALID_ARGUMENT, "--%s takes no value", o->name);
+		if (o->kind != ARGS_FLAG && !text && ++i < argc)
+			text = argv[i];
+		if (o->kind != ARGS_FLAG && !text)
+			return err_set(err, ERR_INVALID_ARGUMENT, "--%s: %s is missing", o->name, o->value);
+		enum err_code rc = set_option(o, text, err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	for (i++; i < argc; i++)
+		argv[n++] = argv[i];
+	*ret_argc = n;
+	return ERR_OK;
+}
+
+void args_help(FILE *to, const struct args_option *options)
+{
+	for (const struct args_option *o = options; o->name; o++)
+		fprintf(to, "  --%-13s %-19s %s\n", o->name, o->value ? o->value : "", o->help);
 }
 
 enum err_code args_split(const char *option, const char *item, struct slice *ret_name,
@@ -48,22 +111,6 @@ enum err_code args_shape(const char *option, const char *text, struct shape *ret
 	}
 	*ret = s;
 	return ERR_OK;
-}
-
-enum err_code args_int(const char *option, const char *text, int64_t min, int64_t max, int64_t *ret,
-	struct err *err)
-{
-	if (parse_i64(slice_of(text), min, max, ret))
-		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s '%s': expected a whole number from %" PRId64 " to %" PRId64,
-		option, text, min, max);
-}
-
-enum err_code args_positive(const char *option, const char *text, double *ret, struct err *err)
-{
-	if (parse_double(slice_of(text), ret) && *ret > 0)
-		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s '%s': expected a number above 0", option, text);
 }
 
 enum err_code args_check_names(const struct args_list *l, const char *option,

@@ -13,14 +13,35 @@
 
 #define ARGS_LIST_MAX 256
 
-/* An option that may be given more than once. */
+/* One row per option; to points at what its kind says. */
+enum args_kind {
+	ARGS_FLAG,     /* bool */
+	ARGS_TEXT,     /* const char * */
+	ARGS_COUNT,    /* int64_t, 0 or more */
+	ARGS_POSITIVE, /* double, above 0 */
+	ARGS_LIST,     /* struct args_list: may be given more than once */
+};
+
+struct args_option {
+	const char *name; /* without "--"; NULL ends the table */
+	enum args_kind kind;
+	void *to;
+	const char *value, *help; /* for args_help() */
+};
+
+/* Reads argv[1] to argv[argc - 1], "--name value" or "--name=value" by the table, "--" ends
+   options. What is no option moves to argv[1 ... *ret_argc - 1], in its order.
+   INVALID_ARGUMENT names the option and what is wrong with it. */
+MUST_CHECK enum err_code args_parse(int argc, char **argv, const struct args_option *options,
+	int *ret_argc, struct err *err);
+
+/* A line per option. */
+void args_help(FILE *to, const struct args_option *options);
+
 struct args_list {
 	const char *item[ARGS_LIST_MAX];
 	int n;
 };
-MUST_CHECK enum err_code args_add(struct args_list *l, const char *option, const char *item,
-	struct err *err);
-
 /* "NAME=VALUE"; NAME ends at the last '=', because names of values contain them and files
    seldom do. */
 MUST_CHECK enum err_code args_split(const char *option, const char *item, struct slice *ret_name,
@@ -31,10 +52,6 @@ const char *args_value(const struct args_list *l, const char *name);
 
 /* "2,3" */
 MUST_CHECK enum err_code args_shape(const char *option, const char *text, struct shape *ret,
-	struct err *err);
-MUST_CHECK enum err_code args_int(const char *option, const char *text, int64_t min, int64_t max,
-	int64_t *ret, struct err *err);
-MUST_CHECK enum err_code args_positive(const char *option, const char *text, double *ret,
 	struct err *err);
 
 /* Every item's NAME must be one that is_known() knows. */

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "tools/npy.h"
-#include "tools/tool_file.h"
 #include "tools/values.h"
 
-/* "FILE.npy" (the first output that is no integer) or "OUTPUT=FILE.npy". */
+/* "FILE.npy" (of the first output) or "OUTPUT=FILE.npy". */
 static enum err_code read_reference(struct bench_check *c, const char *item, struct arena *arena,
 	struct err *err)
 {
@@ -24,10 +23,7 @@ static enum err_code read_reference(struct bench_check *c, const char *item, str
 			return err_set(err, ERR_INVALID_ARGUMENT, "--check: '%.*s' is not an output of the model",
 				SLICE_ARG(name));
 	}
-	struct slice bytes;
-	enum err_code rc = tool_file_read(file, arena, &bytes, err);
-	if (rc == ERR_OK)
-		rc = npy_parse(bytes, arena, &c->ref[c->n_ref].want, err);
+	enum err_code rc = npy_read(file, arena, &c->ref[c->n_ref].want, err);
 	if (rc != ERR_OK)
 		return err_prefix(err, "--check");
 	c->ref[c->n_ref++].output = output;

@@ -2,138 +2,91 @@
 /*
  * bench_main.c -- signet-bench, the load generator: command line, requests, one run
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/parse.h"
 #include "tools/bench.h"
 #include "tools/model_inputs.h"
+#include "tools/npy.h"
 #include "tools/progress.h"
 
 /* How many different requests are made when the inputs are made up. */
 #define SAMPLES 16
-
-/* The command line: one row per option. */
-#define OPTIONS(X) \
-	X(URL, "url", "URL", "server, http://HOST:PORT or unix:PATH") \
-	X(PROTOCOL, "protocol", "P", "v1, v2 or v2-binary (default)") \
-	X(MODEL, "model", "M", "which model") \
-	X(VERSION_, "model-version", "N", "which version; default: the server's choice") \
-	X(CONCURRENCY, "concurrency", "N", "closed loop: N connections, each sends when it has its answer (default 1)") \
-	X(RATE, "rate", "R", "open loop: R requests a second, whatever the answers do") \
-	X(ARRIVALS, "arrivals", "A", "of --rate: poisson (default) or uniform") \
-	X(DURATION, "duration", "S", "seconds (default 10)") \
-	X(TIMEOUT, "timeout", "S", "a request has failed after this many seconds (default 10)") \
-	X(CONNECTIONS, "connections", "N", "of --rate: at most N connections (default 1000)") \
-	X(BATCH, "batch", "N", "rows in a request, where inputs are made up (default 1)") \
-	X(INPUT, "input", "NAME=FILE.npy", "an input; others are made up") \
-	X(SHAPE, "shape", "NAME=2,3", "shape of an input that is made up") \
-	X(SEED, "seed", "N", "of arrivals and made up inputs (default 1)") \
-	X(CHECK, "check", "[OUTPUT=]FILE.npy", "an answer must equal one of these references; counts which") \
-	X(RTOL, "rtol", "X", "of --check (default 0)") \
-	X(ATOL, "atol", "X", "of --check (default 1e-5)") \
-	X(JSON, "json", NULL, "print one JSON object") \
-	X(HELP, "help", NULL, "this")
-
-enum opt {
-#define X(id, name, arg, help) OPT_##id,
-	OPTIONS(X)
-#undef X
-};
-
-static const struct option options[] = {
-#define X(id, name, arg, help) { name, arg ? required_argument : no_argument, NULL, OPT_##id },
-	OPTIONS(X)
-#undef X
-	{ 0 }
-};
-
-static void usage(FILE *to)
-{
-	fputs("usage: signet-bench --url URL --model M [OPTION]...\n"
-	      "Puts load on a model and prints latency percentiles in microseconds.\n\n", to);
-#define X(id, name, arg, help) fprintf(to, "  --%-13s %-18s %s\n", name, arg ? arg : "", help);
-	OPTIONS(X)
-#undef X
-	fputs("\nExit status: 0, 1 when a request failed or an answer was wrong, 2 on wrong usage,\n"
-	      "3 when an open loop's figures do not count (the report says why).\n", to);
-}
-
-static enum err_code set_option(struct bench_opts *o, int id, const char *arg, struct err *err)
-{
-	int64_t n = 0;
-	enum err_code rc = ERR_OK;
-	switch ((enum opt)id) {
-	case OPT_URL: o->url = arg; break;
-	case OPT_MODEL: o->model = arg; break;
-	case OPT_VERSION_: o->version = arg; break;
-	case OPT_PROTOCOL:
-		o->protocol = protocol_find(arg);
-		if (!o->protocol)
-			rc = err_set(err, ERR_INVALID_ARGUMENT, "--protocol '%s': expected one of %s", arg,
-				protocol_names());
-		break;
-	case OPT_CONCURRENCY:
-		rc = args_int("--concurrency", arg, 1, 100000, &n, err);
-		o->concurrency = (int)n;
-		break;
-	case OPT_RATE: rc = args_positive("--rate", arg, &o->rate, err); break;
-	case OPT_ARRIVALS:
-		o->poisson = strcmp(arg, "poisson") == 0;
-		if (!o->poisson && strcmp(arg, "uniform") != 0)
-			rc = err_set(err, ERR_INVALID_ARGUMENT, "--arrivals '%s': expected poisson or uniform", arg);
-		break;
-	case OPT_DURATION: rc = args_positive("--duration", arg, &o->duration_s, err); break;
-	case OPT_TIMEOUT: rc = args_positive("--timeout", arg, &o->timeout_s, err); break;
-	case OPT_CONNECTIONS: rc = args_int("--connections", arg, 1, 100000, &o->connections_max, err); break;
-	case OPT_BATCH: rc = args_int("--batch", arg, 1, 1 << 20, &o->batch, err); break;
-	case OPT_INPUT: rc = args_add(&o->input, "--input", arg, err); break;
-	case OPT_SHAPE: rc = args_add(&o->shape, "--shape", arg, err); break;
-	case OPT_CHECK: rc = args_add(&o->check, "--check", arg, err); break;
-	case OPT_SEED:
-		rc = args_int("--seed", arg, 0, INT64_MAX, &n, err);
-		o->seed = (uint64_t)n;
-		break;
-	case OPT_RTOL: rc = args_positive("--rtol", arg, &o->rtol, err); break;
-	case OPT_ATOL: rc = args_positive("--atol", arg, &o->atol, err); break;
-	case OPT_JSON: o->json = true; break;
-	case OPT_HELP:
-		usage(stdout);
-		exit(EXIT_SUCCESS);
-	}
-	return rc;
-}
+#define CONNECTIONS_MAX 100000
 
 static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, struct err *err)
 {
-	int id;
-	opterr = 0;
-	while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (id == '?')
-			return err_set(err, ERR_INVALID_ARGUMENT, "%s: no such option, or its value is missing",
-				argv[optind - 1]);
-		enum err_code rc = set_option(o, id, optarg, err);
-		if (rc != ERR_OK)
-			return rc;
+	const char *protocol = "v2-binary", *arrivals = "poisson";
+	int64_t concurrency = 0, seed = 1;
+	bool help = false;
+	const struct args_option options[] = {
+		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH" },
+		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2 or v2-binary (default)" },
+		{ "model", ARGS_TEXT, &o->model, "M", "which model" },
+		{ "model-version", ARGS_TEXT, &o->version, "N", "which version; default: the server's choice" },
+		{ "concurrency", ARGS_COUNT, &concurrency, "N", "closed loop: N connections, each sends when it has its answer (default 1)" },
+		{ "rate", ARGS_POSITIVE, &o->rate, "R", "open loop: R requests a second, whatever the answers do" },
+		{ "arrivals", ARGS_TEXT, &arrivals, "A", "of --rate: poisson (default) or uniform" },
+		{ "duration", ARGS_POSITIVE, &o->duration_s, "S", "seconds (default 10)" },
+		{ "timeout", ARGS_POSITIVE, &o->timeout_s, "S", "a request has failed after this many seconds (default 10)" },
+		{ "connections", ARGS_COUNT, &o->connections_max, "N", "of --rate: at most N connections (default 1000)" },
+		{ "batch", ARGS_COUNT, &o->batch, "N", "rows in a request, where inputs are made up (default 1)" },
+		{ "input", ARGS_LIST, &o->input, "NAME=FILE.npy", "an input; others are made up" },
+		{ "shape", ARGS_LIST, &o->shape, "NAME=2,3", "shape of an input that is made up" },
+		{ "seed", ARGS_COUNT, &seed, "N", "of arrivals and made up inputs (default 1)" },
+		{ "check", ARGS_LIST, &o->check, "[OUTPUT=]FILE.npy", "an answer must equal one of these references; counts which" },
+		{ "rtol", ARGS_POSITIVE, &o->rtol, "X", "of --check (default 0)" },
+		{ "atol", ARGS_POSITIVE, &o->atol, "X", "of --check (default 1e-5)" },
+		{ "json", ARGS_FLAG, &o->json, NULL, "print one JSON object" },
+		{ "help", ARGS_FLAG, &help, NULL, "this" },
+		{ 0 },
+	};
+	enum err_code rc = args_parse(argc, argv, options, &argc, err);
+	if (rc != ERR_OK)
+		return rc;
+	if (help) {
+		fputs("usage: signet-bench --url URL --model M [OPTION]...\n"
+		      "Puts load on a model and prints latency percentiles in microseconds.\n\n", stdout);
+		args_help(stdout, options);
+		fputs("\nExit status: 0; 1 when a request failed or an answer was wrong; 2 on wrong usage;\n"
+		      "3 when an open loop's figures do not count (the report says why).\n", stdout);
+		exit(EXIT_SUCCESS);
 	}
-	if (optind < argc)
-		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is no option", argv[optind]);
+	o->concurrency = (int)concurrency;
+	o->seed = (uint64_t)seed;
+	o->protocol = protocol_find(protocol);
+	o->poisson = strcmp(arrivals, "poisson") == 0;
+	if (argc > 1)
+		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is no option", argv[1]);
 	if (!o->url || !o->model)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--url and --model are needed");
-	if (o->rate > 0 && o->concurrency > 0)
+	if (!o->protocol)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--protocol '%s': expected one of %s", protocol,
+			protocol_names());
+	if (!o->poisson && strcmp(arrivals, "uniform") != 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--arrivals '%s': expected poisson or uniform", arrivals);
+	if (o->rate > 0 && concurrency > 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--rate is an open loop, --concurrency a closed one: give one");
-	if (o->rate == 0 && o->concurrency == 0)
+	if (concurrency > CONNECTIONS_MAX || o->connections_max < 1 || o->connections_max > CONNECTIONS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--concurrency and --connections: 1 to %d", CONNECTIONS_MAX);
+	if (o->rate == 0 && concurrency == 0)
 		o->concurrency = 1;
 	return ERR_OK;
+}
+
+static enum err_code npy_input(const struct model_io *io, const char *path, struct arena *arena,
+	struct tensor *ret, struct err *err)
+{
+	(void)io;
+	return npy_read(path, arena, ret, err);
 }
 
 static enum err_code make_requests(const struct bench_opts *o, const struct model_info *m,
 	const struct http_url *url, struct arena *arena, struct slice *ret, int *ret_n, struct err *err)
 {
-	struct model_inputs_conf conf = { &o->input, &o->shape, o->batch };
+	struct model_inputs_conf conf = { &o->input, &o->shape, o->batch, npy_input };
 	enum err_code rc = model_inputs_check(m, &conf, err);
 	if (rc != ERR_OK)
 		return rc;
@@ -213,13 +166,10 @@ static enum err_code run(const struct bench_opts *o, struct arena *arena, struct
 int main(int argc, char **argv)
 {
 	struct bench_opts o = {
-		.protocol = protocol_find("v2-binary"),
-		.poisson = true,
 		.duration_s = 10,
 		.timeout_s = 10,
 		.batch = 1,
 		.connections_max = 1000,
-		.seed = 1,
 		.atol = 1e-5,
 	};
 	struct err err = { 0 };

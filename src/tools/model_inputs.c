@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/model_inputs.h"
 
-#include "tools/npy.h"
-#include "tools/tool_file.h"
-
 static bool is_input(const void *ctx, struct slice name)
 {
 	const struct model_info *m = ctx;
@@ -15,16 +12,6 @@ enum err_code model_inputs_check(const struct model_info *m, const struct model_
 {
 	enum err_code rc = args_check_names(conf->file, "--input", is_input, m, err);
 	return rc == ERR_OK ? args_check_names(conf->shape, "--shape", is_input, m, err) : rc;
-}
-
-static enum err_code read_input(const char *path, struct arena *arena, struct tensor *ret, struct err *err)
-{
-	struct slice bytes;
-	enum err_code rc = tool_file_read(path, arena, &bytes, err);
-	if (rc != ERR_OK)
-		return rc;
-	rc = npy_parse(bytes, arena, ret, err);
-	return rc == ERR_OK ? rc : err_prefix(err, "%s", path);
 }
 
 static enum err_code choose_shape(const struct model_io *io, const struct model_inputs_conf *conf,
@@ -39,7 +26,7 @@ static enum err_code choose_shape(const struct model_io *io, const struct model_
 	if (shape_is_static(ret))
 		return ERR_OK;
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		"input '%s' has shape %s: give it with --shape '%s=...' or --input '%s=FILE.npy'", io->name,
+		"input '%s' has shape %s: give it with --shape '%s=...' or --input '%s=FILE'", io->name,
 		SHAPE_TEXT(&io->shape), io->name, io->name);
 }
 
@@ -51,7 +38,7 @@ enum err_code model_inputs_make(const struct model_info *m, const struct model_i
 		struct shape shape;
 		enum err_code rc;
 		if (file) {
-			rc = read_input(file, arena, &ret[i], err);
+			rc = conf->read(&m->in[i], file, arena, &ret[i], err);
 		} else {
 			rc = choose_shape(&m->in[i], conf, &shape, err);
 			if (rc == ERR_OK)

@@ -14,9 +14,11 @@
 #include "tools/values.h"
 
 struct model_inputs_conf {
-	const struct args_list *file;  /* NAME=FILE.npy */
+	const struct args_list *file;  /* NAME=FILE, or what read() takes for one */
 	const struct args_list *shape; /* NAME=2,3, for what is made up */
 	int64_t batch;                 /* a leading dimension that varies, of what is made up */
+	enum err_code (*read)(const struct model_io *io, const char *file, struct arena *arena,
+		struct tensor *ret, struct err *err);
 };
 
 /* Every name given is one of the model's inputs. */

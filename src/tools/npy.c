@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "tools/tool_file.h"
 #include "tools/values.h"
 
 /* NumPy's descr without the byte order, and the type. */
@@ -168,6 +169,16 @@ enum err_code npy_parse(struct slice bytes, struct arena *arena, struct tensor *
 	if (rc == ERR_OK)
 		copy_elements(&h, bytes.ptr + h.data_at, ret);
 	return rc;
+}
+
+enum err_code npy_read(const char *path, struct arena *arena, struct tensor *ret, struct err *err)
+{
+	struct slice bytes;
+	enum err_code rc = tool_file_read(path, arena, &bytes, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = npy_parse(bytes, arena, ret, err);
+	return rc == ERR_OK ? rc : err_prefix(err, "%s", path);
 }
 
 enum err_code npy_write(FILE *to, const struct tensor *t, struct err *err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include <string.h>
 #include "tools/args.h"
 
 START_TEST(a_name_ends_at_the_last_equals_sign)
@@ -36,11 +37,74 @@ START_TEST(shapes_are_read_and_bad_ones_named)
 }
 END_TEST
 
+struct given {
+	bool flag;
+	const char *text;
+	int64_t count;
+	double positive;
+	struct args_list list;
+};
+
+static enum err_code parsed(struct given *g, int *argc, char **argv, struct err *err)
+{
+	const struct args_option options[] = {
+		{ "flag", ARGS_FLAG, &g->flag, NULL, "" },
+		{ "text", ARGS_TEXT, &g->text, "T", "" },
+		{ "count", ARGS_COUNT, &g->count, "N", "" },
+		{ "positive", ARGS_POSITIVE, &g->positive, "X", "" },
+		{ "list", ARGS_LIST, &g->list, "A=B", "" },
+		{ 0 },
+	};
+	*argc = 0;
+	while (argv[*argc])
+		++*argc;
+	return args_parse(*argc, argv, options, argc, err);
+}
+
+START_TEST(options_and_the_rest_are_told_apart)
+{
+	char *argv[] = { "tool", "one", "--flag", "--text", "--odd", "--count=3", "--list", "a=1", "two",
+		"--list=b=2", "--positive", "0.5", "--", "--flag", NULL };
+	struct given g = { 0 };
+	int argc;
+	ck_assert_int_eq(parsed(&g, &argc, argv, NULL), ERR_OK);
+	ck_assert(g.flag);
+	ck_assert_str_eq(g.text, "--odd");
+	ck_assert_int_eq(g.count, 3);
+	ck_assert(g.positive == 0.5);
+	ck_assert_int_eq(g.list.n, 2);
+	ck_assert_str_eq(args_value(&g.list, "b"), "2");
+	ck_assert_ptr_null(args_value(&g.list, "c"));
+	ck_assert_int_eq(argc, 4);
+	ck_assert_str_eq(argv[1], "one");
+	ck_assert_str_eq(argv[2], "two");
+	ck_assert_str_eq(argv[3], "--flag");
+}
+END_TEST
+
+START_TEST(wrong_options_are_refused_by_name)
+{
+	char *row[][4] = {
+		{ "tool", "--other" }, { "tool", "--flag=1" }, { "tool", "--text" }, { "tool", "--count", "-1" },
+		{ "tool", "--count=x" }, { "tool", "--positive", "0" }, { "tool", "--positive=nan" },
+	};
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct given g = { 0 };
+		struct err err = { 0 };
+		int argc;
+		ck_assert_msg(parsed(&g, &argc, row[i], &err) == ERR_INVALID_ARGUMENT, "row %zu", i);
+		ck_assert_ptr_nonnull(strstr(err.msg, "--"));
+	}
+}
+END_TEST
+
 START_TEST(one_option_too_many_is_refused)
 {
-	struct args_list l = { .n = ARGS_LIST_MAX - 1 };
-	ck_assert_int_eq(args_add(&l, "--input", "a=b", NULL), ERR_OK);
-	ck_assert_int_eq(args_add(&l, "--input", "a=b", NULL), ERR_INVALID_ARGUMENT);
+	struct given g = { .list.n = ARGS_LIST_MAX - 1 };
+	char *first[] = { "tool", "--list", "a=b", NULL }, *second[] = { "tool", "--list", "a=b", NULL };
+	int argc;
+	ck_assert_int_eq(parsed(&g, &argc, first, NULL), ERR_OK);
+	ck_assert_int_eq(parsed(&g, &argc, second, NULL), ERR_INVALID_ARGUMENT);
 }
 END_TEST
 
@@ -52,6 +116,8 @@ Suite *suite_args(void)
 	tcase_add_test(t, a_name_ends_at_the_last_equals_sign);
 	tcase_add_test(t, a_name_without_value_is_refused);
 	tcase_add_test(t, shapes_are_read_and_bad_ones_named);
+	tcase_add_test(t, options_and_the_rest_are_told_apart);
+	tcase_add_test(t, wrong_options_are_refused_by_name);
 	tcase_add_test(t, one_option_too_many_is_refused);
 	suite_add_tcase(s, t);
 	return s;
