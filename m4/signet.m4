@@ -37,10 +37,10 @@ AC_DEFUN([SIGNET_HARDENING], [
 	AC_SUBST([HARDEN_LDFLAGS])
 ])
 
-# Kernels: loops are vectorised, and no thought is given to errno and the floating point
+# Kernels: integers wrap, loops are vectorised, and no thought is given to errno and the floating point
 # exception flags, which nobody reads. Values stay IEEE's: NaN, infinities, -0.
 AC_DEFUN([SIGNET_VECTOR], [
-	VECTOR_CFLAGS="-fno-math-errno -fno-trapping-math -ftree-vectorize"
+	VECTOR_CFLAGS="-fwrapv -fno-math-errno -fno-trapping-math -ftree-vectorize"
 	SIGNET_TRY_CFLAG([-fvect-cost-model=dynamic], [VECTOR_CFLAGS])
 	AC_SUBST([VECTOR_CFLAGS])
 	AC_CHECK_DECL([__x86_64__], [signet_x86_64=yes], [signet_x86_64=no], [])

@@ -200,6 +200,7 @@ enum err_code resize_geometry(const struct node *n, const struct shape *x, const
 		rc = read_roi(roi, &list, &g, err);
 	if (rc == ERR_OK && scales)
 		rc = apply_scales(scales, &list, &g, err);
+	g.from_sizes = sizes != NULL;
 	if (rc == ERR_OK && sizes)
 		rc = apply_sizes(sizes, &list, aspect, &g, err);
 	if (rc == ERR_OK)

@@ -40,6 +40,7 @@ struct resize_geometry {
 	enum resize_coord coord;
 	enum resize_nearest nearest;
 	bool antialias, exclude_outside;
+	bool from_sizes; /* scale is out / in, rounded to float */
 	float cubic_a, extrapolation;
 };
 

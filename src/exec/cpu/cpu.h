@@ -13,6 +13,12 @@
 #include "exec/cpu/cpu_features.h"
 #include "exec/kernel.h"
 
+/* What has loops of its own: all but the half types. */
+#define T_FULL (T_INT | T_UINT | T_REAL)
+
+/* What sums and products of integers are defined for. */
+#define T_WIDE (T_REAL | T(I32) | T(I64) | T(U32) | T(U64))
+
 #define KERNEL(op, types, needs, layout, prepare) \
 	MUST_CHECK enum err_code prepare(struct prep *p, struct kernel *ret, struct err *err);
 #include "exec/cpu/kernels.def"
@@ -29,6 +35,14 @@ struct cpu_row {
 };
 extern const struct cpu_row cpu_rows[];
 extern const int cpu_rows_count;
+
+/* Zeroed memory of the plan for what prepare leaves to run; NULL: none left. */
+static inline void *kernel_state(struct prep *p, struct kernel *ret, size_t bytes)
+{
+	void *s = prep_alloc(p, bytes);
+	ret->state = s;
+	return s;
+}
 
 /* The type by which rows are chosen: that of input 0, or of the input that carries the
    data where input 0 is a condition or an index. */

@@ -297,7 +297,7 @@ static void init_reorder(struct ncopy *c, const struct tensor *in, const struct 
 
 enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct copy_state *s = prep_alloc(p, sizeof(*s));
+	struct copy_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
 	const struct tensor *in = &p->in[0], *out = &p->out[0];
@@ -317,7 +317,7 @@ enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err)
 /* Reshape and its like, where the planner cannot make them a view. */
 enum err_code prepare_view(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct copy_state *s = prep_alloc(p, sizeof(*s));
+	struct copy_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
 	int64_t n = tensor_count(&p->in[0]), one = 1;

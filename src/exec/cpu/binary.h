@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * binary.h -- loops of two operands over one run of a walk (walk.h)
+ *
+ * Steps are 0 (the operand stays) or 1. out may be a or b itself.
+ */
+#pragma once
+
+#include "exec/cpu/cpu.h"
+
+typedef void (*binary_fn)(const struct kernel_args *args, void *out, const void *a, const void *b,
+	int64_t n, int64_t a_step, int64_t b_step);
+
+/* Whose operator has two inputs of one type; NULL: not for this type. */
+binary_fn binary_find(enum op_id op, enum dtype dtype);
+/* C's fmod for integers too. */
+binary_fn truncated_mod_find(enum dtype dtype);
+binary_fn compare_find(enum op_id op, enum dtype dtype);
+
+/* pow of a base type with exponents already as double. */
+binary_fn power_find(enum dtype base);

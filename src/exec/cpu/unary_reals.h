@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unary_reals.h -- the list of float functions: UNARY(id, type, expression in x)
+ *
+ * Included wherever the list is needed, with REAL the type and F(name) the function of that
+ * type. alpha and beta are the operator's attributes. Written for NaN: it must come out.
+ */
+UNARY(ABS, REAL, F(fabs)(x))
+UNARY(CEIL, REAL, F(ceil)(x))
+UNARY(COS, REAL, F(cos)(x))
+UNARY(ERF, REAL, F(erf)(x))
+UNARY(EXP, REAL, F(exp)(x))
+UNARY(FLOOR, REAL, F(floor)(x))
+UNARY(LOG, REAL, F(log)(x))
+UNARY(NEG, REAL, -x)
+UNARY(RECIPROCAL, REAL, 1 / x)
+UNARY(ROUND, REAL, F(rint)(x))
+UNARY(SIGN, REAL, x > 0 ? 1 : x < 0 ? -1 : x)
+UNARY(SIN, REAL, F(sin)(x))
+UNARY(SQRT, REAL, F(sqrt)(x))
+
+UNARY(CELU, REAL, x > 0 ? x : alpha * F(expm1)(x / alpha))
+UNARY(CLIP, REAL, x < alpha ? alpha : x > beta ? beta : x)
+UNARY(ELU, REAL, x > 0 ? x : alpha * F(expm1)(x))
+UNARY(GELU, REAL, (REAL)0.5 * x * F(erfc)(x * -(REAL)0.70710678118654752440))
+UNARY(GELU_TANH, REAL,
+	(REAL)0.5 * x *
+		(1 + F(tanh)((REAL)0.79788456080286535588 * (x + (REAL)0.044715 * x * x * x))))
+UNARY(HARD_SIGMOID, REAL, F(unit)(alpha * x + beta))
+UNARY(HARD_SWISH, REAL, x * F(unit)(x * (REAL)(1.0 / 6) + (REAL)0.5))
+UNARY(LEAKY_RELU, REAL, x < 0 ? alpha * x : x)
+UNARY(MISH, REAL, x * F(tanh)(F(softplus)(x)))
+UNARY(RELU, REAL, x < 0 ? 0 : x)
+UNARY(SELU, REAL, beta * (x > 0 ? x : alpha * F(expm1)(x)))
+UNARY(SIGMOID, REAL, 1 / (1 + F(exp)(-x)))
+UNARY(SOFTPLUS, REAL, F(softplus)(x))
+UNARY(SOFTSIGN, REAL, x / (1 + F(fabs)(x)))
+UNARY(SWISH, REAL, x / (1 + F(exp)(-alpha * x)))
+UNARY(TANH, REAL, F(tanh)(x))
+UNARY(THRESHOLDED_RELU, REAL, x > alpha || x != x ? x : 0)
+#undef UNARY

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vec_math.h -- float functions without branches or calls, so that loops over them vectorise
+ *
+ * DESIGN. Each is a polynomial on a reduced argument, fitted for this tree (least maximum
+ * relative error by reweighted least squares), with selects where an argument needs another
+ * formula. Bounds, against the correctly rounded result, over all finite arguments, as
+ * tests/unit/cpu/test_vec_math.c measures them:
+ *
+ *   exp 2 ulp, expm1 3 ulp, log 2 ulp, tanh 3 ulp, erf 3 ulp,
+ *   erfc 2e-6 relative (x^2 is rounded before exp), log1p of [0,1] 3 ulp
+ *
+ * Infinities, NaN, zeros and subnormal arguments and results are as in C's functions.
+ * NOT DONE: sin, cos, pow, whose argument reductions need more than float.
+ */
+#pragma once
+
+#include "exec/half.h"
+
+#define VEC static inline __attribute__((always_inline))
+
+/* 2^n, n in [-126,127]. */
+VEC float vec_pow2(int32_t n)
+{
+	return bits_float((uint32_t)(n + 127) << 23);
+}
+
+/* x = n ln2 + r with |r| <= ln2 / 2; the sum with 1.5 * 2^23 leaves the integer in the
+   low bits. */
+VEC float vec_reduce(float x, int32_t *ret_n)
+{
+	float shifted = x * 0x1.715476p+0f + 0x1.8p23f;
+	float n = shifted - 0x1.8p23f;
+	*ret_n = (int32_t)(float_bits(shifted) - 0x4b400000u);
+	return (x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
+}
+
+/* exp(r) - 1 - r for |r| <= ln2 / 2. */
+VEC float vec_exp_tail(float r)
+{
+	float p = 1.3813142e-3f;
+	p = p * r + 8.36942e-3f;
+	p = p * r + 4.1668456e-2f;
+	p = p * r + 1.6666515e-1f;
+	p = p * r + 4.9999994e-1f;
+	return p * r * r;
+}
+
+VEC float vec_exp(float x)
+{
+	/* Beyond these the result is 0 or infinity; n stays within two steps of scaling. */
+	float c = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
+	int32_t n;
+	float r = vec_reduce(c, &n);
+	float y = 1.0f + (r + vec_exp_tail(r));
+	int32_t half = n >> 1;
+	return x != x ? x : y * vec_pow2(half) * vec_pow2(n - half);
+}
+
+VEC float vec_expm1(float x)
+{
+	float c = x < -20.0f ? -20.0f : x > 89.0f ? 89.0f : x;
+	int32_t n;
+	float r = vec_reduce(c, &n);
+	float y = r + vec_exp_tail(r);
+	int32_t half = n >> 1;
+	float s = vec_pow2(half), t = vec_pow2(n - half);
+	/* 2^n (1 + y) - 1, with the large parts taken together first. */
+	float m = n == 0 ? y : n > 60 ? (1.0f + y) * s * t : (s * t - 1.0f) + y * (s * t);
+	return x != x || x == 0 ? x : m;
+}
+
+/* log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)]. */
+VEC float vec_log_core(float f)
+{
+	float p = 6.746614e-2f;
+	p = p * f - 1.1675664e-1f;
+	p = p * f + 1.1888181e-1f;
+	p = p * f - 1.2405589e-1f;
+	p = p * f + 1.421955e-1f;
+	p = p * f - 1.6667996e-1f;
+	p = p * f + 2.0002119e-1f;
+	p = p * f - 2.500001e-1f;
+	p = p * f + 3.3333313e-1f;
+	float ff = f * f;
+	return f - (0.5f * ff - p * f * ff);
+}
+
+VEC float vec_log(float x)
+{
+	/* Subnormals are scaled into the normal range first. */
+	float small = x < 0x1p-126f ? 1.0f : 0.0f;
+	float v = small != 0 ? x * 0x1p24f : x;
+	uint32_t u = float_bits(v) - 0x3f3504f3u; /* of sqrt(1/2) */
+	int32_t n = (int32_t)u >> 23;
+	float m = bits_float((u & 0x7fffff) + 0x3f3504f3u);
+	float e = (float)n - small * 24.0f;
+	float y = e * 0x1.62e4p-1f + (vec_log_core(m - 1.0f) + e * 0x1.7f7d1cp-20f);
+	float special = x == 0 ? -__builtin_inff() : x < 0 ? __builtin_nanf("") : x;
+	return x > 0 && x < __builtin_inff() ? y : special;
+}
+
+/* log(1 + x) for x in [0,1]: 1 + x rounds, and what it lost is put back. */
+VEC float vec_log1p_unit(float x)
+{
+	float u = 1.0f + x;
+	float lost = x - (u - 1.0f);
+	return vec_log(u) + lost / u;
+}
+
+VEC float vec_abs(float x)
+{
+	return bits_float(float_bits(x) & 0x7fffffff);
+}
+
+VEC float vec_sign_of(float magnitude, float x)
+{
+	return bits_float((float_bits(magnitude) & 0x7fffffff) | (float_bits(x) & 0x80000000u));
+}
+
+VEC float vec_tanh(float x)
+{
+	float a = vec_abs(x), z = a * a;
+	float p = -5.7049706e-3f;
+	p = p * z + 2.0639071e-2f;
+	p = p * z - 5.373971e-2f;
+	p = p * z + 1.3331442e-1f;
+	p = p * z - 3.333328e-1f;
+	float small = a + a * z * p;
+	float large = 1.0f - 2.0f / (vec_exp(2.0f * a) + 1.0f);
+	return x != x ? x : vec_sign_of(a < 0.625f ? small : large, x);
+}
+
+/* erfc(a) for a >= 0.8, times 1 where a is smaller. */
+VEC float vec_erfc_large(float a)
+{
+	float t = 1.0f / (1.0f + 0.4f * a);
+	float p = 6.669785e-2f;
+	p = p * t - 2.4623139e-1f;
+	p = p * t + 2.7194312e-1f;
+	p = p * t - 9.740762e-2f;
+	p = p * t + 1.9072865e-1f;
+	p = p * t + 1.521021e-1f;
+	p = p * t + 2.1124543e-1f;
+	p = p * t + 2.2524512e-1f;
+	p = p * t + 2.2570528e-1f;
+	p = p * t - 8.8005834e-7f;
+	return vec_exp(-a * a) * p;
+}
+
+/* erf(a) for 0 <= a <= 0.85. */
+VEC float vec_erf_small(float a)
+{
+	float z = a * a;
+	float p = 8.836263e-5f;
+	p = p * z - 8.244293e-4f;
+	p = p * z + 5.2092993e-3f;
+	p = p * z - 2.6862482e-2f;
+	p = p * z + 1.1283747e-1f;
+	p = p * z - 3.7612638e-1f;
+	p = p * z + 1.1283792f;
+	return a * p;
+}
+
+VEC float vec_erf(float x)
+{
+	float a = vec_abs(x);
+	float large = 1.0f - vec_erfc_large(a > 6.0f ? 6.0f : a);
+	return x != x ? x : vec_sign_of(a < 0.8f ? vec_erf_small(a) : large, x);
+}
+
+VEC float vec_erfc(float x)
+{
+	float a = vec_abs(x);
+	float tail = vec_erfc_large(a > 12.0f ? 12.0f : a);
+	float y = x < 0 ? 2.0f - tail : tail;
+	return x != x ? x : a < 0.8f ? 1.0f - vec_sign_of(vec_erf_small(a), x) : y;
+}
