@@ -23,6 +23,7 @@ struct signature_io {
 	struct shape shape;  /* dimensions: numbers, or DIM_UNKNOWN, or DIM_SYMBOL(i) */
 	const char *dim_name[RANK_MAX]; /* NULL, or the symbol's name */
 	bool optional;
+	int32_t slot; /* its place among the graph's inputs or outputs */
 };
 
 struct signature {

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signature_build.h -- from graph, configuration and metadata to signatures with programs
+ *
+ * Life of a version: ... -> check -> [DECLARE] -> passes -> [COMPILE] -> warm -> ...
+ *
+ * Declared before the passes, since a signature may give out a value that is no output of
+ * the graph, and passes keep only outputs; compiled after them.
+ *
+ * In ONNX metadata_props a signature NAME is two entries:
+ *
+ *     signet.signature.NAME.inputs  = image=pixels,size
+ *     signet.signature.NAME.outputs = probs=softmax_out
+ *
+ * name in requests = value in the graph; without "=" they are the same. Spaces around
+ * names are not part of them. Configuration goes before metadata, both go before the
+ * graph's own interface if they name serving_default.
+ */
+#pragma once
+
+#include "loader/version.h"
+
+#define SIGNATURES_MAX 64
+
+/* Reads conf and v->prop; sets v->sig and v->n_sig, adds outputs to v->graph, which has
+   been through infer_graph(). INVALID_ARGUMENT: a value that the graph does not have, an
+   input that is none, a name twice. */
+MUST_CHECK enum err_code
+signatures_declare(struct version *v, const struct version_conf *conf, struct err *err);
+
+/* Gives every signature its program. INVALID_ARGUMENT: outputs that need an input which
+   the signature does not list. */
+MUST_CHECK enum err_code
+signatures_compile(struct version *v, const struct version_conf *conf, struct err *err);
