@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Hot swap under load, with figures.
+
+Serves the digits example, measures the capacity of one connection set, then holds 70 % of it,
+open loop, twice: once in peace, once while versions go 1 -> 2 -> broken 3 -> 2 removed -> 1,
+again and again. Prints failed requests, answers that are no version's, p99 with and without
+swaps, and resident memory after the 10th and the last cycle.
+
+usage: swap_story.py --build DIR --examples DIR [--cycles N] [--share 0.7]
+Exit status 1 when a request failed or an answer was no version's.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+from signet_server import Server  # noqa: E402
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        for line in f:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    raise RuntimeError("no VmRSS")
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as r:
+        return json.load(r)
+
+
+class Repository:
+    """The model directory, changed as a careful user would: whole versions renamed in."""
+
+    def __init__(self, root, examples):
+        self.model = os.path.join(root, "digits")
+        self.staging = os.path.join(root, "..", "staging")
+        self.examples = examples
+        os.makedirs(self.model)
+        os.makedirs(self.staging)
+
+    def add(self, version, broken=False):
+        tmp = os.path.join(self.staging, str(version))
+        shutil.rmtree(tmp, ignore_errors=True)
+        os.makedirs(tmp)
+        target = os.path.join(tmp, "model.onnx")
+        if broken:
+            with open(os.path.join(self.examples, "1", "model.onnx"), "rb") as f:
+                data = f.read()
+            with open(target, "wb") as f:
+                f.write(data[: len(data) // 2])
+        else:
+            shutil.copy(os.path.join(self.examples, str(version), "model.onnx"), target)
+        os.rename(tmp, os.path.join(self.model, str(version)))
+
+    def remove(self, version):
+        gone = os.path.join(self.staging, f"gone-{version}")
+        shutil.rmtree(gone, ignore_errors=True)
+        os.rename(os.path.join(self.model, str(version)), gone)
+        shutil.rmtree(gone)
+
+
+class Swapper:
+    def __init__(self, server, repository):
+        self.url = server.url
+        self.repository = repository
+
+    def states(self):
+        rows = get(self.url + "/v1/models/digits")["model_version_status"]
+        return {int(r["version"]): r["state"] for r in rows}
+
+    def wait(self, version, *states):
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            state = self.states().get(version)
+            if state in states:
+                return
+            time.sleep(0.005)
+        raise TimeoutError(f"version {version} is {self.states().get(version)}, wanted {states}")
+
+    def cycle(self):
+        self.repository.add(2)
+        self.wait(2, "AVAILABLE")
+        self.repository.add(3, broken=True)
+        self.wait(3, "END")
+        assert self.states()[2] == "AVAILABLE"
+        self.repository.remove(3)
+        self.repository.remove(2)
+        self.wait(1, "AVAILABLE")
+        self.wait(2, "END", None)
+
+
+def bench(build, server, seconds, *extra):
+    return subprocess.Popen(
+        [os.path.join(build, "signet-bench"), "--url", server.url, "--protocol", "v2-binary",
+         "--model", "digits", "--duration", str(seconds), "--json", *extra],
+        stdout=subprocess.PIPE, text=True)
+
+
+def report(process):
+    out, _ = process.communicate()
+    return json.loads(out)
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--build", required=True)
+    a.add_argument("--examples", required=True)
+    a.add_argument("--cycles", type=int, default=100)
+    a.add_argument("--share", type=float, default=0.7)
+    args = a.parse_args()
+    with tempfile.TemporaryDirectory() as tmp:
+        root = os.path.join(tmp, "models")
+        os.makedirs(root)
+        repository = Repository(root, args.examples)
+        repository.add(1)
+        with Server(args.build, ["--model-root", root]) as server:
+            return story(args, server, repository, tmp)
+
+
+def references(args, tmp):
+    """One input and each version's answer to it, for --check."""
+    import numpy as np
+
+    x = np.random.default_rng(5).random((1, 64), dtype=np.float32)
+    np.save(os.path.join(tmp, "x.npy"), x)
+    files = []
+    for version in (1, 2):
+        out = os.path.join(tmp, f"y{version}.npy")
+        subprocess.run(
+            [os.path.join(args.build, "signetctl"), "run",
+             os.path.join(args.examples, str(version), "model.onnx"),
+             "--input", f"image={tmp}/x.npy", "--output", f"probabilities={out}"], check=True)
+        files.append(out)
+    far = float(abs(np.load(files[0]) - np.load(files[1])).max())
+    print(f"the versions' answers are {far:.3f} apart")
+    return os.path.join(tmp, "x.npy"), files
+
+
+def story(args, server, repository, tmp):
+    x, files = references(args, tmp)
+    load = ["--input", f"image={x}"]
+    for f in files:
+        load += ["--check", f"probabilities={f}"]
+    capacity = report(bench(args.build, server, 5, "--concurrency", "16", *load))["rate"]
+    rate = str(int(capacity * args.share))
+    print(f"capacity {capacity:.0f}/s, load {rate}/s")
+    seconds = 20
+    peace = report(bench(args.build, server, seconds, "--rate", rate, "--arrivals", "poisson", *load))
+    swapper = Swapper(server, repository)
+    swapper.cycle()
+    repository_cycles, rss = 0, {}
+    failed = wrong = requests = 0
+    p99 = []
+    while repository_cycles < args.cycles:
+        process = bench(args.build, server, seconds, "--rate", rate, "--arrivals", "poisson", *load)
+        end = time.monotonic() + seconds - 1
+        while time.monotonic() < end and repository_cycles < args.cycles:
+            swapper.cycle()
+            repository_cycles += 1
+            if repository_cycles in (10, args.cycles):
+                time.sleep(0.3)
+                rss[repository_cycles] = rss_kib(server.pid)
+        got = report(process)
+        failed += got["errors"]
+        wrong += got["check"]["none"]
+        requests += got["requests"]
+        p99.append(got["p99_us"])
+    p99.sort()
+    swapped = p99[len(p99) // 2]
+    first, last = rss.get(10, 0), rss.get(args.cycles, 0)
+    print(f"{args.cycles} cycles, {requests} requests: {failed} failed, {wrong} no version's answer")
+    print(f"p99 {swapped:.0f} us under swaps, {peace['p99_us']:.0f} us without: "
+          f"{swapped / peace['p99_us']:.2f} times")
+    print(f"resident after cycle 10: {first} KiB, after cycle {args.cycles}: {last} KiB "
+          f"({100.0 * (last - first) / max(first, 1):+.1f} %)")
+    return 1 if failed or wrong or peace["errors"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
