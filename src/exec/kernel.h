@@ -61,8 +61,9 @@ struct kernel {
 	int64_t units;        /* how finely the work can be split; 1: not at all */
 	int64_t unit_cost_ns; /* rough, of one unit; 0: let prep guess from bytes moved */
 	size_t scratch_bytes; /* per thread */
-	bool inplace;         /* output 0 may lie on input 0 (same bytes per element read
-	                         before written, by the same thread) */
+	bool inplace;         /* output 0 may lie on input inplace_in (same bytes per element
+	                         read before written, by the same thread) */
+	int inplace_in;
 	enum layout out_layout; /* of output 0; others are plain */
 };
 

@@ -40,20 +40,23 @@ static enum err_code new_prep(struct planner *pl, const struct node *n, struct p
 	return ERR_OK;
 }
 
-/* The result may take over its first input's bytes when nobody reads them afterwards. */
+/* The result may take over the bytes of the input that the kernel names when nobody reads
+   them afterwards. */
 static void try_inplace(struct planner *pl, const struct node *n, const struct step *s, int32_t at)
 {
 	struct plan *p = pl->p;
-	if (!s->k.inplace || s->n_in < 1 || s->slot[0] == SLOT_NONE || n->out[0] == VALUE_NONE)
+	int32_t over = s->k.inplace && s->k.inplace_in < s->n_in ? s->slot[s->k.inplace_in] : SLOT_NONE;
+	if (over == SLOT_NONE || n->out[0] == VALUE_NONE)
 		return;
-	struct slot *in = &p->slot[p->slot[s->slot[0]].root], *out = &p->slot[s->slot[s->n_in]];
+	struct slot *in = &p->slot[p->slot[over].root], *out = &p->slot[s->slot[s->n_in]];
 	if (in->home != SLOT_WORK || in->bytes != out->bytes || in->last_node > at ||
-		p->slot[s->slot[0]].t.layout != out->t.layout)
+		p->slot[over].t.layout != out->t.layout)
 		return;
-	for (int32_t i = 1; i < s->n_in; i++)
-		if (s->slot[i] != SLOT_NONE && p->slot[s->slot[i]].root == p->slot[s->slot[0]].root)
+	for (int32_t i = 0; i < s->n_in; i++)
+		if (i != s->k.inplace_in && s->slot[i] != SLOT_NONE &&
+			p->slot[s->slot[i]].root == p->slot[over].root)
 			return;
-	out->root = p->slot[s->slot[0]].root;
+	out->root = p->slot[over].root;
 	planner_bind(pl, n->out[0], s->slot[s->n_in]);
 }
 

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The convolutions on oneDNN against the definition, written out as loops. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "exec/attrs.h"
+#include "exec/conv_geometry.h"
+#include "exec/cpu/cpu.h"
+#include "exec/cpu/ncopy.h"
+#include "exec/infer.h"
+#include "support/models.h"
+
+struct conv_case {
+	int64_t n, ic, h, w, oc, kh, kw, group;
+	int64_t stride, dilation, pad[4]; /* pads as ONNX has them */
+	bool blocked, bias, sum, transposed, line; /* line: rank 3, of width w */
+	enum activation act;
+	int threads;
+};
+
+static const struct conv_case cases[] = {
+	/* first layers: few channels, plain input */
+	{ 1, 3, 17, 19, 32, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .act = ACT_RELU, .threads = 1 },
+	{ 2, 1, 8, 9, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 2 },
+	{ 1, 4, 9, 9, 16, 3, 3, 1, 1, 1, { 0, 1, 2, 0 }, .bias = true, .threads = 1 },
+	/* whole blocks, blocked and plain, with everything that is fused */
+	{ 1, 32, 14, 14, 64, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
+	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_CLIP, .threads = 2 },
+	{ 1, 64, 56, 57, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_HARD_SWISH, .threads = 4 },
+	{ 2, 16, 9, 9, 32, 3, 3, 1, 1, 2, { 2, 2, 2, 2 }, .sum = true, .act = ACT_SIGMOID, .threads = 1 },
+	{ 1, 16, 9, 9, 16, 5, 1, 1, 1, 1, { 2, 0, 2, 0 }, .blocked = true, .act = ACT_LEAKY_RELU, .threads = 1 },
+	/* channels that fill no block */
+	{ 1, 24, 11, 11, 40, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_SWISH, .threads = 1 },
+	{ 2, 5, 7, 6, 7, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .sum = true, .act = ACT_TANH, .threads = 2 },
+	{ 1, 17, 5, 5, 33, 2, 2, 1, 1, 1, { 0, 0, 1, 1 }, .act = ACT_GELU, .threads = 1 },
+	/* groups and depthwise */
+	{ 1, 128, 28, 28, 128, 3, 3, 2, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 2 },
+	{ 2, 12, 8, 8, 30, 3, 3, 6, 1, 1, { 1, 1, 1, 1 }, .bias = true, .sum = true, .threads = 1 },
+	{ 1, 32, 8, 8, 64, 3, 3, 4, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .sum = true, .act = ACT_RELU, .threads = 1 },
+	{ 1, 32, 15, 15, 32, 3, 3, 32, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .act = ACT_CLIP,
+		.threads = 1 },
+	{ 1, 512, 40, 40, 512, 5, 5, 512, 1, 1, { 2, 2, 2, 2 }, .blocked = true, .threads = 2 },
+	{ 1, 20, 6, 6, 20, 3, 3, 20, 1, 1, { 1, 1, 1, 1 }, .bias = true, .act = ACT_HARD_SIGMOID, .threads = 1 },
+	/* one pixel, one row, rank 3 */
+	{ 2, 32, 1, 1, 48, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_RELU, .threads = 1 },
+	{ 1, 16, 1, 40, 32, 1, 5, 1, 1, 1, { 0, 2 }, .bias = true, .line = true, .act = ACT_GELU_TANH, .threads = 1 },
+	/* transposed */
+	{ 1, 32, 6, 5, 16, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true, .threads = 1 },
+	{ 2, 24, 6, 5, 9, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .bias = true, .transposed = true, .threads = 2 },
+};
+#define CASES ((int)(sizeof(cases) / sizeof(cases[0])))
+
+static double activate(enum activation act, double v)
+{
+	switch (act) {
+	case ACT_RELU: return fmax(v, 0);
+	case ACT_LEAKY_RELU: return v < 0 ? 0.25 * v : v;
+	case ACT_CLIP: return fmin(fmax(v, 0.25), 0.5);
+	case ACT_SIGMOID: return 1 / (1 + exp(-v));
+	case ACT_TANH: return tanh(v);
+	case ACT_HARD_SIGMOID: return fmin(fmax(0.25 * v + 0.5, 0), 1);
+	case ACT_HARD_SWISH: return v * fmin(fmax(v / 6 + 0.5, 0), 1);
+	case ACT_SWISH: return v / (1 + exp(-0.25 * v));
+	case ACT_GELU: return 0.5 * v * (1 + erf(v / sqrt(2)));
+	case ACT_GELU_TANH: return 0.5 * v * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+	default: return v;
+	}
+}
+
+static const float *floats(const struct tensor *t)
+{
+	return t->data;
+}
+
+/* One output of the definition, before bias, sum and activation. */
+static double conv_at(const struct conv_case *c, const struct conv_geometry *g,
+	const struct tensor *in, int64_t n, int64_t oc, int64_t y, int64_t x)
+{
+	int64_t icg = c->ic / c->group, ocg = c->oc / c->group, group = oc / ocg;
+	int s0 = c->line ? -1 : 0, s1 = c->line ? 0 : 1;
+	double sum = 0;
+	for (int64_t i = 0; i < icg; i++)
+		for (int64_t ky = 0; ky < c->kh; ky++)
+			for (int64_t kx = 0; kx < c->kw; kx++) {
+				int64_t py = y - ky * c->dilation, px = x - kx * c->dilation;
+				if (c->transposed) {
+					py += s0 < 0 ? 0 : g->pad_begin[s0];
+					px += g->pad_begin[s1];
+					if (py % c->stride || px % c->stride)
+						continue;
+					py /= c->stride;
+					px /= c->stride;
+				} else {
+					py = s0 < 0 ? 0 : y * c->stride + ky * c->dilation - g->pad_begin[s0];
+					px = x * c->stride + kx * c->dilation - g->pad_begin[s1];
+				}
+				if (py < 0 || py >= c->h || px < 0 || px >= c->w)
+					continue;
+				int64_t ic = group * icg + i;
+				int64_t at = c->transposed ? ic * ocg + oc % ocg : oc * icg + i;
+				sum += (double)floats(&in[0])[((n * c->ic + ic) * c->h + py) * c->w + px] *
+				       (double)floats(&in[1])[(at * c->kh + ky) * c->kw + kx];
+			}
+	return sum;
+}
+
+static struct graph *given_graph(const struct conv_case *c)
+{
+	struct graph *g = model_new();
+	struct shape x = shape_of(c->n, c->ic, c->h, c->w), w = shape_of(c->oc, c->ic / c->group, c->kh, c->kw);
+	if (c->transposed)
+		w = shape_of(c->ic, c->oc / c->group, c->kh, c->kw);
+	if (c->line) {
+		x = shape_of(c->n, c->ic, c->w);
+		w = shape_of(c->oc, c->ic / c->group, c->kw);
+	}
+	/* Inputs are constants, so that they have data; the kernel only asks for W's. */
+	int32_t in[4] = { model_floats(g, x, NULL), model_floats(g, w, NULL), VALUE_NONE, VALUE_NONE };
+	if (c->bias)
+		in[2] = model_floats(g, shape_of(c->oc), NULL);
+	model_output(g, model_node(g, c->transposed ? OP_CONV_TRANSPOSE : OP_FUSED_CONV, 1, c->bias ? 3 : 2, in));
+	model_attr_int(g, "group", c->group);
+	int n = c->line ? 1 : 2;
+	model_attr_ints(g, "strides", n, (int64_t[]){ c->stride, c->stride });
+	model_attr_ints(g, "dilations", n, (int64_t[]){ c->dilation, c->dilation });
+	model_attr_ints(g, "pads", 2 * n, c->line ? (int64_t[]){ c->pad[1], c->pad[1] } : c->pad);
+	if (!c->transposed) {
+		model_attr_int(g, "activation", c->act);
+		model_attr_float(g, "alpha", 0.25f);
+		model_attr_float(g, "beta", 0.5f);
+	}
+	return g;
+}
+
+/* t in another layout, in memory of its own. */
+static struct tensor copied(struct graph *g, const struct tensor *t, enum layout layout)
+{
+	struct tensor to = *t;
+	to.layout = layout;
+	to.data = arena_alloc_aligned(g->arena, tensor_bytes(t), 64);
+	struct err err;
+	struct kernel k;
+	struct prep p = { .in = t, .out = &to, .n_in = 1, .n_out = 1, .threads = 1, .arena = g->arena, .tmp = g->arena };
+	ck_assert_int_eq(prepare_copy(&p, &k, &err), ERR_OK);
+	k.run(&(struct kernel_args){ .in = t, .out = &to, .n_in = 1, .n_out = 1, .state = k.state }, 0, k.units);
+	return to;
+}
+
+static struct tensor filled(struct graph *g, const struct shape *s)
+{
+	struct tensor t = { .dtype = DTYPE_F32, .shape = *s };
+	float *v = arena_alloc_aligned(g->arena, tensor_bytes(&t), 64);
+	for (int64_t i = 0; i < tensor_count(&t); i++)
+		v[i] = (float)(i * 7 % 23) / 23 - 0.5f;
+	t.data = v;
+	return t;
+}
+
+static void then_equals_definition(const struct conv_case *c, const struct conv_geometry *g,
+	const struct tensor *in, const float *sum, const float *got)
+{
+	int64_t oh = c->line ? 1 : g->out[0], ow = c->line ? g->out[0] : g->out[1], at = 0;
+	for (int64_t n = 0; n < c->n; n++)
+		for (int64_t oc = 0; oc < c->oc; oc++)
+			for (int64_t y = 0; y < oh; y++)
+				for (int64_t x = 0; x < ow; x++, at++) {
+					double want = conv_at(c, g, in, n, oc, y, x);
+					want += c->bias ? (double)floats(&in[2])[oc] : 0;
+					want = activate(c->act, want + (sum ? (double)sum[at] : 0));
+					ck_assert_msg(fabs(want - (double)got[at]) < 1e-4 * (1 + fabs(want)),
+						"case %d, image %d, channel %d, row %d, column %d: %g, not %g",
+						(int)(c - cases), (int)n, (int)oc, (int)y, (int)x,
+						(double)got[at], want);
+				}
+}
+
+static void check_case(const struct conv_case *c, bool inplace)
+{
+	struct err err;
+	struct graph *g = given_graph(c);
+	const struct node *n = &g->node[0];
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
+	struct tensor in[4], out = { .dtype = DTYPE_F32, .shape = g->value[n->out[0]].shape };
+	for (int i = 0; i < 4; i++)
+		in[i] = i < n->n_in ? *g->value[n->in[i]].constant : (struct tensor){ .shape = SHAPE_UNKNOWN };
+	struct tensor z = filled(g, &out.shape);
+	struct tensor x = in[0];
+	enum layout blocked = cpu_features() & CPU_AVX512 ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
+	if (c->blocked)
+		x = copied(g, &in[0], blocked);
+	struct tensor given[4] = { x, in[1], in[2], in[3] };
+	if (c->sum)
+		given[3] = copied(g, &z, c->blocked ? blocked : LAYOUT_PLAIN);
+	struct packs *packs = packs_new();
+	struct prep p = { .graph = g, .node = n, .in = given, .out = &out, .n_in = 4, .n_out = 1,
+		.threads = c->threads, .arena = g->arena, .packs = packs, .tmp = g->arena };
+	struct kernel k = { .units = 1 };
+	enum err_code rc = c->transposed ? prepare_conv_transpose_onednn(&p, &k, &err)
+					 : prepare_conv_onednn(&p, &k, &err);
+	ck_assert_msg(rc == ERR_OK, "case %d: %s", (int)(c - cases), err.msg);
+	if (c->blocked) /* a chain of convolutions never leaves the layout */
+		ck_assert_int_eq(k.out_layout, blocked);
+	if (c->threads > 1 && c->blocked)
+		ck_assert_int_gt(k.units, 1);
+	out.layout = k.out_layout;
+	if (inplace && !(c->sum && k.inplace && given[3].layout == k.out_layout))
+		goto done;
+	out.data = inplace ? given[k.inplace_in].data : arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
+	struct kernel_args a = { .in = given, .out = &out, .n_in = 4, .n_out = 1, .state = k.state,
+		.scratch = arena_alloc_aligned(g->arena, k.scratch_bytes + 1, 64) };
+	for (int64_t u = 0; u < k.units; u++) /* as other threads would, unit by unit */
+		k.run(&a, u, u + 1);
+
+	struct conv_geometry geometry;
+	rc = (c->transposed ? conv_transpose_geometry : conv_geometry)(n, &in[0].shape, &in[1].shape, &geometry, &err);
+	ck_assert_int_eq(rc, ERR_OK);
+	struct tensor plain = copied(g, &out, LAYOUT_PLAIN);
+	then_equals_definition(c, &geometry, in, c->sum ? z.data : NULL, plain.data);
+done:
+	packs_free(packs);
+	model_free(g);
+}
+
+START_TEST(equals_the_definition)
+{
+	check_case(&cases[_i], false);
+}
+END_TEST
+
+START_TEST(equals_the_definition_in_place)
+{
+	check_case(&cases[_i], true);
+}
+END_TEST
+
+START_TEST(equals_the_definition_without_avx512)
+{
+	cpu_features_limit(CPU_AVX2);
+	check_case(&cases[_i], false);
+	cpu_features_limit(~0u);
+}
+END_TEST
+
+Suite *suite_conv_onednn(void);
+Suite *suite_conv_onednn(void)
+{
+	Suite *s = suite_create("conv_onednn");
+	TCase *t = tcase_create("conv_onednn");
+	if (cpu_features() & CPU_AVX2) {
+		tcase_add_loop_test(t, equals_the_definition, 0, CASES);
+		tcase_add_loop_test(t, equals_the_definition_in_place, 0, CASES);
+		tcase_add_loop_test(t, equals_the_definition_without_avx512, 0, CASES);
+	}
+	suite_add_tcase(s, t);
+	return s;
+}
