@@ -37,6 +37,15 @@ struct conf_list {
 	int n;
 };
 
+/* The same for a struct made from rows: CONF_C_INT threads; */
+#define CONF_C_STRING const char *
+#define CONF_C_BOOL bool
+#define CONF_C_INT int64_t
+#define CONF_C_SIZE size_t
+#define CONF_C_DURATION int64_t
+#define CONF_C_ENUM int
+#define CONF_C_LIST struct conf_list
+
 struct conf_option {
 	const char *key;
 	enum conf_type type;

@@ -186,22 +186,42 @@ enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, 
 	return ERR_OK;
 }
 
-enum err_code file_read(int dirfd, const char *path, size_t bytes_max, struct arena *arena,
+/* Closes fd. */
+static enum err_code read_and_close(int fd, size_t bytes, const char *name, struct arena *arena,
 	struct slice *ret, struct err *err)
 {
-	int fd;
-	size_t bytes, with_nul;
-	enum err_code rc = file_open_regular(dirfd, path, bytes_max, &fd, &bytes, err);
-	if (rc != ERR_OK)
-		return rc;
+	size_t with_nul;
 	char *to = add_overflows(bytes, 1, &with_nul) ? NULL : arena_alloc(arena, with_nul);
-	rc = to ? file_read_at(fd, path, 0, to, bytes, err) : err_oom(err);
+	enum err_code rc = to ? file_read_at(fd, name, 0, to, bytes, err) : err_oom(err);
 	close(fd);
 	if (rc != ERR_OK)
 		return rc;
 	to[bytes] = '\0';
 	*ret = (struct slice){ to, bytes };
 	return ERR_OK;
+}
+
+enum err_code file_read(int dirfd, const char *path, size_t bytes_max, struct arena *arena,
+	struct slice *ret, struct err *err)
+{
+	int fd;
+	size_t bytes;
+	enum err_code rc = file_open_regular(dirfd, path, bytes_max, &fd, &bytes, err);
+	return rc == ERR_OK ? read_and_close(fd, bytes, path, arena, ret, err) : rc;
+}
+
+enum err_code file_read_path(const char *path, size_t bytes_max, struct arena *arena, struct slice *ret,
+	struct err *err)
+{
+	size_t bytes;
+	int fd = open(path, O_RDONLY | OPEN_FLAGS);
+	if (fd < 0)
+		return file_err(err, errno, path);
+	enum err_code rc = file_check_regular(fd, path, bytes_max, &bytes, err);
+	if (rc == ERR_OK)
+		return read_and_close(fd, bytes, path, arena, ret, err);
+	close(fd);
+	return rc;
 }
 
 enum err_code file_mem_new(size_t bytes, struct file_mem *ret, struct err *err)

@@ -42,6 +42,11 @@ MUST_CHECK enum err_code file_read_at(int fd, const char *name, uint64_t offset,
 MUST_CHECK enum err_code file_read(int dirfd, const char *path, size_t bytes_max, struct arena *arena,
 	struct slice *ret, struct err *err);
 
+/* The same of a path that the operator gave, on the command line say: it may be absolute and
+   go through symbolic links. */
+MUST_CHECK enum err_code file_read_path(const char *path, size_t bytes_max, struct arena *arena,
+	struct slice *ret, struct err *err);
+
 /* Page-aligned private memory, of the size asked for; zeroed. */
 struct file_mem {
 	void *ptr;

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c -- signetd: a process around a server
+ *
+ * The main thread does nothing but wait: for signals, for the time of the next look at
+ * what the server does, for the end of a drain. All else happens on threads that the
+ * server started.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "config.h"
+#include "exec/ops.h"
+#include "server/notify.h"
+#include "server/server.h"
+#include "server/watchdog.h"
+
+#define EXIT_CONFIG 78 /* EX_CONFIG; the unit does not restart on it */
+#define TICK_MS 100
+#define TICK_SERVING_MS 500
+/* While starting and stopping systemd is told to be patient, well before it loses it. */
+#define EXTEND_BY_NS (30 * NS_PER_S)
+#define EXTEND_EVERY_NS (5 * NS_PER_S)
+
+enum phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING, PHASE_OVER };
+
+struct process {
+	struct arena *arena; /* of the command line */
+	struct command_line line;
+	struct server *server;
+	struct watchdog dog;
+	enum phase phase;
+	int64_t stop_at_ns, stop_timeout_ns; /* from PHASE_DRAINING on */
+	int64_t extend_ns;                   /* when to ask for patience again */
+	int signals, stopped; /* descriptors: of signals, and of the end of stop_server() */
+	char status[160];
+};
+
+/* -- before anything else -------------------------------------------------------------------- */
+
+/* A socket that became descriptor 2 would get our log. */
+static void hold_standard_fds(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* Blocked before the first thread is made, so that all inherit it. */
+static int take_signals(void)
+{
+	static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
+	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR1 };
+	sigset_t set;
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		sigaddset(&set, handled[i]);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A connection is a descriptor. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* -- commands that only print ---------------------------------------------------------------- */
+
+static void list_ops(struct buf *to)
+{
+	for (int op = OP_NONE + 1; op < OP_COUNT_; op++) {
+		const struct op_info *info = op_info(op);
+		if (info->domain != DOMAIN_SIGNET)
+			buf_printf(to, "%-12s %-32s since %d\n", op_domain_name(info->domain), info->name,
+				info->since);
+	}
+}
+
+static int print(struct process *p)
+{
+	struct buf b = buf_of(p->arena, 0);
+	struct slice text;
+	if (p->line.command == COMMAND_VERSION)
+		buf_printf(&b, "signetd %s\n", PACKAGE_VERSION);
+	else if (p->line.command == COMMAND_HELP)
+		command_line_help(&b);
+	else if (p->line.command == COMMAND_PRINT)
+		config_print(&b);
+	else
+		list_ops(&b);
+	if (buf_finish(&b, &text, NULL) != ERR_OK || fwrite(text.ptr, 1, text.len, stdout) != text.len ||
+		fflush(stdout) != 0)
+		return EXIT_FAILURE;
+	return EXIT_SUCCESS;
+}
+
+/* -- signals --------------------------------------------------------------------------------- */
+
+/* On its own thread, so that a second SIGTERM and the watchdog are still heard. */
+static void *stop_server(void *arg)
+{
+	struct process *p = arg;
+	const uint64_t one = 1;
+	server_stop(p->server, p->stop_timeout_ns);
+	ssize_t done = write(p->stopped, &one, sizeof(one));
+	(void)done;
+	return NULL;
+}
+
+static void begin_stopping(struct process *p)
+{
+	pthread_t thread;
+	p->phase = PHASE_STOPPING;
+	if (pthread_create(&thread, NULL, stop_server, p) == 0)
+		pthread_detach(thread);
+	else
+		stop_server(p);
+}
+
+static void on_terminate(struct process *p, int signo)
+{
+	if (p->phase >= PHASE_DRAINING || signo == SIGQUIT) {
+		log_warning("%s: ending at once", strsignal(signo));
+		_exit(EXIT_SUCCESS);
+	}
+	int64_t delay;
+	server_drain_times(p->server, &delay, &p->stop_timeout_ns);
+	log_notice("%s: draining", strsignal(signo));
+	notify_send("STOPPING=1\nSTATUS=draining");
+	server_drain(p->server);
+	p->phase = PHASE_DRAINING;
+	p->stop_at_ns = clock_after(clock_now_ns(), delay);
+	p->extend_ns = 0;
+}
+
+static void on_reload(struct process *p)
+{
+	struct err err;
+	struct config *next;
+	if (p->phase >= PHASE_DRAINING)
+		return;
+	notify_reloading();
+	enum err_code rc = config_load(&p->line, &next, &err);
+	if (rc == ERR_OK) {
+		rc = server_reload(p->server, next, &err);
+		if (rc != ERR_OK)
+			config_free(next);
+	}
+	/* The next look at the status would hide the failure: it is kept until that changes. */
+	if (rc == ERR_OK) {
+		log_notice("configuration reloaded");
+		notify_send("READY=1\nSTATUS=%s", p->status);
+	} else {
+		log_err("reload failed, the configuration stays as it was: %s", err.msg);
+		notify_send("READY=1\nSTATUS=reload failed: %s", err.msg);
+	}
+}
+
+static void on_signals(struct process *p)
+{
+	struct signalfd_siginfo info;
+	while (read(p->signals, &info, sizeof(info)) == sizeof(info)) {
+		int signo = (int)info.ssi_signo;
+		if (signo == SIGHUP)
+			on_reload(p);
+		else if (signo == SIGUSR2 && p->phase < PHASE_STOPPING)
+			server_dump(p->server);
+		else if (signo != SIGUSR2)
+			on_terminate(p, signo);
+	}
+}
+
+/* -- time ------------------------------------------------------------------------------------ */
+
+static void tell_status(struct process *p)
+{
+	char status[sizeof(p->status)];
+	server_status(p->server, status, sizeof(status));
+	if (strcmp(status, p->status) == 0)
+		return;
+	memcpy(p->status, status, sizeof(status));
+	notify_send("STATUS=%s", status);
+}
+
+static void ask_for_patience(struct process *p, int64_t now)
+{
+	if (p->phase == PHASE_SERVING || now < p->extend_ns)
+		return;
+	notify_send("EXTEND_TIMEOUT_USEC=%lld", (long long)(EXTEND_BY_NS / NS_PER_US));
+	p->extend_ns = now + EXTEND_EVERY_NS;
+}
+
+static void feed_watchdog(struct process *p, int64_t now)
+{
+	if (!watchdog_is_due(&p->dog, now))
+		return;
+	/* A server that is being stopped has nothing left to look at; the time that it may
+	   take is bounded by itself. */
+	bool stopping = p->phase >= PHASE_STOPPING;
+	uint64_t progress = stopping ? p->dog.seen + 1 : server_progress(p->server);
+	if (watchdog_look(&p->dog, progress, !stopping && server_is_stuck(p->server), now))
+		notify_send("WATCHDOG=1");
+}
+
+static void on_tick(struct process *p)
+{
+	int64_t now = clock_now_ns();
+	feed_watchdog(p, now);
+	ask_for_patience(p, now);
+	if (p->phase < PHASE_DRAINING)
+		tell_status(p);
+	if (p->phase == PHASE_STARTING && server_is_settled(p->server)) {
+		p->phase = PHASE_SERVING;
+		log_notice("ready: %s", p->status);
+		notify_send("READY=1\nSTATUS=%s", p->status);
+	}
+	if (p->phase == PHASE_DRAINING && now >= p->stop_at_ns)
+		begin_stopping(p);
+}
+
+static void run(struct process *p)
+{
+	watchdog_init(&p->dog, notify_watchdog_ns(), clock_now_ns());
+	while (p->phase != PHASE_OVER) {
+		struct pollfd fds[] = { { .fd = p->signals, .events = POLLIN },
+			{ .fd = p->stopped, .events = POLLIN } };
+		poll(fds, 2, p->phase == PHASE_SERVING ? TICK_SERVING_MS : TICK_MS);
+		if (fds[0].revents)
+			on_signals(p);
+		on_tick(p);
+		if (fds[1].revents)
+			p->phase = PHASE_OVER;
+	}
+}
+
+/* -- main ------------------------------------------------------------------------------------ */
+
+static int serve(struct process *p, struct config *config)
+{
+	struct err err;
+	notify_init();
+	raise_fd_limit();
+	p->stopped = eventfd(0, EFD_CLOEXEC);
+	if (p->signals < 0 || p->stopped < 0) {
+		log_err("no descriptors to begin with: %s", strerror(errno));
+		config_free(config);
+		return EXIT_FAILURE;
+	}
+	enum err_code rc = server_start(config, &p->server, &err);
+	if (rc != ERR_OK) {
+		log_err("cannot start: %s", err.msg);
+		config_free(config);
+		return rc == ERR_INVALID_ARGUMENT ? EXIT_CONFIG : EXIT_FAILURE;
+	}
+	run(p);
+	log_notice("stopped");
+	close(p->stopped);
+	return EXIT_SUCCESS;
+}
+
+static int run_command(struct process *p)
+{
+	struct err err;
+	struct config *config;
+	if (p->line.command != COMMAND_SERVE && p->line.command != COMMAND_CHECK)
+		return print(p);
+	if (config_load(&p->line, &config, &err) != ERR_OK) {
+		log_err("%s", err.msg);
+		return EXIT_CONFIG;
+	}
+	if (p->line.command == COMMAND_SERVE)
+		return serve(p, config);
+	config_free(config);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err;
+	struct process p = { .phase = PHASE_STARTING };
+	hold_standard_fds();
+	p.signals = take_signals();
+	p.arena = arena_new(4096, 0);
+	int status = EXIT_CONFIG;
+	if (!p.arena || command_line_parse(argc, argv, p.arena, &p.line, &err) != ERR_OK)
+		fprintf(stderr, "signetd: %s\nTry signetd --help.\n", p.arena ? err.msg : "out of memory");
+	else
+		status = run_command(&p);
+	arena_free(p.arena);
+	if (p.signals >= 0)
+		close(p.signals);
+	return status;
+}

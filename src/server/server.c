@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/server.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "exec/backend.h"
+#include "exec/pool.h"
+#include "server/batcher.h"
+#include "server/http.h"
+#include "server/notify.h"
+
+#define LIST_BYTES_MAX (16u << 20)
+/* The repository's thread rescans at least this much later than it is told to. */
+#define REPO_LATE_NS (60 * NS_PER_S)
+
+struct server {
+	pthread_mutex_t lock; /* of config, which a reload replaces */
+	struct config *config;
+	struct pool *pool;
+	struct repo *repo;
+	struct http *http; /* NULL: off */
+};
+
+/* -- a version gets its queues --------------------------------------------------------------- */
+
+static void detach_batchers(struct version *v)
+{
+	for (int i = 0; i < v->n_sig; i++) {
+		batcher_free(v->sig[i].queue);
+		v->sig[i].queue = NULL;
+	}
+}
+
+static struct batcher_conf batcher_conf_of(struct server *s, const char *model)
+{
+	pthread_mutex_lock(&s->lock);
+	const struct options_model *o = config_model(s->config, model);
+	struct batcher_conf c = {
+		.max_delay_us = o->batch_delay / NS_PER_US,
+		.max_queued_rows = (int)o->queue_rows,
+		.max_queued_bytes = o->queue_bytes,
+		.max_running = (int)o->batches_max,
+		.pool = s->pool,
+	};
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
+static enum err_code on_publish(void *ctx, struct version *v, struct err *err)
+{
+	struct batcher_conf c = batcher_conf_of(ctx, v->model);
+	for (int i = 0; i < v->n_sig; i++) {
+		struct batcher *b;
+		c.max_batch = v->sig[i].max_batch;
+		enum err_code rc = batcher_new(&v->sig[i], &c, &b, err);
+		if (rc != ERR_OK) {
+			detach_batchers(v);
+			return rc;
+		}
+		v->sig[i].queue = b;
+	}
+	return ERR_OK;
+}
+
+static void on_unload(void *ctx, struct version *v)
+{
+	(void)ctx;
+	detach_batchers(v);
+}
+
+/* -- start and stop -------------------------------------------------------------------------- */
+
+/* What the configuration does not say of the repository. */
+static void complete_repo_conf(const struct server *s, struct repo_conf *r)
+{
+	r->backend = &cpu_backend;
+	r->pool = s->pool;
+	r->threads = pool_threads(s->pool);
+}
+
+static enum err_code start_repo(struct server *s, struct err *err)
+{
+	const struct repo_hooks hooks = { .on_publish = on_publish, .on_unload = on_unload, .ctx = s };
+	complete_repo_conf(s, &s->config->repo);
+	return repo_new(&s->config->repo, &hooks, &s->repo, err);
+}
+
+/* "a,b"; NULL when out of memory. */
+static const char *join(struct arena *arena, const struct conf_list *list)
+{
+	struct buf b = buf_of(arena, 0);
+	struct slice all;
+	for (int i = 0; i < list->n; i++)
+		buf_printf(&b, "%s%s", i ? "," : "", list->item[i]);
+	return buf_finish(&b, &all, NULL) == ERR_OK ? all.ptr : NULL;
+}
+
+static enum err_code start_http(struct server *s, struct err *err)
+{
+	const struct options_http *o = s->config->http;
+	if (strcmp(o->listen, "off") == 0)
+		return ERR_OK;
+	struct http_conf c = {
+		.listen = o->listen,
+		.listen_fd = notify_take_fd("http"),
+		.io_threads = (int)o->io_threads,
+		.connections_max = (int)o->connections_max,
+		.body_bytes_max = o->body_max,
+		.arena_bytes_max = s->config->server->request_memory,
+		.header_timeout_ms = (int)(o->header_timeout / NS_PER_MS),
+		.body_timeout_ms = (int)(o->body_timeout / NS_PER_MS),
+		.idle_timeout_ms = (int)(o->idle_timeout / NS_PER_MS),
+		.write_timeout_ms = (int)(o->write_timeout / NS_PER_MS),
+		.request_timeout_ms = (int)(o->request_timeout / NS_PER_MS),
+		.cors_origins = join(s->config->arena, &o->cors_origins),
+		.allow_nan = o->allow_nan,
+		.allow_admin = o->allow_admin,
+	};
+	if (!c.cors_origins)
+		return err_oom(err);
+	enum err_code rc = http_start(&c, s->repo, &s->http, err);
+	if (rc == ERR_OK)
+		log_notice("listening on http://%s", http_address(s->http));
+	return rc;
+}
+
+/* In the opposite order of the start; whatever is there. */
+static void stop_parts(struct server *s, int64_t timeout_ns)
+{
+	int64_t ms = timeout_ns / NS_PER_MS;
+	http_stop(s->http, ms > INT_MAX ? INT_MAX : (int)ms);
+	if (s->repo)
+		repo_free(s->repo);
+	if (s->pool)
+		pool_free(s->pool);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+enum err_code server_start(struct config *config, struct server **ret, struct err *err)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	pthread_mutex_init(&s->lock, NULL);
+	s->config = config;
+	log_set_level(config_log_level(config));
+	request_set_limits(&(struct request_limits){
+		.inflight_max = (int)config->server->inflight_max,
+		.arena_bytes_max = config->server->request_memory,
+	});
+	enum err_code rc =
+		pool_new((int)config->server->threads, cpu_backend.thread_init, &s->pool, err);
+	if (rc == ERR_OK)
+		rc = start_repo(s, err);
+	if (rc == ERR_OK)
+		rc = start_http(s, err);
+	if (rc != ERR_OK) {
+		stop_parts(s, 0);
+		return rc;
+	}
+	*ret = s;
+	return ERR_OK;
+}
+
+bool server_is_settled(struct server *s)
+{
+	return repo_wait_settled(s->repo, 0);
+}
+
+void server_drain_times(struct server *s, int64_t *ret_delay_ns, int64_t *ret_timeout_ns)
+{
+	pthread_mutex_lock(&s->lock);
+	*ret_delay_ns = s->config->server->drain_delay;
+	*ret_timeout_ns = s->config->server->drain_timeout;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void server_drain(struct server *s)
+{
+	if (s->http)
+		http_drain(s->http);
+}
+
+void server_stop(struct server *s, int64_t timeout_ns)
+{
+	struct config *config = s->config;
+	stop_parts(s, timeout_ns);
+	config_free(config);
+}
+
+/* -- while it runs --------------------------------------------------------------------------- */
+
+enum err_code server_reload(struct server *s, struct config *next, struct err *err)
+{
+	struct config *old = s->config; /* only a reload replaces it, and those come one by one */
+	enum err_code rc = conf_check_reload(old->conf, next->conf, err);
+	if (rc != ERR_OK)
+		return rc;
+	complete_repo_conf(s, &next->repo);
+	/* First the new options: the repository may publish before repo_reload() returns. */
+	pthread_mutex_lock(&s->lock);
+	s->config = next;
+	pthread_mutex_unlock(&s->lock);
+	rc = repo_reload(s->repo, &next->repo, err);
+	if (rc != ERR_OK) {
+		pthread_mutex_lock(&s->lock);
+		s->config = old;
+		pthread_mutex_unlock(&s->lock);
+		return rc;
+	}
+	log_set_level(config_log_level(next));
+	config_free(old);
+	return ERR_OK;
+}
+
+/* How late the repository's thread is; 0: it is not. */
+static int64_t repo_late_ns(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	int64_t poll = s->config->repository->poll;
+	pthread_mutex_unlock(&s->lock);
+	int64_t since = clock_now_ns() - repo_last_round_ns(s->repo);
+	return since > poll + REPO_LATE_NS ? since : 0;
+}
+
+/* All versions; NULL: no memory. The arena is the caller's. */
+static struct version_status *list_versions(struct server *s, struct arena *arena, int *ret_n)
+{
+	struct version_status *all;
+	if (!arena || registry_list(repo_registry(s->repo), NULL, arena, &all, ret_n, NULL) != ERR_OK)
+		return NULL;
+	return all;
+}
+
+void server_status(struct server *s, char *buf, size_t size)
+{
+	int n = 0, ready = 0, failed = 0, loading = 0;
+	struct arena *arena = arena_new(4096, LIST_BYTES_MAX);
+	const struct version_status *all = list_versions(s, arena, &n);
+	for (int i = 0; all && i < n; i++) {
+		enum version_state state = all[i].state;
+		ready += state == VERSION_READY;
+		failed += state == VERSION_FAILED;
+		loading += all[i].number >= 0 && state < VERSION_READY;
+	}
+	arena_free(arena);
+	int64_t late_s = repo_late_ns(s) / NS_PER_S;
+	char late[80] = "";
+	if (late_s > 0)
+		snprintf(late, sizeof(late), "; the repository has not been read for %lld s",
+			(long long)late_s);
+	snprintf(buf, size, "%d versions ready, %d loading, %d failed%s", ready, loading, failed, late);
+}
+
+uint64_t server_progress(struct server *s)
+{
+	/* Without a listener nothing but the pool can stand still. */
+	return s->http ? http_progress(s->http) : (uint64_t)clock_now_ns();
+}
+
+bool server_is_stuck(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	int64_t limit = s->config->server->stuck_after;
+	pthread_mutex_unlock(&s->lock);
+	return pool_is_stuck(s->pool, limit);
+}
+
+void server_dump(struct server *s)
+{
+	int n = 0;
+	struct arena *arena = arena_new(4096, LIST_BYTES_MAX);
+	const struct version_status *all = list_versions(s, arena, &n);
+	log_notice("state: %d requests, %d of them in HTTP; %d batches wait for %d threads%s",
+		request_inflight(), s->http ? http_in_flight(s->http) : 0, pool_queued(s->pool),
+		pool_threads(s->pool), server_is_stuck(s) ? ", one of which is stuck" : "");
+	for (int i = 0; all && i < n; i++)
+		log_notice("state: %s/%lld is %s, %zu bytes%s%s%s%s", all[i].model, (long long)all[i].number,
+			version_state_info(all[i].state)->text, all[i].memory_bytes,
+			*all[i].labels ? ", labels " : "", all[i].labels, *all[i].reason ? ": " : "",
+			all[i].reason);
+	arena_free(arena);
+}
