@@ -11,7 +11,7 @@
 #include "exec/control.h"
 #include "exec/program_impl.h"
 
-/* Integers up to this count may steer shapes: they are part of the next plan's key. */
+/* Numbers up to this count may steer shapes: they are part of the next plan's key. */
 #define STEERING_COUNT_MAX 64
 
 struct chain {
@@ -24,10 +24,12 @@ struct chain {
 	struct err *err;
 };
 
-static bool may_steer(const struct tensor *t)
+#define STEER_INTS (T(I64) | T(I32) | T(BOOL))
+#define STEER_ALL (T_NUM | T(BOOL))
+
+static bool may_steer(const struct tensor *t, uint64_t types)
 {
-	return (t->dtype == DTYPE_I64 || t->dtype == DTYPE_I32 || t->dtype == DTYPE_BOOL) &&
-	       tensor_count(t) <= STEERING_COUNT_MAX;
+	return dtype_in(t->dtype, types) && tensor_count(t) <= STEERING_COUNT_MAX;
 }
 
 static enum err_code chain_init(struct chain *c, const struct tensor *in)
@@ -46,7 +48,7 @@ static enum err_code chain_init(struct chain *c, const struct tensor *in)
 }
 
 /* Live values at node `begin` as ports; those that a first plan has are all inputs. */
-static int live_ports(struct chain *c, int32_t begin)
+static int live_ports(struct chain *c, int32_t begin, uint64_t steering)
 {
 	const struct graph *g = c->p->graph;
 	int n = 0;
@@ -54,7 +56,7 @@ static int live_ports(struct chain *c, int32_t begin)
 		if (!c->env[v].data || g->value[v].constant || c->p->last_use[v] < begin)
 			continue;
 		c->port[n] = (struct port){ .value = v, .t = c->env[v] };
-		if (c->env[v].dtype == DTYPE_TENSOR || !may_steer(&c->env[v]))
+		if (c->env[v].dtype == DTYPE_TENSOR || !may_steer(&c->env[v], steering))
 			c->port[n].t.data = NULL;
 		n++;
 	}
@@ -147,6 +149,24 @@ static enum err_code deliver(struct chain *c)
 	return ERR_OK;
 }
 
+/* The plan that goes on at node `at`. Integers are known to it; floats, which would make a
+   plan for each value, only where it does not get on without them (Range, Resize). */
+static enum err_code next_plan(struct chain *c, int32_t at, struct plan **ret)
+{
+	static const uint64_t steering[] = { STEER_INTS, STEER_ALL };
+	for (int i = 0; i < 2; i++) {
+		int n = live_ports(c, at, steering[i]);
+		enum err_code rc = program_get_plan(c->p, at, c->port, n, ret, c->err);
+		if (rc != ERR_OK || (*ret)->end > at)
+			return rc;
+		program_release_plan(c->p, *ret);
+	}
+	return err_set(c->err, ERR_UNIMPLEMENTED,
+		"%s: its output shape depends on a value too large to plan by",
+		node_label(c->p->graph, &c->p->graph->node[at], (char[NODE_LABEL_MAX]){ 0 },
+			NODE_LABEL_MAX));
+}
+
 enum err_code chain_run(struct program *p, struct plan *first, const struct tensor *in,
 	const struct run_opts *opts, struct err *err)
 {
@@ -163,7 +183,7 @@ enum err_code chain_run(struct program *p, struct plan *first, const struct tens
 			program_release_plan(p, e);
 		if (rc != ERR_OK || at == p->graph->n_node)
 			break;
-		rc = program_get_plan(p, at, c.port, live_ports(&c, at), &e, err);
+		rc = next_plan(&c, at, &e);
 	}
 	if (rc == ERR_OK)
 		rc = deliver(&c);

@@ -38,8 +38,9 @@ static uint64_t hash_ports(int32_t begin, const struct port *in, int n_in)
 		h = mix(h, (uint64_t)t->dtype << 32 | (uint32_t)t->shape.rank);
 		for (int d = 0; d < t->shape.rank; d++)
 			h = mix(h, (uint64_t)t->shape.dim[d]);
-		for (int64_t k = 0; t->data && k < tensor_count(t); k++)
-			h = mix(h, (uint64_t)tensor_int(t, k));
+		size_t bytes = t->data ? tensor_bytes(t) : 0;
+		for (size_t k = 0; k < bytes; k++)
+			h = mix(h, ((const uint8_t *)t->data)[k]);
 	}
 	return h;
 }

@@ -100,17 +100,33 @@ CUM_SUM(U32, uint32_t, uint32_t, uint32_t)
 CUM_SUM(U64, uint64_t, uint64_t, uint64_t)
 static const slice_fn cum_sums[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_sum) };
 
+/* The axis is a value: known while planning, or read when it is there, and then not split. */
+static void run_cum_sum(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	struct axis_state s = *(const struct axis_state *)a->state;
+	const struct shape *x = &a->in[0].shape;
+	int axis;
+	(void)begin, (void)end;
+	if (!shape_axis(tensor_int(&a->in[1], 0), x->rank, &axis)) {
+		kernel_fault(a, FAULT_VALUE, tensor_int(&a->in[1], 0));
+		return;
+	}
+	s.v = axis_view(x, axis);
+	for (int64_t item = 0; item < s.v.outer * s.v.inner; item++)
+		s.fn(&s, a, item / s.v.inner * s.v.n * s.v.inner + item % s.v.inner, item);
+}
+
 enum err_code prepare_cum_sum(struct prep *p, struct kernel *ret, struct err *err)
 {
-	int axis;
-	if (!p->in[1].data)
-		return prep_refuse(err, "axis is not known while planning");
-	if (!shape_axis(tensor_int(&p->in[1], 0), p->in[0].shape.rank, &axis))
-		return err_set(err, ERR_INVALID_ARGUMENT, "CumSum: axis %lld is out of range for rank %d",
-			(long long)tensor_int(&p->in[1], 0), p->in[0].shape.rank);
+	int axis = 0;
+	bool known = p->in[1].data && shape_axis(tensor_int(&p->in[1], 0), p->in[0].shape.rank, &axis);
 	struct axis_state *s = axis_state(p, ret, axis, 1);
 	if (!s)
 		return err_oom(err);
+	if (!known) {
+		ret->run = run_cum_sum;
+		ret->units = 1;
+	}
 	s->exclusive = node_int(p->node, "exclusive", 0) != 0;
 	s->reverse = node_int(p->node, "reverse", 0) != 0;
 	s->fn = cum_sums[p->in[0].dtype];
