@@ -211,6 +211,7 @@ static void make_ready(struct lifecycle *lc, struct instance *x, struct version 
 		move_silently(lc, x, VERSION_READY);
 		if (publish(lc)) {
 			x->failures = 0;
+			x->model->served = true;
 			log_ready(x, v);
 			tell(lc, x);
 			return;

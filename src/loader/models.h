@@ -60,6 +60,7 @@ struct model {
 	bool held;       /* nothing of it is wanted: unloaded, or not loaded yet in explicit mode */
 	bool dropped;    /* no longer configured or on disk: goes when its last instance has gone */
 	bool unreadable; /* by the last scan */
+	bool served;     /* had a ready version once */
 	struct registry_label *label; /* as they are now, not as configured */
 	int n_label;
 };
@@ -116,8 +117,9 @@ bool models_is_gone(const struct models *ms, struct slice model);
 /* The same of all that are wanted, and the disk has been looked at. */
 bool models_all_settled(const struct models *ms);
 bool models_all_gone(const struct models *ms);
-/* Every model that is wanted, and has versions, has a ready one. */
-bool models_all_ready(const struct models *ms);
+/* Every model that is wanted, and has versions, has a ready one; strict false: leaving out
+   those that never had, so that a broken newcomer does not take a server out. */
+bool models_all_ready(const struct models *ms, bool strict);
 /* The scan's question: is this version worth looking at? rank 0: the highest number. */
 bool models_want_version(const struct models *ms, const char *model, int64_t number, int rank);
 

@@ -63,11 +63,11 @@ bool models_all_gone(const struct models *ms)
 	return true;
 }
 
-bool models_all_ready(const struct models *ms)
+bool models_all_ready(const struct models *ms, bool strict)
 {
 	for (int i = 0; i < ms->n; i++) {
 		const struct model *m = ms->model[i];
-		if (!m->held && m->first && !model_best_ready(m))
+		if (!m->held && m->first && (strict || m->served) && !model_best_ready(m))
 			return false;
 	}
 	return ms->observed;
