@@ -72,6 +72,7 @@ struct gvalue {
 	struct type type;
 	struct shape shape; /* with symbols of this graph */
 	const struct tensor *constant; /* NULL: not known before run */
+	const struct infer_ints *ints; /* infer_graph()'s: small integers as far as known; NULL */
 	int32_t producer; /* node, or NODE_NONE for inputs and constants */
 };
 

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct frame {
 	struct graph *g;
@@ -24,7 +25,6 @@ struct frame {
 struct walker {
 	struct frame stack[GRAPH_DEPTH_MAX + 1];
 	int depth;
-	struct arena *ints; /* infer_ints of values, until the walk ends */
 	const struct ivalue **in;
 	struct ivalue *out;
 	int32_t cap; /* of in and out */
@@ -62,6 +62,7 @@ static enum err_code push(struct walker *w, struct graph *g)
 			.type = g->value[i].type,
 			.shape = g->value[i].shape,
 			.data = g->value[i].constant,
+			.ints = g->value[i].ints,
 		};
 	return ERR_OK;
 }
@@ -162,7 +163,26 @@ static void keep(struct frame *f)
 			v->type = f->v[i].type;
 		merge_shape(&v->shape, &f->v[i].shape);
 		v->shape = f->v[i].shape;
+		v->ints = f->v[i].ints;
 	}
+}
+
+/* What is known of output 0's integers; a second walk finds its own entry again. */
+static enum err_code keep_ints(struct infer *x, struct graph *g, struct err *err)
+{
+	struct infer_ints ints = { 0 };
+	if (x->node->out[0] == VALUE_NONE || !infer_propagate_ints(x, &ints))
+		return ERR_OK;
+	const struct infer_ints *old = g->value[x->node->out[0]].ints;
+	if (!old || memcmp(old, &ints, sizeof(ints)) != 0) {
+		struct infer_ints *copy = ARENA_NEW(g->arena, struct infer_ints);
+		if (!copy)
+			return err_oom(err);
+		*copy = ints;
+		old = copy;
+	}
+	x->out[0].ints = old;
+	return ERR_OK;
 }
 
 static enum err_code infer_at(struct walker *w, struct frame *f)
@@ -171,20 +191,13 @@ static enum err_code infer_at(struct walker *w, struct frame *f)
 	int in_max = op_info(n->op)->in_max;
 	int n_in = in_max == ARITY_ANY || n->n_in > in_max ? n->n_in : in_max;
 	struct graph *root = w->stack[0].g;
-	struct infer_ints ints;
 	TRY(make_room(w, n_in > n->n_out ? n_in : n->n_out));
 	struct infer x = { .graph = f->g, .node = n, .n_in = n_in, .n_out = n->n_out, .in = w->in,
 		.out = w->out, .symbols = root };
 	for (int i = 0; i < n_in; i++)
 		x.in[i] = node_has_in(n, i) ? &f->v[n->in[i]] : NULL;
 	TRY(infer_node(&x, w->err));
-	if (infer_propagate_ints(&x, &ints)) {
-		struct infer_ints *copy = ARENA_NEW(w->ints, struct infer_ints);
-		if (!copy)
-			return err_oom(w->err);
-		*copy = ints;
-		x.out[0].ints = copy;
-	}
+	TRY(keep_ints(&x, f->g, w->err));
 	for (int i = 0; i < n->n_out; i++)
 		if (n->out[i] != VALUE_NONE)
 			f->v[n->out[i]] = x.out[i];
@@ -225,13 +238,12 @@ static enum err_code step(struct walker *w)
 
 enum err_code infer_graph(struct graph *g, struct err *err)
 {
-	struct walker w = { .err = err, .ints = arena_new(4096, 0) };
-	enum err_code rc = w.ints ? push(&w, g) : err_oom(err);
+	struct walker w = { .err = err };
+	enum err_code rc = push(&w, g);
 	while (rc == ERR_OK && w.depth)
 		rc = step(&w);
 	while (w.depth)
 		pop(&w);
-	arena_free(w.ints);
 	free(w.in);
 	free(w.out);
 	return rc;

@@ -6,6 +6,10 @@
 
 #define STEP_MAX (INT64_C(1) << 48)
 
+/* Exporters write 10^9, INT32_MAX or INT64_MAX for "to the end"; no axis that is served
+   is as long. */
+#define END_OPEN INT64_C(1000000000)
+
 /* The axis that entry i of a list is about: axes[i], or i itself without a list. Each
    only once: *seen has the bits of those before. */
 static enum err_code take_axis(const struct tensor *axes, int64_t i, int rank, uint32_t *seen,
@@ -64,7 +68,7 @@ static void slice_known(int64_t d, int64_t start, int64_t end, int64_t step,
 static void slice_unknown(int64_t d, int64_t start, int64_t end, int64_t step,
 	struct slice_geometry *g, int axis)
 {
-	bool whole = start == 0 && end >= STEP_MAX && step == 1;
+	bool whole = start == 0 && end >= END_OPEN && step == 1;
 	g->start[axis] = start;
 	g->count[axis] = whole ? d : DIM_UNKNOWN;
 }

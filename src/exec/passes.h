@@ -2,10 +2,15 @@
 /*
  * passes.h -- rewrites of a graph, graph -> graph, by the table in passes.def
  *
- * Each pass is one function that looks for its pattern and rewrites what it finds,
- * keeping the graph's meaning; it marks nodes dead and adds new ones, and the runner
- * compacts and re-infers. The table is run in order until nothing changes, at most
- * PASS_ROUNDS_MAX times.
+ * Life of a version: watch -> load -> check -> [PASSES] -> compile -> warm -> publish -> ...
+ *
+ * Each pass is one function (pass.h) that looks for its pattern and rewrites what it finds,
+ * keeping the graph's meaning and the names of its inputs and outputs. The runner drops
+ * what nobody reads any more, sorts and infers again. The table is run in order until
+ * nothing changes, at most PASS_ROUNDS_MAX times; bodies of control flow too.
+ *
+ * Ownership: new constants are the graph's arena's; old ones are never written to.
+ * Threads:   one at a time per graph.
  */
 #pragma once
 
@@ -13,24 +18,15 @@
 
 #define PASS_ROUNDS_MAX 10
 
-struct pass_ctx {
-	struct graph *graph;
-	const struct backend *backend; /* for constant folding */
-	int32_t *uses; /* readers of each value, kept current by the helpers below */
-	int changes;
-};
-
-typedef enum err_code (*pass_fn)(struct pass_ctx *c, struct err *err);
-
 struct passes_opts {
-	const struct backend *backend;
+	const struct backend *backend; /* for constant folding; NULL: none */
 	bool exact_only; /* leave out passes that may change rounding */
 	/* (optional) after each pass that changed something */
 	void (*on_pass)(void *ctx, const char *pass, const struct graph *g);
 	void *ctx;
 };
 
-/* Subgraphs too. The graph passes graph_check() and infer_graph() before and after. */
+/* The graph passes graph_check() and infer_graph() before and after. */
 MUST_CHECK enum err_code passes_run(struct graph *g, const struct passes_opts *opts, struct err *err);
 
 /* The table's names, NULL terminated. */
