@@ -67,6 +67,7 @@ struct version {
 	void *owner;
 	struct version *next_dead; /* the reaper's list */
 	struct inbox_item *gone;   /* posted after it was freed; NULL: nobody asked */
+	void *stats; /* the server's; set before publish by repo_hooks */
 };
 
 /* What a load needs to know; one per model, from configuration. */

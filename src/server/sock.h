@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sock.h -- what we know of each TCP connection while libmicrohttpd reads and writes it
+ *
+ * libmicrohttpd's own timeout is one of idleness: a client that sends a byte now and then
+ * lives for ever, and a suspended connection has none at all. So each connection has a
+ * slot here, by its descriptor; IO threads note the phase, and the listener's thread goes
+ * round twice a second and shuts down what is over its time. A client that is gone for
+ * good (reset) while its request is queued cancels that request.
+ *
+ * Ownership: the slot is the connection's from sock_open() to sock_close(), which comes
+ *            before the descriptor is closed: under the slot's lock the descriptor is valid.
+ * Threads:   open, sweep and hang-up on the listener's; the rest on the connection's IO
+ *            thread.
+ * Memory:    one table at start.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "base/err.h"
+#include "server/request.h"
+
+struct http;
+
+enum sock_phase {
+	SOCK_CLOSED,
+	SOCK_IDLE,  /* new, or kept alive: waits for (the rest of) a request's headers */
+	SOCK_BODY,  /* headers are there, the body is coming */
+	SOCK_BUSY,  /* the request is complete, we work */
+	SOCK_REPLY, /* the answer is being sent */
+	SOCK_OVER,  /* out of time: shut down, not yet closed */
+};
+
+struct sock {
+	atomic_int phase;
+	atomic_int_least64_t since_ms; /* of the table's clock */
+	atomic_size_t received;        /* of the body */
+	atomic_flag lock;
+	uint32_t generation;
+	struct request *request; /* under lock: queued or running */
+	/* The sweep's. */
+	int64_t mark_ms;         /* header: when its first byte was noticed; reply: last progress */
+	uint64_t acked;
+};
+
+struct sock_table {
+	struct sock *slot;
+	int n; /* descriptors from here on are refused */
+	atomic_int open, highest;
+	atomic_int_least64_t now_ms;
+};
+
+MUST_CHECK enum err_code sock_table_init(struct sock_table *t, struct err *err);
+void sock_table_done(struct sock_table *t);
+
+/* Right after accept(); NULL: no slot for so high a descriptor. */
+struct sock *sock_open(struct sock_table *t, int fd);
+void sock_close(struct sock_table *t, struct sock *s);
+
+/* False: the sweep was first, the connection is over. */
+bool sock_enter(struct sock_table *t, struct sock *s, enum sock_phase phase);
+
+/* While a request is submitted: whom to cancel. */
+void sock_set_request(struct sock *s, struct request *r);
+
+/* The descriptor had an error or was reset. */
+void sock_hang_up(struct sock_table *t, int fd, uint32_t generation);
+
+/* One round over all connections. */
+void sock_sweep(struct http *h);
+
+/* Cancels what is queued or running on any connection. */
+void sock_cancel_all(struct sock_table *t);
+
+/* Writes a whole small answer and a close, bypassing libmicrohttpd, which has none under
+   way; then lets the client read it before the reset that unread input would cause. */
+void sock_refuse(struct http *h, int fd, int status, const char *msg);
