@@ -219,10 +219,15 @@ enum err_code onnx_read(int dirfd, const char *file, const struct onnx_limits *l
 	size_t max = limits && limits->file_bytes_max ? limits->file_bytes_max : FILE_BYTES_MAX, bytes;
 	struct file_mem mem = { 0 };
 	int fd;
-	enum err_code rc = file_open_regular(dirfd, file, max, &fd, &bytes, err);
+	enum err_code rc = file_open_beneath(dirfd, file, O_RDONLY, &fd, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = file_read_mem(fd, file, max, &mem, err);
+	rc = file_check_regular(fd, file, max, &bytes, err);
+	if (rc == ERR_RESOURCE_EXHAUSTED)
+		err_set(err, rc, "'%.120s' is larger than %zu bytes: keep weights in external data", file,
+			max);
+	if (rc == ERR_OK)
+		rc = file_read_mem(fd, file, max, &mem, err);
 	close(fd);
 	if (rc == ERR_OK)
 		rc = onnx_parse((struct slice){ mem.ptr, mem.bytes }, dirfd, limits, arena, ret, err);

@@ -123,13 +123,13 @@ static enum err_code bind_output(struct onnx_scope *scope, const char *name, int
 	int32_t first_own, struct err *err)
 {
 	struct graph *g = scope->graph;
-	const char *kept = onnx_keep_name(scope->reader, name);
+	const char *kept = onnx_value_name(scope, name);
 	int32_t at, out = v;
 	if (!kept)
 		return err_oom(err);
 	if (v >= first_own && !g->value[v].name[0]) {
 		g->value[v].name = kept;
-		return onnx_bind(scope, kept, v, err);
+		return onnx_bind(scope, name, v, err);
 	}
 	enum err_code rc = graph_add_value(g, kept, &out, err);
 	if (rc == ERR_OK)
@@ -139,7 +139,7 @@ static enum err_code bind_output(struct onnx_scope *scope, const char *name, int
 	g->node[at].in[0] = v;
 	g->node[at].out[0] = out;
 	g->value[out].producer = at;
-	return onnx_bind(scope, kept, out, err);
+	return onnx_bind(scope, name, out, err);
 }
 
 static enum err_code bind_outputs(struct onnx_scope *scope, struct onnx_scope *inner,
@@ -204,8 +204,9 @@ enum err_code onnx_inline(struct onnx_scope *scope, const Onnx__NodeProto *node,
 		r->nesting--;
 		r->active[function] = false;
 	}
-	if (rc != ERR_OK)
+	/* Where it was called from; of calls within calls the first is enough. */
+	if (rc != ERR_OK && !scope->call)
 		return err_prefix(err, "node '%.80s' (function %.80s)", or_empty(node->name),
 			r->function[function]->name);
-	return ERR_OK;
+	return rc;
 }

@@ -304,7 +304,7 @@ enum err_code onnx_read_body(struct onnx_scope *outer, const Onnx__GraphProto *p
 		rc = list_captures(&scope, ret_captured, err);
 	r->nesting--;
 	if (rc != ERR_OK)
-		return err_prefix(err, "graph '%.80s'", name);
+		return outer->outer ? rc : err_prefix(err, "graph '%.80s'", name);
 	*ret = scope.graph;
 	return ERR_OK;
 }
