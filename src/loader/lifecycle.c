@@ -30,7 +30,7 @@ struct lifecycle {
 #define LOG_MODEL "model '%s' version %lld: "
 
 enum err_code lifecycle_new(struct registry *r, struct inbox *inbox, const struct lifecycle_ops *ops,
-	struct settings *conf, struct lifecycle **ret, struct err *err)
+	struct conf *conf, struct lifecycle **ret, struct err *err)
 {
 	struct lifecycle *lc = calloc(1, sizeof(*lc));
 	uint64_t *told = calloc(SCAN_REMARKS_MAX, sizeof(*told));
@@ -389,19 +389,19 @@ int64_t lifecycle_saw(struct lifecycle *lc, const struct scan *scan, int64_t now
 	return next_ns;
 }
 
-void lifecycle_configure(struct lifecycle *lc, struct settings *conf)
+void lifecycle_configure(struct lifecycle *lc, struct conf *conf)
 {
-	struct settings *old = lc->models.conf;
+	struct conf *old = lc->models.conf;
 	lc->models.conf = conf;
 	lc->models.new_roots = true;
 	for (int i = 0; i < lc->models.n; i++) {
 		struct model *m = lc->models.model[i];
-		m->conf = settings_model(conf, m->name);
+		m->conf = conf_model(conf, m->name);
 		if (old->c.explicit_only && !conf->c.explicit_only)
 			m->held = false;
 	}
 	lc->dirty = true;
-	settings_release(old);
+	conf_release(old);
 }
 
 /* -- orders --------------------------------------------------------------------------------------- */

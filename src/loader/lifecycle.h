@@ -30,12 +30,12 @@ struct lifecycle_ops {
 
 /* Borrows registry, inbox; takes the reference on conf on ERR_OK. */
 MUST_CHECK enum err_code lifecycle_new(struct registry *r, struct inbox *inbox,
-	const struct lifecycle_ops *ops, struct settings *conf, struct lifecycle **ret, struct err *err);
+	const struct lifecycle_ops *ops, struct conf *conf, struct lifecycle **ret, struct err *err);
 /* Nothing may be loading or draining. NULL is fine. */
 void lifecycle_free(struct lifecycle *lc);
 
 /* A new configuration, from now on. Takes the reference. */
-void lifecycle_configure(struct lifecycle *lc, struct settings *conf);
+void lifecycle_configure(struct lifecycle *lc, struct conf *conf);
 
 /* What the disk looks like. Returns when to scan again at the latest, INT64_MAX: when
    something changes. */

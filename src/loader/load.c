@@ -12,12 +12,12 @@ static void on_progress(void *ctx, enum version_state s)
 	inbox_wake(l->inbox);
 }
 
-struct load *load_new(struct instance *x, struct settings *conf, size_t budget_bytes, struct inbox *inbox)
+struct load *load_new(struct instance *x, struct conf *conf, size_t budget_bytes, struct inbox *inbox)
 {
 	struct load *l = calloc(1, sizeof(*l));
 	if (!l)
 		return NULL;
-	settings_ref(conf);
+	conf_ref(conf);
 	l->conf = conf;
 	l->inbox = inbox;
 	l->instance = x;
@@ -44,7 +44,7 @@ void load_free(struct load *l)
 {
 	if (!l)
 		return;
-	settings_release(l->conf);
+	conf_release(l->conf);
 	free(l->model);
 	free(l->dir);
 	free(l->file);

@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "loader/settings.h"
+#include "loader/conf.h"
 #include "loader/inbox.h"
 #include "loader/scan.h"
 
@@ -66,7 +66,7 @@ struct model {
 };
 
 struct models {
-	struct settings *conf;
+	struct conf *conf;
 	struct model **model; /* by name */
 	int n, cap;
 	bool observed;  /* once at least */

@@ -30,7 +30,7 @@ struct order {
 	struct order *next;
 	enum order_kind kind;
 	struct slice model;
-	struct settings *conf; /* ORDER_RELOAD */
+	struct conf *conf; /* ORDER_RELOAD */
 	bool begun;
 	bool answered; /* under repo->lock */
 	struct err err;
@@ -278,7 +278,7 @@ static void *run(void *arg)
 
 /* -- the public face -------------------------------------------------------------------------------- */
 
-static enum err_code start(struct repo *r, struct settings *conf, const struct repo_hooks *hooks, struct err *err)
+static enum err_code start(struct repo *r, struct conf *conf, const struct repo_hooks *hooks, struct err *err)
 {
 	struct lifecycle_ops ops = { .load = on_load, .adopt = on_adopt, .ctx = r };
 	struct reaper_conf rc_conf = { .inbox = &r->inbox };
@@ -289,7 +289,7 @@ static enum err_code start(struct repo *r, struct settings *conf, const struct r
 	}
 	enum err_code rc = lifecycle_new(r->registry, &r->inbox, &ops, conf, &r->lc, err);
 	if (rc != ERR_OK) {
-		settings_release(conf);
+		conf_release(conf);
 		return rc;
 	}
 	rc = reaper_new(&rc_conf, &r->reaper, err);
@@ -307,7 +307,7 @@ enum err_code repo_new(const struct repo_conf *c, const struct repo_hooks *hooks
 	struct err *err)
 {
 	struct repo *r = calloc(1, sizeof(*r));
-	struct settings *conf = NULL;
+	struct conf *conf = NULL;
 	pthread_condattr_t attr;
 	if (!r)
 		return err_oom(err);
@@ -323,7 +323,7 @@ enum err_code repo_new(const struct repo_conf *c, const struct repo_hooks *hooks
 	if (rc == ERR_OK)
 		rc = registry_new(&r->registry, err);
 	if (rc == ERR_OK)
-		rc = settings_new(c, &conf, err);
+		rc = conf_new(c, &conf, err);
 	if (rc == ERR_OK)
 		rc = start(r, conf, hooks, err);
 	if (rc != ERR_OK) {
@@ -363,7 +363,7 @@ struct registry *repo_registry(struct repo *r)
 enum err_code repo_reload(struct repo *r, const struct repo_conf *c, struct err *err)
 {
 	struct order o = { .kind = ORDER_RELOAD };
-	enum err_code rc = settings_new(c, &o.conf, err);
+	enum err_code rc = conf_new(c, &o.conf, err);
 	if (rc == ERR_OK)
 		give_order(r, &o);
 	return rc;

@@ -97,13 +97,13 @@ void bench_report_text(FILE *to, const struct bench_opts *opts, const struct loa
 		fprintf(to, "INVALID   %s\n", why);
 }
 
-static void json_histogram(FILE *to, const char *name, const struct hist_log *h)
+/* "p50_us":..., ..., "mean_us":... */
+static void json_histogram(FILE *to, const struct hist_log *h)
 {
-	fprintf(to, ",\"%s\":{", name);
 	for (size_t i = 0; i < PERCENTILE_COUNT; i++)
 		fprintf(to, "\"%s\":%.3f,", percentiles[i].key,
 			(double)hist_log_percentile(h, percentiles[i].percent) / 1e3);
-	fprintf(to, "\"mean_us\":%.3f}", hist_log_mean(h) / 1e3);
+	fprintf(to, "\"mean_us\":%.3f", hist_log_mean(h) / 1e3);
 }
 
 /* No string in here comes from outside but the reasons, which are ours: no escaping. */
@@ -114,11 +114,12 @@ void bench_report_json(FILE *to, const struct bench_opts *opts, const struct loa
 	const char *invalid = bench_invalid(opts, r, why, sizeof(why));
 	fprintf(to, "{\"protocol\":\"%s\",\"rate\":%.3f,\"rate_asked\":%.3f,\"seed\":%" PRIu64, opts->protocol->name,
 		answer_rate(opts, r), opts->rate, opts->seed);
-	fprintf(to, ",\"answers\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"connections\":%d",
-		r->latency.n, r->sent, load_errors(r), r->connections);
-	json_histogram(to, "latency", &r->latency);
-	json_histogram(to, "lag", &r->lag);
-	fputs(",\"by_status\":{", to);
+	fprintf(to, ",\"requests\":%" PRIu64 ",\"answers\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"connections\":%d,",
+		r->sent, r->latency.n, load_errors(r), r->connections);
+	json_histogram(to, &r->latency);
+	fputs(",\"lag\":{", to);
+	json_histogram(to, &r->lag);
+	fputs("},\"by_status\":{", to);
 	const char *sep = "";
 	for (int s = 0; s < LOAD_STATUS_MAX; s++) {
 		if (r->by_status[s]) {
@@ -129,9 +130,9 @@ void bench_report_json(FILE *to, const struct bench_opts *opts, const struct loa
 	fputs("},\"failures\":{", to);
 	for (int f = 0; f < LOAD_FAILURE_COUNT_; f++)
 		fprintf(to, "%s\"%s\":%" PRIu64, f ? "," : "", load_failure_text(f), r->failure[f]);
-	fputs("},\"equal\":[", to);
+	fprintf(to, "},\"check\":{\"none\":%" PRIu64 ",\"equal\":[", r->failure[LOAD_WRONG]);
 	for (int i = 0; i < check->n_ref; i++)
 		fprintf(to, "%s%" PRIu64, i ? "," : "", check->ref[i].equal);
-	fprintf(to, "],\"valid\":%s%s%s%s}\n", invalid ? "false" : "true", invalid ? ",\"why\":\"" : "",
+	fprintf(to, "]},\"valid\":%s%s%s%s}\n", invalid ? "false" : "true", invalid ? ",\"why\":\"" : "",
 		invalid ? invalid : "", invalid ? "\"" : "");
 }

@@ -18,14 +18,20 @@ static enum err_code status_error(int status, struct slice body, struct arena *a
 	return err_set(err, code, "the server answered %d%s%.*s", status, text.len ? ": " : "", SLICE_ARG(text));
 }
 
+enum err_code model_info_exchange(const struct http_url *url, const struct http_request *q,
+	struct arena *arena, struct http_reply *ret, struct slice *ret_body, struct err *err)
+{
+	enum err_code rc = http_call(url, q, CALL_TIMEOUT_MS, arena, ret, ret_body, err);
+	if (rc == ERR_OK && ret->status / 100 != 2)
+		rc = status_error(ret->status, *ret_body, arena, err);
+	return rc;
+}
+
 enum err_code model_info_call(const struct http_url *url, const struct http_request *q,
 	struct arena *arena, struct slice *ret_body, struct err *err)
 {
 	struct http_reply reply;
-	enum err_code rc = http_call(url, q, CALL_TIMEOUT_MS, arena, &reply, ret_body, err);
-	if (rc == ERR_OK && reply.status / 100 != 2)
-		rc = status_error(reply.status, *ret_body, arena, err);
-	return rc;
+	return model_info_exchange(url, q, arena, &reply, ret_body, err);
 }
 
 const char *model_info_path(struct arena *arena, const char *model, const char *version, const char *rest)

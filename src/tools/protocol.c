@@ -304,23 +304,29 @@ static void nesting_shape(struct slice raw, const struct json *outer, struct sha
 	}
 }
 
-/* The type is the model's, the shape is how the lists nest. */
+enum err_code protocol_read_json(const struct model_io *io, struct slice text, struct arena *arena,
+	struct tensor *ret, struct err *err)
+{
+	struct json j;
+	struct shape shape = SHAPE_SCALAR;
+	json_init(&j, text, arena, true);
+	nesting_shape(text, &j, &shape);
+	enum err_code rc = values_new(io->dtype, &shape, arena, ret, err);
+	if (rc == ERR_OK) {
+		read_values(&j, ret);
+		json_end(&j);
+		rc = json_error(&j, err);
+	}
+	return rc == ERR_OK ? rc : err_prefix(err, "'%s'", io->name);
+}
+
 static enum err_code take_v1_output(struct json *j, const struct model_io *io, struct tensor *t,
 	struct err *err)
 {
 	struct slice raw;
 	if (!json_skip(j, &raw))
 		return json_error(j, err);
-	struct shape shape = SHAPE_SCALAR;
-	nesting_shape(raw, j, &shape);
-	enum err_code rc = values_new(io->dtype, &shape, j->arena, t, err);
-	if (rc == ERR_OK) {
-		struct json values;
-		json_init_value(&values, raw, j);
-		read_values(&values, t);
-		rc = json_error(&values, err);
-	}
-	return rc == ERR_OK ? rc : err_prefix(err, "output '%s'", io->name);
+	return protocol_read_json(io, raw, j->arena, t, err);
 }
 
 static enum err_code decode_v1_outputs(struct json *j, const struct model_info *m, struct tensor *out,

@@ -35,3 +35,8 @@ const char *protocol_names(void);
 /* in: m->n_in tensors; data NULL: not sent. The body goes to the arena. */
 MUST_CHECK enum err_code protocol_request(const struct protocol *p, const struct model_info *m,
 	const struct tensor *in, struct arena *arena, struct http_request *ret, struct err *err);
+
+/* A tensor of the input's or output's type from a JSON value, its shape from how the lists
+   nest. */
+MUST_CHECK enum err_code protocol_read_json(const struct model_io *io, struct slice text,
+	struct arena *arena, struct tensor *ret, struct err *err);

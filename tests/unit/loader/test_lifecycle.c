@@ -310,14 +310,14 @@ static void check_answer(char *name, const char *want)
 
 /* -- commands ------------------------------------------------------------------------------------------- */
 
-static struct settings *new_conf(void)
+static struct conf *new_conf(void)
 {
 	static const char *const roots[] = { "root", NULL };
 	struct repo_conf c = { .roots = roots, .defaults = p.defaults, .explicit_only = p.explicit_only,
 		.settle_ms = 1000, .retry_ms = 5000, .memory_bytes_max = p.memory };
-	struct settings *conf;
+	struct conf *conf;
 	struct err err;
-	ck_assert_int_eq(settings_new(&c, &conf, &err), ERR_OK);
+	ck_assert_int_eq(conf_new(&c, &conf, &err), ERR_OK);
 	return conf;
 }
 

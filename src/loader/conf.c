@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/settings.h"
+#include "loader/conf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,13 +125,13 @@ static const char *const *copy_roots(struct arena *a, const char *const *from, b
 	return to;
 }
 
-enum err_code settings_new(const struct repo_conf *from, struct settings **ret, struct err *err)
+enum err_code conf_new(const struct repo_conf *from, struct conf **ret, struct err *err)
 {
 	enum err_code rc = check_conf(from, err);
 	if (rc != ERR_OK)
 		return rc;
 	struct arena *arena = arena_new(4096, 0);
-	struct settings *c = arena ? ARENA_NEW(arena, struct settings) : NULL;
+	struct conf *c = arena ? ARENA_NEW(arena, struct conf) : NULL;
 	bool ok = c != NULL;
 	if (ok) {
 		atomic_init(&c->refs, 1);
@@ -152,18 +152,18 @@ enum err_code settings_new(const struct repo_conf *from, struct settings **ret, 
 	return ERR_OK;
 }
 
-void settings_ref(struct settings *c)
+void conf_ref(struct conf *c)
 {
 	atomic_fetch_add(&c->refs, 1);
 }
 
-void settings_release(struct settings *c)
+void conf_release(struct conf *c)
 {
 	if (c && atomic_fetch_sub(&c->refs, 1) == 1)
 		arena_free(c->arena);
 }
 
-const struct model_conf *settings_model(const struct settings *c, const char *name)
+const struct model_conf *conf_model(const struct conf *c, const char *name)
 {
 	for (int i = 0; i < c->c.n_models; i++)
 		if (strcmp(c->c.models[i].name, name) == 0)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctl_main.c -- signetctl: looks at a running server, and at models without one
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/ctl.h"
+
+#define SERVER_DEFAULT "http://localhost:8000"
+
+static const struct command {
+	const char *name;
+	enum err_code (*run)(struct ctl *c, struct err *err);
+	bool needs_server;
+	const char *args, *help;
+} commands[] = {
+	{ "status", ctl_status, true, "", "is the server ready, what does it serve" },
+	{ "models", ctl_models, true, "", "every version of every model and its state" },
+	{ "show", ctl_show, true, "MODEL", "versions, signatures, inputs and outputs of a model" },
+	{ "predict", ctl_predict, true, "MODEL [REQUEST.json | --input NAME=VALUE...]", "ask a model" },
+	{ "load", ctl_load, true, "MODEL", "load what the model's directory holds" },
+	{ "unload", ctl_unload, true, "MODEL", "drain the model and forget it" },
+	{ "explain", ctl_explain, false, "MODEL.onnx", "what the passes do, and which kernel runs where" },
+	{ "validate", ctl_validate, false, "PATH...", "would the server load these files, versions or models" },
+	{ "run", ctl_run, false, "MODEL.onnx [--input NAME=FILE]... [--output NAME=FILE]...", "execute a model here" },
+	{ "test", ctl_test, false, "CASE_DIR...", "run ONNX test cases" },
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *to)
+{
+	fputs("usage: signetctl [--server URL] COMMAND ...\n\n", to);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(to, "  %-9s %s%s\n", commands[i].name, commands[i].help,
+			commands[i].needs_server ? "" : " (no server needed)");
+	fprintf(to, "\nURL is http://HOST:PORT or unix:PATH; default: $SIGNET_SERVER, or %s.\n"
+		"\"signetctl COMMAND --help\" says what a command takes.\n", SERVER_DEFAULT);
+}
+
+enum err_code ctl_options(struct ctl *c, const struct args_option *options, int min, int max,
+	struct err *err)
+{
+	for (int i = 1; i < c->argc; i++) {
+		if (strcmp(c->argv[i], "--help") != 0)
+			continue;
+		printf("usage: signetctl %s %s\n", c->name, c->args);
+		args_help(stdout, options);
+		exit(EXIT_SUCCESS);
+	}
+	c->usage = true;
+	enum err_code rc = args_parse(c->argc, c->argv, options, &c->argc, err);
+	if (rc != ERR_OK)
+		return rc;
+	if (c->argc - 1 < min || c->argc - 1 > max)
+		return err_set(err, ERR_INVALID_ARGUMENT, "usage: signetctl %s %s", c->name, c->args);
+	c->usage = false;
+	return ERR_OK;
+}
+
+static int run_command(const struct command *cmd, const char *server, int argc, char **argv)
+{
+	struct err err = { 0 };
+	struct ctl c = { .name = cmd->name, .args = cmd->args, .argc = argc, .argv = argv };
+	c.arena = arena_new(1 << 20, 0);
+	enum err_code rc = c.arena ? ERR_OK : err_oom(&err);
+	if (rc == ERR_OK && cmd->needs_server)
+		rc = http_url_parse(server, &c.url, &err);
+	if (rc == ERR_OK)
+		rc = cmd->run(&c, &err);
+	arena_free(c.arena);
+	if (rc == ERR_OK && (fflush(stdout) != 0 || ferror(stdout)))
+		rc = err_set(&err, ERR_INTERNAL, "cannot write the result");
+	if (rc == ERR_OK)
+		return EXIT_SUCCESS;
+	fflush(stdout);
+	fprintf(stderr, "signetctl %s: %s\n", cmd->name, err.msg);
+	return c.usage ? 2 : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *server = getenv("SIGNET_SERVER");
+	int at = 1;
+	for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
+		if (strcmp(argv[at], "--server") == 0 && at + 1 < argc) {
+			server = argv[++at];
+		} else if (strncmp(argv[at], "--server=", 9) == 0) {
+			server = argv[at] + 9;
+		} else {
+			bool help = strcmp(argv[at], "--help") == 0;
+			usage(help ? stdout : stderr);
+			return help ? EXIT_SUCCESS : 2;
+		}
+	}
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; at < argc && i < COMMAND_COUNT; i++) {
+		if (strcmp(argv[at], commands[i].name) == 0)
+			return run_command(&commands[i], server && *server ? server : SERVER_DEFAULT, argc - at,
+				argv + at);
+	}
+	if (at < argc)
+		fprintf(stderr, "signetctl: '%s' is no command\n", argv[at]);
+	usage(stderr);
+	return 2;
+}
