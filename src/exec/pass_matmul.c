@@ -40,6 +40,8 @@ static bool read_product(const struct pass_ctx *c, const struct node *n, struct 
 	*p = (struct product){ .scale = 1, .act = { .act = ACT_NONE } };
 	for (int k = 0; k < 4; k++)
 		p->in[k] = pass_in(c, n, k);
+	if (p->in[0] == VALUE_NONE || p->in[1] == VALUE_NONE) /* no product, whatever else */
+		return false;
 	if (!pass_is_f32(c, n->out[0]) || out->rank < 2 || pass_value(c, p->in[0])->shape.rank < 2 ||
 		pass_value(c, p->in[1])->shape.rank < 2)
 		return false;
