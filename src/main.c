@@ -6,6 +6,7 @@
  * what the server does, for the end of a drain. All else happens on threads that the
  * server started.
  */
+#include <config.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,7 +21,6 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "config.h"
 #include "exec/ops.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -232,7 +232,7 @@ static void on_tick(struct process *p)
 		tell_status(p);
 	if (p->phase == PHASE_STARTING && server_is_settled(p->server)) {
 		p->phase = PHASE_SERVING;
-		log_notice("ready: %s", p->status);
+		log_notice("serving; %s", p->status);
 		notify_send("READY=1\nSTATUS=%s", p->status);
 	}
 	if (p->phase == PHASE_DRAINING && now >= p->stop_at_ns)

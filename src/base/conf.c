@@ -9,10 +9,10 @@
 #include "base/conf.h"
 
 #include <assert.h>
+#include <config.h>
 #include <ini.h>
 #include <pthread.h>
 #include "base/utf8.h"
-#include "config.h"
 
 #define LINE_BYTES_MAX 8192
 #define NAME_BYTES_MAX 256

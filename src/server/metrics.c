@@ -8,9 +8,7 @@
 #include "server/http_state.h"
 #include "server/stats.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
+#include <config.h>
 
 enum metric_type { COUNTER, GAUGE, ALIAS };
 

@@ -12,6 +12,7 @@
 #include "server/batcher.h"
 #include "server/http.h"
 #include "server/notify.h"
+#include "server/stats.h"
 
 #define LIST_BYTES_MAX (16u << 20)
 /* The repository's thread rescans at least this much later than it is told to. */
@@ -25,14 +26,15 @@ struct server {
 	struct http *http; /* NULL: off */
 };
 
-/* -- a version gets its queues --------------------------------------------------------------- */
+/* -- a version gets its queues and its numbers ----------------------------------------------- */
 
-static void detach_batchers(struct version *v)
+static void detach(struct version *v)
 {
 	for (int i = 0; i < v->n_sig; i++) {
 		batcher_free(v->sig[i].queue);
 		v->sig[i].queue = NULL;
 	}
+	stats_detach(v);
 }
 
 static struct batcher_conf batcher_conf_of(struct server *s, const char *model)
@@ -52,13 +54,17 @@ static struct batcher_conf batcher_conf_of(struct server *s, const char *model)
 
 static enum err_code on_publish(void *ctx, struct version *v, struct err *err)
 {
+	enum err_code rc = stats_attach(v, err);
+	if (rc != ERR_OK)
+		return rc;
 	struct batcher_conf c = batcher_conf_of(ctx, v->model);
+	c.observer = stats_observer(v);
 	for (int i = 0; i < v->n_sig; i++) {
 		struct batcher *b;
 		c.max_batch = v->sig[i].max_batch;
-		enum err_code rc = batcher_new(&v->sig[i], &c, &b, err);
+		rc = batcher_new(&v->sig[i], &c, &b, err);
 		if (rc != ERR_OK) {
-			detach_batchers(v);
+			detach(v);
 			return rc;
 		}
 		v->sig[i].queue = b;
@@ -69,7 +75,15 @@ static enum err_code on_publish(void *ctx, struct version *v, struct err *err)
 static void on_unload(void *ctx, struct version *v)
 {
 	(void)ctx;
-	detach_batchers(v);
+	detach(v);
+}
+
+static void on_state(void *ctx, const char *model, int64_t number, enum version_state state,
+	const struct err *why)
+{
+	(void)ctx;
+	(void)why;
+	stats_on_state(model, number, state);
 }
 
 /* -- start and stop -------------------------------------------------------------------------- */
@@ -84,7 +98,8 @@ static void complete_repo_conf(const struct server *s, struct repo_conf *r)
 
 static enum err_code start_repo(struct server *s, struct err *err)
 {
-	const struct repo_hooks hooks = { .on_publish = on_publish, .on_unload = on_unload, .ctx = s };
+	const struct repo_hooks hooks = {
+		.on_publish = on_publish, .on_unload = on_unload, .on_state = on_state, .ctx = s };
 	complete_repo_conf(s, &s->config->repo);
 	return repo_new(&s->config->repo, &hooks, &s->repo, err);
 }
@@ -246,7 +261,7 @@ void server_status(struct server *s, char *buf, size_t size)
 		enum version_state state = all[i].state;
 		ready += state == VERSION_READY;
 		failed += state == VERSION_FAILED;
-		loading += all[i].number >= 0 && state < VERSION_READY;
+		loading += state > VERSION_FOUND && state < VERSION_READY;
 	}
 	arena_free(arena);
 	int64_t late_s = repo_late_ns(s) / NS_PER_S;
@@ -254,7 +269,7 @@ void server_status(struct server *s, char *buf, size_t size)
 	if (late_s > 0)
 		snprintf(late, sizeof(late), "; the repository has not been read for %lld s",
 			(long long)late_s);
-	snprintf(buf, size, "%d versions ready, %d loading, %d failed%s", ready, loading, failed, late);
+	snprintf(buf, size, "versions: %d ready, %d loading, %d failed%s", ready, loading, failed, late);
 }
 
 uint64_t server_progress(struct server *s)

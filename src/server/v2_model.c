@@ -3,9 +3,7 @@
 #include "base/json.h"
 #include "server/http_state.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
+#include <config.h>
 
 enum err_code v2_live(struct call *c, struct err *err)
 {
