@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each pass makes of the graphs that exporters write: which nodes are left, and that
+ * the results are the same.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include "exec/attrs.h"
+#include "exec/infer.h"
+#include "exec/passes.h"
+#include "exec/program.h"
+#include "support/models.h"
+
+static struct graph *g;
+static struct err err;
+
+static void setup(void)
+{
+	g = model_new();
+}
+
+static void teardown(void)
+{
+	model_free(g);
+}
+
+static int32_t f32(struct shape s)
+{
+	static const char *const names[] = { "a", "b", "c", "d" };
+	return model_input(g, names[g->n_input], DTYPE_F32, s);
+}
+
+/* -- running a graph ---------------------------------------------------------------------- */
+
+#define OUTPUTS_MAX 4
+
+struct results {
+	struct tensor t[OUTPUTS_MAX];
+	struct arena *arena;
+};
+
+static void *on_output(void *ctx, int i, const struct tensor *t)
+{
+	struct results *r = ctx;
+	ck_assert_int_lt(i, OUTPUTS_MAX);
+	r->t[i] = *t;
+	r->t[i].data = arena_alloc_aligned(r->arena, tensor_bytes(t) + 1, ARENA_ALIGN_TENSOR);
+	return r->t[i].data;
+}
+
+/* Inputs: symbols are 2, numbers drawn from a small generator. */
+static void fill_input(const struct gvalue *v, struct arena *arena, uint32_t seed, struct tensor *t)
+{
+	*t = (struct tensor){ .dtype = v->type.dtype, .shape = v->shape };
+	for (int i = 0; i < t->shape.rank; i++)
+		if (t->shape.dim[i] < 0)
+			t->shape.dim[i] = 2;
+	t->data = arena_alloc_aligned(arena, tensor_bytes(t) + 1, ARENA_ALIGN_TENSOR);
+	ck_assert_ptr_nonnull(t->data);
+	for (int64_t i = 0; i < tensor_count(t); i++) {
+		seed = seed * 1664525u + 1013904223u;
+		float x = (float)(seed >> 8) / (float)(1 << 22) - 2.0f;
+		if (t->dtype == DTYPE_F32)
+			((float *)t->data)[i] = x;
+		else if (t->dtype == DTYPE_I64)
+			((int64_t *)t->data)[i] = (int64_t)(seed >> 28);
+		else
+			((uint8_t *)t->data)[i] = seed >> 31;
+	}
+}
+
+static struct results run(struct arena *arena)
+{
+	struct results r = { .arena = arena };
+	struct tensor in[8];
+	struct packs *packs = packs_new();
+	struct program_conf conf = { .backend = &cpu_backend, .packs = packs, .threads = 1 };
+	struct run_opts opts = { .arena = arena, .output = on_output, .output_ctx = &r };
+	struct program *p = NULL;
+	for (int i = 0; i < g->n_input; i++)
+		fill_input(&g->value[g->input[i]], arena, 7u + (uint32_t)i, &in[i]);
+	ck_assert_msg(program_new(g, &conf, &p, &err) == ERR_OK, "%s", err.msg);
+	ck_assert_msg(program_run(p, in, &opts, &err) == ERR_OK, "%s", err.msg);
+	program_free(p);
+	packs_free(packs);
+	return r;
+}
+
+static void expect_close(const struct tensor *a, const struct tensor *b)
+{
+	ck_assert_int_eq(a->dtype, b->dtype);
+	ck_assert_str_eq(SHAPE_TEXT(&a->shape), SHAPE_TEXT(&b->shape));
+	for (int64_t i = 0; i < tensor_count(a); i++) {
+		double x = tensor_float(a, i), y = tensor_float(b, i), d = x > y ? x - y : y - x;
+		double size = y < 0 ? -y : y;
+		ck_assert_msg(d <= 1e-5 + 1e-4 * size, "element %lld is %g, was %g", (long long)i, x, y);
+	}
+}
+
+static void apply(bool exact_only)
+{
+	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = exact_only };
+	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
+}
+
+/* The passes leave so many nodes and the same results. */
+static void expect_nodes(int nodes)
+{
+	struct arena *arena = arena_new(1 << 16, 0);
+	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
+	struct results before = run(arena);
+	apply(false);
+	struct results after = run(arena);
+	for (int i = 0; i < g->n_output; i++)
+		expect_close(&after.t[i], &before.t[i]);
+	arena_free(arena);
+	ck_assert_int_eq(model_count(g, OP_NONE), nodes);
+}
+
+/* -- folding ------------------------------------------------------------------------------- */
+
+START_TEST(nodes_of_constants_are_computed)
+{
+	int32_t sum = MODEL_NODE(g, OP_ADD, model_floats(g, shape_of(3), NULL), model_scalar(g, 2));
+	model_output(g, MODEL_NODE(g, OP_SUB, f32(shape_of(2, 3)), MODEL_NODE(g, OP_EXP, sum)));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(a_constant_output_stays_an_output)
+{
+	int32_t y = MODEL_NODE(g, OP_EXP, model_floats(g, shape_of(3), NULL));
+	g->value[y].name = "y";
+	model_output(g, MODEL_NODE(g, OP_RELU, f32(shape_of(2))));
+	model_output(g, y);
+	expect_nodes(1);
+	ck_assert_str_eq(g->value[g->output[1]].name, "y");
+}
+END_TEST
+
+START_TEST(a_shape_chain_on_known_dimensions_is_a_constant)
+{
+	int64_t n = graph_symbol(g, SLICE_LIT("batch"));
+	int32_t x = f32(shape_of(n, 6, 4));
+	int32_t dim = MODEL_NODE(g, OP_GATHER, MODEL_NODE(g, OP_SHAPE, x),
+		model_int64s(g, SHAPE_SCALAR, (int64_t[]){ 2 }));
+	int32_t list = MODEL_NODE(g, OP_CONCAT, MODEL_INTS(g, 2, -1),
+		MODEL_NODE(g, OP_UNSQUEEZE, dim, MODEL_INTS(g, 0)));
+	model_attr_int(g, "axis", 0);
+	model_output(g, MODEL_NODE(g, OP_RESHAPE, x, list));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(a_batch_dimension_in_a_shape_chain_becomes_minus_one)
+{
+	int64_t n = graph_symbol(g, SLICE_LIT("batch"));
+	int32_t x = f32(shape_of(n, 6, 4));
+	int32_t dim = MODEL_NODE(g, OP_SLICE, MODEL_NODE(g, OP_SHAPE, x), MODEL_INTS(g, 0),
+		MODEL_INTS(g, 1));
+	int32_t list = MODEL_NODE(g, OP_CONCAT, dim, MODEL_INTS(g, 3, 8));
+	model_attr_int(g, "axis", 0);
+	model_output(g, MODEL_NODE(g, OP_RESHAPE, x, list));
+	expect_nodes(1);
+}
+END_TEST
+
+/* -- nodes that change nothing ------------------------------------------------------------- */
+
+START_TEST(what_changes_nothing_goes)
+{
+	int32_t x = f32(shape_of(2, 3, 4));
+	int32_t v = MODEL_NODE(g, OP_IDENTITY, MODEL_NODE(g, OP_DROPOUT, x));
+	v = MODEL_NODE(g, OP_ADD, v, model_scalar(g, 0));
+	v = MODEL_NODE(g, OP_MUL, model_scalar(g, 1), v);
+	v = MODEL_NODE(g, OP_PAD, v, MODEL_INTS(g, 0, 0, 0, 0, 0, 0));
+	v = MODEL_NODE(g, OP_RESHAPE, v, MODEL_INTS(g, 2, 3, 4));
+	v = MODEL_NODE(g, OP_SLICE, v, MODEL_INTS(g, 0), MODEL_INTS(g, INT64_MAX), MODEL_INTS(g, 1));
+	v = MODEL_NODE(g, OP_CAST, v);
+	model_attr_int(g, "to", DTYPE_F32);
+	model_output(g, MODEL_NODE(g, OP_RELU, v));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(a_slice_that_reverses_stays)
+{
+	model_output(g, MODEL_NODE(g, OP_SLICE, f32(shape_of(2, 3)), MODEL_INTS(g, -1),
+				MODEL_INTS(g, INT64_MIN), MODEL_INTS(g, 1), MODEL_INTS(g, -1)));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(an_addition_of_zeros_that_broadcasts_stays)
+{
+	model_output(g, MODEL_NODE(g, OP_ADD, f32(shape_of(1, 3)),
+				model_floats(g, shape_of(2, 1), (float[]){ 0, 0 })));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(an_identity_between_input_and_output_stays)
+{
+	model_output(g, MODEL_NODE(g, OP_IDENTITY, f32(shape_of(2, 3))));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(an_output_keeps_its_name_when_its_identity_goes)
+{
+	int32_t y = MODEL_NODE(g, OP_IDENTITY, MODEL_NODE(g, OP_RELU, f32(shape_of(2, 3))));
+	g->value[y].name = "y";
+	model_output(g, y);
+	expect_nodes(1);
+	ck_assert_str_eq(g->value[g->output[0]].name, "y");
+}
+END_TEST
+
+START_TEST(two_outputs_of_one_value_stay_two)
+{
+	int32_t r = MODEL_NODE(g, OP_RELU, f32(shape_of(2, 3)));
+	model_output(g, r);
+	model_output(g, MODEL_NODE(g, OP_IDENTITY, r));
+	expect_nodes(2);
+	ck_assert_int_ne(g->output[0], g->output[1]);
+}
+END_TEST
+
+START_TEST(transposes_compose)
+{
+	int32_t v = MODEL_NODE(g, OP_TRANSPOSE, f32(shape_of(2, 3, 4)));
+	MODEL_ATTR_INTS(g, "perm", 1, 2, 0);
+	v = MODEL_NODE(g, OP_TRANSPOSE, v);
+	MODEL_ATTR_INTS(g, "perm", 1, 0, 2);
+	model_output(g, v);
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(transposes_that_undo_each_other_go)
+{
+	int32_t v = MODEL_NODE(g, OP_TRANSPOSE, f32(shape_of(2, 3, 4)));
+	MODEL_ATTR_INTS(g, "perm", 1, 2, 0);
+	v = MODEL_NODE(g, OP_TRANSPOSE, v);
+	MODEL_ATTR_INTS(g, "perm", 2, 0, 1);
+	model_output(g, MODEL_NODE(g, OP_RELU, v));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(views_of_views_are_one)
+{
+	int32_t v = MODEL_NODE(g, OP_UNSQUEEZE, f32(shape_of(DIM_UNKNOWN, 6, 4)), MODEL_INTS(g, 0));
+	v = MODEL_NODE(g, OP_SQUEEZE, v, MODEL_INTS(g, 0));
+	v = MODEL_NODE(g, OP_FLATTEN, v);
+	model_output(g, MODEL_NODE(g, OP_RESHAPE, v, MODEL_INTS(g, -1, 8, 3)));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(equal_nodes_are_one)
+{
+	int32_t x = f32(shape_of(2, 3));
+	int32_t a = MODEL_NODE(g, OP_SUB, x, model_scalar(g, 2));
+	int32_t b = MODEL_NODE(g, OP_SUB, x, model_scalar(g, 2));
+	model_output(g, MODEL_NODE(g, OP_MUL, a, b));
+	expect_nodes(2);
+}
+END_TEST
+
+START_TEST(what_nobody_reads_goes)
+{
+	int32_t x = f32(shape_of(2, 3));
+	MODEL_NODE(g, OP_EXP, MODEL_NODE(g, OP_EXP, x));
+	model_output(g, MODEL_NODE(g, OP_RELU, x));
+	expect_nodes(1);
+}
+END_TEST
+
+/* -- activations ------------------------------------------------------------------------------ */
+
+static int32_t hard_swish_parts(int32_t x, int form)
+{
+	int32_t clip = MODEL_NODE(g, OP_CLIP, MODEL_NODE(g, OP_ADD, x, model_scalar(g, 3)),
+		model_scalar(g, 0), model_scalar(g, 6));
+	switch (form) {
+	case 0: /* Paddle */
+		return MODEL_NODE(g, OP_DIV, MODEL_NODE(g, OP_MUL, x, clip), model_scalar(g, 6));
+	case 1: /* PyTorch of old */
+		return MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_DIV, clip, model_scalar(g, 6)));
+	default: /* Keras */
+		return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_MUL, clip, model_scalar(g, 1.0f / 6)), x);
+	}
+}
+
+START_TEST(hard_swish_in_parts)
+{
+	model_output(g, hard_swish_parts(f32(shape_of(2, 9)), _i));
+	expect_nodes(1);
+	ck_assert_int_eq(model_count(g, OP_HARD_SWISH), 1);
+}
+END_TEST
+
+START_TEST(hard_swish_of_hard_sigmoid)
+{
+	int32_t x = f32(shape_of(2, 9)), gate = MODEL_NODE(g, OP_HARD_SIGMOID, x);
+	model_attr_float(g, "alpha", 1.0f / 6);
+	model_attr_float(g, "beta", 0.5f);
+	model_output(g, MODEL_NODE(g, OP_MUL, x, gate));
+	expect_nodes(1);
+	ck_assert_int_eq(model_count(g, OP_HARD_SWISH), 1);
+}
+END_TEST
+
+START_TEST(a_clip_to_five_is_no_hard_swish)
+{
+	int32_t x = f32(shape_of(2, 9));
+	int32_t clip = MODEL_NODE(g, OP_CLIP, MODEL_NODE(g, OP_ADD, x, model_scalar(g, 3)),
+		model_scalar(g, 0), model_scalar(g, 5));
+	model_output(g, MODEL_NODE(g, OP_DIV, MODEL_NODE(g, OP_MUL, x, clip), model_scalar(g, 6)));
+	expect_nodes(4);
+}
+END_TEST
+
+static int32_t gelu_parts(int32_t x, int form)
+{
+	int32_t half = model_scalar(g, 0.5f), one = model_scalar(g, 1);
+	if (form < 2) { /* PyTorch; Keras */
+		int32_t arg = form == 0
+			? MODEL_NODE(g, OP_DIV, x, model_scalar(g, 1.4142135381698608f))
+			: MODEL_NODE(g, OP_MUL, model_scalar(g, 0.7071067690849304f), x);
+		int32_t gate = MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_ERF, arg), one);
+		if (form == 0)
+			return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_MUL, x, gate), half);
+		return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_MUL, half, x), gate);
+	}
+	int32_t cube = form == 2
+		? MODEL_NODE(g, OP_POW, x, model_scalar(g, 3))
+		: MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_MUL, x, x));
+	int32_t poly = MODEL_NODE(g, OP_ADD, x, MODEL_NODE(g, OP_MUL, cube, model_scalar(g, 0.044715f)));
+	int32_t arg = MODEL_NODE(g, OP_MUL, model_scalar(g, 0.7978845608f), poly);
+	int32_t gate = MODEL_NODE(g, OP_ADD, one, MODEL_NODE(g, OP_TANH, arg));
+	return MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_MUL, half, gate));
+}
+
+START_TEST(gelu_in_parts)
+{
+	model_output(g, gelu_parts(f32(shape_of(2, 9)), _i));
+	expect_nodes(1);
+	ck_assert_int_eq(model_count(g, OP_GELU), 1);
+}
+END_TEST
+
+/* -- layer normalization --------------------------------------------------------------------- */
+
+static int32_t reduce(enum op_id op, int32_t x, int64_t axis, int keepdims)
+{
+	int32_t v = MODEL_NODE(g, op, x, MODEL_INTS(g, axis));
+	model_attr_int(g, "keepdims", keepdims);
+	return v;
+}
+
+static int32_t layer_norm_parts(int32_t x, int form)
+{
+	int32_t scale = model_floats(g, shape_of(6), NULL), bias = model_floats(g, shape_of(6), NULL);
+	int32_t eps = model_scalar(g, 1e-5f);
+	int32_t d = MODEL_NODE(g, OP_SUB, x, reduce(OP_REDUCE_MEAN, x, -1, 1));
+	if (form == 0 || form == 1) { /* PyTorch, Paddle: Pow; and two Subs */
+		int32_t e = form == 1 ? MODEL_NODE(g, OP_SUB, x, reduce(OP_REDUCE_MEAN, x, -1, 1)) : d;
+		int32_t var = reduce(OP_REDUCE_MEAN, MODEL_NODE(g, OP_POW, e, model_scalar(g, 2)), -1, 1);
+		int32_t dev = MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, var, eps));
+		int32_t n = MODEL_NODE(g, OP_DIV, d, dev);
+		return MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_MUL, n, scale), bias);
+	}
+	int32_t var = reduce(OP_REDUCE_MEAN, MODEL_NODE(g, OP_MUL, d, d), -1, 1);
+	int32_t dev = MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, var, eps));
+	int32_t inverse = MODEL_NODE(g, OP_RECIPROCAL, dev);
+	if (form == 2) /* tf2onnx */
+		return MODEL_NODE(g, OP_ADD,
+			MODEL_NODE(g, OP_MUL, d, MODEL_NODE(g, OP_MUL, inverse, scale)), bias);
+	return MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_MUL, scale, MODEL_NODE(g, OP_MUL, d, inverse)), bias);
+}
+
+START_TEST(layer_norm_in_parts)
+{
+	model_output(g, layer_norm_parts(f32(shape_of(DIM_UNKNOWN, 5, 6)), _i));
+	expect_nodes(1);
+	ck_assert_int_eq(model_count(g, OP_LAYER_NORM), 1);
+}
+END_TEST
+
+START_TEST(a_mean_over_another_axis_is_no_layer_norm)
+{
+	int32_t x = f32(shape_of(5, 6)), m = reduce(OP_REDUCE_MEAN, x, 0, 1);
+	int32_t d = MODEL_NODE(g, OP_SUB, x, m);
+	int32_t var = reduce(OP_REDUCE_MEAN, MODEL_NODE(g, OP_MUL, d, d), -1, 1);
+	int32_t n = MODEL_NODE(g, OP_DIV, d,
+		MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, var, model_scalar(g, 1e-5f))));
+	model_output(g, MODEL_NODE(g, OP_ADD,
+				MODEL_NODE(g, OP_MUL, n, model_floats(g, shape_of(6), NULL)),
+				model_floats(g, shape_of(6), NULL)));
+	expect_nodes(9);
+}
+END_TEST
+
+/* -- convolutions ---------------------------------------------------------------------------- */
+
+static int32_t conv(int32_t x, int64_t in, int64_t out, int64_t kernel, int64_t stride)
+{
+	int32_t y = MODEL_NODE(g, OP_CONV, x,
+		model_floats(g, shape_of(out, in, kernel, kernel), NULL));
+	MODEL_ATTR_INTS(g, "pads", kernel / 2, kernel / 2, kernel / 2, kernel / 2);
+	MODEL_ATTR_INTS(g, "strides", stride, stride);
+	return y;
+}
+
+static int32_t batch_norm(int32_t x, int64_t channels)
+{
+	float var[64];
+	for (int i = 0; i < 64; i++)
+		var[i] = 0.5f + (float)i / 16;
+	struct shape s = shape_of(channels);
+	return MODEL_NODE(g, OP_BATCH_NORM, x, model_floats(g, s, NULL), model_floats(g, s, NULL),
+		model_floats(g, s, NULL), model_floats(g, s, var));
+}
+
+START_TEST(conv_takes_in_batch_norm_and_relu)
+{
+	model_output(g, MODEL_NODE(g, OP_RELU, batch_norm(conv(f32(shape_of(1, 3, 8, 8)), 3, 4, 3, 1), 4)));
+	expect_nodes(1);
+	ck_assert_int_eq(model_count(g, OP_FUSED_CONV), 1);
+}
+END_TEST
+
+START_TEST(grouped_transposed_conv_takes_in_batch_norm)
+{
+	int32_t y = MODEL_NODE(g, OP_CONV_TRANSPOSE, f32(shape_of(1, 4, 5, 5)),
+		model_floats(g, shape_of(4, 3, 2, 2), NULL));
+	model_attr_int(g, "group", 2);
+	model_output(g, batch_norm(y, 6));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(conv_takes_in_arithmetic_per_channel)
+{
+	int32_t v = conv(f32(shape_of(1, 3, 8, 8)), 3, 4, 3, 2);
+	v = MODEL_NODE(g, OP_MUL, model_floats(g, shape_of(1, 4, 1, 1), NULL), v);
+	v = MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(4, 1, 1), NULL));
+	v = MODEL_NODE(g, OP_SUB, model_scalar(g, 1), v);
+	v = MODEL_NODE(g, OP_DIV, v, model_scalar(g, 3));
+	model_output(g, v);
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(a_factor_per_column_is_none_per_channel)
+{
+	int32_t v = conv(f32(shape_of(1, 3, 4, 4)), 3, 4, 3, 1);
+	model_output(g, MODEL_NODE(g, OP_MUL, v, model_floats(g, shape_of(4), NULL)));
+	expect_nodes(2);
+}
+END_TEST
+
+START_TEST(a_conv_that_is_read_twice_keeps_its_weights)
+{
+	int32_t v = conv(f32(shape_of(1, 3, 4, 4)), 3, 4, 3, 1);
+	model_output(g, batch_norm(v, 4));
+	model_output(g, v);
+	expect_nodes(2);
+	ck_assert_int_eq(model_count(g, OP_BATCH_NORM), 1);
+}
+END_TEST
+
+/* A residual block with named spatial dimensions: two halving convolutions meet. */
+START_TEST(conv_takes_in_a_residual_and_its_activation)
+{
+	int64_t h = graph_symbol(g, SLICE_LIT("h"));
+	int32_t x = f32(shape_of(1, 4, h, h));
+	int32_t a = MODEL_NODE(g, OP_RELU, batch_norm(conv(x, 4, 6, 3, 2), 6));
+	int32_t b = batch_norm(conv(a, 6, 6, 3, 1), 6);
+	int32_t shortcut = batch_norm(conv(x, 4, 6, 1, 2), 6);
+	model_output(g, MODEL_NODE(g, OP_RELU, MODEL_NODE(g, OP_ADD, b, shortcut)));
+	expect_nodes(3);
+}
+END_TEST
+
+START_TEST(a_residual_that_broadcasts_is_no_z)
+{
+	int32_t x = f32(shape_of(1, 4, 6, 6));
+	int32_t z = MODEL_NODE(g, OP_RELU, f32(shape_of(1, 4, 1, 6)));
+	model_output(g, MODEL_NODE(g, OP_ADD, conv(x, 4, 4, 3, 1), z));
+	expect_nodes(3);
+	ck_assert_int_eq(model_count(g, OP_FUSED_CONV), 0);
+}
+END_TEST
+
+START_TEST(conv_takes_in_swish)
+{
+	int32_t v = conv(f32(shape_of(1, 3, 8, 8)), 3, 4, 3, 1);
+	model_output(g, MODEL_NODE(g, OP_MUL, v, MODEL_NODE(g, OP_SIGMOID, v)));
+	expect_nodes(1);
+	ck_assert_int_eq(node_int(&g->node[0], "activation", 0), ACT_SWISH);
+}
+END_TEST
+
+START_TEST(conv_takes_in_zero_padding)
+{
+	int32_t v = MODEL_NODE(g, OP_PAD, f32(shape_of(1, 3, 8, 8)),
+		MODEL_INTS(g, 0, 0, 0, 1, 0, 0, 1, 2), model_scalar(g, 0));
+	model_output(g, conv(v, 3, 4, 3, 2));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(reflected_padding_stays)
+{
+	int32_t v = MODEL_NODE(g, OP_PAD, f32(shape_of(1, 3, 8, 8)),
+		MODEL_INTS(g, 0, 0, 0, 1, 0, 0, 1, 2));
+	model_attr_string(g, "mode", "reflect");
+	model_output(g, conv(v, 3, 4, 3, 2));
+	expect_nodes(2);
+}
+END_TEST
+
+/* -- matrix products ------------------------------------------------------------------------- */
+
+START_TEST(matmul_takes_in_bias_and_activation)
+{
+	int32_t v = MODEL_NODE(g, OP_MATMUL, f32(shape_of(DIM_UNKNOWN, 5, 8)),
+		model_floats(g, shape_of(8, 6), NULL));
+	v = MODEL_NODE(g, OP_ADD, model_floats(g, shape_of(6), NULL), v);
+	model_output(g, gelu_parts(v, 0));
+	expect_nodes(1);
+	ck_assert_int_eq(model_count(g, OP_FUSED_MATMUL), 1);
+}
+END_TEST
+
+START_TEST(matmul_takes_in_a_transpose_and_a_scale)
+{
+	int32_t k = MODEL_NODE(g, OP_TRANSPOSE, f32(shape_of(2, 3, 5, 4)));
+	MODEL_ATTR_INTS(g, "perm", 0, 1, 3, 2);
+	int32_t v = MODEL_NODE(g, OP_MATMUL, f32(shape_of(2, 3, 6, 4)), k);
+	model_output(g, MODEL_NODE(g, OP_DIV, v, model_scalar(g, 2)));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(gemm_takes_in_batch_norm_and_relu)
+{
+	int32_t v = MODEL_NODE(g, OP_GEMM, f32(shape_of(DIM_UNKNOWN, 8)),
+		model_floats(g, shape_of(6, 8), NULL), model_floats(g, shape_of(6), NULL));
+	model_attr_int(g, "transB", 1);
+	model_output(g, MODEL_NODE(g, OP_RELU, batch_norm(v, 6)));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(matmul_takes_in_what_keras_makes_of_batch_norm)
+{
+	int32_t v = MODEL_NODE(g, OP_MATMUL, f32(shape_of(DIM_UNKNOWN, 8)),
+		model_floats(g, shape_of(8, 6), NULL));
+	v = MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(6), NULL));
+	v = MODEL_NODE(g, OP_MUL, v, model_floats(g, shape_of(6), NULL));
+	model_output(g, MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(6), NULL)));
+	expect_nodes(1);
+}
+END_TEST
+
+START_TEST(a_mask_that_broadcasts_is_not_taken_in)
+{
+	int32_t v = MODEL_NODE(g, OP_MATMUL, f32(shape_of(2, 3, 5, 4)), f32(shape_of(2, 3, 4, 5)));
+	model_output(g, MODEL_NODE(g, OP_ADD, v, f32(shape_of(2, 1, 1, 5))));
+	expect_nodes(2);
+}
+END_TEST
+
+/* -- bodies ----------------------------------------------------------------------------------- */
+
+START_TEST(bodies_are_rewritten_and_their_constants_come_in)
+{
+	int32_t cond = model_input(g, "cond", DTYPE_BOOL, SHAPE_SCALAR), x = f32(shape_of(3, 4));
+	int32_t k = model_scalar(g, 1);
+	struct graph *then_branch = model_body(g, "then"), *else_branch = model_body(g, "else");
+	int32_t a = model_capture(then_branch), one = model_capture(then_branch);
+	model_output(then_branch,
+		MODEL_NODE(then_branch, OP_EXP, MODEL_NODE(then_branch, OP_MUL, a, one)));
+	int32_t b = model_capture(else_branch);
+	model_output(else_branch, MODEL_NODE(else_branch, OP_NEG, b));
+	int32_t y = MODEL_NODE(g, OP_IF, cond, x, k, x);
+	model_attr_graph(g, "then_branch", then_branch);
+	model_attr_graph(g, "else_branch", else_branch);
+	model_output(g, y);
+	expect_nodes(1);
+	ck_assert_int_eq(then_branch->n_node, 1);
+	ck_assert_int_eq(then_branch->n_capture, 1);
+	ck_assert_int_eq(g->node[0].n_in, 3);
+}
+END_TEST
+
+START_TEST(exact_only_leaves_rounding_alone)
+{
+	model_output(g, batch_norm(conv(f32(shape_of(1, 3, 8, 8)), 3, 4, 3, 1), 4));
+	ck_assert_int_eq(infer_graph(g, &err), ERR_OK);
+	apply(true);
+	ck_assert_int_eq(model_count(g, OP_NONE), 2);
+}
+END_TEST
+
+static void add_graph_tests(Suite *s)
+{
+	TCase *t = tcase_create("graph");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, nodes_of_constants_are_computed);
+	tcase_add_test(t, a_constant_output_stays_an_output);
+	tcase_add_test(t, a_shape_chain_on_known_dimensions_is_a_constant);
+	tcase_add_test(t, a_batch_dimension_in_a_shape_chain_becomes_minus_one);
+	tcase_add_test(t, what_changes_nothing_goes);
+	tcase_add_test(t, a_slice_that_reverses_stays);
+	tcase_add_test(t, an_addition_of_zeros_that_broadcasts_stays);
+	tcase_add_test(t, an_identity_between_input_and_output_stays);
+	tcase_add_test(t, an_output_keeps_its_name_when_its_identity_goes);
+	tcase_add_test(t, two_outputs_of_one_value_stay_two);
+	tcase_add_test(t, transposes_compose);
+	tcase_add_test(t, transposes_that_undo_each_other_go);
+	tcase_add_test(t, views_of_views_are_one);
+	tcase_add_test(t, equal_nodes_are_one);
+	tcase_add_test(t, what_nobody_reads_goes);
+	tcase_add_test(t, bodies_are_rewritten_and_their_constants_come_in);
+	tcase_add_test(t, exact_only_leaves_rounding_alone);
+	suite_add_tcase(s, t);
+}
+
+static void add_fusion_tests(Suite *s)
+{
+	TCase *t = tcase_create("fusion");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, hard_swish_in_parts, 0, 3);
+	tcase_add_test(t, hard_swish_of_hard_sigmoid);
+	tcase_add_test(t, a_clip_to_five_is_no_hard_swish);
+	tcase_add_loop_test(t, gelu_in_parts, 0, 4);
+	tcase_add_loop_test(t, layer_norm_in_parts, 0, 4);
+	tcase_add_test(t, a_mean_over_another_axis_is_no_layer_norm);
+	tcase_add_test(t, conv_takes_in_batch_norm_and_relu);
+	tcase_add_test(t, grouped_transposed_conv_takes_in_batch_norm);
+	tcase_add_test(t, conv_takes_in_arithmetic_per_channel);
+	tcase_add_test(t, a_factor_per_column_is_none_per_channel);
+	tcase_add_test(t, a_conv_that_is_read_twice_keeps_its_weights);
+	tcase_add_test(t, conv_takes_in_a_residual_and_its_activation);
+	tcase_add_test(t, a_residual_that_broadcasts_is_no_z);
+	tcase_add_test(t, conv_takes_in_swish);
+	tcase_add_test(t, conv_takes_in_zero_padding);
+	tcase_add_test(t, reflected_padding_stays);
+	tcase_add_test(t, matmul_takes_in_bias_and_activation);
+	tcase_add_test(t, matmul_takes_in_a_transpose_and_a_scale);
+	tcase_add_test(t, gemm_takes_in_batch_norm_and_relu);
+	tcase_add_test(t, matmul_takes_in_what_keras_makes_of_batch_norm);
+	tcase_add_test(t, a_mask_that_broadcasts_is_not_taken_in);
+	suite_add_tcase(s, t);
+}
+
+Suite *suite_passes(void);
+Suite *suite_passes(void)
+{
+	Suite *s = suite_create("passes");
+	add_graph_tests(s);
+	add_fusion_tests(s);
+	return s;
+}
