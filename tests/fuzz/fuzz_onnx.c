@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model file, and a tensor file: read, or refused with words; what is read passes the
+   check of graphs, and inference ends. */
+#include <stdlib.h>
+#include "exec/infer.h"
+#include "loader/onnx.h"
+
+#define ARENA_MAX ((size_t)256 << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void try_model(struct slice bytes, struct arena *arena)
+{
+	const struct onnx_limits limits = { .memory_bytes_max = ARENA_MAX };
+	struct onnx_model model;
+	struct err err = { .code = ERR_OK };
+	enum err_code rc = onnx_parse(bytes, -1, &limits, arena, &model, &err);
+	check(rc == err.code && (rc == ERR_OK || err.msg[0]));
+	if (rc != ERR_OK)
+		return;
+	check(graph_check(model.graph, &err) == ERR_OK);
+	rc = infer_graph(model.graph, &err);
+	check(rc == ERR_OK || err.code == rc);
+}
+
+static void try_tensor(struct slice bytes, struct arena *arena)
+{
+	struct tensor t;
+	const char *name;
+	struct err err = { .code = ERR_OK };
+	if (onnx_parse_tensor(bytes, arena, &t, &name, &err) == ERR_OK)
+		check(t.data && strlen(name) <= GRAPH_NAME_MAX && tensor_bytes(&t) < ARENA_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct slice bytes = { (const char *)data, size };
+	struct arena *arena = arena_new(1 << 16, ARENA_MAX);
+	if (!arena)
+		return 0;
+	try_model(bytes, arena);
+	try_tensor(bytes, arena);
+	arena_free(arena);
+	return 0;
+}
