@@ -72,6 +72,22 @@ static void pop(struct walker *w)
 	free(w->stack[--w->depth].v);
 }
 
+/* A body may leave the types of its inputs to the node: Loop's are the round, the condition
+   and the carried values, Scan's are the node's own. Shapes are not taken over: a carried
+   value's may change from round to round. */
+static void type_body_inputs(const struct frame *f, const struct node *n, struct graph *body)
+{
+	for (int32_t i = 0; i < body->n_input && i < n->n_in; i++) {
+		struct type *t = &body->value[body->input[i]].type;
+		if (t->dtype != DTYPE_UNDEFINED)
+			continue;
+		if (n->op == OP_LOOP && i < 2)
+			t->dtype = i == 0 ? DTYPE_I64 : DTYPE_BOOL;
+		else if (n->in[i] != VALUE_NONE)
+			*t = f->v[n->in[i]].type;
+	}
+}
+
 /* Gives the body's captures what is known of the node's inputs. */
 static enum err_code enter_body(struct walker *w, struct frame *f, struct graph *body)
 {
@@ -86,6 +102,7 @@ static enum err_code enter_body(struct walker *w, struct frame *f, struct graph 
 			"%s: its bodies capture %d values, it has %d inputs",
 			node_label(f->g, n, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX), total,
 			n->n_in);
+	type_body_inputs(f, n, body);
 	TRY(push(w, body));
 	for (int32_t i = 0; i < body->n_capture; i++) {
 		struct gvalue *inner = &body->value[body->capture[i]];

@@ -139,19 +139,35 @@ enum err_code run_room_fill(struct run_room *room, struct program *p, const stru
 	return ERR_OK;
 }
 
+/* Where output i is written. A sequence's elements share memory with whatever made them, so
+   the caller gets to see it when it is there. */
+static void *output_room(const struct run_opts *opts, int i, const struct tensor *t)
+{
+	if (t->dtype != DTYPE_TENSOR)
+		return opts->output(opts->output_ctx, i, t);
+	return opts->arena ? arena_alloc(opts->arena, tensor_bytes(t) + 1) : NULL;
+}
+
 /* A plan from the graph's inputs to its outputs. */
 static enum err_code run_whole(struct program *p, struct plan *e, struct run_room *room,
 	const struct run_opts *opts, struct err *err)
 {
 	for (int i = 0; i < e->n_out; i++) {
-		room->out[i] = opts->output(opts->output_ctx, i, &e->out[i].t);
+		room->out[i] = output_room(opts, i, &e->out[i].t);
 		if (!room->out[i])
 			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
 				i, SHAPE_TEXT(&e->out[i].t.shape));
 	}
 	struct plan_run r = { .in = room->in, .out = room->out, .pool = opts->pool,
 		.arena = opts->arena, .profile = opts->profile };
-	return program_run_plan(p, e, &r, err);
+	TRY(program_run_plan(p, e, &r, err));
+	for (int i = 0; i < e->n_out; i++) {
+		struct tensor t = e->out[i].t;
+		t.data = room->out[i];
+		if (t.dtype == DTYPE_TENSOR && !opts->output(opts->output_ctx, i, &t))
+			return err_oom(err);
+	}
+	return ERR_OK;
 }
 
 static bool is_whole(const struct program *p, const struct plan *e)
