@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real daemon for a test: its own port, its own model directory, ended with the test.
+
+    with Server(models={"digits": ["1"]}) as s:
+        status, headers, body = s.call("GET", "/v2/health/ready")
+
+SIGNETD names the program; else it is looked for in the build folders and on PATH. Python's
+standard library only.
+"""
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+EXAMPLES = os.path.join(TOP, "examples", "models")
+
+
+def find_signetd():
+    for path in (os.environ.get("SIGNETD"), os.path.join(TOP, "build", "signetd"),
+                 os.path.join(TOP, "signetd"), shutil.which("signetd")):
+        if path and os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError("signetd is not built; SIGNETD may name it")
+
+
+class Server:
+    """options: {"http.body_max": "1M"} as --set takes them; models: {name: [versions]} of
+    the examples."""
+
+    def __init__(self, models=None, options=None, args=(), wait_ready=True):
+        self.dir = tempfile.mkdtemp(prefix="signet-test-")
+        self.root = os.path.join(self.dir, "models")
+        os.mkdir(self.root)
+        for name, versions in (models if models is not None else {"digits": ["1"]}).items():
+            for version in versions:
+                self.add(name, version)
+        command = [find_signetd(), "--model-root", self.root, "--http", "127.0.0.1:0", "--grpc", "off"]
+        for key, value in (options or {}).items():
+            command += ["--set", "%s=%s" % (key, value)]
+        self.log = []
+        self.process = subprocess.Popen(command + list(args), stderr=subprocess.PIPE,
+                                        stdout=subprocess.DEVNULL, text=True, errors="replace")
+        self.port = None
+        self.listening = threading.Event()
+        self.reader = threading.Thread(target=self._read_log, daemon=True)
+        self.reader.start()
+        if not self.listening.wait(30) or self.port is None:
+            self.stop()
+            raise RuntimeError("the daemon does not listen:\n" + "\n".join(self.log))
+        if wait_ready:
+            self.wait_ready()
+
+    def _read_log(self):
+        for line in self.process.stderr:
+            self.log.append(line.rstrip("\n"))
+            found = re.search(r"listening on http://.*:(\d+)\s*$", line)
+            if found:
+                self.port = int(found.group(1))
+                self.listening.set()
+        self.listening.set()
+
+    def add(self, name, version, source="digits", as_version=None):
+        """A version of an example appears in the model directory, as a whole."""
+        target = os.path.join(self.root, name, as_version or version)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        partial = os.path.join(self.dir, "partial")
+        shutil.copytree(os.path.join(EXAMPLES, source, version), partial)
+        os.rename(partial, target)
+
+    def wait_ready(self, path="/v2/health/ready", timeout=30):
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            if self.call("GET", path)[0] == 200:
+                return
+            time.sleep(0.02)
+        raise RuntimeError("not ready: " + path + "\n" + "\n".join(self.log))
+
+    def stop(self, timeout=20):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.reader.join(5)
+        self.process.stderr.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
+    # -- talking ----------------------------------------------------------------------
+
+    def call(self, method, path, body=None, headers=None, timeout=30):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            c.request(method, path, body, headers or {})
+            r = c.getresponse()
+            return r.status, dict((k.lower(), v) for k, v in r.getheaders()), r.read()
+        finally:
+            c.close()
+
+    def post(self, path, value, headers=None):
+        body = value if isinstance(value, (bytes, str)) else json.dumps(value)
+        h = {"Content-Type": "application/json"}
+        h.update(headers or {})
+        return self.call("POST", path, body, h)
+
+    def connect(self, timeout=20):
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def raw(self, data, half_close=False, timeout=20):
+        """Sends bytes as they are; everything that comes back until the server closes, or
+        until one whole answer is there."""
+        with self.connect(timeout) as s:
+            try:
+                s.sendall(data)
+                if half_close:
+                    s.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # refused while we were sending; the answer is there all the same
+            return read_answer(s)
+
+
+def read_answer(s):
+    data = b""
+    while True:
+        head, found, rest = data.partition(b"\r\n\r\n")
+        if found:
+            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+            if length and len(rest) >= int(length.group(1)) and b" 100 " not in head[:16]:
+                return data
+            if b" 204 " in head[:16]:
+                return data
+        try:
+            piece = s.recv(65536)
+        except ConnectionResetError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+def status_of(answer):
+    found = re.match(rb"HTTP/1\.[01] (\d+) ", answer)
+    return int(found.group(1)) if found else None
+
+
+def reset(s):
+    """Closes with RST instead of FIN."""
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
