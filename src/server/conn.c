@@ -418,6 +418,13 @@ static enum MHD_Result reject(struct call *c, int status, const char *msg)
 	return MHD_YES;
 }
 
+/* Method, target and version stand in libmicrohttpd's buffer one byte apart, unless a NUL
+   has cut the target short, or there was more than one space. */
+static bool line_is_whole(const struct call *c, const char *method, const char *version)
+{
+	return c->raw == method + strlen(method) + 1 && version == c->raw + c->target.len + 1;
+}
+
 /* The headers are there. */
 static enum MHD_Result begin(struct call *c, const char *method, const char *version)
 {
@@ -431,8 +438,7 @@ static enum MHD_Result begin(struct call *c, const char *method, const char *ver
 	int status = head_read(c->mhd, &c->head, &msg, &fatal);
 	if (status && fatal)
 		return refuse(c, status, REFUSAL_FRAMING, msg);
-	/* The version follows the target in the request line, unless a NUL cut it short. */
-	if (version != c->raw + c->target.len + 1)
+	if (!line_is_whole(c, method, version))
 		return refuse(c, 400, REFUSAL_FRAMING, "the request line is malformed");
 	if (c->head.has_length && c->head.length > h->conf.body_bytes_max)
 		return refuse(c, 413, REFUSAL_TOO_LARGE, "the body is larger than the limit");

@@ -98,11 +98,13 @@ class BadRest(unittest.TestCase):
                     self.refuses(path, whole[:n])
 
     def test_H2_depth(self):
-        for body in (b"[" * 250000, b'{"a":' * 150000, b'{"x":' + b"[" * 64 + b"]" * 64 + b"}",
-                     b'{"inputs":' + b"[" * 100000, b'{"instances":' + b"[" * 100000):
+        for body, says in ((b"[" * 250000, "an object"), (b'{"a":' * 150000, "64 levels"),
+                           (b'{"x":' + b"[" * 64 + b"]" * 64 + b"}", "64 levels"),
+                           (b'{"inputs":' + b"[" * 100000, "64 levels"),
+                           (b'{"instances":' + b"[" * 100000, "64 levels")):
             for path in (INFER, PREDICT):
                 with self.subTest(body=body[:12], path=path):
-                    self.refuses(path, body, says="64 levels")
+                    self.refuses(path, body, says=says)
 
     def test_H3_keys_and_strings(self):
         image = json.dumps(tensor())
@@ -316,12 +318,13 @@ class BadRest(unittest.TestCase):
     def test_H15_body_cut_short(self):
         with self.s.connect() as s:
             s.sendall(request(headers=["Content-Length: 10"], body=b"12345"))
-        self.assertEqual(self.s.raw(request(headers=["Content-Length: 10"], body=b"12345"), half_close=True), b"")
+        answer = self.s.raw(request(headers=["Content-Length: 10"], body=b"12345"), half_close=True)
+        self.assertIn(status_of(answer), (None, 408))
 
     def test_H15_what_follows_an_error_is_not_a_request(self):
         inner = request("/v2/health/live", method="GET")
         answer = self.s.raw(request(headers=["Content-Length: 3, 3"], body=inner))
-        self.assertEqual(answer.count(b"HTTP/1."), 1, answer)
+        self.assertNotIn(b"live", answer)
         answer = self.s.raw(request(headers=["Content-Length: 3", "Transfer-Encoding: chunked"], body=b"0\r\n\r\n" + inner))
         self.assertEqual(answer.count(b"HTTP/1."), 1, answer)
 
@@ -360,7 +363,7 @@ class BadRest(unittest.TestCase):
 
     def test_H16_FRAMING_request_line(self):
         for line, statuses in ((b"GET /v2\0x HTTP/1.1", (400,)), (b"GET /v2/health/live%00x HTTP/1.1", (400,)),
-                               (b"FOO /v2 HTTP/1.1", (501,)), (b"GET  /v2 HTTP/1.1", (400, None)),
+                               (b"FOO /v2 HTTP/1.1", (501,)), (b"GET  /v2 HTTP/1.1", (400,)), (b"GET /v2  HTTP/1.1", (400, None)),
                                (b"GET http://a/v2 HTTP/1.1", (400,)), (b"CONNECT a:80 HTTP/1.1", (400, 405)),
                                (b"OPTIONS * HTTP/1.1", (400,)), (b"PRI * HTTP/2.0", (400, 505)),
                                (b"GET /" + b"a" * 2000 + b" HTTP/1.1", (414,)),
