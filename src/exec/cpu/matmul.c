@@ -4,34 +4,15 @@
  * columns at a time, float in double. All three are one product with strides, addends
  * that broadcast, a factor and an activation.
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/matmul_view.h"
 #include "exec/cpu/types.h"
-#include "exec/cpu/unary.h"
 
 #define COLS 256
 
-/* A view of an operand along the output's leading dimensions (batch, row) and columns. */
-struct operand {
-	int in; /* -1: absent */
-	int64_t lead[RANK_MAX], col;
-};
-
 struct matmul_state {
 	struct split split; /* of output rows */
-	struct shape out;   /* batch..., M, N, with ones where ONNX drops a dimension */
-	int64_t k, a_k, b_k;
-	struct operand a, b, add[2];
-	double alpha, beta; /* of the product, of add[0] */
-	struct activation_loop act;
+	struct matmul_view v;
 };
-
-static int64_t operand_offset(const struct operand *v, const int64_t *index, int n)
-{
-	int64_t at = 0;
-	for (int i = 0; i < n; i++)
-		at += index[i] * v->lead[i];
-	return at;
-}
 
 static void row_index(const struct shape *out, int64_t row, int64_t *index)
 {
@@ -42,7 +23,7 @@ static void row_index(const struct shape *out, int64_t row, int64_t *index)
 }
 
 #define MATMUL(id, T, U, A) \
-	static void product_##T(const struct matmul_state *s, const T *x, const T *y, A *acc, int64_t n) \
+	static void product_##T(const struct matmul_view *s, const T *x, const T *y, A *acc, int64_t n) \
 	{ \
 		for (int64_t j = 0; j < n; j++) \
 			acc[j] = 0; \
@@ -59,10 +40,11 @@ static void row_index(const struct shape *out, int64_t row, int64_t *index)
 	} \
 	static void run_matmul_##T(const struct kernel_args *args, int64_t begin, int64_t end) \
 	{ \
-		const struct matmul_state *s = args->state; \
+		const struct matmul_state *state = args->state; \
+		const struct matmul_view *s = &state->v; \
 		int lead = s->out.rank - 1; \
 		int64_t from, to, n = s->out.dim[lead], index[RANK_MAX + 2]; \
-		split_range(&s->split, begin, end, &from, &to); \
+		split_range(&state->split, begin, end, &from, &to); \
 		for (int64_t row = from; row < to; row++) { \
 			row_index(&s->out, row, index); \
 			const T *x = (const T *)args->in[0].data + operand_offset(&s->a, index, lead); \
@@ -109,80 +91,19 @@ MATMUL(U64, uint64_t, uint64_t, uint64_t)
 #define ROW(id, T, U) [DTYPE_##id] = run_matmul_##T,
 static const run_fn runs[DTYPE_COUNT_] = { FOR_WIDE(ROW) };
 
-/* Batch strides of an operand whose last two dimensions are the matrix. */
-static void batch_strides(const struct shape *x, const struct shape *out, struct operand *v)
-{
-	struct shape batch = *x, to = *out;
-	int64_t matrix = 1;
-	to.rank -= 2;
-	batch.rank = x->rank > 2 ? x->rank - 2 : 0;
-	for (int i = batch.rank; i < x->rank; i++)
-		matrix *= x->dim[i];
-	shape_broadcast_strides(&batch, &to, v->lead);
-	for (int i = 0; i < to.rank; i++)
-		v->lead[i] *= matrix;
-}
-
-static void set_addend(struct prep *p, const struct matmul_state *s, int in, struct operand *v)
-{
-	int64_t stride[RANK_MAX];
-	v->in = prep_has_in(p, in) ? in : -1;
-	if (v->in < 0)
-		return;
-	shape_broadcast_strides(&p->in[in].shape, &s->out, stride);
-	for (int i = 0; i < s->out.rank - 1; i++)
-		v->lead[i] = stride[i];
-	v->col = stride[s->out.rank - 1];
-}
-
-/* The product itself: A [.., M, K] or [K], B [.., K, N] or [K], or transposed. */
-static void set_product(struct prep *p, struct matmul_state *s, bool trans_a, bool trans_b)
-{
-	const struct shape *a = &p->in[0].shape, *b = &p->in[1].shape, *y = &p->out[0].shape;
-	int64_t m = a->rank == 1 ? 1 : a->dim[a->rank - (trans_a ? 1 : 2)];
-	int64_t n = b->rank == 1 ? 1 : b->dim[b->rank - (trans_b ? 2 : 1)];
-	s->k = a->dim[a->rank - (trans_a && a->rank > 1 ? 2 : 1)];
-	s->out.rank = y->rank + (a->rank == 1) + (b->rank == 1);
-	for (int i = 0; i < s->out.rank - 2; i++)
-		s->out.dim[i] = y->dim[i];
-	int row = s->out.rank - 2;
-	s->out.dim[row] = m;
-	s->out.dim[row + 1] = n;
-	batch_strides(a, &s->out, &s->a);
-	batch_strides(b, &s->out, &s->b);
-	s->a.lead[row] = trans_a ? 1 : s->k;
-	s->a_k = trans_a ? m : 1;
-	s->b.lead[row] = 0;
-	s->b_k = trans_b ? 1 : n;
-	s->b.col = trans_b ? s->k : 1;
-}
-
 enum err_code prepare_matmul_ref(struct prep *p, struct kernel *ret, struct err *err)
 {
-	const struct node *n = p->node;
-	bool gemm = n->op == OP_GEMM;
 	if (!runs[p->in[0].dtype])
 		return prep_refuse(err, "no loop for this type");
-	if (p->out[0].shape.rank + 2 > RANK_MAX)
-		return prep_refuse(err, "the rank leaves no room for the dropped dimensions");
 	struct matmul_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	set_product(p, s, gemm && node_int(n, "transA", 0),
-		node_int(n, gemm ? "transB" : "trans_b", 0) != 0);
-	s->alpha = s->beta = 1;
-	if (gemm) {
-		s->alpha = (double)node_float(n, "alpha", 1);
-		s->beta = (double)node_float(n, "beta", 1);
-	} else if (n->op == OP_FUSED_MATMUL) {
-		s->alpha = (double)node_float(n, "scale", 1);
-		activation_find(n, p->in[0].dtype, &s->act);
-	}
-	set_addend(p, s, 2, &s->add[0]);
-	set_addend(p, s, 3, &s->add[1]);
-	int64_t cols = s->out.dim[s->out.rank - 1];
-	s->split = split_work(p, ret, shape_count_range(&s->out, 0, s->out.rank - 1),
-		20 + (double)s->k * (double)cols * 0.5);
+	enum err_code rc = matmul_view(p, &s->v, err);
+	if (rc != ERR_OK)
+		return rc;
+	int64_t cols = s->v.out.dim[s->v.out.rank - 1];
+	s->split = split_work(p, ret, shape_count_range(&s->v.out, 0, s->v.out.rank - 1),
+		20 + (double)s->v.k * (double)cols * 0.5);
 	ret->run = runs[p->in[0].dtype];
 	return ERR_OK;
 }
