@@ -150,8 +150,10 @@ static bool infer_outputs(struct op_node *n)
 			.data = n->known[i] ? &n->in[i] : NULL };
 		present[i] = n->in[i].data ? &in[i] : NULL;
 	}
-	struct infer x = { .graph = n->graph, .node = n->node, .n_in = OP_CASE_IO_MAX,
-		.n_out = n->n_out, .in = present, .out = out };
+	bool variadic = op_info(n->c->op)->in_max == ARITY_ANY;
+	struct infer x = { .graph = n->graph, .node = n->node,
+		.n_in = variadic ? n->n_in : OP_CASE_IO_MAX, .n_out = n->n_out, .in = present,
+		.out = out };
 	if (infer_node(&x, &err) != ERR_OK)
 		return false;
 	for (int i = 0; i < n->n_out; i++) {

@@ -45,12 +45,12 @@ bool tensors_guards_hold(const struct tensor *t)
 	return true;
 }
 
-/* "s0" ... "s99"; a fixed set, so that tensors of strings own nothing. */
+/* "0" ... "99"; a fixed set, so that tensors of strings own nothing. */
 static struct slice number_string(int n)
 {
 	static char text[100][4];
 	n = abs(n) % 100;
-	snprintf(text[n], sizeof(text[n]), "s%d", n);
+	snprintf(text[n], sizeof(text[n]), "%d", n);
 	return slice_of(text[n]);
 }
 
@@ -71,11 +71,11 @@ void tensors_set(struct tensor *t, int64_t i, double v)
 	case DTYPE_STRING: ((struct slice *)t->data)[i] = number_string((int)v); break;
 	case DTYPE_C64:
 		((float *)t->data)[2 * i] = (float)v;
-		((float *)t->data)[2 * i + 1] = (float)-v;
+		((float *)t->data)[2 * i + 1] = (float)(v / 2);
 		break;
 	case DTYPE_C128:
 		((double *)t->data)[2 * i] = v;
-		((double *)t->data)[2 * i + 1] = -v;
+		((double *)t->data)[2 * i + 1] = v / 2;
 		break;
 	case DTYPE_F8E8M0:
 		((uint8_t *)t->data)[i] = minifloat_encode_e8m0((float)v, true, MINIFLOAT_UP);
@@ -99,7 +99,7 @@ double tensors_get(const struct tensor *t, int64_t i)
 	if (t->dtype == DTYPE_C128)
 		return ((const double *)t->data)[2 * i];
 	if (t->dtype == DTYPE_STRING)
-		return atof(((const struct slice *)t->data)[i].ptr + 1);
+		return atof(((const struct slice *)t->data)[i].ptr);
 	return tensor_float(t, i);
 }
 

@@ -24,7 +24,7 @@ enum tensors_fill {
 /* The same numbers for the same seed; whatever the type can say of them. */
 void tensors_fill(struct tensor *t, enum tensors_fill how, uint32_t seed);
 
-/* Any numeric type, as a number; strings compare as "s<number>". */
+/* Any numeric type, as a number; a string is its digits, 0 to 99. */
 void tensors_set(struct tensor *t, int64_t i, double v);
 double tensors_get(const struct tensor *t, int64_t i);
 
