@@ -110,17 +110,51 @@ static struct graph *root_of(struct graph *g)
 	return g;
 }
 
+/* Where the name is, or would be; the table is never full. */
+static int32_t *symbol_place(const struct graph *root, struct slice name)
+{
+	uint32_t h = 2166136261u, mask = root->n_symbol_place - 1;
+	for (size_t i = 0; i < name.len; i++)
+		h = (h ^ (unsigned char)name.ptr[i]) * 16777619u;
+	int32_t *place = &root->symbol_place[h & mask];
+	while (*place >= 0 && !slice_is(name, root->symbol[*place]))
+		place = &root->symbol_place[++h & mask];
+	return place;
+}
+
+/* Makes the table new when symbols fill half of it. */
+static bool grow_places(struct graph *root)
+{
+	if (root->symbol_place && (uint32_t)root->n_symbol * 2 < root->n_symbol_place)
+		return true;
+	uint32_t n = 64;
+	while (n < (uint32_t)root->n_symbol * 4)
+		n *= 2;
+	int32_t *place = arena_alloc(root->arena, n * sizeof(*place));
+	if (!place)
+		return false;
+	memset(place, 0xff, n * sizeof(*place));
+	root->symbol_place = place;
+	root->n_symbol_place = n;
+	for (int32_t i = 0; i < root->n_symbol; i++)
+		*symbol_place(root, slice_of(root->symbol[i])) = i;
+	return true;
+}
+
 int64_t graph_symbol(struct graph *g, struct slice name)
 {
 	struct graph *root = root_of(g);
-	for (int32_t i = 0; i < root->n_symbol; i++)
-		if (slice_is(name, root->symbol[i]))
-			return DIM_SYMBOL(i);
+	if (!grow_places(root))
+		return DIM_UNKNOWN;
+	int32_t *place = symbol_place(root, name);
+	if (*place >= 0)
+		return DIM_SYMBOL(*place);
 	char *copy = arena_strndup(root->arena, name.ptr, name.len);
 	if (!copy || !grow(root->arena, (void **)&root->symbol, root->n_symbol, &root->cap_symbol,
 			     GRAPH_VALUES_MAX, sizeof(*root->symbol)))
 		return DIM_UNKNOWN;
 	root->symbol[root->n_symbol] = copy;
+	*place = root->n_symbol;
 	return DIM_SYMBOL(root->n_symbol++);
 }
 
@@ -129,7 +163,8 @@ const char *graph_symbol_name(const struct graph *g, int64_t dim)
 	while (g->parent)
 		g = g->parent;
 	int64_t i = DIM_SYMBOL_INDEX(dim);
-	return dim <= DIM_SYMBOL(0) && i < g->n_symbol ? g->symbol[i] : NULL;
+	bool named = dim <= DIM_SYMBOL(0) && i < g->n_symbol && g->symbol[i][0] != '?';
+	return named ? g->symbol[i] : NULL;
 }
 
 struct tensor *graph_new_tensor(struct graph *g, enum dtype dtype, const struct shape *shape)

@@ -90,6 +90,8 @@ struct graph {
 	int32_t n_input, n_output, n_capture;
 	const char **symbol; /* names of DIM_SYMBOL(i); shared with the parent's */
 	int32_t n_symbol, cap_symbol;
+	int32_t *symbol_place; /* open hash over symbol; NULL: not made yet */
+	uint32_t n_symbol_place; /* a power of two */
 };
 
 /* Bounds that no honest model meets (bad-input rows M9, M21, M22). */
@@ -113,7 +115,8 @@ graph_add_constant(struct graph *g, const char *name, const struct tensor *t, in
 	struct err *err);
 /* The symbol's dimension, DIM_SYMBOL(i), made when it is new. DIM_UNKNOWN: no memory. */
 int64_t graph_symbol(struct graph *g, struct slice name);
-/* The symbol's name; NULL for a dimension that is none. */
+/* The symbol's name as the model gives it. NULL: no symbol, or one that inference made,
+   whose name begins with '?'. */
 const char *graph_symbol_name(const struct graph *g, int64_t dim);
 /* A tensor in the graph's arena with room for its data, 64-byte aligned and not zeroed.
    NULL: no memory, or the size overflows. */

@@ -177,17 +177,17 @@ bool infer_ints(const struct infer *x, int i, struct infer_ints *ret)
 
 int64_t infer_derived(const struct infer *x, const char *fmt, ...)
 {
-	char text[GRAPH_NAME_MAX];
+	char text[GRAPH_NAME_MAX] = "?";
 	if (!x->symbols)
 		return DIM_UNKNOWN;
 	va_list ap;
 	va_start(ap, fmt);
-	int len = vsnprintf(text, sizeof(text), fmt, ap);
+	int len = vsnprintf(text + 1, sizeof(text) - 1, fmt, ap);
 	va_end(ap);
 	/* A cut text might be equal to another one that means something else. */
-	if (len < 0 || len >= (int)sizeof(text))
+	if (len < 0 || len >= (int)sizeof(text) - 1)
 		return DIM_UNKNOWN;
-	return graph_symbol(x->symbols, (struct slice){ text, (size_t)len });
+	return graph_symbol(x->symbols, (struct slice){ text, (size_t)len + 1 });
 }
 
 void infer_set(struct infer *x, int out, enum dtype dtype, const struct shape *shape)

@@ -116,8 +116,8 @@ MUST_CHECK enum err_code infer_node(struct infer *x, struct err *err);
 
 /* Symbolic inference over the whole graph, subgraphs included: fills in value types and
    shapes; a declared output type or shape that disagrees with the inferred one is an
-   error for types and ranks, and for numbers that differ. Unknown dimensions of graph
-   inputs become symbols of their own ("x.0"). */
+   error for types and ranks, and for numbers that differ. Unknown dimensions of
+   the main graph's values become symbols of their own. */
 MUST_CHECK enum err_code infer_graph(struct graph *g, struct err *err);
 
 /* infer_graph's: what is known of the integers of output 0, once infer_node() has been

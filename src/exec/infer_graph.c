@@ -31,19 +31,18 @@ struct walker {
 	struct err *err;
 };
 
-/* An input's unknown dimensions are the same wherever they come up again. */
-static enum err_code name_unknown_dims(struct graph *g, struct gvalue *v, struct err *err)
+/* Dimensions of the main graph's values that are not known get names of their own ("?v7.0"),
+   so that shapes made of them can be told equal. Not in bodies: there they may change from
+   one iteration to the next. */
+static void name_unknown_dims(struct graph *g, int32_t v, struct shape *s)
 {
-	char name[GRAPH_NAME_MAX + 16];
-	for (int k = 0; k < v->shape.rank; k++) {
-		if (v->shape.dim[k] != DIM_UNKNOWN)
+	char name[48];
+	for (int k = 0; k < s->rank && !g->parent; k++) {
+		if (s->dim[k] != DIM_UNKNOWN)
 			continue;
-		int len = snprintf(name, sizeof(name), "%s.%d", v->name, k);
-		v->shape.dim[k] = graph_symbol(g, (struct slice){ name, (size_t)len });
-		if (v->shape.dim[k] == DIM_UNKNOWN)
-			return err_oom(err);
+		int len = snprintf(name, sizeof(name), "?v%d.%d", v, k);
+		s->dim[k] = graph_symbol(g, (struct slice){ name, (size_t)len });
 	}
-	return ERR_OK;
 }
 
 /* Takes up a graph: what is known before its first node are constants, inputs, captures. */
@@ -55,8 +54,7 @@ static enum err_code push(struct walker *w, struct graph *g)
 		return err_oom(w->err);
 	w->depth++;
 	for (int32_t i = 0; i < g->n_input; i++)
-		if (!g->parent)
-			TRY(name_unknown_dims(g, &g->value[g->input[i]], w->err));
+		name_unknown_dims(g, g->input[i], &g->value[g->input[i]].shape);
 	for (int32_t i = 0; i < g->n_value; i++)
 		f->v[i] = (struct ivalue){
 			.type = g->value[i].type,
@@ -215,9 +213,12 @@ static enum err_code infer_at(struct walker *w, struct frame *f)
 		x.in[i] = node_has_in(n, i) ? &f->v[n->in[i]] : NULL;
 	TRY(infer_node(&x, w->err));
 	TRY(keep_ints(&x, f->g, w->err));
-	for (int i = 0; i < n->n_out; i++)
-		if (n->out[i] != VALUE_NONE)
-			f->v[n->out[i]] = x.out[i];
+	for (int i = 0; i < n->n_out; i++) {
+		if (n->out[i] == VALUE_NONE)
+			continue;
+		name_unknown_dims(f->g, n->out[i], &x.out[i].shape);
+		f->v[n->out[i]] = x.out[i];
+	}
 	return ERR_OK;
 }
 

@@ -174,6 +174,27 @@ enum err_code infer_pad(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
+/* Some list is not known yet: the axes that are not listed stay what they are, if it is
+   known which those are. */
+static enum err_code slice_later(struct infer *x, const struct tensor *axes, struct err *err)
+{
+	struct shape out = x->in[0]->shape;
+	uint32_t mask = 0;
+	const struct shape *starts = &x->in[1]->shape;
+	bool counted = starts->rank == 1 && starts->dim[0] >= 0 && starts->dim[0] < out.rank;
+	if (out.rank > 0 && axes)
+		TRY(axes_mask(axes, out.rank, &mask, err));
+	else if (counted && !infer_has(x, 3))
+		mask = (1u << starts->dim[0]) - 1;
+	else
+		mask = UINT32_MAX;
+	for (int i = 0; i < out.rank; i++)
+		if (mask >> i & 1)
+			out.dim[i] = DIM_UNKNOWN;
+	infer_set(x, 0, x->in[0]->type.dtype, &out);
+	return ERR_OK;
+}
+
 enum err_code infer_slice(struct infer *x, struct err *err)
 {
 	const struct shape *s = &x->in[0]->shape;
@@ -193,10 +214,8 @@ enum err_code infer_slice(struct infer *x, struct err *err)
 			TRY(infer_need_data(x, i));
 		}
 	}
-	if (!known) {
-		set_like(x, s->rank);
-		return ERR_OK;
-	}
+	if (!known)
+		return slice_later(x, t[3], err);
 	TRY(slice_geometry(s, t[1], t[2], t[3], t[4], &g, err));
 	struct shape out = shape_from(g.rank, g.count);
 	infer_set(x, 0, x->in[0]->type.dtype, &out);

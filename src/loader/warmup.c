@@ -54,6 +54,12 @@ static const char *check_leading(const struct signature_io *io, const char *what
 	return NULL;
 }
 
+/* Only names of the model's own tell dimensions apart; otherwise the proof will tell. */
+static bool may_be_same(const struct signature_io *a, const struct signature_io *b)
+{
+	return a->shape.dim[0] == b->shape.dim[0] || !a->dim_name[0] || !b->dim_name[0];
+}
+
 static const char *differ(const struct signature_io *a, const struct signature_io *b, const char *what,
 	struct arena *arena)
 {
@@ -71,14 +77,12 @@ const char *warmup_find_batch(const struct signature *s, const char *batch_dim, 
 		return "it has no input";
 	for (int i = 0; i < s->n_in && !why; i++) {
 		why = check_leading(&s->in[i], "input", arena);
-		if (!why && s->in[i].shape.dim[0] != s->in[0].shape.dim[0])
+		if (!why && !may_be_same(&s->in[0], &s->in[i]))
 			why = differ(&s->in[0], &s->in[i], "input", arena);
 	}
 	for (int i = 0; i < s->n_out && !why; i++) {
 		why = check_leading(&s->out[i], "output", arena);
-		/* Inference may have lost the name; the proof will tell. */
-		if (!why && s->out[i].shape.dim[0] != DIM_UNKNOWN &&
-			s->out[i].shape.dim[0] != s->in[0].shape.dim[0])
+		if (!why && !may_be_same(&s->in[0], &s->out[i]))
 			why = differ(&s->in[0], &s->out[i], "output", arena);
 	}
 	const char *name = s->in[0].dim_name[0];
