@@ -228,9 +228,11 @@ static void on_tick(struct process *p)
 	int64_t now = clock_now_ns();
 	feed_watchdog(p, now);
 	ask_for_patience(p, now);
+	/* Asked first, so that the status is one of after it. */
+	bool settled = p->phase == PHASE_STARTING && server_is_settled(p->server);
 	if (p->phase < PHASE_DRAINING)
 		tell_status(p);
-	if (p->phase == PHASE_STARTING && server_is_settled(p->server)) {
+	if (settled) {
 		p->phase = PHASE_SERVING;
 		log_notice("serving; %s", p->status);
 		notify_send("READY=1\nSTATUS=%s", p->status);
