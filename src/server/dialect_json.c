@@ -282,7 +282,8 @@ struct tensor literal_tensor(const struct literal *l)
 /* count elements of a type whose text is short, with room made for many at once. */
 #define PUT_NUMBERS(type, format) \
 	for (int64_t i = 0; i < count; i++) { \
-		if (i % PUT_CHUNK == 0 && !buf_reserve(b, PUT_CHUNK * (NUMBER_TEXT_MAX + 1))) \
+		int64_t left = count - i < PUT_CHUNK ? count - i : PUT_CHUNK; \
+		if (i % PUT_CHUNK == 0 && !buf_reserve(b, (size_t)left * (NUMBER_TEXT_MAX + 1))) \
 			return; \
 		if (i) \
 			b->ptr[b->len++] = ','; \
