@@ -99,7 +99,7 @@ def drip(s, n):
 
 def descriptors(args, root):
     """Out of descriptors: the server refuses, then serves again."""
-    with Server(args.build, ["--model-root", root], preexec=lambda: resource.setrlimit(
+    with Server(build=args.build, root=root, preexec=lambda: resource.setrlimit(
             resource.RLIMIT_NOFILE, (100, 100))) as server:
         crowd = Crowd(server.address, 300, 0.2, ask_now_and_then)
         time.sleep(2)
@@ -123,7 +123,7 @@ def main():
         root = os.path.join(tmp, "models")
         os.makedirs(root)
         os.symlink(os.path.abspath(args.examples), os.path.join(root, "digits"))
-        with Server(args.build, ["--model-root", root]) as server:
+        with Server(build=args.build, root=root) as server:
             alone = healthy(args.build, server, args.rate)
             print(f"alone: p99 {alone['p99_us']:.0f} us, {alone['errors']} errors")
             for name, count, period, step in (

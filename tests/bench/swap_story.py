@@ -123,7 +123,7 @@ def main():
         os.makedirs(root)
         repository = Repository(root, args.examples)
         repository.add(1)
-        with Server(args.build, ["--model-root", root]) as server:
+        with Server(build=args.build, root=root) as server:
             return story(args, server, repository, tmp)
 
 

@@ -4,8 +4,9 @@
     with Server(models={"digits": ["1"]}) as s:
         status, headers, body = s.call("GET", "/v2/health/ready")
 
-SIGNETD names the program; else it is looked for in the build folders and on PATH. Python's
-standard library only.
+SIGNET_BUILD names the build folder; else it is build/ in the tree. Leaving the block stops the
+daemon with SIGTERM and fails the test if it does not end by itself with status 0: a crash at
+exit is a crash. Python's standard library only.
 """
 import http.client
 import json
@@ -24,38 +25,42 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 EXAMPLES = os.path.join(TOP, "examples", "models")
 
 
-def find_signetd():
-    for path in (os.environ.get("SIGNETD"), os.path.join(TOP, "build", "signetd"),
-                 os.path.join(TOP, "signetd"), shutil.which("signetd")):
-        if path and os.access(path, os.X_OK):
-            return path
-    raise FileNotFoundError("signetd is not built; SIGNETD may name it")
+def build_folder():
+    return os.path.abspath(os.environ.get("SIGNET_BUILD", os.path.join(TOP, "build")))
 
 
 class Server:
     """options: {"http.body_max": "1M"} as --set takes them; models: {name: [versions]} of
-    the examples."""
+    the examples; root: a model directory of the caller's instead of one made here; preexec:
+    as in subprocess.Popen."""
 
-    def __init__(self, models=None, options=None, args=(), wait_ready=True):
+    def __init__(self, models=None, options=None, args=(), wait_ready=True, root=None, build=None,
+                 preexec=None):
         self.dir = tempfile.mkdtemp(prefix="signet-test-")
-        self.root = os.path.join(self.dir, "models")
-        os.mkdir(self.root)
-        for name, versions in (models if models is not None else {"digits": ["1"]}).items():
-            for version in versions:
-                self.add(name, version)
-        command = [find_signetd(), "--model-root", self.root, "--http", "127.0.0.1:0", "--grpc", "off"]
+        self.root = root or os.path.join(self.dir, "models")
+        if root is None:
+            os.mkdir(self.root)
+            for name, versions in (models if models is not None else {"digits": ["1"]}).items():
+                for version in versions:
+                    self.add(name, version)
+        signetd = os.path.join(build or build_folder(), "signetd")
+        command = [signetd, "--model-root", self.root, "--http", "127.0.0.1:0", "--grpc", "off"]
         for key, value in (options or {}).items():
             command += ["--set", "%s=%s" % (key, value)]
         self.log = []
         self.process = subprocess.Popen(command + list(args), stderr=subprocess.PIPE,
-                                        stdout=subprocess.DEVNULL, text=True, errors="replace")
+                                        stdout=subprocess.DEVNULL, text=True, errors="replace",
+                                        preexec_fn=preexec)
+        self.pid = self.process.pid
         self.port = None
         self.listening = threading.Event()
         self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
-        if not self.listening.wait(30) or self.port is None:
+        if not self.listening.wait(60) or self.port is None:
             self.stop()
             raise RuntimeError("the daemon does not listen:\n" + "\n".join(self.log))
+        self.address = ("127.0.0.1", self.port)
+        self.url = "http://127.0.0.1:%d" % self.port
         if wait_ready:
             self.wait_ready()
 
@@ -68,13 +73,42 @@ class Server:
                 self.listening.set()
         self.listening.set()
 
-    def add(self, name, version, source="digits", as_version=None):
-        """A version of an example appears in the model directory, as a whole."""
+    def add(self, name, version, source="digits", as_version=None, data=None):
+        """A version of an example, or a file of these bytes, appears in the model directory,
+        as a whole."""
         target = os.path.join(self.root, name, as_version or version)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         partial = os.path.join(self.dir, "partial")
-        shutil.copytree(os.path.join(EXAMPLES, source, version), partial)
+        if data is None:
+            shutil.copytree(os.path.join(EXAMPLES, source, version), partial)
+        else:
+            os.mkdir(partial)
+            with open(os.path.join(partial, "model.onnx"), "wb") as f:
+                f.write(data)
         os.rename(partial, target)
+
+    def remove(self, name, version):
+        gone = os.path.join(self.dir, "gone")
+        os.rename(os.path.join(self.root, name, version), gone)
+        shutil.rmtree(gone)
+
+    def states(self, model="digits"):
+        """{version: state} as TensorFlow Serving's status says."""
+        status, _, body = self.call("GET", "/v1/models/" + model)
+        assert status == 200, (status, body)
+        return {r["version"]: r["state"] for r in json.loads(body)["model_version_status"]}
+
+    def wait_state(self, version, *states, model="digits", timeout=30):
+        """Until the version is in one of these; None: it need not be known."""
+        until = time.monotonic() + timeout
+        while True:
+            now = self.states(model).get(version)
+            if now in states:
+                return now
+            if time.monotonic() > until:
+                raise RuntimeError("%s %s is %s, wanted %s\n%s" % (
+                    model, version, now, states, "\n".join(self.log)))
+            time.sleep(0.01)
 
     def wait_ready(self, path="/v2/health/ready", timeout=30):
         until = time.monotonic() + timeout
@@ -100,8 +134,12 @@ class Server:
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
-        self.stop()
+    def __exit__(self, kind, value, trace):
+        code = self.stop()
+        if kind is not None:
+            print("\n".join(self.log))
+        else:
+            assert code == 0, "the daemon ended with %s:\n%s" % (code, "\n".join(self.log))
 
     # -- talking ----------------------------------------------------------------------
 

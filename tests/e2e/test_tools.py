@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""signetctl without a server: run, explain, validate, test."""
+import json
+import re
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+
+@pytest.fixture
+def image(tree, tmp_path):
+    request = json.loads((tree / "examples" / "digits" / "7.json").read_text())
+    np.save(tmp_path / "image.npy", np.array([request["instances"][0]["image"]], np.float32))
+    return tmp_path / "image.npy"
+
+
+def write_model(path, nodes, inputs, outputs, initializers=()):
+    graph = helper.make_graph(nodes, "g", inputs, outputs, list(initializers))
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def value(name, shape, kind=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_run_writes_npy_and_pb_alike(signetctl, digits, image, tmp_path, version):
+    signetctl("run", digits / str(version) / "model.onnx", "--input", f"image={image}",
+              "--output", f"probabilities={tmp_path}/p.npy", "--output", f"label={tmp_path}/l.pb")
+    assert np.load(tmp_path / "p.npy").argmax() == 7
+    label = onnx.load_tensor(str(tmp_path / "l.pb"))
+    assert label.name == "label"
+    assert numpy_helper.to_array(label).tolist() == [7]
+
+
+def test_run_reads_pb(signetctl, digits, image, tmp_path):
+    onnx.save_tensor(numpy_helper.from_array(np.load(image), "image"), str(tmp_path / "i.pb"))
+    out = signetctl("run", digits / "1" / "model.onnx", "--input", f"image={tmp_path}/i.pb")
+    assert "label: int64[1] = [7]" in out
+
+
+def test_a_name_ends_at_the_last_equals_sign(signetctl, tmp_path):
+    model = write_model(tmp_path / "m.onnx", [helper.make_node("Neg", ["a=b:0"], ["c=d"])],
+                        [value("a=b:0", [2])], [value("c=d", [2])])
+    np.save(tmp_path / "x.npy", np.array([1, -2], np.float32))
+    signetctl("run", model, "--input", f"a=b:0={tmp_path}/x.npy", "--output", f"c=d={tmp_path}/y.npy")
+    assert np.load(tmp_path / "y.npy").tolist() == [-1, 2]
+
+
+@pytest.mark.parametrize("kind, values", [
+    (np.float16, [0.5, -0.0, 65504]), (np.float64, [1e300, 0.1, -1]), (np.int8, [-128, 0, 127]),
+    (np.uint64, [2**64 - 1, 0, 1]), (np.bool_, [True, False, True])])
+def test_types_go_through_files_unchanged(signetctl, tmp_path, kind, values):
+    x = np.array(values, kind)
+    model = write_model(
+        tmp_path / "m.onnx", [helper.make_node("Identity", ["x"], ["y"])],
+        [value("x", [3], helper.np_dtype_to_tensor_dtype(x.dtype))],
+        [value("y", [3], helper.np_dtype_to_tensor_dtype(x.dtype))])
+    np.save(tmp_path / "x.npy", x)
+    for end in "npy", "pb":
+        signetctl("run", model, "--input", f"x={tmp_path}/x.npy", "--output", f"y={tmp_path}/y.{end}")
+    assert np.load(tmp_path / "y.npy").tobytes() == x.tobytes()
+    assert numpy_helper.to_array(onnx.load_tensor(str(tmp_path / "y.pb"))).tobytes() == x.tobytes()
+
+
+def test_run_measures(signetctl, digits):
+    got = json.loads(signetctl("run", digits / "1" / "model.onnx", "--repeat", "20", "--threads", "1",
+                               "--json"))
+    assert set(got) == {"load_ms", "first_us", "median_us", "min_us", "peak_rss_bytes"}
+    assert 0 < got["min_us"] <= got["median_us"]
+    assert got["peak_rss_bytes"] > 1 << 20
+
+
+@pytest.mark.parametrize("args, words", [
+    (["--input", "nothing=x.npy"], "'nothing' is not one of the model's"),
+    (["--output", "nothing=x.npy"], "'nothing' is not one of the model's"),
+    (["--input", "image=/nonexistent.npy"], "/nonexistent.npy"),
+    (["--shape", "image=1,63"], "image"),
+    (["--output", "label=/tmp/x.txt"], ".npy or .pb"),
+])
+def test_run_says_what_is_wrong(signetctl, digits, args, words):
+    status, _, err = signetctl("run", digits / "1" / "model.onnx", *args, check=False)
+    assert status == 1
+    assert words in err
+
+
+@pytest.mark.parametrize("args", [[], ["nothing"], ["run"], ["run", "a", "b"], ["run", "--nothing", "a"],
+                                  ["run", "a", "--repeat", "x"], ["--nothing"]])
+def test_wrong_usage_has_status_2(signetctl, args):
+    status, out, err = signetctl(*args, check=False)
+    assert status == 2
+    assert "usage" in err or "signetctl run:" in err
+    assert not out
+
+
+def test_explain_shows_passes_steps_and_memory(signetctl, digits):
+    out = signetctl("explain", digits / "2" / "model.onnx")
+    assert re.search(r"^pass fuse-conv +\d+ -> \d+ nodes$", out, re.M)
+    assert re.search(r"^in +image +float32\[batch,64\]$", out, re.M)
+    assert re.search(r"^\d+ +FusedConv .*cpu", out, re.M)
+    assert re.search(r"^memory: \d+ bytes of weights", out, re.M)
+
+
+def test_explain_dumps_the_graph_after_a_pass(signetctl, digits):
+    before = signetctl("explain", digits / "1" / "model.onnx", "--dump-after", "read")
+    assert re.search(r"^gemm_1:float32\[batch,256\] = Gemm\(div_0, w_1, b_1\)", before, re.M)
+    after = signetctl("explain", digits / "1" / "model.onnx", "--dump-after=fuse-matmul")
+    assert "= FusedMatMul(" in after
+    status, _, err = signetctl("explain", digits / "1" / "model.onnx", "--dump-after=x", check=False)
+    assert status == 1 and "fuse-matmul" in err
+
+
+def test_validate_takes_files_versions_and_models(signetctl, digits, tmp_path):
+    for path in digits, digits / "1", digits / "1" / "model.onnx":
+        out = signetctl("validate", path)
+        assert "ok" in out and "batches up to" in out
+    bad = tmp_path / "3"
+    bad.mkdir()
+    (bad / "model.onnx").write_bytes((digits / "1" / "model.onnx").read_bytes()[:1000])
+    status, out, err = signetctl("validate", digits, bad, check=False)
+    assert status == 1
+    assert out.count(": ok") == 2 and "1 of 3" in err
+
+
+def write_case(folder, want, sets=1):
+    folder.mkdir()
+    write_model(folder / "model.onnx", [helper.make_node("Add", ["x", "x"], ["y"])],
+                [value("x", [2])], [value("y", [2])])
+    for i in range(sets):
+        (folder / f"test_data_set_{i}").mkdir()
+        for what, v in ("input_0", [1, 2]), ("output_0", want):
+            onnx.save_tensor(numpy_helper.from_array(np.array(v, np.float32)),
+                             str(folder / f"test_data_set_{i}" / f"{what}.pb"))
+    return folder
+
+
+def test_test_counts_and_names_the_first_wrong_element(signetctl, tmp_path):
+    good = write_case(tmp_path / "good", [2, 4], sets=2)
+    bad = write_case(tmp_path / "bad", [2, 5])
+    empty = write_case(tmp_path / "empty", [], sets=0)
+    status, out, _ = signetctl("test", good, bad, empty, check=False)
+    assert status == 1
+    lines = out.splitlines()
+    assert lines[-1] == "1 passed, 1 failed, 1 skipped"
+    assert lines[0] == f"FAIL {bad}: data set 0: output 0 'y': element [1] is 4.0, expected 5.0 (1 of 2 differ)"
+    assert signetctl("test", "--atol", "1", good, bad).splitlines()[-1] == "2 passed, 0 failed, 0 skipped"
+
+
+def test_test_reads_a_cases_own_tolerance_and_folders_of_cases(signetctl, tmp_path):
+    folder = tmp_path / "cases"
+    folder.mkdir()
+    write_case(folder / "good", [2, 4])
+    loose = write_case(folder / "loose", [2, 5])
+    (loose / "data.json").write_text('{"rtol": 0.3, "atol": 1e-7}')
+    assert signetctl("test", "--verbose", folder).splitlines() == [
+        f"ok {folder}/good", f"ok {folder}/loose", "2 passed, 0 failed, 0 skipped"]
