@@ -158,7 +158,7 @@ read_model(struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *
 
 /* -- bytes --------------------------------------------------------------------------------- */
 
-static enum err_code reader_init(struct onnx_reader *r, int dirfd, const struct onnx_limits *limits,
+enum err_code onnx_reader_init(struct onnx_reader *r, int dirfd, const struct onnx_limits *limits,
 	struct arena *arena, struct err *err)
 {
 	*r = (struct onnx_reader){
@@ -172,8 +172,7 @@ static enum err_code reader_init(struct onnx_reader *r, int dirfd, const struct 
 	return pb_mem_init(&r->mem, r->memory_max, err);
 }
 
-/* Scans and unpacks; what comes back lives in r->mem. */
-static enum err_code unpack(struct onnx_reader *r, const ProtobufCMessageDescriptor *what,
+enum err_code onnx_unpack(struct onnx_reader *r, const ProtobufCMessageDescriptor *what,
 	struct slice bytes, ProtobufCMessage **ret, struct err *err)
 {
 	const struct pb_limits limits = {
@@ -203,10 +202,10 @@ enum err_code onnx_parse(struct slice bytes, int dirfd, const struct onnx_limits
 	ProtobufCMessage *m = NULL;
 	if (bytes.len == 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "it is empty");
-	enum err_code rc = reader_init(&r, dirfd, limits, arena, err);
+	enum err_code rc = onnx_reader_init(&r, dirfd, limits, arena, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = unpack(&r, &onnx__model_proto__descriptor, bytes, &m, err);
+	rc = onnx_unpack(&r, &onnx__model_proto__descriptor, bytes, &m, err);
 	if (rc == ERR_OK)
 		rc = read_model(&r, (const Onnx__ModelProto *)m, ret, err);
 	pb_mem_done(&r.mem);
@@ -233,27 +232,4 @@ enum err_code onnx_read(int dirfd, const char *file, const struct onnx_limits *l
 		rc = onnx_parse((struct slice){ mem.ptr, mem.bytes }, dirfd, limits, arena, ret, err);
 	file_mem_free(&mem);
 	return rc;
-}
-
-enum err_code onnx_parse_tensor(struct slice bytes, struct arena *arena, struct tensor *ret,
-	const char **ret_name, struct err *err)
-{
-	struct onnx_reader r;
-	ProtobufCMessage *m = NULL;
-	struct tensor *t = NULL;
-	enum err_code rc = reader_init(&r, -1, NULL, arena, err);
-	if (rc != ERR_OK)
-		return rc;
-	rc = unpack(&r, &onnx__tensor_proto__descriptor, bytes, &m, err);
-	if (rc == ERR_OK)
-		rc = onnx_read_tensor(&r, (const Onnx__TensorProto *)m, &t, err);
-	const char *name = rc == ERR_OK ? onnx_keep_name(&r, ((Onnx__TensorProto *)m)->name) : NULL;
-	if (rc == ERR_OK && !name)
-		rc = err_oom(err);
-	pb_mem_done(&r.mem);
-	if (rc != ERR_OK)
-		return rc;
-	*ret = *t;
-	*ret_name = name;
-	return ERR_OK;
 }

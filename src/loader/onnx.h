@@ -40,3 +40,12 @@ MUST_CHECK enum err_code onnx_parse(struct slice bytes, int dirfd, const struct 
 /* A TensorProto (serialized) as a tensor in the arena: test cases, initializers. */
 MUST_CHECK enum err_code onnx_parse_tensor(struct slice bytes, struct arena *arena,
 	struct tensor *ret, const char **ret_name, struct err *err);
+
+/* A TensorProto, SequenceProto or OptionalProto: which of them, only the type says. An
+   absent optional has no data and no rank. */
+MUST_CHECK enum err_code onnx_parse_value(struct slice bytes, const struct type *type,
+	struct arena *arena, struct tensor *ret, const char **ret_name, struct err *err);
+
+/* The tensor as a TensorProto; of a sequence or an absent optional: UNIMPLEMENTED. */
+MUST_CHECK enum err_code onnx_format_tensor(const struct tensor *t, const char *name,
+	struct arena *arena, struct slice *ret, struct err *err);

@@ -13,6 +13,7 @@
  *   onnx_external.c  its bytes in another file
  *   onnx_sparse.c    sparse tensors made dense
  *   onnx_type.c      types and shapes of inputs and outputs
+ *   onnx_value.c     values in files of their own
  *   lower*.c         older opsets rewritten
  *
  * Recursion: a body is read inside its node and a call inside its caller; both together
@@ -87,6 +88,12 @@ static inline struct arena *onnx_scratch(struct onnx_reader *r)
 }
 
 /* -- onnx.c -- */
+/* Done with pb_mem_done(&r->mem). limits may be NULL. */
+MUST_CHECK enum err_code onnx_reader_init(struct onnx_reader *r, int dirfd,
+	const struct onnx_limits *limits, struct arena *arena, struct err *err);
+/* Scans and unpacks; what comes back lives in r->mem. */
+MUST_CHECK enum err_code onnx_unpack(struct onnx_reader *r, const ProtobufCMessageDescriptor *what,
+	struct slice bytes, ProtobufCMessage **ret, struct err *err);
 /* Strings of the file are checked for NUL and UTF-8 by the scan; this one for length. */
 MUST_CHECK enum err_code onnx_check_name(const char *name, const char *what, struct err *err);
 /* A copy in the arena that stays; NULL makes "". NULL: no memory. */

@@ -309,6 +309,67 @@ START_TEST(M16_types_that_are_none_are_refused)
 }
 END_TEST
 
+/* -- values in files --------------------------------------------------------------------------- */
+
+START_TEST(what_is_written_reads_back)
+{
+	const struct encoding *e = &encodings[_i];
+	struct tensor t = { .data = (void *)e->memory, .dtype = e->dtype, .shape = shape_of(e->dim) };
+	struct slice bytes;
+	ck_assert_int_eq(onnx_format_tensor(&t, "w", arena, &bytes, &err), ERR_OK);
+	ck_assert_int_eq(onnx_parse_tensor(bytes, arena, &got, &name, &err), ERR_OK);
+	expect_memory(e, "what was written");
+}
+END_TEST
+
+START_TEST(strings_are_written_and_read_back)
+{
+	struct slice s[2] = { SLICE_LIT("a\0b"), SLICE_LIT("") }, bytes;
+	struct tensor t = { .data = s, .dtype = DTYPE_STRING, .shape = shape_of(2) };
+	ck_assert_int_eq(onnx_format_tensor(&t, "w", arena, &bytes, &err), ERR_OK);
+	ck_assert_int_eq(onnx_parse_tensor(bytes, arena, &got, &name, &err), ERR_OK);
+	ck_assert(slice_eq(((struct slice *)got.data)[0], s[0]));
+	t.dtype = DTYPE_TENSOR;
+	ck_assert_int_eq(onnx_format_tensor(&t, "w", arena, &bytes, &err), ERR_UNIMPLEMENTED);
+}
+END_TEST
+
+START_TEST(sequences_and_optionals_are_read_by_their_type)
+{
+	const struct type sequence = { .is_sequence = true }, optional = { .is_optional = true };
+	int64_t dim = 2;
+	Onnx__TensorProto t = proto_of(D(U8), &dim, 1), *list[2] = { &t, &t };
+	set_raw(&t, "ab", 2);
+	Onnx__SequenceProto s = ONNX__SEQUENCE_PROTO__INIT;
+	s.name = (char *)"seq";
+	s.tensor_values = list;
+	s.n_tensor_values = 2;
+	struct slice bytes = onnx_text_pack(arena, &s.base);
+	ck_assert_int_eq(onnx_parse_value(bytes, &sequence, arena, &got, &name, &err), ERR_OK);
+	ck_assert_str_eq(name, "seq");
+	ck_assert_int_eq(got.dtype, DTYPE_TENSOR);
+	ck_assert_int_eq(got.shape.dim[0], 2);
+	ck_assert_mem_eq(((struct tensor *)got.data)[1].data, "ab", 2);
+
+	Onnx__OptionalProto o = ONNX__OPTIONAL_PROTO__INIT;
+	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got, &name,
+				 &err), ERR_OK);
+	ck_assert_ptr_null(got.data);
+	ck_assert_int_eq(got.shape.rank, RANK_UNKNOWN);
+	o.sequence_value = &s;
+	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got, &name,
+				 &err), ERR_OK);
+	ck_assert_int_eq(got.dtype, DTYPE_TENSOR);
+	o.sequence_value = NULL;
+	o.tensor_value = &t;
+	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got, &name,
+				 &err), ERR_OK);
+	ck_assert_int_eq(got.dtype, DTYPE_U8);
+	ck_assert_int_eq(onnx_parse_value(SLICE_LIT("\x1a\x05x"), &sequence, arena, &got, &name, &err),
+		ERR_INVALID_ARGUMENT);
+}
+END_TEST
+
 Suite *suite_onnx_tensor(void);
 Suite *suite_onnx_tensor(void)
 {
@@ -330,6 +391,10 @@ Suite *suite_onnx_tensor(void)
 	tcase_add_test(t, M16_data_in_the_wrong_field_is_refused);
 	tcase_add_test(t, M16_elements_out_of_their_type_are_refused);
 	tcase_add_loop_test(t, M16_types_that_are_none_are_refused, 0, 5);
+	tcase_add_loop_test(t, what_is_written_reads_back, 0,
+		(int)(sizeof(encodings) / sizeof(encodings[0])));
+	tcase_add_test(t, strings_are_written_and_read_back);
+	tcase_add_test(t, sequences_and_optionals_are_read_by_their_type);
 	suite_add_tcase(s, t);
 	return s;
 }
