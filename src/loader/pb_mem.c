@@ -11,6 +11,7 @@
 struct pb_block {
 	struct pb_block *prev, *next;
 	size_t bytes; /* with this header */
+	bool adopted;
 } __attribute__((aligned(ARENA_ALIGN_TENSOR)));
 
 static struct pb_block *block_of(void *piece)
@@ -101,8 +102,12 @@ void pb_mem_done(struct pb_mem *m)
 enum err_code pb_mem_adopt(struct pb_mem *m, void *piece, struct arena *to)
 {
 	struct pb_block *b = block_of(piece);
+	if (b->adopted)
+		return ERR_OK;
 	enum err_code rc = arena_adopt(to, b->bytes, unmap_block, b);
-	if (rc == ERR_OK)
-		unlink_block(m, b);
-	return rc;
+	if (rc != ERR_OK)
+		return rc;
+	unlink_block(m, b);
+	b->adopted = true;
+	return ERR_OK;
 }

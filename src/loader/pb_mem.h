@@ -30,5 +30,6 @@ MUST_CHECK enum err_code pb_mem_init(struct pb_mem *m, size_t budget_bytes, stru
 void pb_mem_done(struct pb_mem *m);
 
 /* piece: the start of at least PB_BIG_BYTES that this allocator gave. It is then the
-   arena's. RESOURCE_EXHAUSTED: the arena is full, nothing has changed. */
+   arena's, and asking again, for the same arena, changes nothing: a function's constant is
+   read at each call. RESOURCE_EXHAUSTED: the arena is full, nothing has changed. */
 MUST_CHECK enum err_code pb_mem_adopt(struct pb_mem *m, void *piece, struct arena *to);

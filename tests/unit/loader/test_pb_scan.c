@@ -166,6 +166,7 @@ START_TEST(big_pieces_can_be_adopted_and_the_rest_is_freed)
 	ck_assert_int_eq((uintptr_t)kept % 64, 0);
 
 	ck_assert_int_eq(pb_mem_adopt(&mem, kept, arena), ERR_OK);
+	ck_assert_int_eq(pb_mem_adopt(&mem, kept, arena), ERR_OK);
 	mem.allocator.free(&mem, freed);
 	mem.allocator.free(&mem, small);
 	ck_assert_ptr_null(mem.allocator.alloc(&mem, 10 << 20)); /* beyond the budget */
