@@ -157,6 +157,16 @@ static const char *read_tensor_shape(struct ctl *c, struct json *j)
 	return buf_finish(&b, &out, NULL) == ERR_OK ? out.ptr : "";
 }
 
+/* TensorFlow's name of a type as ours. */
+static const char *type_name(struct ctl *c, struct slice tf_name)
+{
+	for (int i = 0; i < DTYPE_COUNT_; i++) {
+		if (i != DTYPE_UNDEFINED && slice_is(tf_name, dtype_info((enum dtype)i)->tf_name))
+			return dtype_name((enum dtype)i);
+	}
+	return text(c, tf_name);
+}
+
 static void show_tensors(struct ctl *c, struct json *j, struct slice signature, const char *way, struct table *t)
 {
 	struct slice name, key, dtype;
@@ -166,7 +176,7 @@ static void show_tensors(struct ctl *c, struct json *j, struct slice signature, 
 		json_enter_object(j);
 		while (json_member(j, &key)) {
 			if (slice_is(key, "dtype") && json_string(j, &dtype))
-				type = text(c, dtype);
+				type = type_name(c, dtype);
 			else if (slice_is(key, "tensor_shape"))
 				shape = read_tensor_shape(c, j);
 			else

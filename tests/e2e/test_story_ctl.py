@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server seen through signetctl, and put under load by signet-bench."""
+import json
+import os
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from signet_server import Server
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server(models={"digits": ["1", "2"]}, options={"repository.explicit": "false"}) as s:
+        yield s
+
+
+@pytest.fixture
+def ctl(server, signetctl):
+    return lambda *args, **options: signetctl("--server", server.url, *args, **options)
+
+
+def test_status_and_models(ctl):
+    assert re.search(r"ready, 1 of \d versions ready$", ctl("status"), re.M)
+    assert re.search(r"^digits +2 +READY$", ctl("models"), re.M)
+
+
+def test_the_server_may_come_from_the_environment(server, signetctl):
+    out = signetctl("models", env={**os.environ, "SIGNET_SERVER": server.url})
+    assert "digits" in out
+
+
+def test_show_lists_signatures_with_types_and_shapes(ctl):
+    out = ctl("show", "digits")
+    assert re.search(r"^serving_default +in +image +float32 +\[batch,64\]$", out, re.M)
+    assert re.search(r"^serving_default +out +label +int64 +\[batch\]$", out, re.M)
+
+
+def test_predict_takes_a_request_npy_and_json(ctl, tree, tmp_path):
+    request = tree / "examples" / "digits" / "8.json"
+    assert json.loads(ctl("predict", "digits", request))["predictions"][0]["label"] == 8
+    image = [json.loads(request.read_text())["instances"][0]["image"]]
+    np.save(tmp_path / "x.npy", np.array(image, np.float32))
+    for given in tmp_path / "x.npy", json.dumps(image):
+        assert "label: int64[1] = [8]" in ctl("predict", "digits", "--input", f"image={given}")
+    ctl("predict", "digits", "--version", "2", "--input", f"image={tmp_path}/x.npy", "--output",
+        f"probabilities={tmp_path}/p.npy")
+    assert np.load(tmp_path / "p.npy").argmax() == 8
+
+
+@pytest.mark.parametrize("args, words", [
+    (["predict", "digits"], "input 'image' (float32[?,64]) is missing"),
+    (["predict", "digits", "--input", "image=[[1, 2]]"], "signature says 64"),
+    (["predict", "nothing", "--input", "x=1"], "404"),
+    (["predict", "digits", "--input", "image=[[1, 2], [3]]"], "fewer values"),
+    (["show", "nothing"], "no model 'nothing'"),
+])
+def test_errors_say_what_the_server_says(ctl, args, words):
+    status, _, err = ctl(*args, check=False)
+    assert status == 1
+    assert words in err
+
+
+def test_nobody_there(signetctl):
+    status, _, err = signetctl("--server", "http://127.0.0.1:1", "status", check=False)
+    assert status == 1
+    assert "Connection refused" in err
+
+
+def test_load_and_unload(signetctl):
+    options = {"repository.explicit": "true", "http.allow_admin": "true"}
+    with Server(options=options, wait_ready=False) as server:
+        def ctl(*args, **more):
+            return signetctl("--server", server.url, *args, **more)
+        assert re.search(r"^digits +1 +READY$", ctl("load", "digits"), re.M)
+        assert "label" in ctl("predict", "digits", "--input", f"image={[[0] * 64]}")
+        assert ctl("unload", "digits") == "model 'digits' is unloaded\n"
+        status, _, _ = ctl("predict", "digits", "--input", f"image={[[0] * 64]}", check=False)
+        assert status == 1
+
+
+@pytest.mark.parametrize("protocol", ["v1", "v2", "v2-binary"])
+@pytest.mark.parametrize("loop", [["--concurrency", "4"], ["--rate", "300"],
+                                  ["--rate", "300", "--arrivals", "uniform"]])
+def test_bench_counts_what_it_sent(build, server, protocol, loop):
+    before = served(server)
+    r = subprocess.run([f"{build}/signet-bench", "--url", server.url, "--model", "digits", "--protocol",
+                        protocol, "--duration", "0.5", "--json", *loop], stdout=subprocess.PIPE, text=True)
+    report = json.loads(r.stdout)
+    # 3: a busy machine made the generator late, which is no fault of the protocol.
+    assert r.returncode in (0, 3)
+    assert report["errors"] == 0
+    assert report["requests"] == report["by_status"]["200"] > 50
+    assert served(server) - before == report["requests"]
+    assert report["p50_us"] <= report["p99_us"] <= report["max_us"]
+
+
+def served(server):
+    status, _, body = server.call("GET", "/v2/models/digits/stats")
+    assert status == 200
+    return sum(int(m["inference_stats"]["success"]["count"]) for m in json.loads(body)["model_stats"])
