@@ -3,8 +3,8 @@
  * pass_affine.c -- y = x * s + t per channel, folded into the weights that made x
  *
  * DESIGN
- * BatchNormalization and Mul, Div, Add, Sub with a constant that is one number per channel
- * (or one for all) are such maps. Where x comes from a Conv, ConvTranspose, Gemm or MatMul
+ * BatchNormalization, Neg, and Mul, Div, Add, Sub with a constant that is one number per
+ * channel (or one for all) are such maps. Where x comes from a Conv, ConvTranspose, Gemm or MatMul
  * with constant weights and is read by nobody else, weights and bias take the map in:
  * w' = w * s, b' = b * s + t, worked out in double.
  */
@@ -135,6 +135,20 @@ static bool arith_map(enum op_id op, const struct tensor *t, int side, struct af
 	return true;
 }
 
+static bool make_map(const struct pass_ctx *c, const struct node *n, const struct host *h,
+	const struct tensor *t, int side, struct affine *m)
+{
+	if (n->op == OP_BATCH_NORM)
+		return norm_map(c, n, h, m);
+	if (t)
+		return arith_map(n->op, t, side, m);
+	for (int64_t i = 0; i < m->n; i++) { /* Neg */
+		m->s[i] = -1;
+		m->t[i] = 0;
+	}
+	return true;
+}
+
 /* The output channel of weight i. */
 static int64_t weight_channel(const struct host *h, int64_t i)
 {
@@ -208,6 +222,7 @@ static int map_side(const struct pass_ctx *c, const struct node *n)
 {
 	switch (n->op) {
 	case OP_BATCH_NORM: return n->n_out == 1 ? 0 : -1;
+	case OP_NEG: return 0;
 	case OP_ADD:
 	case OP_SUB:
 	case OP_MUL:
@@ -222,8 +237,9 @@ static enum err_code fold_affine(struct pass_ctx *c, struct node *n, struct err 
 	int side = map_side(c, n);
 	if (side < 0 || !match_host(c, pass_in(c, n, side), &h))
 		return ERR_OK;
-	const struct tensor *t = n->op == OP_BATCH_NORM ? NULL : constant_in(c, n, 1 - side);
-	if (t && !per_channel(t, &h))
+	bool arith = n->op != OP_BATCH_NORM && n->op != OP_NEG;
+	const struct tensor *t = arith ? constant_in(c, n, 1 - side) : NULL;
+	if (arith && !per_channel(t, &h))
 		return ERR_OK;
 	struct affine m = { .n = h.channels,
 		.s = calloc(2 * (size_t)h.channels, sizeof(*m.s)) };
@@ -231,7 +247,7 @@ static enum err_code fold_affine(struct pass_ctx *c, struct node *n, struct err 
 		return err_oom(err);
 	m.t = m.s + m.n;
 	enum err_code rc = ERR_OK;
-	if (t ? arith_map(n->op, t, side, &m) : norm_map(c, n, &h, &m))
+	if (make_map(c, n, &h, t, side, &m))
 		rc = take_in(c, n, &h, &m, err);
 	free(m.s);
 	return rc;

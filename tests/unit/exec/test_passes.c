@@ -4,12 +4,10 @@
  * the results are the same.
  */
 #include <check.h>
-#include <stdlib.h>
-#include <string.h>
 #include "exec/attrs.h"
 #include "exec/infer.h"
 #include "exec/passes.h"
-#include "exec/program.h"
+#include "support/model_run.h"
 #include "support/models.h"
 
 static struct graph *g;
@@ -31,73 +29,6 @@ static int32_t f32(struct shape s)
 	return model_input(g, names[g->n_input], DTYPE_F32, s);
 }
 
-/* -- running a graph ---------------------------------------------------------------------- */
-
-#define OUTPUTS_MAX 4
-
-struct results {
-	struct tensor t[OUTPUTS_MAX];
-	struct arena *arena;
-};
-
-static void *on_output(void *ctx, int i, const struct tensor *t)
-{
-	struct results *r = ctx;
-	ck_assert_int_lt(i, OUTPUTS_MAX);
-	r->t[i] = *t;
-	r->t[i].data = arena_alloc_aligned(r->arena, tensor_bytes(t) + 1, ARENA_ALIGN_TENSOR);
-	return r->t[i].data;
-}
-
-/* Inputs: symbols are 2, numbers drawn from a small generator. */
-static void fill_input(const struct gvalue *v, struct arena *arena, uint32_t seed, struct tensor *t)
-{
-	*t = (struct tensor){ .dtype = v->type.dtype, .shape = v->shape };
-	for (int i = 0; i < t->shape.rank; i++)
-		if (t->shape.dim[i] < 0)
-			t->shape.dim[i] = 2;
-	t->data = arena_alloc_aligned(arena, tensor_bytes(t) + 1, ARENA_ALIGN_TENSOR);
-	ck_assert_ptr_nonnull(t->data);
-	for (int64_t i = 0; i < tensor_count(t); i++) {
-		seed = seed * 1664525u + 1013904223u;
-		float x = (float)(seed >> 8) / (float)(1 << 22) - 2.0f;
-		if (t->dtype == DTYPE_F32)
-			((float *)t->data)[i] = x;
-		else if (t->dtype == DTYPE_I64)
-			((int64_t *)t->data)[i] = (int64_t)(seed >> 28);
-		else
-			((uint8_t *)t->data)[i] = seed >> 31;
-	}
-}
-
-static struct results run(struct arena *arena)
-{
-	struct results r = { .arena = arena };
-	struct tensor in[8];
-	struct packs *packs = packs_new();
-	struct program_conf conf = { .backend = &cpu_backend, .packs = packs, .threads = 1 };
-	struct run_opts opts = { .arena = arena, .output = on_output, .output_ctx = &r };
-	struct program *p = NULL;
-	for (int i = 0; i < g->n_input; i++)
-		fill_input(&g->value[g->input[i]], arena, 7u + (uint32_t)i, &in[i]);
-	ck_assert_msg(program_new(g, &conf, &p, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_msg(program_run(p, in, &opts, &err) == ERR_OK, "%s", err.msg);
-	program_free(p);
-	packs_free(packs);
-	return r;
-}
-
-static void expect_close(const struct tensor *a, const struct tensor *b)
-{
-	ck_assert_int_eq(a->dtype, b->dtype);
-	ck_assert_str_eq(SHAPE_TEXT(&a->shape), SHAPE_TEXT(&b->shape));
-	for (int64_t i = 0; i < tensor_count(a); i++) {
-		double x = tensor_float(a, i), y = tensor_float(b, i), d = x > y ? x - y : y - x;
-		double size = y < 0 ? -y : y;
-		ck_assert_msg(d <= 1e-5 + 1e-4 * size, "element %lld is %g, was %g", (long long)i, x, y);
-	}
-}
-
 static void apply(bool exact_only)
 {
 	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = exact_only };
@@ -110,11 +41,13 @@ static void expect_nodes(int nodes)
 	struct arena *arena = arena_new(1 << 16, 0);
 	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
 	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
-	struct results before = run(arena);
+	struct model_results before = model_run(g, 7, arena);
 	apply(false);
-	struct results after = run(arena);
-	for (int i = 0; i < g->n_output; i++)
-		expect_close(&after.t[i], &before.t[i]);
+	struct model_results after = model_run(g, 7, arena);
+	ck_assert_int_eq(after.n, before.n);
+	for (int i = 0; i < after.n; i++)
+		ck_assert_int_eq(
+			model_first_difference(&after.t[i], &before.t[i], 1e-5, 1e-6), -1);
 	arena_free(arena);
 	ck_assert_int_eq(model_count(g, OP_NONE), nodes);
 }
@@ -506,6 +439,46 @@ START_TEST(conv_takes_in_swish)
 }
 END_TEST
 
+/* x * s + t after an activation goes into the weights that read it. */
+START_TEST(conv_takes_in_what_scales_and_shifts_its_input)
+{
+	int32_t v = MODEL_NODE(g, OP_TANH, f32(shape_of(1, 4, 6, 6)));
+	v = MODEL_NODE(g, OP_MUL, model_floats(g, shape_of(1, 4, 1, 1), NULL), v);
+	v = MODEL_NODE(g, OP_ADD, v, model_scalar(g, 0.5f));
+	int32_t y = MODEL_NODE(g, OP_CONV, v, model_floats(g, shape_of(6, 2, 1, 1), NULL));
+	model_attr_int(g, "group", 2);
+	model_output(g, y);
+	expect_nodes(2);
+}
+END_TEST
+
+START_TEST(a_padded_conv_takes_in_the_scale_alone)
+{
+	int32_t v = MODEL_NODE(g, OP_TANH, f32(shape_of(1, 4, 6, 6)));
+	v = MODEL_NODE(g, OP_MUL, v, model_scalar(g, 1.5f));
+	v = MODEL_NODE(g, OP_ADD, v, model_scalar(g, 0.5f));
+	model_output(g, conv(v, 4, 3, 3, 1));
+	expect_nodes(3);
+	ck_assert_int_eq(model_count(g, OP_MUL), 0);
+}
+END_TEST
+
+START_TEST(a_padded_conv_leaves_a_shift_where_it_is)
+{
+	int32_t v = MODEL_NODE(g, OP_TANH, f32(shape_of(1, 4, 6, 6)));
+	v = MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(4, 1, 1), NULL));
+	model_output(g, conv(v, 4, 3, 3, 1));
+	expect_nodes(3);
+}
+END_TEST
+
+START_TEST(conv_takes_in_a_sign)
+{
+	model_output(g, MODEL_NODE(g, OP_NEG, conv(f32(shape_of(1, 3, 8, 8)), 3, 4, 3, 1)));
+	expect_nodes(1);
+}
+END_TEST
+
 START_TEST(conv_takes_in_zero_padding)
 {
 	int32_t v = MODEL_NODE(g, OP_PAD, f32(shape_of(1, 3, 8, 8)),
@@ -651,6 +624,10 @@ static void add_fusion_tests(Suite *s)
 	tcase_add_test(t, conv_takes_in_a_residual_and_its_activation);
 	tcase_add_test(t, a_residual_that_broadcasts_is_no_z);
 	tcase_add_test(t, conv_takes_in_swish);
+	tcase_add_test(t, conv_takes_in_what_scales_and_shifts_its_input);
+	tcase_add_test(t, a_padded_conv_takes_in_the_scale_alone);
+	tcase_add_test(t, a_padded_conv_leaves_a_shift_where_it_is);
+	tcase_add_test(t, conv_takes_in_a_sign);
 	tcase_add_test(t, conv_takes_in_zero_padding);
 	tcase_add_test(t, reflected_padding_stays);
 	tcase_add_test(t, matmul_takes_in_bias_and_activation);
