@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to versions on a real disk: rows M23 to M37 of the list of bad inputs."""
+
+import json
+import os
+import shutil
+import time
+
+import signet
+
+IMAGE = {"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 64], "data": [0.0] * 64}]}
+
+
+def example(version):
+    return os.path.join(signet.DIGITS, str(version), "model.onnx")
+
+
+class Lifecycle(signet.Story):
+    def start(self, *args):
+        self.server = self.daemon("--set", "repository.settle=300ms", *args).ready()
+
+    def index(self):
+        body = self.server.request("POST", "/v2/repository/index")[2]
+        return {(row["name"], row.get("version", "")): row for row in json.loads(body)}
+
+    def state(self, version, name="digits"):
+        return self.index().get((name, str(version)), {"state": "GONE"})["state"]
+
+    def comes_to(self, version, state, name="digits"):
+        signet.wait_until(lambda: self.state(version, name) == state,
+                          "%s/%s becomes %s\n%s" % (name, version, state, self.server.log()))
+
+    def answering(self, name="digits"):
+        status, _, body = self.server.request("POST", "/v2/models/%s/infer" % name, IMAGE)
+        return int(json.loads(body)["model_version"]) if status == 200 else -status
+
+    def path(self, *parts):
+        return os.path.join(self.models.path, *parts)
+
+    def test_m23_a_growing_file_is_left_alone(self):
+        self.models.add("digits", 1)
+        self.start()
+        os.makedirs(self.path("digits", "2"))
+        with open(example(2), "rb") as source, open(self.path("digits", "2", "model.onnx"), "wb") as copy:
+            whole = source.read()
+            for at in range(0, len(whole), len(whole) // 8 + 1):
+                copy.write(whole[at:at + len(whole) // 8 + 1])
+                copy.flush()
+                time.sleep(0.1)
+                self.assertEqual(self.answering(), 1)
+        self.comes_to(2, "READY")
+        self.assertNotIn(": failed", self.server.log())
+
+    def test_m24_a_file_written_in_place_is_not_loaded(self):
+        self.models.add("digits", 1)
+        self.start()
+        with open(self.path("digits", "1", "model.onnx"), "wb") as file:
+            file.write(b"garbage")
+        self.server.wait_log("changed in place")
+        self.assertEqual(self.answering(), 1)
+        self.assertEqual(self.server.log().count("changed in place"), 1)
+
+    def test_m26_only_plain_numbers_are_versions_and_each_stray_is_told_once(self):
+        self.models.add("digits", 1)
+        for name in ("01", "-1", "1.0", "0x1", "latest", "1e3", "9223372036854775808", ".2"):
+            os.makedirs(self.path("digits", name))
+            shutil.copy(example(2), self.path("digits", name))
+        self.start()
+        time.sleep(1.5)  # several scans
+        self.assertEqual(self.answering(), 1)
+        self.assertEqual([key for key in self.index() if key[0] == "digits"], [("digits", "1")])
+        self.assertEqual(self.server.log().count("digits/latest: ignored"), 1)
+        self.assertNotIn("digits/.2", self.server.log())
+
+    def test_m27_links_as_kubernetes_makes_them(self):
+        first, second = self.path(".first"), self.path(".second")
+        for directory, version in ((first, 1), (second, 2)):
+            os.makedirs(directory)
+            shutil.copy(example(version), os.path.join(directory, "model.onnx"))
+        os.makedirs(self.path("digits"))
+        os.symlink(first, self.path(".data"))
+        os.symlink(self.path(".data"), self.path("digits", "1"))
+        self.start()
+        before = self.server.request("POST", "/v2/models/digits/infer", IMAGE)[2]
+        os.symlink(second, self.path(".data.tmp"))
+        os.rename(self.path(".data.tmp"), self.path(".data"))
+
+        def changed():
+            body = self.server.request("POST", "/v2/models/digits/infer", IMAGE)[2]
+            return json.loads(body)["outputs"] != json.loads(before)["outputs"]
+        signet.wait_until(changed, "the link's new target is served\n" + self.server.log())
+
+    def test_m28_a_root_that_empties_takes_nothing_away(self):
+        self.models.add("digits", 1)
+        self.start()
+        os.rename(self.path("digits"), self.path(".hidden"))
+        self.server.wait_log("stays served")
+        time.sleep(1)
+        self.assertEqual(self.answering(), 1)
+        self.assertEqual(self.server.get("/v2/health/ready")[0], 200)
+        os.rename(self.path(".hidden"), self.path("digits"))
+        self.models.add("digits", 2, example(2))
+        self.comes_to(2, "READY")
+
+    def test_m29_removed_and_replaced(self):
+        self.models.add("digits", 1)
+        self.models.add("other", 1)
+        self.start()
+        os.rename(self.path("digits", "1"), self.path(".old"))
+        self.models.add("digits", 1, example(2))
+        signet.wait_until(lambda: self.server.log().count("model 'digits' version 1: ready") == 2,
+                          "the replacement is loaded")
+        self.assertEqual(self.answering(), 1)
+        self.models.remove("digits", 1)
+        signet.wait_until(lambda: self.answering() == -503, "a removed version is drained")
+        self.assertEqual(self.answering("other"), 1)
+
+    def test_m31_many_versions_and_strays(self):
+        for version in range(1, 1500):
+            os.makedirs(self.path("digits", str(version)))
+        for stray in range(1500):
+            open(self.path("stray%d" % stray), "w").close()
+        self.models.add("digits", 5000)
+        self.start()
+        self.assertEqual(self.answering(), 5000)
+        self.assertLess(len(self.server.log().splitlines()), 600)
+
+    def test_m34_two_roots_with_one_name(self):
+        self.models.add("digits", 1)
+        other = signet.Models()
+        self.addCleanup(other.close)
+        other.add("digits", 2, example(2))
+        self.start("--model-root", other.path)
+        self.assertEqual(self.answering(), 1)
+        self.assertIn("is already served from", self.server.log())
+
+    def test_a_flat_directory_and_a_file_are_version_1(self):
+        os.makedirs(self.path(".flat"))
+        shutil.copy(example(1), self.path(".flat", "model.onnx"))
+        self.start("--model", "flat=" + self.path(".flat"), "--model", "file=" + example(2))
+        self.assertEqual(self.answering("flat"), 1)
+        self.assertEqual(self.answering("file"), 1)
+
+    def test_m37_a_wrong_golden_example_fails_the_version(self):
+        self.models.add("digits", 1)
+        self.start()
+        staged = self.path(".staged")
+        os.makedirs(os.path.join(staged, "golden"))
+        shutil.copy(example(2), os.path.join(staged, "model.onnx"))
+
+        def tensor(n):  # a TensorProto: dims [1, n], float32, raw zeros
+            raw = bytes(4 * n)
+            varint = bytes([len(raw) & 0x7f | 0x80, len(raw) >> 7]) if len(raw) > 127 else bytes([len(raw)])
+            return bytes([8, 1, 8, n, 16, 1, 0x4a]) + varint + raw
+        for name, count in (("input_0.pb", 64), ("output_0.pb", 10)):
+            with open(os.path.join(staged, "golden", name), "wb") as file:
+                file.write(tensor(count))
+        os.rename(staged, self.path("digits", "2"))
+        self.server.wait_log("version 2: failed: golden: output")
+        self.assertEqual(self.answering(), 1)
+
+
+if __name__ == "__main__":
+    signet.main()
