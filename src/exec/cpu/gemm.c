@@ -26,12 +26,6 @@
 #define PANEL_VECS 2
 #define PANEL (PANEL_VECS * VEC_FLOATS)
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* One tile: rows of a packed tile times `panels` panels that lie k_all rows apart. */
 struct tile {
 	const float *a, *b;

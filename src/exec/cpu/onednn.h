@@ -34,7 +34,6 @@ struct onednn_act {
 
 struct onednn_conv {
 	bool transposed;
-	bool winograd; /* asks for it; refused where there is none */
 	bool bias;
 	bool sum; /* dst holds what is added before the activation */
 	struct onednn_image src, dst;

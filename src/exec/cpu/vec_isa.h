@@ -29,6 +29,13 @@
 /* prepare_x becomes prepare_x_avx2. */
 #define VEC_NAME(stem) VEC_GLUE(stem, ISA)
 
+/* Before loops of few turns over vectors, which then stay in registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* Any float array may be read through a pointer to it. */
 typedef float vec __attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(4), may_alias));
 typedef int32_t vec_mask __attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(4), may_alias));

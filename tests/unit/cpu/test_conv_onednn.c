@@ -250,6 +250,7 @@ Suite *suite_conv_onednn(void)
 {
 	Suite *s = suite_create("conv_onednn");
 	TCase *t = tcase_create("conv_onednn");
+	tcase_set_timeout(t, 60); /* the loops that define it are slow on a busy machine */
 	if (cpu_features() & CPU_AVX2) {
 		tcase_add_loop_test(t, equals_the_definition, 0, CASES);
 		tcase_add_loop_test(t, equals_the_definition_in_place, 0, CASES);
