@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ops/op_case.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "exec/infer.h"
+#include "support/models.h"
+#include "support/tensors.h"
+
+/* What all movers move: one type of each size and kind. */
+#define T_MOVED (T(F32) | T(U8) | T(F16) | T(I64) | T(STRING) | T(C128) | T(BOOL) | T(I4) | T(F8E5M2))
+#define T_FULL (T_INT | T_UINT | T_REAL)
+#define T_WIDE (T_REAL | T(I32) | T(I64) | T(U32) | T(U64))
+
+const struct op_case op_cases[] = {
+#define OP_CASE(op, types, in, attrs, want, rtol) { OP_##op, types, in, attrs, want, rtol, __LINE__ },
+#include "ops/op_cases.def"
+#undef OP_CASE
+};
+const int op_cases_count = sizeof(op_cases) / sizeof(op_cases[0]);
+
+static void die(const struct op_case *c, const char *what, const char *at)
+{
+	fprintf(stderr, "op_cases.def:%d: %s: '%s'\n", c->line, what, at);
+	abort();
+}
+
+static enum dtype short_type(const struct op_case *c, const char *s, size_t len)
+{
+	static const struct {
+		const char *name;
+		enum dtype dtype;
+	} names[] = { { "i64", DTYPE_I64 }, { "i32", DTYPE_I32 }, { "f32", DTYPE_F32 },
+		{ "f64", DTYPE_F64 }, { "bool", DTYPE_BOOL }, { "u8", DTYPE_U8 },
+		{ "i8", DTYPE_I8 }, { "str", DTYPE_STRING }, { "f16", DTYPE_F16 },
+		{ "bf16", DTYPE_BF16 }, { "f8", DTYPE_F8E4M3FN }, { "i4", DTYPE_I4 } };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i].name) == len && memcmp(names[i].name, s, len) == 0)
+			return names[i].dtype;
+	die(c, "no such type", s);
+	return DTYPE_UNDEFINED;
+}
+
+static const char *parse_values(const struct op_case *c, const char *s, struct tensor *t)
+{
+	for (int64_t i = 0; i < tensor_count(t); i++) {
+		char *end;
+		double v = strtod(s, &end);
+		if (end == s)
+			die(c, "too few values", s);
+		tensors_set(t, i, v);
+		s = end + (*end == ',');
+	}
+	return s;
+}
+
+/* One operand from *s on; moves *s behind it and its spaces. */
+static struct tensor
+parse_operand(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed, bool *ret_known)
+{
+	const char *p = *s;
+	size_t word = strcspn(p, " :=~");
+	struct shape shape = SHAPE_SCALAR;
+	struct tensor t = { .shape = SHAPE_UNKNOWN };
+	*ret_known = false;
+	if (p[0] == '-' && (p[1] == ' ' || p[1] == '\0')) {
+		*s = p + 1 + strspn(p + 1, " ");
+		return t;
+	}
+	if (p[word] == ':') {
+		dtype = short_type(c, p, word);
+		p += word + 1;
+	}
+	if (*p == 's')
+		p++;
+	else
+		for (; *p >= '0' && *p <= '9'; p += *p == 'x')
+			shape.dim[shape.rank++] = strtol(p, (char **)&p, 10);
+	t = tensors_new(dtype, shape);
+	tensors_fill(&t, TENSORS_ANY, seed);
+	if (*p == '=') {
+		p = parse_values(c, p + 1, &t);
+		*ret_known = true;
+	}
+	if (*p == '~') {
+		tensors_fill(&t, p[1] == 'p' ? TENSORS_POSITIVE
+				 : p[1] == 's' ? TENSORS_SPECIAL
+					       : TENSORS_ANY,
+			seed);
+		*ret_known = p[1] == 'w';
+		p += 2;
+	}
+	if (*p != ' ' && *p != '\0')
+		die(c, "an operand does not end here", p);
+	*s = p + strspn(p, " ");
+	return t;
+}
+
+static const char *add_list(struct graph *g, const char *name, const char *s)
+{
+	int64_t ints[32];
+	int n = 0;
+	for (s++; *s != ']'; s += *s == ',')
+		ints[n++] = strtol(s, (char **)&s, 10);
+	model_attr_ints(g, name, n, ints);
+	return s + 1;
+}
+
+static const char *add_string(struct graph *g, const char *name, const char *s)
+{
+	size_t n = strcspn(s + 1, "'");
+	model_attr_string(g, name, arena_strndup(g->arena, s + 1, n));
+	return s + n + 2;
+}
+
+static const char *add_number(struct graph *g, const char *name, const char *s)
+{
+	char *end;
+	double v = strtod(s, &end);
+	if (*end == 'f')
+		model_attr_float(g, name, (float)v);
+	else
+		model_attr_int(g, name, (int64_t)v);
+	return end + (*end == 'f');
+}
+
+static void add_attrs(struct op_node *n)
+{
+	for (const char *s = n->c->attrs; *s; s += strspn(s, " ")) {
+		size_t len = strcspn(s, "=");
+		const char *name = arena_strndup(n->graph->arena, s, len);
+		s += len + 1;
+		s = *s == '[' ? add_list(n->graph, name, s)
+		    : *s == '\'' ? add_string(n->graph, name, s)
+				 : add_number(n->graph, name, s);
+	}
+	/* Cast says its type by number: "to" of the case's wanted output. */
+	if (n->c->op == OP_CAST)
+		model_attr_int(n->graph, "to", n->want[0].dtype);
+}
+
+static bool infer_outputs(struct op_node *n)
+{
+	struct ivalue in[OP_CASE_IO_MAX], out[OP_CASE_IO_MAX] = { 0 };
+	const struct ivalue *present[OP_CASE_IO_MAX] = { NULL };
+	struct err err;
+	for (int i = 0; i < n->n_in; i++) {
+		in[i] = (struct ivalue){ .type = { .dtype = n->in[i].dtype }, .shape = n->in[i].shape,
+			.data = n->known[i] ? &n->in[i] : NULL };
+		present[i] = n->in[i].data ? &in[i] : NULL;
+	}
+	bool variadic = op_info(n->c->op)->in_max == ARITY_ANY;
+	struct infer x = { .graph = n->graph, .node = n->node,
+		.n_in = variadic ? n->n_in : OP_CASE_IO_MAX, .n_out = n->n_out, .in = present,
+		.out = out };
+	if (infer_node(&x, &err) != ERR_OK)
+		return false;
+	for (int i = 0; i < n->n_out; i++) {
+		bool dynamic = op_info(n->c->op)->flags & OP_DATA_DEPENDENT;
+		if (!shape_is_static(&out[i].shape) && !dynamic)
+			die(n->c, "an output has no shape", n->c->in);
+		n->out[i] = (struct tensor){ .dtype = out[i].type.dtype, .shape = out[i].shape };
+	}
+	return true;
+}
+
+bool op_node_init(struct op_node *n, const struct op_case *c, enum dtype dtype)
+{
+	int32_t value[OP_CASE_IO_MAX];
+	*n = (struct op_node){ .c = c, .dtype = dtype, .graph = model_new() };
+	for (const char *s = c->in; *s; n->n_in++) {
+		struct tensor *t = &n->in[n->n_in];
+		*t = parse_operand(c, dtype, &s, (uint32_t)(c->line * 8 + n->n_in), &n->known[n->n_in]);
+		value[n->n_in] = t->data ? model_input(n->graph, "", t->dtype, t->shape) : VALUE_NONE;
+	}
+	int n_want = 0;
+	bool known;
+	for (const char *s = c->want ? c->want : ""; *s; n_want++)
+		n->want[n_want] = parse_operand(c, dtype, &s, 0, &known);
+	n->n_out = n_want ? n_want : op_info(c->op)->out_min;
+	int32_t first = model_node(n->graph, c->op, n->n_out, n->n_in, value);
+	n->node = &n->graph->node[n->graph->value[first].producer];
+	add_attrs(n);
+	return infer_outputs(n);
+}
+
+void op_node_done(struct op_node *n)
+{
+	for (int i = 0; i < OP_CASE_IO_MAX; i++) {
+		tensors_free(&n->in[i]);
+		tensors_free(&n->want[i]);
+	}
+	model_free(n->graph);
+}
+
+const char *op_node_text(const struct op_node *n)
+{
+	static char text[256];
+	snprintf(text, sizeof(text), "op_cases.def:%d: %s %s (%s) %s", n->c->line, op_info(n->c->op)->name,
+		dtype_name(n->dtype), n->c->in, n->c->attrs);
+	return text;
+}
