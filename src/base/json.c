@@ -222,7 +222,9 @@ static int hex4(const char *p, const char *end)
 	int v = 0;
 	for (int i = 0; i < 4; i++) {
 		int c = p[i], low = c | 0x20;
-		int digit = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+		int digit = c >= '0' && c <= '9'     ? c - '0' :
+			    low >= 'a' && low <= 'f' ? low - 'a' + 10 :
+						       -1;
 		if (digit < 0)
 			return -1;
 		v = v << 4 | digit;
@@ -447,7 +449,8 @@ bool json_skip(struct json *j, struct slice *ret_raw)
 		if (!skip_one(j))
 			return false;
 		/* Behind a value: close what ends here, or go on to the next element. */
-		while (j->depth > outside && !(j->is_object & 1 ? json_member(j, &key) : json_next(j)))
+		while (j->depth > outside &&
+			!(j->is_object & 1 ? json_member(j, &key) : json_next(j)))
 			if (j->error)
 				return false;
 	} while (j->depth > outside);
@@ -482,18 +485,22 @@ static void skim_blocks(struct skim *s)
 {
 #ifdef __SSE2__
 	const __m128i quote = _mm_set1_epi8('"'), comma = _mm_set1_epi8(',');
-	const __m128i bit5 = _mm_set1_epi8(0x20), open = _mm_set1_epi8('{'), close = _mm_set1_epi8('}');
+	const __m128i bit5 = _mm_set1_epi8(0x20), open = _mm_set1_epi8('{'),
+		      close = _mm_set1_epi8('}');
 	while (s->end - s->p >= 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)s->p);
 		if (_mm_movemask_epi8(_mm_cmpeq_epi8(v, quote)))
 			return;
 		__m128i folded = _mm_or_si128(v, bit5); /* '[' is '{' then, ']' is '}' */
-		int opens = __builtin_popcount((unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(folded, open)));
-		int closes = __builtin_popcount((unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(folded, close)));
+		int opens = __builtin_popcount(
+			(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(folded, open)));
+		int closes = __builtin_popcount(
+			(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(folded, close)));
 		if (closes >= s->depth || s->depth + opens > s->depth_max)
 			return;
 		s->depth += opens - closes;
-		s->commas += (size_t)__builtin_popcount((unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, comma)));
+		s->commas += (size_t)__builtin_popcount(
+			(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, comma)));
 		s->p += 16;
 	}
 #else
@@ -537,7 +544,8 @@ bool json_skim(struct json *j, struct slice *ret_raw, size_t *ret_commas)
 				return false;
 			}
 			if (!skim_step(&s)) {
-				json_fail(j, s.p ? "nested deeper than 64 levels" : "a string without an end");
+				json_fail(j, s.p ? "nested deeper than 64 levels" :
+						   "a string without an end");
 				return false;
 			}
 		} while (s.depth > 0 && ++steps < 16);

@@ -50,7 +50,8 @@ static inline bool eight_digits(const char *p, uint32_t *ret)
 	w -= UINT64_C(0x3030303030303030);
 	w = w * 10 + (w >> 8);
 	*ret = (uint32_t)(((w & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
-				  (w >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >>
+				  (w >> 16 & UINT64_C(0x000000ff000000ff)) *
+					  UINT64_C(0x0000271000000001)) >>
 			  32);
 	return true;
 }
@@ -129,7 +130,9 @@ const char *number_scan(const char *p, const char *end, struct number *ret)
 	}
 	n.text.len = (size_t)(p - n.text.ptr);
 	n.is_exact = !sticky;
-	n.exp10 = (int32_t)(exp10 > EXP10_BOUND ? EXP10_BOUND : exp10 < -EXP10_BOUND ? -EXP10_BOUND : exp10);
+	n.exp10 = (int32_t)(exp10 > EXP10_BOUND	 ? EXP10_BOUND :
+			    exp10 < -EXP10_BOUND ? -EXP10_BOUND :
+						   exp10);
 	*ret = n;
 	return p;
 }

@@ -44,7 +44,8 @@ static struct call *take_call(struct io *io)
 		io->n_idle--;
 	} else {
 		c = malloc(sizeof(*c));
-		struct arena *arena = c ? arena_new(CALL_CHUNK_BYTES, io->http->conf.arena_bytes_max) : NULL;
+		struct arena *arena =
+			c ? arena_new(CALL_CHUNK_BYTES, io->http->conf.arena_bytes_max) : NULL;
 		if (!arena) {
 			free(c);
 			return NULL;
@@ -156,9 +157,15 @@ static void add_headers(struct call *c, struct MHD_Response *response)
 		MHD_add_response_header(response, "Connection", "close");
 	if (c->http->conf.cors_origins && origin_is_allowed(&c->http->conf, c->head.origin)) {
 		bool any = strcmp(c->http->conf.cors_origins, "*") == 0;
-		char *origin = any ? NULL : arena_strndup(c->arena, c->head.origin.ptr, c->head.origin.len);
-		MHD_add_response_header(response, "Access-Control-Allow-Origin", origin ? origin : any ? "*" : "null");
-		MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+		char *origin =
+			any ? NULL :
+			      arena_strndup(c->arena, c->head.origin.ptr, c->head.origin.len);
+		MHD_add_response_header(response, "Access-Control-Allow-Origin",
+			origin ? origin :
+			any    ? "*" :
+				 "null");
+		MHD_add_response_header(
+			response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
 		MHD_add_response_header(response, "Access-Control-Allow-Headers",
 			"Content-Type, Inference-Header-Content-Length");
 		MHD_add_response_header(response, "Access-Control-Expose-Headers",
@@ -195,9 +202,9 @@ static enum MHD_Result send_reply(struct call *c)
 	enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->reply.status, response);
 	MHD_destroy_response(response);
 	int class = c->reply.status / 100;
-	atomic_fetch_add_explicit(
-		&h->answered[c->route ? c->route->id : ROUTE_COUNT_][class < STATUS_CLASSES ? class : 0], 1,
-		memory_order_relaxed);
+	atomic_fetch_add_explicit(&h->answered[c->route ? c->route->id : ROUTE_COUNT_]
+					      [class < STATUS_CLASSES ? class : 0],
+		1, memory_order_relaxed);
 	return queued;
 }
 
@@ -359,7 +366,8 @@ static enum MHD_Result read_piece(struct call *c, const char *data, size_t len)
 static int check_type(const struct call *c, const char **ret_msg)
 {
 	enum head_type type = head_type(&c->head);
-	if (type == HEAD_TYPE_JSON || (type == HEAD_TYPE_BINARY && c->route->encode == v2_infer_reply))
+	if (type == HEAD_TYPE_JSON ||
+		(type == HEAD_TYPE_BINARY && c->route->encode == v2_infer_reply))
 		return 0;
 	*ret_msg = "Content-Type is not supported here: application/json is";
 	return 415;
@@ -369,7 +377,8 @@ static int check_type(const struct call *c, const char **ret_msg)
 static int look_ahead(struct call *c, struct err *err)
 {
 	struct version *v;
-	bool large = c->head.chunked || c->head.length > EARLY_LOOK_BYTES || c->head.expects_continue;
+	bool large =
+		c->head.chunked || c->head.length > EARLY_LOOK_BYTES || c->head.expects_continue;
 	if (!c->route->encode || !large)
 		return 0;
 	enum err_code rc = registry_acquire(c->http->registry, c->model, &c->spec, &v, err);

@@ -164,15 +164,15 @@ static bool grow(struct literal *l, size_t capacity)
 	return true;
 }
 
-enum err_code literal_init(struct literal *l, enum dtype dtype, struct arena *arena, size_t capacity,
-	struct err *err)
+enum err_code literal_init(
+	struct literal *l, enum dtype dtype, struct arena *arena, size_t capacity, struct err *err)
 {
 	*l = (struct literal){ .dtype = dtype, .arena = arena, .rank = -1 };
 	for (int i = 0; i < RANK_MAX; i++)
 		l->dim[i] = -1;
 	if (!reader_of(dtype))
-		return err_set(err, ERR_UNIMPLEMENTED, "Conversion of JSON Value to type %s is not supported",
-			dtype_name(dtype));
+		return err_set(err, ERR_UNIMPLEMENTED,
+			"Conversion of JSON Value to type %s is not supported", dtype_name(dtype));
 	return grow(l, capacity) ? ERR_OK : err_oom(err);
 }
 
@@ -203,7 +203,8 @@ static bool close_dim(struct literal *l, struct json *j, int d, int64_t count)
 		l->dim[d] = count;
 	if (l->dim[d] == count && d < l->rank)
 		return true;
-	json_fail(j, "Encountered list at unexpected size: the arrays of one level differ in length");
+	json_fail(
+		j, "Encountered list at unexpected size: the arrays of one level differ in length");
 	return false;
 }
 
@@ -247,7 +248,8 @@ bool literal_read(struct literal *l, struct json *j, int level)
 				return false;
 			count[depth++] = 0;
 		} else {
-			if (!read_run(l, j, depth, depth > level, &count[depth > level ? depth - 1 : 0]))
+			if (!read_run(l, j, depth, depth > level,
+				    &count[depth > level ? depth - 1 : 0]))
 				return false;
 			if (depth == level)
 				return true;
@@ -269,7 +271,9 @@ bool literal_read(struct literal *l, struct json *j, int level)
 
 struct tensor literal_tensor(const struct literal *l)
 {
-	struct tensor t = { .data = l->data, .dtype = l->dtype, .shape.rank = l->rank < 0 ? 0 : l->rank };
+	struct tensor t = {
+		.data = l->data, .dtype = l->dtype, .shape.rank = l->rank < 0 ? 0 : l->rank
+	};
 	for (int i = 0; i < t.shape.rank; i++)
 		t.shape.dim[i] = l->dim[i] < 0 ? 0 : l->dim[i];
 	return t;
@@ -332,7 +336,8 @@ static void put_run(struct buf *b, const struct tensor *t, int64_t first, int64_
 			PUT_EACH(json_put_f32(b, ((const float *)t->data)[first + i], o->allow_nan))
 		}
 		break;
-	case DTYPE_F64: PUT_EACH(json_put_f64(b, ((const double *)t->data)[first + i], o->allow_nan)) break;
+	case DTYPE_F64:
+		PUT_EACH(json_put_f64(b, ((const double *)t->data)[first + i], o->allow_nan)) break;
 	case DTYPE_I64: PUT_NUMBERS(int64_t, number_format_i64) break;
 	case DTYPE_I32: PUT_NUMBERS(int32_t, number_format_i64) break;
 	case DTYPE_I16: PUT_NUMBERS(int16_t, number_format_i64) break;
@@ -341,8 +346,11 @@ static void put_run(struct buf *b, const struct tensor *t, int64_t first, int64_
 	case DTYPE_U32: PUT_NUMBERS(uint32_t, number_format_u64) break;
 	case DTYPE_U16: PUT_NUMBERS(uint16_t, number_format_u64) break;
 	case DTYPE_U8: PUT_NUMBERS(uint8_t, number_format_u64) break;
-	case DTYPE_BOOL: PUT_EACH(buf_str(b, ((const uint8_t *)t->data)[first + i] ? "true" : "false")) break;
-	case DTYPE_STRING: PUT_EACH(put_string(b, ((const struct slice *)t->data)[first + i], o->b64)) break;
+	case DTYPE_BOOL:
+		PUT_EACH(buf_str(b, ((const uint8_t *)t->data)[first + i] ? "true" : "false"))
+		break;
+	case DTYPE_STRING:
+		PUT_EACH(put_string(b, ((const struct slice *)t->data)[first + i], o->b64)) break;
 	default: b->failed = true; break;
 	}
 }

@@ -142,8 +142,8 @@ static bool is_token(struct slice name)
 	return name.len > 0;
 }
 
-static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char *key, size_t key_len,
-	const char *value, size_t value_len)
+static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char *key,
+	size_t key_len, const char *value, size_t value_len)
 {
 	struct reading *r = ctx;
 	(void)kind;
@@ -154,7 +154,8 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
 	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (slice_is_nocase(name, known[i].name)) {
-			known[i].on(r, trim((struct slice){ value ? value : "", value ? value_len : 0 }));
+			known[i].on(r,
+				trim((struct slice){ value ? value : "", value ? value_len : 0 }));
 			break;
 		}
 	return MHD_YES;
@@ -179,12 +180,14 @@ static bool charset_is_utf8(struct slice parameters)
 	const char *end = parameters.ptr + parameters.len;
 	for (const char *p = parameters.ptr; end - p > (ptrdiff_t)sizeof(name) - 1; p++)
 		if (strncasecmp(p, name, sizeof(name) - 1) == 0) {
-			struct slice value = { p + sizeof(name) - 1, (size_t)(end - p) - (sizeof(name) - 1) };
+			struct slice value = { p + sizeof(name) - 1,
+				(size_t)(end - p) - (sizeof(name) - 1) };
 			const char *semicolon = memchr(value.ptr, ';', value.len);
 			if (semicolon)
 				value.len = (size_t)(semicolon - value.ptr);
 			value = trim(value);
-			return slice_is_nocase(value, "utf-8") || slice_is_nocase(value, "\"utf-8\"") ||
+			return slice_is_nocase(value, "utf-8") ||
+			       slice_is_nocase(value, "\"utf-8\"") ||
 			       slice_is_nocase(value, "utf8") || slice_is_nocase(value, "us-ascii");
 		}
 	return true;

@@ -62,7 +62,8 @@ static enum err_code start_threads(struct http *h, struct err *err)
 	return rc == ERR_OK ? listener_new(h, err) : rc;
 }
 
-enum err_code http_start(const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err)
+enum err_code http_start(
+	const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err)
 {
 	struct http *h = calloc(1, sizeof(*h));
 	if (!h)

@@ -39,8 +39,8 @@ struct http_conf {
 };
 
 /* Binds, starts the threads, answers from then on. NULL conf fields as above. */
-MUST_CHECK enum err_code http_start(const struct http_conf *conf, struct repo *repo, struct http **ret,
-	struct err *err);
+MUST_CHECK enum err_code http_start(
+	const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err);
 
 /* The port bound; 0 for a unix socket. http_address() is for "listening on http://%s". */
 int http_port(const struct http *h);

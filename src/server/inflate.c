@@ -42,7 +42,8 @@ static enum err_code inflate_member(z_stream *z, struct buf *out, struct err *er
 		if (rc == Z_STREAM_END)
 			return ERR_OK;
 		if (rc == Z_BUF_ERROR || (rc == Z_OK && z->avail_in == 0 && z->avail_out > 0))
-			return err_set(err, ERR_INVALID_ARGUMENT, "the compressed body is cut short");
+			return err_set(
+				err, ERR_INVALID_ARGUMENT, "the compressed body is cut short");
 		if (rc == Z_MEM_ERROR)
 			return err_oom(err);
 		if (rc != Z_OK)
@@ -57,7 +58,8 @@ enum err_code inflate_bytes(struct slice in, enum head_coding coding, size_t byt
 	struct buf out = buf_of(arena, bytes_max + 1);
 	z_stream z = { 0 };
 	if (in.len == 0 || in.len > UINT_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "the compressed body is empty or too long");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "the compressed body is empty or too long");
 	if (inflateInit2(&z, window_bits(in, coding)) != Z_OK)
 		return err_oom(err);
 	z.next_in = (Bytef *)(uintptr_t)in.ptr;
@@ -80,8 +82,8 @@ enum err_code inflate_body(struct call *c, struct err *err)
 {
 	if (c->head.coding == HEAD_IDENTITY || c->body.len == 0)
 		return ERR_OK;
-	enum err_code rc = inflate_bytes(c->body, c->head.coding, c->http->conf.body_bytes_max, c->arena,
-		&c->body, err);
+	enum err_code rc = inflate_bytes(
+		c->body, c->head.coding, c->http->conf.body_bytes_max, c->arena, &c->body, err);
 	if (rc == ERR_RESOURCE_EXHAUSTED)
 		c->error_status = 413;
 	return rc;

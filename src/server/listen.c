@@ -58,9 +58,11 @@ static enum err_code name_address(struct http *h, struct err *err)
 	}
 	if (getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port, sizeof(port),
 		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return err_set(err, ERR_INTERNAL, "http: the listening socket is neither IP nor unix");
+		return err_set(
+			err, ERR_INTERNAL, "http: the listening socket is neither IP nor unix");
 	h->port = atoi(port);
-	snprintf(h->address, sizeof(h->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	snprintf(h->address, sizeof(h->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+		port);
 	return ERR_OK;
 }
 
@@ -70,7 +72,8 @@ static bool is_stale(const struct sockaddr_un *sa)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	bool stale = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 && errno == ECONNREFUSED;
+	bool stale =
+		connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 && errno == ECONNREFUSED;
 	close(fd);
 	return stale;
 }
@@ -79,14 +82,16 @@ static enum err_code open_unix(struct http *h, const char *path, struct err *err
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(err, ERR_INVALID_ARGUMENT, "http: the path of the unix socket is too long");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "http: the path of the unix socket is too long");
 	memcpy(sa.sun_path, path, strlen(path));
 	h->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (h->listen_fd < 0)
 		return err_set(err, ERR_INTERNAL, "http: socket: %s", strerror(errno));
 	if (is_stale(&sa))
 		unlink(path);
-	if (bind(h->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(h->listen_fd, BACKLOG) != 0)
+	if (bind(h->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
+		listen(h->listen_fd, BACKLOG) != 0)
 		return err_set(err, ERR_UNAVAILABLE, "http: cannot listen on unix:%s: %s", path,
 			strerror(errno));
 	h->unlink_path = path;
@@ -113,23 +118,28 @@ static enum err_code open_tcp(struct http *h, const char *text, struct err *err)
 	char host[256];
 	int64_t number;
 	const char *colon = strrchr(text, ':');
-	if (!colon || (size_t)(colon - text) >= sizeof(host) || !parse_i64(slice_of(colon + 1), 0, 65535, &number))
+	if (!colon || (size_t)(colon - text) >= sizeof(host) ||
+		!parse_i64(slice_of(colon + 1), 0, 65535, &number))
 		return err_set(err, ERR_INVALID_ARGUMENT, "http: '%s' is not HOST:PORT", text);
 	size_t len = (size_t)(colon - text);
 	bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
 	snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), text + bracketed);
 
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	struct addrinfo *list = NULL;
-	int bad = getaddrinfo(host[0] && strcmp(host, "*") != 0 ? host : NULL, colon + 1, &hints, &list);
+	int bad = getaddrinfo(
+		host[0] && strcmp(host, "*") != 0 ? host : NULL, colon + 1, &hints, &list);
 	if (bad)
-		return err_set(err, ERR_INVALID_ARGUMENT, "http: '%s': %s", text, gai_strerror(bad));
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "http: '%s': %s", text, gai_strerror(bad));
 	errno = EADDRNOTAVAIL;
 	for (struct addrinfo *ai = list; ai && h->listen_fd < 0; ai = ai->ai_next)
 		h->listen_fd = bind_one(ai);
 	freeaddrinfo(list);
 	if (h->listen_fd < 0)
-		return err_set(err, ERR_UNAVAILABLE, "http: cannot listen on %s: %s", text, strerror(errno));
+		return err_set(err, ERR_UNAVAILABLE, "http: cannot listen on %s: %s", text,
+			strerror(errno));
 	return ERR_OK;
 }
 
@@ -170,7 +180,9 @@ static void admit(struct listener *l, int fd, const struct sockaddr *sa, socklen
 {
 	struct http *h = l->http;
 	int on = 1;
-	struct sock *s = atomic_load(&h->socks.open) < h->conf.connections_max ? sock_open(&h->socks, fd) : NULL;
+	struct sock *s = atomic_load(&h->socks.open) < h->conf.connections_max ?
+				 sock_open(&h->socks, fd) :
+				 NULL;
 	if (!s) {
 		turn_away(l, fd, REFUSAL_CONNECTIONS);
 		return;
@@ -206,7 +218,8 @@ static void accept_some(struct listener *l)
 	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
 		struct sockaddr_storage sa = { 0 };
 		socklen_t len = sizeof(sa);
-		int fd = accept4(l->http->listen_fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(l->http->listen_fd, (struct sockaddr *)&sa, &len,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			admit(l, fd, (struct sockaddr *)&sa, len);
 		} else if (errno == EMFILE || errno == ENFILE) {
@@ -231,7 +244,8 @@ void listener_linger(struct listener *l, int fd)
 		struct lingering *g = &l->lingering[i];
 		if (g->fd >= 0)
 			continue;
-		*g = (struct lingering){ .fd = copy, .until_ns = clock_now_ns() + LINGER_MS * NS_PER_MS };
+		*g = (struct lingering){ .fd = copy,
+			.until_ns = clock_now_ns() + LINGER_MS * NS_PER_MS };
 		copy = -1;
 		break;
 	}
@@ -330,13 +344,15 @@ enum err_code listener_new(struct http *h, struct err *err)
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct epoll_event listen_ev = { .events = EPOLLIN, .data.u64 = event_key(h->listen_fd, 0) };
+	struct epoll_event listen_ev = { .events = EPOLLIN,
+		.data.u64 = event_key(h->listen_fd, 0) };
 	struct epoll_event wake_ev = { .events = EPOLLIN, .data.u64 = event_key(l->wake_fd, 0) };
 	if (l->epoll_fd < 0 || l->wake_fd < 0 || l->spare_fd < 0 ||
 		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, h->listen_fd, &listen_ev) != 0 ||
 		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &wake_ev) != 0 ||
 		pthread_create(&l->thread, NULL, run, l) != 0)
-		return err_set(err, ERR_INTERNAL, "http: cannot start accepting: %s", strerror(errno));
+		return err_set(
+			err, ERR_INTERNAL, "http: cannot start accepting: %s", strerror(errno));
 	l->started = true;
 	return ERR_OK;
 }

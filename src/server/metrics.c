@@ -52,17 +52,21 @@ static void put_value(struct scrape *s, double v)
 	buf_char(&s->b, '\n');
 }
 
-static void put_header(struct scrape *s, const char *name, const char *type, const char *suffix, const char *help)
+static void put_header(
+	struct scrape *s, const char *name, const char *type, const char *suffix, const char *help)
 {
-	buf_printf(&s->b, "# HELP %s%s %s\n# TYPE %s%s %s\n", name, suffix, help, name, suffix, type);
+	buf_printf(
+		&s->b, "# HELP %s%s %s\n# TYPE %s%s %s\n", name, suffix, help, name, suffix, type);
 }
 
 /* OpenMetrics names a counter's family without what its samples end in. */
-static void begin_family(struct scrape *s, enum metric_type type, const char *name, const char *help)
+static void begin_family(
+	struct scrape *s, enum metric_type type, const char *name, const char *help)
 {
 	static const char *const names[] = { "counter", "gauge", "counter" };
 	bool suffixed = type == COUNTER && !s->openmetrics;
-	put_header(s, name, s->openmetrics && type == ALIAS ? "unknown" : names[type], suffixed ? "_total" : "", help);
+	put_header(s, name, s->openmetrics && type == ALIAS ? "unknown" : names[type],
+		suffixed ? "_total" : "", help);
 }
 
 static const char *suffix_of(enum metric_type type)
@@ -74,7 +78,8 @@ static const char *suffix_of(enum metric_type type)
 
 static double value_of(const atomic_uint_fast64_t *v)
 {
-	return (double)atomic_load_explicit((atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
+	return (double)atomic_load_explicit(
+		(atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
 }
 
 static double sum_codes(const struct stats *s, int from, int to)
@@ -121,7 +126,8 @@ static void put_scalar(void *ctx, const struct stats *s)
 	put_value(p->scrape, p->get(s));
 }
 
-static void put_sample(const struct per_version *p, const struct stats *s, const char *suffix, double v)
+static void put_sample(
+	const struct per_version *p, const struct stats *s, const char *suffix, double v)
 {
 	buf_printf(&p->scrape->b, "%s%s{", p->name, suffix);
 	put_version_labels(p->scrape, s->model, s->number);
@@ -214,7 +220,8 @@ static void emit_queue(struct scrape *s)
 		struct version_spec spec = { .pick = VERSION_PICK_NUMBER, .number = st->number };
 		struct version *v;
 		if (st->state != VERSION_READY ||
-			registry_acquire(s->http->registry, slice_of(st->model), &spec, &v, NULL) != ERR_OK)
+			registry_acquire(s->http->registry, slice_of(st->model), &spec, &v, NULL) !=
+				ERR_OK)
 			continue;
 		buf_str(&s->b, "signet_queue_rows{");
 		put_version_labels(s, st->model, st->number);
@@ -230,7 +237,8 @@ static void emit_responses(struct scrape *s)
 			uint64_t n = atomic_load(&s->http->answered[r][class]);
 			if (n == 0)
 				continue;
-			const char *route = r < ROUTE_COUNT_ ? route_at((enum route_id)r)->pattern : "none";
+			const char *route =
+				r < ROUTE_COUNT_ ? route_at((enum route_id)r)->pattern : "none";
 			buf_str(&s->b, "signet_http_responses_total{");
 			put_label(s, "route", route);
 			buf_printf(&s->b, ",status=\"%dxx\"} %llu\n", class, (unsigned long long)n);
@@ -284,7 +292,8 @@ static void emit_rss(struct scrape *s)
 			pages = 0;
 		fclose(f);
 	}
-	buf_printf(&s->b, "process_resident_memory_bytes %lld\n", (long long)pages * sysconf(_SC_PAGESIZE));
+	buf_printf(&s->b, "process_resident_memory_bytes %lld\n",
+		(long long)pages * sysconf(_SC_PAGESIZE));
 }
 
 static void emit_fds(struct scrape *s)
@@ -326,12 +335,14 @@ static void emit_cpu(struct scrape *s)
 
 static void scrape_all(struct scrape *s)
 {
-#define PER_VERSION(type, name, help, value) \
-	begin_family(s, type, name, help); \
-	stats_walk(put_scalar, &(struct per_version){ s, name, suffix_of(type), JOIN(get_, __LINE__), NULL, 0 });
-#define HISTOGRAM(name, help, field, scale) \
-	put_header(s, name, "histogram", "", help); \
-	stats_walk(put_histogram, &(struct per_version){ s, name, "", NULL, JOIN(hist_, __LINE__), scale });
+#define PER_VERSION(type, name, help, value)                                                       \
+	begin_family(s, type, name, help);                                                         \
+	stats_walk(put_scalar,                                                                     \
+		&(struct per_version){ s, name, suffix_of(type), JOIN(get_, __LINE__), NULL, 0 });
+#define HISTOGRAM(name, help, field, scale)                                                        \
+	put_header(s, name, "histogram", "", help);                                                \
+	stats_walk(put_histogram,                                                                  \
+		&(struct per_version){ s, name, "", NULL, JOIN(hist_, __LINE__), scale });
 #define FAMILY(type, name, help, emit) \
 	begin_family(s, type, name, help); \
 	emit(s);
@@ -346,14 +357,18 @@ static void scrape_all(struct scrape *s)
 enum err_code metrics_scrape(struct call *c, struct err *err)
 {
 	struct version_status *list;
-	struct scrape s = { .http = c->http, .b = buf_of(c->arena, 0), .openmetrics = c->head.wants_openmetrics };
-	enum err_code rc = registry_list(c->http->registry, NULL, c->arena, &list, &s.n_version, err);
+	struct scrape s = {
+		.http = c->http, .b = buf_of(c->arena, 0), .openmetrics = c->head.wants_openmetrics
+	};
+	enum err_code rc =
+		registry_list(c->http->registry, NULL, c->arena, &list, &s.n_version, err);
 	if (rc != ERR_OK)
 		return rc;
 	s.version = list;
 	scrape_all(&s);
 	rc = call_reply_json(c, &s.b, err);
-	c->reply.type = s.openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8" :
-					"text/plain; version=0.0.4; charset=utf-8";
+	c->reply.type = s.openmetrics ?
+				"application/openmetrics-text; version=1.0.0; charset=utf-8" :
+				"text/plain; version=0.0.4; charset=utf-8";
 	return rc;
 }

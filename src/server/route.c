@@ -66,7 +66,8 @@ static bool is_clean(struct slice path)
 {
 	for (size_t i = 0; i < path.len; i++) {
 		char ch = path.ptr[i], low = ch | 0x20;
-		if (!((ch >= '-' && ch <= ':') || (low >= 'a' && low <= 'z') || ch == '_' || ch == '~'))
+		if (!((ch >= '-' && ch <= ':') || (low >= 'a' && low <= 'z') || ch == '_' ||
+			    ch == '~'))
 			return false;
 	}
 	return true;
@@ -87,11 +88,13 @@ static const char *allow_of(struct slice path)
 
 bool route_name_is_valid(struct slice name)
 {
-	if (name.len == 0 || name.len > NAME_MAX_BYTES || slice_is(name, ".") || slice_is(name, ".."))
+	if (name.len == 0 || name.len > NAME_MAX_BYTES || slice_is(name, ".") ||
+		slice_is(name, ".."))
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
 		char ch = name.ptr[i], low = ch | 0x20;
-		if (!((ch >= '0' && ch <= '9') || (low >= 'a' && low <= 'z') || ch == '.' || ch == '_' || ch == '-'))
+		if (!((ch >= '0' && ch <= '9') || (low >= 'a' && low <= 'z') || ch == '.' ||
+			    ch == '_' || ch == '-'))
 			return false;
 	}
 	return true;

@@ -14,7 +14,13 @@
 #define ROUTE_QUERY 1u
 #define ROUTE_ADMIN 2u
 
-enum method { METHOD_GET = 1, METHOD_POST = 2, METHOD_HEAD = 4, METHOD_OPTIONS = 8, METHOD_OTHER = 16 };
+enum method {
+	METHOD_GET = 1,
+	METHOD_POST = 2,
+	METHOD_HEAD = 4,
+	METHOD_OPTIONS = 8,
+	METHOD_OTHER = 16
+};
 
 enum route_id {
 #define ROUTE(id, method, pattern, flags, handle, encode) ROUTE_##id,

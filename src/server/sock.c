@@ -148,7 +148,8 @@ static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms,
 	else if (s->mark_ms < since_ms)
 		s->mark_ms = now_ms;
 	else if (now_ms - s->mark_ms > h->conf.header_timeout_ms)
-		put_over(h, fd, SOCK_IDLE, REFUSAL_HEADER_TIMEOUT, "the request's headers took too long");
+		put_over(h, fd, SOCK_IDLE, REFUSAL_HEADER_TIMEOUT,
+			"the request's headers took too long");
 }
 
 static void sweep_body(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
@@ -157,7 +158,8 @@ static void sweep_body(struct http *h, int fd, struct sock *s, int64_t since_ms,
 	if (late_ms > 0 &&
 		(int64_t)atomic_load_explicit(&s->received, memory_order_relaxed) <
 			late_ms * BODY_RATE_BYTES_PER_S / 1000)
-		put_over(h, fd, SOCK_BODY, REFUSAL_BODY_TIMEOUT, "the request's body took too long");
+		put_over(
+			h, fd, SOCK_BODY, REFUSAL_BODY_TIMEOUT, "the request's body took too long");
 }
 
 static void sweep_reply(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
@@ -220,7 +222,8 @@ void sock_refuse(struct http *h, int fd, int status, const char *msg)
 	int len = snprintf(text, sizeof(text),
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s"
 		"Connection: close\r\n\r\n%s",
-		status, reason_phrase(status), body_len, status == 503 ? "Retry-After: 1\r\n" : "", body);
+		status, reason_phrase(status), body_len, status == 503 ? "Retry-After: 1\r\n" : "",
+		body);
 	(void)!send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	listener_linger(h->listener, fd);
 }

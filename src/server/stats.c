@@ -34,7 +34,8 @@ static void on_batch(void *ctx, const struct signature *sig, const struct batch_
 	if (rec->code != ERR_OK)
 		return;
 	hist_add(&s->batch, rec->rows);
-	struct stats_batch *b = &s->by_rows[rec->rows < STATS_BATCH_MAX ? rec->rows : STATS_BATCH_MAX];
+	struct stats_batch *b =
+		&s->by_rows[rec->rows < STATS_BATCH_MAX ? rec->rows : STATS_BATCH_MAX];
 	add(&b->count, 1);
 	add(&b->gather_ns, (uint64_t)rec->gather_ns);
 	add(&b->compute_ns, (uint64_t)rec->compute_ns);

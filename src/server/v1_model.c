@@ -3,18 +3,23 @@
 #include "base/json.h"
 #include "server/http_state.h"
 
-static enum err_code list_versions(struct call *c, struct version_status **ret, int *ret_n, struct err *err)
+static enum err_code list_versions(
+	struct call *c, struct version_status **ret, int *ret_n, struct err *err)
 {
 	enum err_code rc = registry_list(c->http->registry, &c->model, c->arena, ret, ret_n, err);
 	if (rc == ERR_OK && *ret_n == 0)
-		return err_set(err, ERR_NOT_FOUND, "Could not find any versions of model %.*s", SLICE_ARG(c->model));
+		return err_set(err, ERR_NOT_FOUND, "Could not find any versions of model %.*s",
+			SLICE_ARG(c->model));
 	return rc;
 }
 
 static void put_status(struct buf *b, const struct version_status *v, bool first)
 {
-	buf_printf(b, "%s{\"version\":\"%lld\",\"state\":\"%s\",\"status\":{\"error_code\":\"%s\",\"error_message\":",
-		first ? "" : ",", (long long)v->number, version_state_info(v->state)->tfs, err_name(v->code));
+	buf_printf(b,
+		"%s{\"version\":\"%lld\",\"state\":\"%s\",\"status\":{\"error_code\":\"%s\","
+		"\"error_message\":",
+		first ? "" : ",", (long long)v->number, version_state_info(v->state)->tfs,
+		err_name(v->code));
 	json_put_cstr(b, v->reason ? v->reason : "");
 	buf_str(b, "}}");
 }
@@ -50,7 +55,8 @@ enum err_code v1_status(struct call *c, struct err *err)
 static void put_tensor_info(struct buf *b, const struct signature_io *io)
 {
 	json_put_cstr(b, io->name);
-	buf_printf(b, ":{\"dtype\":\"%s\",\"tensor_shape\":{\"dim\":[", dtype_info(io->type.dtype)->tf_name);
+	buf_printf(b, ":{\"dtype\":\"%s\",\"tensor_shape\":{\"dim\":[",
+		dtype_info(io->type.dtype)->tf_name);
 	for (int i = 0; i < io->shape.rank; i++) {
 		buf_printf(b, "%s{\"size\":\"%lld\",\"name\":", i ? "," : "",
 			(long long)(io->shape.dim[i] < 0 ? -1 : io->shape.dim[i]));
@@ -82,8 +88,10 @@ enum err_code v1_metadata(struct call *c, struct err *err)
 		return rc;
 	buf_str(&b, "{\"model_spec\":{\"name\":");
 	json_put_cstr(&b, v->model);
-	buf_printf(&b, ",\"signature_name\":\"\",\"version\":\"%lld\"},\"metadata\":{\"signature_def\":"
-		       "{\"signature_def\":{", (long long)v->number);
+	buf_printf(&b,
+		",\"signature_name\":\"\",\"version\":\"%lld\"},\"metadata\":{\"signature_def\":"
+		"{\"signature_def\":{",
+		(long long)v->number);
 	for (int i = 0; i < v->n_sig; i++) {
 		if (i)
 			buf_char(&b, ',');

@@ -62,7 +62,8 @@ static enum err_code read_value(struct decode *d, int i, int level)
 	struct literal *l = &d->lit[i];
 	if (!l->data) {
 		size_t room = d->r->sig->n_in == 1 || level == 0 ? d->bound : 16;
-		enum err_code rc = literal_init(l, d->r->sig->in[i].type.dtype, d->r->arena, room, d->err);
+		enum err_code rc =
+			literal_init(l, d->r->sig->in[i].type.dtype, d->r->arena, room, d->err);
 		if (rc != ERR_OK)
 			return rc;
 		l->b64 = true;
@@ -89,7 +90,8 @@ static enum err_code read_row(struct decode *d, int64_t row)
 		int i = signature_find_in(sig, key);
 		if (i < 0 || d->rows[i] != row)
 			return err_set(d->err, ERR_INVALID_ARGUMENT, "JSON object: %s: %.*s",
-				i < 0 ? "does not have named input" : "an input is given twice, or not in every row",
+				i < 0 ? "does not have named input" :
+					"an input is given twice, or not in every row",
 				SLICE_ARG(key));
 		enum err_code rc = read_value(d, i, 1);
 		if (rc != ERR_OK)
@@ -108,8 +110,8 @@ static bool is_b64(const struct decode *d)
 	struct json look = d->j;
 	struct slice key;
 	return d->r->sig->n_in == 1 && d->r->sig->in[0].type.dtype == DTYPE_STRING &&
-	       json_peek(&look) == JSON_OBJECT && json_enter_object(&look) && json_member(&look, &key) &&
-	       slice_is(key, "b64");
+	       json_peek(&look) == JSON_OBJECT && json_enter_object(&look) &&
+	       json_member(&look, &key) && slice_is(key, "b64");
 }
 
 static enum err_code read_rows_of_objects(struct decode *d)
@@ -119,7 +121,8 @@ static enum err_code read_rows_of_objects(struct decode *d)
 	while (json_next(&d->j)) {
 		enum err_code rc = read_row(d, row);
 		if (rc != ERR_OK)
-			return err_prefix(d->err, "Failed to process element: %lld of 'instances' list",
+			return err_prefix(d->err,
+				"Failed to process element: %lld of 'instances' list",
 				(long long)row);
 		row++;
 	}
@@ -135,16 +138,19 @@ static enum err_code read_instances(struct decode *d)
 {
 	struct json look = d->j;
 	if (json_peek(&look) != JSON_ARRAY)
-		return err_set(d->err, ERR_INVALID_ARGUMENT, "Request data format: 'instances' is not a list");
+		return err_set(d->err, ERR_INVALID_ARGUMENT,
+			"Request data format: 'instances' is not a list");
 	struct decode first = *d;
 	if (!json_enter_array(&first.j) || !json_next(&first.j))
 		return first.j.error ? json_error(&first.j, d->err) :
-				       err_set(d->err, ERR_INVALID_ARGUMENT, "'instances' is an empty list");
+				       err_set(d->err, ERR_INVALID_ARGUMENT,
+					       "'instances' is an empty list");
 	if (json_peek(&first.j) == JSON_OBJECT && !is_b64(&first))
 		return read_rows_of_objects(d);
 	if (d->r->sig->n_in != 1)
 		return err_set(d->err, ERR_INVALID_ARGUMENT,
-			"instances is a plain list, but expecting list of objects as multiple input tensors "
+			"instances is a plain list, but expecting list of objects as multiple "
+			"input tensors "
 			"required as per signature");
 	return read_value(d, 0, 0);
 }
@@ -157,7 +163,8 @@ static enum err_code read_columns(struct decode *d)
 		if (sig->n_in == 1)
 			return read_value(d, 0, 0);
 		return err_set(d->err, ERR_INVALID_ARGUMENT,
-			"inputs is a plain value/list, but expecting an object as multiple input tensors "
+			"inputs is a plain value/list, but expecting an object as multiple input "
+			"tensors "
 			"required as per signature");
 	}
 	json_enter_object(&d->j);
@@ -168,7 +175,8 @@ static enum err_code read_columns(struct decode *d)
 			continue;
 		}
 		if (d->rows[i]++)
-			return err_set(d->err, ERR_INVALID_ARGUMENT, "input '%.*s' is given twice", SLICE_ARG(key));
+			return err_set(d->err, ERR_INVALID_ARGUMENT, "input '%.*s' is given twice",
+				SLICE_ARG(key));
 		enum err_code rc = read_value(d, i, 0);
 		if (rc != ERR_OK)
 			return rc;
@@ -218,8 +226,9 @@ enum err_code v1_predict(struct call *c, struct err *err)
 	enum err_code rc = json_error(&j, err);
 	if (rc == ERR_OK && !b.instances.ptr == !b.inputs.ptr)
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
-			b.inputs.ptr ? "Not formatted correctly: both 'inputs' and 'instances' are given" :
-				       "Missing 'inputs' or 'instances' key");
+			b.inputs.ptr ?
+				"Not formatted correctly: both 'inputs' and 'instances' are given" :
+				"Missing 'inputs' or 'instances' key");
 	if (rc == ERR_OK)
 		rc = call_pin(c, b.signature, err);
 	if (rc == ERR_OK)

@@ -34,7 +34,8 @@ static enum err_code count_rows(const struct request *r, int64_t *ret, struct er
 		int64_t rows = t->shape.rank > 0 ? t->shape.dim[0] : -1;
 		if (rows < 0)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"Tensor name: %s has no batch dimension: ask with \"inputs\"", r->sig->out[i].name);
+				"Tensor name: %s has no batch dimension: ask with \"inputs\"",
+				r->sig->out[i].name);
 		if (*ret >= 0 && rows != *ret)
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"Tensor name: %s has inconsistent batch size: %lld expecting: %lld",

@@ -62,7 +62,8 @@ static void read_u64(struct json *j, uint64_t max, uint64_t *ret)
 
 static bool is_sequence_parameter(struct slice key)
 {
-	return slice_is(key, "sequence_id") || slice_is(key, "sequence_start") || slice_is(key, "sequence_end");
+	return slice_is(key, "sequence_id") || slice_is(key, "sequence_start") ||
+	       slice_is(key, "sequence_end");
 }
 
 /* One parameter, of whichever object; those that we do not know are for others. */
@@ -125,10 +126,12 @@ static void read_top(struct json *j, struct body *b)
 	size_t commas;
 	json_enter_object(j);
 	while (json_member(j, &key)) {
-		switch (see(j, key, SEEN_ID | SEEN_PARAMETERS | SEEN_INPUTS | SEEN_OUTPUTS, &seen)) {
+		switch (see(
+			j, key, SEEN_ID | SEEN_PARAMETERS | SEEN_INPUTS | SEEN_OUTPUTS, &seen)) {
 		case SEEN_ID:
 			if (json_string(j, &b->id) && !id_is_clean(b->id))
-				json_fail(j, "the id is longer than 256 bytes or has control characters");
+				json_fail(j, "the id is longer than 256 bytes or has control "
+					     "characters");
 			break;
 		case SEEN_PARAMETERS: read_parameters(j, &b->parameters); break;
 		case SEEN_INPUTS: json_skim(j, &b->inputs, &commas); break;
@@ -174,7 +177,8 @@ static void read_input(struct json *j, struct input *in)
 	*in = (struct input){ .parameters = PARAMETERS_NONE };
 	json_enter_object(j);
 	while (json_member(j, &key)) {
-		switch (see(j, key, SEEN_NAME | SEEN_DATATYPE | SEEN_SHAPE | SEEN_DATA | SEEN_PARAMETERS,
+		switch (see(j, key,
+			SEEN_NAME | SEEN_DATATYPE | SEEN_SHAPE | SEEN_DATA | SEEN_PARAMETERS,
 			&in->seen)) {
 		case SEEN_NAME: json_string(j, &in->name); break;
 		case SEEN_DATATYPE: json_string(j, &in->datatype); break;
@@ -193,7 +197,8 @@ static enum err_code split_strings(struct arena *arena, struct cursor *c, struct
 	int64_t n = tensor_count(t);
 	if ((uint64_t)n > cursor_left(c) / 4)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': binary data of %zu bytes cannot hold the %lld strings of its shape",
+			"input '%.*s': binary data of %zu bytes cannot hold the %lld strings of "
+			"its shape",
 			SLICE_ARG(name), cursor_left(c), (long long)n);
 	struct slice *to = arena_alloc(arena, (size_t)n * sizeof(*to) + 1);
 	if (!to)
@@ -254,13 +259,13 @@ static enum err_code take_json(struct call *c, const struct json *outer, const s
 	int64_t n = tensor_count(t);
 	if (!dialect_has_json(t->dtype))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': %.*s has no JSON form: send it as binary data", SLICE_ARG(in->name),
-			SLICE_ARG(in->datatype));
+			"input '%.*s': %.*s has no JSON form: send it as binary data",
+			SLICE_ARG(in->name), SLICE_ARG(in->datatype));
 	/* Before anything of that size is asked for. */
 	if ((uint64_t)n > (uint64_t)in->commas + 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': data has at most %zu elements, its shape %s has %lld", SLICE_ARG(in->name),
-			in->commas + 1, SHAPE_TEXT(&t->shape), (long long)n);
+			"input '%.*s': data has at most %zu elements, its shape %s has %lld",
+			SLICE_ARG(in->name), in->commas + 1, SHAPE_TEXT(&t->shape), (long long)n);
 	enum err_code rc = literal_init(&l, t->dtype, c->request->arena, (size_t)n, err);
 	if (rc != ERR_OK)
 		return rc;
@@ -273,32 +278,37 @@ static enum err_code take_json(struct call *c, const struct json *outer, const s
 		return err_prefix(err, "input '%.*s'", SLICE_ARG(in->name));
 	if ((int64_t)l.n != n || !shapes_agree(&l, &t->shape))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': data has %zu elements in %d levels of arrays, its shape is %s",
+			"input '%.*s': data has %zu elements in %d levels of arrays, its shape is "
+			"%s",
 			SLICE_ARG(in->name), l.n, l.rank, SHAPE_TEXT(&t->shape));
 	t->data = l.data;
 	return ERR_OK;
 }
 
 /* Name, type and shape of an input against the signature's list. */
-static enum err_code place_input(struct call *c, const struct input *in, struct tensor **ret, struct err *err)
+static enum err_code place_input(
+	struct call *c, const struct input *in, struct tensor **ret, struct err *err)
 {
 	struct request *r = c->request;
 	size_t bytes;
 	int i = signature_find_in(r->sig, in->name);
 	if (i < 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "unexpected inference input '%.*s' for model '%.*s'",
-			SLICE_ARG(in->name), SLICE_ARG(c->model));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"unexpected inference input '%.*s' for model '%.*s'", SLICE_ARG(in->name),
+			SLICE_ARG(c->model));
 	struct tensor *t = &r->in[i];
 	if (t->data)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' is given twice", SLICE_ARG(in->name));
+		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' is given twice",
+			SLICE_ARG(in->name));
 	t->dtype = dtype_find_oip(in->datatype);
 	t->shape = in->shape;
 	if (t->dtype == DTYPE_UNDEFINED)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s': datatype '%.*s' is not known",
-			SLICE_ARG(in->name), SLICE_ARG(in->datatype));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%.*s': datatype '%.*s' is not known", SLICE_ARG(in->name),
+			SLICE_ARG(in->datatype));
 	if (tensor_bytes_overflow(t->dtype, &t->shape, &bytes))
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s': its shape has too many elements",
-			SLICE_ARG(in->name));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%.*s': its shape has too many elements", SLICE_ARG(in->name));
 	*ret = t;
 	return ERR_OK;
 }
@@ -309,11 +319,15 @@ static enum err_code take_input(struct call *c, const struct json *outer, const 
 	struct tensor *t = NULL;
 	unsigned need = SEEN_NAME | SEEN_DATATYPE | SEEN_SHAPE;
 	if ((in->seen & need) != need)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' has no %s", SLICE_ARG(in->name),
-			!(in->seen & SEEN_NAME) ? "name" : !(in->seen & SEEN_SHAPE) ? "shape" : "datatype");
+		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' has no %s",
+			SLICE_ARG(in->name),
+			!(in->seen & SEEN_NAME)	 ? "name" :
+			!(in->seen & SEEN_SHAPE) ? "shape" :
+						   "datatype");
 	bool binary = in->parameters.binary_bytes >= 0;
 	if (binary == !!(in->seen & SEEN_DATA))
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' must have either data or binary_data_size",
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%.*s' must have either data or binary_data_size",
 			SLICE_ARG(in->name));
 	enum err_code rc = place_input(c, in, &t, err);
 	if (rc != ERR_OK)
@@ -322,8 +336,10 @@ static enum err_code take_input(struct call *c, const struct json *outer, const 
 		return take_json(c, outer, in, t, err);
 	if ((uint64_t)in->parameters.binary_bytes > cursor_left(tail))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': binary_data_size is %lld, but %zu bytes are left of the body",
-			SLICE_ARG(in->name), (long long)in->parameters.binary_bytes, cursor_left(tail));
+			"input '%.*s': binary_data_size is %lld, but %zu bytes are left of the "
+			"body",
+			SLICE_ARG(in->name), (long long)in->parameters.binary_bytes,
+			cursor_left(tail));
 	struct slice bytes = cursor_slice(tail, (size_t)in->parameters.binary_bytes);
 	return take_binary(c->request->arena, bytes, t, in->name, err);
 }
@@ -346,8 +362,8 @@ static enum err_code take_inputs(struct call *c, const struct json *outer, struc
 	json_end(&j);
 	enum err_code rc = json_error(&j, err);
 	if (rc == ERR_OK && cursor_left(tail))
-		return err_set(err, ERR_INVALID_ARGUMENT, "%zu bytes follow the binary data of the inputs",
-			cursor_left(tail));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%zu bytes follow the binary data of the inputs", cursor_left(tail));
 	return rc;
 }
 
@@ -359,16 +375,20 @@ static enum err_code want_output(struct call *c, struct v2_call *v, struct slice
 	struct request *r = c->request;
 	int i = signature_find_out(r->sig, name);
 	if (i < 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "unexpected inference output '%.*s' for model '%.*s'",
-			SLICE_ARG(name), SLICE_ARG(c->model));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"unexpected inference output '%.*s' for model '%.*s'", SLICE_ARG(name),
+			SLICE_ARG(c->model));
 	if (r->wanted[i])
-		return err_set(err, ERR_INVALID_ARGUMENT, "output '%.*s' is asked for twice", SLICE_ARG(name));
+		return err_set(err, ERR_INVALID_ARGUMENT, "output '%.*s' is asked for twice",
+			SLICE_ARG(name));
 	bool binary = p->binary < 0 ? binary_output : p->binary;
 	enum dtype dtype = r->sig->out[i].type.dtype;
 	if (!binary && !p->top_k && !dialect_has_json(dtype))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"output '%.*s': %s has no JSON form: ask for it with binary_data", SLICE_ARG(name),
-			dtype_info(dtype)->oip_name ? dtype_info(dtype)->oip_name : dtype_name(dtype));
+			"output '%.*s': %s has no JSON form: ask for it with binary_data",
+			SLICE_ARG(name),
+			dtype_info(dtype)->oip_name ? dtype_info(dtype)->oip_name :
+						      dtype_name(dtype));
 	r->wanted[i] = true;
 	v->out[v->n_out++] = (struct v2_output){ i, binary, p->top_k };
 	return ERR_OK;
@@ -440,8 +460,8 @@ static enum err_code take_raw_body(struct call *c, struct err *err)
 	struct request *r = c->request;
 	struct v2_call *v;
 	if (r->sig->n_in != 1)
-		return err_set(err, ERR_INVALID_ARGUMENT, "a raw body needs a model of one input, this has %d",
-			r->sig->n_in);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"a raw body needs a model of one input, this has %d", r->sig->n_in);
 	const struct signature_io *io = &r->sig->in[0];
 	struct tensor *t = &r->in[0];
 	int unknown = -1, n_unknown = 0;
@@ -457,7 +477,8 @@ static enum err_code take_raw_body(struct call *c, struct err *err)
 	if (t->shape.rank < 0 || n_unknown > 1 || t->dtype == DTYPE_STRING ||
 		tensor_bytes_overflow(t->dtype, &t->shape, &bytes) || bytes == 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"a raw body needs an input of fixed size elements with at most one unknown dimension");
+			"a raw body needs an input of fixed size elements with at most one unknown "
+			"dimension");
 	if (unknown >= 0)
 		t->shape.dim[unknown] = (int64_t)(c->body.len / bytes);
 	enum err_code rc = take_binary(r->arena, c->body, t, slice_of(io->name), err);
@@ -471,7 +492,8 @@ static void set_terms(struct request *r, const struct body *b)
 	r->id = b->id;
 	r->priority = (int)b->parameters.priority;
 	if (b->parameters.timeout_us) {
-		int64_t at = clock_after(r->arrived_ns, (int64_t)b->parameters.timeout_us * NS_PER_US);
+		int64_t at =
+			clock_after(r->arrived_ns, (int64_t)b->parameters.timeout_us * NS_PER_US);
 		if (at < r->deadline_ns)
 			r->deadline_ns = at;
 	}
@@ -489,11 +511,13 @@ enum err_code v2_infer(struct call *c, struct err *err)
 	}
 	if (head_type(&c->head) == HEAD_TYPE_BINARY && c->head.json_len < 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"application/octet-stream needs the header Inference-Header-Content-Length");
+			"application/octet-stream needs the header "
+			"Inference-Header-Content-Length");
 	size_t json_len = c->head.json_len < 0 ? c->body.len : (size_t)c->head.json_len;
 	if (json_len > c->body.len)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"Inference-Header-Content-Length is %zu, but the body has %zu bytes", json_len, c->body.len);
+			"Inference-Header-Content-Length is %zu, but the body has %zu bytes",
+			json_len, c->body.len);
 	json_init(&j, (struct slice){ c->body.ptr, json_len }, c->arena, c->http->conf.allow_nan);
 	read_top(&j, &b);
 	rc = json_error(&j, err);
@@ -506,5 +530,6 @@ enum err_code v2_infer(struct call *c, struct err *err)
 	rc = take_inputs(c, &j, b.inputs, &tail, err);
 	if (rc == ERR_OK)
 		rc = new_v2_call(c, &v, err);
-	return rc == ERR_OK ? take_outputs(c, v, &j, b.outputs, b.parameters.binary_output, err) : rc;
+	return rc == ERR_OK ? take_outputs(c, v, &j, b.outputs, b.parameters.binary_output, err) :
+			      rc;
 }

@@ -25,7 +25,8 @@ enum err_code v2_server(struct call *c, struct err *err)
 {
 	static const char text[] =
 		"{\"name\":\"signet\",\"version\":\"" PACKAGE_VERSION "\",\"extensions\":["
-		"\"classification\",\"model_repository\",\"model_configuration\",\"schedule_policy\","
+		"\"classification\",\"model_repository\",\"model_configuration\",\"schedule_"
+		"policy\","
 		"\"binary_tensor_data\",\"parameters\",\"statistics\"]}";
 	(void)err;
 	call_reply(c, 200, "application/json", SLICE_LIT(text));
@@ -33,7 +34,8 @@ enum err_code v2_server(struct call *c, struct err *err)
 }
 
 /* Rows of the path's model, or of all; NOT_FOUND when the path names one that is none. */
-static enum err_code list_versions(struct call *c, struct version_status **ret, int *ret_n, struct err *err)
+static enum err_code list_versions(
+	struct call *c, struct version_status **ret, int *ret_n, struct err *err)
 {
 	const struct slice *model = c->model.len ? &c->model : NULL;
 	enum err_code rc = registry_list(c->http->registry, model, c->arena, ret, ret_n, err);
@@ -85,7 +87,9 @@ static void put_dims(struct buf *b, const struct shape *s, int from)
 
 static void put_oip_type(struct buf *b, const char *prefix, const struct type *t)
 {
-	const char *name = t->is_sequence || t->map_key != DTYPE_UNDEFINED ? NULL : dtype_info(t->dtype)->oip_name;
+	const char *name = t->is_sequence || t->map_key != DTYPE_UNDEFINED ?
+				   NULL :
+				   dtype_info(t->dtype)->oip_name;
 	buf_char(b, '"');
 	buf_str(b, prefix);
 	/* ModelConfig alone says STRING for BYTES. */
@@ -109,7 +113,8 @@ static void put_tensors(struct buf *b, const struct signature_io *io, int n)
 }
 
 /* The version asked for, or all that are ready. */
-static enum err_code put_versions(struct call *c, struct buf *b, const struct version *v, struct err *err)
+static enum err_code put_versions(
+	struct call *c, struct buf *b, const struct version *v, struct err *err)
 {
 	struct version_status *list;
 	int n;
@@ -197,7 +202,8 @@ enum err_code v2_config(struct call *c, struct err *err)
 	json_put_cstr(&b, v->model);
 	buf_str(&b, ",\"platform\":");
 	json_put_cstr(&b, v->platform ? v->platform : "onnx_onnxv1");
-	buf_printf(&b, ",\"backend\":\"signet\",\"max_batch_size\":%d,\"input\":", s->batchable ? s->max_batch : 0);
+	buf_printf(&b, ",\"backend\":\"signet\",\"max_batch_size\":%d,\"input\":",
+		s->batchable ? s->max_batch : 0);
 	put_config_tensors(&b, s->in, s->n_in, s->batchable);
 	buf_str(&b, ",\"output\":");
 	put_config_tensors(&b, s->out, s->n_out, s->batchable);
@@ -250,7 +256,8 @@ enum err_code v2_index(struct call *c, struct err *err)
 		json_put_cstr(&b, list[i].model);
 		if (list[i].number >= 0)
 			buf_printf(&b, ",\"version\":\"%lld\"", (long long)list[i].number);
-		buf_printf(&b, ",\"state\":\"%s\",\"reason\":", version_state_info(list[i].state)->oip);
+		buf_printf(&b,
+			",\"state\":\"%s\",\"reason\":", version_state_info(list[i].state)->oip);
 		json_put_cstr(&b, list[i].reason ? list[i].reason : "");
 		buf_char(&b, '}');
 	}

@@ -12,7 +12,8 @@
 #define JOIN_BYTES 65536
 
 /* Strings as the binary extension has them. */
-static enum err_code join_strings(struct arena *arena, const struct tensor *t, struct slice *ret, struct err *err)
+static enum err_code join_strings(
+	struct arena *arena, const struct tensor *t, struct slice *ret, struct err *err)
 {
 	struct buf b = buf_of(arena, 0);
 	const struct slice *s = t->data;
@@ -37,8 +38,8 @@ static int by_value(const void *a, const void *b, void *ctx)
 }
 
 /* The k largest of the n values from `first` on, as "value:index" each. */
-static bool put_top(struct arena *arena, const struct tensor *t, int64_t first, int64_t n, int64_t k,
-	struct slice *to)
+static bool put_top(struct arena *arena, const struct tensor *t, int64_t first, int64_t n,
+	int64_t k, struct slice *to)
 {
 	int64_t *order = ARENA_ARRAY(arena, int64_t, (size_t)n + 1);
 	if (!order)
@@ -141,7 +142,8 @@ static void put_head(struct buf *b, const struct request *r)
 }
 
 /* JSON and tensors: as one piece when that is cheap, else each where it lies. */
-static enum err_code reply_binary(struct call *c, struct buf *b, struct slice *raw, int n, struct err *err)
+static enum err_code reply_binary(
+	struct call *c, struct buf *b, struct slice *raw, int n, struct err *err)
 {
 	size_t total = 0;
 	int64_t json_len = (int64_t)b->len;

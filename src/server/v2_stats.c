@@ -53,7 +53,8 @@ static void put_inference_stats(struct buf *b, const struct stats *s, const stru
 	buf_char(b, ',');
 	put_duration(b, "fail", requests(s, 1, STATS_CODES), load(&s->fail_ns));
 	buf_char(b, ',');
-	put_duration(b, "queue", ok, (uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->queue.sum));
+	put_duration(b, "queue", ok,
+		(uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->queue.sum));
 	buf_char(b, ',');
 	put_duration(b, "compute_input", ok, t->gather_ns);
 	buf_char(b, ',');

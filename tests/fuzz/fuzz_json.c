@@ -61,7 +61,8 @@ static void walk(struct json *j, struct arena *arena)
 			break;
 		case JSON_NONE: return;
 		}
-		while (j->depth > 0 && !j->error && !(j->is_object & 1 ? json_member(j, &s) : json_next(j)))
+		while (j->depth > 0 && !j->error &&
+			!(j->is_object & 1 ? json_member(j, &s) : json_next(j)))
 			;
 	} while (j->depth > 0 && !j->error);
 }
@@ -82,7 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	walk(&walking, arena);
 	check(good == !walking.error);
 	if (!good)
-		check(json_error(&checking, &err) == ERR_INVALID_ARGUMENT && checking.error_at <= size);
+		check(json_error(&checking, &err) == ERR_INVALID_ARGUMENT &&
+			checking.error_at <= size);
 	arena_free(arena);
 	return 0;
 }

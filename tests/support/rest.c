@@ -10,8 +10,8 @@ static struct signature_io one_in[] = { { .name = "x", .value = "x", .type.dtype
 static struct signature_io one_out[] = { { .name = "y", .value = "y", .type.dtype = DTYPE_F32,
 	.shape = { 2, { DIM_SYMBOL(0), 2 } }, .dim_name = { "batch" } } };
 
-static const enum dtype many_types[] = { DTYPE_F32, DTYPE_F64, DTYPE_I8, DTYPE_I16, DTYPE_I32, DTYPE_I64,
-	DTYPE_U8, DTYPE_U16, DTYPE_U32, DTYPE_U64, DTYPE_BOOL, DTYPE_STRING };
+static const enum dtype many_types[] = { DTYPE_F32, DTYPE_F64, DTYPE_I8, DTYPE_I16, DTYPE_I32,
+	DTYPE_I64, DTYPE_U8, DTYPE_U16, DTYPE_U32, DTYPE_U64, DTYPE_BOOL, DTYPE_STRING };
 #define MANY (int)(sizeof(many_types) / sizeof(many_types[0]))
 static struct signature_io many_in[MANY], many_out[MANY];
 
@@ -25,10 +25,16 @@ static void require(bool holds)
 		abort();
 }
 
-static void set_version(int i, const char *model, struct signature_io *in, struct signature_io *out, int n)
+static void set_version(
+	int i, const char *model, struct signature_io *in, struct signature_io *out, int n)
 {
-	sigs[i] = (struct signature){ .name = SIGNATURE_DEFAULT, .in = in, .out = out, .n_in = n, .n_out = n,
-		.batchable = true, .max_batch = 8 };
+	sigs[i] = (struct signature){ .name = SIGNATURE_DEFAULT,
+		.in = in,
+		.out = out,
+		.n_in = n,
+		.n_out = n,
+		.batchable = true,
+		.max_batch = 8 };
 	versions[i] = (struct version){ .model = model, .number = 3, .sig = &sigs[i], .n_sig = 1,
 		.platform = "onnx_onnxv1", .refs = 1, .state = VERSION_READY };
 }
@@ -41,13 +47,19 @@ static void publish(void)
 	if (http.registry)
 		return;
 	for (int i = 0; i < MANY; i++)
-		many_in[i] = many_out[i] = (struct signature_io){ .name = dtype_name(many_types[i]), .value = "v",
-			.type.dtype = many_types[i], .shape = { 1, { DIM_SYMBOL(0) } }, .optional = true };
+		many_in[i] = many_out[i] = (struct signature_io){ .name = dtype_name(many_types[i]),
+			.value = "v",
+			.type.dtype = many_types[i],
+			.shape = { 1, { DIM_SYMBOL(0) } },
+			.optional = true };
 	set_version(0, "many", many_in, many_out, MANY);
 	set_version(1, "one", one_in, one_out, 1);
 	for (int i = 0; i < 2; i++)
 		rows[i] = (struct registry_version){ .version = &versions[i],
-			.status = { .model = versions[i].model, .number = 3, .state = VERSION_READY, .reason = "" } };
+			.status = { .model = versions[i].model,
+				.number = 3,
+				.state = VERSION_READY,
+				.reason = "" } };
 	struct registry_model models[2] = { { .name = "many", .version = &rows[0], .n_version = 1 },
 		{ .name = "one", .version = &rows[1], .n_version = 1 } };
 	http.conf.body_bytes_max = 1 << 20;

@@ -17,7 +17,8 @@ struct rest_opts {
 	const char *model;
 	int64_t json_len; /* 0 as in a call: use -1 for none */
 	bool allow_nan;
-	/* NULL: zeros. Outputs are dense, dimensions as the signature says with rows in place of batch. */
+	/* NULL: zeros. Outputs are dense, dimensions as the signature says with rows in place of
+	 * batch. */
 	void (*fill)(struct request *r);
 };
 

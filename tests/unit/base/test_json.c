@@ -59,10 +59,10 @@ END_TEST
 START_TEST(refuses_what_is_no_json) /* H1, H4 */
 {
 	static const char *const bad[] = { "", " ", "{", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]",
-		"{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{'a':1}", "\"", "\"a", "\"\\\"", "nul", "tru",
-		"truex", "NaN", "Infinity", "-Infinity", "01", ".5", "+1", "0x10", "1.", "1e", "[1]]", "{}{}",
-		"1 2", "[1] x", "\xef\xbb\xbf{}", "// c\n1", "/* */1", "[}", "{]", "\"\\x\"", "\"\\u12g4\"",
-		"\"\\u12\"" };
+		"{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{'a':1}", "\"", "\"a", "\"\\\"",
+		"nul", "tru", "truex", "NaN", "Infinity", "-Infinity", "01", ".5", "+1", "0x10",
+		"1.", "1e", "[1]]", "{}{}", "1 2", "[1] x", "\xef\xbb\xbf{}", "// c\n1", "/* */1",
+		"[}", "{]", "\"\\x\"", "\"\\u12g4\"", "\"\\u12\"" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		ck_assert_msg(!is_valid(slice_of(bad[i])), "took '%s'", bad[i]);
 }
@@ -70,7 +70,8 @@ END_TEST
 
 START_TEST(refuses_every_proper_prefix) /* H1 */
 {
-	static const char doc[] = "{\"id\":\"\\u00e9\\n\",\"inputs\":[{\"n\":[1.5e3,-2,true,null]},[]]}";
+	static const char doc[] =
+		"{\"id\":\"\\u00e9\\n\",\"inputs\":[{\"n\":[1.5e3,-2,true,null]},[]]}";
 	ck_assert(is_valid(slice_of(doc)));
 	for (size_t len = 0; len < sizeof(doc) - 1; len++) {
 		/* A copy of that very size, so that a sanitizer sees a byte read too far. */
@@ -84,9 +85,10 @@ END_TEST
 
 START_TEST(strings_are_utf8_without_controls) /* H3 */
 {
-	static const char *const bad[] = { "\"\x01\"", "\"\n\"", "\"\xff\"", "\"\xc0\x80\"", "\"\xe0\x80\x80\"",
-		"\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xf0\x80\x80\x80\"", "\"\xe2\x82\"", "\"\x80\"",
-		"\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\\ud83d\\ud83d\"" };
+	static const char *const bad[] = { "\"\x01\"", "\"\n\"", "\"\xff\"", "\"\xc0\x80\"",
+		"\"\xe0\x80\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
+		"\"\xf0\x80\x80\x80\"", "\"\xe2\x82\"", "\"\x80\"", "\"\\ud800\"", "\"\\udc00\"",
+		"\"\\ud800\\u0041\"", "\"\\ud83d\\ud83d\"" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		ck_assert_msg(!is_valid(slice_of(bad[i])), "took row %zu", i);
 
@@ -171,7 +173,8 @@ START_TEST(skim_finds_the_same_end_as_skip)
 {
 	static const char *const docs[] = { "[1,2,3]", "[[1,2],[3,4]] ", "{\"a\":\"]}\\\"[\"}",
 		"[\"\\\\\", 1]", "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,[21,22],23]x",
-		"[[[[[[[[[[[[[[[[1,1,1,1,1,1,1,1,1,1,1,1]]]]]]]]]]]]]]]],2", "12", "\"s\"", "{}", "[]" };
+		"[[[[[[[[[[[[[[[[1,1,1,1,1,1,1,1,1,1,1,1]]]]]]]]]]]]]]]],2", "12", "\"s\"", "{}",
+		"[]" };
 	static const size_t commas[] = { 2, 3, 0, 1, 22, 11, 0, 0, 0, 0 };
 	for (size_t i = 0; i < sizeof(docs) / sizeof(*docs); i++) {
 		struct json a = given(docs[i]), b = given(docs[i]);

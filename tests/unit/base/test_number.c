@@ -25,11 +25,12 @@ static uint64_t next_random(uint64_t *s)
 
 START_TEST(grammar_is_that_of_json)
 {
-	static const char *const bad[] = { "", "-", "+1", ".5", "1.", "1.e1", "1e", "1e+", "01", "-01",
-		"00", "x", "- 1" };
+	static const char *const bad[] = { "", "-", "+1", ".5", "1.", "1.e1", "1e", "1e+", "01",
+		"-01", "00", "x", "- 1" };
 	struct number n;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		ck_assert_msg(!number_scan(bad[i], bad[i] + strlen(bad[i]), &n), "took '%s'", bad[i]);
+		ck_assert_msg(
+			!number_scan(bad[i], bad[i] + strlen(bad[i]), &n), "took '%s'", bad[i]);
 
 	/* What does not belong to it is left to the caller. */
 	const char *hex = "0x10";
@@ -132,8 +133,8 @@ START_TEST(floats_are_rounded_as_strtod_does)
 		double d = 0, d_want = strtod(text, NULL);
 		float f = 0, f_want = strtof(text, NULL);
 		ck_assert_msg(number_to_f64(&n, &d) == !!isfinite(d_want), "%s", text);
-		ck_assert_msg(!isfinite(d_want) || memcmp(&d, &d_want, sizeof(d)) == 0, "%s: %a, not %a",
-			text, d, d_want);
+		ck_assert_msg(!isfinite(d_want) || memcmp(&d, &d_want, sizeof(d)) == 0,
+			"%s: %a, not %a", text, d, d_want);
 		ck_assert_msg(number_to_f32(&n, &f) == !!isfinite(f_want), "%s", text);
 		ck_assert_msg(!isfinite(f_want) || memcmp(&f, &f_want, sizeof(f)) == 0,
 			"%s: %a, not %a", text, (double)f, (double)f_want);
@@ -184,7 +185,8 @@ START_TEST(written_floats_read_back_and_are_the_shortest)
 		if (digits - zeros > 1) {
 			char shorter[40];
 			snprintf(shorter, sizeof(shorter), "%.*e", digits - zeros - 2, (double)f);
-			ck_assert_msg(strtof(shorter, NULL) != f, "%s is shorter than %s", shorter, text);
+			ck_assert_msg(
+				strtof(shorter, NULL) != f, "%s is shorter than %s", shorter, text);
 		}
 	}
 }
@@ -215,10 +217,10 @@ START_TEST(written_form)
 		float value;
 		const char *text;
 	} rows[] = { { 0.0f, "0.0" }, { -0.0f, "-0.0" }, { 1.0f, "1.0" }, { -2.5f, "-2.5" },
-		{ 0.1f, "0.1" }, { 100.0f, "100.0" }, { 123456.0f, "123456.0" }, { 1e-5f, "0.00001" },
-		{ 1e-6f, "1e-6" }, { 1.5e-7f, "1.5e-7" }, { 3.4028235e38f, "3.4028235e38" },
-		{ 1e-45f, "1e-45" }, { 16777216.0f, "16777216.0" }, { 1e17f, "1e17" },
-		{ 0.99999994f, "0.99999994" } };
+		{ 0.1f, "0.1" }, { 100.0f, "100.0" }, { 123456.0f, "123456.0" },
+		{ 1e-5f, "0.00001" }, { 1e-6f, "1e-6" }, { 1.5e-7f, "1.5e-7" },
+		{ 3.4028235e38f, "3.4028235e38" }, { 1e-45f, "1e-45" },
+		{ 16777216.0f, "16777216.0" }, { 1e17f, "1e17" }, { 0.99999994f, "0.99999994" } };
 	char text[NUMBER_TEXT_MAX + 1];
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		text[number_format_f32(text, rows[i].value)] = '\0';

@@ -43,7 +43,8 @@ START_TEST(shape_is_found_in_the_brackets)
 		struct literal l;
 		ck_assert_msg(read(&l, DTYPE_I32, rows[i].text), "%s", rows[i].text);
 		struct tensor t = literal_tensor(&l);
-		ck_assert_msg(shape_equal(&t.shape, &rows[i].shape), "%s: %s", rows[i].text, SHAPE_TEXT(&t.shape));
+		ck_assert_msg(shape_equal(&t.shape, &rows[i].shape), "%s: %s", rows[i].text,
+			SHAPE_TEXT(&t.shape));
 		ck_assert_ptr_nonnull(t.data);
 	}
 }
@@ -51,8 +52,9 @@ END_TEST
 
 START_TEST(ragged_literals_are_refused) /* H8 */
 {
-	static const char *const bad[] = { "[[1,2],[3]]", "[1,[2]]", "[[1],2]", "[[1],[[2]]]", "[[],[1]]", "[[1],[]]",
-		"[[[1]],[2]]", "[[[[[[[[[[[[[1]]]]]]]]]]]]]", "[1,]", "[1", "[1,\"2\"]" };
+	static const char *const bad[] = { "[[1,2],[3]]", "[1,[2]]", "[[1],2]", "[[1],[[2]]]",
+		"[[],[1]]", "[[1],[]]", "[[[1]],[2]]", "[[[[[[[[[[[[[1]]]]]]]]]]]]]", "[1,]", "[1",
+		"[1,\"2\"]" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct literal l;
 		ck_assert_msg(!read(&l, DTYPE_F32, bad[i]), "took %s", bad[i]);

@@ -12,8 +12,10 @@ static struct rest_result r;
 static const char *run(enum route_id route, const char *model, const char *body)
 {
 	static char text[4096];
-	rest_run(&(struct rest_opts){ .route = route, .model = model, .json_len = -1 }, slice_of(body), &r);
-	snprintf(text, sizeof(text), "%.*s", r.code == ERR_OK ? (int)r.reply.len : (int)sizeof(r.err.msg),
+	rest_run(&(struct rest_opts){ .route = route, .model = model, .json_len = -1 },
+		slice_of(body), &r);
+	snprintf(text, sizeof(text), "%.*s",
+		r.code == ERR_OK ? (int)r.reply.len : (int)sizeof(r.err.msg),
 		r.code == ERR_OK ? r.reply.ptr : r.err.msg);
 	return text;
 }
@@ -26,14 +28,18 @@ static const float *x_of(void)
 START_TEST(v2_takes_flat_and_nested_data)
 {
 	static const char *const bodies[] = {
-		"{\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\",\"data\":[1,2.5,-3e-3,4]}]}",
-		"{\"inputs\":[{\"data\":[[1,2.5],[-3e-3,4]],\"datatype\":\"FP32\",\"shape\":[2,2],\"name\":\"x\"}]}",
+		"{\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\",\"data\":[1,2."
+		"5,-3e-3,4]}]}",
+		"{\"inputs\":[{\"data\":[[1,2.5],[-3e-3,4]],\"datatype\":\"FP32\",\"shape\":[2,2],"
+		"\"name\":\"x\"}]}",
 	};
 	for (int i = 0; i < 2; i++) {
 		ck_assert_str_eq(run(ROUTE_V2_INFER, "one", bodies[i]),
-			"{\"model_name\":\"one\",\"model_version\":\"3\",\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\","
+			"{\"model_name\":\"one\",\"model_version\":\"3\",\"outputs\":[{\"name\":"
+			"\"y\",\"datatype\":\"FP32\","
 			"\"shape\":[2,2],\"data\":[0.0,0.0,0.0,0.0]}]}");
-		ck_assert(x_of()[0] == 1.0f && x_of()[1] == 2.5f && x_of()[2] == -3e-3f && x_of()[3] == 4.0f);
+		ck_assert(x_of()[0] == 1.0f && x_of()[1] == 2.5f && x_of()[2] == -3e-3f &&
+			  x_of()[3] == 4.0f);
 		ck_assert_int_eq(r.call->request->rows, 2);
 		rest_done(&r);
 	}
@@ -64,10 +70,13 @@ START_TEST(v2_checks_the_range_of_every_integer_type) /* H4 */
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		for (int good = 0; good < 2; good++) {
 			snprintf(body, sizeof(body),
-				"{\"inputs\":[{\"name\":\"%s\",\"shape\":[1],\"datatype\":\"%s\",\"data\":[%s]}]}",
-				rows[i].input, rows[i].type, good ? rows[i].fits : rows[i].does_not);
+				"{\"inputs\":[{\"name\":\"%s\",\"shape\":[1],\"datatype\":\"%s\","
+				"\"data\":[%s]}]}",
+				rows[i].input, rows[i].type,
+				good ? rows[i].fits : rows[i].does_not);
 			run(ROUTE_V2_INFER, "many", body);
-			ck_assert_msg(r.code == (good ? ERR_OK : ERR_INVALID_ARGUMENT), "%s: %s", body, r.err.msg);
+			ck_assert_msg(r.code == (good ? ERR_OK : ERR_INVALID_ARGUMENT), "%s: %s",
+				body, r.err.msg);
 			rest_done(&r);
 		}
 }
@@ -76,7 +85,8 @@ END_TEST
 START_TEST(v2_refuses_a_claimed_size_before_it_asks_for_memory) /* H7 */
 {
 	const char *says = run(ROUTE_V2_INFER, "many",
-		"{\"inputs\":[{\"name\":\"int8\",\"shape\":[1099511627776],\"datatype\":\"INT8\",\"data\":[1,2,3]}]}");
+		"{\"inputs\":[{\"name\":\"int8\",\"shape\":[1099511627776],\"datatype\":\"INT8\","
+		"\"data\":[1,2,3]}]}");
 	ck_assert_int_eq(r.code, ERR_INVALID_ARGUMENT);
 	ck_assert_msg(strstr(says, "at most 3 elements"), "%s", says);
 	ck_assert_uint_lt(arena_held_bytes(r.call->request->arena), 1 << 20);
@@ -86,13 +96,15 @@ END_TEST
 
 START_TEST(v2_binary_data_is_used_where_it_lies_or_copied_aligned)
 {
-	static const char head[] =
-		"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\",\"parameters\":{\"binary_data_size\":8}}],"
-		"\"parameters\":{\"binary_data_output\":true}}";
+	static const char head[] = "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":"
+				   "\"FP32\",\"parameters\":{\"binary_data_size\":8}}],"
+				   "\"parameters\":{\"binary_data_output\":true}}";
 	char body[sizeof(head) - 1 + 8];
 	memcpy(body, head, sizeof(head) - 1);
 	memcpy(body + sizeof(head) - 1, (float[]){ 1.5f, -2.0f }, 8);
-	rest_run(&(struct rest_opts){ .route = ROUTE_V2_INFER, .model = "one", .json_len = sizeof(head) - 1 },
+	rest_run(
+		&(struct rest_opts){
+			.route = ROUTE_V2_INFER, .model = "one", .json_len = sizeof(head) - 1 },
 		(struct slice){ body, sizeof(body) }, &r);
 	ck_assert_msg(r.code == ERR_OK, "%s", r.err.msg);
 	ck_assert(x_of()[0] == 1.5f && x_of()[1] == -2.0f);
@@ -112,12 +124,17 @@ static void fill_rising(struct request *req)
 
 START_TEST(v2_classification_gives_the_largest_first)
 {
-	rest_run(&(struct rest_opts){ .route = ROUTE_V2_INFER, .model = "one", .json_len = -1, .fill = fill_rising },
-		slice_of("{\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\",\"data\":[1,2,3,4]}],"
+	rest_run(&(struct rest_opts){ .route = ROUTE_V2_INFER,
+			 .model = "one",
+			 .json_len = -1,
+			 .fill = fill_rising },
+		slice_of("{\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\","
+			 "\"data\":[1,2,3,4]}],"
 			 "\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":1}}]}"),
 		&r);
 	ck_assert_int_eq(r.code, ERR_OK);
-	static const char want[] = "\"BYTES\",\"shape\":[2,1],\"data\":[\"1.000000:1\",\"3.000000:1\"]";
+	static const char want[] =
+		"\"BYTES\",\"shape\":[2,1],\"data\":[\"1.000000:1\",\"3.000000:1\"]";
 	ck_assert(memmem(r.reply.ptr, r.reply.len, want, sizeof(want) - 1));
 	rest_done(&r);
 }
@@ -133,11 +150,15 @@ static void fill_special(struct request *req)
 START_TEST(outputs_that_are_no_numbers_are_valid_json_unless_allowed) /* H5 */
 {
 	for (int allow = 0; allow < 2; allow++) {
-		rest_run(&(struct rest_opts){ .route = ROUTE_V1_PREDICT, .model = "one", .json_len = -1,
-				 .fill = fill_special, .allow_nan = allow },
+		rest_run(&(struct rest_opts){ .route = ROUTE_V1_PREDICT,
+				 .model = "one",
+				 .json_len = -1,
+				 .fill = fill_special,
+				 .allow_nan = allow },
 			slice_of("{\"instances\":[[1,2]]}"), &r);
 		ck_assert_int_eq(r.code, ERR_OK);
-		const char *want = allow ? "{\"predictions\":[[NaN,-Infinity]]}" : "{\"predictions\":[[null,null]]}";
+		const char *want = allow ? "{\"predictions\":[[NaN,-Infinity]]}" :
+					   "{\"predictions\":[[null,null]]}";
 		ck_assert_msg(slice_is(r.reply, want), "%.*s", SLICE_ARG(r.reply));
 		rest_done(&r);
 	}
@@ -153,10 +174,12 @@ START_TEST(v1_rows_are_answered_by_predictions_and_columns_by_outputs)
 	ck_assert_str_eq(run(ROUTE_V1_PREDICT, "one", "{\"instances\":[{\"x\":[1,2]}]}"),
 		"{\"predictions\":[[0.0,0.0]]}");
 	rest_done(&r);
-	ck_assert_str_eq(run(ROUTE_V1_PREDICT, "one", "{\"inputs\":{\"x\":[[1,2]],\"extra\":[[]]}}"),
+	ck_assert_str_eq(
+		run(ROUTE_V1_PREDICT, "one", "{\"inputs\":{\"x\":[[1,2]],\"extra\":[[]]}}"),
 		"{\"outputs\":[[0.0,0.0]]}");
 	rest_done(&r);
-	ck_assert_str_eq(run(ROUTE_V1_PREDICT, "one", "{\"inputs\":[[1,2]],\"signature_name\":\"serving_default\"}"),
+	ck_assert_str_eq(run(ROUTE_V1_PREDICT, "one",
+				 "{\"inputs\":[[1,2]],\"signature_name\":\"serving_default\"}"),
 		"{\"outputs\":[[0.0,0.0]]}");
 	rest_done(&r);
 }
@@ -164,7 +187,8 @@ END_TEST
 
 START_TEST(v1_decodes_base64)
 {
-	run(ROUTE_V1_PREDICT, "many", "{\"instances\":[{\"string\":{\"b64\":\"aGk=\"}},{\"string\":\"x\"}]}");
+	run(ROUTE_V1_PREDICT, "many",
+		"{\"instances\":[{\"string\":{\"b64\":\"aGk=\"}},{\"string\":\"x\"}]}");
 	ck_assert_msg(r.code == ERR_OK, "%s", r.err.msg);
 	const struct slice *s = r.call->request->in[11].data;
 	ck_assert(slice_is(s[0], "hi") && slice_is(s[1], "x"));
@@ -187,7 +211,8 @@ START_TEST(v1_names_what_is_wrong)
 		{ "{\"instances\":[{\"z\":1}]}", "does not have named input: z" },
 		{ "{\"instances\":[{}]}", "does not have named input: x" },
 		{ "{\"inputs\":{}}", "Missing named input: x" },
-		{ "{\"instances\":[[1,2]],\"signature_name\":\"no\"}", "not found in signature def" },
+		{ "{\"instances\":[[1,2]],\"signature_name\":\"no\"}",
+			"not found in signature def" },
 		{ "{\"instances\":[[1,2,3]]}", "signature says 2" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

@@ -59,16 +59,18 @@ START_TEST(odd_paths_go_nowhere) /* H17 */
 	static const struct {
 		const char *path;
 		int status;
-	} rows[] = { { "", 400 }, { "v2", 400 }, { "//v2", 404 }, { "/v2/", 404 }, { "/V2", 404 }, { "/v2/models//infer", 405 },
-		{ "/v2/models/%2e%2e", 400 }, { "/v2/models/a%00", 400 }, { "/v2/models/..", 404 }, { "/v2/models/.", 404 },
-		{ "/v2/models/a;b", 400 }, { "/v2?x", 400 }, { "/v2#x", 400 }, { "*", 400 }, { "http://h/v2", 400 },
-		{ "/v2/models/m/versions/01", 400 }, { "/v2/models/m/versions/-1", 400 },
+	} rows[] = { { "", 400 }, { "v2", 400 }, { "//v2", 404 }, { "/v2/", 404 }, { "/V2", 404 },
+		{ "/v2/models//infer", 405 }, { "/v2/models/%2e%2e", 400 },
+		{ "/v2/models/a%00", 400 }, { "/v2/models/..", 404 }, { "/v2/models/.", 404 },
+		{ "/v2/models/a;b", 400 }, { "/v2?x", 400 }, { "/v2#x", 400 }, { "*", 400 },
+		{ "http://h/v2", 400 }, { "/v2/models/m/versions/01", 400 },
+		{ "/v2/models/m/versions/-1", 400 },
 		{ "/v2/models/m/versions/9223372036854775808", 400 }, { "/v2/models/a:b", 404 } };
 	struct call c;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		int status = find(rows[i].path, METHOD_GET, &c);
-		ck_assert_msg(status == rows[i].status || (rows[i].status == 405 && status == 404), "%s: %d", rows[i].path,
-			status);
+		ck_assert_msg(status == rows[i].status || (rows[i].status == 405 && status == 404),
+			"%s: %d", rows[i].path, status);
 	}
 	ck_assert_int_eq(find("/metrics?x=1", METHOD_GET, &c), 0);
 }
