@@ -32,7 +32,11 @@ struct tile {
 	int64_t k, k_all;
 	float *c;
 	int64_t c_row;
-	bool more; /* c holds the sums so far */
+	bool more;   /* c holds the sums so far */
+	bool finish; /* they are complete: what follows is applied to them */
+	float factor[3];     /* of the product and of each addend */
+	const float *add[2]; /* NULL: none; neighbours along a row */
+	int64_t add_row[2];
 };
 
 static inline __attribute__((always_inline)) void
@@ -53,6 +57,21 @@ multiply(const struct tile *t, const int rows, const int panels)
 			vec x = vec_all(a[i]);
 			UNROLL for (int j = 0; j < vecs; j++)
 				sum[i][j] += x * b[j];
+		}
+	}
+	if (t->finish) {
+		vec factor = vec_all(t->factor[0]);
+		UNROLL for (int i = 0; i < rows; i++)
+			UNROLL for (int j = 0; j < vecs; j++)
+				sum[i][j] *= factor;
+		for (int s = 0; s < 2; s++) {
+			const float *add = t->add[s];
+			if (!add)
+				continue;
+			factor = vec_all(t->factor[s + 1]);
+			UNROLL for (int i = 0; i < rows; i++, add += t->add_row[s])
+				UNROLL for (int j = 0; j < vecs; j++)
+					sum[i][j] += factor * *(const vec *)(add + j * VEC_FLOATS);
 		}
 	}
 	UNROLL for (int i = 0; i < rows; i++)
@@ -101,34 +120,50 @@ static const struct {
 	int panels;
 } wide_tiles[WIDE_ROWS + 1] = { { NULL, 0 }, { tile_1_4, 4 }, { tile_2_2, 2 }, { tile_3_2, 2 } };
 
+typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Four rows of four into four columns of four, `stride` apart. */
+static inline void transpose_quad(float *to, int64_t stride, const float *a, int64_t a_row)
+{
+	quad r0 = *(const quad *)a, r1 = *(const quad *)(a + a_row);
+	quad r2 = *(const quad *)(a + 2 * a_row), r3 = *(const quad *)(a + 3 * a_row);
+	quad low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+	quad low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+	quad high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+	quad high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+	*(quad *)to = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+	*(quad *)(to + stride) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+	*(quad *)(to + 2 * stride) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+	*(quad *)(to + 3 * stride) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
 /* Rows [0, rows) of a, k deep, number by number along k. */
 static void pack_tile(float *to, const float *a, int64_t a_row, int64_t a_k, int rows, int64_t k)
 {
+	int64_t depth = a_k == 1 ? k / 4 * 4 : 0;
+	int quads = rows / 4 * 4;
+	for (int64_t at = 0; at < depth; at += 4)
+		for (int i = 0; i < quads; i += 4)
+			transpose_quad(to + at * rows + i, rows, a + i * a_row + at, a_row);
 	for (int i = 0; i < rows; i++)
-		for (int64_t at = 0; at < k; at++)
+		for (int64_t at = i < quads ? depth : 0; at < k; at++)
 			to[at * rows + i] = a[i * a_row + at * a_k];
 }
 
-/* What is added after the product, to cols columns of one row from column j on. */
+/* What is added after the product where a tile cannot: to the last columns, and what is
+   not neighbours along a row. */
 static void finish_row(const struct gemm_job *g, float *c, int64_t i, int64_t j, int64_t cols)
 {
-	if (g->alpha != 1)
-		for (int64_t l = 0; l < cols; l++)
-			c[l] *= g->alpha;
+	for (int64_t l = 0; l < cols; l++)
+		c[l] *= g->alpha;
 	for (int s = 0; s < 2; s++) {
 		if (!g->add[s])
 			continue;
 		const float *x = g->add[s] + i * g->add_row[s] + j * g->add_col[s];
 		float by = s == 0 ? g->beta : 1;
-		if (g->add_col[s] == 1)
-			for (int64_t l = 0; l < cols; l++)
-				c[l] += by * x[l];
-		else
-			for (int64_t l = 0; l < cols; l++)
-				c[l] += by * x[l * g->add_col[s]];
+		for (int64_t l = 0; l < cols; l++)
+			c[l] += by * x[l * g->add_col[s]];
 	}
-	if (g->act)
-		g->act(c, c, cols, g->act_param);
 }
 
 /* Where a run of k of a unit stands. */
@@ -170,22 +205,48 @@ static __attribute__((noinline)) void multiply_part(struct tile *t, int rows, in
 		memcpy(c + i * c_row, part + i * PANEL, (size_t)cols * sizeof(float));
 }
 
+/* Can tiles finish their sums themselves? */
+static bool is_foldable(const struct gemm_job *g)
+{
+	return (!g->add[0] || g->add_col[0] == 1) && (!g->add[1] || g->add_col[1] == 1);
+}
+
+static void fold_finish(const struct gemm_job *g, struct tile *t, int64_t row, int64_t col)
+{
+	t->finish = true;
+	t->factor[0] = g->alpha;
+	t->factor[1] = g->beta;
+	t->factor[2] = 1;
+	for (int s = 0; s < 2; s++)
+		if (g->add[s]) {
+			t->add[s] = g->add[s] + row * g->add_row[s] + col;
+			t->add_row[s] = g->add_row[s];
+		}
+}
+
 /* One tile of one or several panels. */
 static void run_tile(const struct gemm_job *g, const struct piece *p, int64_t tile, int64_t panel,
 	int64_t panels)
 {
-	int64_t from, to, cols = min_i64(panels * PANEL, g->n - panel * PANEL);
+	int64_t from, to, col = panel * PANEL, cols = min_i64(panels * PANEL, g->n - col);
 	deal(p->rows, p->tiles, tile, &from, &to);
 	int rows = (int)(to - from);
-	float *c = g->c + (p->row + from) * g->c_row + panel * PANEL;
+	float *c = g->c + (p->row + from) * g->c_row + col;
 	struct tile t = { .a = p->a + from * p->depth, .b = g->b + (panel * g->k + p->k) * PANEL,
 		.k = p->depth, .k_all = g->k, .c = c, .c_row = g->c_row, .more = p->k > 0 };
-	if (cols == panels * PANEL)
-		multiply_tile(&t, rows, panels);
-	else
+	if (cols < panels * PANEL) {
 		multiply_part(&t, rows, cols);
-	for (int i = 0; i < rows && p->last; i++)
-		finish_row(g, c + i * g->c_row, p->row + from + i, panel * PANEL, cols);
+	} else {
+		if (p->last && is_foldable(g))
+			fold_finish(g, &t, p->row + from, col);
+		multiply_tile(&t, rows, panels);
+	}
+	for (int i = 0; i < rows && p->last; i++) {
+		if (!t.finish)
+			finish_row(g, c + i * g->c_row, p->row + from + i, col, cols);
+		if (g->act)
+			g->act(c + i * g->c_row, c + i * g->c_row, cols, g->act_param);
+	}
 }
 
 /* All panels for one block of rows and one piece of k. */
