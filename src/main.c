@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,6 +43,9 @@ struct process {
 	int64_t stop_at_ns, stop_timeout_ns; /* from PHASE_DRAINING on */
 	int64_t extend_ns;                   /* when to ask for patience again */
 	int signals, stopped; /* descriptors: of signals, and of the end of stop_server() */
+	sigset_t unblocked;   /* while waiting */
+	pthread_t stopper;    /* runs stop_server() */
+	bool has_stopper;
 	char status[160];
 };
 
@@ -60,19 +62,41 @@ static void hold_standard_fds(void)
 		close(fd);
 }
 
-/* Blocked before the first thread is made, so that all inherit it. */
-static int take_signals(void)
+static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
+static int to_main = -1; /* where the handler writes */
+
+static void on_signal(int signo)
 {
-	static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
+	int saved = errno;
+	uint8_t byte = (uint8_t)signo;
+	ssize_t done = write(to_main, &byte, 1); /* a full pipe has enough of them */
+	(void)done;
+	errno = saved;
+}
+
+/* Returns the end of the pipe that the main thread reads. The threads that the server makes
+   have the signals blocked, and the main thread too but while it waits. Those that
+   libraries made before main() began have not, hence handlers and no signalfd. */
+static int take_signals(sigset_t *ret_before)
+{
 	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR1 };
+	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	sigset_t set;
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+		return -1;
+	to_main = ends[1];
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
 		sigaddset(&set, handled[i]);
+	pthread_sigmask(SIG_BLOCK, &set, ret_before);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
+		sigdelset(ret_before, handled[i]);
+		sigaction(handled[i], &act, NULL);
+	}
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return ends[0];
 }
 
 /* A connection is a descriptor. */
@@ -130,11 +154,9 @@ static void *stop_server(void *arg)
 
 static void begin_stopping(struct process *p)
 {
-	pthread_t thread;
 	p->phase = PHASE_STOPPING;
-	if (pthread_create(&thread, NULL, stop_server, p) == 0)
-		pthread_detach(thread);
-	else
+	p->has_stopper = pthread_create(&p->stopper, NULL, stop_server, p) == 0;
+	if (!p->has_stopper)
 		stop_server(p);
 }
 
@@ -177,18 +199,23 @@ static void on_reload(struct process *p)
 	}
 }
 
+/* One reload for any number of SIGHUP that came meanwhile; each SIGTERM counts. */
 static void on_signals(struct process *p)
 {
-	struct signalfd_siginfo info;
-	while (read(p->signals, &info, sizeof(info)) == sizeof(info)) {
-		int signo = (int)info.ssi_signo;
-		if (signo == SIGHUP)
-			on_reload(p);
-		else if (signo == SIGUSR2 && p->phase < PHASE_STOPPING)
-			server_dump(p->server);
-		else if (signo != SIGUSR2)
-			on_terminate(p, signo);
+	uint8_t bytes[256];
+	bool reload = false, dump = false;
+	for (ssize_t n; (n = read(p->signals, bytes, sizeof(bytes))) > 0;) {
+		for (ssize_t i = 0; i < n; i++) {
+			reload |= bytes[i] == SIGHUP;
+			dump |= bytes[i] == SIGUSR2;
+			if (bytes[i] != SIGHUP && bytes[i] != SIGUSR2)
+				on_terminate(p, bytes[i]);
+		}
 	}
+	if (reload)
+		on_reload(p);
+	if (dump && p->phase < PHASE_STOPPING)
+		server_dump(p->server);
 }
 
 /* -- time ------------------------------------------------------------------------------------ */
@@ -247,9 +274,12 @@ static void run(struct process *p)
 	while (p->phase != PHASE_OVER) {
 		struct pollfd fds[] = { { .fd = p->signals, .events = POLLIN },
 			{ .fd = p->stopped, .events = POLLIN } };
-		poll(fds, 2, p->phase == PHASE_SERVING ? TICK_SERVING_MS : TICK_MS);
-		if (fds[0].revents)
-			on_signals(p);
+		int64_t tick_ms = p->phase == PHASE_SERVING ? TICK_SERVING_MS : TICK_MS;
+		struct timespec tick = { .tv_nsec = tick_ms * NS_PER_MS };
+		/* A signal that ends the wait leaves revents as they were. */
+		if (ppoll(fds, 2, &tick, &p->unblocked) < 0)
+			fds[1].revents = 0;
+		on_signals(p);
 		on_tick(p);
 		if (fds[1].revents)
 			p->phase = PHASE_OVER;
@@ -276,6 +306,8 @@ static int serve(struct process *p, struct config *config)
 		return rc == ERR_INVALID_ARGUMENT ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	run(p);
+	if (p->has_stopper)
+		pthread_join(p->stopper, NULL);
 	log_notice("stopped");
 	close(p->stopped);
 	return EXIT_SUCCESS;
@@ -302,7 +334,7 @@ int main(int argc, char **argv)
 	struct err err;
 	struct process p = { .phase = PHASE_STARTING };
 	hold_standard_fds();
-	p.signals = take_signals();
+	p.signals = take_signals(&p.unblocked);
 	p.arena = arena_new(4096, 0);
 	int status = EXIT_CONFIG;
 	if (!p.arena || command_line_parse(argc, argv, p.arena, &p.line, &err) != ERR_OK)
