@@ -83,6 +83,11 @@ static int32_t gen_arith(struct gen *r)
 	static const enum op_id ops[] = { OP_ADD, OP_SUB, OP_MUL, OP_ADD };
 	enum op_id op = ops[draw(r, 4)];
 	int32_t x = some_image(r), y = draw(r, 3) ? channel_constant(r) : any_image(r);
+	if (draw(r, 6) == 0) /* of the same rank, to be broadcast */
+		y = MODEL_NODE(r->g, OP_GLOBAL_AVERAGE_POOL, any_image(r));
+	if (draw(r, 6) == 0)
+		y = MODEL_NODE(r->g, OP_CONV, MODEL_NODE(r->g, OP_GLOBAL_AVERAGE_POOL, any_image(r)),
+			model_floats(r->g, shape_of(C, C, 1, 1), NULL));
 	return draw(r, 2) ? MODEL_NODE(r->g, op, x, y) : MODEL_NODE(r->g, op, y, x);
 }
 
