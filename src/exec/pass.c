@@ -113,7 +113,8 @@ enum err_code pass_rewrite(struct pass_ctx *c, struct node *n, enum op_id op, co
 		if (in[k] != VALUE_NONE)
 			c->uses[in[k]]++;
 	}
-	memcpy(new_attr, attr, (size_t)n_attr * sizeof(*attr));
+	if (n_attr)
+		memcpy(new_attr, attr, (size_t)n_attr * sizeof(*attr));
 	drop_inputs(c, n);
 	n->op = op;
 	n->in = new_in;
