@@ -2,7 +2,7 @@
 /* The convolutions on oneDNN against the definition, written out as loops. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
+#include <pthread.h>
 #include <string.h>
 #include "exec/attrs.h"
 #include "exec/conv_geometry.h"
@@ -172,8 +172,8 @@ static void then_equals_definition(const struct conv_case *c, const struct conv_
 					want += c->bias ? (double)floats(&in[2])[oc] : 0;
 					want = activate(c->act, want + (sum ? (double)sum[at] : 0));
 					ck_assert_msg(fabs(want - (double)got[at]) < 1e-4 * (1 + fabs(want)),
-						"case %d, image %d, channel %d, row %d, column %d: %g, not %g",
-						(int)(c - cases), (int)n, (int)oc, (int)y, (int)x,
+						"image %d, channel %d, row %d, column %d: %g, not %g",
+						(int)n, (int)oc, (int)y, (int)x,
 						(double)got[at], want);
 				}
 }
@@ -245,6 +245,68 @@ START_TEST(equals_the_definition_without_avx512)
 }
 END_TEST
 
+#define CALLERS 4
+#define CALLS 200
+
+struct caller {
+	pthread_t thread;
+	const struct kernel *k;
+	struct kernel_args a;
+	struct tensor out;
+};
+
+static void *call_often(void *ctx)
+{
+	struct caller *c = ctx;
+	for (int i = 0; i < CALLS; i++)
+		c->k->run(&c->a, 0, c->k->units);
+	return NULL;
+}
+
+START_TEST(many_threads_run_one_plan_at_once)
+{
+	struct conv_case c = { 1, 8, 12, 12, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .threads = 1 };
+	struct err err;
+	struct graph *g = given_graph(&c);
+	ck_assert_int_eq(infer_graph(g, &err), ERR_OK);
+	const struct node *n = &g->node[0];
+	struct tensor in[3], out = { .dtype = DTYPE_F32, .shape = g->value[n->out[0]].shape };
+	for (int i = 0; i < 3; i++)
+		in[i] = *g->value[n->in[i]].constant;
+	struct packs *packs = packs_new();
+	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 3, .n_out = 1, .threads = 1,
+		.arena = g->arena, .packs = packs, .tmp = g->arena };
+	struct kernel k = { .units = 1 };
+	ck_assert_int_eq(prepare_conv_onednn(&p, &k, &err), ERR_OK);
+
+	/* Inputs differ, so that a handle taken from another call shows. */
+	struct caller callers[CALLERS];
+	struct tensor x[CALLERS][3];
+	for (int i = 0; i < CALLERS; i++) {
+		memcpy(x[i], in, sizeof(in));
+		x[i][0] = copied(g, &in[0], LAYOUT_PLAIN);
+		for (int64_t e = 0; e < tensor_count(&in[0]); e++)
+			((float *)x[i][0].data)[e] *= (float)(i + 1);
+		callers[i].k = &k;
+		callers[i].out = out;
+		callers[i].out.data = arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
+		callers[i].a = (struct kernel_args){ .in = x[i], .out = &callers[i].out, .n_in = 3, .n_out = 1,
+			.state = k.state, .scratch = arena_alloc_aligned(g->arena, k.scratch_bytes + 1, 64) };
+	}
+	for (int i = 0; i < CALLERS; i++)
+		ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call_often, &callers[i]), 0);
+	for (int i = 0; i < CALLERS; i++)
+		pthread_join(callers[i].thread, NULL);
+
+	struct conv_geometry geometry;
+	ck_assert_int_eq(conv_geometry(n, &in[0].shape, &in[1].shape, &geometry, &err), ERR_OK);
+	for (int i = 0; i < CALLERS; i++)
+		then_equals_definition(&c, &geometry, x[i], NULL, callers[i].out.data);
+	packs_free(packs);
+	model_free(g);
+}
+END_TEST
+
 Suite *suite_conv_onednn(void);
 Suite *suite_conv_onednn(void)
 {
@@ -252,6 +314,7 @@ Suite *suite_conv_onednn(void)
 	TCase *t = tcase_create("conv_onednn");
 	tcase_set_timeout(t, 60); /* the loops that define it are slow on a busy machine */
 	if (cpu_features() & CPU_AVX2) {
+		tcase_add_test(t, many_threads_run_one_plan_at_once);
 		tcase_add_loop_test(t, equals_the_definition, 0, CASES);
 		tcase_add_loop_test(t, equals_the_definition_in_place, 0, CASES);
 		tcase_add_loop_test(t, equals_the_definition_without_avx512, 0, CASES);
