@@ -189,6 +189,9 @@ enum err_code onnx_unpack(struct onnx_reader *r, const ProtobufCMessageDescripto
 	if (rc != ERR_OK)
 		return err_prefix(err, "not a valid %s", what->short_name);
 	*ret = protobuf_c_message_unpack(what, &r->mem.allocator, bytes.len, (const uint8_t *)bytes.ptr);
+	if (!*ret && r->mem.exhausted)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, "unpacking it takes more than %zu bytes",
+			r->memory_max);
 	if (!*ret)
 		return err_set(err, ERR_INVALID_ARGUMENT, "not a valid %s: a field is of the wrong kind",
 			what->short_name);

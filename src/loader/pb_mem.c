@@ -54,7 +54,9 @@ static void *alloc_big(struct pb_mem *m, size_t size)
 static void *on_alloc(void *ctx, size_t size)
 {
 	struct pb_mem *m = ctx;
-	return size < PB_BIG_BYTES ? arena_alloc(m->small, size) : alloc_big(m, size);
+	void *p = size < PB_BIG_BYTES ? arena_alloc(m->small, size) : alloc_big(m, size);
+	m->exhausted |= !p;
+	return p;
 }
 
 /* A free does not say which kind. Big pieces start right behind a header at the start of

@@ -24,6 +24,7 @@ struct pb_mem {
 	struct arena *small;
 	struct pb_block *big;
 	size_t big_bytes, budget_bytes;
+	bool exhausted; /* an allocation failed: why unpacking did */
 };
 
 MUST_CHECK enum err_code pb_mem_init(struct pb_mem *m, size_t budget_bytes, struct err *err);

@@ -476,6 +476,28 @@ START_TEST(every_failed_allocation_is_an_error)
 }
 END_TEST
 
+START_TEST(a_memory_limit_is_kept_wherever_it_strikes)
+{
+	Onnx__ModelProto *m = onnx_text_model(arena, small_model);
+	Onnx__TensorProto *w = m->graph->initializer[1];
+	w->n_float_data = 0;
+	w->has_raw_data = 1;
+	w->raw_data = (ProtobufCBinaryData){ 1 << 20, arena_calloc(arena, 1, 1 << 20) };
+	w->dims[0] = 1 << 18;
+	struct slice bytes = onnx_text_pack(arena, &m->base);
+	bool read = false;
+	for (size_t max = 1 << 12; !read; max += 1 << 14) {
+		const struct onnx_limits limits = { .memory_bytes_max = max };
+		struct arena *own = arena_new(0, 0);
+		enum err_code rc = onnx_parse(bytes, -1, &limits, own, &model, &err);
+		read = rc == ERR_OK;
+		ck_assert_msg(read || rc == ERR_RESOURCE_EXHAUSTED, "%zu: %s", max, err.msg);
+		ck_assert_uint_lt(max, 4 << 20);
+		arena_free(own);
+	}
+}
+END_TEST
+
 /* -- names and numbers ------------------------------------------------------------------------- */
 
 START_TEST(M21_names_that_are_odd_are_kept_and_giant_ones_refused)
@@ -549,6 +571,7 @@ Suite *suite_onnx(void)
 	tcase_add_test(t, M3_no_flipped_bit_does_harm);
 	tcase_add_loop_test(t, M3_bodies_and_functions_survive_flips_too, 0, 3);
 	tcase_add_test(t, every_failed_allocation_is_an_error);
+	tcase_add_test(t, a_memory_limit_is_kept_wherever_it_strikes);
 	tcase_add_test(t, M21_names_that_are_odd_are_kept_and_giant_ones_refused);
 	tcase_add_test(t, M22_too_many_of_a_kind_are_refused);
 	suite_add_tcase(s, t);
