@@ -186,6 +186,12 @@ enum err_code onnx_new_tensor(struct onnx_reader *r, enum dtype dtype, const str
 	return ERR_OK;
 }
 
+/* What a tensor is to be. */
+struct spec {
+	enum dtype dtype;
+	struct shape shape;
+};
+
 /* -- bytes to elements --------------------------------------------------------------------- */
 
 /* A kernel may take a bool for 0 or 1; a file may not mean it. */
@@ -211,10 +217,10 @@ static void unpack_bits(const uint8_t *from, struct tensor *t)
 	}
 }
 
-static size_t file_bytes(enum dtype dtype, const struct shape *shape)
+static size_t file_bytes(const struct spec *s)
 {
 	/* Elements are at most 2^48: no overflow. */
-	return ((size_t)shape_count(shape) * dtype_info(dtype)->file_bits + 7) / 8;
+	return ((size_t)shape_count(&s->shape) * dtype_info(s->dtype)->file_bits + 7) / 8;
 }
 
 static bool is_packed(enum dtype dtype)
@@ -224,20 +230,20 @@ static bool is_packed(enum dtype dtype)
 }
 
 /* bytes: as raw_data has them, in memory of protobuf-c's. */
-static enum err_code take_bytes(struct onnx_reader *r, void *bytes, size_t len, enum dtype dtype,
-	const struct shape *shape, struct tensor **ret, struct err *err)
+static enum err_code take_bytes(struct onnx_reader *r, void *bytes, size_t len,
+	const struct spec *s, struct tensor **ret, struct err *err)
 {
-	if (len >= PB_BIG_BYTES && !is_packed(dtype)) {
+	if (len >= PB_BIG_BYTES && !is_packed(s->dtype)) {
 		struct tensor *t = ARENA_NEW(r->arena, struct tensor);
 		if (!t || pb_mem_adopt(&r->mem, bytes, r->arena) != ERR_OK)
 			return err_oom(err);
-		*t = (struct tensor){ .data = bytes, .dtype = dtype, .shape = *shape };
+		*t = (struct tensor){ .data = bytes, .dtype = s->dtype, .shape = s->shape };
 		*ret = t;
 	} else {
-		enum err_code rc = onnx_new_tensor(r, dtype, shape, ret, err);
+		enum err_code rc = onnx_new_tensor(r, s->dtype, &s->shape, ret, err);
 		if (rc != ERR_OK)
 			return rc;
-		if (is_packed(dtype))
+		if (is_packed(s->dtype))
 			unpack_bits(bytes, *ret);
 		else if (len)
 			memcpy((*ret)->data, bytes, len);
@@ -246,28 +252,28 @@ static enum err_code take_bytes(struct onnx_reader *r, void *bytes, size_t len, 
 	return ERR_OK;
 }
 
-static enum err_code read_raw(struct onnx_reader *r, const Onnx__TensorProto *p, enum dtype dtype,
-	const struct shape *shape, struct tensor **ret, struct err *err)
+static enum err_code read_raw(struct onnx_reader *r, const Onnx__TensorProto *p,
+	const struct spec *s, struct tensor **ret, struct err *err)
 {
-	size_t want = file_bytes(dtype, shape);
+	size_t want = file_bytes(s);
 	if (p->raw_data.len != want)
 		return wrong_size("raw_data", p->raw_data.len, want, "bytes", err);
-	return take_bytes(r, p->raw_data.data, want, dtype, shape, ret, err);
+	return take_bytes(r, p->raw_data.data, want, s, ret, err);
 }
 
 static enum err_code read_external(struct onnx_reader *r, const Onnx__TensorProto *p,
-	enum dtype dtype, const struct shape *shape, struct tensor **ret, struct err *err)
+	const struct spec *s, struct tensor **ret, struct err *err)
 {
-	if (dtype_info(dtype)->file_bits == 0)
+	if (dtype_info(s->dtype)->file_bits == 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "is %s, which has no form in external data",
-			dtype_name(dtype));
-	size_t bytes = file_bytes(dtype, shape);
+			dtype_name(s->dtype));
+	size_t bytes = file_bytes(s);
 	struct tensor *t;
-	enum err_code rc = onnx_new_tensor(r, dtype, shape, &t, err);
+	enum err_code rc = onnx_new_tensor(r, s->dtype, &s->shape, &t, err);
 	if (rc != ERR_OK)
 		return rc;
-	void *packed = is_packed(dtype) ? r->mem.allocator.alloc(&r->mem, bytes + 1) : NULL;
-	if (is_packed(dtype) && !packed)
+	void *packed = is_packed(s->dtype) ? r->mem.allocator.alloc(&r->mem, bytes + 1) : NULL;
+	if (is_packed(s->dtype) && !packed)
 		return err_oom(err);
 	rc = onnx_read_external(r, p, packed ? packed : t->data, bytes, err);
 	if (rc == ERR_OK && packed)
@@ -318,13 +324,13 @@ static enum err_code narrow(const struct typed *d, const struct typed_field *f, 
 	return ERR_OK;
 }
 
-static enum err_code read_narrow(struct onnx_reader *r, const struct typed *d, enum dtype dtype,
-	const struct shape *shape, struct tensor **ret, struct err *err)
+static enum err_code read_narrow(struct onnx_reader *r, const struct typed *d,
+	const struct spec *s, struct tensor **ret, struct err *err)
 {
-	const struct typed_field *f = &typed_fields[dtype];
-	enum err_code rc = onnx_new_tensor(r, dtype, shape, ret, err);
-	if (rc != ERR_OK || !is_packed(dtype))
-		return rc == ERR_OK ? narrow(d, f, dtype_bytes(dtype), (*ret)->data, err) : rc;
+	const struct typed_field *f = &typed_fields[s->dtype];
+	enum err_code rc = onnx_new_tensor(r, s->dtype, &s->shape, ret, err);
+	if (rc != ERR_OK || !is_packed(s->dtype))
+		return rc == ERR_OK ? narrow(d, f, dtype_bytes(s->dtype), (*ret)->data, err) : rc;
 	void *packed = r->mem.allocator.alloc(&r->mem, d->n + 1);
 	if (!packed)
 		return err_oom(err);
@@ -335,45 +341,44 @@ static enum err_code read_narrow(struct onnx_reader *r, const struct typed *d, e
 	return rc;
 }
 
-static enum err_code read_typed(struct onnx_reader *r, const Onnx__TensorProto *p, enum dtype dtype,
-	const struct shape *shape, struct tensor **ret, struct err *err)
+static enum err_code read_typed(struct onnx_reader *r, const Onnx__TensorProto *p,
+	const struct spec *s, struct tensor **ret, struct err *err)
 {
-	const struct typed_field *f = &typed_fields[dtype];
+	const struct typed_field *f = &typed_fields[s->dtype];
 	struct typed d = typed_data(p, f->source);
-	size_t want = (size_t)shape_count(shape);
-	if (is_packed(dtype))
-		want = file_bytes(dtype, shape);
-	else if (dtype == DTYPE_C64 || dtype == DTYPE_C128)
+	size_t want = (size_t)shape_count(&s->shape);
+	if (is_packed(s->dtype))
+		want = file_bytes(s);
+	else if (dtype_info(s->dtype)->class == DTYPE_CLASS_COMPLEX)
 		want *= 2;
 	if (d.n != want)
 		return wrong_size(source_names[f->source], d.n, want, "elements", err);
-	if (dtype == DTYPE_STRING)
-		return read_strings(r, p, shape, ret, err);
+	if (s->dtype == DTYPE_STRING)
+		return read_strings(r, p, &s->shape, ret, err);
 	if (f->lo != f->hi)
-		return read_narrow(r, &d, dtype, shape, ret, err);
-	return take_bytes(r, d.data, d.n * d.element_bytes, dtype, shape, ret, err);
+		return read_narrow(r, &d, s, ret, err);
+	return take_bytes(r, d.data, d.n * d.element_bytes, s, ret, err);
 }
 
 static enum err_code read_tensor(struct onnx_reader *r, const Onnx__TensorProto *p,
 	struct tensor **ret, struct err *err)
 {
-	enum dtype dtype = (enum dtype)p->data_type;
+	struct spec s = { .dtype = (enum dtype)p->data_type };
 	if (p->data_type <= DTYPE_UNDEFINED || p->data_type >= DTYPE_TENSOR)
 		return err_set(err, ERR_INVALID_ARGUMENT, "data_type %d is none", p->data_type);
 	if (p->segment)
 		return err_set(err, ERR_UNIMPLEMENTED, "is split into segments");
-	struct shape shape;
 	enum source source = SOURCE_NONE;
-	enum err_code rc = onnx_read_dims(p->dims, p->n_dims, &shape, err);
+	enum err_code rc = onnx_read_dims(p->dims, p->n_dims, &s.shape, err);
 	if (rc == ERR_OK)
-		rc = find_source(p, dtype, &source, err);
+		rc = find_source(p, s.dtype, &source, err);
 	if (rc != ERR_OK)
 		return rc;
 	if (source == SOURCE_EXTERNAL)
-		return read_external(r, p, dtype, &shape, ret, err);
+		return read_external(r, p, &s, ret, err);
 	if (source == SOURCE_RAW)
-		return read_raw(r, p, dtype, &shape, ret, err);
-	return read_typed(r, p, dtype, &shape, ret, err);
+		return read_raw(r, p, &s, ret, err);
+	return read_typed(r, p, &s, ret, err);
 }
 
 enum err_code onnx_read_tensor(struct onnx_reader *r, const Onnx__TensorProto *proto,
