@@ -24,8 +24,8 @@ struct reader {
 };
 
 /* Reads PREFIX_i.pb. *ret_found false: there is no such file. */
-static enum err_code read_tensor(struct reader *r, int dirfd, const char *prefix, int i, struct tensor *ret,
-	const char **ret_name, bool *ret_found)
+static enum err_code read_tensor(struct reader *r, int dirfd, const char *prefix, int i,
+	struct tensor *ret, const char **ret_name, bool *ret_found)
 {
 	char file[32];
 	struct slice bytes;
@@ -62,24 +62,26 @@ static enum err_code read_inputs(struct reader *r, int dirfd, struct tensor *in,
 	return ERR_OK;
 }
 
-static enum err_code compare(struct reader *r, int i, const struct tensor *is, const struct tensor *want)
+static enum err_code compare(
+	struct reader *r, int i, const struct tensor *is, const struct tensor *want)
 {
 	const char *name = r->s->out[i].name;
 	int64_t at;
 	if (is->dtype != want->dtype || !shape_equal(&is->shape, &want->shape))
-		return err_set(r->err, ERR_FAILED_PRECONDITION, "%s: output '%.100s' is %s %s, expected %s %s",
-			r->example, name, dtype_name(is->dtype), SHAPE_TEXT(&is->shape),
-			dtype_name(want->dtype), SHAPE_TEXT(&want->shape));
+		return err_set(r->err, ERR_FAILED_PRECONDITION,
+			"%s: output '%.100s' is %s %s, expected %s %s", r->example, name,
+			dtype_name(is->dtype), SHAPE_TEXT(&is->shape), dtype_name(want->dtype),
+			SHAPE_TEXT(&want->shape));
 	if (is->dtype == DTYPE_TENSOR || /* sequences: the types are all that is compared */
 		trial_equal(is, 0, want, tensor_count(want), tolerance_of(is->dtype), &at))
 		return ERR_OK;
 	if (is->dtype == DTYPE_STRING)
 		return err_set(r->err, ERR_FAILED_PRECONDITION,
-			"%s: output '%.100s': element %lld is not the one expected", r->example, name,
-			(long long)at);
+			"%s: output '%.100s': element %lld is not the one expected", r->example,
+			name, (long long)at);
 	return err_set(r->err, ERR_FAILED_PRECONDITION,
-		"%s: output '%.100s': element %lld is %.9g, expected %.9g", r->example, name, (long long)at,
-		tensor_float(is, at), tensor_float(want, at));
+		"%s: output '%.100s': element %lld is %.9g, expected %.9g", r->example, name,
+		(long long)at, tensor_float(is, at), tensor_float(want, at));
 }
 
 static enum err_code compare_outputs(struct reader *r, int dirfd, const struct tensor *out)
@@ -138,7 +140,8 @@ static enum err_code answer_all(struct reader *r, DIR *dir, const char *folder)
 	char example[300];
 	r->example = folder;
 	enum err_code rc = answer(r, dirfd(dir));
-	for (const struct dirent *e; rc == ERR_OK && r->n < GOLDEN_CASES_MAX && (e = readdir(dir));) {
+	for (const struct dirent *e;
+		rc == ERR_OK && r->n < GOLDEN_CASES_MAX && (e = readdir(dir));) {
 		if (e->d_name[0] == '.')
 			continue;
 		if (r->conf->cancel && atomic_load(r->conf->cancel))
@@ -150,16 +153,18 @@ static enum err_code answer_all(struct reader *r, DIR *dir, const char *folder)
 	return rc;
 }
 
-enum err_code golden_check(int dirfd, const struct version *v, const struct version_conf *conf, int *ret_n,
-	struct err *err)
+enum err_code golden_check(int dirfd, const struct version *v, const struct version_conf *conf,
+	int *ret_n, struct err *err)
 {
 	static const char *const folders[] = { "golden", "warmup" };
-	struct reader r = { .v = v, .s = &v->sig[0], .conf = conf, .arena = arena_new(1 << 16, 0), .err = err };
+	struct reader r = {
+		.v = v, .s = &v->sig[0], .conf = conf, .arena = arena_new(1 << 16, 0), .err = err
+	};
 	enum err_code rc = r.arena ? ERR_OK : err_oom(err);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders) && rc == ERR_OK; i++) {
 		int fd;
-		if (dirfd < 0 ||
-			file_open_beneath(dirfd, folders[i], O_RDONLY | O_DIRECTORY, &fd, NULL) != ERR_OK)
+		if (dirfd < 0 || file_open_beneath(dirfd, folders[i], O_RDONLY | O_DIRECTORY, &fd,
+					 NULL) != ERR_OK)
 			continue;
 		DIR *dir = fdopendir(fd);
 		if (!dir) {

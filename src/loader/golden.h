@@ -20,5 +20,5 @@
 
 /* FAILED_PRECONDITION: an answer is wrong; the message names example, output and element.
    *ret_n: how many there were. */
-MUST_CHECK enum err_code golden_check(int dirfd, const struct version *v, const struct version_conf *conf,
-	int *ret_n, struct err *err);
+MUST_CHECK enum err_code golden_check(int dirfd, const struct version *v,
+	const struct version_conf *conf, int *ret_n, struct err *err);

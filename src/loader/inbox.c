@@ -31,8 +31,8 @@ void inbox_wake(struct inbox *b)
 void inbox_post(struct inbox *b, struct inbox_item *item)
 {
 	item->next = atomic_load_explicit(&b->top, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&b->top, &item->next, item, memory_order_release,
-		memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(
+		&b->top, &item->next, item, memory_order_release, memory_order_relaxed))
 		;
 	inbox_wake(b);
 }

@@ -13,7 +13,8 @@ static bool is_name_char(char c)
 
 bool layout_is_model_name(struct slice name)
 {
-	if (name.len == 0 || name.len > LAYOUT_NAME_MAX || slice_is(name, ".") || slice_is(name, ".."))
+	if (name.len == 0 || name.len > LAYOUT_NAME_MAX || slice_is(name, ".") ||
+		slice_is(name, ".."))
 		return false;
 	for (size_t i = 0; i < name.len; i++)
 		if (!is_name_char(name.ptr[i]))

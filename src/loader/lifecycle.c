@@ -29,8 +29,9 @@ struct lifecycle {
 #define WHO(x) (x)->model->name, (long long)(x)->number
 #define LOG_MODEL "model '%s' version %lld: "
 
-enum err_code lifecycle_new(struct registry *r, struct inbox *inbox, const struct lifecycle_ops *ops,
-	struct conf *conf, struct lifecycle **ret, struct err *err)
+enum err_code lifecycle_new(struct registry *r, struct inbox *inbox,
+	const struct lifecycle_ops *ops, struct settings *conf, struct lifecycle **ret,
+	struct err *err)
 {
 	struct lifecycle *lc = calloc(1, sizeof(*lc));
 	uint64_t *told = calloc(SCAN_REMARKS_MAX, sizeof(*told));
@@ -60,7 +61,7 @@ void lifecycle_warn(struct lifecycle *lc, const char *what)
 	log_warning("%s", what);
 }
 
-/* -- moves ------------------------------------------------------------------------------------- */
+/* -- moves ----------------------------------------------------------------------------------- */
 
 static void tell(struct lifecycle *lc, struct instance *x)
 {
@@ -112,14 +113,15 @@ static bool publish(struct lifecycle *lc)
 	if (!lc->dirty)
 		return true;
 	if (models_publish(&lc->models, lc->registry, &err) != ERR_OK) {
-		log_err("the registry could not be brought up to date, will be tried again: %s", err.msg);
+		log_err("the registry could not be brought up to date, will be tried again: %s",
+			err.msg);
 		return false;
 	}
 	lc->dirty = false;
 	return true;
 }
 
-/* -- loading ------------------------------------------------------------------------------------ */
+/* -- loading --------------------------------------------------------------------------------- */
 
 /* What is left of the memory for models; what drains still needs its own. 0: no limit. */
 static size_t budget(const struct lifecycle *lc)
@@ -151,14 +153,16 @@ static void begin_load(struct lifecycle *lc, struct instance *x, int64_t now_ns)
 /* Catches up with how far the load has come, a step at a time. */
 static void follow(struct lifecycle *lc, struct instance *x)
 {
-	enum version_state to = x->load ? (enum version_state)atomic_load(&x->load->progress) : x->state;
+	enum version_state to =
+		x->load ? (enum version_state)atomic_load(&x->load->progress) : x->state;
 	while (policy_is_loading(x->state) && x->state < to && to <= VERSION_WARMING)
 		move(lc, x, (enum version_state)(x->state + 1));
 }
 
 /* Does the new version break callers of the one that answers now? Going back to an older
    one is the operator's wish and is not judged. */
-static enum err_code check_callers(const struct instance *x, const struct version *v, struct err *err)
+static enum err_code check_callers(
+	const struct instance *x, const struct version *v, struct err *err)
 {
 	const struct instance *now = model_best_ready(x->model);
 	const char *policy = x->model->conf->on_break ? x->model->conf->on_break : "warn";
@@ -168,7 +172,8 @@ static enum err_code check_callers(const struct instance *x, const struct versio
 	for (int i = 0; i < now->version->n_sig; i++) {
 		const struct signature *old = &now->version->sig[i];
 		const struct signature *new = version_signature(v, slice_of(old->name));
-		const char *broken = new ? signature_break(old, new, why, sizeof(why)) : "it is gone";
+		const char *broken =
+			new ? signature_break(old, new, why, sizeof(why)) : "it is gone";
 		if (!broken)
 			continue;
 		if (strcmp(policy, "refuse") == 0)
@@ -248,7 +253,7 @@ void lifecycle_loaded(struct lifecycle *lc, struct load *l, int64_t now_ns)
 	load_free(l);
 }
 
-/* -- draining ----------------------------------------------------------------------------------- */
+/* -- draining -------------------------------------------------------------------------------- */
 
 /* false: could not be done now. */
 static bool begin_drain(struct lifecycle *lc, struct instance *x)
@@ -281,7 +286,7 @@ void lifecycle_gone(struct lifecycle *lc, struct instance *x)
 	move(lc, x, VERSION_UNLOADED);
 }
 
-/* -- deciding ----------------------------------------------------------------------------------- */
+/* -- deciding -------------------------------------------------------------------------------- */
 
 /* false: it could not be done and has to be tried again. */
 static bool act(struct lifecycle *lc, const struct wish *w, int64_t now_ns)
@@ -315,8 +320,10 @@ static void step_model(struct lifecycle *lc, struct model *m, int64_t now_ns)
 		if (x->state == VERSION_FOUND && x->blocked.code != ERR_OK)
 			fail(lc, x, &x->blocked, now_ns);
 		if (x->tell_changed)
-			log_warning(LOG_MODEL "its files were changed in place; it is served as it was "
-				    "loaded. Rename new ones in, or order a load", WHO(x));
+			log_warning(LOG_MODEL
+				"its files were changed in place; it is served as it was "
+				"loaded. Rename new ones in, or order a load",
+				WHO(x));
 		x->tell_changed = false;
 	}
 	do
@@ -332,7 +339,8 @@ static int64_t next_retry(const struct lifecycle *lc, int64_t now_ns)
 	int64_t at = INT64_MAX;
 	for (int i = 0; i < lc->models.n; i++)
 		for (const struct instance *x = lc->models.model[i]->first; x; x = x->next)
-			if (x->state == VERSION_FAILED && x->present && x->retry_ns < at && x->retry_ns > now_ns)
+			if (x->state == VERSION_FAILED && x->present && x->retry_ns < at &&
+				x->retry_ns > now_ns)
 				at = x->retry_ns;
 	return at;
 }
@@ -352,7 +360,7 @@ int64_t lifecycle_step(struct lifecycle *lc, int64_t now_ns)
 	return next_retry(lc, now_ns);
 }
 
-/* -- the disk ------------------------------------------------------------------------------------- */
+/* -- the disk -------------------------------------------------------------------------------- */
 
 static bool was_told(const struct lifecycle *lc, uint64_t hash)
 {
@@ -375,7 +383,8 @@ static void tell_remarks(struct lifecycle *lc, const struct scan *scan)
 	lc->keeping_told = lc->models.keeping;
 }
 
-int64_t lifecycle_saw(struct lifecycle *lc, const struct scan *scan, int64_t now_ns, int64_t now_wall_ms)
+int64_t lifecycle_saw(
+	struct lifecycle *lc, const struct scan *scan, int64_t now_ns, int64_t now_wall_ms)
 {
 	struct err err;
 	int64_t next_ns = INT64_MAX;
@@ -389,24 +398,25 @@ int64_t lifecycle_saw(struct lifecycle *lc, const struct scan *scan, int64_t now
 	return next_ns;
 }
 
-void lifecycle_configure(struct lifecycle *lc, struct conf *conf)
+void lifecycle_configure(struct lifecycle *lc, struct settings *conf)
 {
-	struct conf *old = lc->models.conf;
+	struct settings *old = lc->models.conf;
 	lc->models.conf = conf;
 	lc->models.new_roots = true;
 	for (int i = 0; i < lc->models.n; i++) {
 		struct model *m = lc->models.model[i];
-		m->conf = conf_model(conf, m->name);
+		m->conf = settings_model(conf, m->name);
 		if (old->c.explicit_only && !conf->c.explicit_only)
 			m->held = false;
 	}
 	lc->dirty = true;
-	conf_release(old);
+	settings_release(old);
 }
 
-/* -- orders --------------------------------------------------------------------------------------- */
+/* -- orders ---------------------------------------------------------------------------------- */
 
-static enum err_code find(struct lifecycle *lc, struct slice model, struct model **ret, struct err *err)
+static enum err_code find(
+	struct lifecycle *lc, struct slice model, struct model **ret, struct err *err)
 {
 	*ret = models_find(&lc->models, model);
 	if (*ret)

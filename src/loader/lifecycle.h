@@ -30,16 +30,18 @@ struct lifecycle_ops {
 
 /* Borrows registry, inbox; takes the reference on conf on ERR_OK. */
 MUST_CHECK enum err_code lifecycle_new(struct registry *r, struct inbox *inbox,
-	const struct lifecycle_ops *ops, struct conf *conf, struct lifecycle **ret, struct err *err);
+	const struct lifecycle_ops *ops, struct settings *conf, struct lifecycle **ret,
+	struct err *err);
 /* Nothing may be loading or draining. NULL is fine. */
 void lifecycle_free(struct lifecycle *lc);
 
 /* A new configuration, from now on. Takes the reference. */
-void lifecycle_configure(struct lifecycle *lc, struct conf *conf);
+void lifecycle_configure(struct lifecycle *lc, struct settings *conf);
 
 /* What the disk looks like. Returns when to scan again at the latest, INT64_MAX: when
    something changes. */
-int64_t lifecycle_saw(struct lifecycle *lc, const struct scan *scan, int64_t now_ns, int64_t now_wall_ms);
+int64_t lifecycle_saw(
+	struct lifecycle *lc, const struct scan *scan, int64_t now_ns, int64_t now_wall_ms);
 
 /* A load has ended; frees it. */
 void lifecycle_loaded(struct lifecycle *lc, struct load *l, int64_t now_ns);
@@ -50,8 +52,10 @@ void lifecycle_gone(struct lifecycle *lc, struct instance *x);
 int64_t lifecycle_step(struct lifecycle *lc, int64_t now_ns);
 
 /* Orders: a model is wanted (again), or not any more. NOT_FOUND: nobody knows it. */
-MUST_CHECK enum err_code lifecycle_want_model(struct lifecycle *lc, struct slice model, struct err *err);
-MUST_CHECK enum err_code lifecycle_drop_model(struct lifecycle *lc, struct slice model, struct err *err);
+MUST_CHECK enum err_code lifecycle_want_model(
+	struct lifecycle *lc, struct slice model, struct err *err);
+MUST_CHECK enum err_code lifecycle_drop_model(
+	struct lifecycle *lc, struct slice model, struct err *err);
 /* All models, for good: the daemon stops. */
 void lifecycle_drop_all(struct lifecycle *lc);
 

@@ -22,7 +22,7 @@ struct load {
 	/* What to load: copies, since the instance may be changed meanwhile. */
 	struct scan_version from;
 	char *model, *dir, *file;
-	struct conf *conf;
+	struct settings *conf;
 	struct version_conf vc;
 	atomic_bool cancel;
 	atomic_int progress; /* enum version_state */
@@ -33,7 +33,8 @@ struct load {
 };
 
 /* budget_bytes: 0: no limit. NULL: no memory. */
-struct load *load_new(struct instance *x, struct conf *conf, size_t budget_bytes, struct inbox *inbox);
+struct load *load_new(
+	struct instance *x, struct settings *conf, size_t budget_bytes, struct inbox *inbox);
 void load_free(struct load *l); /* NULL is fine; not the version */
 
 /* On the loading thread. ABORTED: the files are not those that were ordered, or changed

@@ -14,7 +14,8 @@
 struct loads;
 
 /* threads 0: one. Borrows the inbox. */
-MUST_CHECK enum err_code loads_new(int threads, struct inbox *inbox, struct loads **ret, struct err *err);
+MUST_CHECK enum err_code loads_new(
+	int threads, struct inbox *inbox, struct loads **ret, struct err *err);
 
 /* Runs what is queued (cancelled loads end at once), then ends the threads. NULL is fine. */
 void loads_free(struct loads *q);

@@ -50,7 +50,7 @@ enum err_code models_add(struct models *ms, const char *name, struct model **ret
 		return err_oom(err);
 	}
 	m->models = ms;
-	m->conf = conf_model(ms->conf, name);
+	m->conf = settings_model(ms->conf, name);
 	m->held = ms->conf->c.explicit_only;
 	memmove(&ms->model[at + 1], &ms->model[at], (size_t)(ms->n - at) * sizeof(*ms->model));
 	ms->model[at] = m;
@@ -79,7 +79,7 @@ void models_free(struct models *ms)
 	while (ms->n)
 		models_remove(ms, ms->model[ms->n - 1]);
 	free(ms->model);
-	conf_release(ms->conf);
+	settings_release(ms->conf);
 	*ms = (struct models){ 0 };
 }
 

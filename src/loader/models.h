@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "loader/conf.h"
+#include "loader/settings.h"
 #include "loader/inbox.h"
 #include "loader/scan.h"
 
@@ -66,7 +66,7 @@ struct model {
 };
 
 struct models {
-	struct conf *conf;
+	struct settings *conf;
 	struct model **model; /* by name */
 	int n, cap;
 	bool observed;  /* once at least */
@@ -82,8 +82,8 @@ void models_remove(struct models *ms, struct model *m);
 void models_free(struct models *ms);
 
 /* At its place in the order; v gives files and numbers. */
-MUST_CHECK enum err_code model_add_instance(struct model *m, const struct scan_version *v, int64_t now_ns,
-	struct instance **ret, struct err *err);
+MUST_CHECK enum err_code model_add_instance(struct model *m, const struct scan_version *v,
+	int64_t now_ns, struct instance **ret, struct err *err);
 void model_remove_instance(struct model *m, struct instance *x);
 
 /* Complete, there, readable, and nothing known that would make it fail again? */
@@ -105,7 +105,7 @@ struct wish {
 };
 struct wish model_next(const struct model *m, bool enabled, int64_t now_ns);
 
-/* -- questions (query.c); what is pending is known after the policy has been asked ------------ */
+/* -- questions (query.c); what is pending is known after the policy has been asked ----------- */
 
 /* The one that answers requests for no version in particular; NULL: none. */
 struct instance *model_best_ready(const struct model *m);
@@ -130,7 +130,8 @@ bool models_want_version(const struct models *ms, const char *model, int64_t num
 MUST_CHECK enum err_code models_observe(struct models *ms, const struct scan *scan, int64_t now_ns,
 	int64_t now_wall_ms, int64_t *ret_next_ns, struct err *err);
 
-/* -- showing (publish.c) ------------------------------------------------------------------------ */
+/* -- showing (publish.c) --------------------------------------------------------------------- */
 
 /* A new snapshot of all models for the registry. */
-MUST_CHECK enum err_code models_publish(const struct models *ms, struct registry *r, struct err *err);
+MUST_CHECK enum err_code models_publish(
+	const struct models *ms, struct registry *r, struct err *err);

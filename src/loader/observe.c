@@ -35,7 +35,8 @@ static bool is_quiet(const struct observer *o, const struct scan_version *v)
 static void settle(struct observer *o, struct instance *x, const struct scan_version *v)
 {
 	if (!x->settled)
-		x->settled = v->moved_in || is_quiet(o, v) || o->now_ns - x->stamp_since_ns >= o->settle_ns;
+		x->settled = v->moved_in || is_quiet(o, v) ||
+			     o->now_ns - x->stamp_since_ns >= o->settle_ns;
 	if (!x->settled)
 		look_again(o, clock_after(x->stamp_since_ns, o->settle_ns));
 }
@@ -186,8 +187,12 @@ static void miss_models(struct observer *o, const struct scan *scan)
 enum err_code models_observe(struct models *ms, const struct scan *scan, int64_t now_ns,
 	int64_t now_wall_ms, int64_t *ret_next_ns, struct err *err)
 {
-	struct observer o = { .ms = ms, .now_ns = now_ns, .now_wall_ms = now_wall_ms,
-		.settle_ns = ms->conf->c.settle_ms * NS_PER_MS, .next_ns = *ret_next_ns, .err = err };
+	struct observer o = { .ms = ms,
+		.now_ns = now_ns,
+		.now_wall_ms = now_wall_ms,
+		.settle_ns = ms->conf->c.settle_ms * NS_PER_MS,
+		.next_ns = *ret_next_ns,
+		.err = err };
 	for (int i = 0; i < scan->n_model; i++) {
 		enum err_code rc = see_model(&o, &scan->model[i]);
 		if (rc != ERR_OK)

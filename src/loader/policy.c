@@ -60,7 +60,8 @@ static bool may_drain(const struct policy_rule *rule, const struct policy_versio
 	return any_ready || !any_present;
 }
 
-struct policy_action policy_next(const struct policy_rule *rule, const struct policy_version *v, int n)
+struct policy_action policy_next(
+	const struct policy_rule *rule, const struct policy_version *v, int n)
 {
 	/* What is not there any more is loaded for nobody. A version that a newer one has
 	   overtaken loads on: if each newcomer cancelled its elder, a steady stream of

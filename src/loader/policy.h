@@ -49,7 +49,8 @@ struct policy_action {
 void policy_want(const struct policy_rule *rule, struct policy_version *v, int n);
 
 /* The next thing to do after policy_want(); call both again when it is done. */
-struct policy_action policy_next(const struct policy_rule *rule, const struct policy_version *v, int n);
+struct policy_action policy_next(
+	const struct policy_rule *rule, const struct policy_version *v, int n);
 
 static inline bool policy_is_loading(enum version_state s)
 {

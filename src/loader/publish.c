@@ -23,9 +23,11 @@ static struct registry_version row_of(const struct instance *x)
 {
 	return (struct registry_version){
 		.version = x->version,
-		.status = { .number = x->number, .state = x->state,
+		.status = { .number = x->number,
+			.state = x->state,
 			.code = x->state == VERSION_FAILED ? x->why.code : ERR_OK,
-			.reason = x->state == VERSION_FAILED ? x->why.msg : "", .since_ms = x->since_ms,
+			.reason = x->state == VERSION_FAILED ? x->why.msg : "",
+			.since_ms = x->since_ms,
 			.memory_bytes = x->memory_bytes },
 	};
 }
@@ -50,8 +52,9 @@ enum err_code models_publish(const struct models *ms, struct registry *r, struct
 	}
 	for (int i = 0; i < ms->n; i++) {
 		const struct model *m = ms->model[i];
-		model[i] = (struct registry_model){ .name = m->name, .version = at, .label = m->label,
-			.n_label = m->n_label };
+		model[i] = (struct registry_model){
+			.name = m->name, .version = at, .label = m->label, .n_label = m->n_label
+		};
 		for (const struct instance *x = m->first; x; x = next_number(x))
 			*at++ = row_of(shown_of_number(x));
 		model[i].n_version = (int)(at - model[i].version);

@@ -76,7 +76,7 @@ bool models_all_ready(const struct models *ms, bool strict)
 bool models_want_version(const struct models *ms, const char *model, int64_t number, int rank)
 {
 	const struct model *m = models_find(ms, slice_of(model));
-	const struct model_conf *c = m ? m->conf : conf_model(ms->conf, model);
+	const struct model_conf *c = m ? m->conf : settings_model(ms->conf, model);
 	if (c->policy == POLICY_ALL || rank < VERSIONS_LOOKED_AT || rank < 2 * (int64_t)c->latest_n)
 		return true;
 	for (int i = 0; i < c->n_versions; i++)

@@ -27,8 +27,8 @@ static void on_last_release(struct version *v)
 {
 	struct reaper *r = v->owner;
 	v->next_dead = atomic_load_explicit(&r->top, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&r->top, &v->next_dead, v, memory_order_release,
-		memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(
+		&r->top, &v->next_dead, v, memory_order_release, memory_order_relaxed))
 		;
 	sem_post(&r->work);
 }
@@ -111,7 +111,8 @@ enum err_code reaper_new(const struct reaper_conf *conf, struct reaper **ret, st
 	if (pthread_create(&r->thread, NULL, run, r) != 0) {
 		sem_destroy(&r->work);
 		free(r);
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "the reaper's thread could not be started");
+		return err_set(
+			err, ERR_RESOURCE_EXHAUSTED, "the reaper's thread could not be started");
 	}
 	*ret = r;
 	return ERR_OK;

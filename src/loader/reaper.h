@@ -22,7 +22,8 @@ struct reaper_conf {
 };
 
 /* Borrows the inbox. */
-MUST_CHECK enum err_code reaper_new(const struct reaper_conf *conf, struct reaper **ret, struct err *err);
+MUST_CHECK enum err_code reaper_new(
+	const struct reaper_conf *conf, struct reaper **ret, struct err *err);
 
 /* Frees what is waiting, then ends the thread. NULL is fine. */
 void reaper_free(struct reaper *r);

@@ -61,9 +61,11 @@ static const char *join_labels(struct arena *arena, const struct registry_model 
 	return buf_finish(&b, &text, NULL) == ERR_OK ? text.ptr : NULL;
 }
 
-static bool copy_labels(struct arena *arena, const struct registry_model *from, struct registry_model *to)
+static bool copy_labels(
+	struct arena *arena, const struct registry_model *from, struct registry_model *to)
 {
-	struct registry_label *label = ARENA_ARRAY(arena, struct registry_label, (size_t)from->n_label + 1);
+	struct registry_label *label =
+		ARENA_ARRAY(arena, struct registry_label, (size_t)from->n_label + 1);
 	for (int i = 0; label && i < from->n_label; i++) {
 		label[i] = (struct registry_label){ arena_strdup(arena, from->label[i].name),
 			from->label[i].number };
@@ -78,11 +80,13 @@ static bool copy_labels(struct arena *arena, const struct registry_model *from, 
 static bool copy_versions(struct arena *arena, const struct registry_model *from,
 	struct registry_model *to)
 {
-	struct registry_version *v = ARENA_ARRAY(arena, struct registry_version, (size_t)from->n_version + 1);
+	struct registry_version *v =
+		ARENA_ARRAY(arena, struct registry_version, (size_t)from->n_version + 1);
 	for (int i = 0; v && i < from->n_version; i++) {
 		v[i] = from->version[i];
 		v[i].status.model = to->name;
-		v[i].status.reason = arena_strdup(arena, v[i].status.reason ? v[i].status.reason : "");
+		v[i].status.reason =
+			arena_strdup(arena, v[i].status.reason ? v[i].status.reason : "");
 		v[i].status.labels = join_labels(arena, from, v[i].status.number);
 		if (!v[i].status.reason || !v[i].status.labels)
 			return false;
@@ -141,7 +145,8 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
-enum err_code registry_set(struct registry *r, const struct registry_model *model, int n, struct err *err)
+enum err_code registry_set(
+	struct registry *r, const struct registry_model *model, int n, struct err *err)
 {
 	struct snapshot *next = snapshot_new(model, n);
 	if (!next)
@@ -152,7 +157,7 @@ enum err_code registry_set(struct registry *r, const struct registry_model *mode
 	return ERR_OK;
 }
 
-/* -- reading ----------------------------------------------------------------------------------- */
+/* -- reading --------------------------------------------------------------------------------- */
 
 static const struct registry_model *find_model(const struct snapshot *s, struct slice name)
 {
@@ -190,13 +195,14 @@ static enum err_code unavailable(const struct registry_model *m, const struct re
 	struct err *err)
 {
 	const struct version_status *s = &v->status;
-	return err_set(err, ERR_UNAVAILABLE, "model '%s' version %lld is not ready: %s%s%s", m->name,
-		(long long)s->number, version_state_info(s->state)->text,
-		s->state == VERSION_FAILED ? ": " : "", s->state == VERSION_FAILED ? s->reason : "");
+	return err_set(err, ERR_UNAVAILABLE, "model '%s' version %lld is not ready: %s%s%s",
+		m->name, (long long)s->number, version_state_info(s->state)->text,
+		s->state == VERSION_FAILED ? ": " : "",
+		s->state == VERSION_FAILED ? s->reason : "");
 }
 
-static enum err_code pick_number(const struct registry_model *m, int64_t number, struct version **ret,
-	struct err *err)
+static enum err_code pick_number(
+	const struct registry_model *m, int64_t number, struct version **ret, struct err *err)
 {
 	for (int i = 0; i < m->n_version; i++) {
 		const struct registry_version *v = &m->version[i];
@@ -209,10 +215,12 @@ static enum err_code pick_number(const struct registry_model *m, int64_t number,
 		*ret = v->version;
 		return ERR_OK;
 	}
-	return err_set(err, ERR_NOT_FOUND, "model '%s' has no version %lld", m->name, (long long)number);
+	return err_set(
+		err, ERR_NOT_FOUND, "model '%s' has no version %lld", m->name, (long long)number);
 }
 
-static enum err_code pick_latest(const struct registry_model *m, struct version **ret, struct err *err)
+static enum err_code pick_latest(
+	const struct registry_model *m, struct version **ret, struct err *err)
 {
 	const struct registry_version *pending = NULL;
 	for (int i = 0; i < m->n_version; i++) {
@@ -227,11 +235,12 @@ static enum err_code pick_latest(const struct registry_model *m, struct version 
 		return unavailable(m, pending, err);
 	if (m->n_version)
 		return err_set(err, ERR_NOT_FOUND, "model '%s' is unloaded", m->name);
-	return err_set(err, ERR_UNAVAILABLE, "model '%s' has no version that can be loaded", m->name);
+	return err_set(
+		err, ERR_UNAVAILABLE, "model '%s' has no version that can be loaded", m->name);
 }
 
-static enum err_code pick(const struct snapshot *s, struct slice model, const struct version_spec *spec,
-	struct version **ret, struct err *err)
+static enum err_code pick(const struct snapshot *s, struct slice model,
+	const struct version_spec *spec, struct version **ret, struct err *err)
 {
 	const struct registry_model *m = find_model(s, model);
 	if (!m)
@@ -242,13 +251,13 @@ static enum err_code pick(const struct snapshot *s, struct slice model, const st
 		return pick_number(m, spec->number, ret, err);
 	const struct registry_label *label = find_label(m, spec->label);
 	if (!label)
-		return err_set(err, ERR_NOT_FOUND, "model '%s' has no version with label '%.*s'", m->name,
-			SLICE_ARG(spec->label));
+		return err_set(err, ERR_NOT_FOUND, "model '%s' has no version with label '%.*s'",
+			m->name, SLICE_ARG(spec->label));
 	return pick_number(m, label->number, ret, err);
 }
 
-enum err_code registry_acquire(struct registry *r, struct slice model, const struct version_spec *spec,
-	struct version **ret, struct err *err)
+enum err_code registry_acquire(struct registry *r, struct slice model,
+	const struct version_spec *spec, struct version **ret, struct err *err)
 {
 	struct version *v = NULL;
 	epoch_enter();

@@ -43,10 +43,10 @@ struct version_status {
 	int64_t since_ms;   /* wall clock of the last move */
 	size_t memory_bytes;
 };
-MUST_CHECK enum err_code registry_list(struct registry *r, const struct slice *model, struct arena *arena,
-	struct version_status **ret, int *ret_n, struct err *err);
+MUST_CHECK enum err_code registry_list(struct registry *r, const struct slice *model,
+	struct arena *arena, struct version_status **ret, int *ret_n, struct err *err);
 
-/* -- the writer's side: the repo's thread alone ------------------------------------------ */
+/* -- the writer's side: the repo's thread alone ---------------------------------------------- */
 
 struct registry_version {
 	struct version_status status; /* labels is left out: it is made from the model's */

@@ -30,7 +30,7 @@ struct order {
 	struct order *next;
 	enum order_kind kind;
 	struct slice model;
-	struct conf *conf; /* ORDER_RELOAD */
+	struct settings *conf; /* ORDER_RELOAD */
 	bool begun;
 	bool answered; /* under repo->lock */
 	struct err err;
@@ -99,7 +99,7 @@ static void on_adopt(void *ctx, struct version *v, struct instance *x)
 	reaper_adopt(r->reaper, v, &x->gone);
 }
 
-/* -- scanning ------------------------------------------------------------------------------------ */
+/* -- scanning -------------------------------------------------------------------------------- */
 
 static bool wants_version(void *ctx, const char *model, int64_t number, int rank)
 {
@@ -118,7 +118,8 @@ static enum err_code scan_now(struct repo *r, int64_t now_ns, int64_t *ret_next_
 	const struct repo_conf *c = &lifecycle_models(r->lc)->conf->c;
 	struct scan scan;
 	arena_reset(r->scan_arena, SCAN_KEEP_BYTES);
-	struct scan_place *place = ARENA_ARRAY(r->scan_arena, struct scan_place, (size_t)c->n_models + 1);
+	struct scan_place *place =
+		ARENA_ARRAY(r->scan_arena, struct scan_place, (size_t)c->n_models + 1);
 	struct scan_conf conf = { .roots = c->roots, .places = place, .wants = wants_version,
 		.moved_in = was_moved_in, .ctx = r };
 	if (!place)
@@ -153,7 +154,7 @@ static void scan_if_due(struct repo *r, int64_t now_ns)
 	r->scan_ns = next_ns < poll_ns ? next_ns : poll_ns;
 }
 
-/* -- orders ---------------------------------------------------------------------------------------- */
+/* -- orders ---------------------------------------------------------------------------------- */
 
 static void begin_order(struct repo *r, struct order *o)
 {
@@ -226,7 +227,7 @@ static void give_order(struct repo *r, struct order *o)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* -- the thread ---------------------------------------------------------------------------------- */
+/* -- the thread ------------------------------------------------------------------------------ */
 
 static void show(struct repo *r)
 {
@@ -276,9 +277,10 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* -- the public face -------------------------------------------------------------------------------- */
+/* -- the public face ------------------------------------------------------------------------- */
 
-static enum err_code start(struct repo *r, struct conf *conf, const struct repo_hooks *hooks, struct err *err)
+static enum err_code start(
+	struct repo *r, struct settings *conf, const struct repo_hooks *hooks, struct err *err)
 {
 	struct lifecycle_ops ops = { .load = on_load, .adopt = on_adopt, .ctx = r };
 	struct reaper_conf rc_conf = { .inbox = &r->inbox };
@@ -289,7 +291,7 @@ static enum err_code start(struct repo *r, struct conf *conf, const struct repo_
 	}
 	enum err_code rc = lifecycle_new(r->registry, &r->inbox, &ops, conf, &r->lc, err);
 	if (rc != ERR_OK) {
-		conf_release(conf);
+		settings_release(conf);
 		return rc;
 	}
 	rc = reaper_new(&rc_conf, &r->reaper, err);
@@ -298,7 +300,8 @@ static enum err_code start(struct repo *r, struct conf *conf, const struct repo_
 	if (rc == ERR_OK)
 		rc = watch_new(&r->watch, err);
 	if (rc == ERR_OK && pthread_create(&r->thread, NULL, run, r) != 0)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "the repository's thread could not be started");
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"the repository's thread could not be started");
 	r->running = rc == ERR_OK;
 	return rc;
 }
@@ -307,7 +310,7 @@ enum err_code repo_new(const struct repo_conf *c, const struct repo_hooks *hooks
 	struct err *err)
 {
 	struct repo *r = calloc(1, sizeof(*r));
-	struct conf *conf = NULL;
+	struct settings *conf = NULL;
 	pthread_condattr_t attr;
 	if (!r)
 		return err_oom(err);
@@ -323,7 +326,7 @@ enum err_code repo_new(const struct repo_conf *c, const struct repo_hooks *hooks
 	if (rc == ERR_OK)
 		rc = registry_new(&r->registry, err);
 	if (rc == ERR_OK)
-		rc = conf_new(c, &conf, err);
+		rc = settings_new(c, &conf, err);
 	if (rc == ERR_OK)
 		rc = start(r, conf, hooks, err);
 	if (rc != ERR_OK) {
@@ -363,7 +366,7 @@ struct registry *repo_registry(struct repo *r)
 enum err_code repo_reload(struct repo *r, const struct repo_conf *c, struct err *err)
 {
 	struct order o = { .kind = ORDER_RELOAD };
-	enum err_code rc = conf_new(c, &o.conf, err);
+	enum err_code rc = settings_new(c, &o.conf, err);
 	if (rc == ERR_OK)
 		give_order(r, &o);
 	return rc;

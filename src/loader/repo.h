@@ -48,7 +48,9 @@ struct repo_conf {
 	int poll_ms;   /* rescan without events */
 	int settle_ms; /* a directory must be unchanged this long, unless renamed in */
 	int load_threads;
-	int retry_ms; /* a failed version is tried again when its files change, or EACCES/ENOMEM: after this */
+	/* A failed version is tried again when its files change; one that failed for want of
+	   rights or memory, after this (doubled each time). */
+	int retry_ms;
 	size_t memory_bytes_max;
 	bool allow_hardlinks;
 	const struct backend *backend;

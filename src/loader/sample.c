@@ -5,7 +5,7 @@
 #include "base/checked.h"
 #include "exec/half.h"
 
-/* -- sizes --------------------------------------------------------------------------------------- */
+/* -- sizes ----------------------------------------------------------------------------------- */
 
 /* Guesses, best first. Images: a size that survives being halved five times and is cheap,
    then what classifiers and detectors are trained at. Sequences: short ones. */
@@ -50,11 +50,12 @@ static int64_t size_of(const struct signature *s, const struct sample_spec *spec
 		for (int i = 0; i <= input; i++)
 			for (int k = 0; k < s->in[i].shape.rank; k++)
 				if (s->in[i].shape.dim[k] == dim)
-					return k == 0 ? spec->rows : guess(&s->in[i], k, spec->sizes);
+					return k == 0 ? spec->rows
+						      : guess(&s->in[i], k, spec->sizes);
 	return d == 0 ? spec->rows : guess(&s->in[input], d, spec->sizes);
 }
 
-/* -- values -------------------------------------------------------------------------------------- */
+/* -- values ---------------------------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -132,8 +133,8 @@ static enum err_code make_one(const struct signature *s, const struct sample_spe
 	for (int d = 0; d < io->shape.rank; d++)
 		t->shape.dim[d] = size_of(s, spec, input, d);
 	if (tensor_bytes_overflow(t->dtype, &t->shape, &bytes))
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "input '%.100s' of shape %s is too big", io->name,
-			SHAPE_TEXT(&t->shape));
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, "input '%.100s' of shape %s is too big",
+			io->name, SHAPE_TEXT(&t->shape));
 	t->data = arena_alloc_aligned(arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
 	if (!t->data)
 		return err_oom(err);
@@ -144,8 +145,8 @@ static enum err_code make_one(const struct signature *s, const struct sample_spe
 	return ERR_OK;
 }
 
-enum err_code sample_make(const struct signature *s, const struct sample_spec *spec, struct arena *arena,
-	struct tensor **ret, struct err *err)
+enum err_code sample_make(const struct signature *s, const struct sample_spec *spec,
+	struct arena *arena, struct tensor **ret, struct err *err)
 {
 	struct tensor *t = ARENA_ARRAY(arena, struct tensor, (size_t)s->n_in + 1);
 	enum err_code rc = t ? ERR_OK : err_oom(err);

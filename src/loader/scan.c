@@ -29,7 +29,7 @@ bool scan_id_equal(const struct scan_id *a, const struct scan_id *b)
 	return memcmp(a, b, sizeof(*a)) == 0; /* six numbers, no padding */
 }
 
-/* -- remarks: what is passed over, and why -------------------------------------------------- */
+/* -- remarks: what is passed over, and why --------------------------------------------------- */
 
 static void remark(struct scanner *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void remark(struct scanner *s, const char *fmt, ...)
@@ -51,7 +51,7 @@ static void remark(struct scanner *s, const char *fmt, ...)
 	};
 }
 
-/* -- directories -------------------------------------------------------------------------- */
+/* -- directories ----------------------------------------------------------------------------- */
 
 static DIR *open_dir(const char *path)
 {
@@ -94,7 +94,7 @@ static bool is_dir(DIR *dir, const struct dirent *e)
 	return fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* -- one version ---------------------------------------------------------------------------- */
+/* -- one version ----------------------------------------------------------------------------- */
 
 /* The first of the known files that is there; NULL: none. */
 static const char *find_file(int dirfd)
@@ -127,7 +127,8 @@ static enum err_code stamp_version(struct scanner *s, struct scan_version *v, st
 /* A ConfigMap's file is a link into a directory beside it that is exchanged as a whole.
    The version is then what the link points to; it must lie beneath the version's own
    directory. */
-static enum err_code follow_link(struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
+static enum err_code follow_link(
+	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
 {
 	struct stat st;
 	char real[PATH_MAX], base[PATH_MAX], path[PATH_MAX];
@@ -149,7 +150,8 @@ static enum err_code follow_link(struct scanner *s, int dirfd, struct scan_versi
 	return v->file && v->dir ? ERR_OK : err_oom(err);
 }
 
-static enum err_code look_inside(struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
+static enum err_code look_inside(
+	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
 {
 	enum err_code rc = follow_link(s, dirfd, v, err);
 	return rc == ERR_OK ? stamp_version(s, v, err) : rc;
@@ -191,7 +193,7 @@ enum err_code scan_look(int dirfd, const struct scan_version *v, struct scan_id 
 	return rc;
 }
 
-/* -- one model -------------------------------------------------------------------------------- */
+/* -- one model ------------------------------------------------------------------------------- */
 
 static int by_number_down(const void *a, const void *b)
 {
@@ -201,8 +203,8 @@ static int by_number_down(const void *a, const void *b)
 
 /* Version numbers among the entries of dir, highest first; RESOURCE_EXHAUSTED: no memory,
    UNAVAILABLE: the directory could not be read to its end. */
-static enum err_code list_numbers(struct scanner *s, DIR *dir, const char *path, int64_t **ret, int *ret_n,
-	struct err *err)
+static enum err_code list_numbers(
+	struct scanner *s, DIR *dir, const char *path, int64_t **ret, int *ret_n, struct err *err)
 {
 	const struct dirent *e;
 	int64_t *number = NULL;
@@ -225,7 +227,8 @@ static enum err_code list_numbers(struct scanner *s, DIR *dir, const char *path,
 		number[n++] = v;
 	}
 	if (e) {
-		remark(s, "%s: more than %d versions, some are not looked at", path, SCAN_VERSIONS_MAX);
+		remark(s, "%s: more than %d versions, some are not looked at", path,
+			SCAN_VERSIONS_MAX);
 		s->out->incomplete = true;
 	} else if (errnum) {
 		free(number);
@@ -238,8 +241,8 @@ static enum err_code list_numbers(struct scanner *s, DIR *dir, const char *path,
 	return ERR_OK;
 }
 
-static enum err_code add_version(struct scanner *s, struct scan_model *m, const struct scan_version *v,
-	int *cap)
+static enum err_code add_version(
+	struct scanner *s, struct scan_model *m, const struct scan_version *v, int *cap)
 {
 	if (m->n_version == *cap) {
 		int grown = *cap ? *cap * 2 : 4;
@@ -288,7 +291,8 @@ static struct scan_model *add_model(struct scanner *s, struct slice name, const 
 		s->out->incomplete = true;
 		return NULL;
 	}
-	const char *copy = arena_strndup(s->arena, name.ptr, name.len), *path = arena_strdup(s->arena, dir);
+	const char *copy = arena_strndup(s->arena, name.ptr, name.len),
+		   *path = arena_strdup(s->arena, dir);
 	if (!copy || !path) {
 		s->oom = true;
 		return NULL;
@@ -298,7 +302,7 @@ static struct scan_model *add_model(struct scanner *s, struct slice name, const 
 	return m;
 }
 
-/* -- roots ------------------------------------------------------------------------------------ */
+/* -- roots ----------------------------------------------------------------------------------- */
 
 static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const struct dirent *e)
 {
@@ -307,8 +311,11 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 	if (!is_dir(dir, e)) {
 		for (const char *const *f = layout_files; *f; f++)
 			if (slice_is(name, *f)) {
-				remark(s, "%s/%s: ignored, a root holds NAME/VERSION/%s; serve this one "
-					  "with --model NAME=%s", root, *f, *f, root);
+				remark(s,
+					"%s/%s: ignored, a root holds NAME/VERSION/%s; serve this "
+					"one "
+					"with --model NAME=%s",
+					root, *f, *f, root);
 				return;
 			}
 		remark(s, "%s/%s: ignored, not a directory", root, e->d_name);
@@ -356,13 +363,15 @@ static void scan_root(struct scanner *s, const char *root)
 	closedir(dir);
 }
 
-/* -- --model NAME=PATH -------------------------------------------------------------------------- */
+/* -- --model NAME=PATH ----------------------------------------------------------------------- */
 
 static void scan_flat(struct scanner *s, struct scan_model *m, const char *dir, const char *file,
 	bool file_only)
 {
 	int cap = 0;
-	struct scan_version v = { .number = LAYOUT_FLAT_VERSION, .file = file, .file_only = file_only };
+	struct scan_version v = {
+		.number = LAYOUT_FLAT_VERSION, .file = file, .file_only = file_only
+	};
 	v.dir = arena_strdup(s->arena, dir);
 	if (!v.dir)
 		s->oom = true;
@@ -437,7 +446,7 @@ static void scan_place(struct scanner *s, const struct scan_place *p)
 	closedir(dir);
 }
 
-/* -- the whole ------------------------------------------------------------------------------------ */
+/* -- the whole ------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -455,18 +464,21 @@ static void sort_models(struct scanner *s)
 	for (int i = 0; i < out->n_model; i++) {
 		const struct scan_model *m = &out->model[i];
 		if (n && strcmp(out->model[n - 1].name, m->name) == 0)
-			remark(s, "%s: ignored, model '%s' is already served from %s", m->dir, m->name,
-				out->model[n - 1].dir);
+			remark(s, "%s: ignored, model '%s' is already served from %s", m->dir,
+				m->name, out->model[n - 1].dir);
 		else
 			out->model[n++] = *m;
 	}
 	out->n_model = n;
 }
 
-enum err_code scan_run(const struct scan_conf *conf, struct arena *arena, struct scan *ret, struct err *err)
+enum err_code scan_run(
+	const struct scan_conf *conf, struct arena *arena, struct scan *ret, struct err *err)
 {
 	struct scan out = { 0 };
-	struct scanner s = { .conf = conf, .arena = arena, .out = &out, .budget = SCAN_ENTRIES_MAX };
+	struct scanner s = {
+		.conf = conf, .arena = arena, .out = &out, .budget = SCAN_ENTRIES_MAX
+	};
 	out.model = ARENA_ARRAY(arena, struct scan_model, SCAN_MODELS_MAX);
 	out.remark = ARENA_ARRAY(arena, struct scan_remark, SCAN_REMARKS_MAX);
 	if (!out.model || !out.remark)

@@ -22,7 +22,7 @@ int signature_find_out(const struct signature *s, struct slice name)
 	return find_io(s->out, s->n_out, name);
 }
 
-/* -- a request against the signature ------------------------------------------------------- */
+/* -- a request against the signature --------------------------------------------------------- */
 
 /* What symbols stand for in one request: the first input that has one says. */
 struct binding {
@@ -41,7 +41,8 @@ struct check {
 };
 
 /* Beyond BINDINGS_MAX symbols planning finds the contradiction, with a worse message. */
-static enum err_code check_symbol(struct check *c, const struct signature_io *io, int d, int64_t size)
+static enum err_code check_symbol(
+	struct check *c, const struct signature_io *io, int d, int64_t size)
 {
 	for (int i = 0; i < c->n_bound; i++) {
 		const struct binding *b = &c->bound[i];
@@ -50,25 +51,27 @@ static enum err_code check_symbol(struct check *c, const struct signature_io *io
 		if (b->size == size)
 			return ERR_OK;
 		return err_set(c->err, ERR_INVALID_ARGUMENT,
-			"input '%.100s': dimension %d%s%.40s%s is %lld, but dimension %d of input '%.100s' "
+			"input '%.100s': dimension %d%s%.40s%s is %lld, but dimension %d of input "
+			"'%.100s' "
 			"is %lld and the signature says that they are equal",
-			io->name, d, io->dim_name[d] ? " (" : "", io->dim_name[d] ? io->dim_name[d] : "",
-			io->dim_name[d] ? ")" : "", (long long)size, b->dim, b->input,
-			(long long)b->size);
+			io->name, d, io->dim_name[d] ? " (" : "",
+			io->dim_name[d] ? io->dim_name[d] : "", io->dim_name[d] ? ")" : "",
+			(long long)size, b->dim, b->input, (long long)b->size);
 	}
 	if (c->n_bound < BINDINGS_MAX)
 		c->bound[c->n_bound++] = (struct binding){ io->shape.dim[d], size, io->name, d };
 	return ERR_OK;
 }
 
-static enum err_code check_dims(struct check *c, const struct signature_io *io, const struct tensor *t)
+static enum err_code check_dims(
+	struct check *c, const struct signature_io *io, const struct tensor *t)
 {
 	for (int d = 0; d < io->shape.rank; d++) {
 		int64_t want = io->shape.dim[d], is = t->shape.dim[d];
 		if (want >= 0 && is != want)
 			return err_set(c->err, ERR_INVALID_ARGUMENT,
-				"input '%.100s': dimension %d is %lld, signature says %lld", io->name, d,
-				(long long)is, (long long)want);
+				"input '%.100s': dimension %d is %lld, signature says %lld",
+				io->name, d, (long long)is, (long long)want);
 		if (want <= DIM_SYMBOL(0)) {
 			enum err_code rc = check_symbol(c, io, d, is);
 			if (rc != ERR_OK)
@@ -84,7 +87,8 @@ static enum dtype carrier_of(const struct type *t)
 	return t->is_sequence || t->map_key != DTYPE_UNDEFINED ? DTYPE_TENSOR : t->dtype;
 }
 
-static enum err_code check_in(struct check *c, const struct signature_io *io, const struct tensor *t)
+static enum err_code check_in(
+	struct check *c, const struct signature_io *io, const struct tensor *t)
 {
 	if (!t->data) {
 		if (io->optional)
@@ -117,9 +121,9 @@ static enum err_code check_rows(struct check *c, const struct tensor *in, int64_
 			first = i;
 		if (in[i].shape.dim[0] != in[first].shape.dim[0])
 			return err_set(c->err, ERR_INVALID_ARGUMENT,
-				"input '%.100s' has %lld rows, input '%.100s' has %lld", c->s->in[i].name,
-				(long long)in[i].shape.dim[0], c->s->in[first].name,
-				(long long)in[first].shape.dim[0]);
+				"input '%.100s' has %lld rows, input '%.100s' has %lld",
+				c->s->in[i].name, (long long)in[i].shape.dim[0],
+				c->s->in[first].name, (long long)in[first].shape.dim[0]);
 	}
 	*ret_rows = first < 0 ? 1 : in[first].shape.dim[0];
 	return ERR_OK;
@@ -140,7 +144,7 @@ enum err_code signature_check(const struct signature *s, const struct tensor *in
 	return ERR_OK;
 }
 
-/* -- one version's signature against the next ---------------------------------------------- */
+/* -- one version's signature against the next ------------------------------------------------ */
 
 struct comparison {
 	const char *what; /* "input", "output" */
@@ -191,11 +195,13 @@ static const char *break_shape(const struct comparison *c, const struct signatur
 	for (int d = 0; d < was->shape.rank; d++) {
 		int64_t old_dim = was->shape.dim[d], new_dim = is->shape.dim[d];
 		bool old_free = old_dim < 0, new_free = new_dim < 0;
-		if (old_free == new_free ? old_free || old_dim == new_dim : new_free == c->narrowing)
+		if (old_free == new_free ? old_free || old_dim == new_dim
+					 : new_free == c->narrowing)
 			continue;
 		char a[24], b[24];
 		snprintf(c->buf, c->size, "%s '%.100s': dimension %d was %s and is %s", c->what,
-			was->name, d, dim_text(old_dim, a, sizeof(a)), dim_text(new_dim, b, sizeof(b)));
+			was->name, d, dim_text(old_dim, a, sizeof(a)),
+			dim_text(new_dim, b, sizeof(b)));
 		return c->buf;
 	}
 	return NULL;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* -- metadata ------------------------------------------------------------------------------------ */
+/* -- metadata -------------------------------------------------------------------------------- */
 
 #define KEY_PREFIX "signet.signature."
 
@@ -34,16 +34,16 @@ static struct slice cut(struct slice *rest, char at)
 }
 
 /* "a=x, b" -> a=x, b=b. */
-static enum err_code parse_side(struct arena *arena, const char *key, const char *text, struct side *ret,
-	struct err *err)
+static enum err_code parse_side(
+	struct arena *arena, const char *key, const char *text, struct side *ret, struct err *err)
 {
 	struct slice rest = slice_of(text);
 	int commas = 0;
 	for (size_t i = 0; i < rest.len; i++)
 		commas += rest.ptr[i] == ',';
 	if (commas >= GRAPH_NODE_IO_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "metadata '%.100s' lists more than %d values", key,
-			GRAPH_NODE_IO_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"metadata '%.100s' lists more than %d values", key, GRAPH_NODE_IO_MAX);
 	ret->n = 0;
 	ret->pair = ARENA_ARRAY(arena, struct signature_name_pair, (size_t)commas + 1);
 	if (!ret->pair)
@@ -54,7 +54,8 @@ static enum err_code parse_side(struct arena *arena, const char *key, const char
 		name = is_pair ? trim(cut(&value, '=')) : trim(value);
 		value = trim(value);
 		if (name.len == 0 || value.len == 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "metadata '%.100s' has an empty name", key);
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"metadata '%.100s' has an empty name", key);
 		struct signature_name_pair *p = &ret->pair[ret->n++];
 		p->name = arena_strndup(arena, name.ptr, name.len);
 		p->value = arena_strndup(arena, value.ptr, value.len);
@@ -75,7 +76,8 @@ static struct slice name_in_key(const char *key, const char *suffix)
 	return (struct slice){ k.ptr + head, k.len - head - tail };
 }
 
-static const struct metadata_prop *find_prop(const struct version *v, struct slice name, const char *suffix)
+static const struct metadata_prop *find_prop(
+	const struct version *v, struct slice name, const char *suffix)
 {
 	for (int i = 0; i < v->n_prop; i++)
 		if (slice_eq(name_in_key(v->prop[i].key, suffix), name))
@@ -83,7 +85,7 @@ static const struct metadata_prop *find_prop(const struct version *v, struct sli
 	return NULL;
 }
 
-/* -- declaring ---------------------------------------------------------------------------------------- */
+/* -- declaring ------------------------------------------------------------------------------- */
 
 struct builder {
 	struct version *v;
@@ -98,11 +100,16 @@ static void fill_dim_names(const struct graph *g, struct signature_io *io)
 		io->dim_name[d] = graph_symbol_name(g, io->shape.dim[d]);
 }
 
-static struct signature_io io_of(const struct graph *g, int32_t value, const char *name, int32_t slot)
+static struct signature_io io_of(
+	const struct graph *g, int32_t value, const char *name, int32_t slot)
 {
 	const struct gvalue *v = &g->value[value];
-	struct signature_io io = { .name = name, .value = v->name, .type = v->type, .shape = v->shape,
-		.optional = v->type.is_optional, .slot = slot };
+	struct signature_io io = { .name = name,
+		.value = v->name,
+		.type = v->type,
+		.shape = v->shape,
+		.optional = v->type.is_optional,
+		.slot = slot };
 	fill_dim_names(g, &io);
 	return io;
 }
@@ -139,7 +146,8 @@ static enum err_code check_unique(const struct builder *b, const char *sig, cons
 	for (int k = 0; k < n; k++)
 		if (strcmp(io[k].name, io[n].name) == 0 || io[k].slot == io[n].slot)
 			return err_set(b->err, ERR_INVALID_ARGUMENT,
-				"signature '%.100s': %s '%.100s' stands there twice", sig, what, io[n].name);
+				"signature '%.100s': %s '%.100s' stands there twice", sig, what,
+				io[n].name);
 	return ERR_OK;
 }
 
@@ -171,7 +179,8 @@ static enum err_code declare_outputs(struct builder *b, struct signature *s,
 	if (!s->out)
 		return err_oom(b->err);
 	if (n == 0)
-		return err_set(b->err, ERR_INVALID_ARGUMENT, "signature '%.100s' has no output", s->name);
+		return err_set(
+			b->err, ERR_INVALID_ARGUMENT, "signature '%.100s' has no output", s->name);
 	for (int i = 0; i < n; i++) {
 		int32_t slot = find_slot(b->g, b->g->output, b->g->n_output, pair[i].value);
 		enum err_code rc = slot < 0 ? add_output(b, s->name, pair[i].value, &slot) : ERR_OK;
@@ -190,7 +199,8 @@ static enum err_code declare(struct builder *b, const struct signature_conf *c)
 {
 	struct version *v = b->v;
 	if (v->n_sig == SIGNATURES_MAX)
-		return err_set(b->err, ERR_INVALID_ARGUMENT, "more than %d signatures", SIGNATURES_MAX);
+		return err_set(
+			b->err, ERR_INVALID_ARGUMENT, "more than %d signatures", SIGNATURES_MAX);
 	struct signature *s = &v->sig[v->n_sig];
 	*s = (struct signature){ .name = arena_strdup(v->arena, c->name), .max_batch = 1 };
 	if (!s->name)
@@ -222,8 +232,9 @@ static enum err_code metadata_conf(struct builder *b, struct slice name, struct 
 	if (!*ret_found)
 		return ERR_OK;
 	if (!in || !out)
-		return err_set(b->err, ERR_INVALID_ARGUMENT, "metadata '%.100s' has no counterpart '%s%.*s%s'",
-			in ? in->key : out->key, KEY_PREFIX, SLICE_ARG(name), in ? ".outputs" : ".inputs");
+		return err_set(b->err, ERR_INVALID_ARGUMENT,
+			"metadata '%.100s' has no counterpart '%s%.*s%s'", in ? in->key : out->key,
+			KEY_PREFIX, SLICE_ARG(name), in ? ".outputs" : ".inputs");
 	enum err_code rc = parse_side(b->v->arena, in->key, in->value, &inputs, b->err);
 	if (rc == ERR_OK)
 		rc = parse_side(b->v->arena, out->key, out->value, &outputs, b->err);
@@ -240,7 +251,8 @@ static enum err_code own_conf(struct builder *b, struct signature_conf *ret)
 {
 	const struct graph *g = b->g;
 	int32_t n = g->n_input + b->n_own;
-	struct signature_name_pair *pair = ARENA_ARRAY(b->v->arena, struct signature_name_pair, (size_t)n + 1);
+	struct signature_name_pair *pair =
+		ARENA_ARRAY(b->v->arena, struct signature_name_pair, (size_t)n + 1);
 	if (!pair)
 		return err_oom(b->err);
 	for (int32_t i = 0; i < n; i++) {
@@ -286,7 +298,8 @@ static enum err_code declare_metadata(struct builder *b, const struct version_co
 	return ERR_OK;
 }
 
-enum err_code signatures_declare(struct version *v, const struct version_conf *conf, struct err *err)
+enum err_code signatures_declare(
+	struct version *v, const struct version_conf *conf, struct err *err)
 {
 	struct builder b = { .v = v, .g = v->graph, .n_own = v->graph->n_output, .err = err };
 	v->sig = ARENA_ARRAY(v->arena, struct signature, SIGNATURES_MAX);
@@ -299,12 +312,12 @@ enum err_code signatures_declare(struct version *v, const struct version_conf *c
 	return rc == ERR_OK ? declare_metadata(&b, conf) : rc;
 }
 
-/* -- compiling ------------------------------------------------------------------------------------------ */
+/* -- compiling ------------------------------------------------------------------------------- */
 
 /* The program takes what the signature lists, in its order: also inputs that none of its
    outputs reads. */
-static enum err_code set_inputs(const struct graph *g, const struct signature *s, struct graph *part,
-	struct err *err)
+static enum err_code set_inputs(
+	const struct graph *g, const struct signature *s, struct graph *part, struct err *err)
 {
 	for (int32_t i = 0; i < part->n_input; i++) {
 		bool listed = false;
@@ -312,7 +325,8 @@ static enum err_code set_inputs(const struct graph *g, const struct signature *s
 			listed = g->input[s->in[k].slot] == part->input[i];
 		if (!listed)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"signature '%.100s': its outputs need input '%.100s', which it does not list",
+				"signature '%.100s': its outputs need input '%.100s', which it "
+				"does not list",
 				s->name, g->value[part->input[i]].name);
 	}
 	for (int k = 0; k < s->n_in; k++) /* extraction left room for all inputs of g */
@@ -330,14 +344,14 @@ static void sharpen(const struct graph *g, struct signature *s)
 		if (io->shape.rank == RANK_UNKNOWN)
 			io->shape = *now;
 		for (int d = 0; d < io->shape.rank && now->rank == io->shape.rank; d++)
-			if (io->shape.dim[d] == DIM_UNKNOWN)
+			if (io->shape.dim[d] < 0 && !io->dim_name[d])
 				io->shape.dim[d] = now->dim[d];
 		fill_dim_names(g, io);
 	}
 }
 
-static enum err_code compile(struct version *v, struct signature *s, const struct program_conf *conf,
-	struct err *err)
+static enum err_code compile(
+	struct version *v, struct signature *s, const struct program_conf *conf, struct err *err)
 {
 	struct graph *g = v->graph, *part;
 	int32_t *output = ARENA_ARRAY(v->arena, int32_t, (size_t)s->n_out + 1);
@@ -354,10 +368,13 @@ static enum err_code compile(struct version *v, struct signature *s, const struc
 	return rc;
 }
 
-enum err_code signatures_compile(struct version *v, const struct version_conf *conf, struct err *err)
+enum err_code signatures_compile(
+	struct version *v, const struct version_conf *conf, struct err *err)
 {
 	/* Room for every batch size and as many shapes besides. */
-	struct program_conf pc = { .backend = conf->backend, .packs = v->packs, .threads = conf->threads,
+	struct program_conf pc = { .backend = conf->backend,
+		.packs = v->packs,
+		.threads = conf->threads,
 		.plans_max = conf->max_batch + 64 };
 	enum err_code rc = ERR_OK;
 	for (int i = 0; i < v->n_sig && rc == ERR_OK; i++)

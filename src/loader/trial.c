@@ -45,7 +45,8 @@ static bool is_float(enum dtype d)
 	return dtype_in(d, T_FLOAT);
 }
 
-enum err_code trial_check_finite(const struct signature *s, const struct tensor *out, struct err *err)
+enum err_code trial_check_finite(
+	const struct signature *s, const struct tensor *out, struct err *err)
 {
 	for (int i = 0; i < s->n_out; i++) {
 		if (!is_float(out[i].dtype))
@@ -53,7 +54,8 @@ enum err_code trial_check_finite(const struct signature *s, const struct tensor 
 		for (int64_t k = 0, n = tensor_count(&out[i]); k < n; k++)
 			if (!isfinite(tensor_float(&out[i], k)))
 				return err_set(err, ERR_INTERNAL,
-					"output '%.100s': element %lld of %s is %f for every input tried",
+					"output '%.100s': element %lld of %s is %f for every input "
+					"tried",
 					s->out[i].name, (long long)k, SHAPE_TEXT(&out[i].shape),
 					tensor_float(&out[i], k));
 	}
@@ -104,9 +106,11 @@ bool trial_equal(const struct tensor *a, int64_t from, const struct tensor *b, i
 	for (int64_t i = 0; i < count; i++) {
 		bool same;
 		if (floats)
-			same = close_enough(tensor_float(a, from + i), tensor_float(b, i), slack, tol.rtol);
+			same = close_enough(
+				tensor_float(a, from + i), tensor_float(b, i), slack, tol.rtol);
 		else if (strings)
-			same = slice_eq(((struct slice *)a->data)[from + i], ((struct slice *)b->data)[i]);
+			same = slice_eq(
+				((struct slice *)a->data)[from + i], ((struct slice *)b->data)[i]);
 		else
 			same = memcmp((char *)a->data + (size_t)(from + i) * bytes,
 				       (char *)b->data + (size_t)i * bytes, bytes) == 0;

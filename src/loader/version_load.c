@@ -82,7 +82,8 @@ static enum err_code warm_model(struct loading *l)
 	v->memory_bytes = memory_of(v);
 	if (most && v->memory_bytes > most)
 		return err_set(l->err, ERR_RESOURCE_EXHAUSTED,
-			"it takes %zu bytes, %zu are left of the memory for models", v->memory_bytes, most);
+			"it takes %zu bytes, %zu are left of the memory for models",
+			v->memory_bytes, most);
 	return ERR_OK;
 }
 

@@ -36,9 +36,10 @@ static enum err_code check_cancel(const struct warmer *w)
 	return ERR_OK;
 }
 
-/* -- the batch dimension ------------------------------------------------------------------------- */
+/* -- the batch dimension --------------------------------------------------------------------- */
 
-static const char *check_leading(const struct signature_io *io, const char *what, struct arena *arena)
+static const char *check_leading(
+	const struct signature_io *io, const char *what, struct arena *arena)
 {
 	if (io->type.is_sequence || io->type.map_key != DTYPE_UNDEFINED)
 		return arena_printf(arena, "%s '%.100s' is a sequence or map", what, io->name);
@@ -49,8 +50,8 @@ static const char *check_leading(const struct signature_io *io, const char *what
 	if (io->shape.rank == 0)
 		return arena_printf(arena, "%s '%.100s' has no dimension 0", what, io->name);
 	if (io->shape.dim[0] >= 0)
-		return arena_printf(arena, "dimension 0 of %s '%.100s' is fixed at %lld", what, io->name,
-			(long long)io->shape.dim[0]);
+		return arena_printf(arena, "dimension 0 of %s '%.100s' is fixed at %lld", what,
+			io->name, (long long)io->shape.dim[0]);
 	return NULL;
 }
 
@@ -60,12 +61,13 @@ static bool may_be_same(const struct signature_io *a, const struct signature_io 
 	return a->shape.dim[0] == b->shape.dim[0] || !a->dim_name[0] || !b->dim_name[0];
 }
 
-static const char *differ(const struct signature_io *a, const struct signature_io *b, const char *what,
-	struct arena *arena)
+static const char *differ(const struct signature_io *a, const struct signature_io *b,
+	const char *what, struct arena *arena)
 {
-	return arena_printf(arena, "dimension 0 is '%.60s' for input '%.100s' and '%.60s' for %s '%.100s'",
-		a->dim_name[0] ? a->dim_name[0] : "?", a->name, b->dim_name[0] ? b->dim_name[0] : "?",
-		what, b->name);
+	return arena_printf(arena,
+		"dimension 0 is '%.60s' for input '%.100s' and '%.60s' for %s '%.100s'",
+		a->dim_name[0] ? a->dim_name[0] : "?", a->name,
+		b->dim_name[0] ? b->dim_name[0] : "?", what, b->name);
 }
 
 const char *warmup_find_batch(const struct signature *s, const char *batch_dim, struct arena *arena)
@@ -87,12 +89,13 @@ const char *warmup_find_batch(const struct signature *s, const char *batch_dim, 
 	}
 	const char *name = s->in[0].dim_name[0];
 	if (!why && batch_dim && (!name || strcmp(name, batch_dim) != 0))
-		why = arena_printf(arena, "dimension 0 is '%.60s' and not '%.60s', which is configured",
+		why = arena_printf(arena,
+			"dimension 0 is '%.60s' and not '%.60s', which is configured",
 			name ? name : "?", batch_dim);
 	return why;
 }
 
-/* -- inputs that work ---------------------------------------------------------------------------- */
+/* -- inputs that work ------------------------------------------------------------------------ */
 
 static enum err_code try_sample(struct warmer *w)
 {
@@ -135,7 +138,7 @@ static bool has_made_up_meaning(const struct signature *s)
 	return false;
 }
 
-/* -- the proof ------------------------------------------------------------------------------------- */
+/* -- the proof ------------------------------------------------------------------------------- */
 
 /* NULL: row `row` of the batch is what the single request gave. */
 static const char *compare_row(const struct warmer *w, const struct tensor *batch, int64_t row,
@@ -148,14 +151,16 @@ static const char *compare_row(const struct warmer *w, const struct tensor *batc
 		int64_t at;
 		if (expected.rank > 0 && expected.dim[0] == 1)
 			expected.dim[0] = PROOF_ROWS;
-		if (b->shape.rank < 1 || b->shape.dim[0] != PROOF_ROWS || !shape_equal(&b->shape, &expected))
+		if (b->shape.rank < 1 || b->shape.dim[0] != PROOF_ROWS ||
+			!shape_equal(&b->shape, &expected))
 			return arena_printf(w->v->arena,
 				"output '%.100s' is %s for one row and %s for %d", name,
 				SHAPE_TEXT(&one->shape), SHAPE_TEXT(&b->shape), PROOF_ROWS);
 		int64_t n = tensor_count(one);
 		if (!trial_equal(b, row * n, one, n, tolerance_of(one->dtype), &at))
 			return arena_printf(w->v->arena,
-				"output '%.100s', element %lld of row %lld is not the same in a batch as alone",
+				"output '%.100s', element %lld of row %lld is not the same in a "
+				"batch as alone",
 				name, (long long)at, (long long)row);
 	}
 	return NULL;
@@ -173,7 +178,8 @@ static enum err_code prove(struct warmer *w, const char **ret_why)
 	if (rc == ERR_OK)
 		rc = trial_run(w->s, in, w->arena, &batch, &ns, w->err);
 	if (is_about_inputs(rc)) { /* one row went through, so it is the rows */
-		*ret_why = arena_printf(w->v->arena, "a batch of %d fails: %s", PROOF_ROWS, w->err->msg);
+		*ret_why = arena_printf(
+			w->v->arena, "a batch of %d fails: %s", PROOF_ROWS, w->err->msg);
 		return ERR_OK;
 	}
 	*ret_why = NULL;
@@ -189,7 +195,7 @@ static enum err_code prove(struct warmer *w, const char **ret_why)
 	return rc;
 }
 
-/* -- sizes and latencies ------------------------------------------------------------------------- */
+/* -- sizes and latencies --------------------------------------------------------------------- */
 
 static enum err_code run_size(struct warmer *w, int64_t rows, int64_t *ret_ns)
 {
@@ -202,7 +208,8 @@ static enum err_code run_size(struct warmer *w, int64_t rows, int64_t *ret_ns)
 	if (rc == ERR_OK) /* plans; its time is not the run's */
 		rc = trial_run(w->s, in, w->arena, &out, &ns, w->err);
 	*ret_ns = INT64_MAX;
-	for (int i = 0; i < TIMED_RUNS && rc == ERR_OK && (i == 0 || spent_ns < TIMED_BUDGET_NS); i++) {
+	for (int i = 0; i < TIMED_RUNS && rc == ERR_OK && (i == 0 || spent_ns < TIMED_BUDGET_NS);
+		i++) {
 		rc = trial_run(w->s, in, w->arena, &out, &ns, w->err);
 		spent_ns += ns;
 		if (ns < *ret_ns)
@@ -275,16 +282,18 @@ static enum err_code plan_between(struct warmer *w)
 	return ERR_OK;
 }
 
-/* -- one signature ------------------------------------------------------------------------------- */
+/* -- one signature --------------------------------------------------------------------------- */
 
 static void give_up(struct warmer *w, const char *why)
 {
 	w->s->batchable = false;
 	w->s->max_batch = 1;
-	w->s->why_not_batchable = arena_printf(w->v->arena, "no input to prove it with: %.300s", why);
+	w->s->why_not_batchable =
+		arena_printf(w->v->arena, "no input to prove it with: %.300s", why);
 	if (!w->answered)
 		w->v->warning = arena_printf(w->v->arena,
-			"signature '%.100s' could not be warmed up, its first request plans: %.300s",
+			"signature '%.100s' could not be warmed up, its first request plans: "
+			"%.300s",
 			w->s->name, why);
 }
 
@@ -321,7 +330,8 @@ static enum err_code warm_signature(struct warmer *w)
 	return rc == ERR_OK ? plan_between(w) : rc;
 }
 
-enum err_code warmup_run(int dirfd, struct version *v, const struct version_conf *conf, struct err *err)
+enum err_code warmup_run(
+	int dirfd, struct version *v, const struct version_conf *conf, struct err *err)
 {
 	int n_golden = 0;
 	enum err_code rc = golden_check(dirfd, v, conf, &n_golden, err);

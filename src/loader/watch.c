@@ -86,7 +86,7 @@ static struct spot *find_spot(struct watch *w, int wd)
 	return i < w->n && w->spot[i].wd == wd ? &w->spot[i] : NULL;
 }
 
-/* -- events --------------------------------------------------------------------------------------- */
+/* -- events ---------------------------------------------------------------------------------- */
 
 static void note_moved(struct watch *w, const struct inotify_event *e)
 {
@@ -150,10 +150,11 @@ bool watch_moved_in(const struct watch *w, const char *dir)
 	const char *slash = strrchr(dir, '/');
 	if (!w->n_moved)
 		return false;
-	return is_moved(w, slice_of(dir)) || (slash && is_moved(w, (struct slice){ dir, (size_t)(slash - dir) }));
+	return is_moved(w, slice_of(dir)) ||
+	       (slash && is_moved(w, (struct slice){ dir, (size_t)(slash - dir) }));
 }
 
-/* -- following the scan ------------------------------------------------------------------------------ */
+/* -- following the scan ---------------------------------------------------------------------- */
 
 static bool add_spot(struct watch *w, int wd, const char *path)
 {

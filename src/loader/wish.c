@@ -3,13 +3,15 @@
 #include <string.h>
 #include "loader/load.h"
 
-/* -- the policy's view of a model --------------------------------------------------------------- */
+/* -- the policy's view of a model ------------------------------------------------------------ */
 
 #define LABELS_MAX 64
 
 static struct policy_version view_of(const struct instance *x, int64_t now_ns)
 {
-	return (struct policy_version){ .number = x->number, .state = x->state, .present = x->present,
+	return (struct policy_version){ .number = x->number,
+		.state = x->state,
+		.present = x->present,
 		.loadable = instance_is_loadable(x, now_ns),
 		.cancelling = x->load && atomic_load(&x->load->cancel) };
 }
@@ -19,8 +21,12 @@ static struct policy_rule rule_of(const struct model_conf *c, bool enabled, int6
 	int n = c->n_labels < LABELS_MAX ? c->n_labels : LABELS_MAX;
 	for (int i = 0; i < n; i++)
 		labelled[i] = c->labels[i].number;
-	return (struct policy_rule){ .enabled = enabled, .policy = c->policy, .latest_n = c->latest_n,
-		.versions = c->versions, .n_versions = c->n_versions, .labelled = labelled,
+	return (struct policy_rule){ .enabled = enabled,
+		.policy = c->policy,
+		.latest_n = c->latest_n,
+		.versions = c->versions,
+		.n_versions = c->n_versions,
+		.labelled = labelled,
 		.n_labelled = n };
 }
 
@@ -48,7 +54,7 @@ struct wish model_next(const struct model *m, bool enabled, int64_t now_ns)
 	return (struct wish){ a.act, x };
 }
 
-/* -- labels ----------------------------------------------------------------------------------------- */
+/* -- labels ---------------------------------------------------------------------------------- */
 
 static bool is_ready(const struct model *m, int64_t number)
 {
@@ -70,7 +76,8 @@ static bool is_up_to_date(const struct model *m, const struct registry_label *ne
 {
 	bool same = n == m->n_label;
 	for (int i = 0; same && i < n; i++)
-		same = strcmp(next[i].name, m->label[i].name) == 0 && next[i].number == m->label[i].number;
+		same = strcmp(next[i].name, m->label[i].name) == 0 &&
+		       next[i].number == m->label[i].number;
 	return same;
 }
 

@@ -41,8 +41,9 @@ class Lifecycle(signet.Story):
         self.models.add("digits", 1)
         self.start()
         os.makedirs(self.path("digits", "2"))
-        with open(example(2), "rb") as source, open(self.path("digits", "2", "model.onnx"), "wb") as copy:
+        with open(example(2), "rb") as source:
             whole = source.read()
+        with open(self.path("digits", "2", "model.onnx"), "wb") as copy:
             for at in range(0, len(whole), len(whole) // 8 + 1):
                 copy.write(whole[at:at + len(whole) // 8 + 1])
                 copy.flush()
@@ -150,8 +151,8 @@ class Lifecycle(signet.Story):
 
         def tensor(n):  # a TensorProto: dims [1, n], float32, raw zeros
             raw = bytes(4 * n)
-            varint = bytes([len(raw) & 0x7f | 0x80, len(raw) >> 7]) if len(raw) > 127 else bytes([len(raw)])
-            return bytes([8, 1, 8, n, 16, 1, 0x4a]) + varint + raw
+            size = [len(raw)] if len(raw) < 128 else [len(raw) & 0x7f | 0x80, len(raw) >> 7]
+            return bytes([8, 1, 8, n, 16, 1, 0x4a, *size]) + raw
         for name, count in (("input_0.pb", 64), ("output_0.pb", 10)):
             with open(os.path.join(staged, "golden", name), "wb") as file:
                 file.write(tensor(count))

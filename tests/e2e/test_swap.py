@@ -19,7 +19,9 @@ ROUNDS = int(os.environ.get("SIGNET_TEST_SWAPS", "12"))
 RATE_PER_S = 150
 CLIENTS = 3
 IMAGE = [((i * 7) % 17) / 1.0 for i in range(64)]
-BODY = json.dumps({"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 64], "data": IMAGE}]})
+BODY = json.dumps({"inputs": [
+    {"name": "image", "datatype": "FP32", "shape": [1, 64], "data": IMAGE}]})
+JSON = {"Content-Type": "application/json"}
 
 
 def rss_kib(pid):
@@ -43,7 +45,7 @@ def close(a, b):
 
 def infer(connection):
     """(status, version, probabilities) of the one image."""
-    connection.request("POST", "/v2/models/digits/infer", BODY, {"Content-Type": "application/json"})
+    connection.request("POST", "/v2/models/digits/infer", BODY, JSON)
     reply = connection.getresponse()
     body = reply.read()
     if reply.status != 200:
@@ -113,8 +115,10 @@ class Swap(signet.Story):
             self.models.add("digits", version, file)
             return
         half = os.path.join(self.models.path, ".half")
-        with open(os.path.join(signet.DIGITS, "1", "model.onnx"), "rb") as whole, open(half, "wb") as cut:
-            cut.write(whole.read(5000))
+        with open(os.path.join(signet.DIGITS, "1", "model.onnx"), "rb") as whole:
+            start = whole.read(5000)
+        with open(half, "wb") as cut:
+            cut.write(start)
         self.models.add("digits", version, half)
 
     def round(self):
@@ -145,7 +149,7 @@ class Swap(signet.Story):
         self.assertEqual(load.failures, [])
         self.assertEqual(set(load.answers), {"1", "2"})
         self.assertEqual({len(of) for of in load.answers.values()}, {1}, "a version has one answer")
-        self.assertFalse(close(load.answers["1"][0], load.answers["2"][0]), "versions can be told apart")
+        self.assertFalse(close(load.answers["1"][0], load.answers["2"][0]), "versions look alike")
         # Memory goes back at most once a second, so single figures jump by a version or two
         # (1 MiB); a leak of one a round would lift the least of the last third above all before.
         third = max(1, ROUNDS // 3)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plays the scripts of tests/scenario/lifecycle: a disk, loads that end when the script says so, and
- * a clock that only the script moves. One command a line; # begins a comment.
+ * Plays the scripts of tests/scenario/lifecycle: a disk, loads that end when the script says
+ * so, and a clock that only the script moves. One command a line; # begins a comment.
  *
  *   config latest N | all | specific N | explicit | label NAME N | no_labels | break POLICY |
  *          memory BYTES            takes effect with `reload` (or the first scan)
@@ -67,7 +67,7 @@ static struct play {
 		ck_assert_msg(cond, "%s:%d: %s", p.script, p.line, text_); \
 	} while (0)
 
-/* -- what the lifecycle calls ------------------------------------------------------------------ */
+/* -- what the lifecycle calls ---------------------------------------------------------------- */
 
 static void on_load(void *ctx, struct load *l)
 {
@@ -107,7 +107,7 @@ static void on_state(void *ctx, const char *model, int64_t number, enum version_
 		(long long)number, version_state_info(s)->text);
 }
 
-/* -- the disk ------------------------------------------------------------------------------------- */
+/* -- the disk -------------------------------------------------------------------------------- */
 
 static struct disk_file *find_file(const char *name)
 {
@@ -134,8 +134,11 @@ static void put_file(const char *name, int64_t changed_ms, bool moved_in)
 		ck_assert_int_lt(p.n_file, FILES_MAX);
 		f = &p.file[p.n_file++];
 	}
-	*f = (struct disk_file){ .v = { .dir = "dir", .file = "model.onnx", .changed_ms = changed_ms,
-		.moved_in = moved_in, .bytes = 10 } };
+	*f = (struct disk_file){ .v = { .dir = "dir",
+					 .file = "model.onnx",
+					 .changed_ms = changed_ms,
+					 .moved_in = moved_in,
+					 .bytes = 10 } };
 	ck_assert_int_eq(sscanf(name, "%31[^/]/%ld", f->model, (long *)&f->v.number), 2);
 	f->v.id.file_ino = f->v.stamp = ++p.next_ino;
 }
@@ -187,7 +190,7 @@ static void scan_disk(void)
 		p.file[i].v.moved_in = false;
 }
 
-/* -- loads and versions --------------------------------------------------------------------------- */
+/* -- loads and versions ---------------------------------------------------------------------- */
 
 static struct version *new_version(const struct load *l, bool breaking)
 {
@@ -200,7 +203,9 @@ static struct version *new_version(const struct load *l, bool breaking)
 	v->number = l->from.number;
 	v->sig = ARENA_NEW(arena, struct signature);
 	v->n_sig = 1;
-	*v->sig = (struct signature){ .name = SIGNATURE_DEFAULT, .in = breaking ? in + 1 : in, .n_in = 1,
+	*v->sig = (struct signature){ .name = SIGNATURE_DEFAULT,
+		.in = breaking ? in + 1 : in,
+		.n_in = 1,
 		.batchable = true };
 	v->memory_bytes = 100;
 	atomic_init(&v->refs, 1);
@@ -269,7 +274,7 @@ static void end_version(const char *name)
 	WANT(false, "nobody has released %s", name);
 }
 
-/* -- looking ------------------------------------------------------------------------------------------ */
+/* -- looking --------------------------------------------------------------------------------- */
 
 static void check_state(const char *name, const char *want)
 {
@@ -296,7 +301,8 @@ static void check_answer(char *name, const char *want)
 	char is[64], *colon = strchr(name, ':');
 	if (colon) {
 		*colon = 0;
-		spec = (struct version_spec){ .pick = VERSION_PICK_LABEL, .label = slice_of(colon + 1) };
+		spec = (struct version_spec){ .pick = VERSION_PICK_LABEL,
+			.label = slice_of(colon + 1) };
 	}
 	enum err_code rc = registry_acquire(p.registry, slice_of(name), &spec, &v, &err);
 	snprintf(is, sizeof(is), "%s", err_name(rc));
@@ -308,16 +314,20 @@ static void check_answer(char *name, const char *want)
 	WANT(strcmp(is, want) == 0, "%s answers %s, not %s", name, is, want);
 }
 
-/* -- commands ------------------------------------------------------------------------------------------- */
+/* -- commands -------------------------------------------------------------------------------- */
 
-static struct conf *new_conf(void)
+static struct settings *new_conf(void)
 {
 	static const char *const roots[] = { "root", NULL };
-	struct repo_conf c = { .roots = roots, .defaults = p.defaults, .explicit_only = p.explicit_only,
-		.settle_ms = 1000, .retry_ms = 5000, .memory_bytes_max = p.memory };
-	struct conf *conf;
+	struct repo_conf c = { .roots = roots,
+		.defaults = p.defaults,
+		.explicit_only = p.explicit_only,
+		.settle_ms = 1000,
+		.retry_ms = 5000,
+		.memory_bytes_max = p.memory };
+	struct settings *conf;
 	struct err err;
-	ck_assert_int_eq(conf_new(&c, &conf, &err), ERR_OK);
+	ck_assert_int_eq(settings_new(&c, &conf, &err), ERR_OK);
 	return conf;
 }
 
@@ -336,7 +346,8 @@ static void configure(const char *what, const char *a, const char *b)
 	} else if (strcmp(what, "explicit") == 0) {
 		p.explicit_only = true;
 	} else if (strcmp(what, "label") == 0) {
-		p.label[p.defaults.n_labels++] = (struct model_label){ arena_strdup(p.arena, a), atoi(b) };
+		p.label[p.defaults.n_labels++] =
+			(struct model_label){ arena_strdup(p.arena, a), atoi(b) };
 		p.defaults.labels = p.label;
 	} else if (strcmp(what, "no_labels") == 0) {
 		p.defaults.n_labels = 0;
@@ -352,9 +363,12 @@ static void configure(const char *what, const char *a, const char *b)
 static void begin(void)
 {
 	struct err err;
-	struct lifecycle_ops ops = { .load = on_load, .adopt = on_adopt, .hooks.on_state = on_state };
+	struct lifecycle_ops ops = {
+		.load = on_load, .adopt = on_adopt, .hooks.on_state = on_state
+	};
 	if (!p.lc)
-		ck_assert_int_eq(lifecycle_new(p.registry, &p.inbox, &ops, new_conf(), &p.lc, &err), ERR_OK);
+		ck_assert_int_eq(
+			lifecycle_new(p.registry, &p.inbox, &ops, new_conf(), &p.lc, &err), ERR_OK);
 }
 
 static bool change_disk(const char *verb, const char *name)

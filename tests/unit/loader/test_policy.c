@@ -216,7 +216,8 @@ static bool play_step(void)
 		return true;
 	case POLICY_DRAIN:
 		ck_assert(!x->wanted);
-		ck_assert_msg(count_ready() > 1 || !any_present(), "the last ready version was drained");
+		ck_assert_msg(
+			count_ready() > 1 || !any_present(), "the last ready version was drained");
 		x->state = VERSION_UNLOADED;
 		return true;
 	case POLICY_FORGET:
@@ -236,7 +237,8 @@ START_TEST(from_any_start_the_policy_comes_to_rest_without_a_gap)
 		setup();
 		for (int i = 0, x = start; i < 3; i++, x /= kinds) {
 			enum version_state s = (enum version_state)(x % kinds / 4);
-			bool settled = s == VERSION_FOUND || s == VERSION_FAILED || s == VERSION_UNLOADED;
+			bool settled =
+				s == VERSION_FOUND || s == VERSION_FAILED || s == VERSION_UNLOADED;
 			given(3 - i, s, x & 1, settled && (x & 1) && (x & 2));
 		}
 		bool had_ready = count_ready() > 0;

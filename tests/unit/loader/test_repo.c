@@ -166,7 +166,9 @@ START_TEST(m38_a_request_keeps_its_version_through_drain)
 	given_model("m/1/model.onnx", 1);
 	given_model("new/model.onnx", 2);
 	start();
-	ck_assert_int_eq(registry_acquire(repo_registry(repo), SLICE_LIT("m"), &latest, &held, &err), ERR_OK);
+	ck_assert_int_eq(
+		registry_acquire(repo_registry(repo), SLICE_LIT("m"), &latest, &held, &err),
+		ERR_OK);
 	rename_in("new", "m/2");
 	comes_to_answer("m", 2);
 	usleep(50000);
@@ -212,8 +214,11 @@ START_TEST(a_reload_changes_policy_and_models_and_a_bad_one_nothing)
 	char path[128];
 	int64_t one = 1;
 	snprintf(path, sizeof(path), "%s/flat", dir.path);
-	struct model_conf models[] = {
-		{ .name = "m", .policy = POLICY_SPECIFIC, .versions = &one, .n_versions = 1, .max_batch = 4 },
+	struct model_conf models[] = { { .name = "m",
+					       .policy = POLICY_SPECIFIC,
+					       .versions = &one,
+					       .n_versions = 1,
+					       .max_batch = 4 },
 		{ .name = "named", .path = path, .latest_n = 1, .max_batch = 4 } };
 	conf.defaults.latest_n = 1;
 	conf.models = models;

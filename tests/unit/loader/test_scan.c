@@ -70,7 +70,9 @@ static void when_scanned(const struct scan_place *places, int n)
 {
 	const char *roots[] = { root, NULL };
 	const char *none[] = { NULL };
-	struct scan_conf conf = { .roots = n ? none : roots, .places = places, .n_places = n, .wants = wants };
+	struct scan_conf conf = {
+		.roots = n ? none : roots, .places = places, .n_places = n, .wants = wants
+	};
 	arena_reset(arena, SIZE_MAX);
 	ck_assert_int_eq(scan_run(&conf, arena, &scan, &err), ERR_OK);
 }
@@ -113,11 +115,13 @@ END_TEST
 
 START_TEST(m26_only_plain_decimal_directories_are_versions)
 {
-	static const char *const bad[] = { "00", "01", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "\xd9\xa1",
-		"9223372036854775808", "18446744073709551616", "latest", "1~", "1.tmp", "lost+found", "" };
+	static const char *const bad[] = { "00", "01", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ",
+		"\xd9\xa1", "9223372036854775808", "18446744073709551616", "latest", "1~", "1.tmp",
+		"lost+found", "" };
 	int64_t n;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		ck_assert_msg(!layout_parse_version(slice_of(bad[i]), &n), "'%s' was taken", bad[i]);
+		ck_assert_msg(
+			!layout_parse_version(slice_of(bad[i]), &n), "'%s' was taken", bad[i]);
 	ck_assert(layout_parse_version(SLICE_LIT("0"), &n) && n == 0);
 	ck_assert(layout_parse_version(SLICE_LIT("9223372036854775807"), &n) && n == INT64_MAX);
 

@@ -77,7 +77,8 @@ START_TEST(refusals_name_input_value_and_rule)
 	refuses((struct tensor[]){ given(DTYPE_F32, shape_of(64)), absent },
 		"input 'image': shape [64] has 1 dimensions, signature says 2");
 	refuses((struct tensor[]){ ok, given(DTYPE_F32, shape_of(4)) },
-		"input 'weight': dimension 0 (batch) is 4, but dimension 0 of input 'image' is 3 and the "
+		"input 'weight': dimension 0 (batch) is 4, but dimension 0 of input 'image' is 3 "
+		"and the "
 		"signature says that they are equal");
 }
 END_TEST
@@ -85,7 +86,8 @@ END_TEST
 START_TEST(rows_are_compared_where_the_graph_has_no_name_for_them)
 {
 	in_io[0].shape.dim[0] = in_io[1].shape.dim[0] = DIM_UNKNOWN;
-	refuses((struct tensor[]){ given(DTYPE_F32, shape_of(3, 64)), given(DTYPE_F32, shape_of(4)) },
+	refuses((struct tensor[]){ given(DTYPE_F32, shape_of(3, 64)),
+			given(DTYPE_F32, shape_of(4)) },
 		"input 'weight' has 4 rows, input 'image' has 3");
 }
 END_TEST
@@ -99,7 +101,7 @@ START_TEST(inputs_and_outputs_are_found_by_name)
 }
 END_TEST
 
-/* -- M35: signatures of two versions ------------------------------------------------------- */
+/* -- M35: signatures of two versions --------------------------------------------------------- */
 
 static struct signature_io new_in[3], new_out[2];
 

@@ -56,7 +56,7 @@ static void is_unbatched(const struct signature *s, const char *why)
 
 #define RELU "opset 13\nin x float32 [N,4]\nnode Relu x -> y\nout y float32 [N,4]\n"
 
-/* -- a load ---------------------------------------------------------------------------------------- */
+/* -- a load ---------------------------------------------------------------------------------- */
 
 START_TEST(a_version_has_its_interface_and_its_figures)
 {
@@ -89,7 +89,8 @@ START_TEST(a_load_tells_how_far_it_is)
 	seen_states = 0;
 	conf.on_state = on_state;
 	loads(RELU);
-	ck_assert_int_eq(seen_states, VERSION_LOADING * 100 + VERSION_COMPILING * 10 + VERSION_WARMING);
+	ck_assert_int_eq(
+		seen_states, VERSION_LOADING * 100 + VERSION_COMPILING * 10 + VERSION_WARMING);
 }
 END_TEST
 
@@ -120,7 +121,7 @@ START_TEST(a_file_that_is_no_model_is_refused)
 }
 END_TEST
 
-/* -- warm-up --------------------------------------------------------------------------------------- */
+/* -- warm-up --------------------------------------------------------------------------------- */
 
 START_TEST(a_batch_is_proved_and_its_latencies_learnt)
 {
@@ -182,9 +183,10 @@ END_TEST
 START_TEST(sizes_are_guessed_until_they_fit)
 {
 	/* 128 = 2 * 64: only the second guess for a sequence can be reshaped so. */
-	const struct signature *s = loads("opset 13\nin x float32 [N,L]\ninit s int64 [2] -1 64\n"
-					  "node Reshape x,s -> r\nnode ReduceSum r -> y keepdims=0\n"
-					  "out y float32 []\n");
+	const struct signature *s =
+		loads("opset 13\nin x float32 [N,L]\ninit s int64 [2] -1 64\n"
+		      "node Reshape x,s -> r\nnode ReduceSum r -> y keepdims=0\n"
+		      "out y float32 []\n");
 	ck_assert_ptr_null(version->warning);
 	is_unbatched(s, "output 'y' has no dimension 0");
 }
@@ -201,7 +203,7 @@ START_TEST(inputs_that_cannot_be_made_up_are_a_warning)
 }
 END_TEST
 
-/* -- golden examples --------------------------------------------------------------------------- */
+/* -- golden examples ------------------------------------------------------------------------- */
 
 static void given_tensor(const char *path, const char *name, const float *v, int n)
 {
@@ -245,7 +247,7 @@ START_TEST(m37_a_golden_example_of_another_shape_fails_the_load)
 }
 END_TEST
 
-/* -- signatures ------------------------------------------------------------------------------------ */
+/* -- signatures ------------------------------------------------------------------------------ */
 
 #define TWO \
 	"opset 13\nin a float32 [N,4]\nin b float32 [N,4]\nnode Relu a -> mid\n" \
@@ -271,7 +273,8 @@ END_TEST
 
 START_TEST(metadata_may_name_a_value_inside_the_graph)
 {
-	loads(TWO "meta signet.signature.half.inputs x=a\nmeta signet.signature.half.outputs h=mid\n");
+	loads(TWO "meta signet.signature.half.inputs x=a\nmeta signet.signature.half.outputs "
+		  "h=mid\n");
 	const struct signature *s = version_signature(version, SLICE_LIT("half"));
 	ck_assert_ptr_nonnull(s);
 	ck_assert_int_eq(s->n_in, 1);
@@ -299,7 +302,8 @@ static void refuses(const char *text, const char *why)
 START_TEST(signatures_that_say_nothing_sensible_are_refused)
 {
 	refuses(TWO "meta signet.signature.s.inputs a\n",
-		"metadata 'signet.signature.s.inputs' has no counterpart 'signet.signature.s.outputs'");
+		"metadata 'signet.signature.s.inputs' has no counterpart "
+		"'signet.signature.s.outputs'");
 	refuses(TWO "meta signet.signature.s.inputs c\nmeta signet.signature.s.outputs neg\n",
 		"signature 's': the graph has no input 'c'");
 	refuses(TWO "meta signet.signature.s.inputs b\nmeta signet.signature.s.outputs nix\n",
@@ -337,7 +341,8 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, a_version_that_answers_its_golden_example_is_loaded);
 	tcase_add_test(t, m37_a_wrong_answer_to_a_golden_example_fails_the_load);
 	tcase_add_test(t, m37_a_golden_example_of_another_shape_fails_the_load);
-	tcase_add_test(t, a_signature_of_the_configuration_has_its_own_names_and_needs_only_its_inputs);
+	tcase_add_test(
+		t, a_signature_of_the_configuration_has_its_own_names_and_needs_only_its_inputs);
 	tcase_add_test(t, metadata_may_name_a_value_inside_the_graph);
 	tcase_add_test(t, an_input_that_no_output_needs_may_be_listed);
 	tcase_add_test(t, signatures_that_say_nothing_sensible_are_refused);

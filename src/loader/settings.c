@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/conf.h"
+#include "loader/settings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,8 @@ static enum err_code check_break(const struct model_conf *m, struct err *err)
 		if (strcmp(m->on_break, known[i]) == 0)
 			return ERR_OK;
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		"model '%s': on_break is '%s', not publish, warn or refuse", m->name ? m->name : "", m->on_break);
+		"model '%s': on_break is '%s', not publish, warn or refuse", m->name ? m->name : "",
+		m->on_break);
 }
 
 static enum err_code check_model(const struct model_conf *m, struct err *err)
@@ -24,7 +25,8 @@ static enum err_code check_model(const struct model_conf *m, struct err *err)
 	const char *name = m->name ? m->name : "";
 	if (m->policy == POLICY_LATEST && m->latest_n < 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"model '%s': the latest %d versions are wanted, at least 1 must be", name, m->latest_n);
+			"model '%s': the latest %d versions are wanted, at least 1 must be", name,
+			m->latest_n);
 	if (m->policy == POLICY_SPECIFIC && m->n_versions < 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"model '%s': given versions are wanted, but none is given", name);
@@ -49,18 +51,18 @@ static enum err_code check_conf(const struct repo_conf *c, struct err *err)
 		const char *name = c->models[i].name;
 		if (!name || !layout_is_model_name(slice_of(name)))
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"model name '%s' is not 1 to %d of A-Z a-z 0-9 . _ -", name ? name : "",
-				LAYOUT_NAME_MAX);
+				"model name '%s' is not 1 to %d of A-Z a-z 0-9 . _ -",
+				name ? name : "", LAYOUT_NAME_MAX);
 		for (int k = 0; k < i; k++)
 			if (strcmp(c->models[k].name, name) == 0)
-				return err_set(err, ERR_ALREADY_EXISTS, "model '%s' is configured twice",
-					name);
+				return err_set(err, ERR_ALREADY_EXISTS,
+					"model '%s' is configured twice", name);
 		rc = check_model(&c->models[i], err);
 	}
 	return rc;
 }
 
-/* -- copying: every function gives NULL, or false, when the arena has no memory ------------- */
+/* -- copying: every function gives NULL, or false, when the arena has no memory -------------- */
 
 static const char *copy_text(struct arena *a, const char *text, bool *ok)
 {
@@ -78,8 +80,8 @@ static void *copy_array(struct arena *a, const void *from, int n, size_t size, b
 	return to;
 }
 
-static const struct signature_name_pair *copy_pairs(struct arena *a, const struct signature_name_pair *from,
-	int n, bool *ok)
+static const struct signature_name_pair *copy_pairs(
+	struct arena *a, const struct signature_name_pair *from, int n, bool *ok)
 {
 	struct signature_name_pair *to = copy_array(a, from, n, sizeof(*to), ok);
 	for (int i = 0; to && i < n; i++) {
@@ -89,7 +91,8 @@ static const struct signature_name_pair *copy_pairs(struct arena *a, const struc
 	return to;
 }
 
-static const struct signature_conf *copy_signatures(struct arena *a, const struct model_conf *m, bool *ok)
+static const struct signature_conf *copy_signatures(
+	struct arena *a, const struct model_conf *m, bool *ok)
 {
 	struct signature_conf *to = copy_array(a, m->sig, m->n_sig, sizeof(*to), ok);
 	for (int i = 0; to && i < m->n_sig; i++) {
@@ -125,20 +128,21 @@ static const char *const *copy_roots(struct arena *a, const char *const *from, b
 	return to;
 }
 
-enum err_code conf_new(const struct repo_conf *from, struct conf **ret, struct err *err)
+enum err_code settings_new(const struct repo_conf *from, struct settings **ret, struct err *err)
 {
 	enum err_code rc = check_conf(from, err);
 	if (rc != ERR_OK)
 		return rc;
 	struct arena *arena = arena_new(4096, 0);
-	struct conf *c = arena ? ARENA_NEW(arena, struct conf) : NULL;
+	struct settings *c = arena ? ARENA_NEW(arena, struct settings) : NULL;
 	bool ok = c != NULL;
 	if (ok) {
 		atomic_init(&c->refs, 1);
 		c->arena = arena;
 		c->c = *from;
 		c->c.roots = copy_roots(arena, from->roots, &ok);
-		struct model_conf *m = copy_array(arena, from->models, from->n_models, sizeof(*m), &ok);
+		struct model_conf *m =
+			copy_array(arena, from->models, from->n_models, sizeof(*m), &ok);
 		for (int i = 0; m && i < from->n_models; i++)
 			copy_model(arena, &m[i], &ok);
 		c->c.models = m;
@@ -152,18 +156,18 @@ enum err_code conf_new(const struct repo_conf *from, struct conf **ret, struct e
 	return ERR_OK;
 }
 
-void conf_ref(struct conf *c)
+void settings_ref(struct settings *c)
 {
 	atomic_fetch_add(&c->refs, 1);
 }
 
-void conf_release(struct conf *c)
+void settings_release(struct settings *c)
 {
 	if (c && atomic_fetch_sub(&c->refs, 1) == 1)
 		arena_free(c->arena);
 }
 
-const struct model_conf *conf_model(const struct conf *c, const char *name)
+const struct model_conf *settings_model(const struct settings *c, const char *name)
 {
 	for (int i = 0; i < c->c.n_models; i++)
 		if (strcmp(c->c.models[i].name, name) == 0)
