@@ -96,6 +96,32 @@ def test_bench_counts_what_it_sent(build, server, protocol, loop):
     assert report["p50_us"] <= report["p99_us"] <= report["max_us"]
 
 
+@pytest.fixture
+def references(signetctl, digits, tmp_path):
+    """An image on which the versions are far apart, and what each says of it."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(5).random((1, 64), np.float32))
+    for version in "12":
+        signetctl("run", digits / version / "model.onnx", "--input", f"image={tmp_path}/x.npy",
+                  "--output", f"probabilities={tmp_path}/{version}.npy")
+    assert abs(np.load(tmp_path / "1.npy") - np.load(tmp_path / "2.npy")).max() > 0.05
+    return tmp_path
+
+
+@pytest.mark.parametrize("protocol", ["v1", "v2", "v2-binary"])
+@pytest.mark.parametrize("files, equal, status", [(["1", "2"], [0, 1], 0), (["1"], [0], 1)])
+def test_bench_counts_whose_answer_it_was(build, server, references, protocol, files, equal, status):
+    args = [a for f in files for a in ("--check", f"probabilities={references}/{f}.npy")]
+    r = subprocess.run([f"{build}/signet-bench", "--url", server.url, "--model", "digits", "--protocol",
+                        protocol, "--duration", "0.2", "--json", "--input", f"image={references}/x.npy",
+                        *args], stdout=subprocess.PIPE, text=True)
+    report = json.loads(r.stdout)
+    n = report["requests"]
+    assert r.returncode == status
+    assert report["check"]["equal"] == [share * n for share in equal]
+    assert report["check"]["none"] == report["errors"] == (n if status else 0)
+    assert n > 10
+
+
 def served(server):
     status, _, body = server.call("GET", "/v2/models/digits/stats")
     assert status == 200
