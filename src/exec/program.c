@@ -175,10 +175,20 @@ static bool is_whole(const struct program *p, const struct plan *e)
 	return e->begin == 0 && e->end == p->graph->n_node && !e->dynamic;
 }
 
+/* Threads outside the pool run programs too. */
+static void init_thread(const struct backend *backend)
+{
+	static _Thread_local const struct backend *ready;
+	if (ready != backend && backend->thread_init)
+		backend->thread_init();
+	ready = backend;
+}
+
 enum err_code program_run(struct program *p, const struct tensor *in, const struct run_opts *opts,
 	struct err *err)
 {
 	struct run_room room;
+	init_thread(p->conf.backend);
 	struct plan *e;
 	enum err_code rc = run_room_init(&room, p, err);
 	if (rc != ERR_OK)
