@@ -29,7 +29,7 @@ static const struct conv_case cases[] = {
 		.act = ACT_RELU, .threads = 1 },
 	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_CLIP, .threads = 2 },
-	{ 1, 64, 56, 57, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+	{ 1, 32, 28, 29, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_HARD_SWISH, .threads = 4 },
 	{ 2, 16, 9, 9, 32, 3, 3, 1, 1, 2, { 2, 2, 2, 2 }, .sum = true, .act = ACT_SIGMOID, .threads = 1 },
 	{ 1, 16, 9, 9, 16, 5, 1, 1, 1, 1, { 2, 0, 2, 0 }, .blocked = true, .act = ACT_LEAKY_RELU, .threads = 1 },
@@ -38,7 +38,7 @@ static const struct conv_case cases[] = {
 	{ 2, 5, 7, 6, 7, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .sum = true, .act = ACT_TANH, .threads = 2 },
 	{ 1, 17, 5, 5, 33, 2, 2, 1, 1, 1, { 0, 0, 1, 1 }, .act = ACT_GELU, .threads = 1 },
 	/* groups and depthwise */
-	{ 1, 128, 28, 28, 128, 3, 3, 2, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 2 },
+	{ 1, 64, 28, 28, 64, 3, 3, 2, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 2 },
 	{ 2, 12, 8, 8, 30, 3, 3, 6, 1, 1, { 1, 1, 1, 1 }, .bias = true, .sum = true, .threads = 1 },
 	{ 1, 32, 8, 8, 64, 3, 3, 4, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .sum = true, .act = ACT_RELU, .threads = 1 },
 	{ 1, 32, 15, 15, 32, 3, 3, 32, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .act = ACT_CLIP,
