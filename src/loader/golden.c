@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 30)
 

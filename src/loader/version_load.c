@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "exec/infer.h"
 #include "exec/passes.h"
-#include "loader/layout.h"
-#include "loader/onnx.h"
+#include "loader/repo/layout.h"
+#include "loader/onnx/onnx.h"
 #include "loader/signature_build.h"
 #include "loader/warmup.h"
 

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/parse.h"
-#include "loader/layout.h"
+#include "loader/repo/layout.h"
 
 #define ROW(options, key, type, init, min, max, choices, reload, help) \
 	{ #key, CONF_##type, init, min, max, choices, offsetof(struct options, key), reload, help },

@@ -14,7 +14,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
-#include "loader/repo.h"
+#include "loader/repo/repo.h"
 
 #define OPTION_FIELD(key, type, ...) CONF_C_##type key;
 

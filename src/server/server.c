@@ -10,7 +10,7 @@
 #include "exec/backend.h"
 #include "exec/pool.h"
 #include "server/batcher.h"
-#include "server/http.h"
+#include "server/http/http.h"
 #include "server/notify.h"
 #include "server/stats.h"
 

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 #include "tools/tool_file.h"
 #include "tools/values.h"
 

@@ -15,7 +15,7 @@
 
 #include "exec/passes.h"
 #include "exec/program.h"
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 #include "tools/model_info.h"
 
 struct offline_conf {

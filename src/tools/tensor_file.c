@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 #include "tools/npy.h"
 #include "tools/tool_file.h"
 

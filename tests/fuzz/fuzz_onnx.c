@@ -3,7 +3,7 @@
    check of graphs, and inference ends. */
 #include <stdlib.h>
 #include "exec/infer.h"
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 
 #define ARENA_MAX ((size_t)256 << 20)
 

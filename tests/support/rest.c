@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
-#include "server/http_state.h"
+#include "server/http/http_state.h"
 
 static struct signature_io one_in[] = { { .name = "x", .value = "x", .type.dtype = DTYPE_F32,
 	.shape = { 2, { DIM_SYMBOL(0), 2 } }, .dim_name = { "batch" } } };

@@ -9,8 +9,8 @@ XX rest_run() gives a handler a body and, when it decodes
  */
 #pragma once
 
-#include "server/call.h"
-#include "server/route.h"
+#include "server/http/call.h"
+#include "server/http/route.h"
 
 struct rest_opts {
 	enum route_id route;

@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "loader/lifecycle.h"
+#include "loader/repo/lifecycle.h"
 
 #define FILES_MAX 16
 #define WALL_MS INT64_C(1000000000)

@@ -2,7 +2,7 @@
 /* Every rewrite of an older opset: a node then, and what it is now. */
 #include <check.h>
 #include <stdlib.h>
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 #include "support/onnx_text.h"
 
 struct rewrite {

@@ -3,7 +3,7 @@
    M5 to M13, M15, M21, M22 of the bad inputs. */
 #include <check.h>
 #include <stdlib.h>
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 #include "loader/version.h"
 #include "support/onnx_text.h"
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "loader/onnx.h"
-#include "loader/sha1.h"
+#include "loader/onnx/onnx.h"
+#include "loader/onnx/sha1.h"
 #include "support/onnx_text.h"
 #include "support/tempdir.h"
 

@@ -2,7 +2,7 @@
 /* Every encoding of a tensor, and what is refused: rows M14, M16 of the bad inputs. */
 #include <check.h>
 #include <stdlib.h>
-#include "loader/onnx.h"
+#include "loader/onnx/onnx.h"
 #include "support/onnx_text.h"
 
 static struct arena *arena;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
 #include <stdlib.h>
-#include "loader/pb_mem.h"
-#include "loader/pb_scan.h"
+#include "loader/onnx/pb_mem.h"
+#include "loader/onnx/pb_scan.h"
 #include "onnx.pb-c.h"
 
 static const struct pb_limits limits = { 1000000, SIZE_MAX, "doc_string" };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
-#include "loader/policy.h"
+#include "loader/repo/policy.h"
 
 #define N 4
 static struct policy_rule rule;

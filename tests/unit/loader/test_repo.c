@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "loader/repo.h"
+#include "loader/repo/repo.h"
 #include "support/onnx_text.h"
 #include "support/tempdir.h"
 

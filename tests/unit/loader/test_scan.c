@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "loader/layout.h"
-#include "loader/scan.h"
+#include "loader/repo/layout.h"
+#include "loader/repo/scan.h"
 
 static char root[64];
 static struct arena *arena;

@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include "loader/watch.h"
+#include "loader/repo/watch.h"
 #include "support/tempdir.h"
 
 static struct tempdir dir;

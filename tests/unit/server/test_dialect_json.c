@@ -2,8 +2,8 @@
 #include <check.h>
 #include <math.h>
 
-#include "server/base64.h"
-#include "server/dialect_json.h"
+#include "server/http/base64.h"
+#include "server/http/dialect_json.h"
 
 static struct arena *arena;
 static struct err err;

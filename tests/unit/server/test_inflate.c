@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "server/inflate.h"
+#include "server/http/inflate.h"
 
 #define LIMIT 100000
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
 
-#include "server/route.h"
+#include "server/http/route.h"
 
 static int find(const char *target, unsigned method, struct call *c)
 {

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * onnx_value.c -- values in files of their own: test cases, what signetctl reads and writes
+ */
+#include "loader/onnx/onnx_reader.h"
+
+static enum err_code read_elements(struct onnx_reader *r, const Onnx__SequenceProto *p,
+	struct tensor *ret, struct err *err)
+{
+	struct tensor *list = ARENA_ARRAY(r->arena, struct tensor, p->n_tensor_values), *t;
+	if (!list)
+		return err_oom(err);
+	if (p->n_map_values || p->n_sequence_values || p->n_optional_values || p->n_sparse_tensor_values)
+		return err_set(err, ERR_UNIMPLEMENTED, "sequences of anything but tensors");
+	for (size_t i = 0; i < p->n_tensor_values; i++) {
+		enum err_code rc = onnx_read_tensor(r, p->tensor_values[i], &t, err);
+		if (rc != ERR_OK)
+			return rc;
+		list[i] = *t;
+	}
+	*ret = (struct tensor){ .data = list, .dtype = DTYPE_TENSOR,
+		.shape = shape_of((int64_t)p->n_tensor_values) };
+	return ERR_OK;
+}
+
+static enum err_code read_one(struct onnx_reader *r, const Onnx__TensorProto *p, struct tensor *ret,
+	struct err *err)
+{
+	struct tensor *t = NULL;
+	enum err_code rc = onnx_read_tensor(r, p, &t, err);
+	if (rc == ERR_OK)
+		*ret = *t;
+	return rc;
+}
+
+static enum err_code read_optional(struct onnx_reader *r, const Onnx__OptionalProto *p,
+	struct tensor *ret, struct err *err)
+{
+	if (p->tensor_value)
+		return read_one(r, p->tensor_value, ret, err);
+	if (p->sequence_value)
+		return read_elements(r, p->sequence_value, ret, err);
+	if (p->optional_value || p->map_value || p->sparse_tensor_value)
+		return err_set(err, ERR_UNIMPLEMENTED, "optionals of anything but tensors and sequences");
+	*ret = (struct tensor){ .shape = SHAPE_UNKNOWN };
+	return ERR_OK;
+}
+
+static enum err_code read_value(struct onnx_reader *r, const ProtobufCMessage *m, struct tensor *ret,
+	const char **ret_name, struct err *err)
+{
+	const char *name;
+	enum err_code rc;
+	if (m->descriptor == &onnx__optional_proto__descriptor) {
+		name = ((const Onnx__OptionalProto *)m)->name;
+		rc = read_optional(r, (const Onnx__OptionalProto *)m, ret, err);
+	} else if (m->descriptor == &onnx__sequence_proto__descriptor) {
+		name = ((const Onnx__SequenceProto *)m)->name;
+		rc = read_elements(r, (const Onnx__SequenceProto *)m, ret, err);
+	} else {
+		name = ((const Onnx__TensorProto *)m)->name;
+		rc = read_one(r, (const Onnx__TensorProto *)m, ret, err);
+	}
+	*ret_name = rc == ERR_OK ? onnx_keep_name(r, name) : NULL;
+	return rc == ERR_OK && !*ret_name ? err_oom(err) : rc;
+}
+
+enum err_code onnx_parse_value(struct slice bytes, const struct type *type, struct arena *arena,
+	struct tensor *ret, const char **ret_name, struct err *err)
+{
+	const ProtobufCMessageDescriptor *what = type->is_optional ? &onnx__optional_proto__descriptor
+						 : type->is_sequence
+							 ? &onnx__sequence_proto__descriptor
+							 : &onnx__tensor_proto__descriptor;
+	struct onnx_reader r;
+	ProtobufCMessage *m = NULL;
+	enum err_code rc = onnx_reader_init(&r, -1, NULL, arena, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = onnx_unpack(&r, what, bytes, &m, err);
+	if (rc == ERR_OK)
+		rc = read_value(&r, m, ret, ret_name, err);
+	pb_mem_done(&r.mem);
+	return rc;
+}
+
+enum err_code onnx_parse_tensor(struct slice bytes, struct arena *arena, struct tensor *ret,
+	const char **ret_name, struct err *err)
+{
+	static const struct type tensor = { 0 };
+	return onnx_parse_value(bytes, &tensor, arena, ret, ret_name, err);
+}
+
+/* -- writing ----------------------------------------------------------------------------------- */
+
+/* Types under a byte, the first element in the low bits. */
+static void *pack_bits(const struct tensor *t, struct arena *arena, size_t *ret_bytes)
+{
+	unsigned bits = dtype_info(t->dtype)->file_bits, mask = (1u << bits) - 1;
+	size_t n = (size_t)tensor_count(t);
+	const uint8_t *from = t->data;
+	*ret_bytes = (n * bits + 7) / 8;
+	uint8_t *to = arena_calloc(arena, *ret_bytes, 1);
+	for (size_t i = 0; to && i < n; i++)
+		to[i * bits / 8] |= (uint8_t)((from[i] & mask) << (i * bits % 8));
+	return to;
+}
+
+static enum err_code
+point_to_data(Onnx__TensorProto *p, const struct tensor *t, struct arena *arena, struct err *err)
+{
+	const struct dtype_info *info = dtype_info(t->dtype);
+	const struct slice *s = t->data;
+	p->has_raw_data = t->dtype != DTYPE_STRING;
+	if (t->dtype == DTYPE_STRING) {
+		p->n_string_data = (size_t)tensor_count(t);
+		p->string_data = ARENA_ARRAY(arena, ProtobufCBinaryData, p->n_string_data);
+		for (size_t i = 0; p->string_data && i < p->n_string_data; i++)
+			p->string_data[i] = (ProtobufCBinaryData){ s[i].len, (uint8_t *)s[i].ptr };
+		return p->string_data ? ERR_OK : err_oom(err);
+	}
+	p->raw_data = (ProtobufCBinaryData){ tensor_bytes(t), t->data };
+	if (info->file_bits >= 8)
+		return ERR_OK;
+	p->raw_data.data = pack_bits(t, arena, &p->raw_data.len);
+	return p->raw_data.data ? ERR_OK : err_oom(err);
+}
+
+enum err_code onnx_format_tensor(const struct tensor *t, const char *name, struct arena *arena,
+	struct slice *ret, struct err *err)
+{
+	Onnx__TensorProto p = ONNX__TENSOR_PROTO__INIT;
+	if (t->dtype == DTYPE_TENSOR || t->shape.rank < 0)
+		return err_set(err, ERR_UNIMPLEMENTED, "'%.120s' is no tensor: it has no form in a TensorProto",
+			name);
+	p.name = (char *)name;
+	p.has_data_type = 1;
+	p.data_type = (int32_t)t->dtype;
+	p.dims = (int64_t *)t->shape.dim;
+	p.n_dims = (size_t)t->shape.rank;
+	enum err_code rc = point_to_data(&p, t, arena, err);
+	if (rc != ERR_OK)
+		return rc;
+	size_t len = onnx__tensor_proto__get_packed_size(&p);
+	uint8_t *bytes = arena_alloc(arena, len);
+	if (!bytes)
+		return err_oom(err);
+	onnx__tensor_proto__pack(&p, bytes);
+	*ret = (struct slice){ (char *)bytes, len };
+	return ERR_OK;
+}

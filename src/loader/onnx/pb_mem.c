@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/onnx/pb_mem.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include "base/checked.h"
+
+#define CHUNK_BYTES ((size_t)256 << 10)
+
+/* Stands in front of a big piece, on a cache line of its own. */
+struct pb_block {
+	struct pb_block *prev, *next;
+	size_t bytes; /* with this header */
+	bool adopted;
+} __attribute__((aligned(ARENA_ALIGN_TENSOR)));
+
+static struct pb_block *block_of(void *piece)
+{
+	return (struct pb_block *)piece - 1;
+}
+
+static void unlink_block(struct pb_mem *m, struct pb_block *b)
+{
+	*(b->prev ? &b->prev->next : &m->big) = b->next;
+	if (b->next)
+		b->next->prev = b->prev;
+	m->big_bytes -= b->bytes;
+}
+
+static void unmap_block(void *ctx)
+{
+	struct pb_block *b = ctx;
+	munmap(b, b->bytes);
+}
+
+static void *alloc_big(struct pb_mem *m, size_t size)
+{
+	size_t used = arena_held_bytes(m->small) + m->big_bytes, bytes;
+	if (add_overflows(size, sizeof(struct pb_block), &bytes) || used > m->budget_bytes ||
+		bytes > m->budget_bytes - used)
+		return NULL;
+	struct pb_block *b =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (b == MAP_FAILED)
+		return NULL;
+	*b = (struct pb_block){ .next = m->big, .bytes = bytes };
+	if (m->big)
+		m->big->prev = b;
+	m->big = b;
+	m->big_bytes += bytes;
+	return b + 1;
+}
+
+static void *on_alloc(void *ctx, size_t size)
+{
+	struct pb_mem *m = ctx;
+	void *p = size < PB_BIG_BYTES ? arena_alloc(m->small, size) : alloc_big(m, size);
+	m->exhausted |= !p;
+	return p;
+}
+
+/* A free does not say which kind. Big pieces start right behind a header at the start of
+   a page; of the few small ones that do as well, the list tells. */
+static bool is_big(const struct pb_mem *m, const void *piece)
+{
+	if (((uintptr_t)piece & 4095) != sizeof(struct pb_block))
+		return false;
+	const struct pb_block *b = m->big;
+	while (b && b + 1 != piece)
+		b = b->next;
+	return b;
+}
+
+static void on_free(void *ctx, void *piece)
+{
+	struct pb_mem *m = ctx;
+	if (!is_big(m, piece))
+		return;
+	unlink_block(m, block_of(piece));
+	unmap_block(block_of(piece));
+}
+
+enum err_code pb_mem_init(struct pb_mem *m, size_t budget_bytes, struct err *err)
+{
+	*m = (struct pb_mem){
+		.allocator = { .alloc = on_alloc, .free = on_free, .allocator_data = m },
+		.small = arena_new(CHUNK_BYTES, budget_bytes),
+		.budget_bytes = budget_bytes,
+	};
+	return m->small ? ERR_OK : err_oom(err);
+}
+
+void pb_mem_done(struct pb_mem *m)
+{
+	while (m->big) {
+		struct pb_block *b = m->big;
+		m->big = b->next;
+		unmap_block(b);
+	}
+	arena_free(m->small);
+	m->small = NULL;
+}
+
+enum err_code pb_mem_adopt(struct pb_mem *m, void *piece, struct arena *to)
+{
+	struct pb_block *b = block_of(piece);
+	if (b->adopted)
+		return ERR_OK;
+	enum err_code rc = arena_adopt(to, b->bytes, unmap_block, b);
+	if (rc != ERR_OK)
+		return rc;
+	unlink_block(m, b);
+	b->adopted = true;
+	return ERR_OK;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/repo/low_priority.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define NICE 10
+
+void low_priority_thread(const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
+	/* Linux takes a thread's number here, and its nice value is its own. Raising it is
+	   always allowed; if a filter forbids the call, it is merely less polite. */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+}

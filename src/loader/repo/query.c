@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/repo/models.h"
+
+#define VERSIONS_LOOKED_AT 64 /* how far down the policy may go past those that fail */
+
+struct instance *model_best_ready(const struct model *m)
+{
+	for (struct instance *x = m->first; x; x = x->next)
+		if (x->version)
+			return x;
+	return NULL;
+}
+
+static bool is_pending(const struct model *m)
+{
+	for (const struct instance *x = m->first; x; x = x->next)
+		if (x->load || (x->present && x->state == VERSION_FOUND && !x->settled))
+			return true;
+	return false;
+}
+
+bool models_is_settled(const struct models *ms, struct slice model, struct err *ret)
+{
+	const struct model *m = models_find(ms, model);
+	*ret = (struct err){ .code = ERR_OK };
+	if (m && is_pending(m))
+		return false;
+	if (!m || !m->first)
+		err_set(ret, ERR_NOT_FOUND, "model '%.*s' has no version that can be loaded",
+			SLICE_ARG(model));
+	else if (m->first->state == VERSION_FAILED)
+		err_copy(ret, &m->first->why);
+	return true;
+}
+
+static bool is_gone(const struct model *m)
+{
+	for (const struct instance *x = m->first; x; x = x->next)
+		if (x->load || x->version || x->dying)
+			return false;
+	return true;
+}
+
+bool models_is_gone(const struct models *ms, struct slice model)
+{
+	const struct model *m = models_find(ms, model);
+	return !m || is_gone(m);
+}
+
+bool models_all_settled(const struct models *ms)
+{
+	for (int i = 0; i < ms->n; i++)
+		if (!ms->model[i]->held && is_pending(ms->model[i]))
+			return false;
+	return ms->observed;
+}
+
+bool models_all_gone(const struct models *ms)
+{
+	for (int i = 0; i < ms->n; i++)
+		if (!is_gone(ms->model[i]))
+			return false;
+	return true;
+}
+
+bool models_all_ready(const struct models *ms, bool strict)
+{
+	for (int i = 0; i < ms->n; i++) {
+		const struct model *m = ms->model[i];
+		if (!m->held && m->first && (strict || m->served) && !model_best_ready(m))
+			return false;
+	}
+	return ms->observed;
+}
+
+bool models_want_version(const struct models *ms, const char *model, int64_t number, int rank)
+{
+	const struct model *m = models_find(ms, slice_of(model));
+	const struct model_conf *c = m ? m->conf : settings_model(ms->conf, model);
+	if (c->policy == POLICY_ALL || rank < VERSIONS_LOOKED_AT || rank < 2 * (int64_t)c->latest_n)
+		return true;
+	for (int i = 0; i < c->n_versions; i++)
+		if (c->versions[i] == number)
+			return true;
+	for (int i = 0; i < c->n_labels; i++)
+		if (c->labels[i].number == number)
+			return true;
+	for (const struct instance *x = m ? m->first : NULL; x; x = x->next)
+		if (x->number == number)
+			return true;
+	return false;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/repo/reaper.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "config.h"
+#include "loader/repo/low_priority.h"
+
+#define TRIM_INTERVAL_NS NS_PER_S
+
+struct reaper {
+	struct reaper_conf conf;
+	pthread_t thread;
+	sem_t work; /* one for each version put, one for the end */
+	_Atomic(struct version *) top;
+	atomic_bool stop;
+	int64_t trimmed_ns;
+	bool untrimmed; /* something was freed since */
+};
+
+/* On whatever thread released last: a push and a wake-up. */
+static void on_last_release(struct version *v)
+{
+	struct reaper *r = v->owner;
+	v->next_dead = atomic_load_explicit(&r->top, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(
+		&r->top, &v->next_dead, v, memory_order_release, memory_order_relaxed))
+		;
+	sem_post(&r->work);
+}
+
+void reaper_adopt(struct reaper *r, struct version *v, struct inbox_item *gone)
+{
+	v->owner = r;
+	v->gone = gone;
+	v->on_last_release = on_last_release;
+}
+
+/* glibc keeps what was freed in its arenas; a version is worth giving back. The walk over
+   all arenas takes a while, so not for each of many. */
+static void trim(struct reaper *r, bool now)
+{
+	int64_t now_ns = clock_now_ns();
+	if (!r->untrimmed || (!now && now_ns - r->trimmed_ns < TRIM_INTERVAL_NS))
+		return;
+#ifdef HAVE_MALLOC_TRIM
+	malloc_trim(0);
+#endif
+	r->trimmed_ns = now_ns;
+	r->untrimmed = false;
+}
+
+static void reap(struct reaper *r, struct version *v)
+{
+	struct inbox_item *gone = v->gone;
+	if (r->conf.on_unload)
+		r->conf.on_unload(r->conf.ctx, v);
+	version_free(v);
+	r->untrimmed = true;
+	trim(r, false);
+	if (gone)
+		inbox_post(r->conf.inbox, gone);
+}
+
+/* Returns at once when there is work; else after the pause that a put-off trim needs. */
+static void wait_for_work(struct reaper *r)
+{
+	struct timespec until;
+	if (!r->untrimmed) {
+		while (sem_wait(&r->work) < 0 && errno == EINTR)
+			;
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 1 + TRIM_INTERVAL_NS / NS_PER_S;
+	while (sem_timedwait(&r->work, &until) < 0 && errno == EINTR)
+		;
+}
+
+static void *run(void *arg)
+{
+	struct reaper *r = arg;
+	low_priority_thread("reaper");
+	for (;;) {
+		wait_for_work(r);
+		struct version *v = atomic_exchange_explicit(&r->top, NULL, memory_order_acquire);
+		if (!v && atomic_load(&r->stop))
+			break;
+		if (!v)
+			trim(r, true);
+		while (v) {
+			struct version *next = v->next_dead;
+			reap(r, v);
+			v = next;
+		}
+	}
+	return NULL;
+}
+
+enum err_code reaper_new(const struct reaper_conf *conf, struct reaper **ret, struct err *err)
+{
+	struct reaper *r = calloc(1, sizeof(*r));
+	if (!r)
+		return err_oom(err);
+	r->conf = *conf;
+	sem_init(&r->work, 0, 0);
+	if (pthread_create(&r->thread, NULL, run, r) != 0) {
+		sem_destroy(&r->work);
+		free(r);
+		return err_set(
+			err, ERR_RESOURCE_EXHAUSTED, "the reaper's thread could not be started");
+	}
+	*ret = r;
+	return ERR_OK;
+}
+
+void reaper_free(struct reaper *r)
+{
+	if (!r)
+		return;
+	atomic_store(&r->stop, true);
+	sem_post(&r->work);
+	pthread_join(r->thread, NULL);
+	sem_destroy(&r->work);
+	free(r);
+}

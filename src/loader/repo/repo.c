@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/repo/repo.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "loader/repo/lifecycle.h"
+#include "loader/repo/loads.h"
+#include "loader/repo/reaper.h"
+#include "loader/repo/watch.h"
+
+/* DESIGN: one thread goes round: scan if it is time, make moves, answer who waits, sleep
+   until the inbox, inotify or a deadline wakes it. Everything else posts to its inbox.
+   A hung file system hangs this thread and nothing else: requests go on with what is
+   published, and repo_last_round_ns() shows it.
+
+   NOT DONE: scanning only the model that an event was about. A scan of 1,000 models takes
+   some 10 ms, and they are SCAN_PAUSE_NS apart. */
+
+#define SCAN_PAUSE_NS (50 * NS_PER_MS) /* between scans, however many events come */
+#define SCAN_KEEP_BYTES ((size_t)4 << 20)
+
+/* What an API thread asks for; on its stack, it waits for `answered`. */
+enum order_kind { ORDER_LOAD, ORDER_UNLOAD, ORDER_RELOAD, ORDER_STOP };
+
+struct order {
+	struct inbox_item item;
+	struct order *next;
+	enum order_kind kind;
+	struct slice model;
+	struct settings *conf; /* ORDER_RELOAD */
+	bool begun;
+	bool answered; /* under repo->lock */
+	struct err err;
+};
+
+struct repo {
+	struct registry *registry;
+	struct inbox inbox;
+	struct loads *loads;
+	struct reaper *reaper;
+	struct lifecycle *lc;
+	struct watch *watch;
+	struct arena *scan_arena;
+	pthread_t thread;
+	bool running;
+
+	/* The thread's own. */
+	struct order *orders; /* not answered yet */
+	int64_t scan_ns;      /* when to scan next */
+	int64_t scanned_ns;
+	bool stop;
+
+	atomic_llong last_round_ns;
+	atomic_bool ready;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* CLOCK_MONOTONIC */
+	bool settled;           /* under lock */
+};
+
+/* -- what comes back from other threads ------------------------------------------------------ */
+
+#define OUTER(item, type, field) ((type *)((char *)(item) - offsetof(type, field)))
+
+static void take_loaded(void *ctx, struct inbox_item *item)
+{
+	struct repo *r = ctx;
+	lifecycle_loaded(r->lc, OUTER(item, struct load, done), clock_now_ns());
+}
+
+static void take_gone(void *ctx, struct inbox_item *item)
+{
+	struct repo *r = ctx;
+	lifecycle_gone(r->lc, OUTER(item, struct instance, gone));
+}
+
+static void take_order(void *ctx, struct inbox_item *item)
+{
+	struct repo *r = ctx;
+	struct order *o = OUTER(item, struct order, item);
+	o->next = r->orders;
+	r->orders = o;
+	r->scan_ns = 0; /* an order is about what is on disk now */
+}
+
+static void on_load(void *ctx, struct load *l)
+{
+	struct repo *r = ctx;
+	l->done.take = take_loaded;
+	loads_put(r->loads, l);
+}
+
+static void on_adopt(void *ctx, struct version *v, struct instance *x)
+{
+	struct repo *r = ctx;
+	x->gone.take = take_gone;
+	reaper_adopt(r->reaper, v, &x->gone);
+}
+
+/* -- scanning -------------------------------------------------------------------------------- */
+
+static bool wants_version(void *ctx, const char *model, int64_t number, int rank)
+{
+	struct repo *r = ctx;
+	return models_want_version(lifecycle_models(r->lc), model, number, rank);
+}
+
+static bool was_moved_in(void *ctx, const char *dir)
+{
+	struct repo *r = ctx;
+	return watch_moved_in(r->watch, dir);
+}
+
+static enum err_code scan_now(struct repo *r, int64_t now_ns, int64_t *ret_next_ns, struct err *err)
+{
+	const struct repo_conf *c = &lifecycle_models(r->lc)->conf->c;
+	struct scan scan;
+	arena_reset(r->scan_arena, SCAN_KEEP_BYTES);
+	struct scan_place *place =
+		ARENA_ARRAY(r->scan_arena, struct scan_place, (size_t)c->n_models + 1);
+	struct scan_conf conf = { .roots = c->roots, .places = place, .wants = wants_version,
+		.moved_in = was_moved_in, .ctx = r };
+	if (!place)
+		return err_oom(err);
+	for (int i = 0; i < c->n_models; i++)
+		if (c->models[i].path)
+			place[conf.n_places++] =
+				(struct scan_place){ c->models[i].name, c->models[i].path };
+	enum err_code rc = scan_run(&conf, r->scan_arena, &scan, err);
+	if (rc != ERR_OK)
+		return rc;
+	watch_follow(r->watch, c->roots, &scan);
+	*ret_next_ns = lifecycle_saw(r->lc, &scan, now_ns, clock_wall_ms());
+	return ERR_OK;
+}
+
+static void scan_if_due(struct repo *r, int64_t now_ns)
+{
+	struct err err;
+	int64_t next_ns = INT64_MAX;
+	if (now_ns < r->scan_ns)
+		return;
+	if (scan_now(r, now_ns, &next_ns, &err) != ERR_OK) {
+		err_prefix(&err, "the model repository could not be scanned");
+		lifecycle_warn(r->lc, err.msg);
+	}
+	const char *trouble = watch_trouble(r->watch);
+	if (trouble)
+		lifecycle_warn(r->lc, trouble);
+	int64_t poll_ns = clock_after(now_ns, lifecycle_models(r->lc)->conf->c.poll_ms * NS_PER_MS);
+	r->scanned_ns = now_ns;
+	r->scan_ns = next_ns < poll_ns ? next_ns : poll_ns;
+}
+
+/* -- orders ---------------------------------------------------------------------------------- */
+
+static void begin_order(struct repo *r, struct order *o)
+{
+	o->begun = true;
+	switch (o->kind) {
+	case ORDER_LOAD:
+		o->err.code = lifecycle_want_model(r->lc, o->model, &o->err);
+		break;
+	case ORDER_UNLOAD:
+		o->err.code = lifecycle_drop_model(r->lc, o->model, &o->err);
+		break;
+	case ORDER_RELOAD:
+		lifecycle_configure(r->lc, o->conf);
+		r->scan_ns = 0;
+		break;
+	case ORDER_STOP:
+		lifecycle_drop_all(r->lc);
+		break;
+	}
+}
+
+static bool is_done(struct repo *r, struct order *o)
+{
+	const struct models *ms = lifecycle_models(r->lc);
+	if (o->err.code != ERR_OK)
+		return true;
+	switch (o->kind) {
+	case ORDER_LOAD:
+		return models_is_settled(ms, o->model, &o->err);
+	case ORDER_UNLOAD:
+		return models_is_gone(ms, o->model);
+	case ORDER_STOP:
+		return r->stop = models_all_gone(ms);
+	case ORDER_RELOAD:
+		break;
+	}
+	return true;
+}
+
+static void begin_orders(struct repo *r)
+{
+	for (struct order *o = r->orders; o; o = o->next)
+		if (!o->begun)
+			begin_order(r, o);
+}
+
+static void answer_orders(struct repo *r)
+{
+	for (struct order **at = &r->orders; *at;) {
+		struct order *o = *at;
+		if (!o->begun || !is_done(r, o)) {
+			at = &o->next;
+			continue;
+		}
+		*at = o->next;
+		pthread_mutex_lock(&r->lock);
+		o->answered = true; /* and it may be gone */
+		pthread_cond_broadcast(&r->changed);
+		pthread_mutex_unlock(&r->lock);
+	}
+}
+
+static void give_order(struct repo *r, struct order *o)
+{
+	o->item.take = take_order;
+	inbox_post(&r->inbox, &o->item);
+	pthread_mutex_lock(&r->lock);
+	while (!o->answered)
+		pthread_cond_wait(&r->changed, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* -- the thread ------------------------------------------------------------------------------ */
+
+static void show(struct repo *r)
+{
+	const struct models *ms = lifecycle_models(r->lc);
+	bool settled = models_all_settled(ms);
+	atomic_store(&r->ready, models_all_ready(ms, !atomic_load(&r->ready)));
+	pthread_mutex_lock(&r->lock);
+	if (settled != r->settled)
+		pthread_cond_broadcast(&r->changed);
+	r->settled = settled;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void sleep_until(struct repo *r, int64_t until_ns)
+{
+	struct pollfd fd[] = { { .fd = r->inbox.fd, .events = POLLIN },
+		{ .fd = watch_fd(r->watch), .events = POLLIN } };
+	int64_t now_ns = clock_now_ns(), wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+	int64_t wait_ms = wait_ns / NS_PER_MS + (wait_ns % NS_PER_MS != 0);
+	/* After a scan events are left to gather for a moment: a copy makes thousands. */
+	bool deaf = now_ns - r->scanned_ns < SCAN_PAUSE_NS;
+	int64_t deaf_ms = SCAN_PAUSE_NS / NS_PER_MS;
+	if (deaf && wait_ms > deaf_ms)
+		wait_ms = deaf_ms;
+	(void)poll(fd, deaf ? 1 : 2, wait_ms > 3600000 ? 3600000 : (int)wait_ms);
+	now_ns = clock_now_ns();
+	if (now_ns - r->scanned_ns >= SCAN_PAUSE_NS && watch_read(r->watch))
+		r->scan_ns = now_ns;
+}
+
+static void *run(void *arg)
+{
+	struct repo *r = arg;
+	pthread_setname_np(pthread_self(), "repo");
+	while (!r->stop) {
+		int64_t now_ns = clock_now_ns();
+		atomic_store(&r->last_round_ns, now_ns);
+		scan_if_due(r, now_ns);
+		begin_orders(r);
+		int64_t step_ns = lifecycle_step(r->lc, now_ns);
+		show(r);
+		answer_orders(r);
+		if (!r->stop)
+			sleep_until(r, step_ns < r->scan_ns ? step_ns : r->scan_ns);
+		inbox_take(&r->inbox, r);
+	}
+	return NULL;
+}
+
+/* -- the public face ------------------------------------------------------------------------- */
+
+static enum err_code start(
+	struct repo *r, struct settings *conf, const struct repo_hooks *hooks, struct err *err)
+{
+	struct lifecycle_ops ops = { .load = on_load, .adopt = on_adopt, .ctx = r };
+	struct reaper_conf rc_conf = { .inbox = &r->inbox };
+	if (hooks) {
+		ops.hooks = *hooks;
+		rc_conf.on_unload = hooks->on_unload;
+		rc_conf.ctx = hooks->ctx;
+	}
+	enum err_code rc = lifecycle_new(r->registry, &r->inbox, &ops, conf, &r->lc, err);
+	if (rc != ERR_OK) {
+		settings_release(conf);
+		return rc;
+	}
+	rc = reaper_new(&rc_conf, &r->reaper, err);
+	if (rc == ERR_OK)
+		rc = loads_new(conf->c.load_threads, &r->inbox, &r->loads, err);
+	if (rc == ERR_OK)
+		rc = watch_new(&r->watch, err);
+	if (rc == ERR_OK && pthread_create(&r->thread, NULL, run, r) != 0)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"the repository's thread could not be started");
+	r->running = rc == ERR_OK;
+	return rc;
+}
+
+enum err_code repo_new(const struct repo_conf *c, const struct repo_hooks *hooks, struct repo **ret,
+	struct err *err)
+{
+	struct repo *r = calloc(1, sizeof(*r));
+	struct settings *conf = NULL;
+	pthread_condattr_t attr;
+	if (!r)
+		return err_oom(err);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&r->lock, NULL);
+	atomic_init(&r->last_round_ns, clock_now_ns());
+	r->inbox.fd = -1;
+	r->scan_arena = arena_new(1 << 16, 0);
+	enum err_code rc = r->scan_arena ? inbox_init(&r->inbox, err) : err_oom(err);
+	if (rc == ERR_OK)
+		rc = registry_new(&r->registry, err);
+	if (rc == ERR_OK)
+		rc = settings_new(c, &conf, err);
+	if (rc == ERR_OK)
+		rc = start(r, conf, hooks, err);
+	if (rc != ERR_OK) {
+		repo_free(r);
+		return rc;
+	}
+	*ret = r;
+	return ERR_OK;
+}
+
+void repo_free(struct repo *r)
+{
+	if (!r)
+		return;
+	if (r->running) {
+		struct order o = { .kind = ORDER_STOP };
+		give_order(r, &o);
+		pthread_join(r->thread, NULL);
+	}
+	loads_free(r->loads);
+	reaper_free(r->reaper);
+	lifecycle_free(r->lc);
+	watch_free(r->watch);
+	registry_free(r->registry);
+	inbox_done(&r->inbox);
+	arena_free(r->scan_arena);
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+struct registry *repo_registry(struct repo *r)
+{
+	return r->registry;
+}
+
+enum err_code repo_reload(struct repo *r, const struct repo_conf *c, struct err *err)
+{
+	struct order o = { .kind = ORDER_RELOAD };
+	enum err_code rc = settings_new(c, &o.conf, err);
+	if (rc == ERR_OK)
+		give_order(r, &o);
+	return rc;
+}
+
+bool repo_wait_settled(struct repo *r, int timeout_ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	int64_t ns = until.tv_nsec + timeout_ms % 1000 * NS_PER_MS;
+	until.tv_sec += timeout_ms / 1000 + ns / NS_PER_S;
+	until.tv_nsec = ns % NS_PER_S;
+	pthread_mutex_lock(&r->lock);
+	while (!r->settled) {
+		if (timeout_ms < 0)
+			pthread_cond_wait(&r->changed, &r->lock);
+		else if (pthread_cond_timedwait(&r->changed, &r->lock, &until) == ETIMEDOUT)
+			break;
+	}
+	bool settled = r->settled;
+	pthread_mutex_unlock(&r->lock);
+	return settled;
+}
+
+bool repo_is_ready(struct repo *r)
+{
+	return atomic_load(&r->ready);
+}
+
+enum err_code repo_load(struct repo *r, struct slice model, struct err *err)
+{
+	struct order o = { .kind = ORDER_LOAD, .model = model };
+	give_order(r, &o);
+	return err_copy(err, &o.err);
+}
+
+enum err_code repo_unload(struct repo *r, struct slice model, struct err *err)
+{
+	struct order o = { .kind = ORDER_UNLOAD, .model = model };
+	give_order(r, &o);
+	return err_copy(err, &o.err);
+}
+
+int64_t repo_last_round_ns(struct repo *r)
+{
+	return atomic_load(&r->last_round_ns);
+}

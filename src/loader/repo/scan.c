@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/repo/scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "loader/repo/layout.h"
+#include "loader/repo/stamp.h"
+
+struct scanner {
+	const struct scan_conf *conf;
+	struct arena *arena;
+	struct scan *out;
+	long budget; /* directory entries */
+	bool oom;
+};
+
+bool scan_id_equal(const struct scan_id *a, const struct scan_id *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0; /* six numbers, no padding */
+}
+
+/* -- remarks: what is passed over, and why --------------------------------------------------- */
+
+static void remark(struct scanner *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void remark(struct scanner *s, const char *fmt, ...)
+{
+	char text[600];
+	if (s->out->n_remark >= SCAN_REMARKS_MAX)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	const char *copy = arena_strdup(s->arena, text);
+	if (!copy) {
+		s->oom = true;
+		return;
+	}
+	s->out->remark[s->out->n_remark++] = (struct scan_remark){
+		.text = copy, .hash = hash_slice(slice_of(copy), 0)
+	};
+}
+
+/* -- directories ----------------------------------------------------------------------------- */
+
+static DIR *open_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return NULL;
+	DIR *dir = fdopendir(fd);
+	if (!dir)
+		close(fd);
+	return dir;
+}
+
+/* The next entry that is not hidden. NULL: the end, *ret_errnum 0, or an error. Hidden
+   ones ("..data", ".snapshot", ".2.tmp") are nobody's models and not worth a word. */
+static const struct dirent *next_entry(struct scanner *s, DIR *dir, int *ret_errnum)
+{
+	for (;;) {
+		errno = 0;
+		if (s->budget <= 0) {
+			*ret_errnum = EOVERFLOW;
+			return NULL;
+		}
+		const struct dirent *e = readdir(dir);
+		s->budget--;
+		if (!e || e->d_name[0] != '.') {
+			*ret_errnum = errno;
+			return e;
+		}
+	}
+}
+
+/* Links count as what they point to: version directories of a ConfigMap are links. */
+static bool is_dir(DIR *dir, const struct dirent *e)
+{
+	struct stat st;
+	if (e->d_type == DT_DIR)
+		return true;
+	if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
+		return false;
+	return fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* -- one version ----------------------------------------------------------------------------- */
+
+/* The first of the known files that is there; NULL: none. */
+static const char *find_file(int dirfd)
+{
+	struct stat st;
+	for (const char *const *f = layout_files; *f; f++)
+		if (fstatat(dirfd, *f, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES)
+			return *f;
+	return NULL;
+}
+
+static enum err_code stamp_version(struct scanner *s, struct scan_version *v, struct err *err)
+{
+	struct stamp stamp;
+	int fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return file_err(err, errno, "version directory");
+	enum err_code rc = stamp_look(fd, v->file, v->file_only, &s->budget, &v->id, &stamp, err);
+	if (rc == ERR_OK && faccessat(fd, v->file, R_OK, AT_EACCESS) < 0)
+		rc = file_err(err, errno, v->file);
+	close(fd);
+	if (rc != ERR_OK)
+		return rc;
+	v->stamp = stamp.hash;
+	v->changed_ms = stamp.changed_ms;
+	v->bytes = stamp.bytes;
+	return ERR_OK;
+}
+
+/* A ConfigMap's file is a link into a directory beside it that is exchanged as a whole.
+   The version is then what the link points to; it must lie beneath the version's own
+   directory. */
+static enum err_code follow_link(
+	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
+{
+	struct stat st;
+	char real[PATH_MAX], base[PATH_MAX], path[PATH_MAX];
+	if (fstatat(dirfd, v->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return file_err(err, errno, v->file);
+	if (!S_ISLNK(st.st_mode))
+		return ERR_OK;
+	if (snprintf(path, sizeof(path), "%s/%s", v->dir, v->file) >= (int)sizeof(path))
+		return file_err(err, ENAMETOOLONG, v->file);
+	if (!realpath(path, real) || !realpath(v->dir, base))
+		return file_err(err, errno, v->file);
+	size_t n = strlen(base);
+	if (strncmp(real, base, n) != 0 || real[n] != '/')
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			"%s is a link that leaves its directory", v->file);
+	char *slash = strrchr(real, '/');
+	v->file = arena_strdup(s->arena, slash + 1);
+	v->dir = arena_strndup(s->arena, real, (size_t)(slash - real));
+	return v->file && v->dir ? ERR_OK : err_oom(err);
+}
+
+static enum err_code look_inside(
+	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
+{
+	enum err_code rc = follow_link(s, dirfd, v, err);
+	return rc == ERR_OK ? stamp_version(s, v, err) : rc;
+}
+
+/* Fills v, whose number and dir are set. false: there is nothing (more) of it. */
+static bool look_at_version(struct scanner *s, struct scan_version *v)
+{
+	struct err err = { 0 };
+	v->moved_in = s->conf->moved_in && s->conf->moved_in(s->conf->ctx, v->dir);
+	int fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return false;
+	if (fd < 0) {
+		v->code = file_err(&err, errno, "version directory");
+	} else {
+		v->file = v->file ? v->file : find_file(fd);
+		if (!v->file)
+			remark(s, "%s: no %s in it (yet)", v->dir, layout_files[0]);
+		else
+			v->code = look_inside(s, fd, v, &err);
+		close(fd);
+	}
+	if (v->code != ERR_OK) {
+		v->reason = arena_strdup(s->arena, err.msg);
+		s->oom |= !v->reason;
+	}
+	return (v->file || v->code != ERR_OK) && v->code != ERR_NOT_FOUND;
+}
+
+enum err_code scan_look(int dirfd, const struct scan_version *v, struct scan_id *ret_id,
+	uint64_t *ret_stamp, struct err *err)
+{
+	struct stamp stamp;
+	long budget = SCAN_FILES_MAX + 1;
+	enum err_code rc = stamp_look(dirfd, v->file, v->file_only, &budget, ret_id, &stamp, err);
+	if (rc == ERR_OK)
+		*ret_stamp = stamp.hash;
+	return rc;
+}
+
+/* -- one model ------------------------------------------------------------------------------- */
+
+static int by_number_down(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x < y) - (x > y);
+}
+
+/* Version numbers among the entries of dir, highest first; RESOURCE_EXHAUSTED: no memory,
+   UNAVAILABLE: the directory could not be read to its end. */
+static enum err_code list_numbers(
+	struct scanner *s, DIR *dir, const char *path, int64_t **ret, int *ret_n, struct err *err)
+{
+	const struct dirent *e;
+	int64_t *number = NULL;
+	int n = 0, cap = 0, errnum;
+	while ((e = next_entry(s, dir, &errnum)) && n < SCAN_VERSIONS_MAX) {
+		int64_t v;
+		if (!layout_parse_version(slice_of(e->d_name), &v) || !is_dir(dir, e)) {
+			remark(s, "%s/%s: ignored, not a version directory", path, e->d_name);
+			continue;
+		}
+		if (n == cap) {
+			cap = cap ? cap * 2 : 16;
+			int64_t *grown = realloc(number, (size_t)cap * sizeof(*number));
+			if (!grown) {
+				free(number);
+				return err_oom(err);
+			}
+			number = grown;
+		}
+		number[n++] = v;
+	}
+	if (e) {
+		remark(s, "%s: more than %d versions, some are not looked at", path,
+			SCAN_VERSIONS_MAX);
+		s->out->incomplete = true;
+	} else if (errnum) {
+		free(number);
+		return file_err(err, errnum, path);
+	}
+	if (n)
+		qsort(number, (size_t)n, sizeof(*number), by_number_down);
+	*ret = number;
+	*ret_n = n;
+	return ERR_OK;
+}
+
+static enum err_code add_version(
+	struct scanner *s, struct scan_model *m, const struct scan_version *v, int *cap)
+{
+	if (m->n_version == *cap) {
+		int grown = *cap ? *cap * 2 : 4;
+		struct scan_version *p = ARENA_ARRAY(s->arena, struct scan_version, (size_t)grown);
+		if (!p) {
+			s->oom = true;
+			return ERR_RESOURCE_EXHAUSTED;
+		}
+		if (m->n_version)
+			memcpy(p, m->version, (size_t)m->n_version * sizeof(*p));
+		m->version = p;
+		*cap = grown;
+	}
+	m->version[m->n_version++] = *v;
+	return ERR_OK;
+}
+
+/* DIR/VERSION/... */
+static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
+{
+	struct err err;
+	int64_t *number = NULL;
+	int n = 0, cap = 0;
+	if (list_numbers(s, dir, m->dir, &number, &n, &err) != ERR_OK) {
+		m->unreadable = true;
+		remark(s, "%s", err.msg);
+		return;
+	}
+	for (int i = 0; i < n && !s->oom; i++) {
+		if (!s->conf->wants(s->conf->ctx, m->name, number[i], i))
+			continue;
+		struct scan_version v = { .number = number[i] };
+		v.dir = arena_printf(s->arena, "%s/%lld", m->dir, (long long)number[i]);
+		if (!v.dir)
+			s->oom = true;
+		else if (look_at_version(s, &v) && add_version(s, m, &v, &cap) != ERR_OK)
+			break;
+	}
+	free(number);
+}
+
+static struct scan_model *add_model(struct scanner *s, struct slice name, const char *dir)
+{
+	if (s->out->n_model == SCAN_MODELS_MAX) {
+		remark(s, "%s: ignored, more than %d models", dir, SCAN_MODELS_MAX);
+		s->out->incomplete = true;
+		return NULL;
+	}
+	const char *copy = arena_strndup(s->arena, name.ptr, name.len),
+		   *path = arena_strdup(s->arena, dir);
+	if (!copy || !path) {
+		s->oom = true;
+		return NULL;
+	}
+	struct scan_model *m = &s->out->model[s->out->n_model];
+	*m = (struct scan_model){ .name = copy, .dir = path, .order = s->out->n_model++ };
+	return m;
+}
+
+/* -- roots ----------------------------------------------------------------------------------- */
+
+static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const struct dirent *e)
+{
+	char path[PATH_MAX];
+	struct slice name = slice_of(e->d_name);
+	if (!is_dir(dir, e)) {
+		for (const char *const *f = layout_files; *f; f++)
+			if (slice_is(name, *f)) {
+				remark(s,
+					"%s/%s: ignored, a root holds NAME/VERSION/%s; serve this "
+					"one "
+					"with --model NAME=%s",
+					root, *f, *f, root);
+				return;
+			}
+		remark(s, "%s/%s: ignored, not a directory", root, e->d_name);
+		return;
+	}
+	if (!layout_is_model_name(name)) {
+		remark(s, "%s/%s: ignored, a model name is 1 to %d of A-Z a-z 0-9 . _ -", root,
+			e->d_name, LAYOUT_NAME_MAX);
+		return;
+	}
+	if (snprintf(path, sizeof(path), "%s/%s", root, e->d_name) >= (int)sizeof(path)) {
+		remark(s, "%s/%s: ignored, the path is too long", root, e->d_name);
+		return;
+	}
+	struct scan_model *m = add_model(s, name, path);
+	if (!m)
+		return;
+	s->out->n_root_models++;
+	DIR *below = open_dir(path);
+	if (!below) {
+		m->unreadable = true;
+		remark(s, "%s: %s", path, strerror(errno));
+		return;
+	}
+	scan_versions(s, m, below);
+	closedir(below);
+}
+
+static void scan_root(struct scanner *s, const char *root)
+{
+	const struct dirent *e;
+	int errnum;
+	DIR *dir = open_dir(root);
+	if (!dir) {
+		s->out->incomplete = true;
+		remark(s, "model root %s: %s", root, strerror(errno));
+		return;
+	}
+	while (!s->oom && (e = next_entry(s, dir, &errnum)))
+		scan_root_entry(s, root, dir, e);
+	if (!s->oom && errnum) {
+		s->out->incomplete = true;
+		remark(s, "model root %s: %s", root, strerror(errnum));
+	}
+	closedir(dir);
+}
+
+/* -- --model NAME=PATH ----------------------------------------------------------------------- */
+
+static void scan_flat(struct scanner *s, struct scan_model *m, const char *dir, const char *file,
+	bool file_only)
+{
+	int cap = 0;
+	struct scan_version v = {
+		.number = LAYOUT_FLAT_VERSION, .file = file, .file_only = file_only
+	};
+	v.dir = arena_strdup(s->arena, dir);
+	if (!v.dir)
+		s->oom = true;
+	else if (look_at_version(s, &v))
+		(void)add_version(s, m, &v, &cap); /* sets oom */
+}
+
+/* PATH is a file: its directory holds other people's files too. */
+static void scan_place_file(struct scanner *s, struct scan_model *m, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = arena_strdup(s->arena, slash ? slash + 1 : path);
+	const char *dir = slash == path ? "/"
+			  : slash ? arena_strndup(s->arena, path, (size_t)(slash - path)) : ".";
+	if (!file || !dir) {
+		s->oom = true;
+		return;
+	}
+	m->dir = dir;
+	scan_flat(s, m, dir, file, true);
+}
+
+/* Has it a directory with a version's name? */
+static bool has_version(struct scanner *s, DIR *dir)
+{
+	const struct dirent *e;
+	int errnum;
+	int64_t number;
+	bool found = false;
+	while (!found && (e = next_entry(s, dir, &errnum)))
+		found = layout_parse_version(slice_of(e->d_name), &number) && is_dir(dir, e);
+	rewinddir(dir);
+	return found;
+}
+
+/* PATH is a directory: PATH/VERSION/..., else PATH/model.onnx, else PATH/NAME/VERSION/... */
+static void scan_place_dir(struct scanner *s, struct scan_model *m, DIR *dir)
+{
+	const char *file, *nested;
+	if (has_version(s, dir)) {
+		scan_versions(s, m, dir);
+	} else if ((file = find_file(dirfd(dir)))) {
+		scan_flat(s, m, m->dir, file, false);
+	} else if (!(nested = arena_printf(s->arena, "%s/%s", m->dir, m->name))) {
+		s->oom = true;
+	} else {
+		DIR *below = open_dir(nested);
+		m->dir = below ? nested : m->dir;
+		scan_versions(s, m, below ? below : dir);
+		if (below)
+			closedir(below);
+	}
+}
+
+static void scan_place(struct scanner *s, const struct scan_place *p)
+{
+	struct stat st;
+	struct scan_model *m = add_model(s, slice_of(p->name), p->path);
+	if (!m)
+		return;
+	if (stat(p->path, &st) == 0 && S_ISREG(st.st_mode)) {
+		scan_place_file(s, m, p->path);
+		return;
+	}
+	DIR *dir = open_dir(p->path);
+	if (!dir) {
+		m->unreadable = true;
+		remark(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
+		return;
+	}
+	scan_place_dir(s, m, dir);
+	closedir(dir);
+}
+
+/* -- the whole ------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct scan_model *x = a, *y = b;
+	int diff = strcmp(x->name, y->name);
+	return diff ? diff : x->order - y->order;
+}
+
+/* Sorts; of two models with one name the first seen stays (M34). */
+static void sort_models(struct scanner *s)
+{
+	struct scan *out = s->out;
+	int n = 0;
+	qsort(out->model, (size_t)out->n_model, sizeof(*out->model), by_name);
+	for (int i = 0; i < out->n_model; i++) {
+		const struct scan_model *m = &out->model[i];
+		if (n && strcmp(out->model[n - 1].name, m->name) == 0)
+			remark(s, "%s: ignored, model '%s' is already served from %s", m->dir,
+				m->name, out->model[n - 1].dir);
+		else
+			out->model[n++] = *m;
+	}
+	out->n_model = n;
+}
+
+enum err_code scan_run(
+	const struct scan_conf *conf, struct arena *arena, struct scan *ret, struct err *err)
+{
+	struct scan out = { 0 };
+	struct scanner s = {
+		.conf = conf, .arena = arena, .out = &out, .budget = SCAN_ENTRIES_MAX
+	};
+	out.model = ARENA_ARRAY(arena, struct scan_model, SCAN_MODELS_MAX);
+	out.remark = ARENA_ARRAY(arena, struct scan_remark, SCAN_REMARKS_MAX);
+	if (!out.model || !out.remark)
+		return err_oom(err);
+	/* Models named on the command line go first: a name is theirs before a root's. */
+	for (int i = 0; i < conf->n_places && !s.oom; i++)
+		scan_place(&s, &conf->places[i]);
+	for (const char *const *root = conf->roots; root && *root && !s.oom; root++)
+		scan_root(&s, *root);
+	sort_models(&s);
+	if (s.oom)
+		return err_oom(err);
+	*ret = out;
+	return ERR_OK;
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/http/dialect_json.h"
+
+#include <string.h>
+#include "base/checked.h"
+#include "server/http/base64.h"
+
+/* --- elements in --- */
+
+typedef bool (*element_fn)(struct literal *l, struct json *j, void *to);
+
+/* Of every type that JSON numbers may become: text of the refusal, and range. */
+#define INT_TYPES(X) \
+	X(I8, int8_t, i64, INT8_MIN, INT8_MAX, "int8") \
+	X(I16, int16_t, i64, INT16_MIN, INT16_MAX, "int16") \
+	X(I32, int32_t, i64, INT32_MIN, INT32_MAX, "int32") \
+	X(I64, int64_t, i64, INT64_MIN, INT64_MAX, "int64")
+#define UINT_TYPES(X) \
+	X(U8, uint8_t, UINT8_MAX, "uint8") \
+	X(U16, uint16_t, UINT16_MAX, "uint16") \
+	X(U32, uint32_t, UINT32_MAX, "uint32") \
+	X(U64, uint64_t, UINT64_MAX, "uint64")
+
+static bool fail_at(struct json *j, const char *at, const char *text)
+{
+	if (!j->error)
+		j->at = at;
+	json_fail(j, text);
+	return false;
+}
+
+#define X(id, type, wide, min, max, name) \
+	static bool read_##id(struct literal *l, struct json *j, void *to) \
+	{ \
+		struct number n; \
+		int64_t v; \
+		(void)l; \
+		json_peek(j); \
+		const char *at = j->at; \
+		if (!json_number(j, &n)) \
+			return false; \
+		if (!number_to_i64(&n, min, max, &v)) \
+			return fail_at(j, at, "a value is not of expected type: " name); \
+		*(type *)to = (type)v; \
+		return true; \
+	}
+INT_TYPES(X)
+#undef X
+
+#define X(id, type, max, name) \
+	static bool read_##id(struct literal *l, struct json *j, void *to) \
+	{ \
+		struct number n; \
+		uint64_t v; \
+		(void)l; \
+		json_peek(j); \
+		const char *at = j->at; \
+		if (!json_number(j, &n)) \
+			return false; \
+		if (!number_to_u64(&n, max, &v)) \
+			return fail_at(j, at, "a value is not of expected type: " name); \
+		*(type *)to = (type)v; \
+		return true; \
+	}
+UINT_TYPES(X)
+#undef X
+
+static bool read_F32(struct literal *l, struct json *j, void *to)
+{
+	struct number n;
+	double special;
+	(void)l;
+	if (json_special(j, &special)) {
+		*(float *)to = (float)special;
+		return true;
+	}
+	if (!json_number(j, &n))
+		return false;
+	if (!number_to_f32(&n, to))
+		return fail_at(j, n.text.ptr, "a number is out of the range of float32");
+	return true;
+}
+
+static bool read_F64(struct literal *l, struct json *j, void *to)
+{
+	struct number n;
+	(void)l;
+	if (json_special(j, to))
+		return true;
+	if (!json_number(j, &n))
+		return false;
+	if (!number_to_f64(&n, to))
+		return fail_at(j, n.text.ptr, "a number is out of the range of float64");
+	return true;
+}
+
+static bool read_BOOL(struct literal *l, struct json *j, void *to)
+{
+	bool v;
+	(void)l;
+	if (!json_bool(j, &v))
+		return false;
+	*(uint8_t *)to = v;
+	return true;
+}
+
+/* {"b64": "..."}: an object with that one key. */
+static bool read_b64(struct literal *l, struct json *j, struct slice *to)
+{
+	struct slice key, text;
+	const char *at = j->at;
+	if (!json_enter_object(j) || !json_member(j, &key) || !slice_is(key, "b64") ||
+		!json_string(j, &text) || json_member(j, &key) || j->error)
+		return fail_at(j, at, "an object where a value or {\"b64\": \"...\"} is expected");
+	if (!base64_decode(text, l->arena, to))
+		return fail_at(j, at, "a string is not formatted correctly for base64 data");
+	return true;
+}
+
+static bool read_STRING(struct literal *l, struct json *j, void *to)
+{
+	if (l->b64 && json_peek(j) == JSON_OBJECT)
+		return read_b64(l, j, to);
+	return json_string(j, to);
+}
+
+static element_fn reader_of(enum dtype dtype)
+{
+	switch (dtype) {
+#define X(id, type, wide, min, max, name) case DTYPE_##id: return read_##id;
+		INT_TYPES(X)
+#undef X
+#define X(id, type, max, name) case DTYPE_##id: return read_##id;
+		UINT_TYPES(X)
+#undef X
+	case DTYPE_F32: return read_F32;
+	case DTYPE_F64: return read_F64;
+	case DTYPE_BOOL: return read_BOOL;
+	case DTYPE_STRING: return read_STRING;
+	default: return NULL;
+	}
+}
+
+bool dialect_has_json(enum dtype dtype)
+{
+	return reader_of(dtype) != NULL;
+}
+
+/* --- literals --- */
+
+static bool grow(struct literal *l, size_t capacity)
+{
+	size_t bytes;
+	if (mul_overflows(capacity, dtype_bytes(l->dtype), &bytes))
+		return false;
+	/* Never NULL, not even for nothing: that would mean an input that is absent. */
+	char *data = arena_alloc_aligned(l->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
+	if (!data)
+		return false;
+	if (l->n)
+		memcpy(data, l->data, l->n * dtype_bytes(l->dtype));
+	l->data = data;
+	l->capacity = capacity;
+	return true;
+}
+
+enum err_code literal_init(
+	struct literal *l, enum dtype dtype, struct arena *arena, size_t capacity, struct err *err)
+{
+	*l = (struct literal){ .dtype = dtype, .arena = arena, .rank = -1 };
+	for (int i = 0; i < RANK_MAX; i++)
+		l->dim[i] = -1;
+	if (!reader_of(dtype))
+		return err_set(err, ERR_UNIMPLEMENTED,
+			"Conversion of JSON Value to type %s is not supported", dtype_name(dtype));
+	return grow(l, capacity) ? ERR_OK : err_oom(err);
+}
+
+static bool append(struct literal *l, struct json *j, element_fn read)
+{
+	if (l->n == l->capacity) {
+		if (l->fixed) {
+			json_fail(j, "more elements than the shape says");
+			return false;
+		}
+		if (!grow(l, l->capacity < 128 ? 256 : l->capacity * 2)) {
+			json_fail(j, "no memory for a tensor");
+			return false;
+		}
+	}
+	if (!read(l, j, l->data + l->n * dtype_bytes(l->dtype)))
+		return false;
+	l->n++;
+	return true;
+}
+
+/* The array of dimension d has ended with count elements. */
+static bool close_dim(struct literal *l, struct json *j, int d, int64_t count)
+{
+	if (l->rank < 0)
+		l->rank = d + 1; /* empty */
+	if (l->dim[d] < 0)
+		l->dim[d] = count;
+	if (l->dim[d] == count && d < l->rank)
+		return true;
+	json_fail(
+		j, "Encountered list at unexpected size: the arrays of one level differ in length");
+	return false;
+}
+
+/* A scalar at depth, and the rest of its array. */
+static bool read_run(struct literal *l, struct json *j, int depth, bool in_array, int64_t *count)
+{
+	element_fn read = reader_of(l->dtype);
+	if (l->rank < 0)
+		l->rank = depth;
+	if (l->rank != depth) {
+		json_fail(j, "a value is found at incorrect level of nesting");
+		return false;
+	}
+	if (!append(l, j, read))
+		return false;
+	while (in_array && json_next(j)) {
+		++*count;
+		if (!append(l, j, read))
+			return false;
+	}
+	return !j->error;
+}
+
+static bool open_dim(struct literal *l, struct json *j, int depth)
+{
+	if (depth == RANK_MAX || (l->rank >= 0 && depth >= l->rank)) {
+		json_fail(j, "an array is found at incorrect level of nesting");
+		return false;
+	}
+	return json_enter_array(j);
+}
+
+bool literal_read(struct literal *l, struct json *j, int level)
+{
+	int64_t count[RANK_MAX] = { 0 };
+	int depth = level; /* arrays that are open, and those above level */
+	do {
+		/* At a value. */
+		if (json_peek(j) == JSON_ARRAY) {
+			if (!open_dim(l, j, depth))
+				return false;
+			count[depth++] = 0;
+		} else {
+			if (!read_run(l, j, depth, depth > level,
+				    &count[depth > level ? depth - 1 : 0]))
+				return false;
+			if (depth == level)
+				return true;
+			/* The run has met the end of its array. */
+			depth--;
+			if (!close_dim(l, j, depth, count[depth]))
+				return false;
+		}
+		while (depth > level && !json_next(j)) {
+			depth--;
+			if (j->error || !close_dim(l, j, depth, count[depth]))
+				return false;
+		}
+		if (depth > level)
+			count[depth - 1]++;
+	} while (depth > level);
+	return true;
+}
+
+struct tensor literal_tensor(const struct literal *l)
+{
+	struct tensor t = {
+		.data = l->data, .dtype = l->dtype, .shape.rank = l->rank < 0 ? 0 : l->rank
+	};
+	for (int i = 0; i < t.shape.rank; i++)
+		t.shape.dim[i] = l->dim[i] < 0 ? 0 : l->dim[i];
+	return t;
+}
+
+/* --- elements out --- */
+
+#define PUT_CHUNK 64
+
+/* count elements of a type whose text is short, with room made for many at once. */
+#define PUT_NUMBERS(type, format) \
+	for (int64_t i = 0; i < count; i++) { \
+		int64_t left = count - i < PUT_CHUNK ? count - i : PUT_CHUNK; \
+		if (i % PUT_CHUNK == 0 && !buf_reserve(b, (size_t)left * (NUMBER_TEXT_MAX + 1))) \
+			return; \
+		if (i) \
+			b->ptr[b->len++] = ','; \
+		b->len += format(b->ptr + b->len, ((const type *)t->data)[first + i]); \
+	}
+#define PUT_EACH(put) \
+	for (int64_t i = 0; i < count; i++) { \
+		if (i) \
+			buf_char(b, ','); \
+		put; \
+	}
+
+static void put_string(struct buf *b, struct slice s, bool b64)
+{
+	if (!b64) {
+		json_put_string(b, s);
+		return;
+	}
+	buf_str(b, "{\"b64\":\"");
+	base64_put(b, s);
+	buf_str(b, "\"}");
+}
+
+static size_t format_f32(char *to, float v)
+{
+	return number_format_f32(to, v);
+}
+
+static bool all_finite_f32(const float *v, int64_t n)
+{
+	/* Adding up 0 * v finds any NaN or infinity without a branch per element. */
+	float sum = 0;
+	for (int64_t i = 0; i < n; i++)
+		sum += v[i] * 0.0f;
+	return sum == 0;
+}
+
+static void put_run(struct buf *b, const struct tensor *t, int64_t first, int64_t count,
+	const struct put_opts *o)
+{
+	switch (t->dtype) {
+	case DTYPE_F32:
+		if (all_finite_f32((const float *)t->data + first, count)) {
+			PUT_NUMBERS(float, format_f32)
+		} else {
+			PUT_EACH(json_put_f32(b, ((const float *)t->data)[first + i], o->allow_nan))
+		}
+		break;
+	case DTYPE_F64:
+		PUT_EACH(json_put_f64(b, ((const double *)t->data)[first + i], o->allow_nan)) break;
+	case DTYPE_I64: PUT_NUMBERS(int64_t, number_format_i64) break;
+	case DTYPE_I32: PUT_NUMBERS(int32_t, number_format_i64) break;
+	case DTYPE_I16: PUT_NUMBERS(int16_t, number_format_i64) break;
+	case DTYPE_I8: PUT_NUMBERS(int8_t, number_format_i64) break;
+	case DTYPE_U64: PUT_NUMBERS(uint64_t, number_format_u64) break;
+	case DTYPE_U32: PUT_NUMBERS(uint32_t, number_format_u64) break;
+	case DTYPE_U16: PUT_NUMBERS(uint16_t, number_format_u64) break;
+	case DTYPE_U8: PUT_NUMBERS(uint8_t, number_format_u64) break;
+	case DTYPE_BOOL:
+		PUT_EACH(buf_str(b, ((const uint8_t *)t->data)[first + i] ? "true" : "false"))
+		break;
+	case DTYPE_STRING:
+		PUT_EACH(put_string(b, ((const struct slice *)t->data)[first + i], o->b64)) break;
+	default: b->failed = true; break;
+	}
+}
+
+void dialect_put_flat(struct buf *b, const struct tensor *t, const struct put_opts *o)
+{
+	buf_char(b, '[');
+	put_run(b, t, 0, tensor_count(t), o);
+	buf_char(b, ']');
+}
+
+/* How many of the dimensions before `inner` begin (or, for i + 1, end) at its i-th array. */
+static int brackets_at(const struct shape *s, int inner, int64_t i)
+{
+	int64_t stride = 1;
+	int n = 0;
+	for (int d = inner - 1; d >= 0; d--) {
+		stride *= s->dim[d];
+		if (i % stride != 0)
+			break;
+		n++;
+	}
+	return n;
+}
+
+void dialect_put_nested(struct buf *b, const struct tensor *t, const struct put_opts *o)
+{
+	const struct shape *s = &t->shape;
+	if (s->rank == 0) {
+		put_run(b, t, 0, 1, o);
+		return;
+	}
+	/* Arrays of the innermost dimension, or empty ones of the first that is 0. */
+	int inner = 0;
+	while (inner < s->rank - 1 && s->dim[inner] != 0)
+		inner++;
+	int64_t arrays = shape_count_range(s, 0, inner);
+	int64_t run = s->dim[inner];
+	for (int64_t i = 0; i < arrays; i++) {
+		if (i)
+			buf_char(b, ',');
+		for (int n = brackets_at(s, inner, i) + 1; n > 0; n--)
+			buf_char(b, '[');
+		if (run)
+			put_run(b, t, i * run, run, o);
+		for (int n = brackets_at(s, inner, i + 1) + 1; n > 0; n--)
+			buf_char(b, ']');
+	}
+}
+
+struct tensor dialect_row(const struct tensor *t, int64_t i)
+{
+	struct tensor row = { .dtype = t->dtype, .shape.rank = t->shape.rank - 1 };
+	for (int d = 0; d < row.shape.rank; d++)
+		row.shape.dim[d] = t->shape.dim[d + 1];
+	row.data = (char *)t->data + (size_t)i * tensor_bytes(&row);
+	return row;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/http/http.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "server/http/admin.h"
+#include "server/http/conn.h"
+#include "server/http/http_state.h"
+#include "server/http/listen.h"
+
+static void set_defaults(struct http_conf *c)
+{
+	c->io_threads = c->io_threads > 0 ? c->io_threads : pool_default_threads();
+	if (c->io_threads > 8)
+		c->io_threads = 8;
+	c->connections_max = c->connections_max > 0 ? c->connections_max : 4096;
+	c->body_bytes_max = c->body_bytes_max ? c->body_bytes_max : (size_t)64 << 20;
+	c->arena_bytes_max = c->arena_bytes_max ? c->arena_bytes_max : 4 * c->body_bytes_max;
+	c->header_timeout_ms = c->header_timeout_ms > 0 ? c->header_timeout_ms : 10000;
+	c->body_timeout_ms = c->body_timeout_ms > 0 ? c->body_timeout_ms : 5000;
+	c->idle_timeout_ms = c->idle_timeout_ms > 0 ? c->idle_timeout_ms : 75000;
+	c->write_timeout_ms = c->write_timeout_ms > 0 ? c->write_timeout_ms : 30000;
+}
+
+static enum err_code copy_conf(struct http *h, const struct http_conf *conf, struct err *err)
+{
+	h->conf = *conf;
+	set_defaults(&h->conf);
+	h->conf.listen = arena_strdup(h->arena, conf->listen ? conf->listen : "127.0.0.1:8000");
+	h->conf.cors_origins = arena_strdup(h->arena, conf->cors_origins ? conf->cors_origins : "");
+	return h->conf.listen && h->conf.cors_origins ? ERR_OK : err_oom(err);
+}
+
+static void http_free(struct http *h)
+{
+	listener_free(h->listener);
+	h->listener = NULL;
+	for (int i = 0; i < h->n_io; i++)
+		conn_stop_io(&h->io[i]);
+	admin_free(h->admin);
+	sock_table_done(&h->socks);
+	if (h->listen_fd >= 0 && h->conf.listen_fd < 0)
+		close(h->listen_fd);
+	if (h->unlink_path)
+		unlink(h->unlink_path);
+	arena_free(h->arena);
+	free(h);
+}
+
+static enum err_code start_threads(struct http *h, struct err *err)
+{
+	enum err_code rc = admin_new(&h->admin, err);
+	while (rc == ERR_OK && h->n_io < h->conf.io_threads) {
+		struct io *io = &h->io[h->n_io];
+		io->http = h;
+		rc = conn_start_io(io, err);
+		h->n_io += rc == ERR_OK;
+	}
+	/* Last: from here on connections come. */
+	return rc == ERR_OK ? listener_new(h, err) : rc;
+}
+
+enum err_code http_start(
+	const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err)
+{
+	struct http *h = calloc(1, sizeof(*h));
+	if (!h)
+		return err_oom(err);
+	h->listen_fd = -1;
+	h->repo = repo;
+	h->registry = repo_registry(repo);
+	h->arena = arena_new(4096, 0);
+	enum err_code rc = h->arena ? copy_conf(h, conf, err) : err_oom(err);
+	if (rc == ERR_OK)
+		rc = sock_table_init(&h->socks, err);
+	if (rc == ERR_OK)
+		rc = listen_open(h, err);
+	if (rc == ERR_OK)
+		rc = start_threads(h, err);
+	if (rc != ERR_OK) {
+		http_free(h);
+		return rc;
+	}
+	*ret = h;
+	return ERR_OK;
+}
+
+int http_port(const struct http *h)
+{
+	return h->port;
+}
+
+const char *http_address(const struct http *h)
+{
+	return h->address;
+}
+
+void http_drain(struct http *h)
+{
+	atomic_store(&h->draining, true);
+}
+
+int http_in_flight(const struct http *h)
+{
+	return atomic_load(&h->in_flight);
+}
+
+uint64_t http_progress(const struct http *h)
+{
+	return listener_rounds(h->listener);
+}
+
+void http_stop(struct http *h, int drain_ms)
+{
+	if (!h)
+		return;
+	http_drain(h);
+	listener_start_refusing(h->listener);
+	int64_t until_ns = clock_now_ns() + (drain_ms > 0 ? drain_ms : 0) * NS_PER_MS;
+	while (http_in_flight(h) > 0 && clock_now_ns() < until_ns)
+		usleep(1000);
+	/* libmicrohttpd must not be stopped while a connection is suspended. */
+	atomic_store(&h->stopping, true);
+	while (atomic_load(&h->waiting) > 0) {
+		sock_cancel_all(&h->socks);
+		usleep(1000);
+	}
+	http_free(h);
+}

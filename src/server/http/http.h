@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.h -- the HTTP/1.1 front: REST dialects and /metrics
+ *
+ * Life of a request: [LISTEN -> DECODE] -> signature check -> batch -> ... -> [ENCODE]
+ *
+ * One thread accepts (listen.c), io_threads libmicrohttpd daemons read and write (conn.c),
+ * routes.def says who answers what, a dialect decodes and encodes. This file is all that
+ * the daemon's main sees of it.
+ *
+ * Ownership: borrows the repository: it outlives the front. Copies conf.
+ * Threads:   any may call any function but http_start() and http_stop(): those once each.
+ * Memory:    a warm request allocates nothing of ours; conn.h says whose arenas there are.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "loader/repo/repo.h"
+
+struct http;
+
+/* Zero of a number means its default, which stands behind it. */
+struct http_conf {
+	const char *listen;     /* "HOST:PORT", ":PORT", "unix:PATH"; port 0: any free one */
+	int listen_fd;          /* >= 0: this socket (systemd's) instead; taken on ERR_OK */
+	int io_threads;         /* one per core, at most 8 */
+	int connections_max;    /* 4096; the next one gets 503 and is closed */
+	size_t body_bytes_max;  /* 64 MiB; of the inflated body too */
+	size_t arena_bytes_max; /* 4 * body_bytes_max; what one request's bodies may take */
+	int header_timeout_ms;  /* 10000: from the first byte to the end of the headers */
+	int body_timeout_ms;    /* 5000: from then on a body must average 1 KB/s */
+	int idle_timeout_ms;    /* 75000: keep-alive without a request */
+	int write_timeout_ms;   /* 30000: without progress of a response */
+	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
+	const char *cors_origins; /* NULL or "": off; "*", or "https://a.example,https://b..." */
+	bool allow_nan;           /* NaN, Infinity, -Infinity in JSON, in and out */
+	bool allow_admin;         /* repository load and unload over HTTP */
+};
+
+/* Binds, starts the threads, answers from then on. NULL conf fields as above. */
+MUST_CHECK enum err_code http_start(
+	const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err);
+
+/* The port bound; 0 for a unix socket. http_address() is for "listening on http://%s". */
+int http_port(const struct http *h);
+const char *http_address(const struct http *h);
+
+/* From now on not ready, and every answer closes its connection. Still accepts. */
+void http_drain(struct http *h);
+
+/* Stops accepting, waits up to drain_ms for the requests in flight, cancels the rest, ends
+   the threads and frees. NULL is fine. */
+void http_stop(struct http *h, int drain_ms);
+
+/* Requests between their headers and the end of their response. */
+int http_in_flight(const struct http *h);
+
+/* For the watchdog: grows while the accepting thread goes round (at least twice a second). */
+uint64_t http_progress(const struct http *h);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http_state.h -- what the threads of the HTTP front share
+ *
+ * Threads: fields are written before the threads start, but for the atomics and what its
+ *          lock guards.
+ */
+#pragma once
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "server/http/admin.h"
+#include "server/http/call.h"
+#include "server/http/http.h"
+#include "server/http/route.h"
+#include "server/http/sock.h"
+
+#define IO_THREADS_MAX 64
+
+/* Why a connection or a request was turned away before any handler saw it. */
+#define REFUSALS(X) \
+	X(CONNECTIONS, "connections") \
+	X(DESCRIPTORS, "descriptors") \
+	X(IDLE, "idle_timeout") \
+	X(HEADER_TIMEOUT, "header_timeout") \
+	X(BODY_TIMEOUT, "body_timeout") \
+	X(WRITE_TIMEOUT, "write_timeout") \
+	X(FRAMING, "framing") \
+	X(TOO_LARGE, "too_large") \
+	X(MEMORY, "memory")
+enum refusal {
+#define X(id, name) REFUSAL_##id,
+	REFUSALS(X)
+#undef X
+	REFUSAL_COUNT_
+};
+
+/* One libmicrohttpd daemon, with its thread. The freelist is that thread's. */
+struct io {
+	struct http *http;
+	struct MHD_Daemon *daemon;
+	struct call *idle;
+	int n_idle;
+};
+
+#define STATUS_CLASSES 6
+
+struct http {
+	struct http_conf conf; /* defaults filled in; strings are copies */
+	struct repo *repo;
+	struct registry *registry;
+	struct arena *arena; /* of the strings */
+
+	int listen_fd;
+	const char *unlink_path; /* a unix socket of ours */
+	int port;
+	char address[128];
+
+	struct io io[IO_THREADS_MAX];
+	int n_io;
+	struct sock_table socks;
+	struct listener *listener;
+	struct admin *admin;
+
+	atomic_bool draining, stopping;
+	atomic_int in_flight;
+	atomic_int waiting; /* calls handed to a batcher or the admin thread, not yet back */
+	atomic_uint_least64_t refused[REFUSAL_COUNT_];
+	atomic_uint_least64_t answered[ROUTE_COUNT_ + 1][STATUS_CLASSES]; /* by status / 100 */
+};
+
+static inline void http_count_refusal(struct http *h, enum refusal why)
+{
+	atomic_fetch_add_explicit(&h->refused[why], 1, memory_order_relaxed);
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/http/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/parse.h"
+#include "server/http/http_state.h"
+
+#define BACKLOG 4096
+#define SWEEP_MS 250
+#define ACCEPTS_PER_ROUND 256
+#define LINGER_MAX 256
+#define LINGER_MS 2000
+#define LINGER_BYTES (16u << 20)
+
+struct lingering {
+	int fd; /* -1: free */
+	int64_t until_ns;
+	size_t dropped;
+};
+
+struct listener {
+	struct http *http;
+	pthread_t thread;
+	bool started;
+	int epoll_fd, wake_fd, spare_fd;
+	unsigned next_io;
+	int64_t last_sweep_ns;
+	atomic_bool stop, refusing;
+	atomic_uint_least64_t rounds;
+	pthread_mutex_t lock; /* of lingering */
+	struct lingering lingering[LINGER_MAX];
+};
+
+/* --- opening --- */
+
+static enum err_code name_address(struct http *h, struct err *err)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
+	char host[64], port[16];
+	if (getsockname(h->listen_fd, (struct sockaddr *)&sa, &len) != 0)
+		return err_set(err, ERR_INTERNAL, "http: the listening socket has no address");
+	if (sa.ss_family == AF_UNIX) {
+		snprintf(h->address, sizeof(h->address), "unix:%.110s",
+			((struct sockaddr_un *)&sa)->sun_path);
+		return ERR_OK;
+	}
+	if (getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port, sizeof(port),
+		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return err_set(
+			err, ERR_INTERNAL, "http: the listening socket is neither IP nor unix");
+	h->port = atoi(port);
+	snprintf(h->address, sizeof(h->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+		port);
+	return ERR_OK;
+}
+
+/* A socket file that nobody answers on is a leftover; anything else is not ours to remove. */
+static bool is_stale(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	bool stale =
+		connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 && errno == ECONNREFUSED;
+	close(fd);
+	return stale;
+}
+
+static enum err_code open_unix(struct http *h, const char *path, struct err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "http: the path of the unix socket is too long");
+	memcpy(sa.sun_path, path, strlen(path));
+	h->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (h->listen_fd < 0)
+		return err_set(err, ERR_INTERNAL, "http: socket: %s", strerror(errno));
+	if (is_stale(&sa))
+		unlink(path);
+	if (bind(h->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
+		listen(h->listen_fd, BACKLOG) != 0)
+		return err_set(err, ERR_UNAVAILABLE, "http: cannot listen on unix:%s: %s", path,
+			strerror(errno));
+	h->unlink_path = path;
+	return ERR_OK;
+}
+
+static int bind_one(const struct addrinfo *ai)
+{
+	int on = 1;
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static enum err_code open_tcp(struct http *h, const char *text, struct err *err)
+{
+	char host[256];
+	int64_t number;
+	const char *colon = strrchr(text, ':');
+	if (!colon || (size_t)(colon - text) >= sizeof(host) ||
+		!parse_i64(slice_of(colon + 1), 0, 65535, &number))
+		return err_set(err, ERR_INVALID_ARGUMENT, "http: '%s' is not HOST:PORT", text);
+	size_t len = (size_t)(colon - text);
+	bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+	snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), text + bracketed);
+
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	struct addrinfo *list = NULL;
+	int bad = getaddrinfo(
+		host[0] && strcmp(host, "*") != 0 ? host : NULL, colon + 1, &hints, &list);
+	if (bad)
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "http: '%s': %s", text, gai_strerror(bad));
+	errno = EADDRNOTAVAIL;
+	for (struct addrinfo *ai = list; ai && h->listen_fd < 0; ai = ai->ai_next)
+		h->listen_fd = bind_one(ai);
+	freeaddrinfo(list);
+	if (h->listen_fd < 0)
+		return err_set(err, ERR_UNAVAILABLE, "http: cannot listen on %s: %s", text,
+			strerror(errno));
+	return ERR_OK;
+}
+
+enum err_code listen_open(struct http *h, struct err *err)
+{
+	enum err_code rc = ERR_OK;
+	h->listen_fd = -1;
+	if (h->conf.listen_fd >= 0) {
+		int flags = fcntl(h->conf.listen_fd, F_GETFL);
+		if (flags < 0 || fcntl(h->conf.listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
+			return err_set(err, ERR_INVALID_ARGUMENT, "http: descriptor %d: %s",
+				h->conf.listen_fd, strerror(errno));
+		h->listen_fd = h->conf.listen_fd;
+	} else if (strncmp(h->conf.listen, "unix:", 5) == 0) {
+		rc = open_unix(h, h->conf.listen + 5, err);
+	} else {
+		rc = open_tcp(h, h->conf.listen, err);
+	}
+	return rc == ERR_OK ? name_address(h, err) : rc;
+}
+
+/* --- accepting --- */
+
+/* What epoll hands back: the descriptor and the generation of its slot. */
+static uint64_t event_key(int fd, uint32_t generation)
+{
+	return (uint64_t)generation << 32 | (uint32_t)fd;
+}
+
+static void turn_away(struct listener *l, int fd, enum refusal why)
+{
+	http_count_refusal(l->http, why);
+	sock_refuse(l->http, fd, 503, "too many connections");
+	close(fd);
+}
+
+static void admit(struct listener *l, int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct http *h = l->http;
+	int on = 1;
+	struct sock *s = atomic_load(&h->socks.open) < h->conf.connections_max ?
+				 sock_open(&h->socks, fd) :
+				 NULL;
+	if (!s) {
+		turn_away(l, fd, REFUSAL_CONNECTIONS);
+		return;
+	}
+	if (sa->sa_family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* Only what is always reported, errors and hang-ups, and once: it is gone with the fd. */
+	struct epoll_event ev = { .events = EPOLLET, .data.u64 = event_key(fd, s->generation) };
+	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+	struct io *io = &h->io[l->next_io++ % (unsigned)h->n_io];
+	if (MHD_add_connection(io->daemon, fd, sa, len) != MHD_YES) {
+		/* It has closed the descriptor. */
+		sock_close(&h->socks, s);
+		http_count_refusal(h, REFUSAL_MEMORY);
+	}
+}
+
+/* No descriptor is left: with the spare one take what waits, and say so. */
+static void shed_one(struct listener *l)
+{
+	if (l->spare_fd >= 0)
+		close(l->spare_fd);
+	int fd = accept4(l->http->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		turn_away(l, fd, REFUSAL_DESCRIPTORS);
+	else
+		usleep(10000); /* somebody took the spare one as well: wait, do not spin */
+	l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void accept_some(struct listener *l)
+{
+	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+		struct sockaddr_storage sa = { 0 };
+		socklen_t len = sizeof(sa);
+		int fd = accept4(l->http->listen_fd, (struct sockaddr *)&sa, &len,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			admit(l, fd, (struct sockaddr *)&sa, len);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			shed_one(l);
+		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+			return;
+		}
+		/* Else that one connection failed before it was ours. */
+	}
+}
+
+/* --- lingering --- */
+
+void listener_linger(struct listener *l, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return;
+	shutdown(copy, SHUT_WR);
+	pthread_mutex_lock(&l->lock);
+	for (int i = 0; i < LINGER_MAX; i++) {
+		struct lingering *g = &l->lingering[i];
+		if (g->fd >= 0)
+			continue;
+		*g = (struct lingering){ .fd = copy,
+			.until_ns = clock_now_ns() + LINGER_MS * NS_PER_MS };
+		copy = -1;
+		break;
+	}
+	pthread_mutex_unlock(&l->lock);
+	if (copy >= 0)
+		close(copy);
+}
+
+/* True: the peer has read our answer and closed, or had its time. */
+static bool linger_is_over(struct lingering *g, int64_t now_ns)
+{
+	static char sink[65536]; /* of the one thread that is here; nobody reads it */
+	for (;;) {
+		ssize_t n = recv(g->fd, sink, sizeof(sink), MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return true;
+		if (n < 0)
+			return now_ns > g->until_ns;
+		g->dropped += (size_t)n;
+		if (g->dropped > LINGER_BYTES)
+			return true;
+	}
+}
+
+/* True: some are left, so come back soon. */
+static bool linger_round(struct listener *l, bool at_once)
+{
+	int64_t now_ns = clock_now_ns();
+	bool left = false;
+	pthread_mutex_lock(&l->lock);
+	for (int i = 0; i < LINGER_MAX; i++) {
+		struct lingering *g = &l->lingering[i];
+		if (g->fd < 0)
+			continue;
+		if (at_once || linger_is_over(g, now_ns)) {
+			close(g->fd);
+			g->fd = -1;
+		} else {
+			left = true;
+		}
+	}
+	pthread_mutex_unlock(&l->lock);
+	return left;
+}
+
+/* --- the thread --- */
+
+static void on_event(struct listener *l, const struct epoll_event *ev)
+{
+	int fd = (int)(uint32_t)ev->data.u64;
+	uint64_t wakes;
+	if (fd == l->wake_fd)
+		(void)!read(fd, &wakes, sizeof(wakes));
+	else if (fd == l->http->listen_fd)
+		accept_some(l);
+	else
+		sock_hang_up(&l->http->socks, fd, (uint32_t)(ev->data.u64 >> 32));
+}
+
+static void *run(void *ctx)
+{
+	struct listener *l = ctx;
+	struct epoll_event events[64];
+	bool lingering = false;
+	pthread_setname_np(pthread_self(), "http-listen");
+	while (!atomic_load(&l->stop)) {
+		int n = epoll_wait(l->epoll_fd, events, 64, lingering ? 10 : SWEEP_MS);
+		atomic_fetch_add(&l->rounds, 1);
+		for (int i = 0; i < n; i++)
+			on_event(l, &events[i]);
+		if (atomic_load(&l->refusing) && l->http->listen_fd >= 0) {
+			close(l->http->listen_fd);
+			l->http->listen_fd = -1;
+		}
+		int64_t now_ns = clock_now_ns();
+		if (now_ns - l->last_sweep_ns >= SWEEP_MS * NS_PER_MS) {
+			l->last_sweep_ns = now_ns;
+			sock_sweep(l->http);
+		}
+		lingering = linger_round(l, false);
+	}
+	linger_round(l, true);
+	return NULL;
+}
+
+enum err_code listener_new(struct http *h, struct err *err)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	if (!l)
+		return err_oom(err);
+	h->listener = l;
+	l->http = h;
+	for (int i = 0; i < LINGER_MAX; i++)
+		l->lingering[i].fd = -1;
+	pthread_mutex_init(&l->lock, NULL);
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct epoll_event listen_ev = { .events = EPOLLIN,
+		.data.u64 = event_key(h->listen_fd, 0) };
+	struct epoll_event wake_ev = { .events = EPOLLIN, .data.u64 = event_key(l->wake_fd, 0) };
+	if (l->epoll_fd < 0 || l->wake_fd < 0 || l->spare_fd < 0 ||
+		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, h->listen_fd, &listen_ev) != 0 ||
+		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &wake_ev) != 0 ||
+		pthread_create(&l->thread, NULL, run, l) != 0)
+		return err_set(
+			err, ERR_INTERNAL, "http: cannot start accepting: %s", strerror(errno));
+	l->started = true;
+	return ERR_OK;
+}
+
+static void wake(struct listener *l)
+{
+	uint64_t one = 1;
+	(void)!write(l->wake_fd, &one, sizeof(one));
+}
+
+void listener_start_refusing(struct listener *l)
+{
+	atomic_store(&l->refusing, true);
+	wake(l);
+}
+
+void listener_free(struct listener *l)
+{
+	if (!l)
+		return;
+	if (l->started) {
+		atomic_store(&l->stop, true);
+		wake(l);
+		pthread_join(l->thread, NULL);
+	}
+	if (l->epoll_fd >= 0)
+		close(l->epoll_fd);
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	if (l->spare_fd >= 0)
+		close(l->spare_fd);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+uint64_t listener_rounds(const struct listener *l)
+{
+	return atomic_load(&l->rounds);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/http/sock.h"
+
+/* For tcpi_bytes_acked, which <netinet/tcp.h> lacks; the two headers exclude each other. */
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include "base/clock.h"
+#include "server/http/http_state.h"
+#include "server/http/listen.h"
+
+#define SLOTS_MAX 1048576
+#define BODY_RATE_BYTES_PER_S 1024
+
+enum err_code sock_table_init(struct sock_table *t, struct err *err)
+{
+	struct rlimit lim = { .rlim_cur = 1024 };
+	(void)getrlimit(RLIMIT_NOFILE, &lim);
+	t->n = lim.rlim_cur > SLOTS_MAX ? SLOTS_MAX : (int)lim.rlim_cur;
+	t->slot = calloc((size_t)t->n, sizeof(*t->slot));
+	atomic_store(&t->now_ms, clock_now_ns() / NS_PER_MS);
+	return t->slot ? ERR_OK : err_oom(err);
+}
+
+void sock_table_done(struct sock_table *t)
+{
+	free(t->slot);
+	t->slot = NULL;
+}
+
+/* Held for a few instructions, but for the sweep's shutdown(); nobody ever queues here. */
+static void lock(struct sock *s)
+{
+	while (atomic_flag_test_and_set_explicit(&s->lock, memory_order_acquire))
+		sched_yield();
+}
+
+static void unlock(struct sock *s)
+{
+	atomic_flag_clear_explicit(&s->lock, memory_order_release);
+}
+
+struct sock *sock_open(struct sock_table *t, int fd)
+{
+	if (fd >= t->n)
+		return NULL;
+	struct sock *s = &t->slot[fd];
+	lock(s);
+	s->generation++;
+	s->request = NULL;
+	s->mark_ms = 0;
+	s->acked = 0;
+	atomic_store(&s->since_ms, atomic_load(&t->now_ms));
+	atomic_store(&s->phase, SOCK_IDLE);
+	unlock(s);
+	atomic_fetch_add(&t->open, 1);
+	if (fd > atomic_load(&t->highest))
+		atomic_store(&t->highest, fd);
+	return s;
+}
+
+void sock_close(struct sock_table *t, struct sock *s)
+{
+	lock(s);
+	atomic_store(&s->phase, SOCK_CLOSED);
+	s->request = NULL;
+	unlock(s);
+	atomic_fetch_sub(&t->open, 1);
+}
+
+bool sock_enter(struct sock_table *t, struct sock *s, enum sock_phase phase)
+{
+	int was = atomic_load_explicit(&s->phase, memory_order_relaxed);
+	if (was == SOCK_OVER)
+		return false;
+	int64_t now_ms = atomic_load_explicit(&t->now_ms, memory_order_relaxed);
+	atomic_store_explicit(&s->since_ms, now_ms, memory_order_relaxed);
+	return atomic_compare_exchange_strong(&s->phase, &was, phase);
+}
+
+void sock_set_request(struct sock *s, struct request *r)
+{
+	lock(s);
+	s->request = r;
+	unlock(s);
+}
+
+void sock_hang_up(struct sock_table *t, int fd, uint32_t generation)
+{
+	struct sock *s = &t->slot[fd];
+	lock(s);
+	/* Cancelling may call done() right here, which resumes the connection and no more. */
+	if (s->generation == generation && s->request)
+		request_cancel(s->request);
+	unlock(s);
+}
+
+void sock_cancel_all(struct sock_table *t)
+{
+	for (int fd = 0; fd <= atomic_load(&t->highest); fd++)
+		sock_hang_up(t, fd, t->slot[fd].generation);
+}
+
+/* --- the sweep --- */
+
+/* False where there is no TCP (unix sockets). */
+static bool tcp_state(int fd, struct tcp_info *ret)
+{
+	socklen_t len = sizeof(*ret);
+	*ret = (struct tcp_info){ 0 };
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &len) == 0;
+}
+
+/* Shuts a connection down unless it has moved on; the IO thread then sees its end. */
+static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal why, const char *msg)
+{
+	struct sock *s = &h->socks.slot[fd];
+	int expected = (int)in;
+	lock(s);
+	if (atomic_compare_exchange_strong(&s->phase, &expected, SOCK_OVER)) {
+		http_count_refusal(h, why);
+		if (msg)
+			sock_refuse(h, fd, 408, msg);
+		shutdown(fd, SHUT_RDWR);
+	}
+	unlock(s);
+}
+
+/* Between requests: quiet (kept alive), or a request's headers have begun to arrive, which
+   only the kernel can tell. */
+static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
+{
+	struct tcp_info info;
+	if (now_ms - since_ms > h->conf.idle_timeout_ms) {
+		put_over(h, fd, SOCK_IDLE, REFUSAL_IDLE, NULL);
+		return;
+	}
+	if (now_ms - since_ms < 1000 || !tcp_state(fd, &info))
+		return;
+	/* A tick of slack: the clock of since_ms is that coarse. */
+	bool begun = (int64_t)info.tcpi_last_data_recv + 1000 < now_ms - since_ms;
+	if (!begun)
+		s->mark_ms = 0;
+	else if (s->mark_ms < since_ms)
+		s->mark_ms = now_ms;
+	else if (now_ms - s->mark_ms > h->conf.header_timeout_ms)
+		put_over(h, fd, SOCK_IDLE, REFUSAL_HEADER_TIMEOUT,
+			"the request's headers took too long");
+}
+
+static void sweep_body(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
+{
+	int64_t late_ms = now_ms - since_ms - h->conf.body_timeout_ms;
+	if (late_ms > 0 &&
+		(int64_t)atomic_load_explicit(&s->received, memory_order_relaxed) <
+			late_ms * BODY_RATE_BYTES_PER_S / 1000)
+		put_over(
+			h, fd, SOCK_BODY, REFUSAL_BODY_TIMEOUT, "the request's body took too long");
+}
+
+static void sweep_reply(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
+{
+	struct tcp_info info;
+	if (now_ms - since_ms < 1000 || !tcp_state(fd, &info))
+		return;
+	if (s->mark_ms < since_ms || info.tcpi_bytes_acked != s->acked) {
+		s->acked = info.tcpi_bytes_acked;
+		s->mark_ms = now_ms;
+	} else if (now_ms - s->mark_ms > h->conf.write_timeout_ms) {
+		put_over(h, fd, SOCK_REPLY, REFUSAL_WRITE_TIMEOUT, NULL);
+	}
+}
+
+void sock_sweep(struct http *h)
+{
+	struct sock_table *t = &h->socks;
+	int64_t now_ms = clock_now_ns() / NS_PER_MS;
+	atomic_store(&t->now_ms, now_ms);
+	for (int fd = 0; fd <= atomic_load(&t->highest); fd++) {
+		struct sock *s = &t->slot[fd];
+		int64_t since_ms = atomic_load_explicit(&s->since_ms, memory_order_relaxed);
+		switch ((enum sock_phase)atomic_load(&s->phase)) {
+		case SOCK_IDLE: sweep_idle(h, fd, s, since_ms, now_ms); break;
+		case SOCK_BODY: sweep_body(h, fd, s, since_ms, now_ms); break;
+		case SOCK_REPLY: sweep_reply(h, fd, s, since_ms, now_ms); break;
+		case SOCK_CLOSED:
+		case SOCK_BUSY:
+		case SOCK_OVER: break;
+		}
+	}
+}
+
+/* --- answers of our own --- */
+
+static const char *reason_phrase(int status)
+{
+	switch (status) {
+	case 404: return "Not Found";
+	case 405: return "Method Not Allowed";
+	case 408: return "Request Timeout";
+	case 415: return "Unsupported Media Type";
+	case 413: return "Content Too Large";
+	case 417: return "Expectation Failed";
+	case 501: return "Not Implemented";
+	case 503: return "Service Unavailable";
+	default: return "Bad Request";
+	}
+}
+
+void sock_refuse(struct http *h, int fd, int status, const char *msg)
+{
+	char body[ERR_MSG_MAX + 16], text[ERR_MSG_MAX + 256];
+	int body_len = snprintf(body, sizeof(body), "{\"error\":\"%s\"}", msg);
+	/* No arena here for real escaping; what needs it becomes an apostrophe. */
+	for (char *p = body + 10; p < body + body_len - 2; p++)
+		if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f || *p == '"' || *p == '\\')
+			*p = '\'';
+	int len = snprintf(text, sizeof(text),
+		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s"
+		"Connection: close\r\n\r\n%s",
+		status, reason_phrase(status), body_len, status == 503 ? "Retry-After: 1\r\n" : "",
+		body);
+	(void)!send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	listener_linger(h->listener, fd);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * v1.h -- what the files of the TensorFlow Serving dialect share
+ *
+ * Memory: the request's arena.
+ */
+#pragma once
+
+#include "server/http/call.h"
+
+struct v1_call {
+	bool rows; /* asked by "instances": answered by "predictions" */
+};

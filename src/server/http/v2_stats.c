@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET .../stats: Triton's statistics extension, which its perf_analyzer reads. */
+#include "base/json.h"
+#include "server/http/http_state.h"
+#include "server/stats.h"
+
+struct walk {
+	struct call *call;
+	struct buf b;
+	bool any;
+};
+
+static uint64_t load(const atomic_uint_fast64_t *v)
+{
+	return atomic_load_explicit((atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
+}
+
+static void put_duration(struct buf *b, const char *name, uint64_t count, uint64_t ns)
+{
+	buf_printf(b, "\"%s\":{\"count\":%llu,\"ns\":%llu}", name, (unsigned long long)count,
+		(unsigned long long)ns);
+}
+
+static uint64_t requests(const struct stats *s, int from, int to)
+{
+	uint64_t n = 0;
+	for (int api = 0; api < STATS_API_COUNT_; api++)
+		for (int code = from; code < to; code++)
+			n += load(&s->code[api][code]);
+	return n;
+}
+
+struct totals {
+	uint64_t batches, gather_ns, scatter_ns;
+};
+
+static struct totals sum_batches(const struct stats *s)
+{
+	struct totals t = { 0 };
+	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
+		t.batches += load(&s->by_rows[rows].count);
+		t.gather_ns += load(&s->by_rows[rows].gather_ns);
+		t.scatter_ns += load(&s->by_rows[rows].scatter_ns);
+	}
+	return t;
+}
+
+static void put_inference_stats(struct buf *b, const struct stats *s, const struct totals *t)
+{
+	uint64_t ok = requests(s, 0, 1);
+	buf_str(b, "\"inference_stats\":{");
+	put_duration(b, "success", ok, load(&s->success_ns));
+	buf_char(b, ',');
+	put_duration(b, "fail", requests(s, 1, STATS_CODES), load(&s->fail_ns));
+	buf_char(b, ',');
+	put_duration(b, "queue", ok,
+		(uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->queue.sum));
+	buf_char(b, ',');
+	put_duration(b, "compute_input", ok, t->gather_ns);
+	buf_char(b, ',');
+	put_duration(b, "compute_infer", ok,
+		(uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->compute.sum));
+	buf_char(b, ',');
+	put_duration(b, "compute_output", ok, t->scatter_ns);
+	buf_str(b, ",\"cache_hit\":{\"count\":0,\"ns\":0},\"cache_miss\":{\"count\":0,\"ns\":0}}");
+}
+
+static void put_batch_stats(struct buf *b, const struct stats *s)
+{
+	bool any = false;
+	buf_str(b, "\"batch_stats\":[");
+	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
+		const struct stats_batch *at = &s->by_rows[rows];
+		uint64_t n = load(&at->count);
+		if (n == 0)
+			continue;
+		buf_printf(b, "%s{\"batch_size\":%d,", any ? "," : "", rows);
+		any = true;
+		put_duration(b, "compute_input", n, load(&at->gather_ns));
+		buf_char(b, ',');
+		put_duration(b, "compute_infer", n, load(&at->compute_ns));
+		buf_char(b, ',');
+		put_duration(b, "compute_output", n, load(&at->scatter_ns));
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+}
+
+static void put_version(void *ctx, const struct stats *s)
+{
+	struct walk *w = ctx;
+	const struct call *c = w->call;
+	if (!s->loaded || (c->model.len && !slice_is(c->model, s->model)) ||
+		(c->has_spec && c->spec.number != s->number))
+		return;
+	struct totals t = sum_batches(s);
+	buf_str(&w->b, w->any ? ",{\"name\":" : "{\"name\":");
+	w->any = true;
+	json_put_cstr(&w->b, s->model);
+	buf_printf(&w->b, ",\"version\":\"%lld\",\"last_inference\":%lld,\"inference_count\":%llu,"
+			  "\"execution_count\":%llu,",
+		(long long)s->number,
+		(long long)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->last_ms),
+		(unsigned long long)load(&s->rows), (unsigned long long)t.batches);
+	put_inference_stats(&w->b, s, &t);
+	buf_str(&w->b, ",\"response_stats\":{},");
+	put_batch_stats(&w->b, s);
+	buf_str(&w->b, ",\"memory_usage\":[]}");
+}
+
+enum err_code v2_stats(struct call *c, struct err *err)
+{
+	struct walk w = { .call = c, .b = buf_of(c->arena, 0) };
+	struct version *v;
+	/* A model that is not there, or not ready, is an error as everywhere else. */
+	if (c->model.len) {
+		enum err_code rc = registry_acquire(c->http->registry, c->model, &c->spec, &v, err);
+		if (rc != ERR_OK)
+			return rc;
+		version_release(v);
+	}
+	buf_str(&w.b, "{\"model_stats\":[");
+	stats_walk(put_version, &w);
+	buf_str(&w.b, "]}");
+	return call_reply_json(c, &w.b, err);
+}
