@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "server/admin.h"
 #include "server/http/head.h"
 #include "server/request.h"
 
@@ -69,7 +70,7 @@ struct call {
 	int pieces;
 	const char *raw; /* where MHD keeps the target, for comparing only */
 	int64_t began_ns;
-	struct call *queued; /* list of the admin thread */
+	struct admin_job job; /* the admin thread's */
 };
 
 /* The reply: status and a body that outlives the call, or lives in its arena. */

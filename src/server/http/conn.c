@@ -22,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "server/http/admin.h"
+#include "server/admin.h"
 #include "server/http/inflate.h"
 #include "server/stats.h"
 
@@ -243,9 +243,12 @@ static void on_done(struct request *r)
 	wake(r->ctx);
 }
 
-void conn_resume(struct call *c, enum err_code rc, const struct err *err)
+/* On the admin thread. */
+static void run_admin(void *ctx)
 {
-	finish(c, rc, err);
+	struct call *c = ctx;
+	struct err err;
+	finish(c, c->route->handle(c, &err), &err);
 	wake(c);
 }
 
@@ -254,7 +257,7 @@ static enum MHD_Result complete(struct call *c)
 {
 	struct request *r = c->request;
 	if (!r)
-		return send_reply(c); /* an admin handler's, filled in by conn_resume() */
+		return send_reply(c); /* an admin handler's, filled in by run_admin() */
 	struct err err = r->err;
 	enum err_code rc = r->code;
 	sock_set_request(c->sock, NULL);
@@ -291,7 +294,8 @@ static enum err_code submit(struct call *c, struct err *err)
 	if (rc != ERR_OK)
 		return rc;
 	if (c->route->flags & ROUTE_ADMIN) {
-		admin_submit(c->http->admin, c);
+		c->job = (struct admin_job){ .run = run_admin, .ctx = c };
+		admin_submit(c->http->admin, &c->job);
 		return ERR_OK;
 	}
 	c->request->done = on_done;

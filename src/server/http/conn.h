@@ -15,6 +15,3 @@ MUST_CHECK enum err_code conn_start_io(struct io *io, struct err *err);
 
 /* Every request of this IO thread must have been answered or cancelled. */
 void conn_stop_io(struct io *io);
-
-/* An admin handler has ended on the admin thread. */
-void conn_resume(struct call *c, enum err_code rc, const struct err *err);

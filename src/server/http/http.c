@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "server/http/admin.h"
+#include "server/admin.h"
 #include "server/http/conn.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
@@ -41,17 +41,14 @@ static void http_free(struct http *h)
 		conn_stop_io(&h->io[i]);
 	admin_free(h->admin);
 	sock_table_done(&h->socks);
-	if (h->listen_fd >= 0 && h->conf.listen_fd < 0)
-		close(h->listen_fd);
-	if (h->unlink_path)
-		unlink(h->unlink_path);
+	endpoint_done(&h->endpoint);
 	arena_free(h->arena);
 	free(h);
 }
 
 static enum err_code start_threads(struct http *h, struct err *err)
 {
-	enum err_code rc = admin_new(&h->admin, err);
+	enum err_code rc = admin_new("http-admin", &h->admin, err);
 	while (rc == ERR_OK && h->n_io < h->conf.io_threads) {
 		struct io *io = &h->io[h->n_io];
 		io->http = h;
@@ -68,7 +65,7 @@ enum err_code http_start(
 	struct http *h = calloc(1, sizeof(*h));
 	if (!h)
 		return err_oom(err);
-	h->listen_fd = -1;
+	h->endpoint.fd = -1;
 	h->repo = repo;
 	h->registry = repo_registry(repo);
 	h->arena = arena_new(4096, 0);
@@ -76,7 +73,7 @@ enum err_code http_start(
 	if (rc == ERR_OK)
 		rc = sock_table_init(&h->socks, err);
 	if (rc == ERR_OK)
-		rc = listen_open(h, err);
+		rc = endpoint_open("http", h->conf.listen, h->conf.listen_fd, &h->endpoint, err);
 	if (rc == ERR_OK)
 		rc = start_threads(h, err);
 	if (rc != ERR_OK) {
@@ -89,12 +86,12 @@ enum err_code http_start(
 
 int http_port(const struct http *h)
 {
-	return h->port;
+	return h->endpoint.port;
 }
 
 const char *http_address(const struct http *h)
 {
-	return h->address;
+	return h->endpoint.address;
 }
 
 void http_drain(struct http *h)

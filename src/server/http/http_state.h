@@ -10,7 +10,8 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include "server/http/admin.h"
+#include "server/admin.h"
+#include "server/endpoint.h"
 #include "server/http/call.h"
 #include "server/http/http.h"
 #include "server/http/route.h"
@@ -52,10 +53,7 @@ struct http {
 	struct registry *registry;
 	struct arena *arena; /* of the strings */
 
-	int listen_fd;
-	const char *unlink_path; /* a unix socket of ours */
-	int port;
-	char address[128];
+	struct endpoint endpoint;
 
 	struct io io[IO_THREADS_MAX];
 	int n_io;

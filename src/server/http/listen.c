@@ -3,20 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "base/parse.h"
 #include "server/http/http_state.h"
 
-#define BACKLOG 4096
 #define SWEEP_MS 250
 #define ACCEPTS_PER_ROUND 256
 #define LINGER_MAX 256
@@ -41,125 +36,6 @@ struct listener {
 	pthread_mutex_t lock; /* of lingering */
 	struct lingering lingering[LINGER_MAX];
 };
-
-/* --- opening --- */
-
-static enum err_code name_address(struct http *h, struct err *err)
-{
-	struct sockaddr_storage sa = { 0 };
-	socklen_t len = sizeof(sa);
-	char host[64], port[16];
-	if (getsockname(h->listen_fd, (struct sockaddr *)&sa, &len) != 0)
-		return err_set(err, ERR_INTERNAL, "http: the listening socket has no address");
-	if (sa.ss_family == AF_UNIX) {
-		snprintf(h->address, sizeof(h->address), "unix:%.110s",
-			((struct sockaddr_un *)&sa)->sun_path);
-		return ERR_OK;
-	}
-	if (getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port, sizeof(port),
-		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return err_set(
-			err, ERR_INTERNAL, "http: the listening socket is neither IP nor unix");
-	h->port = atoi(port);
-	snprintf(h->address, sizeof(h->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
-		port);
-	return ERR_OK;
-}
-
-/* A socket file that nobody answers on is a leftover; anything else is not ours to remove. */
-static bool is_stale(const struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	bool stale =
-		connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 && errno == ECONNREFUSED;
-	close(fd);
-	return stale;
-}
-
-static enum err_code open_unix(struct http *h, const char *path, struct err *err)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(
-			err, ERR_INVALID_ARGUMENT, "http: the path of the unix socket is too long");
-	memcpy(sa.sun_path, path, strlen(path));
-	h->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (h->listen_fd < 0)
-		return err_set(err, ERR_INTERNAL, "http: socket: %s", strerror(errno));
-	if (is_stale(&sa))
-		unlink(path);
-	if (bind(h->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
-		listen(h->listen_fd, BACKLOG) != 0)
-		return err_set(err, ERR_UNAVAILABLE, "http: cannot listen on unix:%s: %s", path,
-			strerror(errno));
-	h->unlink_path = path;
-	return ERR_OK;
-}
-
-static int bind_one(const struct addrinfo *ai)
-{
-	int on = 1;
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-		return fd;
-	int saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
-static enum err_code open_tcp(struct http *h, const char *text, struct err *err)
-{
-	char host[256];
-	int64_t number;
-	const char *colon = strrchr(text, ':');
-	if (!colon || (size_t)(colon - text) >= sizeof(host) ||
-		!parse_i64(slice_of(colon + 1), 0, 65535, &number))
-		return err_set(err, ERR_INVALID_ARGUMENT, "http: '%s' is not HOST:PORT", text);
-	size_t len = (size_t)(colon - text);
-	bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
-	snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), text + bracketed);
-
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV };
-	struct addrinfo *list = NULL;
-	int bad = getaddrinfo(
-		host[0] && strcmp(host, "*") != 0 ? host : NULL, colon + 1, &hints, &list);
-	if (bad)
-		return err_set(
-			err, ERR_INVALID_ARGUMENT, "http: '%s': %s", text, gai_strerror(bad));
-	errno = EADDRNOTAVAIL;
-	for (struct addrinfo *ai = list; ai && h->listen_fd < 0; ai = ai->ai_next)
-		h->listen_fd = bind_one(ai);
-	freeaddrinfo(list);
-	if (h->listen_fd < 0)
-		return err_set(err, ERR_UNAVAILABLE, "http: cannot listen on %s: %s", text,
-			strerror(errno));
-	return ERR_OK;
-}
-
-enum err_code listen_open(struct http *h, struct err *err)
-{
-	enum err_code rc = ERR_OK;
-	h->listen_fd = -1;
-	if (h->conf.listen_fd >= 0) {
-		int flags = fcntl(h->conf.listen_fd, F_GETFL);
-		if (flags < 0 || fcntl(h->conf.listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "http: descriptor %d: %s",
-				h->conf.listen_fd, strerror(errno));
-		h->listen_fd = h->conf.listen_fd;
-	} else if (strncmp(h->conf.listen, "unix:", 5) == 0) {
-		rc = open_unix(h, h->conf.listen + 5, err);
-	} else {
-		rc = open_tcp(h, h->conf.listen, err);
-	}
-	return rc == ERR_OK ? name_address(h, err) : rc;
-}
 
 /* --- accepting --- */
 
@@ -205,7 +81,7 @@ static void shed_one(struct listener *l)
 {
 	if (l->spare_fd >= 0)
 		close(l->spare_fd);
-	int fd = accept4(l->http->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(l->http->endpoint.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		turn_away(l, fd, REFUSAL_DESCRIPTORS);
 	else
@@ -218,7 +94,7 @@ static void accept_some(struct listener *l)
 	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
 		struct sockaddr_storage sa = { 0 };
 		socklen_t len = sizeof(sa);
-		int fd = accept4(l->http->listen_fd, (struct sockaddr *)&sa, &len,
+		int fd = accept4(l->http->endpoint.fd, (struct sockaddr *)&sa, &len,
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			admit(l, fd, (struct sockaddr *)&sa, len);
@@ -299,7 +175,7 @@ static void on_event(struct listener *l, const struct epoll_event *ev)
 	uint64_t wakes;
 	if (fd == l->wake_fd)
 		(void)!read(fd, &wakes, sizeof(wakes));
-	else if (fd == l->http->listen_fd)
+	else if (fd == l->http->endpoint.fd)
 		accept_some(l);
 	else
 		sock_hang_up(&l->http->socks, fd, (uint32_t)(ev->data.u64 >> 32));
@@ -316,10 +192,8 @@ static void *run(void *ctx)
 		atomic_fetch_add(&l->rounds, 1);
 		for (int i = 0; i < n; i++)
 			on_event(l, &events[i]);
-		if (atomic_load(&l->refusing) && l->http->listen_fd >= 0) {
-			close(l->http->listen_fd);
-			l->http->listen_fd = -1;
-		}
+		if (atomic_load(&l->refusing))
+			endpoint_close(&l->http->endpoint);
 		int64_t now_ns = clock_now_ns();
 		if (now_ns - l->last_sweep_ns >= SWEEP_MS * NS_PER_MS) {
 			l->last_sweep_ns = now_ns;
@@ -345,10 +219,10 @@ enum err_code listener_new(struct http *h, struct err *err)
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct epoll_event listen_ev = { .events = EPOLLIN,
-		.data.u64 = event_key(h->listen_fd, 0) };
+		.data.u64 = event_key(h->endpoint.fd, 0) };
 	struct epoll_event wake_ev = { .events = EPOLLIN, .data.u64 = event_key(l->wake_fd, 0) };
 	if (l->epoll_fd < 0 || l->wake_fd < 0 || l->spare_fd < 0 ||
-		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, h->listen_fd, &listen_ev) != 0 ||
+		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, h->endpoint.fd, &listen_ev) != 0 ||
 		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &wake_ev) != 0 ||
 		pthread_create(&l->thread, NULL, run, l) != 0)
 		return err_set(

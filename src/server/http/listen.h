@@ -19,10 +19,7 @@
 struct http;
 struct listener;
 
-/* Opens h->listen_fd by h->conf (or takes conf.listen_fd), sets port and address. */
-MUST_CHECK enum err_code listen_open(struct http *h, struct err *err);
-
-/* Sets h->listener. */
+/* Accepts on h->endpoint. Sets h->listener. */
 MUST_CHECK enum err_code listener_new(struct http *h, struct err *err);
 void listener_start_refusing(struct listener *l); /* closes the listening socket */
 void listener_free(struct listener *l); /* NULL is fine */
