@@ -16,6 +16,9 @@ LIST(attrs_selu, FLOAT("alpha"), FLOAT("gamma"), END);
 LIST(attrs_gelu, STRING("approximate"), END);
 LIST(attrs_axis, INT("axis"), END);
 LIST(attrs_axis_required, NEED("axis", ATTR_INT), END);
+LIST(attrs_shrink, FLOAT("bias"), FLOAT("lambd"), END);
+LIST(attrs_is_inf, INT("detect_negative"), INT("detect_positive"), END);
+LIST(attrs_bit_shift, NEED("direction", ATTR_STRING), END);
 LIST(attrs_mod, INT("fmod"), END);
 LIST(attrs_gemm, FLOAT("alpha"), FLOAT("beta"), INT("transA"), INT("transB"), END);
 LIST(attrs_einsum, NEED("equation", ATTR_STRING), END);
@@ -53,6 +56,8 @@ LIST(attrs_cum_sum, INT("exclusive"), INT("reverse"), END);
 LIST(attrs_top_k, INT("axis"), INT("largest"), INT("sorted"), END);
 
 LIST(attrs_cast, INT("saturate"), STRING("round_mode"), NEED("to", ATTR_INT), END);
+LIST(attrs_to, NEED("to", ATTR_INT), END);
+LIST(attrs_cast_like, INT("saturate"), STRING("round_mode"), END);
 LIST(attrs_value, { "value", ATTR_TENSOR, false }, END);
 LIST(attrs_blocksize, NEED("blocksize", ATTR_INT), END);
 LIST(attrs_depth_to_space, NEED("blocksize", ATTR_INT), STRING("mode"), END);

@@ -69,6 +69,7 @@ enum dtype dtype_find_tf(int tf_number);
 #define T_REAL (T(F32) | T(F64))
 #define T_HALF (T(F16) | T(BF16))
 #define T_FLOAT (T_REAL | T_HALF)
+#define T_F8 (T(F8E4M3FN) | T(F8E4M3FNUZ) | T(F8E5M2) | T(F8E5M2FNUZ))
 #define T_NUM (T_INT | T_UINT | T_FLOAT)
 #define T_ALL (~UINT64_C(0))
 

@@ -42,10 +42,21 @@ enum err_code infer_not(struct infer *x, struct err *err)
 
 enum err_code infer_is_nan(struct infer *x, struct err *err)
 {
-	TRY(infer_want_type(x, 0,
-		T_FLOAT | T(F8E4M3FN) | T(F8E4M3FNUZ) | T(F8E5M2) | T(F8E5M2FNUZ), err));
+	TRY(infer_want_type(x, 0, T_FLOAT | T_F8, err));
 	infer_set(x, 0, DTYPE_BOOL, &x->in[0]->shape);
 	return ERR_OK;
+}
+
+enum err_code infer_is_inf(struct infer *x, struct err *err)
+{
+	TRY(infer_want_int(x, "detect_negative", 1, 0, 1, err));
+	TRY(infer_want_int(x, "detect_positive", 1, 0, 1, err));
+	return infer_is_nan(x, err);
+}
+
+enum err_code infer_bitwise_not(struct infer *x, struct err *err)
+{
+	return same_of(x, T_INT | T_UINT, err);
 }
 
 enum err_code infer_gelu(struct infer *x, struct err *err)
@@ -106,6 +117,19 @@ enum err_code infer_arith_float(struct infer *x, struct err *err)
 enum err_code infer_logic(struct infer *x, struct err *err)
 {
 	return broadcast_of(x, T(BOOL), DTYPE_BOOL, err);
+}
+
+enum err_code infer_bitwise(struct infer *x, struct err *err)
+{
+	return broadcast_of(x, T_INT | T_UINT, DTYPE_UNDEFINED, err);
+}
+
+enum err_code infer_bit_shift(struct infer *x, struct err *err)
+{
+	struct slice s = node_string(x->node, "direction", "");
+	if (!slice_is(s, "LEFT") && !slice_is(s, "RIGHT"))
+		return infer_fail(x, err, "direction is '%.*s', it must be LEFT or RIGHT", SLICE_ARG(s));
+	return broadcast_of(x, T_UINT, DTYPE_UNDEFINED, err);
 }
 
 enum err_code infer_equal(struct infer *x, struct err *err)

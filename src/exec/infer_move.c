@@ -21,6 +21,33 @@ enum err_code infer_cast(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
+/* The same bytes as another type of the same width. */
+enum err_code infer_bit_cast(struct infer *x, struct err *err)
+{
+	int64_t to = node_int(x->node, "to", 0);
+	enum dtype from = x->in[0]->type.dtype;
+	if (to <= 0 || to >= DTYPE_TENSOR || !dtype_info((enum dtype)to)->file_bits)
+		return infer_fail(x, err, "to is %" PRId64 ", which is no type of numbers", to);
+	TRY(infer_want_type(x, 0, ~(T(STRING) | T(TENSOR)), err));
+	if (from != DTYPE_UNDEFINED &&
+		dtype_info(from)->file_bits != dtype_info((enum dtype)to)->file_bits)
+		return infer_fail(x, err, "%s and %s differ in width", dtype_name(from),
+			dtype_name((enum dtype)to));
+	infer_set(x, 0, (enum dtype)to, &x->in[0]->shape);
+	return ERR_OK;
+}
+
+/* The second input gives its type only. */
+enum err_code infer_cast_like(struct infer *x, struct err *err)
+{
+	uint64_t complex = T(C64) | T(C128) | T(TENSOR);
+	TRY(infer_want_type(x, 0, ~complex, err));
+	TRY(infer_want_type(x, 1, ~complex, err));
+	TRY(infer_want_int(x, "saturate", 1, 0, 1, err));
+	infer_set(x, 0, x->in[1]->type.dtype, &x->in[0]->shape);
+	return ERR_OK;
+}
+
 /* Adds dimension b to a along the axis that is concatenated. */
 static int64_t concat_dim(const struct infer *x, int64_t a, int64_t b)
 {

@@ -95,6 +95,24 @@ enum err_code infer_layer_norm(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
+/* Scale may be of another type, which is the output's; float64 goes with itself only. */
+enum err_code infer_rms_norm(struct infer *x, struct err *err)
+{
+	const struct shape *s = &x->in[0]->shape;
+	int axis;
+	for (int i = 0; i < 2; i++)
+		TRY(infer_want_type(x, i, T_FLOAT, err));
+	if (x->in[0]->type.dtype == DTYPE_F64 || x->in[1]->type.dtype == DTYPE_F64)
+		TRY(infer_want_same_type(x, 0, 1, err));
+	TRY(infer_want_rank(x, 0, 1, RANK_MAX, err));
+	TRY(want_epsilon(x, err));
+	if (s->rank > 0)
+		TRY(infer_axis(x, "axis", -1, s->rank, &axis, err));
+	TRY(infer_want_fit(x, 1, s, err));
+	infer_set(x, 0, x->in[1]->type.dtype, s);
+	return ERR_OK;
+}
+
 enum err_code infer_lp_norm(struct infer *x, struct err *err)
 {
 	int axis;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operators that go along one axis slice by slice: ArgMax, ArgMin, CumSum, TopK. One loop
- * per type; an item of work is a slice.
+ * Operators that go along one axis slice by slice: ArgMax, ArgMin, Hardmax, CumSum,
+ * CumProd, TopK. One loop per type; an item of work is a slice.
  */
 #include "exec/cpu/cpu.h"
 
@@ -40,10 +40,8 @@ static struct axis_state *axis_state(struct prep *p, struct kernel *ret, int axi
 /* -- ArgMax, ArgMin: the first NaN wins, as in numpy ----------------------------------------- */
 
 #define ARG(id, T, U) \
-	static void arg_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item) \
+	static int64_t find_##T(const struct axis_state *s, const T *x) \
 	{ \
-		const T *x = (const T *)a->in[0].data + at; \
 		T best = x[0]; \
 		int64_t found = 0; \
 		for (int64_t i = 1; i < s->v.n; i++) { \
@@ -54,7 +52,12 @@ static struct axis_state *axis_state(struct prep *p, struct kernel *ret, int axi
 				found = i; \
 			} \
 		} \
-		((int64_t *)a->out[0].data)[item] = found; \
+		return found; \
+	} \
+	static void arg_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
+		int64_t item) \
+	{ \
+		((int64_t *)a->out[0].data)[item] = find_##T(s, (const T *)a->in[0].data + at); \
 	}
 FOR_NUM(ARG)
 
@@ -74,34 +77,64 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 	return s->fn ? ERR_OK : prep_refuse(err, "no loop for this type");
 }
 
-/* -- CumSum: float in double ------------------------------------------------------------------- */
+/* -- Hardmax: 1 where ArgMax points, 0 elsewhere ------------------------------------------------ */
 
-#define CUM_SUM(id, T, U, A) \
-	static void cum_sum_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
+#define HARDMAX(id, T, U) \
+	static void hardmax_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
+		int64_t item) \
+	{ \
+		T *o = (T *)a->out[0].data + at; \
+		int64_t found = find_##T(s, (const T *)a->in[0].data + at); \
+		(void)item; \
+		for (int64_t i = 0; i < s->v.n; i++) \
+			o[i * s->v.inner] = i == found; \
+	}
+FOR_REAL(HARDMAX)
+static const slice_fn hardmaxes[DTYPE_COUNT_] = { FOR_REAL(ROW, hardmax) };
+
+enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *err)
+{
+	int axis = node_axis(p->node, "axis", -1, p->in[0].shape.rank);
+	struct axis_state *s = axis_state(p, ret, axis, 2);
+	if (!s)
+		return err_oom(err);
+	s->want_max = true;
+	s->fn = hardmaxes[p->in[0].dtype];
+	if (s->v.n == 0)
+		s->split.items = 0;
+	return ERR_OK;
+}
+
+/* -- CumSum, CumProd: float in double ----------------------------------------------------------- */
+
+#define CUM(name, T, A, START, OP) \
+	static void name##_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
 		int64_t item) \
 	{ \
 		int64_t step = s->reverse ? -s->v.inner : s->v.inner; \
 		int64_t first = s->reverse ? (s->v.n - 1) * s->v.inner : 0; \
 		const T *x = (const T *)a->in[0].data + at + first; \
 		T *o = (T *)a->out[0].data + at + first; \
-		A sum = 0; \
+		A sum = START; \
 		(void)item; \
 		for (int64_t i = 0; i < s->v.n; i++) { \
 			A v = (A)x[i * step]; \
-			o[i * step] = (T)(s->exclusive ? sum : sum + v); \
-			sum += v; \
+			o[i * step] = (T)(s->exclusive ? sum : sum OP v); \
+			sum = sum OP v; \
 		} \
 	}
-CUM_SUM(F32, float, float, double)
-CUM_SUM(F64, double, double, double)
-CUM_SUM(I32, int32_t, uint32_t, uint32_t)
-CUM_SUM(I64, int64_t, uint64_t, uint64_t)
-CUM_SUM(U32, uint32_t, uint32_t, uint32_t)
-CUM_SUM(U64, uint64_t, uint64_t, uint64_t)
+#define CUMS(T, A) CUM(cum_sum, T, A, 0, +) CUM(cum_prod, T, A, 1, *)
+CUMS(float, double)
+CUMS(double, double)
+CUMS(int32_t, uint32_t)
+CUMS(int64_t, uint64_t)
+CUMS(uint32_t, uint32_t)
+CUMS(uint64_t, uint64_t)
 static const slice_fn cum_sums[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_sum) };
+static const slice_fn cum_prods[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_prod) };
 
 /* The axis is a value: known while planning, or read when it is there, and then not split. */
-static void run_cum_sum(const struct kernel_args *a, int64_t begin, int64_t end)
+static void run_cum(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	struct axis_state s = *(const struct axis_state *)a->state;
 	const struct shape *x = &a->in[0].shape;
@@ -116,7 +149,7 @@ static void run_cum_sum(const struct kernel_args *a, int64_t begin, int64_t end)
 		s.fn(&s, a, item / s.v.inner * s.v.n * s.v.inner + item % s.v.inner, item);
 }
 
-enum err_code prepare_cum_sum(struct prep *p, struct kernel *ret, struct err *err)
+enum err_code prepare_cum(struct prep *p, struct kernel *ret, struct err *err)
 {
 	int axis = 0;
 	bool known = p->in[1].data && shape_axis(tensor_int(&p->in[1], 0), p->in[0].shape.rank, &axis);
@@ -124,12 +157,12 @@ enum err_code prepare_cum_sum(struct prep *p, struct kernel *ret, struct err *er
 	if (!s)
 		return err_oom(err);
 	if (!known) {
-		ret->run = run_cum_sum;
+		ret->run = run_cum;
 		ret->units = 1;
 	}
 	s->exclusive = node_int(p->node, "exclusive", 0) != 0;
 	s->reverse = node_int(p->node, "reverse", 0) != 0;
-	s->fn = cum_sums[p->in[0].dtype];
+	s->fn = (p->node->op == OP_CUM_PROD ? cum_prods : cum_sums)[p->in[0].dtype];
 	return s->fn ? ERR_OK : prep_refuse(err, "no loop for this type");
 }
 

@@ -87,6 +87,14 @@ enum err_code prepare_mod(struct prep *p, struct kernel *ret, struct err *err)
 	return prepare_with(p, ret, fn, 4, err);
 }
 
+enum err_code prepare_bit_shift(struct prep *p, struct kernel *ret, struct err *err)
+{
+	bool right = slice_is(node_string(p->node, "direction", ""), "RIGHT");
+	binary_fn fn = right ? right_shift_find(p->in[0].dtype)
+			     : binary_find(OP_BIT_SHIFT, p->in[0].dtype);
+	return prepare_with(p, ret, fn, 1, err);
+}
+
 enum err_code prepare_compare(struct prep *p, struct kernel *ret, struct err *err)
 {
 	return prepare_with(p, ret, compare_find(p->node->op, p->in[0].dtype), 0.5, err);

@@ -14,6 +14,7 @@ typedef void (*binary_fn)(const struct kernel_args *args, void *out, const void 
 /* Whose operator has two inputs of one type; NULL: not for this type. */
 binary_fn binary_find(enum op_id op, enum dtype dtype);
 /* C's fmod for integers too. */
+binary_fn right_shift_find(enum dtype dtype); /* BitShift the other way */
 binary_fn truncated_mod_find(enum dtype dtype);
 binary_fn compare_find(enum op_id op, enum dtype dtype);
 

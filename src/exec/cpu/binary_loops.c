@@ -50,6 +50,18 @@ FOR_SIGNED(FMOD_S_)
 LOOP2(fmod_float, float, float, float, fmodf(a, b))
 LOOP2(fmod_double, double, double, double, fmod(a, b))
 
+#define BITWISE_(id, T, U) \
+	LOOP2(bitwise_and_##T, T, T, T, (U)a & (U)b) \
+	LOOP2(bitwise_or_##T, T, T, T, (U)a | (U)b) \
+	LOOP2(bitwise_xor_##T, T, T, T, (U)a ^ (U)b)
+FOR_INTS(BITWISE_)
+
+/* Beyond the width nothing is left, where C leaves it open. */
+#define SHIFT_(id, T, U) \
+	LOOP2(shift_left_##T, T, T, T, b < sizeof(T) * 8 ? (U)a << b : 0) \
+	LOOP2(shift_right_##T, T, T, T, b < sizeof(T) * 8 ? (U)a >> b : 0)
+FOR_UNSIGNED(SHIFT_)
+
 LOOP2(and_bool, uint8_t, uint8_t, uint8_t, a && b)
 LOOP2(or_bool, uint8_t, uint8_t, uint8_t, a || b)
 LOOP2(xor_bool, uint8_t, uint8_t, uint8_t, !a != !b)
@@ -66,10 +78,15 @@ static const binary_fn loops[][DTYPE_COUNT_] = {
 	[OP_MEAN] = { FOR_REAL(ROW, add) },
 	[OP_PRELU] = { FOR_NUM(ROW, prelu) },
 	[OP_MOD] = { FOR_INTS(ROW, mod) FOR_REAL(ROW, fmod) },
+	[OP_BITWISE_AND] = { FOR_INTS(ROW, bitwise_and) },
+	[OP_BITWISE_OR] = { FOR_INTS(ROW, bitwise_or) },
+	[OP_BITWISE_XOR] = { FOR_INTS(ROW, bitwise_xor) },
+	[OP_BIT_SHIFT] = { FOR_UNSIGNED(ROW, shift_left) },
 	[OP_AND] = { [DTYPE_BOOL] = and_bool },
 	[OP_OR] = { [DTYPE_BOOL] = or_bool },
 	[OP_XOR] = { [DTYPE_BOOL] = xor_bool },
 };
+static const binary_fn right_shift[DTYPE_COUNT_] = { FOR_UNSIGNED(ROW, shift_right) };
 static const binary_fn truncated_mod[DTYPE_COUNT_] = {
 	FOR_SIGNED(ROW, fmod) FOR_UNSIGNED(ROW, mod) FOR_REAL(ROW, fmod)
 };
@@ -77,6 +94,11 @@ static const binary_fn truncated_mod[DTYPE_COUNT_] = {
 binary_fn binary_find(enum op_id op, enum dtype dtype)
 {
 	return (size_t)op < sizeof(loops) / sizeof(loops[0]) ? loops[op][dtype] : NULL;
+}
+
+binary_fn right_shift_find(enum dtype dtype)
+{
+	return right_shift[dtype];
 }
 
 binary_fn truncated_mod_find(enum dtype dtype)

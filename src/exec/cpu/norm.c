@@ -15,6 +15,7 @@ struct norm_state {
 	int64_t groups;
 	double epsilon, momentum, alpha, beta, bias;
 	int64_t size, p;
+	bool rms; /* RMSNormalization: the mean stays where it is */
 	struct walk walk; /* LayerNorm: scale and bias, broadcast */
 };
 
@@ -165,7 +166,7 @@ enum err_code prepare_group_norm(struct prep *p, struct kernel *ret, struct err 
 	return ERR_OK;
 }
 
-/* -- LayerNormalization: an item is a row; scale and bias broadcast to it --------------------- */
+/* -- LayerNormalization, RMSNormalization: an item is a row; scale and bias broadcast to it --- */
 
 #define LAYER_NORM(id, T, U) \
 	static void run_layer_norm_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
@@ -179,6 +180,10 @@ enum err_code prepare_group_norm(struct prep *p, struct kernel *ret, struct err 
 		for (int64_t r = from; r < to; r++) { \
 			double mean, variance; \
 			moments_##T(x + r * n, 1, n, 0, &mean, &variance); \
+			if (s->rms) { \
+				variance += mean * mean; \
+				mean = 0; \
+			} \
 			double inverse = 1 / sqrt(variance + s->epsilon); \
 			struct walk_iter it; \
 			walk_begin(&it, &s->walk, r * n, (r + 1) * n); \
@@ -202,9 +207,12 @@ enum err_code prepare_layer_norm(struct prep *p, struct kernel *ret, struct err 
 {
 	const struct shape *x = &p->in[0].shape;
 	int axis = node_axis(p->node, "axis", -1, x->rank);
+	if (p->in[1].dtype != p->in[0].dtype)
+		return prep_refuse(err, "scale is of another type");
 	struct norm_state *s = norm_state(p, ret, axis, run_layer_norm_float, run_layer_norm_double);
 	if (!s)
 		return err_oom(err);
+	s->rms = p->node->op == OP_RMS_NORM;
 	s->inner *= s->channels;
 	const struct shape *bias = prep_has_in(p, 2) ? &p->in[2].shape : &p->in[1].shape;
 	walk_init(&s->walk, x, 2, (const struct shape *const[]){ &p->in[1].shape, bias });

@@ -6,6 +6,7 @@
 #include "exec/cpu/unary.h"
 
 #include <math.h>
+#include "exec/cpu/minifloat.h"
 #include "exec/cpu/types.h"
 
 static inline float unitf(float x)
@@ -81,16 +82,57 @@ FOR_UNSIGNED(SIGN_U)
 FOR_INTS(ERF_I)
 #define IS_NAN_F(id, T, U) LOOP1(is_nan_##T, uint8_t, T, x != x)
 FOR_REAL(IS_NAN_F)
+#define IS_INF_F(id, T, U) \
+	LOOP1(is_inf_##T, uint8_t, T, isinf(x) && (x > 0 ? param[0] : param[1]) != 0)
+FOR_REAL(IS_INF_F)
 LOOP1(not_bool, uint8_t, uint8_t, !x)
+#define BITWISE_NOT_I(id, T, U) LOOP1(bitwise_not_##T, T, T, ~(U)x)
+FOR_INTS(BITWISE_NOT_I)
+
+#define FOR_F8(X, ...) \
+	X(F8E4M3FN, f8e4m3fn, ##__VA_ARGS__) \
+	X(F8E4M3FNUZ, f8e4m3fnuz, ##__VA_ARGS__) \
+	X(F8E5M2, f8e5m2, ##__VA_ARGS__) \
+	X(F8E5M2FNUZ, f8e5m2fnuz, ##__VA_ARGS__)
+#define IS_NAN_F8(id, T) LOOP1(is_nan_##T, uint8_t, uint8_t, isnan(minifloat_decode(DTYPE_##id, x)))
+#define IS_INF_F8(id, T) \
+	LOOP1(is_inf_##T, uint8_t, uint8_t, \
+		isinf(minifloat_decode(DTYPE_##id, x)) && param[x >> 7] != 0)
+FOR_F8(IS_NAN_F8)
+FOR_F8(IS_INF_F8)
+
+/* Shrink, of integers too: by numbers that need not be whole. Bias and threshold. */
+static inline double shrunk(double x, const double *param)
+{
+	return x < -param[1] ? x + param[0] : x > param[1] ? x - param[0] : 0;
+}
+
+/* v, or 0 where the type has no such number. */
+static inline double within(double v, double low, double high)
+{
+	return v > low && v < high ? v : 0;
+}
+#define SHRINK_F(id, T, U) LOOP1(shrink_##T, T, T, x != x ? (double)x : shrunk((double)x, param))
+#define SHRINK_S(id, T, U) \
+	LOOP1(shrink_##T, T, T, (int64_t)within(shrunk((double)x, param), -0x1p63, 0x1p63))
+#define SHRINK_U(id, T, U) \
+	LOOP1(shrink_##T, T, T, (uint64_t)within(shrunk((double)x, param), -1, 0x1p64))
+FOR_REAL(SHRINK_F)
+FOR_SIGNED(SHRINK_S)
+FOR_UNSIGNED(SHRINK_U)
 
 #define ROW(id, T, U, fn) [DTYPE_##id] = fn##_##T,
+#define ROW8(id, T, fn) [DTYPE_##id] = fn##_##T,
 static const unary_fn others[OP_COUNT_][DTYPE_COUNT_] = {
 	[OP_ABS] = { FOR_INTS(ROW, abs) },
 	[OP_NEG] = { FOR_SIGNED(ROW, neg) },
 	[OP_SIGN] = { FOR_INTS(ROW, sign) },
 	[OP_RELU] = { FOR_SIGNED(ROW, relu) },
 	[OP_ERF] = { FOR_INTS(ROW, erf) },
-	[OP_IS_NAN] = { FOR_REAL(ROW, is_nan) },
+	[OP_IS_NAN] = { FOR_REAL(ROW, is_nan) FOR_F8(ROW8, is_nan) },
+	[OP_IS_INF] = { FOR_REAL(ROW, is_inf) FOR_F8(ROW8, is_inf) },
+	[OP_BITWISE_NOT] = { FOR_INTS(ROW, bitwise_not) },
+	[OP_SHRINK] = { FOR_NUM(ROW, shrink) },
 	[OP_NOT] = { [DTYPE_BOOL] = not_bool },
 };
 
@@ -105,7 +147,9 @@ struct unary_op {
 
 static const struct unary_op unary_ops[OP_COUNT_] = {
 #define OPF(id, ...) [OP_##id] = { true, UNARY_##id, __VA_ARGS__ }
-	OPF(ABS, 0, 0), OPF(CEIL, 0, 0), OPF(COS, 0, 0), OPF(ERF, 0, 0), OPF(EXP, 0, 0),
+	OPF(ABS, 0, 0), OPF(ACOS, 0, 0), OPF(ACOSH, 0, 0), OPF(ASIN, 0, 0), OPF(ASINH, 0, 0),
+	OPF(ATAN, 0, 0), OPF(ATANH, 0, 0), OPF(CEIL, 0, 0), OPF(COS, 0, 0), OPF(COSH, 0, 0),
+	OPF(ERF, 0, 0), OPF(EXP, 0, 0), OPF(SINH, 0, 0), OPF(SWISH, 1, 0), OPF(TAN, 0, 0),
 	OPF(FLOOR, 0, 0), OPF(LOG, 0, 0), OPF(NEG, 0, 0), OPF(RECIPROCAL, 0, 0),
 	OPF(ROUND, 0, 0), OPF(SIGN, 0, 0), OPF(SIN, 0, 0), OPF(SQRT, 0, 0),
 	OPF(CELU, 1, 0), OPF(ELU, 1, 0), OPF(GELU, 0, 0), OPF(HARD_SIGMOID, 0.2f, 0.5f),
@@ -172,6 +216,26 @@ enum err_code prepare_unary(struct prep *p, struct kernel *ret, struct err *err)
 	if (!fn)
 		return prep_refuse(err, "no loop for this type");
 	return unary_state(p, ret, fn, 1) ? ERR_OK : err_oom(err);
+}
+
+enum err_code prepare_is_inf(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct unary_state *s = unary_state(p, ret, others[OP_IS_INF][p->in[0].dtype], 1);
+	if (!s)
+		return err_oom(err);
+	s->param[0] = (double)node_int(p->node, "detect_positive", 1);
+	s->param[1] = (double)node_int(p->node, "detect_negative", 1);
+	return ERR_OK;
+}
+
+enum err_code prepare_shrink(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct unary_state *s = unary_state(p, ret, others[OP_SHRINK][p->in[0].dtype], 2);
+	if (!s)
+		return err_oom(err);
+	s->param[0] = (double)node_float(p->node, "bias", 0);
+	s->param[1] = (double)node_float(p->node, "lambd", 0.5f);
+	return ERR_OK;
 }
 
 enum err_code prepare_unary_vec(struct prep *p, struct kernel *ret, struct err *err)

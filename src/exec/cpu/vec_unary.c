@@ -31,8 +31,17 @@ VEC float vec_softplus(float x)
 #define vec_floor floorf
 #define vec_rint rintf
 #define vec_sqrt sqrtf
+#define vec_acos acosf
+#define vec_acosh acoshf
+#define vec_asin asinf
+#define vec_asinh asinhf
+#define vec_atan atanf
+#define vec_atanh atanhf
 #define vec_cos cosf
+#define vec_cosh coshf
 #define vec_sin sinf
+#define vec_sinh sinhf
+#define vec_tan tanf
 
 #define F(name) vec_##name
 #define UNARY(id, T, expr) \
