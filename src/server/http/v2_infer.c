@@ -12,8 +12,7 @@
 #include "base/json.h"
 #include "server/http/dialect_json.h"
 #include "server/http/http_state.h"
-
-#define ID_MAX_BYTES 256
+#include "server/oip.h"
 
 /* Members that may stand once: a bit each. */
 enum member { SEEN_ID = 1, SEEN_PARAMETERS = 2, SEEN_INPUTS = 4, SEEN_OUTPUTS = 8, SEEN_NAME = 16,
@@ -106,14 +105,6 @@ static void read_parameters(struct json *j, struct parameters *p)
 		read_parameter(j, key, p);
 }
 
-static bool id_is_clean(struct slice id)
-{
-	for (size_t i = 0; i < id.len; i++)
-		if ((unsigned char)id.ptr[i] < ' ' || id.ptr[i] == 0x7f)
-			return false;
-	return id.len <= ID_MAX_BYTES;
-}
-
 struct body {
 	struct slice id, inputs, outputs;
 	struct parameters parameters;
@@ -129,7 +120,7 @@ static void read_top(struct json *j, struct body *b)
 		switch (see(
 			j, key, SEEN_ID | SEEN_PARAMETERS | SEEN_INPUTS | SEEN_OUTPUTS, &seen)) {
 		case SEEN_ID:
-			if (json_string(j, &b->id) && !id_is_clean(b->id))
+			if (json_string(j, &b->id) && !oip_id_is_clean(b->id))
 				json_fail(j, "the id is longer than 256 bytes or has control "
 					     "characters");
 			break;
@@ -147,8 +138,8 @@ static void read_top(struct json *j, struct body *b)
 /* --- inputs --- */
 
 struct input {
-	struct slice name, datatype, data;
-	struct shape shape;
+	struct oip_input head;
+	struct slice data;
 	size_t commas;
 	unsigned seen;
 	struct parameters parameters;
@@ -180,63 +171,14 @@ static void read_input(struct json *j, struct input *in)
 		switch (see(j, key,
 			SEEN_NAME | SEEN_DATATYPE | SEEN_SHAPE | SEEN_DATA | SEEN_PARAMETERS,
 			&in->seen)) {
-		case SEEN_NAME: json_string(j, &in->name); break;
-		case SEEN_DATATYPE: json_string(j, &in->datatype); break;
-		case SEEN_SHAPE: read_shape(j, &in->shape); break;
+		case SEEN_NAME: json_string(j, &in->head.name); break;
+		case SEEN_DATATYPE: json_string(j, &in->head.datatype); break;
+		case SEEN_SHAPE: read_shape(j, &in->head.shape); break;
 		case SEEN_DATA: json_skim(j, &in->data, &in->commas); break;
 		case SEEN_PARAMETERS: read_parameters(j, &in->parameters); break;
 		default: json_skip(j, NULL); break;
 		}
 	}
-}
-
-/* Strings of the binary extension: each its length in four bytes, then itself. */
-static enum err_code split_strings(struct arena *arena, struct cursor *c, struct tensor *t,
-	struct slice name, struct err *err)
-{
-	int64_t n = tensor_count(t);
-	if ((uint64_t)n > cursor_left(c) / 4)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': binary data of %zu bytes cannot hold the %lld strings of "
-			"its shape",
-			SLICE_ARG(name), cursor_left(c), (long long)n);
-	struct slice *to = arena_alloc(arena, (size_t)n * sizeof(*to) + 1);
-	if (!to)
-		return err_oom(err);
-	for (int64_t i = 0; i < n; i++)
-		to[i] = cursor_slice(c, cursor_u32(c));
-	if (c->failed || cursor_left(c))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': the lengths of its strings do not add up to its binary data",
-			SLICE_ARG(name));
-	t->data = to;
-	return ERR_OK;
-}
-
-/* t gets its data from the bytes, which are the call's to change. */
-static enum err_code take_binary(struct arena *arena, struct slice bytes, struct tensor *t,
-	struct slice name, struct err *err)
-{
-	struct cursor c = cursor_of(bytes.ptr, bytes.len);
-	if (t->dtype == DTYPE_STRING)
-		return split_strings(arena, &c, t, name, err);
-	size_t want = tensor_bytes(t);
-	if (bytes.len != want)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': binary data has %zu bytes, its shape and datatype say %zu",
-			SLICE_ARG(name), bytes.len, want);
-	char *data = (char *)(uintptr_t)bytes.ptr;
-	if ((uintptr_t)data % ARENA_ALIGN_TENSOR != 0 || want == 0) {
-		data = arena_alloc_aligned(arena, want ? want : 1, ARENA_ALIGN_TENSOR);
-		if (!data)
-			return err_oom(err);
-		if (want)
-			memcpy(data, bytes.ptr, want);
-	}
-	for (size_t i = 0; t->dtype == DTYPE_BOOL && i < want; i++)
-		data[i] = data[i] != 0;
-	t->data = data;
-	return ERR_OK;
 }
 
 static bool shapes_agree(const struct literal *l, const struct shape *s)
@@ -260,12 +202,12 @@ static enum err_code take_json(struct call *c, const struct json *outer, const s
 	if (!dialect_has_json(t->dtype))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s': %.*s has no JSON form: send it as binary data",
-			SLICE_ARG(in->name), SLICE_ARG(in->datatype));
+			SLICE_ARG(in->head.name), SLICE_ARG(in->head.datatype));
 	/* Before anything of that size is asked for. */
 	if ((uint64_t)n > (uint64_t)in->commas + 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s': data has at most %zu elements, its shape %s has %lld",
-			SLICE_ARG(in->name), in->commas + 1, SHAPE_TEXT(&t->shape), (long long)n);
+			SLICE_ARG(in->head.name), in->commas + 1, SHAPE_TEXT(&t->shape), (long long)n);
 	enum err_code rc = literal_init(&l, t->dtype, c->request->arena, (size_t)n, err);
 	if (rc != ERR_OK)
 		return rc;
@@ -275,41 +217,13 @@ static enum err_code take_json(struct call *c, const struct json *outer, const s
 		json_end(&j);
 	rc = json_error(&j, err);
 	if (rc != ERR_OK)
-		return err_prefix(err, "input '%.*s'", SLICE_ARG(in->name));
+		return err_prefix(err, "input '%.*s'", SLICE_ARG(in->head.name));
 	if ((int64_t)l.n != n || !shapes_agree(&l, &t->shape))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s': data has %zu elements in %d levels of arrays, its shape is "
 			"%s",
-			SLICE_ARG(in->name), l.n, l.rank, SHAPE_TEXT(&t->shape));
+			SLICE_ARG(in->head.name), l.n, l.rank, SHAPE_TEXT(&t->shape));
 	t->data = l.data;
-	return ERR_OK;
-}
-
-/* Name, type and shape of an input against the signature's list. */
-static enum err_code place_input(
-	struct call *c, const struct input *in, struct tensor **ret, struct err *err)
-{
-	struct request *r = c->request;
-	size_t bytes;
-	int i = signature_find_in(r->sig, in->name);
-	if (i < 0)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"unexpected inference input '%.*s' for model '%.*s'", SLICE_ARG(in->name),
-			SLICE_ARG(c->model));
-	struct tensor *t = &r->in[i];
-	if (t->data)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' is given twice",
-			SLICE_ARG(in->name));
-	t->dtype = dtype_find_oip(in->datatype);
-	t->shape = in->shape;
-	if (t->dtype == DTYPE_UNDEFINED)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': datatype '%.*s' is not known", SLICE_ARG(in->name),
-			SLICE_ARG(in->datatype));
-	if (tensor_bytes_overflow(t->dtype, &t->shape, &bytes))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s': its shape has too many elements", SLICE_ARG(in->name));
-	*ret = t;
 	return ERR_OK;
 }
 
@@ -320,7 +234,7 @@ static enum err_code take_input(struct call *c, const struct json *outer, const 
 	unsigned need = SEEN_NAME | SEEN_DATATYPE | SEEN_SHAPE;
 	if ((in->seen & need) != need)
 		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' has no %s",
-			SLICE_ARG(in->name),
+			SLICE_ARG(in->head.name),
 			!(in->seen & SEEN_NAME)	 ? "name" :
 			!(in->seen & SEEN_SHAPE) ? "shape" :
 						   "datatype");
@@ -328,8 +242,8 @@ static enum err_code take_input(struct call *c, const struct json *outer, const 
 	if (binary == !!(in->seen & SEEN_DATA))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s' must have either data or binary_data_size",
-			SLICE_ARG(in->name));
-	enum err_code rc = place_input(c, in, &t, err);
+			SLICE_ARG(in->head.name));
+	enum err_code rc = oip_place_input(c->request, &in->head, &t, err);
 	if (rc != ERR_OK)
 		return rc;
 	if (!binary)
@@ -338,10 +252,10 @@ static enum err_code take_input(struct call *c, const struct json *outer, const 
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s': binary_data_size is %lld, but %zu bytes are left of the "
 			"body",
-			SLICE_ARG(in->name), (long long)in->parameters.binary_bytes,
+			SLICE_ARG(in->head.name), (long long)in->parameters.binary_bytes,
 			cursor_left(tail));
 	struct slice bytes = cursor_slice(tail, (size_t)in->parameters.binary_bytes);
-	return take_binary(c->request->arena, bytes, t, in->name, err);
+	return oip_take_raw(c->request->arena, bytes, t, in->head.name, err);
 }
 
 static enum err_code take_inputs(struct call *c, const struct json *outer, struct slice raw,
@@ -373,14 +287,10 @@ static enum err_code want_output(struct call *c, struct v2_call *v, struct slice
 	const struct parameters *p, bool binary_output, struct err *err)
 {
 	struct request *r = c->request;
-	int i = signature_find_out(r->sig, name);
-	if (i < 0)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"unexpected inference output '%.*s' for model '%.*s'", SLICE_ARG(name),
-			SLICE_ARG(c->model));
-	if (r->wanted[i])
-		return err_set(err, ERR_INVALID_ARGUMENT, "output '%.*s' is asked for twice",
-			SLICE_ARG(name));
+	int i = -1;
+	enum err_code rc = oip_want_output(r, name, &i, err);
+	if (rc != ERR_OK)
+		return rc;
 	bool binary = p->binary < 0 ? binary_output : p->binary;
 	enum dtype dtype = r->sig->out[i].type.dtype;
 	if (!binary && !p->top_k && !dialect_has_json(dtype))
@@ -389,7 +299,6 @@ static enum err_code want_output(struct call *c, struct v2_call *v, struct slice
 			SLICE_ARG(name),
 			dtype_info(dtype)->oip_name ? dtype_info(dtype)->oip_name :
 						      dtype_name(dtype));
-	r->wanted[i] = true;
 	v->out[v->n_out++] = (struct v2_output){ i, binary, p->top_k };
 	return ERR_OK;
 }
@@ -481,7 +390,7 @@ static enum err_code take_raw_body(struct call *c, struct err *err)
 			"dimension");
 	if (unknown >= 0)
 		t->shape.dim[unknown] = (int64_t)(c->body.len / bytes);
-	enum err_code rc = take_binary(r->arena, c->body, t, slice_of(io->name), err);
+	enum err_code rc = oip_take_raw(r->arena, c->body, t, slice_of(io->name), err);
 	if (rc == ERR_OK)
 		rc = new_v2_call(c, &v, err);
 	return rc == ERR_OK ? take_outputs(c, v, NULL, (struct slice){ 0 }, true, err) : rc;

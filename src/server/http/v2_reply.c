@@ -2,82 +2,13 @@
 /* The outcome of an Open Inference request as JSON, or as JSON and binary tensors. */
 #include "server/http/v2.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include "base/json.h"
 #include "server/http/dialect_json.h"
 #include "server/http/http_state.h"
+#include "server/oip.h"
 
 /* Up to this size tensors are copied behind the JSON, so that one write sends it all. */
 #define JOIN_BYTES 65536
-
-/* Strings as the binary extension has them. */
-static enum err_code join_strings(
-	struct arena *arena, const struct tensor *t, struct slice *ret, struct err *err)
-{
-	struct buf b = buf_of(arena, 0);
-	const struct slice *s = t->data;
-	for (int64_t i = 0; i < tensor_count(t); i++) {
-		uint32_t len = (uint32_t)s[i].len;
-		unsigned char prefix[4] = { (unsigned char)len, (unsigned char)(len >> 8),
-			(unsigned char)(len >> 16), (unsigned char)(len >> 24) };
-		buf_bytes(&b, prefix, sizeof(prefix));
-		buf_slice(&b, s[i]);
-	}
-	return buf_finish(&b, ret, err);
-}
-
-/* Falling values, of equals the earlier first; NaN last. */
-static int by_value(const void *a, const void *b, void *ctx)
-{
-	int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
-	double v = tensor_float(ctx, i), w = tensor_float(ctx, j);
-	if (isnan(v) || isnan(w))
-		return isnan(v) != isnan(w) ? isnan(v) - isnan(w) : (i > j) - (i < j);
-	return v != w ? (v < w) - (v > w) : (i > j) - (i < j);
-}
-
-/* The k largest of the n values from `first` on, as "value:index" each. */
-static bool put_top(struct arena *arena, const struct tensor *t, int64_t first, int64_t n,
-	int64_t k, struct slice *to)
-{
-	int64_t *order = ARENA_ARRAY(arena, int64_t, (size_t)n + 1);
-	if (!order)
-		return false;
-	for (int64_t i = 0; i < n; i++)
-		order[i] = first + i;
-	qsort_r(order, (size_t)n, sizeof(*order), by_value, (void *)(uintptr_t)t);
-	for (int64_t i = 0; i < k; i++) {
-		char *text = arena_printf(arena, "%f:%lld", tensor_float(t, order[i]),
-			(long long)(order[i] - first));
-		if (!text)
-			return false;
-		to[i] = slice_of(text);
-	}
-	return true;
-}
-
-/* Classification extension: [batch, n] becomes strings [batch, k]. */
-static enum err_code classify(struct request *r, struct tensor *t, int64_t k, struct err *err)
-{
-	enum dtype_class class = dtype_info(t->dtype)->class;
-	if (class != DTYPE_CLASS_FLOAT && class != DTYPE_CLASS_INT && class != DTYPE_CLASS_UINT)
-		return err_set(err, ERR_INVALID_ARGUMENT, "classification of an output of type %s",
-			dtype_name(t->dtype));
-	bool batched = r->sig->batchable && t->shape.rank > 0;
-	int64_t rows = batched ? t->shape.dim[0] : 1;
-	int64_t n = rows ? tensor_count(t) / rows : 0;
-	k = k < n ? k : n;
-	struct slice *top = ARENA_ARRAY(r->arena, struct slice, (size_t)(rows * k) + 1);
-	if (!top)
-		return err_oom(err);
-	for (int64_t i = 0; i < rows; i++)
-		if (!put_top(r->arena, t, i * n, n, k, top + i * k))
-			return err_oom(err);
-	*t = (struct tensor){ .data = top, .dtype = DTYPE_STRING,
-		.shape = batched ? shape_of(rows, k) : shape_of(k) };
-	return ERR_OK;
-}
 
 static void put_shape(struct buf *b, const struct shape *s)
 {
@@ -99,7 +30,7 @@ static enum err_code put_output(struct call *c, struct buf *b, const struct v2_o
 	enum err_code rc = ERR_OK;
 	*ret_raw = (struct slice){ 0 };
 	if (o->top_k)
-		rc = classify(r, &t, o->top_k, err);
+		rc = oip_classify(r, &t, o->top_k, err);
 	if (rc != ERR_OK)
 		return rc;
 	buf_str(b, "{\"name\":");
@@ -115,7 +46,7 @@ static enum err_code put_output(struct call *c, struct buf *b, const struct v2_o
 		dialect_put_flat(b, &t, &opts);
 	} else {
 		if (t.dtype == DTYPE_STRING)
-			rc = join_strings(r->arena, &t, ret_raw, err);
+			rc = oip_join_strings(r->arena, &t, ret_raw, err);
 		else
 			*ret_raw = (struct slice){ t.data, tensor_bytes(&t) };
 		buf_str(b, ",\"parameters\":{\"binary_data_size\":");

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oip.h -- what the Open Inference Protocol says of tensors, on either wire
+ *
+ * Life of a request: listen -> [DECODE] -> signature check -> batch -> ... -> [ENCODE]
+ *
+ * Ownership: all memory is the request's arena. Threads: the request's.
+ */
+#pragma once
+
+#include "server/request.h"
+
+/* The client's name for a request: short, and nothing that spoils a log. */
+bool oip_id_is_clean(struct slice id);
+
+struct oip_input {
+	struct slice name, datatype;
+	struct shape shape;
+};
+
+/* The request's tensor of this name, with type and shape set, still without data. */
+MUST_CHECK enum err_code oip_place_input(
+	struct request *r, const struct oip_input *in, struct tensor **ret, struct err *err);
+
+/* t gets its data from raw bytes, which are the request's to change: used where they lie
+   when they are aligned. Strings stay where they are. */
+MUST_CHECK enum err_code oip_take_raw(struct arena *arena, struct slice bytes, struct tensor *t,
+	struct slice name, struct err *err);
+
+/* Marks an output as wanted; *ret: its index in the signature. */
+MUST_CHECK enum err_code oip_want_output(
+	struct request *r, struct slice name, int *ret, struct err *err);
+
+/* Strings in raw form: each its length in four bytes, then itself. */
+MUST_CHECK enum err_code oip_join_strings(
+	struct arena *arena, const struct tensor *t, struct slice *ret, struct err *err);
+
+/* Classification extension: [batch, n] becomes strings [batch, k]. */
+MUST_CHECK enum err_code oip_classify(
+	struct request *r, struct tensor *t, int64_t k, struct err *err);
