@@ -10,6 +10,7 @@
 #include "exec/backend.h"
 #include "exec/pool.h"
 #include "server/batcher.h"
+#include "server/grpc/rpc.h"
 #include "server/http/http.h"
 #include "server/notify.h"
 #include "server/stats.h"
@@ -24,6 +25,7 @@ struct server {
 	struct pool *pool;
 	struct repo *repo;
 	struct http *http; /* NULL: off */
+	struct rpc *rpc;   /* NULL: off */
 };
 
 /* -- a version gets its queues and its numbers ----------------------------------------------- */
@@ -143,11 +145,42 @@ static enum err_code start_http(struct server *s, struct err *err)
 	return rc;
 }
 
+static enum err_code start_rpc(struct server *s, struct err *err)
+{
+	const struct options_grpc *o = s->config->grpc;
+	if (strcmp(o->listen, "off") == 0)
+		return ERR_OK;
+	struct rpc_conf c = {
+		.listen = o->listen,
+		.listen_fd = notify_take_fd("grpc"),
+		.io_threads = (int)o->io_threads,
+		.connections_max = (int)o->connections_max,
+		.streams_max = (int)o->streams_max,
+		.message_bytes_max = o->message_max,
+		.keepalive_ms = (int)(o->keepalive / NS_PER_MS),
+		.keepalive_timeout_ms = (int)(o->keepalive_timeout / NS_PER_MS),
+		.connection_age_ms = (int)(o->connection_age / NS_PER_MS),
+		.request_timeout_ms = (int)(o->request_timeout / NS_PER_MS),
+		.allow_admin = o->allow_admin,
+	};
+	enum err_code rc = rpc_start(&c, s->repo, &s->rpc, err);
+	if (rc == ERR_OK)
+		log_notice("listening on grpc://%s", rpc_address(s->rpc));
+	return rc;
+}
+
+static int left_ms(int64_t until_ns)
+{
+	int64_t ms = (until_ns - clock_now_ns()) / NS_PER_MS;
+	return ms > INT_MAX ? INT_MAX : ms < 0 ? 0 : (int)ms;
+}
+
 /* In the opposite order of the start; whatever is there. */
 static void stop_parts(struct server *s, int64_t timeout_ns)
 {
-	int64_t ms = timeout_ns / NS_PER_MS;
-	http_stop(s->http, ms > INT_MAX ? INT_MAX : (int)ms);
+	int64_t until_ns = clock_after(clock_now_ns(), timeout_ns);
+	http_stop(s->http, left_ms(until_ns));
+	rpc_stop(s->rpc, left_ms(until_ns));
 	if (s->repo)
 		repo_free(s->repo);
 	if (s->pool)
@@ -172,6 +205,9 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 		pool_new((int)config->server->threads, cpu_backend.thread_init, &s->pool, err);
 	if (rc == ERR_OK)
 		rc = start_repo(s, err);
+	if (rc == ERR_OK)
+		rc = start_rpc(s, err);
+	/* Last: who waits for this one to listen finds the other listening too. */
 	if (rc == ERR_OK)
 		rc = start_http(s, err);
 	if (rc != ERR_OK) {
@@ -199,6 +235,8 @@ void server_drain(struct server *s)
 {
 	if (s->http)
 		http_drain(s->http);
+	if (s->rpc)
+		rpc_drain(s->rpc);
 }
 
 void server_stop(struct server *s, int64_t timeout_ns)
@@ -275,7 +313,9 @@ void server_status(struct server *s, char *buf, size_t size)
 uint64_t server_progress(struct server *s)
 {
 	/* Without a listener nothing but the pool can stand still. */
-	return s->http ? http_progress(s->http) : (uint64_t)clock_now_ns();
+	if (s->http)
+		return http_progress(s->http);
+	return s->rpc ? rpc_progress(s->rpc) : (uint64_t)clock_now_ns();
 }
 
 bool server_is_stuck(struct server *s)
@@ -291,8 +331,9 @@ void server_dump(struct server *s)
 	int n = 0;
 	struct arena *arena = arena_new(4096, LIST_BYTES_MAX);
 	const struct version_status *all = list_versions(s, arena, &n);
-	log_notice("state: %d requests, %d of them in HTTP; %d batches wait for %d threads%s",
-		request_inflight(), s->http ? http_in_flight(s->http) : 0, pool_queued(s->pool),
+	log_notice("state: %d requests, %d of them in HTTP, %d in gRPC; %d batches wait for %d threads%s",
+		request_inflight(), s->http ? http_in_flight(s->http) : 0,
+		s->rpc ? rpc_in_flight(s->rpc) : 0, pool_queued(s->pool),
 		pool_threads(s->pool), server_is_stuck(s) ? ", one of which is stuck" : "");
 	for (int i = 0; all && i < n; i++)
 		log_notice("state: %s/%lld is %s, %zu bytes%s%s%s%s", all[i].model, (long long)all[i].number,

@@ -35,7 +35,7 @@ class Server:
     as in subprocess.Popen."""
 
     def __init__(self, models=None, options=None, args=(), wait_ready=True, root=None, build=None,
-                 preexec=None):
+                 preexec=None, grpc=False):
         self.dir = tempfile.mkdtemp(prefix="signet-test-")
         self.root = root or os.path.join(self.dir, "models")
         if root is None:
@@ -44,7 +44,8 @@ class Server:
                 for version in versions:
                     self.add(name, version)
         signetd = os.path.join(build or build_folder(), "signetd")
-        command = [signetd, "--model-root", self.root, "--http", "127.0.0.1:0", "--grpc", "off"]
+        command = [signetd, "--model-root", self.root, "--http", "127.0.0.1:0", "--grpc",
+                   "127.0.0.1:0" if grpc else "off"]
         for key, value in (options or {}).items():
             command += ["--set", "%s=%s" % (key, value)]
         self.log = []
@@ -52,7 +53,7 @@ class Server:
                                         stdout=subprocess.DEVNULL, text=True, errors="replace",
                                         preexec_fn=preexec)
         self.pid = self.process.pid
-        self.port = None
+        self.port = self.grpc_port = None
         self.listening = threading.Event()
         self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
@@ -68,6 +69,9 @@ class Server:
         for line in self.process.stderr:
             self.log.append(line.rstrip("\n"))
             found = re.search(r"listening on http://.*:(\d+)\s*$", line)
+            grpc = re.search(r"listening on grpc://.*:(\d+)\s*$", line)
+            if grpc:
+                self.grpc_port = int(grpc.group(1))
             if found:
                 self.port = int(found.group(1))
                 self.listening.set()

@@ -237,6 +237,13 @@ void wire_put_uint(struct buf *b, uint32_t field, uint64_t v)
 	wire_put_varint(b, v);
 }
 
+void wire_put_message(struct buf *b, uint32_t field, const struct buf *inner)
+{
+	wire_put_head(b, field, inner->len);
+	buf_bytes(b, inner->ptr, inner->len);
+	b->failed |= inner->failed;
+}
+
 size_t wire_head_size(uint32_t field, size_t len)
 {
 	return wire_varint_size((uint64_t)field << 3) + wire_varint_size(len);

@@ -149,7 +149,7 @@ static const struct {
 	{ "[model a]\n[signature a/b]\noutputs = =y\n", "t.conf:2: [signature a/b]: outputs has '=y'" },
 	{ "[model *]\npath = /x\n", "[model *]: path is for one model alone" },
 	{ "[http]\nbody_max = 0\n", "t.conf:2: body_max is '0'" },
-	{ "[grpc]\nlisten = :8001\n", "t.conf:2: listen is ':8001', must be: one of: off" },
+	{ "[grpc]\nstreams_max = 0\n", "t.conf:2: streams_max is '0'" },
 	{ "[server]\ndevice = tpu\n", "t.conf:2: device is 'tpu', must be: one of: cpu" },
 };
 

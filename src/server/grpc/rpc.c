@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/grpc/rpc.h"
+
+#include <limits.h>
+#include <grpc/grpc_security.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "exec/pool.h"
+#include "server/grpc/rpc_accept.h"
+#include "server/grpc/rpc_call.h"
+
+/* Calls that each queue is ready for at any time. */
+#define AWAITED 64
+#define QUEUES_DEFAULT_MAX 8
+#define METADATA_BYTES_MAX 8192
+#define LINGER_MS 500
+
+/* --- start --- */
+
+static grpc_arg int_arg(const char *key, size_t value)
+{
+	return (grpc_arg){ .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key,
+		.value.integer = value > INT_MAX ? INT_MAX : (int)value };
+}
+
+static grpc_server *new_server(const struct rpc_conf *c)
+{
+	grpc_arg arg[] = {
+		/* The library inflates before it looks at the size: nothing but identity. */
+		int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
+		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, c->message_bytes_max),
+		int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, INT_MAX),
+		int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, (size_t)c->streams_max),
+		int_arg(GRPC_ARG_MAX_METADATA_SIZE, METADATA_BYTES_MAX),
+		int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, (size_t)c->keepalive_ms),
+		int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (size_t)c->keepalive_timeout_ms),
+		int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+		int_arg(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+			c->connection_age_ms ? (size_t)c->connection_age_ms : INT_MAX),
+	};
+	grpc_channel_args args = { sizeof(arg) / sizeof(*arg), arg };
+	return grpc_server_create(&args, NULL);
+}
+
+static void *run(void *ctx)
+{
+	struct rpc_queue *q = ctx;
+	pthread_setname_np(pthread_self(), "grpc-io");
+	for (;;) {
+		grpc_event ev = grpc_completion_queue_next(
+			q->cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		if (ev.type == GRPC_QUEUE_SHUTDOWN)
+			return NULL;
+		struct rpc_event *e = ev.tag;
+		if (e)
+			e->fire(e->call, ev.success);
+		else
+			atomic_store(&q->rpc->is_shut, true);
+	}
+}
+
+static void make_queues(struct rpc *r)
+{
+	int n = r->conf.io_threads > 0 ? r->conf.io_threads : pool_default_threads();
+	if (r->conf.io_threads <= 0 && n > QUEUES_DEFAULT_MAX)
+		n = QUEUES_DEFAULT_MAX;
+	for (r->n_queue = 0; r->n_queue < n && r->n_queue < RPC_QUEUES_MAX; r->n_queue++) {
+		struct rpc_queue *q = &r->queue[r->n_queue];
+		q->rpc = r;
+		pthread_mutex_init(&q->lock, NULL);
+		q->cq = grpc_completion_queue_create_for_next(NULL);
+		grpc_server_register_completion_queue(r->server, q->cq, NULL);
+	}
+}
+
+static enum err_code start_threads(struct rpc *r, struct err *err)
+{
+	TRY(admin_new("grpc-admin", &r->admin, err));
+	for (int i = 0; i < r->n_queue; i++) {
+		struct rpc_queue *q = &r->queue[i];
+		if (pthread_create(&q->thread, NULL, run, q) != 0)
+			return err_set(err, ERR_INTERNAL, "grpc: cannot start a thread");
+		q->started = true;
+		for (int k = 0; k < AWAITED; k++)
+			if (!rpc_call_await(q))
+				return err_oom(err);
+	}
+	/* Last: from here on connections come. */
+	return rpc_accept_start(r, err);
+}
+
+enum err_code rpc_start(
+	const struct rpc_conf *conf, struct repo *repo, struct rpc **ret, struct err *err)
+{
+	struct rpc *r = calloc(1, sizeof(*r));
+	if (!r)
+		return err_oom(err);
+	r->conf = *conf;
+	r->repo = repo;
+	r->registry = repo_registry(repo);
+	enum err_code rc = endpoint_open("grpc", conf->listen, conf->listen_fd, &r->endpoint, err);
+	grpc_init();
+	r->credentials = grpc_insecure_server_credentials_create();
+	r->server = new_server(&r->conf);
+	make_queues(r);
+	grpc_server_start(r->server);
+	if (rc == ERR_OK)
+		rc = start_threads(r, err);
+	if (rc != ERR_OK) {
+		rpc_stop(r, 0);
+		return rc;
+	}
+	*ret = r;
+	return ERR_OK;
+}
+
+/* --- stop --- */
+
+static bool wait_for_none(const atomic_int *n, int64_t until_ns)
+{
+	while (atomic_load(n) > 0 && clock_now_ns() < until_ns)
+		usleep(1000);
+	return atomic_load(n) == 0;
+}
+
+static bool is_shut(const struct rpc *r)
+{
+	return !r->queue[0].started || atomic_load(&r->is_shut);
+}
+
+static void shut_down(struct rpc *r, int drain_ms)
+{
+	/* A queue without a thread still takes the news, for nobody. */
+	grpc_server_shutdown_and_notify(r->server, r->queue[0].cq, NULL);
+	wait_for_none(&r->in_flight, clock_now_ns() + drain_ms * NS_PER_MS);
+	grpc_server_cancel_all_calls(r->server);
+	int64_t until_ns = clock_now_ns() + LINGER_MS * NS_PER_MS;
+	while (!is_shut(r) && clock_now_ns() < until_ns)
+		usleep(1000);
+	/* Who does not hang up by itself is cut off. */
+	rpc_accept_stop(r->acceptor);
+	while (!is_shut(r))
+		usleep(1000);
+}
+
+static void free_queue(struct rpc_queue *q)
+{
+	grpc_completion_queue_shutdown(q->cq);
+	if (q->started)
+		pthread_join(q->thread, NULL);
+	else
+		run(q); /* what is left in it */
+	grpc_completion_queue_destroy(q->cq);
+}
+
+void rpc_stop(struct rpc *r, int drain_ms)
+{
+	if (!r)
+		return;
+	rpc_drain(r);
+	if (r->acceptor)
+		rpc_accept_refuse(r->acceptor);
+	shut_down(r, drain_ms > 0 ? drain_ms : 0);
+	admin_free(r->admin);
+	for (int i = 0; i < r->n_queue; i++)
+		free_queue(&r->queue[i]);
+	grpc_server_destroy(r->server);
+	grpc_server_credentials_release(r->credentials);
+	/* The last slices go with the last connection, which the library closes on its own time. */
+	grpc_shutdown_blocking();
+	wait_for_none(&r->live, INT64_MAX);
+	for (int i = 0; i < r->n_queue; i++) {
+		rpc_call_free_idle(&r->queue[i]);
+		pthread_mutex_destroy(&r->queue[i].lock);
+	}
+	endpoint_done(&r->endpoint);
+	free(r);
+}
+
+int rpc_port(const struct rpc *r)
+{
+	return r->endpoint.port;
+}
+
+const char *rpc_address(const struct rpc *r)
+{
+	return r->endpoint.address;
+}
+
+void rpc_drain(struct rpc *r)
+{
+	atomic_store(&r->draining, true);
+}
+
+int rpc_in_flight(const struct rpc *r)
+{
+	return atomic_load(&r->in_flight);
+}
+
+uint64_t rpc_progress(const struct rpc *r)
+{
+	return rpc_accept_rounds(r->acceptor);
+}

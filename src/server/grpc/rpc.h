@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc.h -- the gRPC front: the Open Inference Protocol and health over HTTP/2
+ *
+ * Life of a request: [LISTEN -> DECODE] -> signature check -> batch -> ... -> [ENCODE]
+ *
+ * Ours accepts (rpc_accept.c: the library's own listener dies of the first descriptor that
+ * it cannot have) and hands each connection over; gRPC's C core speaks HTTP/2; one thread
+ * for each completion queue drives the calls (rpc_call.c); methods.def says who answers
+ * what. The prefix is rpc_ because grpc_ is the library's.
+ *
+ * Ownership: borrows the repository: it outlives the front. Copies conf.
+ * Threads:   any may call any function but rpc_start() and rpc_stop(): those once each.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "loader/repo/repo.h"
+
+struct rpc;
+
+struct rpc_conf {
+	const char *listen;     /* "HOST:PORT", ":PORT", "unix:PATH"; port 0: any free one */
+	int listen_fd;          /* >= 0: this socket (systemd's) instead; taken on ERR_OK */
+	int io_threads;         /* 0: one per core, at most 8 */
+	int connections_max;    /* the next one is closed at once */
+	int streams_max;        /* calls at once that a connection may have */
+	size_t message_bytes_max;
+	int keepalive_ms;       /* ping a silent connection this often */
+	int keepalive_timeout_ms; /* without an answer to a ping it is closed */
+	int connection_age_ms;  /* 0: no limit */
+	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
+	bool allow_admin;       /* repository load and unload */
+};
+
+/* Binds, starts the threads, answers from then on. */
+MUST_CHECK enum err_code rpc_start(
+	const struct rpc_conf *conf, struct repo *repo, struct rpc **ret, struct err *err);
+
+int rpc_port(const struct rpc *r);
+const char *rpc_address(const struct rpc *r);
+
+/* From now on not ready. Still accepts. */
+void rpc_drain(struct rpc *r);
+
+/* Accepts no more and tells clients to go away, waits up to drain_ms for the calls in
+   flight, cancels the rest, ends the threads and frees. NULL is fine. */
+void rpc_stop(struct rpc *r, int drain_ms);
+
+/* Calls between their headers and their status. */
+int rpc_in_flight(const struct rpc *r);
+
+/* For the watchdog: grows while the accepting thread goes round (at least twice a second). */
+uint64_t rpc_progress(const struct rpc *r);

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN. A call waits in gRPC's server until a client comes (on_new). From then on one
+ * batch of operations tells of its end (on_close), and messages are received and sent one
+ * after the other: on_message -> handler -> [request] -> send -> on_sent. A unary call sends its
+ * status with its reply; a stream goes on receiving until the client has closed its side.
+ *
+ * INVARIANTS.
+ * 1. Every call that was accepted sends a status once, cancelled or not: only then do all
+ *    its events come.
+ * 2. on_* of one call come on one thread, its queue's. The outcome of a request comes on
+ *    any; until its reply was sent nobody else touches the reply.
+ * 3. events counts what is to come, the status that is owed among it; refs counts the
+ *    slices lent to gRPC as well. Who drops the last of refs frees.
+ */
+#include "server/grpc/rpc_call.h"
+
+#include <grpc/byte_buffer.h>
+#include <grpc/support/time.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/parse.h"
+#include "server/stats.h"
+
+/* Up to this size a reply is copied into one slice. */
+#define JOIN_BYTES 16384
+#define IDLE_MAX 256
+#define PUSHBACK_MS "1000"
+
+/* --- life --- */
+
+static void unref(struct rpc_call *c)
+{
+	if (atomic_fetch_sub(&c->refs, 1) != 1)
+		return;
+	struct rpc_queue *q = c->queue;
+	request_free(c->request);
+	c->request = NULL;
+	pthread_mutex_lock(&q->lock);
+	bool keep = q->n_idle < IDLE_MAX;
+	if (keep) {
+		c->next = q->idle;
+		q->idle = c;
+		q->n_idle++;
+	}
+	pthread_mutex_unlock(&q->lock);
+	if (!keep)
+		free(c);
+	atomic_fetch_sub(&q->rpc->live, 1);
+}
+
+static void expect(struct rpc_call *c)
+{
+	atomic_fetch_add(&c->events, 1);
+	atomic_fetch_add(&c->refs, 1);
+}
+
+/* An event has been dealt with. */
+static void settle(struct rpc_call *c)
+{
+	if (atomic_fetch_sub(&c->events, 1) == 1 && c->call) {
+		grpc_byte_buffer_destroy(c->message);
+		grpc_byte_buffer_destroy(c->sending);
+		c->message = c->sending = NULL;
+		grpc_call_details_destroy(&c->details);
+		grpc_metadata_array_destroy(&c->metadata);
+		grpc_call_unref(c->call);
+		c->call = NULL;
+	}
+	unref(c);
+}
+
+static void start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_event *event)
+{
+	expect(c);
+	/* Fails only when the operations make no sense together. */
+	if (grpc_call_start_batch(c->call, ops, n, event, NULL) != GRPC_CALL_OK)
+		abort();
+}
+
+/* --- replying --- */
+
+enum err_code rpc_reply(struct rpc_call *c, struct buf *b, struct err *err)
+{
+	enum err_code rc = buf_finish(b, &c->part[0], err);
+	c->n_part = rc == ERR_OK;
+	return rc;
+}
+
+static void on_slice_freed(void *ctx)
+{
+	unref(ctx);
+}
+
+static grpc_byte_buffer *joined(const struct rpc_call *c, size_t total)
+{
+	grpc_slice s = grpc_slice_malloc(total);
+	uint8_t *to = GRPC_SLICE_START_PTR(s);
+	for (int i = 0; i < c->n_part; i++) {
+		if (c->part[i].len)
+			memcpy(to, c->part[i].ptr, c->part[i].len);
+		to += c->part[i].len;
+	}
+	grpc_byte_buffer *bytes = grpc_raw_byte_buffer_create(&s, 1);
+	grpc_slice_unref(s);
+	return bytes;
+}
+
+/* The reply as gRPC sends it; big parts from where they lie. */
+static grpc_byte_buffer *reply_bytes(struct rpc_call *c)
+{
+	grpc_slice s[RPC_PARTS_MAX];
+	size_t total = 0;
+	for (int i = 0; i < c->n_part; i++)
+		total += c->part[i].len;
+	/* A stream's next request takes the place of this one before gRPC lets go of it. */
+	if (total <= JOIN_BYTES || c->method->kind == RPC_STREAM)
+		return joined(c, total);
+	for (int i = 0; i < c->n_part; i++) {
+		atomic_fetch_add(&c->refs, 1);
+		s[i] = grpc_slice_new_with_user_data((void *)(uintptr_t)c->part[i].ptr,
+			c->part[i].len, on_slice_freed, c);
+	}
+	grpc_byte_buffer *bytes = grpc_raw_byte_buffer_create(s, (size_t)c->n_part);
+	for (int i = 0; i < c->n_part; i++)
+		grpc_slice_unref(s[i]);
+	return bytes;
+}
+
+static void add_opening(struct rpc_call *c, grpc_op *op, size_t *n)
+{
+	if (c->opened)
+		return;
+	c->opened = true;
+	op[(*n)++] = (grpc_op){ .op = GRPC_OP_SEND_INITIAL_METADATA };
+}
+
+static void add_reply(struct rpc_call *c, grpc_op *op, size_t *n)
+{
+	c->sending = reply_bytes(c);
+	op[*n] = (grpc_op){ .op = GRPC_OP_SEND_MESSAGE };
+	op[(*n)++].data.send_message.send_message = c->sending;
+}
+
+/* The status, with the reply when there is one. */
+static void finish(struct rpc_call *c, enum err_code rc, const struct err *err)
+{
+	grpc_op op[3];
+	size_t n = 0;
+	grpc_slice text = grpc_empty_slice();
+	grpc_metadata pushback = { .key = grpc_slice_from_static_string("grpc-retry-pushback-ms"),
+		.value = grpc_slice_from_static_string(PUSHBACK_MS) };
+	c->ended = true;
+	add_opening(c, op, &n);
+	if (rc == ERR_OK && c->n_part)
+		add_reply(c, op, &n);
+	if (rc != ERR_OK)
+		text = grpc_slice_from_copied_string(err->msg);
+	op[n] = (grpc_op){ .op = GRPC_OP_SEND_STATUS_FROM_SERVER };
+	op[n].data.send_status_from_server.status = (grpc_status_code)rc;
+	op[n].data.send_status_from_server.status_details = &text;
+	if (rc == ERR_UNAVAILABLE) {
+		op[n].data.send_status_from_server.trailing_metadata_count = 1;
+		op[n].data.send_status_from_server.trailing_metadata = &pushback;
+	}
+	start(c, op, n + 1, &c->on_sent);
+	grpc_slice_unref(text);
+}
+
+/* One message of a stream. */
+static void send_one(struct rpc_call *c)
+{
+	grpc_op op[2];
+	size_t n = 0;
+	add_opening(c, op, &n);
+	add_reply(c, op, &n);
+	start(c, op, n, &c->on_sent);
+}
+
+static void answer(struct rpc_call *c, enum err_code rc, struct err *err)
+{
+	struct request *r = c->request;
+	if (c->method->encode && r->version)
+		stats_record(r->version->stats, STATS_GRPC, r, rc);
+	if (c->method->kind != RPC_STREAM) {
+		finish(c, rc, err);
+		return;
+	}
+	struct err why = *err;
+	if (rc != ERR_OK)
+		rc = c->method->encode_error(c, &why, err);
+	if (rc == ERR_OK)
+		send_one(c);
+	else
+		finish(c, rc, err);
+}
+
+/* --- what a handler left --- */
+
+static void on_outcome(struct request *r)
+{
+	struct rpc_call *c = r->ctx;
+	struct err err = r->err;
+	enum err_code rc = r->code;
+	if (rc == ERR_OK)
+		rc = c->method->encode(c, &err);
+	answer(c, rc, &err);
+}
+
+static enum err_code submit(struct rpc_call *c, struct err *err)
+{
+	c->request->done = on_outcome;
+	c->request->ctx = c;
+	c->submitted = true;
+	enum err_code rc = request_submit(c->request, err);
+	if (rc != ERR_OK)
+		c->submitted = false;
+	return rc;
+}
+
+static struct wire message_of(struct rpc_call *c)
+{
+	const grpc_slice_buffer *b = &c->message->data.raw.slice_buffer;
+	struct slice *piece = ARENA_ARRAY(c->request->arena, struct slice, b->count + 1);
+	if (!piece)
+		return (struct wire){ .bad = true };
+	for (size_t i = 0; i < b->count; i++)
+		piece[i] = (struct slice){ (const char *)GRPC_SLICE_START_PTR(b->slices[i]),
+			GRPC_SLICE_LENGTH(b->slices[i]) };
+	return wire_over(piece, (int)b->count);
+}
+
+static void run_admin(void *ctx)
+{
+	struct rpc_call *c = ctx;
+	struct err err;
+	enum err_code rc = c->method->handle(c, message_of(c), &err);
+	answer(c, rc, &err);
+}
+
+static enum err_code new_request(struct rpc_call *c, struct err *err)
+{
+	request_free(c->request);
+	c->request = request_new();
+	if (!c->request)
+		return err_set(err, ERR_UNAVAILABLE, "too many requests in flight");
+	c->request->deadline_ns = c->deadline_ns;
+	return ERR_OK;
+}
+
+static void dispatch(struct rpc_call *c)
+{
+	struct err err;
+	if (c->method->kind == RPC_ADMIN) {
+		c->job = (struct admin_job){ .run = run_admin, .ctx = c };
+		admin_submit(c->rpc->admin, &c->job);
+		return;
+	}
+	enum err_code rc = c->method->handle(c, message_of(c), &err);
+	if (rc == ERR_OK && c->method->encode) {
+		rc = submit(c, &err);
+		if (rc == ERR_OK)
+			return;
+	}
+	answer(c, rc, &err);
+}
+
+/* --- events --- */
+
+static void receive(struct rpc_call *c)
+{
+	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+	grpc_byte_buffer_destroy(c->message);
+	c->message = NULL;
+	op.data.recv_message.recv_message = &c->message;
+	start(c, &op, 1, &c->on_message);
+}
+
+static void on_message(struct rpc_call *c, bool ok)
+{
+	struct err err;
+	enum err_code rc = ERR_OK;
+	(void)ok;
+	if (!c->message && c->method->kind != RPC_STREAM)
+		rc = err_set(&err, c->cancelled ? ERR_CANCELLED : ERR_INVALID_ARGUMENT,
+			"the call has no message");
+	else if (c->message && c->message->data.raw.compression != GRPC_COMPRESS_NONE)
+		rc = err_set(&err, ERR_UNIMPLEMENTED, "compressed messages are not accepted");
+	c->n_part = 0;
+	if (rc == ERR_OK && c->message)
+		rc = new_request(c, &err);
+	if (rc != ERR_OK || !c->message)
+		finish(c, rc, &err);
+	else
+		dispatch(c);
+	settle(c);
+}
+
+static void on_sent(struct rpc_call *c, bool ok)
+{
+	grpc_byte_buffer_destroy(c->sending);
+	c->sending = NULL;
+	if (c->ended) {
+		atomic_fetch_sub(&c->rpc->in_flight, 1);
+		settle(c); /* what on_new() expected */
+	} else if (ok) {
+		c->submitted = false;
+		receive(c);
+	} else {
+		struct err err;
+		finish(c, err_set(&err, ERR_CANCELLED, "the client has gone"), &err);
+	}
+	settle(c);
+}
+
+static void on_close(struct rpc_call *c, bool ok)
+{
+	(void)ok;
+	c->cancelled = c->was_cancelled;
+	if (c->cancelled && c->submitted)
+		request_cancel(c->request);
+	settle(c);
+}
+
+static const struct rpc_method *find_method(const grpc_slice *path)
+{
+	size_t len = GRPC_SLICE_LENGTH(*path);
+	const char *text = (const char *)GRPC_SLICE_START_PTR(*path);
+	for (int i = 0; i < rpc_method_count; i++)
+		if (strlen(rpc_methods[i].path) == len &&
+			memcmp(rpc_methods[i].path, text, len) == 0)
+			return &rpc_methods[i];
+	return NULL;
+}
+
+/* The client's deadline, or what the configuration says in its place; the earlier one. */
+static int64_t deadline_of(const struct rpc_call *c)
+{
+	int64_t limit_ns = c->rpc->conf.request_timeout_ms * NS_PER_MS;
+	gpr_timespec at = c->details.deadline;
+	if (gpr_time_cmp(at, gpr_inf_future(at.clock_type)) != 0) {
+		gpr_timespec left = gpr_time_sub(at, gpr_now(at.clock_type));
+		int64_t left_ns = left.tv_sec > INT32_MAX ? INT64_MAX :
+							    left.tv_sec * NS_PER_S + left.tv_nsec;
+		if (limit_ns == 0 || left_ns < limit_ns)
+			limit_ns = left_ns < 1 ? 1 : left_ns;
+	}
+	return limit_ns ? clock_after(c->began_ns, limit_ns) : INT64_MAX;
+}
+
+static enum err_code admit(struct rpc_call *c, struct err *err)
+{
+	c->method = find_method(&c->details.method);
+	if (!c->method)
+		return err_set(err, ERR_UNIMPLEMENTED, "unknown method");
+	if (c->method->kind == RPC_ADMIN && !c->rpc->conf.allow_admin)
+		return err_set(err, ERR_UNAVAILABLE,
+			"explicit model load and unload are not allowed by the configuration");
+	return ERR_OK;
+}
+
+static void on_new(struct rpc_call *c, bool ok)
+{
+	struct err err;
+	if (!ok) {
+		grpc_call_details_destroy(&c->details);
+		grpc_metadata_array_destroy(&c->metadata);
+		settle(c);
+		return;
+	}
+	rpc_call_await(c->queue);
+	atomic_fetch_add(&c->rpc->in_flight, 1);
+	c->began_ns = clock_now_ns();
+	c->deadline_ns = deadline_of(c);
+	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
+	op.data.recv_close_on_server.cancelled = &c->was_cancelled;
+	start(c, &op, 1, &c->on_close);
+	expect(c); /* the status: until it was sent the call is not over */
+	enum err_code rc = admit(c, &err);
+	if (rc == ERR_OK)
+		receive(c);
+	else
+		finish(c, rc, &err);
+	settle(c);
+}
+
+static struct rpc_call *take_idle(struct rpc_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	struct rpc_call *c = q->idle;
+	if (c) {
+		q->idle = c->next;
+		q->n_idle--;
+	}
+	pthread_mutex_unlock(&q->lock);
+	return c ? c : malloc(sizeof(*c));
+}
+
+bool rpc_call_await(struct rpc_queue *q)
+{
+	struct rpc_call *c = take_idle(q);
+	if (!c)
+		return false;
+	*c = (struct rpc_call){ .queue = q, .rpc = q->rpc, .on_new = { on_new, c },
+		.on_message = { on_message, c }, .on_close = { on_close, c }, .on_sent = { on_sent, c } };
+	grpc_call_details_init(&c->details);
+	grpc_metadata_array_init(&c->metadata);
+	atomic_fetch_add(&q->rpc->live, 1);
+	expect(c);
+	if (grpc_server_request_call(q->rpc->server, &c->call, &c->details, &c->metadata, q->cq,
+		    q->cq, &c->on_new) == GRPC_CALL_OK)
+		return true;
+	on_new(c, false);
+	return false;
+}
+
+void rpc_call_free_idle(struct rpc_queue *q)
+{
+	while (q->idle) {
+		struct rpc_call *c = q->idle;
+		q->idle = c->next;
+		free(c);
+	}
+}
+
+enum err_code rpc_spec(struct slice version, struct version_spec *ret, struct err *err)
+{
+	*ret = (struct version_spec){ .pick = VERSION_PICK_LATEST };
+	if (version.len == 0)
+		return ERR_OK;
+	ret->pick = VERSION_PICK_NUMBER;
+	if (parse_i64(version, 0, INT64_MAX, &ret->number))
+		return ERR_OK;
+	return err_set(err, ERR_INVALID_ARGUMENT, "model version '%.*s' is not a number",
+		SLICE_ARG(version));
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc_state.h -- what the threads of the gRPC front share, and one call
+ *
+ * Life of a request: listen -> [DECODE] -> signature check -> batch -> ... -> [ENCODE]
+ *
+ * rpc_call.c receives a message and gives it to the method's handler, which either writes
+ * a reply, or decodes into c->request, which rpc_call.c then submits and whose outcome the
+ * method's encoder turns into the reply. Whatever fails becomes the call's status.
+ *
+ * Ownership: the call owns its request, in whose arena all that it needs lives, replies
+ *            too: big parts are sent from where they lie, and the call waits for gRPC to
+ *            let go of them.
+ * Threads:   a call is its queue's thread's, but while its request is being computed or
+ *            its handler runs on the admin thread.
+ */
+#pragma once
+
+#include <grpc/grpc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/buf.h"
+#include "server/admin.h"
+#include "server/endpoint.h"
+#include "server/grpc/rpc.h"
+#include "server/grpc/wire.h"
+#include "server/request.h"
+
+#define RPC_QUEUES_MAX 64
+
+struct rpc_call;
+struct rpc_acceptor;
+
+enum rpc_kind {
+	RPC_CONTROL, /* the handler replies */
+	RPC_ADMIN,   /* as that, on the admin thread, and only where it is allowed */
+	RPC_INFER,   /* the handler decodes an inference, the encoder replies */
+	RPC_STREAM,  /* an inference per message, one after the other; errors are replies */
+};
+
+struct rpc_method {
+	const char *path;
+	enum rpc_kind kind;
+	enum err_code (*handle)(struct rpc_call *c, struct wire message, struct err *err);
+	enum err_code (*encode)(struct rpc_call *c, struct err *err);
+	/* RPC_STREAM: the reply that says what failed. */
+	enum err_code (*encode_error)(struct rpc_call *c, const struct err *why, struct err *err);
+};
+
+extern const struct rpc_method rpc_methods[];
+extern const int rpc_method_count;
+
+/* One completion queue and its thread. */
+struct rpc_queue {
+	struct rpc *rpc;
+	grpc_completion_queue *cq;
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock;  /* of the freelist */
+	struct rpc_call *idle;
+	int n_idle;
+};
+
+struct rpc {
+	struct rpc_conf conf;
+	struct repo *repo;
+	struct registry *registry;
+	struct endpoint endpoint;
+	grpc_server *server;
+	grpc_server_credentials *credentials;
+	struct rpc_acceptor *acceptor;
+	struct admin *admin;
+	struct rpc_queue queue[RPC_QUEUES_MAX];
+	int n_queue;
+	atomic_bool draining;
+	atomic_bool is_shut; /* gRPC has no connection left */
+	atomic_int in_flight; /* calls accepted, without their status sent */
+	atomic_int live;      /* calls that exist, waiting ones too */
+};
+
+/* What a completion queue hands back. */
+struct rpc_event {
+	void (*fire)(struct rpc_call *c, bool ok);
+	struct rpc_call *call;
+};
+
+#define RPC_PARTS_MAX 64 /* more are joined */
+
+struct rpc_call {
+	struct rpc_call *next; /* freelist */
+	struct rpc_queue *queue;
+	struct rpc *rpc;
+	atomic_int refs;   /* events to come, and slices that gRPC holds */
+	atomic_int events; /* to come: gRPC's call is let go of after the last */
+	struct rpc_event on_new, on_message, on_close, on_sent;
+
+	grpc_call *call;
+	grpc_call_details details;
+	grpc_metadata_array metadata;
+	grpc_byte_buffer *message, *sending;
+	const struct rpc_method *method;
+	int64_t began_ns, deadline_ns;
+	bool cancelled, opened, ended;
+	int was_cancelled;
+
+	struct request *request;
+	bool submitted;
+	void *dialect; /* what its decoder leaves for its encoder */
+	struct admin_job job;
+	struct slice part[RPC_PARTS_MAX];
+	int n_part;
+};
+
+/* The reply: pieces in the request's arena, or for ever. */
+MUST_CHECK enum err_code rpc_reply(struct rpc_call *c, struct buf *b, struct err *err);
+
+/* "" is the latest version, else a number. */
+MUST_CHECK enum err_code rpc_spec(struct slice version, struct version_spec *ret, struct err *err);
+
+static inline bool rpc_is_ready(struct rpc *r)
+{
+	return !atomic_load(&r->draining) && repo_is_ready(r->repo);
+}
