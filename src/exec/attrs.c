@@ -22,6 +22,9 @@ LIST(attrs_bit_shift, NEED("direction", ATTR_STRING), END);
 LIST(attrs_mod, INT("fmod"), END);
 LIST(attrs_gemm, FLOAT("alpha"), FLOAT("beta"), INT("transA"), INT("transB"), END);
 LIST(attrs_einsum, NEED("equation", ATTR_STRING), END);
+LIST(attrs_quantize, INT("axis"), INT("block_size"), INT("output_dtype"), INT("precision"),
+	INT("saturate"), END);
+LIST(attrs_dequantize, INT("axis"), INT("block_size"), INT("output_dtype"), END);
 
 #define CONV_ATTRS \
 	STRING("auto_pad"), INTS("dilations"), INT("group"), INTS("kernel_shape"), INTS("pads"), \

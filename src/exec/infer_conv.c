@@ -9,7 +9,6 @@
 
 #include <inttypes.h>
 
-#define T_F8 (T(F8E4M3FN) | T(F8E4M3FNUZ) | T(F8E5M2) | T(F8E5M2FNUZ))
 
 /* A bias is one number per output channel. */
 static enum err_code want_bias(const struct infer *x, int i, int64_t channels, struct err *err)

@@ -174,14 +174,11 @@ void lower_with_int(struct lower *x, const char *name, int64_t i)
 	lower_with(x, (struct attr){ .name = name, .kind = ATTR_INT, .i = i });
 }
 
-int32_t lower_emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in)
+/* v is what the node makes. */
+static int32_t emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t v)
 {
-	int32_t n_attr = x->n_next_attr, at, v;
+	int32_t n_attr = x->n_next_attr, at;
 	x->n_next_attr = 0;
-	if (op == OP_NONE)
-		lower_fail(x, ERR_UNIMPLEMENTED, "this operator is not supported");
-	if (x->rc == ERR_OK)
-		x->rc = graph_add_value(x->graph, "", &v, x->err);
 	if (x->rc == ERR_OK)
 		x->rc = graph_add_node(x->graph, op, x->name, n_in, 1, n_attr, &at, x->err);
 	if (x->rc != ERR_OK)
@@ -192,6 +189,21 @@ int32_t lower_emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *
 	n->out[0] = v;
 	x->graph->value[v].producer = at;
 	return v;
+}
+
+int32_t lower_emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in)
+{
+	int32_t v = VALUE_NONE;
+	if (op == OP_NONE)
+		lower_fail(x, ERR_UNIMPLEMENTED, "this operator is not supported");
+	if (x->rc == ERR_OK)
+		x->rc = graph_add_value(x->graph, "", &v, x->err);
+	return emit(x, op, n_in, in, v);
+}
+
+int32_t lower_emit_out(struct lower *x, enum op_id op, int32_t in, int i)
+{
+	return emit(x, op, 1, &in, x->out[i]);
 }
 
 /* -- constants ------------------------------------------------------------------------------ */

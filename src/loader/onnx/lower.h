@@ -82,6 +82,9 @@ int32_t lower_emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *
 #define LOWER_EMIT(x, id, ...) \
 	lower_emit((x), OP_##id, (int32_t)(sizeof((int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t)), \
 		(int32_t[]){ __VA_ARGS__ })
+/* The same with one input, and the draft's output i as its output; the caller takes that
+   from the draft. */
+int32_t lower_emit_out(struct lower *x, enum op_id op, int32_t in, int i);
 void lower_with(struct lower *x, struct attr attr);
 void lower_with_int(struct lower *x, const char *name, int64_t i);
 

@@ -10,6 +10,7 @@ const struct attr_spec old_batch_norm[] = { { "consumed_inputs", ATTR_INTS, fals
 	{ "is_test", ATTR_INT, false }, { "spatial", ATTR_INT, false }, END };
 const struct attr_spec old_dropout[] = { { "consumed_inputs", ATTR_INTS, false },
 	{ "is_test", ATTR_INT, false }, { "ratio", ATTR_FLOAT, false }, END };
+const struct attr_spec old_mean_variance[] = { { "axes", ATTR_INTS, false }, END };
 const struct attr_spec old_group_norm[] = { { "num_groups", ATTR_INT, true }, END };
 
 /* Statistics per element instead of per channel: they broadcast over the batch only. */
@@ -44,6 +45,21 @@ void lower_batch_norm(struct lower *x)
 void lower_dropout(struct lower *x)
 {
 	lower_take_rest(x);
+}
+
+/* Mean and variance over the axes: all but the channels, unless it says others. */
+void lower_mean_variance(struct lower *x)
+{
+	static const int64_t otherwise[] = { 0, 2, 3 };
+	const struct attr *a = lower_take(x, "axes");
+	int32_t v = lower_in(x, 0);
+	int32_t axes = lower_ints(x, a ? a->ints : otherwise, a ? a->n : 3);
+	int32_t d = LOWER_EMIT(x, SUB, v, LOWER_EMIT(x, REDUCE_MEAN, v, axes));
+	int32_t variance = LOWER_EMIT(x, REDUCE_MEAN, LOWER_EMIT(x, MUL, d, d), axes);
+	int32_t epsilon = lower_float(x, lower_dtype(x, v), 1e-9);
+	x->op = OP_DIV;
+	lower_set_in(x, 0, d);
+	lower_set_in(x, 1, LOWER_EMIT(x, ADD, LOWER_EMIT(x, SQRT, variance), epsilon));
 }
 
 /* One scale and bias per group, where today there is one per channel: repeat each. */
