@@ -374,6 +374,21 @@ class GrpcLimits(unittest.TestCase):
             with triton.InferenceServerClient("127.0.0.1:%d" % s.grpc_port) as c:
                 self.assertTrue(c.is_server_live())
 
+    def test_connections_that_come_and_go_are_counted_once(self):
+        """A limit of 4 holds after many that hung up; the daemon ends well."""
+        with Server(grpc=True, options={"grpc.connections_max": "4"}) as s:
+            for i in range(200):
+                channel = grpc.insecure_channel("127.0.0.1:%d" % s.grpc_port, options=[
+                    ("grpc.use_local_subchannel_pool", 1)])
+                channel.unary_unary(SERVICE + "ServerLive")(b"", timeout=5, wait_for_ready=True)
+                channel.close()
+            time.sleep(0.3)
+            held = [socket.create_connection(("127.0.0.1", s.grpc_port), 5) for _ in range(5)]
+            held[4].settimeout(5)
+            self.assertEqual(held[4].recv(1), b"")
+            for sock in held:
+                sock.close()
+
     def test_admin_needs_permission(self):
         with Server(grpc=True) as s, triton.InferenceServerClient("127.0.0.1:%d" % s.grpc_port) as c:
             with self.assertRaisesRegex(InferenceServerException, "not allowed"):

@@ -38,8 +38,11 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+/* Out of epoll first: closing a copy does not do that while gRPC has the connection open,
+   and the next hang-up would come for a slot that is free. */
 static void on_hang_up(struct rpc_acceptor *a, int slot)
 {
+	(void)epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, a->fd[slot], NULL);
 	close(a->fd[slot]);
 	a->fd[slot] = -1;
 	a->idle[a->n_idle++] = slot;
