@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -51,16 +52,20 @@ struct process {
 
 /* -- before anything else -------------------------------------------------------------------- */
 
-/* A socket that became descriptor 2 would get our log. */
-static void hold_standard_fds(void)
+/*
+ * A socket that became descriptor 2 would get our log. Libraries open descriptors before
+ * main() does anything (gRPC's do), hence from .preinit_array, which runs before them: by
+ * plain system calls, since sanitizers are not ready either.
+ */
+__attribute__((no_sanitize("address", "thread", "undefined"))) static void hold_standard_fds(void)
 {
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	for (long fd = 0; fd <= STDERR_FILENO; fd++)
+		if (syscall(SYS_fcntl, fd, F_GETFD) < 0)
+			(void)!syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
 }
+
+__attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(void) =
+	hold_standard_fds;
 
 static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
 static int to_main = -1; /* where the handler writes */
@@ -333,7 +338,6 @@ int main(int argc, char **argv)
 {
 	struct err err;
 	struct process p = { .phase = PHASE_STARTING };
-	hold_standard_fds();
 	p.signals = take_signals(&p.unblocked);
 	p.arena = arena_new(4096, 0);
 	int status = EXIT_CONFIG;

@@ -516,6 +516,7 @@ class BadRest(unittest.TestCase):
 
     def test_H23_more_connections_than_allowed(self):
         with Server(options={"http.connections_max": "20"}) as s:
+            time.sleep(0.5)  # until the connection that asked whether it is ready is gone
             kept = [s.connect() for _ in range(20)]
             time.sleep(0.3)
             self.assertEqual(status_of(s.raw(request("/v2/health/live", method="GET"))), 503)

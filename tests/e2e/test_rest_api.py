@@ -194,11 +194,15 @@ class RestApi(unittest.TestCase):
             for _ in range(200):
                 self.good("POST", INFER, json.dumps(infer()))
                 self.good("POST", PREDICT, json.dumps({"instances": [ROW]}))
-        work()
+        # Each IO thread warms up by itself, with what comes its way: soon a round takes nothing.
         chunks()
-        before = chunks()
-        work()
-        self.assertEqual(chunks(), before)
+        taken = []
+        for _ in range(6):
+            before = chunks()
+            work()
+            taken.append(chunks() - before)
+        self.assertIn(0, taken[1:])
+        self.assertLess(sum(taken[1:]), 10)
 
 
 def few_descriptors():
