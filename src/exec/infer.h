@@ -103,6 +103,9 @@ static inline int64_t dim_merge(int64_t a, int64_t b)
 	return a >= 0 || (a != DIM_UNKNOWN && b < 0) ? a : b;
 }
 
+/* What both shapes say: for results of one body or another. Symbols of a body are those of
+   the main graph. */
+struct shape infer_common_shape(const struct shape *a, const struct shape *b);
 void infer_set(struct infer *x, int out, enum dtype dtype, const struct shape *shape);
 
 /* The operators' own, by the table. */

@@ -26,8 +26,7 @@ static enum err_code check_branches(const struct infer *x, const struct graph *a
 	return ERR_OK;
 }
 
-/* What both shapes say. Symbols of a body are those of the main graph. */
-static struct shape common_shape(const struct shape *a, const struct shape *b)
+struct shape infer_common_shape(const struct shape *a, const struct shape *b)
 {
 	struct shape out = *a;
 	if (a->rank != b->rank)
@@ -48,7 +47,7 @@ enum err_code infer_if(struct infer *x, struct err *err)
 	for (int i = 0; i < x->n_out; i++) {
 		const struct gvalue *u = &a->value[a->output[i]], *v = &b->value[b->output[i]];
 		x->out[i].type = u->type;
-		x->out[i].shape = common_shape(&u->shape, &v->shape);
+		x->out[i].shape = infer_common_shape(&u->shape, &v->shape);
 	}
 	return ERR_OK;
 }

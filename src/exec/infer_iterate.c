@@ -6,18 +6,6 @@
 
 #include <string.h>
 
-/* What holds whether no iteration is run (a, the initial value) or some (b). */
-static struct shape either_shape(const struct shape *a, const struct shape *b)
-{
-	struct shape out = *a;
-	if (a->rank != b->rank)
-		return SHAPE_UNKNOWN;
-	for (int i = 0; i < a->rank; i++)
-		if (a->dim[i] != b->dim[i])
-			out.dim[i] = DIM_UNKNOWN;
-	return out;
-}
-
 static enum err_code carried_output(struct infer *x, int out, const struct ivalue *initial,
 	const struct gvalue *result, struct err *err)
 {
@@ -28,7 +16,8 @@ static enum err_code carried_output(struct infer *x, int out, const struct ivalu
 		return infer_fail(x, err, "carried value %d begins as %s and the body makes it %s", out,
 			dtype_name(initial->type.dtype), dtype_name(result->type.dtype));
 	x->out[out].type = result->type;
-	x->out[out].shape = either_shape(&initial->shape, &result->shape);
+	/* No iteration may be run, or some. */
+	x->out[out].shape = infer_common_shape(&initial->shape, &result->shape);
 	return ERR_OK;
 }
 
