@@ -2,7 +2,7 @@
 #include "exec/ops.h"
 
 #include "exec/attrs.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 
 static const struct op_info infos[OP_COUNT_] = {
 	[OP_NONE] = { "NONE", "?", DOMAIN_SIGNET, 0, 0, 0, 0, 0, 0, NULL, attrs_none },

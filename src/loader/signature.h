@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "exec/program.h"
+#include "exec/run/program.h"
 
 #define SIGNATURE_DEFAULT "serving_default"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include "base/clock.h"
-#include "exec/infer.h"
-#include "exec/passes.h"
+#include "exec/infer/infer.h"
+#include "exec/pass/passes.h"
 #include "loader/repo/layout.h"
 #include "loader/onnx/onnx.h"
 #include "loader/signature_build.h"

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exec/backend.h"
-#include "exec/pool.h"
+#include "exec/run/pool.h"
 #include "server/batcher.h"
 #include "server/grpc/rpc.h"
 #include "server/http/http.h"

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 
 enum err_code offline_open_dir(const char *path, int *ret_dirfd, const char **ret_file, struct err *err)
 {

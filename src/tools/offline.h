@@ -13,8 +13,8 @@
  */
 #pragma once
 
-#include "exec/passes.h"
-#include "exec/program.h"
+#include "exec/pass/passes.h"
+#include "exec/run/program.h"
 #include "loader/onnx/onnx.h"
 #include "tools/model_info.h"
 

@@ -15,7 +15,7 @@
 #include "exec/attrs.h"
 #include "exec/backend.h"
 #include "exec/cpu/cpu_features.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 
 #define ROUNDS 5

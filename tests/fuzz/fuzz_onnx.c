@@ -2,7 +2,7 @@
 /* A model file, and a tensor file: read, or refused with words; what is read passes the
    check of graphs, and inference ends. */
 #include <stdlib.h>
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "loader/onnx/onnx.h"
 
 #define ARENA_MAX ((size_t)256 << 20)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 #include "support/tensors.h"
 
@@ -14,7 +14,7 @@
 #define T_WIDE (T_REAL | T(I32) | T(I64) | T(U32) | T(U64))
 
 const struct op_case op_cases[] = {
-#define OP_CASE(op, types, in, attrs, want, rtol) { OP_##op, types, in, attrs, want, rtol, __LINE__ },
+#define OP_CASE(op, types, in, attrs, want, rtol) { OP_##op, types, in, attrs, want, rtol, __FILE__, __LINE__ },
 #include "ops/op_cases.def"
 #undef OP_CASE
 };
@@ -22,7 +22,7 @@ const int op_cases_count = sizeof(op_cases) / sizeof(op_cases[0]);
 
 static void die(const struct op_case *c, const char *what, const char *at)
 {
-	fprintf(stderr, "op_cases.def:%d: %s: '%s'\n", c->line, what, at);
+	fprintf(stderr, "%s:%d: %s: '%s'\n", c->file, c->line, what, at);
 	abort();
 }
 
@@ -197,7 +197,7 @@ void op_node_done(struct op_node *n)
 const char *op_node_text(const struct op_node *n)
 {
 	static char text[256];
-	snprintf(text, sizeof(text), "op_cases.def:%d: %s %s (%s) %s", n->c->line, op_info(n->c->op)->name,
-		dtype_name(n->dtype), n->c->in, n->c->attrs);
+	snprintf(text, sizeof(text), "%s:%d: %s %s (%s) %s", n->c->file, n->c->line,
+		op_info(n->c->op)->name, dtype_name(n->dtype), n->c->in, n->c->attrs);
 	return text;
 }

@@ -24,6 +24,7 @@ struct op_case {
 	uint64_t types;
 	const char *in, *attrs, *want;
 	double rtol;
+	const char *file;
 	int line;
 };
 

@@ -6,7 +6,7 @@
  * each once, so that models of today's opsets pay nothing. A node that is wrong is left
  * alone: that is said when the whole graph is checked and inferred.
  */
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "loader/onnx/lower.h"
 
 struct node_values {

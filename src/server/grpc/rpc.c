@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "exec/pool.h"
+#include "exec/run/pool.h"
 #include "server/grpc/rpc_accept.h"
 #include "server/grpc/rpc_call.h"
 

@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <string.h>
 #include "exec/attrs.h"
-#include "exec/conv_geometry.h"
+#include "exec/infer/conv_geometry.h"
 #include "exec/cpu/cpu.h"
 #include "exec/cpu/ncopy.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 
 struct conv_case {

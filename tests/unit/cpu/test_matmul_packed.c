@@ -6,7 +6,7 @@
 #include <string.h>
 #include "exec/attrs.h"
 #include "exec/cpu/cpu.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 
 struct product_case {

@@ -4,7 +4,7 @@
 #include <math.h>
 #include "exec/cpu/cpu.h"
 #include "exec/cpu/ncopy.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 
 struct pool_case {

@@ -3,7 +3,7 @@
 #include <check.h>
 #include <math.h>
 #include "exec/cpu/cpu.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 
 #ifdef __x86_64__

@@ -3,8 +3,8 @@
 #include <check.h>
 #include <float.h>
 #include <math.h>
-#include "exec/cpu/unary.h"
-#include "exec/cpu/vec_math.h"
+#include "exec/cpu/math/unary.h"
+#include "exec/cpu/math/vec_math.h"
 
 /* Units in the last place of want's float between got and want. */
 static double ulps(float got, double want)

@@ -3,7 +3,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 
 static struct graph *g;

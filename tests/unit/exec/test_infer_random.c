@@ -7,7 +7,7 @@
 #include <check.h>
 #include <string.h>
 #include "exec/attrs.h"
-#include "exec/infer.h"
+#include "exec/infer/infer.h"
 #include "support/models.h"
 
 #define TRIES 300 /* per operator */

@@ -5,8 +5,8 @@
  */
 #include <check.h>
 #include "exec/attrs.h"
-#include "exec/infer.h"
-#include "exec/passes.h"
+#include "exec/infer/infer.h"
+#include "exec/pass/passes.h"
 #include "support/model_run.h"
 #include "support/models.h"
 

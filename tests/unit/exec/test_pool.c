@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
-#include "exec/pool.h"
+#include "exec/run/pool.h"
 
 static struct pool *given_pool(int threads)
 {

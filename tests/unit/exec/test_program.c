@@ -6,8 +6,8 @@
 #include <check.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include "exec/infer.h"
-#include "exec/program.h"
+#include "exec/infer/infer.h"
+#include "exec/run/program.h"
 #include "support/models.h"
 
 /* A program over g, and the outputs of its last run. */

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operators that make a tensor from a few numbers: ConstantOfShape, Range, OneHot, Shape,
+ * Size; and Trilu and Dropout, which blank parts of one.
+ */
+#include "exec/cpu/cpu.h"
+
+#include <string.h>
+#include "exec/cpu/types.h"
+#include "exec/infer/move_geometry.h"
+
+struct fill_state {
+	struct split split; /* of elements; of rows for Trilu; of index positions for OneHot */
+	struct axis_view v;
+	int64_t bytes, depth;
+	bool upper;
+	int64_t value[2]; /* one element of up to 16 bytes */
+};
+
+static struct fill_state *
+fill_state(struct prep *p, struct kernel *ret, run_fn run, int64_t items, double ns)
+{
+	struct fill_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->bytes = (int64_t)dtype_bytes(p->out[0].dtype);
+	s->split = split_work(p, ret, items, ns);
+	ret->run = run;
+	return s;
+}
+
+static void fill(char *dst, const void *value, int64_t n, int64_t bytes)
+{
+	for (int64_t i = 0; i < n; i++)
+		memcpy(dst + i * bytes, value, (size_t)bytes);
+}
+
+static void run_constant(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct fill_state *s = a->state;
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	fill((char *)a->out[0].data + from * s->bytes, s->value, to - from, s->bytes);
+}
+
+enum err_code prepare_constant_of_shape(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct fill_state *s = fill_state(p, ret, run_constant, tensor_count(&p->out[0]), 1);
+	if (!s)
+		return err_oom(err);
+	const struct attr *value = node_attr(p->node, "value");
+	if (value) /* absent: float 0 */
+		memcpy(s->value, value->t->data, (size_t)s->bytes);
+	return ERR_OK;
+}
+
+/* -- Shape, Size: known while planning; run only where nothing else made them so --------------- */
+
+static void run_shape(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct fill_state *s = a->state;
+	(void)begin, (void)end;
+	for (int64_t i = 0; i < s->v.n; i++)
+		((int64_t *)a->out[0].data)[i] = a->in[0].shape.dim[s->v.outer + i];
+}
+
+enum err_code prepare_shape(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct fill_state *s = fill_state(p, ret, run_shape, 1, 1);
+	if (!s)
+		return err_oom(err);
+	int first, end;
+	shape_span(p->node, p->in[0].shape.rank, &first, &end);
+	s->v = (struct axis_view){ .outer = first, .n = end - first };
+	return ERR_OK;
+}
+
+static void run_size(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	(void)begin, (void)end;
+	*(int64_t *)a->out[0].data = tensor_count(&a->in[0]);
+}
+
+enum err_code prepare_size(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return fill_state(p, ret, run_size, 1, 1) ? ERR_OK : err_oom(err);
+}
+
+/* -- Range -------------------------------------------------------------------------------------- */
+
+#define RANGE(id, T, U) \
+	static void run_range_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct fill_state *s = a->state; \
+		int64_t from, to; \
+		T start = *(const T *)a->in[0].data, delta = *(const T *)a->in[2].data; \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t i = from; i < to; i++) \
+			((T *)a->out[0].data)[i] = (T)((U)start + (U)i * (U)delta); \
+	}
+RANGE(F32, float, double)
+RANGE(F64, double, double)
+FOR_SIGNED(RANGE)
+
+static const run_fn ranges[DTYPE_COUNT_] = {
+#define ROW(id, T, U) [DTYPE_##id] = run_range_##T,
+	FOR_SIGNED(ROW) FOR_REAL(ROW)
+};
+
+enum err_code prepare_range(struct prep *p, struct kernel *ret, struct err *err)
+{
+	run_fn run = ranges[p->in[0].dtype];
+	if (!run)
+		return prep_refuse(err, "no loop for this type");
+	return fill_state(p, ret, run, tensor_count(&p->out[0]), 1) ? ERR_OK : err_oom(err);
+}
+
+/* -- OneHot: an item is one index; its elements lie v.inner apart ------------------------------- */
+
+static void run_one_hot(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct fill_state *s = a->state;
+	const char *off = a->in[2].data, *on = off + s->bytes;
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t item = from; item < to; item++) {
+		char *dst = (char *)a->out[0].data +
+			    (item / s->v.inner * s->depth * s->v.inner + item % s->v.inner) * s->bytes;
+		int64_t step = s->v.inner * s->bytes;
+		for (int64_t k = 0; k < s->depth; k++)
+			memcpy(dst + k * step, off, (size_t)s->bytes);
+		/* Indices are of any numeric type; those out of range are hot nowhere. */
+		double index = tensor_float(&a->in[0], item);
+		if (index >= -(double)s->depth && index < (double)s->depth) {
+			int64_t k = (int64_t)index;
+			memcpy(dst + (k < 0 ? k + s->depth : k) * step, on, (size_t)s->bytes);
+		}
+	}
+}
+
+enum err_code prepare_one_hot(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct shape *y = &p->out[0].shape;
+	int axis = node_axis(p->node, "axis", -1, y->rank);
+	int64_t depth = y->dim[axis];
+	struct fill_state *s = fill_state(p, ret, run_one_hot, depth ? tensor_count(&p->in[0]) : 0,
+		10 + 2.0 * (double)depth);
+	if (!s)
+		return err_oom(err);
+	s->v = axis_view(y, axis);
+	s->depth = depth;
+	return ERR_OK;
+}
+
+/* -- Trilu: an item is a row --------------------------------------------------------------------- */
+
+static void run_trilu(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct fill_state *s = a->state;
+	int64_t from, to, n = s->v.inner, k = args_has_in(a, 1) ? tensor_int(&a->in[1], 0) : 0;
+	split_range(&s->split, begin, end, &from, &to);
+	/* Beyond the matrix all are alike; so that k + row does not overflow. */
+	k = min_i64(max_i64(k, -s->v.n - 1), n + 1);
+	for (int64_t row = from; row < to; row++) {
+		char *dst = (char *)a->out[0].data + row * n * s->bytes;
+		const char *src = (const char *)a->in[0].data + row * n * s->bytes;
+		/* Elements before `edge` are below the diagonal. */
+		int64_t edge = row % s->v.n + k + (s->upper ? 0 : 1);
+		edge = min_i64(max_i64(edge, 0), n);
+		int64_t keep = s->upper ? edge : 0, count = s->upper ? n - edge : edge;
+		if (dst != src)
+			memcpy(dst + keep * s->bytes, src + keep * s->bytes, (size_t)(count * s->bytes));
+		memset(dst + (s->upper ? 0 : edge) * s->bytes, 0, (size_t)((n - count) * s->bytes));
+	}
+}
+
+enum err_code prepare_trilu(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct shape *x = &p->in[0].shape;
+	int64_t n = x->dim[x->rank - 1], rows = shape_count_range(x, 0, x->rank - 1);
+	struct fill_state *s = fill_state(p, ret, run_trilu, n ? rows : 0, 5 + (double)n / 2);
+	if (!s)
+		return err_oom(err);
+	s->v = (struct axis_view){ .n = x->dim[x->rank - 2], .inner = n };
+	s->upper = node_int(p->node, "upper", 1) != 0;
+	ret->inplace = true;
+	return ERR_OK;
+}
+
+/* -- Dropout --------------------------------------------------------------------------------------- */
+
+struct dropout_state {
+	uint64_t seed;
+};
+
+/* Splits the seed into well mixed numbers, one per element, in any order. */
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 32;
+	x *= 0xd6e8feb86659fd93u;
+	x ^= x >> 32;
+	x *= 0xd6e8feb86659fd93u;
+	return x ^ x >> 32;
+}
+
+#define DROPOUT(id, T, U) \
+	static void run_dropout_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct dropout_state *s = a->state; \
+		const T *x = a->in[0].data; \
+		T *o = a->out[0].data; \
+		bool training = args_has_in(a, 2) && *(const uint8_t *)a->in[2].data; \
+		double ratio = !training ? 0 : args_has_in(a, 1) ? tensor_float(&a->in[1], 0) : 0.5; \
+		int64_t n = tensor_count(&a->in[0]); \
+		(void)begin, (void)end; \
+		for (int64_t i = 0; i < n; i++) { \
+			double draw = (double)(mix(s->seed + (uint64_t)i * 2) >> 11) * 0x1p-53; \
+			bool keep = draw >= ratio; \
+			o[i] = keep ? (T)((double)x[i] / (1 - ratio)) : 0; \
+			if (args_has_out(a, 1)) \
+				((uint8_t *)a->out[1].data)[i] = keep; \
+		} \
+	}
+FOR_REAL(DROPOUT)
+
+enum err_code prepare_dropout(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct dropout_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	s->seed = mix((uint64_t)node_int(p->node, "seed", 1));
+	ret->run = p->in[0].dtype == DTYPE_F64 ? run_dropout_double : run_dropout_float;
+	ret->inplace = true;
+	return ERR_OK;
+}

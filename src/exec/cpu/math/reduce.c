@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Reduce operators, over any axes, of every type they take.
+ *
+ * DESIGN. Axes are merged into alternating groups of kept and reduced ones. An item of
+ * work is a run of outputs. Where the last group is kept, a run of neighbouring outputs is
+ * accumulated side by side, row after row of the input; where it is reduced, each output
+ * runs over contiguous elements in lanes. float accumulates in double: sums of any length
+ * are right to the last digit or so.
+ *
+ * INVARIANTS. 1. group[] alternates. 2. `run` outputs of one item share all kept indices
+ * but that of the last group.
+ */
+#include "exec/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+#include "exec/infer/move_geometry.h"
+
+#define REDUCE_LANES 16
+#define REDUCE_RUN 256 /* outputs side by side */
+
+enum reduce_step { REDUCE_SUM, REDUCE_L1, REDUCE_SQUARE, REDUCE_PROD, REDUCE_MAX, REDUCE_MIN, REDUCE_STEP_COUNT_ };
+enum reduce_finish { FINISH_NONE, FINISH_MEAN, FINISH_ROOT, FINISH_LOG };
+
+typedef void (*step_fn)(void *acc, const void *x, int64_t n);
+
+struct reduce_loops {
+	step_fn step[REDUCE_STEP_COUNT_]; /* n accumulators, n elements */
+	step_fn run[REDUCE_STEP_COUNT_];  /* REDUCE_LANES accumulators, n elements */
+	void (*fold)(enum reduce_step step, void *acc, int64_t n);
+	void (*fill)(enum reduce_step step, void *acc, int64_t n);
+	void (*finish)(enum reduce_finish how, void *out, const void *acc, int64_t n, int64_t count);
+	size_t acc_bytes;
+};
+
+#define ABS_OF(x) fabs(x)
+#define LOWEST -INFINITY
+#define HIGHEST INFINITY
+#define MEAN_OF_NONE NAN
+#define IS_NAN(x) ((x) != (x))
+#define E float
+#define A double
+#define N(name) step_##name##_f32
+#include "exec/cpu/math/reduce_t.h"
+
+#define ABS_OF(x) fabs(x)
+#define LOWEST -INFINITY
+#define HIGHEST INFINITY
+#define MEAN_OF_NONE NAN
+#define IS_NAN(x) ((x) != (x))
+#define E double
+#define A double
+#define N(name) step_##name##_f64
+#include "exec/cpu/math/reduce_t.h"
+
+/* Sums of integers wrap: they are accumulated unsigned, and so are compared signed only
+   by their own accumulator type below. */
+#define ABS_OF(x) ((x) < 0 ? -(x) : (x))
+#define LOWEST INT64_MIN
+#define HIGHEST INT64_MAX
+#define MEAN_OF_NONE 0
+#define IS_NAN(x) false
+#define E int64_t
+#define A int64_t
+#define N(name) step_##name##_i64
+#include "exec/cpu/math/reduce_t.h"
+
+#define ABS_OF(x) ((x) < 0 ? -(x) : (x))
+#define LOWEST INT32_MIN
+#define HIGHEST INT32_MAX
+#define MEAN_OF_NONE 0
+#define IS_NAN(x) false
+#define E int32_t
+#define A int64_t
+#define N(name) step_##name##_i32
+#include "exec/cpu/math/reduce_t.h"
+
+#define ABS_OF(x) ((x) < 0 ? -(x) : (x))
+#define LOWEST INT8_MIN
+#define HIGHEST INT8_MAX
+#define MEAN_OF_NONE 0
+#define IS_NAN(x) false
+#define E int8_t
+#define A int64_t
+#define N(name) step_##name##_i8
+#include "exec/cpu/math/reduce_t.h"
+
+#define ABS_OF(x) (x)
+#define LOWEST 0
+#define HIGHEST UINT64_MAX
+#define MEAN_OF_NONE 0
+#define IS_NAN(x) false
+#define E uint64_t
+#define A uint64_t
+#define N(name) step_##name##_u64
+#include "exec/cpu/math/reduce_t.h"
+
+#define ABS_OF(x) (x)
+#define LOWEST 0
+#define HIGHEST UINT32_MAX
+#define MEAN_OF_NONE 0
+#define IS_NAN(x) false
+#define E uint32_t
+#define A uint64_t
+#define N(name) step_##name##_u32
+#include "exec/cpu/math/reduce_t.h"
+
+#define ABS_OF(x) (x)
+#define LOWEST 0
+#define HIGHEST UINT8_MAX
+#define MEAN_OF_NONE 0
+#define IS_NAN(x) false
+#define E uint8_t
+#define A uint64_t
+#define N(name) step_##name##_u8
+#include "exec/cpu/math/reduce_t.h"
+
+/* bool: max is or, min is and; what they start from is 0 and 1. */
+#define ABS_OF(x) (x)
+#define LOWEST 0
+#define HIGHEST 1
+#define MEAN_OF_NONE 0
+#define IS_NAN(x) false
+#define E uint8_t
+#define A uint64_t
+#define N(name) step_##name##_bool
+#include "exec/cpu/math/reduce_t.h"
+
+static const struct reduce_loops *const loops[DTYPE_COUNT_] = {
+	[DTYPE_F32] = &step_loops_f32,
+	[DTYPE_F64] = &step_loops_f64,
+	[DTYPE_I64] = &step_loops_i64,
+	[DTYPE_I32] = &step_loops_i32,
+	[DTYPE_I8] = &step_loops_i8,
+	[DTYPE_U64] = &step_loops_u64,
+	[DTYPE_U32] = &step_loops_u32,
+	[DTYPE_U8] = &step_loops_u8,
+	[DTYPE_BOOL] = &step_loops_bool,
+};
+
+struct reduce_op {
+	enum reduce_step step;
+	enum reduce_finish finish;
+	bool log_sum_exp;
+};
+
+static const struct reduce_op reduce_ops[OP_COUNT_] = {
+	[OP_REDUCE_L1] = { REDUCE_L1, FINISH_NONE, false },
+	[OP_REDUCE_L2] = { REDUCE_SQUARE, FINISH_ROOT, false },
+	[OP_REDUCE_LOG_SUM] = { REDUCE_SUM, FINISH_LOG, false },
+	[OP_REDUCE_LOG_SUM_EXP] = { REDUCE_MAX, FINISH_LOG, true },
+	[OP_REDUCE_MAX] = { REDUCE_MAX, FINISH_NONE, false },
+	[OP_REDUCE_MEAN] = { REDUCE_SUM, FINISH_MEAN, false },
+	[OP_REDUCE_MIN] = { REDUCE_MIN, FINISH_NONE, false },
+	[OP_REDUCE_PROD] = { REDUCE_PROD, FINISH_NONE, false },
+	[OP_REDUCE_SUM] = { REDUCE_SUM, FINISH_NONE, false },
+	[OP_REDUCE_SUM_SQUARE] = { REDUCE_SQUARE, FINISH_NONE, false },
+};
+
+struct group {
+	int64_t n, stride; /* stride in elements of the input */
+};
+
+struct reduce_state {
+	struct split split;
+	const struct reduce_loops *loops;
+	struct reduce_op op;
+	enum dtype dtype;
+	int n_kept, n_reduced; /* groups; the contiguous one is not among them */
+	struct group kept[RANK_MAX], reduced[RANK_MAX];
+	bool last_kept;   /* the contiguous group is kept: outputs side by side */
+	int64_t last;     /* its size */
+	int64_t runs;     /* items per kept index: last in steps of REDUCE_RUN, or 1 */
+	int64_t count;    /* elements per output */
+	int64_t bytes;    /* of an element */
+};
+
+/* Advances an odometer of groups; returns how far the offset moves. */
+static int64_t advance(const struct group *g, int n, int64_t *index)
+{
+	int64_t moved = 0;
+	for (int i = n - 1; i >= 0; i--) {
+		moved += g[i].stride;
+		if (++index[i] < g[i].n)
+			return moved;
+		moved -= g[i].n * g[i].stride;
+		index[i] = 0;
+	}
+	return moved;
+}
+
+static int64_t offset_of(const struct group *g, int n, int64_t at)
+{
+	int64_t offset = 0;
+	for (int i = n - 1; i >= 0; i--) {
+		offset += at % g[i].n * g[i].stride;
+		at /= g[i].n;
+	}
+	return offset;
+}
+
+static int64_t repeats(const struct reduce_state *s)
+{
+	int64_t n = 1;
+	for (int i = 0; i < s->n_reduced; i++)
+		n *= s->reduced[i].n;
+	return s->count ? n : 0;
+}
+
+/* Accumulates n outputs whose elements begin at x. */
+static void accumulate(const struct reduce_state *s, enum reduce_step step, const char *x, int64_t n, void *acc)
+{
+	int64_t index[RANK_MAX] = { 0 };
+	step_fn fn = s->last_kept ? s->loops->step[step] : s->loops->run[step];
+	s->loops->fill(step, acc, s->last_kept ? n : REDUCE_LANES);
+	for (int64_t left = repeats(s); left > 0; left--) {
+		fn(acc, x, s->last_kept ? n : s->last);
+		x += advance(s->reduced, s->n_reduced, index) * s->bytes;
+	}
+	for (int64_t half = REDUCE_LANES / 2; half && !s->last_kept; half /= 2)
+		s->loops->fold(step, acc, half);
+}
+
+/* log(sum(exp(x - max))) + max; float types only. */
+static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, int64_t offset, int64_t n,
+	double *acc)
+{
+	double sum[REDUCE_RUN] = { 0 };
+	int64_t index[RANK_MAX] = { 0 }, step = s->last_kept ? 0 : 1;
+	for (int64_t left = repeats(s); left > 0; left--) {
+		for (int64_t i = 0; i < (s->last_kept ? n : s->last); i++) {
+			int64_t k = step ? 0 : i;
+			double top = isfinite(acc[k]) ? acc[k] : 0;
+			sum[k] += exp(tensor_float(in, offset + i) - top);
+		}
+		offset += advance(s->reduced, s->n_reduced, index);
+	}
+	for (int64_t k = 0; k < n; k++)
+		acc[k] = log(sum[k]) + (isfinite(acc[k]) ? acc[k] : 0);
+}
+
+static void run_reduce(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct reduce_state *s = a->state;
+	int64_t from, to;
+	uint64_t acc[REDUCE_RUN];
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t item = from; item < to; item++) {
+		int64_t kept = item / s->runs, at = item % s->runs * REDUCE_RUN;
+		int64_t n = s->last_kept ? min_i64(REDUCE_RUN, s->last - at) : 1;
+		int64_t offset = offset_of(s->kept, s->n_kept, kept) + at;
+		char *out = (char *)a->out[0].data +
+			    (kept * (s->last_kept ? s->last : 1) + at) * s->bytes;
+		accumulate(s, s->op.step, (const char *)a->in[0].data + offset * s->bytes, n, acc);
+		enum reduce_finish finish = s->op.finish;
+		if (s->op.log_sum_exp) {
+			log_sum_exp(s, &a->in[0], offset, n, (double *)acc);
+			finish = FINISH_NONE;
+		}
+		s->loops->finish(finish, out, acc, n, s->count);
+	}
+}
+
+/* Merges axes into groups; the last group goes to last, last_kept. */
+static void group_axes(struct reduce_state *s, const struct shape *x, uint32_t mask)
+{
+	struct group all[RANK_MAX];
+	bool reduced[RANK_MAX];
+	int n = 0;
+	int64_t stride[RANK_MAX];
+	shape_strides(x, stride);
+	s->count = 1;
+	for (int i = 0; i < x->rank; i++) {
+		bool r = mask >> i & 1;
+		s->count *= r ? x->dim[i] : 1;
+		if (x->dim[i] == 1)
+			continue;
+		if (n && reduced[n - 1] == r)
+			all[n - 1] = (struct group){ all[n - 1].n * x->dim[i], stride[i] };
+		else
+			all[n++] = (struct group){ x->dim[i], stride[i] };
+		reduced[n - 1] = r;
+	}
+	s->last_kept = n == 0 || !reduced[n - 1];
+	s->last = n ? all[n - 1].n : 1;
+	for (int i = 0; i < n - 1; i++) {
+		if (reduced[i])
+			s->reduced[s->n_reduced++] = all[i];
+		else
+			s->kept[s->n_kept++] = all[i];
+	}
+}
+
+static bool takes(enum op_id op, enum dtype dtype)
+{
+	if (op == OP_REDUCE_MAX || op == OP_REDUCE_MIN)
+		return true;
+	bool wide = dtype != DTYPE_I8 && dtype != DTYPE_U8 && dtype != DTYPE_BOOL;
+	return wide && (op != OP_REDUCE_LOG_SUM_EXP || dtype_in(dtype, T_REAL));
+}
+
+enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct tensor *x = &p->in[0];
+	uint32_t mask;
+	if (!loops[x->dtype] || !takes(p->node->op, x->dtype))
+		return prep_refuse(err, "no loop for this type");
+	enum err_code rc = reduce_axes(
+		p->node, prep_has_in(p, 1) ? &p->in[1] : NULL, x->shape.rank, &mask, err);
+	if (rc != ERR_OK)
+		return rc;
+	struct reduce_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	s->loops = loops[x->dtype];
+	s->op = reduce_ops[p->node->op];
+	s->bytes = (int64_t)dtype_bytes(x->dtype);
+	group_axes(s, &x->shape, mask);
+	s->runs = s->last_kept ? (s->last + REDUCE_RUN - 1) / REDUCE_RUN : 1;
+	int64_t kept = tensor_count(&p->out[0]) / (s->last_kept && s->last ? s->last : 1);
+	double each = (double)s->count * (s->last_kept ? (double)min_i64(REDUCE_RUN, s->last) : 1);
+	s->split = split_work(p, ret, kept * s->runs, 20 + each * (s->op.log_sum_exp ? 8 : 0.4));
+	ret->run = run_reduce;
+	return ERR_OK;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Softmax and LayerNormalization of floats along the last axes: a row at a time, which the
+ * first-level cache holds. Compiled once per instruction set; ISA is avx2 or avx512.
+ *
+ * Sums are in float, but in the lanes of SUMS vectors, so that each is short; rows longer
+ * than ROW_MAX are left to the reference, which sums in double.
+ */
+#include "exec/cpu/vec_isa.h"
+
+#include <math.h>
+#include "exec/cpu/types.h"
+#include "exec/cpu/math/vec_math.h"
+
+#define SUMS 4
+#define STEP (SUMS * VEC_FLOATS)
+#define ROW_MAX 16384
+
+struct rows_state {
+	struct split split; /* of rows */
+	int64_t n;
+	float epsilon;
+};
+
+/* By halves: one lane after the other would take as long as the row. */
+static float sum_of_lanes(const vec *sums)
+{
+	vec v = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+	float lane[VEC_FLOATS];
+	*(vec *)lane = v;
+	for (int n = VEC_FLOATS / 2; n > 0; n /= 2)
+		for (int i = 0; i < n; i++)
+			lane[i] += lane[i + n];
+	return lane[0];
+}
+
+static vec max_vec(vec a, vec b)
+{
+	return vec_select(a > b, a, b);
+}
+
+static float max_of_lanes(const vec *best)
+{
+	vec v = max_vec(max_vec(best[0], best[1]), max_vec(best[2], best[3]));
+	float lane[VEC_FLOATS];
+	*(vec *)lane = v;
+	for (int n = VEC_FLOATS / 2; n > 0; n /= 2)
+		for (int i = 0; i < n; i++)
+			lane[i] = lane[i + n] > lane[i] ? lane[i + n] : lane[i];
+	return lane[0];
+}
+
+/* Sum of (x - mean) to the power of 1 or 2. */
+static inline __attribute__((always_inline)) float sum_powers(const float *x, int64_t n, float mean,
+	bool square)
+{
+	vec sums[SUMS] = { 0 }, middle = vec_all(mean);
+	int64_t k = 0;
+	for (; k + STEP <= n; k += STEP)
+		UNROLL for (int i = 0; i < SUMS; i++) {
+			vec d = *(const vec *)(x + k + i * VEC_FLOATS) - middle;
+			if (square)
+				d *= d;
+			sums[i] += d;
+		}
+	float s = sum_of_lanes(sums);
+	for (; k < n; k++) {
+		float d = x[k] - mean;
+		s += square ? d * d : d;
+	}
+	return s;
+}
+
+/* Of numbers; a NaN may be passed over. */
+static float max_of(const float *x, int64_t n)
+{
+	vec best[SUMS];
+	int64_t k = 0;
+	UNROLL for (int i = 0; i < SUMS; i++)
+		best[i] = vec_all(-INFINITY);
+	for (; k + STEP <= n; k += STEP)
+		UNROLL for (int i = 0; i < SUMS; i++) {
+			vec v = *(const vec *)(x + k + i * VEC_FLOATS);
+			best[i] = max_vec(v, best[i]);
+		}
+	float top = max_of_lanes(best);
+	for (; k < n; k++)
+		top = x[k] > top ? x[k] : top;
+	return top;
+}
+
+/* A row of -infinity alone, or with a NaN, gives NaN, as the formula does. */
+static void softmax_row(float *y, const float *x, int64_t n)
+{
+	float top = max_of(x, n);
+	IVDEP for (int64_t k = 0; k < n; k++)
+		y[k] = vec_exp(x[k] - top);
+	float scale = 1 / sum_powers(y, n, 0, false);
+	IVDEP for (int64_t k = 0; k < n; k++)
+		y[k] *= scale;
+}
+
+static void run_softmax(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct rows_state *s = a->state;
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t r = from; r < to; r++)
+		softmax_row((float *)a->out[0].data + r * s->n, (const float *)a->in[0].data + r * s->n, s->n);
+}
+
+static void run_layer_norm(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct rows_state *s = a->state;
+	const float *scale = a->in[1].data, *bias = args_has_in(a, 2) ? a->in[2].data : NULL;
+	int64_t from, to, n = s->n;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t r = from; r < to; r++) {
+		const float *x = (const float *)a->in[0].data + r * n;
+		float *y = (float *)a->out[0].data + r * n;
+		float mean = sum_powers(x, n, 0, false) / (float)n;
+		float variance = sum_powers(x, n, mean, true) / (float)n;
+		float inverse = 1 / sqrtf(variance + s->epsilon);
+		if (bias)
+			IVDEP for (int64_t k = 0; k < n; k++)
+				y[k] = (x[k] - mean) * inverse * scale[k] + bias[k];
+		else
+			IVDEP for (int64_t k = 0; k < n; k++)
+				y[k] = (x[k] - mean) * inverse * scale[k];
+	}
+}
+
+static enum err_code prepare_rows(struct prep *p, struct kernel *ret, int axis, struct err *err)
+{
+	const struct shape *x = &p->in[0].shape;
+	struct rows_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	s->n = shape_count_range(x, axis, x->rank);
+	s->epsilon = node_float(p->node, "epsilon", 1e-5f);
+	if (s->n > ROW_MAX)
+		return prep_refuse(err, "rows are long enough for sums in double");
+	s->split = split_work(p, ret, s->n ? shape_count_range(x, 0, axis) : 0, 20 + 0.5 * (double)s->n);
+	ret->inplace = true;
+	return ERR_OK;
+}
+
+enum err_code VEC_NAME(prepare_softmax_rows)(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct shape *x = &p->in[0].shape;
+	int axis = node_axis(p->node, "axis", -1, x->rank);
+	if (x->rank == 0 || shape_count_range(x, axis + 1, x->rank) != 1)
+		return prep_refuse(err, "not along the last axis");
+	ret->run = run_softmax;
+	return prepare_rows(p, ret, axis, err);
+}
+
+enum err_code VEC_NAME(prepare_layer_norm_rows)(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct shape *x = &p->in[0].shape;
+	int axis = node_axis(p->node, "axis", -1, x->rank);
+	int64_t n = shape_count_range(x, axis, x->rank);
+	for (int i = 1; i < p->n_in; i++)
+		if (prep_has_in(p, i) && (p->in[i].dtype != DTYPE_F32 || tensor_count(&p->in[i]) != n))
+			return prep_refuse(err, "scale or bias is broadcast or of another type");
+	for (int i = 1; i < p->n_out; i++)
+		if (p->out[i].shape.rank != RANK_UNKNOWN)
+			return prep_refuse(err, "mean and deviation are the reference's to give");
+	ret->run = run_layer_norm;
+	return prepare_rows(p, ret, axis, err);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ScatterElements and ScatterND: the data copied, then updates put, added, multiplied,
+ * or kept where larger or smaller. Later updates of one place follow earlier ones, so the
+ * work is not split.
+ */
+#include "exec/cpu/math/binary.h"
+
+#include <string.h>
+
+struct scatter_state {
+	binary_fn combine; /* NULL: the update replaces */
+	int64_t bytes, updates, row; /* row: elements per update */
+	int rank, axis, depth;
+	int64_t dim[RANK_MAX], stride[RANK_MAX], update_dim[RANK_MAX];
+};
+
+static int64_t index_at(const struct tensor *t, int64_t i)
+{
+	return t->dtype == DTYPE_I32 ? ((const int32_t *)t->data)[i] : ((const int64_t *)t->data)[i];
+}
+
+static void copy_data(const struct kernel_args *a)
+{
+	if (a->out[0].data != a->in[0].data)
+		memcpy(a->out[0].data, a->in[0].data, tensor_bytes(&a->out[0]));
+}
+
+/* Update i of s->row elements to element `at` of the output. */
+static void put(const struct scatter_state *s, const struct kernel_args *a, int64_t i, int64_t at)
+{
+	char *dst = (char *)a->out[0].data + at * s->bytes;
+	const char *src = (const char *)a->in[2].data + i * s->row * s->bytes;
+	if (s->combine)
+		s->combine(a, dst, dst, src, s->row, 1, 1);
+	else
+		memcpy(dst, src, (size_t)(s->row * s->bytes));
+}
+
+/* Element offset of index along dimension d; false: out of range, and said so. */
+static bool step_to(const struct scatter_state *s, const struct kernel_args *a, int64_t index, int d,
+	int64_t *offset)
+{
+	int64_t i = index < 0 ? index + s->dim[d] : index;
+	if (i < 0 || i >= s->dim[d]) {
+		kernel_fault(a, FAULT_INDEX, index);
+		return false;
+	}
+	*offset += i * s->stride[d];
+	return true;
+}
+
+static void run_scatter_elements(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct scatter_state *s = a->state;
+	(void)begin, (void)end;
+	copy_data(a);
+	for (int64_t i = 0; i < s->updates; i++) {
+		int64_t rest = i, offset = 0;
+		for (int d = s->rank - 1; d >= 0; d--) {
+			offset += d == s->axis ? 0 : rest % s->update_dim[d] * s->stride[d];
+			rest /= s->update_dim[d];
+		}
+		if (step_to(s, a, index_at(&a->in[1], i), s->axis, &offset))
+			put(s, a, i, offset);
+	}
+}
+
+static void run_scatter_nd(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct scatter_state *s = a->state;
+	(void)begin, (void)end;
+	copy_data(a);
+	for (int64_t i = 0; i < s->updates; i++) {
+		int64_t offset = 0;
+		bool inside = true;
+		for (int d = 0; d < s->depth; d++)
+			inside &= step_to(s, a, index_at(&a->in[1], i * s->depth + d), d, &offset);
+		if (inside)
+			put(s, a, i, offset);
+	}
+}
+
+static enum err_code set_reduction(struct prep *p, struct scatter_state *s, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum op_id op, of_bool;
+	} reductions[] = { { "add", OP_ADD, OP_OR }, { "mul", OP_MUL, OP_AND },
+		{ "max", OP_MAX, OP_OR }, { "min", OP_MIN, OP_AND } };
+	struct slice name = node_string(p->node, "reduction", "none");
+	enum dtype dtype = p->in[0].dtype;
+	if (slice_is(name, "none"))
+		return ERR_OK;
+	for (size_t i = 0; i < sizeof(reductions) / sizeof(reductions[0]); i++)
+		if (slice_is(name, reductions[i].name))
+			s->combine = binary_find(dtype == DTYPE_BOOL ? reductions[i].of_bool
+								     : reductions[i].op,
+				dtype);
+	return s->combine ? ERR_OK : prep_refuse(err, "no such reduction for this type");
+}
+
+static struct scatter_state *scatter_state(struct prep *p, struct kernel *ret)
+{
+	struct scatter_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return NULL;
+	const struct shape *x = &p->in[0].shape;
+	s->rank = x->rank;
+	s->row = 1;
+	s->bytes = (int64_t)dtype_bytes(p->in[0].dtype);
+	shape_strides(x, s->stride);
+	memcpy(s->dim, x->dim, sizeof(s->dim));
+	memcpy(s->update_dim, p->in[1].shape.dim, sizeof(s->update_dim));
+	ret->inplace = true;
+	return s;
+}
+
+enum err_code prepare_scatter_elements(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct scatter_state *s = scatter_state(p, ret);
+	if (!s)
+		return err_oom(err);
+	s->axis = node_axis(p->node, "axis", 0, s->rank);
+	s->updates = tensor_count(&p->in[1]);
+	ret->run = run_scatter_elements;
+	return set_reduction(p, s, err);
+}
+
+enum err_code prepare_scatter_nd(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct scatter_state *s = scatter_state(p, ret);
+	if (!s)
+		return err_oom(err);
+	const struct shape *x = &p->in[0].shape, *i = &p->in[1].shape;
+	s->depth = (int)i->dim[i->rank - 1];
+	s->row = shape_count_range(x, s->depth, x->rank);
+	s->updates = s->row ? shape_count_range(i, 0, i->rank - 1) : 0;
+	ret->run = run_scatter_nd;
+	return set_reduction(p, s, err);
+}

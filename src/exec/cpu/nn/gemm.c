@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN
+ *
+ * The innermost step keeps a tile of c in registers and goes along k: a row of a packed
+ * panel of b (two vectors) times one number of each row of a. Tiles of few rows take
+ * several panels at once, so that there are always enough independent sums. What surrounds
+ * it keeps one panel and GEMM_TILES packed tiles of a in the second-level cache: blocks of
+ * rows, pieces of k, panels, tiles. Rows are dealt out to tiles evenly (128 rows are ten
+ * tiles of 12 or 13, not nine of 14 and one of 2).
+ *
+ * Between pieces of k the sums rest in c as floats, which is what they are in registers,
+ * so the pieces do not show in the result.
+ *
+ * Compiled once per instruction set; ISA is base, avx2 or avx512.
+ */
+#include "exec/cpu/nn/gemm.h"
+
+#include "exec/cpu/vec_isa.h"
+
+#ifdef __AVX512F__
+#define TILE_ROWS 14
+#else
+#define TILE_ROWS 6
+#endif
+#define PANEL_VECS 2
+#define PANEL (PANEL_VECS * VEC_FLOATS)
+
+/* One tile: rows of a packed tile times `panels` panels that lie k_all rows apart. */
+struct tile {
+	const float *a, *b;
+	int64_t k, k_all;
+	float *c;
+	int64_t c_row;
+	bool more;   /* c holds the sums so far */
+	bool finish; /* they are complete: what follows is applied to them */
+	float factor[3];     /* of the product and of each addend */
+	const float *add[2]; /* NULL: none; neighbours along a row */
+	int64_t add_row[2];
+};
+
+static inline __attribute__((always_inline)) void
+multiply(const struct tile *t, const int rows, const int panels)
+{
+	const int vecs = panels * PANEL_VECS;
+	vec sum[TILE_ROWS][4 * PANEL_VECS];
+	UNROLL for (int i = 0; i < rows; i++)
+		UNROLL for (int j = 0; j < vecs; j++)
+			sum[i][j] = t->more ? *(const vec *)(t->c + i * t->c_row + j * VEC_FLOATS) : (vec){ 0 };
+	const float *a = t->a;
+	for (int64_t k = 0; k < t->k; k++, a += rows) {
+		vec b[4 * PANEL_VECS];
+		UNROLL for (int j = 0; j < vecs; j++)
+			b[j] = *(const vec *)(t->b + ((j / PANEL_VECS) * t->k_all + k) * PANEL +
+					      j % PANEL_VECS * VEC_FLOATS);
+		UNROLL for (int i = 0; i < rows; i++) {
+			vec x = vec_all(a[i]);
+			UNROLL for (int j = 0; j < vecs; j++)
+				sum[i][j] += x * b[j];
+		}
+	}
+	if (t->finish) {
+		vec factor = vec_all(t->factor[0]);
+		UNROLL for (int i = 0; i < rows; i++)
+			UNROLL for (int j = 0; j < vecs; j++)
+				sum[i][j] *= factor;
+		for (int s = 0; s < 2; s++) {
+			const float *add = t->add[s];
+			if (!add)
+				continue;
+			factor = vec_all(t->factor[s + 1]);
+			UNROLL for (int i = 0; i < rows; i++, add += t->add_row[s])
+				UNROLL for (int j = 0; j < vecs; j++)
+					sum[i][j] += factor * *(const vec *)(add + j * VEC_FLOATS);
+		}
+	}
+	UNROLL for (int i = 0; i < rows; i++)
+		UNROLL for (int j = 0; j < vecs; j++)
+			*(vec *)(t->c + i * t->c_row + j * VEC_FLOATS) = sum[i][j];
+}
+
+typedef void (*tile_fn)(const struct tile *t);
+
+#define TILE(rows, panels) \
+	static void tile_##rows##_##panels(const struct tile *t) \
+	{ \
+		multiply(t, rows, panels); \
+	}
+TILE(1, 4)
+TILE(2, 2)
+TILE(3, 2)
+TILE(1, 1)
+TILE(2, 1)
+TILE(3, 1)
+TILE(4, 1)
+TILE(5, 1)
+TILE(6, 1)
+#if TILE_ROWS > 6
+TILE(7, 1)
+TILE(8, 1)
+TILE(9, 1)
+TILE(10, 1)
+TILE(11, 1)
+TILE(12, 1)
+TILE(13, 1)
+TILE(14, 1)
+#endif
+
+static const tile_fn tiles[TILE_ROWS + 1] = { NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1,
+	tile_6_1,
+#if TILE_ROWS > 6
+	tile_7_1, tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1, tile_13_1, tile_14_1
+#endif
+};
+
+/* Of few rows, over several panels. */
+#define WIDE_ROWS 3
+static const struct {
+	tile_fn fn;
+	int panels;
+} wide_tiles[WIDE_ROWS + 1] = { { NULL, 0 }, { tile_1_4, 4 }, { tile_2_2, 2 }, { tile_3_2, 2 } };
+
+typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Four rows of four into four columns of four, `stride` apart. */
+static inline void transpose_quad(float *to, int64_t stride, const float *a, int64_t a_row)
+{
+	quad r0 = *(const quad *)a, r1 = *(const quad *)(a + a_row);
+	quad r2 = *(const quad *)(a + 2 * a_row), r3 = *(const quad *)(a + 3 * a_row);
+	quad low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+	quad low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+	quad high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+	quad high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+	*(quad *)to = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+	*(quad *)(to + stride) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+	*(quad *)(to + 2 * stride) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+	*(quad *)(to + 3 * stride) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
+/* Rows [0, rows) of a, k deep, number by number along k. */
+static void pack_tile(float *to, const float *a, int64_t a_row, int64_t a_k, int rows, int64_t k)
+{
+	int64_t depth = a_k == 1 ? k / 4 * 4 : 0;
+	int quads = rows / 4 * 4;
+	for (int64_t at = 0; at < depth; at += 4)
+		for (int i = 0; i < quads; i += 4)
+			transpose_quad(to + at * rows + i, rows, a + i * a_row + at, a_row);
+	for (int i = 0; i < rows; i++)
+		for (int64_t at = i < quads ? depth : 0; at < k; at++)
+			to[at * rows + i] = a[i * a_row + at * a_k];
+}
+
+/* What is added after the product where a tile cannot: to the last columns, and what is
+   not neighbours along a row. */
+static void finish_row(const struct gemm_job *g, float *c, int64_t i, int64_t j, int64_t cols)
+{
+	for (int64_t l = 0; l < cols; l++)
+		c[l] *= g->alpha;
+	for (int s = 0; s < 2; s++) {
+		if (!g->add[s])
+			continue;
+		const float *x = g->add[s] + i * g->add_row[s] + j * g->add_col[s];
+		float by = s == 0 ? g->beta : 1;
+		for (int64_t l = 0; l < cols; l++)
+			c[l] += by * x[l * g->add_col[s]];
+	}
+}
+
+/* Where a run of k of a unit stands. */
+struct piece {
+	int64_t row, rows; /* of c */
+	int64_t k, depth;
+	bool last;
+	const float *a; /* packed tiles */
+	int64_t tiles;
+};
+
+/* Tile i of n gets the rows [*from, *to). */
+static void deal(int64_t rows, int64_t n, int64_t i, int64_t *from, int64_t *to)
+{
+	*from = rows * i / n;
+	*to = rows * (i + 1) / n;
+}
+
+static void multiply_tile(const struct tile *t, int rows, int64_t panels)
+{
+	if (panels > 1)
+		wide_tiles[rows].fn(t);
+	else
+		tiles[rows](t);
+}
+
+/* The last panel, of fewer columns than a tile writes: by way of the stack. */
+static __attribute__((noinline)) void multiply_part(struct tile *t, int rows, int64_t cols)
+{
+	float part[TILE_ROWS * PANEL];
+	float *c = t->c;
+	int64_t c_row = t->c_row;
+	for (int i = 0; i < rows && t->more; i++)
+		memcpy(part + i * PANEL, c + i * c_row, (size_t)cols * sizeof(float));
+	t->c = part;
+	t->c_row = PANEL;
+	multiply_tile(t, rows, 1);
+	for (int i = 0; i < rows; i++)
+		memcpy(c + i * c_row, part + i * PANEL, (size_t)cols * sizeof(float));
+}
+
+/* Can tiles finish their sums themselves? */
+static bool is_foldable(const struct gemm_job *g)
+{
+	return (!g->add[0] || g->add_col[0] == 1) && (!g->add[1] || g->add_col[1] == 1);
+}
+
+static void fold_finish(const struct gemm_job *g, struct tile *t, int64_t row, int64_t col)
+{
+	t->finish = true;
+	t->factor[0] = g->alpha;
+	t->factor[1] = g->beta;
+	t->factor[2] = 1;
+	for (int s = 0; s < 2; s++)
+		if (g->add[s]) {
+			t->add[s] = g->add[s] + row * g->add_row[s] + col;
+			t->add_row[s] = g->add_row[s];
+		}
+}
+
+/* One tile of one or several panels. */
+static void run_tile(const struct gemm_job *g, const struct piece *p, int64_t tile, int64_t panel,
+	int64_t panels)
+{
+	int64_t from, to, col = panel * PANEL, cols = min_i64(panels * PANEL, g->n - col);
+	deal(p->rows, p->tiles, tile, &from, &to);
+	int rows = (int)(to - from);
+	float *c = g->c + (p->row + from) * g->c_row + col;
+	struct tile t = { .a = p->a + from * p->depth, .b = g->b + (panel * g->k + p->k) * PANEL,
+		.k = p->depth, .k_all = g->k, .c = c, .c_row = g->c_row, .more = p->k > 0 };
+	if (cols < panels * PANEL) {
+		multiply_part(&t, rows, cols);
+	} else {
+		if (p->last && is_foldable(g))
+			fold_finish(g, &t, p->row + from, col);
+		multiply_tile(&t, rows, panels);
+	}
+	for (int i = 0; i < rows && p->last; i++) {
+		if (!t.finish)
+			finish_row(g, c + i * g->c_row, p->row + from + i, col, cols);
+		if (g->act)
+			g->act(c + i * g->c_row, c + i * g->c_row, cols, g->act_param);
+	}
+}
+
+/* All panels for one block of rows and one piece of k. */
+static void run_piece(const struct gemm_job *g, const struct piece *p)
+{
+	int64_t panels = (g->n + PANEL - 1) / PANEL, step;
+	int wide = p->tiles == 1 && p->rows <= WIDE_ROWS ? wide_tiles[p->rows].panels : 1;
+	for (int64_t at = 0; at < panels; at += step) {
+		/* A wide tile writes whole panels only. */
+		step = wide > 1 && (at + wide) * PANEL <= g->n ? wide : 1;
+		for (int64_t i = 0; i < p->tiles; i++)
+			run_tile(g, p, i, at, step);
+	}
+}
+
+static void gemm_run(const struct gemm_job *g)
+{
+	int64_t block = (int64_t)TILE_ROWS * GEMM_TILES;
+	int64_t pieces = max_i64((g->k + GEMM_DEPTH - 1) / GEMM_DEPTH, 1);
+	for (int64_t row = 0; row < g->m; row += block)
+		for (int64_t i = 0; i < pieces; i++) {
+			struct piece p = { .row = row, .rows = min_i64(block, g->m - row), .last = i == pieces - 1 };
+			int64_t end;
+			deal(g->k, pieces, i, &p.k, &end);
+			p.depth = end - p.k;
+			p.tiles = (p.rows + TILE_ROWS - 1) / TILE_ROWS;
+			const float *a = g->a + row * g->a_row + p.k * g->a_k;
+			/* One row along k is packed as it lies. */
+			p.a = p.rows == 1 && g->a_k == 1 ? a : g->scratch;
+			for (int64_t t = 0; t < p.tiles && p.a == g->scratch; t++) {
+				int64_t from, to;
+				deal(p.rows, p.tiles, t, &from, &to);
+				pack_tile(g->scratch + from * p.depth, a + from * g->a_row, g->a_row,
+					g->a_k, (int)(to - from), p.depth);
+			}
+			run_piece(g, &p);
+		}
+}
+
+static void gemm_pack(float *to, const float *b, int64_t b_k, int64_t b_col, int64_t k, int64_t n)
+{
+	for (int64_t j = 0; j < n; j += PANEL) {
+		int64_t cols = min_i64(PANEL, n - j);
+		for (int64_t i = 0; i < k; i++, to += PANEL) {
+			const float *row = b + i * b_k + j * b_col;
+			if (cols == PANEL && b_col == 1) {
+				memcpy(to, row, PANEL * sizeof(float));
+				continue;
+			}
+			for (int64_t l = 0; l < cols; l++)
+				to[l] = row[l * b_col];
+			for (int64_t l = cols; l < PANEL; l++)
+				to[l] = 0;
+		}
+	}
+}
+
+const struct gemm VEC_NAME(gemm) = {
+	.rows = TILE_ROWS,
+	.cols = PANEL,
+	.run = gemm_run,
+	.pack = gemm_pack,
+};

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MatMul, Gemm and FusedMatMul of floats on gemm.h
+ *
+ * A constant B is packed once per version; another one in the scratch of whoever needs it.
+ * A unit of work is a block of rows times a run of panels of one product, so that one
+ * product can occupy all threads.
+ */
+#include "exec/cpu/nn/gemm.h"
+#include "exec/cpu/nn/matmul_view.h"
+
+#include "base/checked.h"
+
+#define FLOPS_PER_NS 80.0
+
+struct matmul_state {
+	struct matmul_view v;
+	const struct gemm *gemm;
+	const float *packed; /* NULL: B comes with the run */
+	int64_t batches, row_units, col_units;
+	int64_t rows, panels; /* of a unit; the last ones have fewer */
+	size_t scratch_b;     /* where in the scratch B is packed */
+};
+
+static const struct gemm *best_gemm(void)
+{
+#ifdef __x86_64__
+	if (cpu_features() & CPU_AVX512)
+		return &gemm_avx512;
+	if (cpu_features() & CPU_AVX2)
+		return &gemm_avx2;
+#endif
+	return &gemm_base;
+}
+
+static void batch_index(const struct shape *out, int64_t batch, int64_t *index)
+{
+	for (int i = out->rank - 3; i >= 0; i--) {
+		index[i] = batch % out->dim[i];
+		batch /= out->dim[i];
+	}
+}
+
+static void add_operand(const struct kernel_args *a, const struct matmul_state *s,
+	const int64_t *index, int which, struct gemm_job *j)
+{
+	const struct operand *v = &s->v.add[which];
+	int row = s->v.out.rank - 2;
+	if (v->in < 0)
+		return;
+	j->add[which] = (const float *)a->in[v->in].data + operand_offset(v, index, row + 1);
+	j->add_row[which] = v->lead[row];
+	j->add_col[which] = v->col;
+}
+
+static void run_unit(const struct kernel_args *a, const struct matmul_state *s, int64_t unit)
+{
+	const struct matmul_view *v = &s->v;
+	const struct gemm *g = s->gemm;
+	int64_t index[RANK_MAX + 2], row_unit = unit / s->col_units % s->row_units;
+	int row = v->out.rank - 2;
+	int64_t m = v->out.dim[row], n = v->out.dim[row + 1], batch = unit / s->col_units / s->row_units;
+	batch_index(&v->out, batch, index);
+	index[row] = row_unit * s->rows;
+	int64_t panel = unit % s->col_units * s->panels, col = panel * g->cols;
+	struct gemm_job j = {
+		.m = min_i64(s->rows, m - index[row]),
+		.n = min_i64(s->panels * g->cols, n - col),
+		.k = v->k,
+		.a = (const float *)a->in[0].data + operand_offset(&v->a, index, row + 1),
+		.a_row = v->a.lead[row],
+		.a_k = v->a_k,
+		.c = (float *)a->out[0].data + (batch * m + index[row]) * n + col,
+		.c_row = n,
+		.alpha = (float)v->alpha,
+		.beta = (float)v->beta,
+		.act = v->act.fn,
+		.act_param = v->act.param,
+		.scratch = a->scratch,
+	};
+	for (int i = 0; i < 2; i++) {
+		add_operand(a, s, index, i, &j);
+		if (j.add[i])
+			j.add[i] += col * j.add_col[i];
+	}
+	if (s->packed) {
+		j.b = s->packed + panel * v->k * g->cols;
+	} else {
+		float *to = (float *)((char *)a->scratch + s->scratch_b);
+		const float *b = (const float *)a->in[1].data + operand_offset(&v->b, index, row);
+		g->pack(to, b + col * v->b.col, v->b_k, v->b.col, v->k, j.n);
+		j.b = to;
+	}
+	g->run(&j);
+}
+
+static void run_matmul(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct matmul_state *s = a->state;
+	for (int64_t unit = begin; unit < end; unit++)
+		run_unit(a, s, unit);
+}
+
+/* -- prepare ---------------------------------------------------------------------------------- */
+
+struct pack_key {
+	const void *source;
+	int64_t k, n, b_k, b_col, cols;
+};
+
+struct pack {
+	const struct gemm *gemm;
+	const float *source;
+	const struct pack_key *key;
+};
+
+static void fill(void *dst, void *ctx)
+{
+	const struct pack *x = ctx;
+	x->gemm->pack(dst, x->source, x->key->b_k, x->key->b_col, x->key->k, x->key->n);
+}
+
+static enum err_code pack_constant(struct prep *p, struct matmul_state *s, struct err *err)
+{
+	const struct matmul_view *v = &s->v;
+	bool shared = true; /* one B for all products */
+	for (int i = 0; i < v->out.rank - 2; i++)
+		shared &= v->b.lead[i] == 0 || v->out.dim[i] == 1;
+	if (!p->in[1].data || !shared)
+		return ERR_OK;
+	int64_t n = v->out.dim[v->out.rank - 1];
+	struct pack_key key = { p->in[1].data, v->k, n, v->b_k, v->b.col, s->gemm->cols };
+	struct pack x = { s->gemm, p->in[1].data, &key };
+	const void *packed;
+	size_t bytes = (size_t)gemm_packed_floats(s->gemm, v->k, n) * sizeof(float);
+	enum err_code rc = packs_get(p->packs, &key, sizeof(key), bytes, fill, &x, &packed, err);
+	if (rc == ERR_OK)
+		s->packed = packed;
+	return rc;
+}
+
+/* Blocks of rows as the product takes them; runs of panels until every thread has
+   something to do. */
+static void cut_units(const struct prep *p, struct matmul_state *s, struct kernel *ret)
+{
+	const struct matmul_view *v = &s->v;
+	int64_t m = v->out.dim[v->out.rank - 2], n = v->out.dim[v->out.rank - 1];
+	int64_t panels = gemm_panels(s->gemm, n);
+	s->batches = shape_count_range(&v->out, 0, v->out.rank - 2);
+	double ns = (double)(s->batches * m) * (double)n * (double)v->k * 2 / FLOPS_PER_NS;
+	int64_t block = (int64_t)s->gemm->rows * GEMM_TILES;
+	s->row_units = max_i64((m + block - 1) / block, 1);
+	s->rows = max_i64((m + s->row_units - 1) / s->row_units, 1);
+	int64_t want = p->threads > 1 && ns > UNIT_NS ? 2 * p->threads : 1;
+	int64_t have = s->batches * s->row_units;
+	s->col_units = have >= want || !have ? 1 : min_i64((want + have - 1) / have, panels);
+	s->col_units = max_i64(s->col_units, 1);
+	s->panels = (panels + s->col_units - 1) / s->col_units;
+	s->col_units = s->panels ? (panels + s->panels - 1) / s->panels : 1;
+	ret->units = s->batches * s->row_units * s->col_units;
+	if (tensor_count(&p->out[0]) == 0)
+		ret->units = 0;
+	ret->unit_cost_ns = (int64_t)(ns / (double)max_i64(ret->units, 1)) + 1;
+}
+
+enum err_code prepare_matmul_packed(struct prep *p, struct kernel *ret, struct err *err)
+{
+	for (int i = 0; i < p->n_in; i++)
+		if (prep_has_in(p, i) && p->in[i].dtype != DTYPE_F32)
+			return prep_refuse(err, "not all operands are float32");
+	struct matmul_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	enum err_code rc = matmul_view(p, &s->v, err);
+	if (rc != ERR_OK)
+		return rc;
+	matmul_view_merge(&s->v);
+	s->gemm = best_gemm();
+	rc = pack_constant(p, s, err);
+	if (rc != ERR_OK)
+		return rc;
+	cut_units(p, s, ret);
+	s->scratch_b = round_up(gemm_scratch_bytes(s->gemm, s->rows, s->v.k), ARENA_ALIGN_TENSOR);
+	ret->scratch_bytes = s->scratch_b;
+	if (!s->packed)
+		ret->scratch_bytes += (size_t)(s->panels * s->gemm->cols * s->v.k) * sizeof(float);
+	ret->run = run_matmul;
+	return ERR_OK;
+}

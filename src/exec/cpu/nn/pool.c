@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AveragePool, MaxPool and their global kin, reference: an output row at a time. */
+#include "exec/cpu/types.h"
+#include "exec/cpu/nn/window.h"
+
+#include <math.h>
+
+struct pool_state {
+	struct split split;
+	struct window w;
+	bool count_pad, column_major;
+};
+
+/* The taps of one output along one axis: indices start + k * dilation for k in [from, to),
+   and how many of them an average divides by. */
+struct taps {
+	int64_t start, from, to, counted;
+};
+
+static struct taps taps_of(const struct pool_state *s, int axis, int64_t o)
+{
+	const struct conv_geometry *g = &s->w.g;
+	int64_t dilation = g->dilation[axis];
+	struct taps t = { .start = window_at(&s->w, axis, o, 0) };
+	window_span(t.start, dilation, g->in[axis], g->kernel[axis], &t.from, &t.to);
+	t.to = max_i64(t.to, t.from);
+	t.counted = t.to - t.from;
+	if (s->count_pad) {
+		int64_t end = g->in[axis] + g->pad_end[axis];
+		t.counted = t.start >= end ? 0 : min_i64((end - 1 - t.start) / dilation + 1, g->kernel[axis]);
+	}
+	return t;
+}
+
+/* Visits every element under a window: body sees x[at] and at. */
+#define FOR_WINDOW(w, d, h, c, at, body) \
+	for (int64_t kd = (d).from; kd < (d).to; kd++) \
+		for (int64_t kh = (h).from; kh < (h).to; kh++) \
+			for (int64_t kw = (c).from; kw < (c).to; kw++) { \
+				int64_t at = (((d).start + kd * (w)->g.dilation[AXIS_D]) * \
+							     (w)->g.in[AXIS_H] + \
+						     (h).start + kh * (w)->g.dilation[AXIS_H]) * \
+						     (w)->g.in[AXIS_W] + \
+					     (c).start + kw * (w)->g.dilation[AXIS_W]; \
+				body; \
+			}
+
+/* In an image of the same sizes with width varying slowest. */
+static int64_t column_major(const struct window *w, int64_t at)
+{
+	const int64_t *in = w->g.in;
+	int64_t c = at % in[AXIS_W], h = at / in[AXIS_W] % in[AXIS_H];
+	int64_t d = at / (in[AXIS_W] * in[AXIS_H]);
+	return (c * in[AXIS_H] + h) * in[AXIS_D] + d;
+}
+
+#define MAX_POOL(id, T, LOWEST) \
+	static void run_max_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct pool_state *s = a->state; \
+		const struct window *w = &s->w; \
+		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
+		int64_t *indices = args_has_out(a, 1) ? a->out[1].data : NULL; \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t item = from; item < to; item++) { \
+			struct window_row r = window_row(w, item); \
+			int64_t base = (r.n * w->c_in + r.c) * image; \
+			const T *x = (const T *)a->in[0].data + base; \
+			struct taps d = taps_of(s, AXIS_D, r.d), h = taps_of(s, AXIS_H, r.h); \
+			for (int64_t o = 0; o < width; o++) { \
+				struct taps c = taps_of(s, AXIS_W, o); \
+				T best = LOWEST; \
+				int64_t found = -1; \
+				FOR_WINDOW(w, d, h, c, at, { \
+					if (found < 0 || x[at] > best || (x[at] != x[at] && best == best)) { \
+						best = x[at]; \
+						found = at; \
+					} \
+				}) \
+				((T *)a->out[0].data)[item * width + o] = best; \
+				if (indices) \
+					indices[item * width + o] = \
+						base + (s->column_major ? column_major(w, found) : found); \
+			} \
+		} \
+	}
+MAX_POOL(F32, float, -INFINITY)
+MAX_POOL(F64, double, -INFINITY)
+MAX_POOL(I8, int8_t, INT8_MIN)
+MAX_POOL(U8, uint8_t, 0)
+
+#define AVERAGE_POOL(id, T, U) \
+	static void run_average_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct pool_state *s = a->state; \
+		const struct window *w = &s->w; \
+		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t item = from; item < to; item++) { \
+			struct window_row r = window_row(w, item); \
+			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
+			struct taps d = taps_of(s, AXIS_D, r.d), h = taps_of(s, AXIS_H, r.h); \
+			for (int64_t o = 0; o < width; o++) { \
+				struct taps c = taps_of(s, AXIS_W, o); \
+				int64_t counted = d.counted * h.counted * c.counted; \
+				double sum = 0; \
+				FOR_WINDOW(w, d, h, c, at, sum += (double)x[at]) \
+				((T *)a->out[0].data)[item * width + o] = \
+					(T)(counted ? sum / (double)counted : 0); \
+			} \
+		} \
+	}
+FOR_REAL(AVERAGE_POOL)
+
+static const run_fn max_pools[DTYPE_COUNT_] = {
+	[DTYPE_F32] = run_max_pool_float,
+	[DTYPE_F64] = run_max_pool_double,
+	[DTYPE_I8] = run_max_pool_int8_t,
+	[DTYPE_U8] = run_max_pool_uint8_t,
+};
+static const run_fn average_pools[DTYPE_COUNT_] = {
+	[DTYPE_F32] = run_average_pool_float,
+	[DTYPE_F64] = run_average_pool_double,
+};
+
+/* Of global pools: one window as large as the image. */
+static void global_geometry(const struct shape *x, struct conv_geometry *g)
+{
+	*g = (struct conv_geometry){ .spatial = 1, .group = 1 };
+	g->in[0] = g->kernel[0] = shape_count_range(x, 2, x->rank);
+	g->out[0] = g->stride[0] = g->dilation[0] = 1;
+}
+
+enum err_code prepare_pool_ref(struct prep *p, struct kernel *ret, struct err *err)
+{
+	enum op_id op = p->node->op;
+	bool max = op == OP_MAX_POOL || op == OP_GLOBAL_MAX_POOL;
+	struct conv_geometry g;
+	enum err_code rc = ERR_OK;
+	if (op == OP_GLOBAL_MAX_POOL || op == OP_GLOBAL_AVERAGE_POOL)
+		global_geometry(&p->in[0].shape, &g);
+	else
+		rc = pool_geometry(p->node, &p->in[0].shape, &g, err);
+	if (rc != ERR_OK)
+		return rc;
+	ret->run = (max ? max_pools : average_pools)[p->in[0].dtype];
+	if (!ret->run)
+		return prep_refuse(err, "no loop for this type");
+	struct pool_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	rc = window_init(&s->w, &g, &p->in[0].shape, &p->out[0].shape, err);
+	if (rc != ERR_OK)
+		return rc;
+	s->count_pad = node_int(p->node, "count_include_pad", 0) != 0;
+	s->column_major = node_int(p->node, "storage_order", 0) != 0;
+	int64_t width = s->w.g.out[AXIS_W];
+	s->split = split_work(p, ret, width ? window_rows(&s->w) : 0,
+		20 + (double)(window_taps(&s->w) * width));
+	return ERR_OK;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Resize: every mode is, along each axis, a few taps of the input per output index; they
+ * are worked out once, in prepare. Nearest has one tap and moves elements of any type;
+ * the others sum the products of all axes' taps.
+ *
+ * DESIGN. The last axis that is resized is done tap by tap over what follows it (the inner
+ * run), the others by their products of weights, so that an item of work is one output
+ * index of all resized axes but the last.
+ */
+#include "exec/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+#include "exec/cpu/types.h"
+#include "exec/infer/resize_geometry.h"
+
+/* Output index o takes index[o * n ... + n) with weight[...]. */
+struct axis_taps {
+	int64_t n;
+	int32_t *index;
+	float *weight;
+	const bool *outside; /* by output index; NULL: none extrapolates */
+};
+
+struct resize_state {
+	struct split split; /* of items as above */
+	int rank;
+	int64_t in[RANK_MAX], out[RANK_MAX], stride[RANK_MAX]; /* axes after merging */
+	struct axis_taps axis[RANK_MAX];
+	int64_t bytes;
+	float extrapolation;
+};
+
+/* -- taps ------------------------------------------------------------------------------------ */
+
+/* The input coordinate of output index x along an axis. */
+static double coordinate(const struct resize_geometry *g, int axis, int64_t x)
+{
+	double in = (double)g->in[axis], out = (double)g->out[axis], scale = (double)g->scale[axis];
+	double o = (double)x;
+	/* A scale that sizes gave is exact: rounded to float it may miss a whole number. */
+	if (g->from_sizes && (float)(out / in) == g->scale[axis])
+		scale = out / in;
+	switch (g->coord) {
+	case RESIZE_HALF_PIXEL: return (o + 0.5) / scale - 0.5;
+	case RESIZE_HALF_PIXEL_SYMMETRIC: {
+		/* The output is cut to whole pixels: what is lost is taken from both sides. */
+		double adjust = out / (in * scale), centre = in / 2;
+		return centre * (1 - adjust) + (o + 0.5) / scale - 0.5;
+	}
+	case RESIZE_PYTORCH_HALF_PIXEL: return out > 1 ? (o + 0.5) / scale - 0.5 : -0.5;
+	case RESIZE_ALIGN_CORNERS: {
+		/* By the exact size of the output, which need not be whole. */
+		double exact = in * scale;
+		return out == 1 ? 0 : o * (in - 1) / (exact - 1);
+	}
+	case RESIZE_ASYMMETRIC: return o / scale;
+	case RESIZE_TF_CROP: {
+		double from = (double)g->roi_start[axis], to = (double)g->roi_end[axis];
+		return out > 1 ? from * (in - 1) + o * (to - from) * (in - 1) / (out - 1)
+			       : 0.5 * (from + to) * (in - 1);
+	}
+	default: return o;
+	}
+}
+
+static int64_t nearest_index(enum resize_nearest how, double x)
+{
+	switch (how) {
+	case RESIZE_FLOOR: return (int64_t)floor(x);
+	case RESIZE_CEIL: return (int64_t)ceil(x);
+	case RESIZE_ROUND_PREFER_CEIL: return (int64_t)floor(x + 0.5);
+	default: return (int64_t)ceil(x - 0.5);
+	}
+}
+
+static double cubic(double a, double d)
+{
+	d = fabs(d);
+	if (d <= 1)
+		return ((a + 2) * d - (a + 3)) * d * d + 1;
+	return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
+}
+
+/* The filter at distance d, in input pixels over the filter's stretch. */
+static double filter(const struct resize_geometry *g, double d)
+{
+	if (g->mode == RESIZE_CUBIC)
+		return cubic((double)g->cubic_a, d);
+	d = fabs(d);
+	return d < 1 ? 1 - d : 0;
+}
+
+/* How far the filter is stretched: by 1, or with antialias when shrinking by 1 / scale. */
+static double stretch_of(const struct resize_geometry *g, int axis)
+{
+	double scale = (double)g->scale[axis];
+	return g->antialias && scale < 1 ? 1 / scale : 1;
+}
+
+static int64_t taps_count(const struct resize_geometry *g, int axis)
+{
+	if (g->mode == RESIZE_NEAREST || (g->in[axis] == g->out[axis] && g->scale[axis] == 1 &&
+						 g->coord != RESIZE_TF_CROP))
+		return 1;
+	double radius = g->mode == RESIZE_CUBIC ? 2 : 1;
+	/* One more on either side, for rounding; its weight is 0. */
+	return 2 * (int64_t)ceil(radius * stretch_of(g, axis)) + (g->antialias ? 2 : 0);
+}
+
+static int64_t clamp_index(int64_t i, int64_t n)
+{
+	return min_i64(max_i64(i, 0), n - 1);
+}
+
+/* Several taps around x: weights by distance, those outside left out or folded to the edge. */
+static void filter_taps(const struct resize_geometry *g, int axis, double x, struct axis_taps *t, int64_t o)
+{
+	double stretch = stretch_of(g, axis), sum = 0;
+	int64_t first = (int64_t)floor(x) - t->n / 2 + 1;
+	for (int64_t k = 0; k < t->n; k++) {
+		int64_t i = first + k;
+		double w = filter(g, ((double)i - x) / stretch);
+		bool inside = i >= 0 && i < g->in[axis];
+		if (g->exclude_outside && !inside)
+			w = 0;
+
+		t->index[o * t->n + k] = (int32_t)clamp_index(i, g->in[axis]);
+		t->weight[o * t->n + k] = (float)w;
+		sum += w;
+	}
+	for (int64_t k = 0; k < t->n && sum != 0 && (g->exclude_outside || g->antialias); k++)
+		t->weight[o * t->n + k] = (float)((double)t->weight[o * t->n + k] / sum);
+}
+
+static enum err_code make_taps(struct prep *p, const struct resize_geometry *g, int axis,
+	struct axis_taps *t, struct err *err)
+{
+	int64_t n = g->out[axis];
+	t->n = taps_count(g, axis);
+	t->index = prep_alloc(p, (size_t)(n * t->n) * sizeof(*t->index) + 1);
+	t->weight = prep_alloc(p, (size_t)(n * t->n) * sizeof(*t->weight) + 1);
+	bool *outside = g->coord == RESIZE_TF_CROP ? prep_alloc(p, (size_t)n + 1) : NULL;
+	if (!t->index || !t->weight || (g->coord == RESIZE_TF_CROP && !outside))
+		return err_oom(err);
+	t->outside = outside;
+	for (int64_t o = 0; o < n; o++) {
+		double x = coordinate(g, axis, o);
+		if (outside)
+			outside[o] = x < 0 || x > (double)(g->in[axis] - 1);
+		if (t->n > 1) {
+			filter_taps(g, axis, x, t, o);
+			continue;
+		}
+		int64_t at = g->mode == RESIZE_NEAREST ? nearest_index(g->nearest, x) : o;
+		t->index[o] = (int32_t)clamp_index(at, g->in[axis]);
+		t->weight[o] = 1;
+	}
+	return ERR_OK;
+}
+
+/* -- run --------------------------------------------------------------------------------------- */
+
+/* Output indices of an item, of all axes but the last two (resized, inner). */
+static bool item_index(const struct resize_state *s, int64_t item, int64_t *index)
+{
+	bool outside = false;
+	for (int i = s->rank - 3; i >= 0; i--) {
+		index[i] = item % s->out[i];
+		item /= s->out[i];
+		outside |= s->axis[i].outside && s->axis[i].outside[index[i]];
+	}
+	return outside;
+}
+
+static void move_row(char *dst, const char *src, const int32_t *index, int64_t n, int64_t bytes)
+{
+	switch (bytes) {
+	case 1:
+		for (int64_t i = 0; i < n; i++)
+			dst[i] = src[index[i]];
+		break;
+	case 4:
+		for (int64_t i = 0; i < n; i++)
+			memcpy(dst + i * 4, src + (int64_t)index[i] * 4, 4);
+		break;
+	default:
+		for (int64_t i = 0; i < n; i++)
+			memcpy(dst + i * bytes, src + index[i] * bytes, (size_t)bytes);
+	}
+}
+
+static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct resize_state *s = a->state;
+	int last = s->rank - 2;
+	int64_t from, to, index[RANK_MAX], row = s->out[last] * s->stride[last];
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t item = from; item < to; item++) {
+		int64_t offset = 0;
+		item_index(s, item, index);
+		for (int i = 0; i < last; i++)
+			offset += s->axis[i].index[index[i]] * s->stride[i];
+		move_row((char *)a->out[0].data + item * row * s->bytes,
+			(const char *)a->in[0].data + offset * s->bytes, s->axis[last].index,
+			s->out[last], s->stride[last] * s->bytes);
+	}
+}
+
+#define RESIZE(id, T, U, LOW, HIGH) \
+	/* acc += weight times the last resized axis of the input row x. */ \
+	static void add_row_##T(const struct resize_state *s, double *acc, const T *x, double weight) \
+	{ \
+		int last = s->rank - 2; \
+		const struct axis_taps *t = &s->axis[last]; \
+		int64_t inner = s->stride[last]; \
+		for (int64_t o = 0; o < s->out[last]; o++) \
+			for (int64_t k = 0; k < t->n; k++) { \
+				double w = weight * (double)t->weight[o * t->n + k]; \
+				const T *v = x + t->index[o * t->n + k] * inner; \
+				for (int64_t i = 0; i < inner; i++) \
+					acc[o * inner + i] += w * (double)v[i]; \
+			} \
+	} \
+	static void finish_row_##T(const struct resize_state *s, T *o, const double *acc, bool outside) \
+	{ \
+		int last = s->rank - 2; \
+		int64_t inner = s->stride[last]; \
+		const bool *off = s->axis[last].outside; \
+		for (int64_t i = 0; i < s->out[last] * inner; i++) { \
+			double v = outside || (off && off[i / inner]) ? (double)s->extrapolation : acc[i]; \
+			o[i] = (T)(v < LOW ? LOW : v > HIGH ? HIGH : v); \
+		} \
+	} \
+	static void run_resize_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct resize_state *s = a->state; \
+		int last = s->rank - 2; \
+		int64_t from, to, row = s->out[last] * s->stride[last]; \
+		double *acc = a->scratch; \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t item = from; item < to; item++) { \
+			int64_t index[RANK_MAX], tap[RANK_MAX] = { 0 }; \
+			bool outside = item_index(s, item, index), more = true; \
+			memset(acc, 0, (size_t)row * sizeof(*acc)); \
+			while (more) { \
+				double weight = 1; \
+				int64_t offset = 0; \
+				for (int i = 0; i < last; i++) { \
+					int64_t k = index[i] * s->axis[i].n + tap[i]; \
+					weight *= (double)s->axis[i].weight[k]; \
+					offset += s->axis[i].index[k] * s->stride[i]; \
+				} \
+				if (weight != 0) \
+					add_row_##T(s, acc, (const T *)a->in[0].data + offset, weight); \
+				more = false; \
+				for (int i = last - 1; i >= 0 && !more; i--) { \
+					more = ++tap[i] < s->axis[i].n; \
+					tap[i] = more ? tap[i] : 0; \
+				} \
+			} \
+			finish_row_##T(s, (T *)a->out[0].data + item * row, acc, outside); \
+		} \
+	}
+RESIZE(F32, float, float, -INFINITY, INFINITY)
+RESIZE(F64, double, double, -INFINITY, INFINITY)
+RESIZE(U8, uint8_t, uint32_t, 0, UINT8_MAX)
+RESIZE(I8, int8_t, uint32_t, INT8_MIN, INT8_MAX)
+RESIZE(I32, int32_t, uint32_t, INT32_MIN, INT32_MAX)
+
+static const run_fn runs[DTYPE_COUNT_] = {
+	[DTYPE_F32] = run_resize_float,
+	[DTYPE_F64] = run_resize_double,
+	[DTYPE_U8] = run_resize_uint8_t,
+	[DTYPE_I8] = run_resize_int8_t,
+	[DTYPE_I32] = run_resize_int32_t,
+};
+
+/* -- prepare ------------------------------------------------------------------------------------- */
+
+static bool stays(const struct resize_geometry *g, int axis)
+{
+	return g->in[axis] == g->out[axis] && g->scale[axis] == 1 &&
+	       (g->coord != RESIZE_TF_CROP ||
+		       (g->roi_start[axis] == 0 && g->roi_end[axis] == 1));
+}
+
+/* Neighbouring axes that stay are one; the last one is the inner run, made if there is none. */
+static enum err_code
+merge_axes(struct prep *p, struct resize_state *s, const struct resize_geometry *g, struct err *err)
+{
+	bool kept = false;
+	for (int i = 0; i < g->rank; i++) {
+		bool keeps = stays(g, i);
+		if (keeps && kept) {
+			s->in[s->rank - 1] = s->out[s->rank - 1] *= g->in[i];
+		} else {
+			s->in[s->rank] = g->in[i];
+			s->out[s->rank] = g->out[i];
+			if (!keeps) {
+				enum err_code rc = make_taps(p, g, i, &s->axis[s->rank], err);
+				if (rc != ERR_OK)
+					return rc;
+			}
+			s->rank++;
+		}
+		kept = keeps;
+	}
+	if (!kept && s->rank < RANK_MAX) {
+		s->in[s->rank] = s->out[s->rank] = 1;
+		s->rank++;
+	}
+	return ERR_OK;
+}
+
+/* Axes that stay, but for the inner run, have one tap of weight 1 like the others. */
+static enum err_code identity_taps(struct prep *p, struct resize_state *s, struct err *err)
+{
+	for (int i = 0; i < s->rank - 1; i++) {
+		struct axis_taps *t = &s->axis[i];
+		if (t->n)
+			continue;
+		t->n = 1;
+		t->index = prep_alloc(p, (size_t)s->out[i] * sizeof(*t->index) + 1);
+		t->weight = prep_alloc(p, (size_t)s->out[i] * sizeof(*t->weight) + 1);
+		if (!t->index || !t->weight)
+			return err_oom(err);
+		for (int64_t k = 0; k < s->out[i]; k++) {
+			t->index[k] = (int32_t)k;
+			t->weight[k] = 1;
+		}
+	}
+	return ERR_OK;
+}
+
+enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct resize_geometry g;
+	enum err_code rc = resize_geometry(p->node, &p->in[0].shape, prep_has_in(p, 1) ? &p->in[1] : NULL,
+		prep_has_in(p, 2) ? &p->in[2] : NULL, prep_has_in(p, 3) ? &p->in[3] : NULL, &g, err);
+	if (rc != ERR_OK)
+		return rc;
+	bool nearest = g.mode == RESIZE_NEAREST && g.coord != RESIZE_TF_CROP;
+	if (!nearest && !runs[p->in[0].dtype])
+		return prep_refuse(err, "no loop for this type");
+	for (int i = 0; i < g.rank; i++)
+		if (g.in[i] > INT32_MAX || (g.in[i] == 0 && g.out[i] != 0))
+			return prep_refuse(err, "an axis is empty, or longer than 2^31");
+	struct resize_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	rc = merge_axes(p, s, &g, err);
+	if (rc == ERR_OK && s->rank == 1) { /* nothing is resized: the run is all there is */
+		s->in[1] = s->in[0];
+		s->out[1] = s->out[0];
+		s->in[0] = s->out[0] = 1;
+		s->rank = 2;
+	}
+	if (rc == ERR_OK)
+		rc = identity_taps(p, s, err);
+	if (rc != ERR_OK)
+		return rc;
+	struct shape in = shape_from(s->rank, s->in);
+	shape_strides(&in, s->stride);
+	s->bytes = (int64_t)dtype_bytes(p->in[0].dtype);
+	s->extrapolation = g.extrapolation;
+	int last = s->rank - 2;
+	int64_t items = 1, taps = 1, row = s->out[last] * s->stride[last];
+	for (int i = 0; i < last; i++)
+		items *= s->out[i];
+	for (int i = 0; i <= last; i++)
+		taps *= s->axis[i].n;
+	s->split = split_work(p, ret, row ? items : 0, 20 + (double)(row * taps));
+	ret->run = nearest ? run_nearest : runs[p->in[0].dtype];
+	ret->scratch_bytes = nearest ? 0 : (size_t)row * sizeof(double);
+	return ERR_OK;
+}

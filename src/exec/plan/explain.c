@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * explain.c -- what a plan does, step by step, in words
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include "exec/run/program_impl.h"
+
+static void explain_step(const struct plan *e, const struct step *s, struct step_text *t)
+{
+	t->op = s->node ? op_info(s->node->op)->name : "copy";
+	t->kernel = s->k.name;
+	t->backend = s->backend->name;
+	t->units = s->k.units;
+	size_t at = 0;
+	for (int32_t i = 0; i < s->n_in + s->n_out && at < sizeof(t->shapes); i++) {
+		if (s->slot[i] == VALUE_NONE)
+			continue;
+		const struct slot *slot = &e->slot[s->slot[i]];
+		at += (size_t)snprintf(t->shapes + at, sizeof(t->shapes) - at, "%s%s%s",
+			i == 0 ? "" : i == s->n_in ? " -> " : " ", SHAPE_TEXT(&slot->t.shape),
+			slot->t.layout == LAYOUT_PLAIN ? "" : "b");
+		if (i >= s->n_in)
+			t->out_bytes += slot->bytes;
+	}
+}
+
+enum err_code program_explain(struct program *p, const struct tensor *in,
+	void (*fn)(void *ctx, const struct step_text *step), void *ctx, struct err *err)
+{
+	struct run_room room;
+	struct plan *e;
+	enum err_code rc = run_room_init(&room, p, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = run_room_fill(&room, p, in, err);
+	if (rc == ERR_OK)
+		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
+	if (rc == ERR_OK) {
+		char label[NODE_LABEL_MAX];
+		for (int32_t i = 0; i < e->n_folded; i++) {
+			const struct node *n = e->folded[i];
+			struct step_text t = { .op = op_info(n->op)->name, .kernel = "folded",
+				.backend = "plan", .folded = true };
+			t.node = node_label(p->graph, n, label, sizeof(label));
+			fn(ctx, &t);
+		}
+		for (int32_t i = 0; i < e->n_step; i++) {
+			const struct node *n = e->step[i].node;
+			struct step_text t = { 0 };
+			t.node = n ? node_label(p->graph, n, label, sizeof(label)) : "";
+			explain_step(e, &e->step[i], &t);
+			fn(ctx, &t);
+		}
+		program_release_plan(p, e);
+	}
+	free(room.heap);
+	return rc;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN
+ *
+ * One walk over the nodes, in order. Each is inferred with numbers. What is known by then
+ * (constants; shapes; what was computed from them) is computed at once and becomes a
+ * constant of the plan: that is how Shape -> Gather -> Concat -> Reshape disappears. A
+ * view shares its input's slot. For the rest the backend prepares a kernel, which may
+ * leave its result in a blocked layout; whoever needs it plain gets one copy step, shared.
+ *
+ * INVARIANTS
+ *
+ * 1. Every slot's shape is static, but for the outputs of a dynamic plan.
+ * 2. root[root[s]] == root[s].
+ * 3. Outputs and views are plain.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include "exec/plan/planner.h"
+
+/* Values up to this size are worth knowing while planning: shapes, axes, indices. */
+#define KNOWN_BYTES_MAX 4096
+
+/* -- preparing a node ---------------------------------------------------------------------- */
+
+static enum err_code new_prep(struct planner *pl, const struct node *n, struct prep *ret)
+{
+	struct tensor *t = ARENA_ARRAY(pl->tmp, struct tensor, (size_t)(n->n_in + n->n_out) + 1);
+	if (!t)
+		return err_oom(pl->err);
+	for (int32_t i = 0; i < n->n_in; i++)
+		t[i] = n->in[i] == VALUE_NONE ? planner_absent() : planner_tensor_of(pl, n->in[i]);
+	for (int32_t i = 0; i < n->n_out; i++)
+		t[n->n_in + i] = n->out[i] == VALUE_NONE ? planner_absent()
+							 : planner_tensor_of(pl, n->out[i]);
+	*ret = (struct prep){ .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
+		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
+		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .tmp = pl->tmp };
+	return ERR_OK;
+}
+
+/* The result may take over the bytes of the input that the kernel names when nobody reads
+   them afterwards. */
+static void try_inplace(struct planner *pl, const struct node *n, const struct step *s, int32_t at)
+{
+	struct plan *p = pl->p;
+	int32_t over = s->k.inplace && s->k.inplace_in < s->n_in ? s->slot[s->k.inplace_in] : SLOT_NONE;
+	if (over == SLOT_NONE || n->out[0] == VALUE_NONE)
+		return;
+	struct slot *in = &p->slot[p->slot[over].root], *out = &p->slot[s->slot[s->n_in]];
+	if (in->home != SLOT_WORK || in->bytes != out->bytes || in->last_node > at ||
+		p->slot[over].t.layout != out->t.layout)
+		return;
+	for (int32_t i = 0; i < s->n_in; i++)
+		if (i != s->k.inplace_in && s->slot[i] != SLOT_NONE &&
+			p->slot[s->slot[i]].root == p->slot[over].root)
+			return;
+	out->root = p->slot[over].root;
+	planner_bind(pl, n->out[0], s->slot[s->n_in]);
+}
+
+static enum err_code plan_kernel(struct planner *pl, int32_t at)
+{
+	const struct node *n = &pl->g->node[at];
+	struct prep prep;
+	struct kernel k = { .units = 1 };
+	bool want_plain = false;
+	enum err_code rc = new_prep(pl, n, &prep);
+	if (rc != ERR_OK)
+		return rc;
+	rc = pl->rq->conf->backend->prepare(&prep, &k, &want_plain, pl->err);
+	if (rc != ERR_OK)
+		return rc;
+	/* Slots first: planner_plain_slot() may add steps of its own before this one. */
+	int32_t *in = ARENA_ARRAY(pl->tmp, int32_t, (size_t)n->n_in + 1);
+	if (!in)
+		return err_oom(pl->err);
+	for (int32_t i = 0; i < n->n_in; i++) {
+		in[i] = planner_slot_of(pl, n->in[i]);
+		if (want_plain)
+			in[i] = planner_plain_slot(pl, in[i]);
+		if (in[i] == SLOT_NONE && n->in[i] != VALUE_NONE)
+			return err_oom(pl->err);
+	}
+	struct step *s = planner_add_step(pl, n, n->n_in, n->n_out);
+	if (!s)
+		return err_oom(pl->err);
+	s->k = k;
+	memcpy(s->slot, in, (size_t)n->n_in * sizeof(*in));
+	for (int32_t i = 0; i < n->n_out; i++) {
+		int32_t v = n->out[i];
+		s->slot[n->n_in + i] = SLOT_NONE;
+		if (v == VALUE_NONE)
+			continue;
+		struct tensor t = planner_tensor_of(pl, v);
+		t.layout = i == 0 ? k.out_layout : LAYOUT_PLAIN;
+		s->slot[n->n_in + i] = planner_add_slot(pl, &t, SLOT_WORK);
+		planner_bind(pl, v, s->slot[n->n_in + i]);
+		if (pl->slot_of[v] == SLOT_NONE)
+			return err_set(pl->err, ERR_RESOURCE_EXHAUSTED,
+				"%s: output %d of shape %s is too large", LABEL(pl, n), i,
+				SHAPE_TEXT(&t.shape));
+	}
+	try_inplace(pl, n, s, at);
+	planner_commit_step(pl, s);
+	return ERR_OK;
+}
+
+/* -- the other ways to deal with a node --------------------------------------------------- */
+
+static bool is_known(const struct planner *pl, const struct node *n)
+{
+	const struct op_info *op = op_info(n->op);
+	if (op->flags & (OP_RANDOM | OP_CONTROL | OP_DATA_DEPENDENT))
+		return false;
+	for (int32_t i = 0; i < n->n_out; i++) {
+		size_t bytes;
+		if (n->out[i] != VALUE_NONE &&
+			(tensor_bytes_overflow(pl->iv[n->out[i]].type.dtype,
+				 &pl->iv[n->out[i]].shape, &bytes) ||
+				bytes > KNOWN_BYTES_MAX))
+			return false;
+	}
+	if (op->flags & OP_SHAPE_ONLY)
+		return true;
+	for (int32_t i = 0; i < n->n_in; i++)
+		if (n->in[i] != VALUE_NONE && !pl->iv[n->in[i]].data)
+			return false;
+	return true;
+}
+
+/* Computes a node whose inputs are known; its outputs become constants. */
+static enum err_code fold(struct planner *pl, const struct node *n)
+{
+	struct plan *p = pl->p;
+	struct prep prep;
+	struct kernel k = { .units = 1 };
+	bool want_plain;
+	enum err_code rc = new_prep(pl, n, &prep);
+	if (rc != ERR_OK)
+		return rc;
+	prep.arena = pl->tmp;
+	prep.threads = 1;
+	rc = pl->rq->conf->backend->prepare(&prep, &k, &want_plain, pl->err);
+	if (rc != ERR_OK)
+		return rc;
+	struct tensor *out = ARENA_ARRAY(p->arena, struct tensor, (size_t)n->n_out + 1);
+	void *scratch = arena_alloc_aligned(pl->tmp, k.scratch_bytes + 1, ARENA_ALIGN_TENSOR);
+	if (!out || !scratch ||
+		!planner_grow(pl, (void **)&p->folded, p->n_folded, &pl->cap_folded, sizeof(*p->folded)))
+		return err_oom(pl->err);
+	for (int32_t i = 0; i < n->n_out; i++) {
+		out[i] = prep.out[i];
+		if (n->out[i] == VALUE_NONE)
+			continue;
+		size_t bytes = tensor_bytes(&out[i]);
+		out[i].data = arena_alloc_aligned(p->arena, bytes + 1, ARENA_ALIGN_TENSOR);
+		if (!out[i].data)
+			return err_oom(pl->err);
+		pl->iv[n->out[i]].data = &out[i];
+	}
+	struct fault fault = { 0 };
+	struct kernel_args args = { .in = prep.in, .out = out, .n_in = n->n_in, .n_out = n->n_out,
+		.state = k.state, .scratch = scratch, .fault = &fault, .arena = p->arena };
+	k.run(&args, 0, k.units);
+	if (atomic_load(&fault.code) != FAULT_NONE)
+		return fault_error(&fault, LABEL(pl, n), pl->err);
+	p->folded[p->n_folded++] = n;
+	return ERR_OK;
+}
+
+/* Output 0 is input 0 under another shape. */
+static enum err_code plan_view(struct planner *pl, const struct node *n)
+{
+	struct plan *p = pl->p;
+	int32_t in = planner_plain_slot(pl, planner_slot_of(pl, n->in[0]));
+	struct tensor t = in == SLOT_NONE ? planner_absent() : planner_tensor_of(pl, n->out[0]);
+	int32_t out = in == SLOT_NONE ? SLOT_NONE : planner_add_slot(pl, &t, p->slot[in].home);
+	if (out == SLOT_NONE)
+		return err_oom(pl->err);
+	p->slot[out].root = p->slot[in].root;
+	p->slot[out].index = p->slot[in].index;
+	p->slot[out].t.data = p->slot[in].t.data;
+	planner_bind(pl, n->out[0], out);
+	return ERR_OK;
+}
+
+/* Runs the node's infer with what is known. *ret_cut: the plan must end before it. */
+static enum err_code infer_here(struct planner *pl, const struct node *n, bool *ret_cut)
+{
+	struct infer x = { .graph = pl->g, .node = n, .n_in = n->n_in, .n_out = n->n_out };
+	const struct ivalue **in = ARENA_ARRAY(pl->tmp, const struct ivalue *, (size_t)n->n_in + 1);
+	x.out = ARENA_ARRAY(pl->tmp, struct ivalue, (size_t)n->n_out + 1);
+	if (!in || !x.out)
+		return err_oom(pl->err);
+	for (int32_t i = 0; i < n->n_in; i++)
+		in[i] = n->in[i] == VALUE_NONE ? NULL : &pl->iv[n->in[i]];
+	x.in = in;
+	enum err_code rc = infer_node(&x, pl->err);
+	if (rc != ERR_OK)
+		return rc;
+	*ret_cut = x.needs_data || op_info(n->op)->flags & (OP_DATA_DEPENDENT | OP_CONTROL);
+	for (int32_t i = 0; i < n->n_out; i++) {
+		if (n->out[i] == VALUE_NONE)
+			continue;
+		if (!*ret_cut && !shape_is_static(&x.out[i].shape))
+			return err_set(pl->err, ERR_INTERNAL, "%s: shape of output %d stays unknown",
+				LABEL(pl, n), i);
+		pl->iv[n->out[i]] = x.out[i];
+		pl->iv[n->out[i]].data = NULL;
+	}
+	return ERR_OK;
+}
+
+static enum err_code plan_node(struct planner *pl, int32_t at, bool *ret_cut)
+{
+	const struct node *n = &pl->g->node[at];
+	enum err_code rc = infer_here(pl, n, ret_cut);
+	if (rc != ERR_OK || *ret_cut)
+		return rc;
+	if (is_known(pl, n))
+		return fold(pl, n);
+	bool is_view = op_info(n->op)->flags & OP_VIEW;
+	for (int32_t i = 1; i < n->n_out; i++)
+		is_view &= n->out[i] == VALUE_NONE;
+	return is_view ? plan_view(pl, n) : plan_kernel(pl, at);
+}
+
+/* -- the whole --------------------------------------------------------------------------------- */
+
+/* A data-dependent node alone: its kernel allocates from the run's arena. */
+static enum err_code plan_dynamic(struct planner *pl)
+{
+	struct plan *p = pl->p;
+	const struct node *n = &pl->g->node[p->begin];
+	p->dynamic = true;
+	p->end = p->begin + 1;
+	if (op_info(n->op)->flags & OP_CONTROL)
+		return ERR_OK; /* run.c runs the bodies */
+	return plan_kernel(pl, p->begin);
+}
+
+static enum err_code plan_steps(struct planner *pl)
+{
+	struct plan *p = pl->p;
+	enum err_code rc = planner_inputs(pl);
+	bool cut = false;
+	for (p->end = p->begin; p->end < pl->g->n_node && rc == ERR_OK; p->end++) {
+		rc = plan_node(pl, p->end, &cut);
+		if (cut)
+			break;
+	}
+	/* A plan of no steps at all is chain.c's to deal with: it has the values. */
+	if (rc == ERR_OK && cut && p->end == p->begin &&
+		op_info(pl->g->node[p->begin].op)->flags & (OP_DATA_DEPENDENT | OP_CONTROL))
+		rc = plan_dynamic(pl);
+	if (rc == ERR_OK)
+		rc = planner_outputs(pl);
+	if (rc == ERR_OK)
+		rc = memplan(p, pl->err);
+	return rc;
+}
+
+enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct err *err)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+	struct planner pl = { .rq = rq, .g = rq->graph, .p = p, .err = err };
+	enum err_code rc = ERR_RESOURCE_EXHAUSTED;
+	if (!p)
+		return err_oom(err);
+	p->graph = rq->graph;
+	p->begin = rq->begin;
+	p->refs = 1;
+	p->scratch_threads = rq->conf->threads + 1;
+	p->arena = arena_new(1 << 16, 0);
+	pl.tmp = arena_new(1 << 16, 0);
+	if (p->arena && pl.tmp) {
+		pl.iv = ARENA_ARRAY(pl.tmp, struct ivalue, (size_t)rq->graph->n_value + 1);
+		pl.slot_of = ARENA_ARRAY(pl.tmp, int32_t, (size_t)rq->graph->n_value + 1);
+	}
+	rc = pl.iv && pl.slot_of ? plan_steps(&pl) : err_oom(err);
+	arena_free(pl.tmp);
+	if (rc != ERR_OK) {
+		plan_free(p);
+		return rc;
+	}
+	*ret = p;
+	return ERR_OK;
+}
+
+void plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	while (p->frames) {
+		struct frame *f = p->frames;
+		p->frames = f->next;
+		frame_free(f);
+	}
+	arena_free(p->arena);
+	free(p);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan.h -- a graph for concrete input shapes, ready to run (inside exec only)
+ *
+ * Life of a request: ... -> batch -> [PLAN] -> kernels -> encode
+ *
+ * A plan covers nodes [begin, end) of its program's graph. Its inputs are values that
+ * exist when it starts, its outputs values that somebody needs afterwards. For a static
+ * graph that is everything, from the graph's inputs to its outputs. Where a shape hangs
+ * on data the plan ends, and the program goes on with the next one (run.c).
+ *
+ * Every operand of a step is a slot: a constant, an input, an output, or a place in the
+ * workspace. A slot may share another one's bytes (a view, or a result in place).
+ *
+ * Ownership: its program's cache, and one reference per run.
+ * Threads:   immutable after plan_new(), but for refs and the frames, which the
+ *            program's lock guards.
+ */
+#pragma once
+
+#include "exec/infer/infer.h"
+#include "exec/run/program.h"
+
+enum slot_home {
+	SLOT_CONST,
+	SLOT_INPUT,
+	SLOT_OUTPUT,
+	SLOT_WORK,
+};
+
+struct slot {
+	struct tensor t; /* data: of constants */
+	enum slot_home home;
+	int32_t index; /* SLOT_INPUT, SLOT_OUTPUT: which of the plan's */
+	int32_t root;  /* the slot whose bytes these are; itself for a root */
+	int32_t first, last; /* of a root: first and last step that touches the bytes */
+	int32_t last_node;   /* of a root: last node that reads a value lying there */
+	size_t bytes;
+	size_t offset; /* SLOT_WORK roots: in the workspace */
+};
+
+struct step {
+	struct kernel k;
+	const struct backend *backend;
+	const struct node *node; /* NULL: a copy that the planner put in */
+	int32_t n_in, n_out;
+	int32_t *slot; /* inputs, then outputs; VALUE_NONE: absent */
+	bool spread;   /* worth splitting over threads */
+};
+
+/* A value that enters or leaves a plan. */
+struct port {
+	int32_t value; /* of the graph */
+	int32_t slot;
+	struct tensor t; /* type and shape; data only where part of the key */
+};
+
+struct plan {
+	struct plan *hash_next, *newer, *older; /* the program's cache */
+	uint64_t hash;
+	int refs; /* runs, and one of the cache */
+
+	struct arena *arena;
+	const struct graph *graph;
+	int32_t begin, end;
+	bool dynamic; /* one node whose output shapes its kernel finds out */
+	struct port *in, *out;
+	int n_in, n_out;
+	struct slot *slot;
+	int32_t n_slot;
+	struct step *step;
+	int32_t n_step;
+	const struct node **folded; /* computed while planning */
+	int32_t n_folded;
+	size_t work_bytes;    /* of all SLOT_WORK */
+	size_t scratch_bytes; /* of one thread, the largest of any step */
+	int scratch_threads;  /* most that may work on one step: conf's, and the caller */
+	struct frame *frames; /* idle ones */
+};
+
+/* What enters: in[i] with data where its value may steer shapes. want[i]: the values
+   needed after the plan, wherever it ends; those not produced by then are left out. */
+struct plan_request {
+	const struct graph *graph;
+	const struct program_conf *conf;
+	int32_t begin;
+	const struct port *in;
+	int n_in;
+	const int32_t *last_use; /* per value: last node that reads it; n_node: a graph output */
+};
+
+MUST_CHECK enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct err *err);
+void plan_free(struct plan *p);
+
+/* memplan.c: lifetimes to offsets. Sets offset of SLOT_WORK roots and work_bytes. */
+MUST_CHECK enum err_code memplan(struct plan *p, struct err *err);
+
+/* run.c: tensors and pointers of one run of one plan; kept on the plan's list. */
+struct frame {
+	struct frame *next;
+	char *base; /* workspace that the pointers below point into */
+	struct tensor *tensor; /* operands of all steps, in order */
+	struct fault fault;
+};
+MUST_CHECK enum err_code frame_new(const struct plan *p, struct frame **ret, struct err *err);
+void frame_free(struct frame *f);
+
+/* Runs the plan. in and out: data pointers of its ports, in order; mem: workspace of
+   plan_workspace_bytes(). Dynamic plans set out_tensor[i] themselves (arena needed). */
+struct plan_run {
+	void *const *in;
+	void *const *out;
+	struct tensor *out_tensor;
+	char *mem;
+	struct pool *pool;
+	struct arena *arena;
+	struct profile *profile;
+};
+MUST_CHECK enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_run *r,
+	struct err *err);
+size_t plan_workspace_bytes(const struct plan *p);
+
+/* A kernel's complaint as an error of the node. */
+enum err_code fault_error(const struct fault *f, const char *node, struct err *err);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/plan/planner.h"
+
+#include <string.h>
+#include "base/checked.h"
+
+/* A step must take this long before waking other threads pays. */
+#define SPREAD_MIN_NS 100000
+
+/* -- growing arrays, in tmp until the plan is complete ------------------------------------- */
+
+bool planner_grow(struct planner *pl, void **array, int32_t n, int32_t *cap, size_t size)
+{
+	if (n < *cap)
+		return true;
+	int32_t new_cap = *cap ? *cap * 2 : 64;
+	void *mem = arena_calloc(pl->p->arena, (size_t)new_cap, size);
+	if (!mem)
+		return false;
+	if (n)
+		memcpy(mem, *array, (size_t)n * size);
+	*array = mem;
+	*cap = new_cap;
+	return true;
+}
+
+int32_t planner_add_slot(struct planner *pl, const struct tensor *t, enum slot_home home)
+{
+	struct plan *p = pl->p;
+	int32_t cap = pl->cap_slot;
+	if (!planner_grow(pl, (void **)&p->slot, p->n_slot, &pl->cap_slot, sizeof(*p->slot)))
+		return SLOT_NONE;
+	if (!planner_grow(pl, (void **)&pl->plain_of, p->n_slot, &cap, sizeof(*pl->plain_of)))
+		return SLOT_NONE;
+	struct slot *s = &p->slot[p->n_slot];
+	*s = (struct slot){ .t = *t, .home = home, .root = p->n_slot, .first = INT32_MAX, .last = -1,
+		.last_node = -1 };
+	if (shape_is_static(&t->shape) && tensor_bytes_overflow(t->dtype, &t->shape, &s->bytes))
+		return SLOT_NONE;
+	pl->plain_of[p->n_slot] = SLOT_NONE;
+	return p->n_slot++;
+}
+
+struct step *
+planner_add_step(struct planner *pl, const struct node *n, int32_t n_in, int32_t n_out)
+{
+	struct plan *p = pl->p;
+	if (!planner_grow(pl, (void **)&p->step, p->n_step, &pl->cap_step, sizeof(*p->step)))
+		return NULL;
+	int32_t *slot = ARENA_ARRAY(p->arena, int32_t, (size_t)(n_in + n_out) + 1);
+	if (!slot)
+		return NULL;
+	struct step *s = &p->step[p->n_step];
+	*s = (struct step){ .node = n, .n_in = n_in, .n_out = n_out, .slot = slot,
+		.backend = pl->rq->conf->backend };
+	return s;
+}
+
+static void touch(struct plan *p, int32_t slot, int32_t step)
+{
+	if (slot == SLOT_NONE)
+		return;
+	struct slot *r = &p->slot[p->slot[slot].root];
+	r->first = step < r->first ? step : r->first;
+	r->last = step > r->last ? step : r->last;
+}
+
+/* Closes the step that planner_add_step() opened. */
+void planner_commit_step(struct planner *pl, struct step *s)
+{
+	struct plan *p = pl->p;
+	for (int32_t i = 0; i < s->n_in + s->n_out; i++)
+		touch(p, s->slot[i], p->n_step);
+	int64_t cost = s->k.unit_cost_ns * s->k.units;
+	if (cost == 0)
+		for (int32_t i = 0; i < s->n_out; i++)
+			if (s->slot[s->n_in + i] != SLOT_NONE)
+				cost += (int64_t)p->slot[s->slot[s->n_in + i]].bytes / 4;
+	s->spread = s->k.units > 1 && cost >= SPREAD_MIN_NS;
+	if (s->k.scratch_bytes > p->scratch_bytes)
+		p->scratch_bytes = round_up(s->k.scratch_bytes, ARENA_ALIGN_TENSOR);
+	p->n_step++;
+}
+
+/* -- values ------------------------------------------------------------------------------ */
+
+/* The slot of a value that has none yet: a constant, or a result known since. */
+int32_t planner_slot_of(struct planner *pl, int32_t v)
+{
+	if (v == VALUE_NONE)
+		return SLOT_NONE;
+	if (pl->slot_of[v] == SLOT_NONE && pl->iv[v].data)
+		pl->slot_of[v] = planner_add_slot(pl, pl->iv[v].data, SLOT_CONST);
+	return pl->slot_of[v];
+}
+
+/* From here on value v lies in that slot; its bytes are wanted as long as v is. */
+void planner_bind(struct planner *pl, int32_t v, int32_t slot)
+{
+	pl->slot_of[v] = slot;
+	if (slot == SLOT_NONE)
+		return;
+	struct slot *root = &pl->p->slot[pl->p->slot[slot].root];
+	if (pl->rq->last_use[v] > root->last_node)
+		root->last_node = pl->rq->last_use[v];
+}
+
+struct tensor planner_tensor_of(const struct planner *pl, int32_t v)
+{
+	const struct ivalue *iv = &pl->iv[v];
+	if (iv->data)
+		return *iv->data;
+	struct tensor t = { .dtype = iv->type.is_sequence ? DTYPE_TENSOR : iv->type.dtype,
+		.shape = iv->shape };
+	if (pl->slot_of[v] != SLOT_NONE)
+		t.layout = pl->p->slot[pl->slot_of[v]].t.layout;
+	return t;
+}
+
+struct tensor planner_absent(void)
+{
+	return (struct tensor){ .shape = SHAPE_UNKNOWN };
+}
+
+enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)
+{
+	struct plan *p = pl->p;
+	struct tensor t[2] = { p->slot[from].t, p->slot[to].t };
+	struct prep prep = { .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
+		.threads = pl->rq->conf->threads, .arena = p->arena,
+		.packs = pl->rq->conf->packs, .tmp = pl->tmp };
+	struct step *s = planner_add_step(pl, NULL, 1, 1);
+	if (!s)
+		return err_oom(pl->err);
+	s->k.units = 1;
+	enum err_code rc = s->backend->prepare_copy(&prep, &s->k, pl->err);
+	if (rc != ERR_OK)
+		return rc;
+	s->slot[0] = from;
+	s->slot[1] = to;
+	planner_commit_step(pl, s);
+	return ERR_OK;
+}
+
+int32_t planner_plain_slot(struct planner *pl, int32_t slot)
+{
+	struct plan *p = pl->p;
+	if (slot == SLOT_NONE || p->slot[slot].t.layout == LAYOUT_PLAIN)
+		return slot;
+	if (pl->plain_of[slot] != SLOT_NONE)
+		return pl->plain_of[slot];
+	struct tensor t = p->slot[slot].t;
+	t.layout = LAYOUT_PLAIN;
+	int32_t to = planner_add_slot(pl, &t, SLOT_WORK);
+	if (to == SLOT_NONE || planner_add_copy(pl, slot, to) != ERR_OK)
+		return SLOT_NONE;
+	pl->plain_of[slot] = to;
+	p->slot[to].last_node = p->slot[p->slot[slot].root].last_node;
+	return to;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * planner.h -- a plan while it is made: shared by plan.c, planner.c and plan_ports.c only
+ */
+#pragma once
+
+#include "exec/plan/plan.h"
+
+#define SLOT_NONE (-1)
+
+struct planner {
+	const struct plan_request *rq;
+	const struct graph *g;
+	struct plan *p;
+	struct arena *tmp;
+	struct ivalue *iv;   /* per value */
+	int32_t *slot_of;    /* per value */
+	int32_t *plain_of;   /* per slot: its plain copy */
+	int32_t cap_slot, cap_step, cap_folded;
+	struct err *err;
+};
+
+#define LABEL(pl, n) node_label((pl)->g, (n), (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX)
+
+/* SLOT_NONE: no memory, or the size overflows. */
+int32_t planner_add_slot(struct planner *pl, const struct tensor *t, enum slot_home home);
+
+/* Opens a step at the end, its slots to be filled in; NULL: no memory. Then closes it:
+   lifetimes, cost, scratch. No other step may be added in between. */
+struct step *planner_add_step(struct planner *pl, const struct node *n, int32_t n_in, int32_t n_out);
+void planner_commit_step(struct planner *pl, struct step *s);
+
+/* A step that copies one slot to another of the same shape. */
+MUST_CHECK enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to);
+
+/* A plain slot with the contents of a blocked one; one copy step, however often asked. */
+int32_t planner_plain_slot(struct planner *pl, int32_t slot);
+
+/* The slot of a value; makes one for a constant, or for a result known since. */
+int32_t planner_slot_of(struct planner *pl, int32_t v);
+
+/* From here on value v lies in that slot; its bytes are wanted as long as v is. */
+void planner_bind(struct planner *pl, int32_t v, int32_t slot);
+
+/* Type, shape and layout of a value, data if known. */
+struct tensor planner_tensor_of(const struct planner *pl, int32_t v);
+struct tensor planner_absent(void);
+
+/* Grows an array in the plan's arena by doubling. */
+bool planner_grow(struct planner *pl, void **array, int32_t n, int32_t *cap, size_t size);
+
+/* plan_ports.c: what enters and leaves. */
+MUST_CHECK enum err_code planner_inputs(struct planner *pl);
+MUST_CHECK enum err_code planner_outputs(struct planner *pl);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control_impl.h -- shared by control.c, control_loop.c and control_scan.c only
+ */
+#pragma once
+
+#include "exec/run/control.h"
+#include "exec/run/program_impl.h"
+
+/* One control node being run. in and out are the node's; results go to opts->arena. */
+struct control_call {
+	struct program *program; /* of the graph around the node */
+	const struct node *node;
+	const struct tensor *in;
+	struct tensor *out;
+	const struct run_opts *opts;
+	struct err *err;
+};
+
+#define CALL_LABEL(c) \
+	node_label((c)->program->graph, (c)->node, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX)
+
+enum err_code control_if(struct control_call *c);
+enum err_code control_loop(struct control_call *c);
+enum err_code control_scan(struct control_call *c);
+
+/* Runs a body: in has its inputs, then its captures; outputs are put into the arena. */
+MUST_CHECK enum err_code control_run_body(struct control_call *c, const struct graph *body,
+	const struct tensor *in, struct arena *arena, struct tensor *out);
+
+/* The captures of a body among the node's inputs. */
+const struct tensor *control_captures(const struct control_call *c, const struct graph *body);
+
+/*
+ * What iterations need: the body's inputs with the captures in place, and two arenas that
+ * take turns, so that one iteration's results live exactly until the next has used them.
+ */
+struct control_rounds {
+	const struct graph *body;
+	struct tensor *in, *out; /* of the body */
+	struct arena *turn[2];
+	int64_t round;
+};
+MUST_CHECK enum err_code control_rounds_init(struct control_rounds *r, struct control_call *c,
+	const struct graph *body);
+void control_rounds_done(struct control_rounds *r);
+/* Runs the body once; out[] lives until the round after the next. */
+MUST_CHECK enum err_code control_round(struct control_rounds *r, struct control_call *c);
+/* A value that outlives the rounds: copied into the run's arena. */
+MUST_CHECK enum err_code control_keep(struct control_call *c, const struct tensor *from, struct tensor *to);
+
+/* The results of all iterations of one output, one behind the other. */
+struct control_stack {
+	struct tensor item; /* type and shape of one */
+	char *data;
+	int64_t n, cap;
+};
+MUST_CHECK enum err_code control_push(struct control_stack *s, struct control_call *c, const struct tensor *t);

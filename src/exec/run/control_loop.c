@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control_loop.c -- Loop: at most M rounds, while a condition holds
+ *
+ * Inputs M, cond, v_1 ... v_k; body (round, cond, v_1 ... v_k) -> (cond, v_1 ... v_k,
+ * scan_1 ...); outputs the last v's, then each scan's results stacked along a new first
+ * dimension (ONNX operator Loop).
+ */
+#include <string.h>
+#include "exec/run/control_impl.h"
+
+struct loop {
+	struct control_rounds rounds;
+	struct control_stack *stack; /* per scan output */
+	int n_carried, n_scan;
+	int64_t trips, done; /* trips -1: no bound */
+	int64_t round_data;
+	bool cond_data;
+};
+
+/* A one-element input, or otherwise when it is absent. */
+static int64_t scalar_or(const struct tensor *t, int64_t otherwise)
+{
+	return t->data && tensor_count(t) == 1 ? tensor_int(t, 0) : otherwise;
+}
+
+static enum err_code loop_init(struct loop *l, struct control_call *c)
+{
+	const struct graph *body = node_graph(c->node, "body");
+	enum err_code rc = control_rounds_init(&l->rounds, c, body);
+	if (rc != ERR_OK)
+		return rc;
+	l->n_carried = body->n_input - 2;
+	l->n_scan = body->n_output - 1 - l->n_carried;
+	l->stack = ARENA_ARRAY(c->opts->arena, struct control_stack, (size_t)l->n_scan + 1);
+	if (!l->stack)
+		return err_oom(c->err);
+	l->trips = scalar_or(&c->in[0], -1);
+	l->cond_data = scalar_or(&c->in[1], 1);
+	struct tensor *in = l->rounds.in;
+	in[0] = (struct tensor){ .data = &l->round_data, .dtype = DTYPE_I64,
+		.shape = body->value[body->input[0]].shape };
+	in[1] = (struct tensor){ .data = &l->cond_data, .dtype = DTYPE_BOOL,
+		.shape = body->value[body->input[1]].shape };
+	/* The body may declare them as scalars or as [1]. */
+	for (int i = 0; i < 2; i++)
+		if (!shape_is_static(&in[i].shape) || shape_count(&in[i].shape) != 1)
+			in[i].shape = SHAPE_SCALAR;
+	for (int i = 0; i < l->n_carried; i++)
+		in[2 + i] = c->in[2 + i];
+	return ERR_OK;
+}
+
+static enum err_code loop_round(struct loop *l, struct control_call *c)
+{
+	l->round_data = l->done;
+	enum err_code rc = control_round(&l->rounds, c);
+	for (int i = 0; i < l->n_scan && rc == ERR_OK; i++)
+		rc = control_push(&l->stack[i], c, &l->rounds.out[1 + l->n_carried + i]);
+	if (rc != ERR_OK)
+		return rc;
+	l->cond_data = scalar_or(&l->rounds.out[0], 0);
+	memcpy(l->rounds.in + 2, l->rounds.out + 1, (size_t)l->n_carried * sizeof(struct tensor));
+	l->done++;
+	return ERR_OK;
+}
+
+/* No round was run: a scan result has no rows, its other dimensions as far as known. */
+static void empty_stack(const struct control_rounds *r, int output, struct control_stack *s)
+{
+	const struct gvalue *v = &r->body->value[r->body->output[output]];
+	s->item = (struct tensor){ .dtype = v->type.dtype, .shape = v->shape };
+	if (s->item.shape.rank < 0)
+		s->item.shape.rank = 0;
+	for (int d = 0; d < s->item.shape.rank; d++)
+		if (s->item.shape.dim[d] < 0)
+			s->item.shape.dim[d] = 0;
+}
+
+static enum err_code loop_results(struct loop *l, struct control_call *c)
+{
+	for (int i = 0; i < l->n_carried; i++) {
+		enum err_code rc = control_keep(c, &l->rounds.in[2 + i], &c->out[i]);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	for (int i = 0; i < l->n_scan; i++) {
+		struct control_stack *s = &l->stack[i];
+		if (s->n == 0)
+			empty_stack(&l->rounds, 1 + l->n_carried + i, s);
+		struct tensor *out = &c->out[l->n_carried + i];
+		if (s->item.shape.rank == RANK_MAX)
+			return err_set(c->err, ERR_INVALID_ARGUMENT,
+				"%s: scan output %d would have more than %d dimensions",
+				CALL_LABEL(c), i, RANK_MAX);
+		*out = s->item;
+		out->shape.rank++;
+		memmove(out->shape.dim + 1, out->shape.dim,
+			(size_t)s->item.shape.rank * sizeof(*out->shape.dim));
+		out->shape.dim[0] = s->n;
+		out->data = s->data ? s->data : arena_alloc(c->opts->arena, 1);
+		if (!out->data)
+			return err_oom(c->err);
+	}
+	return ERR_OK;
+}
+
+enum err_code control_loop(struct control_call *c)
+{
+	struct loop l = { 0 };
+	enum err_code rc = loop_init(&l, c);
+	while (rc == ERR_OK && l.cond_data && (l.trips < 0 || l.done < l.trips))
+		rc = loop_round(&l, c);
+	if (rc == ERR_OK)
+		rc = loop_results(&l, c);
+	control_rounds_done(&l.rounds);
+	return rc;
+}

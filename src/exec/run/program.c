@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/run/program.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "exec/run/control.h"
+#include "exec/run/program_impl.h"
+
+#define PLANS_MAX_DEFAULT 64
+#define DYNAMIC_BYTES_MAX_DEFAULT ((size_t)1 << 30)
+#define THREADS_MAX 63 /* scratch areas are claimed in a 64-bit mask */
+
+/* For each value the last node that reads it; n_node for outputs, -1 for nobody. */
+static int32_t *find_last_uses(const struct graph *g)
+{
+	int32_t *last = calloc((size_t)g->n_value + 1, sizeof(*last));
+	for (int32_t v = 0; last && v < g->n_value; v++)
+		last[v] = -1;
+	for (int32_t i = 0; last && i < g->n_node; i++)
+		for (int32_t k = 0; k < g->node[i].n_in; k++)
+			if (g->node[i].in[k] != VALUE_NONE)
+				last[g->node[i].in[k]] = i;
+	for (int32_t i = 0; last && i < g->n_output; i++)
+		last[g->output[i]] = g->n_node;
+	return last;
+}
+
+/* A body's inputs are its own, then what it captures. */
+static enum err_code list_inputs(struct program *p, struct err *err)
+{
+	const struct graph *g = p->graph;
+	p->n_in = g->n_input + g->n_capture;
+	p->in_value = calloc((size_t)p->n_in + 1, sizeof(*p->in_value));
+	if (!p->in_value)
+		return err_oom(err);
+	for (int i = 0; i < g->n_input; i++)
+		p->in_value[i] = g->input[i];
+	for (int i = 0; i < g->n_capture; i++)
+		p->in_value[g->n_input + i] = g->capture[i];
+	return ERR_OK;
+}
+
+enum err_code program_new(const struct graph *g, const struct program_conf *conf,
+	struct program **ret, struct err *err)
+{
+	struct program *p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_oom(err);
+	p->graph = g;
+	p->conf = *conf;
+	if (p->conf.plans_max <= 0)
+		p->conf.plans_max = PLANS_MAX_DEFAULT;
+	if (p->conf.dynamic_bytes_max == 0)
+		p->conf.dynamic_bytes_max = DYNAMIC_BYTES_MAX_DEFAULT;
+	if (p->conf.threads < 1 || p->conf.threads > THREADS_MAX)
+		p->conf.threads = p->conf.threads < 1 ? 1 : THREADS_MAX;
+	pthread_mutex_init(&p->lock, NULL);
+	p->last_use = find_last_uses(g);
+	enum err_code rc = p->last_use ? list_inputs(p, err) : err_oom(err);
+	if (rc == ERR_OK)
+		rc = control_new(p, err);
+	if (rc != ERR_OK) {
+		program_free(p);
+		return rc;
+	}
+	*ret = p;
+	return ERR_OK;
+}
+
+void program_free(struct program *p)
+{
+	if (!p)
+		return;
+	program_drop_plans(p);
+	control_free(p);
+	pthread_mutex_destroy(&p->lock);
+	free(p->last_use);
+	free(p->in_value);
+	free(p);
+}
+
+const struct graph *program_graph(const struct program *p)
+{
+	return p->graph;
+}
+
+/* -- running --------------------------------------------------------------------------------- */
+
+static enum err_code check_input(const struct program *p, int i, const struct tensor *t, struct err *err)
+{
+	const struct gvalue *v = &p->graph->value[p->in_value[i]];
+	if (!v->type.is_sequence && t->dtype != v->type.dtype)
+		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is %s, the model takes %s",
+			v->name, dtype_name(t->dtype), dtype_name(v->type.dtype));
+	if (!shape_is_static(&t->shape))
+		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is missing", v->name);
+	if (v->shape.rank == RANK_UNKNOWN || v->type.is_sequence)
+		return ERR_OK;
+	bool fits = t->shape.rank == v->shape.rank;
+	for (int d = 0; d < t->shape.rank && fits; d++)
+		fits = v->shape.dim[d] < 0 || v->shape.dim[d] == t->shape.dim[d];
+	if (!fits)
+		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is %s, the model takes %s",
+			v->name, SHAPE_TEXT(&t->shape), SHAPE_TEXT(&v->shape));
+	return ERR_OK;
+}
+
+enum err_code run_room_init(struct run_room *room, const struct program *p, struct err *err)
+{
+	int n_in = p->n_in, n_out = p->graph->n_output;
+	room->port = room->port_few;
+	room->in = room->ptr_few;
+	room->out = room->ptr_few + RUN_ROOM_FEW;
+	room->heap = NULL;
+	if (n_in <= RUN_ROOM_FEW && n_out <= RUN_ROOM_FEW)
+		return ERR_OK;
+	size_t ports = (size_t)n_in * sizeof(struct port);
+	room->heap = malloc(ports + (size_t)(n_in + n_out) * sizeof(void *));
+	if (!room->heap)
+		return err_oom(err);
+	room->port = room->heap;
+	room->in = (void **)((char *)room->heap + ports);
+	room->out = room->in + n_in;
+	return ERR_OK;
+}
+
+enum err_code run_room_fill(struct run_room *room, struct program *p, const struct tensor *in,
+	struct err *err)
+{
+	for (int i = 0; i < p->n_in; i++) {
+		enum err_code rc = check_input(p, i, &in[i], err);
+		if (rc != ERR_OK)
+			return rc;
+		room->port[i] = (struct port){ .value = p->in_value[i],
+			.t = { .dtype = in[i].dtype, .shape = in[i].shape } };
+		room->in[i] = in[i].data;
+	}
+	return ERR_OK;
+}
+
+/* Where output i is written. A sequence's elements share memory with whatever made them, so
+   the caller gets to see it when it is there. */
+static void *output_room(const struct run_opts *opts, int i, const struct tensor *t)
+{
+	if (t->dtype != DTYPE_TENSOR)
+		return opts->output(opts->output_ctx, i, t);
+	return opts->arena ? arena_alloc(opts->arena, tensor_bytes(t) + 1) : NULL;
+}
+
+/* A plan from the graph's inputs to its outputs. */
+static enum err_code run_whole(struct program *p, struct plan *e, struct run_room *room,
+	const struct run_opts *opts, struct err *err)
+{
+	for (int i = 0; i < e->n_out; i++) {
+		room->out[i] = output_room(opts, i, &e->out[i].t);
+		if (!room->out[i])
+			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
+				i, SHAPE_TEXT(&e->out[i].t.shape));
+	}
+	struct plan_run r = { .in = room->in, .out = room->out, .pool = opts->pool,
+		.arena = opts->arena, .profile = opts->profile };
+	TRY(program_run_plan(p, e, &r, err));
+	for (int i = 0; i < e->n_out; i++) {
+		struct tensor t = e->out[i].t;
+		t.data = room->out[i];
+		if (t.dtype == DTYPE_TENSOR && !opts->output(opts->output_ctx, i, &t))
+			return err_oom(err);
+	}
+	return ERR_OK;
+}
+
+static bool is_whole(const struct program *p, const struct plan *e)
+{
+	return e->begin == 0 && e->end == p->graph->n_node && !e->dynamic;
+}
+
+/* Threads outside the pool run programs too. */
+static void init_thread(const struct backend *backend)
+{
+	static _Thread_local const struct backend *ready;
+	if (ready != backend && backend->thread_init)
+		backend->thread_init();
+	ready = backend;
+}
+
+enum err_code program_run(struct program *p, const struct tensor *in, const struct run_opts *opts,
+	struct err *err)
+{
+	struct run_room room;
+	init_thread(p->conf.backend);
+	struct plan *e;
+	enum err_code rc = run_room_init(&room, p, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = run_room_fill(&room, p, in, err);
+	if (rc == ERR_OK)
+		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
+	if (rc == ERR_OK) {
+		if (is_whole(p, e))
+			rc = run_whole(p, e, &room, opts, err);
+		else
+			rc = chain_run(p, e, in, opts, err);
+		program_release_plan(p, e);
+	}
+	free(room.heap);
+	return rc;
+}
+
+enum err_code program_plan(struct program *p, const struct tensor *in, struct tensor *ret_out,
+	struct err *err)
+{
+	struct run_room room;
+	struct plan *e;
+	enum err_code rc = run_room_init(&room, p, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = run_room_fill(&room, p, in, err);
+	if (rc == ERR_OK)
+		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
+	if (rc == ERR_OK) {
+		for (int i = 0; ret_out && i < p->graph->n_output; i++) {
+			const struct gvalue *v = &p->graph->value[p->graph->output[i]];
+			ret_out[i] = (struct tensor){ .dtype = v->type.dtype, .shape = SHAPE_UNKNOWN };
+			if (is_whole(p, e))
+				ret_out[i] = e->out[i].t;
+		}
+		program_release_plan(p, e);
+	}
+	free(room.heap);
+	return rc;
+}
+
+void program_stats(struct program *p, struct program_stats *ret)
+{
+	*ret = (struct program_stats){ 0 };
+	pthread_mutex_lock(&p->lock);
+	ret->plans = p->n_plans;
+	ret->plans_made = p->plans_made;
+	ret->workspace_bytes = p->workspace_bytes;
+	for (struct plan *e = p->newest; e; e = e->older)
+		if (plan_workspace_bytes(e) > ret->workspace_plan_bytes)
+			ret->workspace_plan_bytes = plan_workspace_bytes(e);
+	pthread_mutex_unlock(&p->lock);
+}
+

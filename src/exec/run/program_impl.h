@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * program_impl.h -- inside a program: shared by program*.c, chain.c, control.c and explain.c only
+ */
+#pragma once
+
+#include <pthread.h>
+#include "exec/plan/plan.h"
+
+#define PLAN_BUCKETS 128
+#define WORKSPACE_HEAD 64 /* room for the struct, keeping what follows aligned */
+
+struct workspace {
+	struct workspace *next;
+	size_t bytes; /* with this head */
+};
+
+struct program {
+	const struct graph *graph;
+	struct program_conf conf;
+	int32_t *last_use; /* per value, see struct plan_request */
+	int32_t *in_value; /* graph inputs, then captures */
+	int n_in;
+	struct body *bodies; /* control.c: programs of subgraphs */
+
+	pthread_mutex_t lock;
+	struct plan *table[PLAN_BUCKETS], *newest, *oldest;
+	int n_plans;
+	uint64_t plans_made;
+	struct workspace *workspaces;
+	size_t workspace_bytes;
+};
+
+/* Room for a run's ports and pointers, without a call to malloc in the usual case. */
+#define RUN_ROOM_FEW 16
+
+struct run_room {
+	struct port port_few[RUN_ROOM_FEW], *port;
+	void *ptr_few[2 * RUN_ROOM_FEW], **in, **out;
+	void *heap; /* the caller frees it */
+};
+MUST_CHECK enum err_code run_room_init(struct run_room *room, const struct program *p, struct err *err);
+/* Checks the inputs and makes ports of them. */
+MUST_CHECK enum err_code run_room_fill(struct run_room *room, struct program *p, const struct tensor *in,
+	struct err *err);
+
+/* Finds or makes a plan and takes a reference. */
+MUST_CHECK enum err_code program_get_plan(struct program *p, int32_t begin, const struct port *in,
+	int n_in, struct plan **ret, struct err *err);
+void program_release_plan(struct program *p, struct plan *e);
+
+/* Runs a plan with a frame and a workspace from the lists; sets r->mem. */
+MUST_CHECK enum err_code program_run_plan(struct program *p, struct plan *e, struct plan_run *r,
+	struct err *err);
+
+/* Everything kept, when nobody runs any more. */
+void program_drop_plans(struct program *p);
+
+/* chain.c: plans that follow each other where shapes depend on data. first is the plan of
+   the graph's inputs. */
+MUST_CHECK enum err_code chain_run(struct program *p, struct plan *first, const struct tensor *in,
+	const struct run_opts *opts, struct err *err);

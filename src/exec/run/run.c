@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c -- the steps of one plan, one after the other
+ *
+ * Life of a request: ... -> batch -> plan -> [KERNELS] -> encode
+ *
+ * A frame holds the operands of every step as kernels want them: arrays of tensors with
+ * their pointers set. Constants are set once, the workspace's when the frame is given
+ * another one, the plan's inputs and outputs for every run.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "base/clock.h"
+#include "exec/plan/plan.h"
+
+static const char *const fault_text[FAULT_COUNT_] = {
+	[FAULT_NONE] = "no fault",
+	[FAULT_INDEX] = "index %lld is out of range",
+	[FAULT_DIVIDE] = "integer division by zero",
+	[FAULT_VALUE] = "value %lld is not allowed here",
+	[FAULT_MEMORY] = "the result needs more memory than is allowed (%lld bytes)",
+};
+
+enum err_code fault_error(const struct fault *f, const char *node, struct err *err)
+{
+	int code = atomic_load(&f->code);
+	char text[120];
+	long long value = atomic_load(&f->value);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(text, sizeof(text), fault_text[code], value);
+#pragma GCC diagnostic pop
+	return err_set(err, code == FAULT_MEMORY ? ERR_RESOURCE_EXHAUSTED : ERR_INVALID_ARGUMENT,
+		"%s: %s", node, text);
+}
+
+size_t plan_workspace_bytes(const struct plan *p)
+{
+	return p->work_bytes + p->scratch_bytes * (size_t)p->scratch_threads;
+}
+
+enum err_code frame_new(const struct plan *p, struct frame **ret, struct err *err)
+{
+	size_t n = 1;
+	for (int32_t i = 0; i < p->n_step; i++)
+		n += (size_t)(p->step[i].n_in + p->step[i].n_out);
+	struct frame *f = calloc(1, sizeof(*f));
+	struct tensor *t = f ? calloc(n, sizeof(*t)) : NULL;
+	if (!t) {
+		free(f);
+		return err_oom(err);
+	}
+	f->tensor = t;
+	for (int32_t i = 0; i < p->n_step; i++)
+		for (int32_t k = 0; k < p->step[i].n_in + p->step[i].n_out; k++, t++) {
+			int32_t s = p->step[i].slot[k];
+			*t = s == VALUE_NONE ? (struct tensor){ .shape = SHAPE_UNKNOWN }
+					     : p->slot[s].t;
+		}
+	*ret = f;
+	return ERR_OK;
+}
+
+void frame_free(struct frame *f)
+{
+	if (!f)
+		return;
+	free(f->tensor);
+	free(f);
+}
+
+static void bind_pointers(const struct plan *p, struct frame *f, const struct plan_run *r)
+{
+	bool moved = f->base != r->mem;
+	struct tensor *t = f->tensor;
+	f->base = r->mem;
+	for (int32_t i = 0; i < p->n_step; i++)
+		for (int32_t k = 0; k < p->step[i].n_in + p->step[i].n_out; k++, t++) {
+			if (p->step[i].slot[k] == VALUE_NONE)
+				continue;
+			const struct slot *root = &p->slot[p->slot[p->step[i].slot[k]].root];
+			if (root->home == SLOT_INPUT)
+				t->data = r->in[root->index];
+			else if (root->home == SLOT_OUTPUT)
+				t->data = r->out[root->index];
+			else if (root->home == SLOT_WORK && moved)
+				t->data = r->mem + root->offset;
+		}
+}
+
+/* A step that several threads work on: each call borrows one scratch area. */
+struct spread_ctx {
+	const struct step *step;
+	const struct kernel_args *args;
+	size_t scratch_bytes;
+	_Atomic uint64_t taken;
+};
+
+static void run_range(void *ctx, int64_t begin, int64_t end)
+{
+	struct spread_ctx *c = ctx;
+	struct kernel_args args = *c->args;
+	uint64_t taken = atomic_load(&c->taken), bit;
+	do {
+		bit = ~taken & (taken + 1); /* lowest free one */
+	} while (!atomic_compare_exchange_weak(&c->taken, &taken, taken | bit));
+	args.scratch = (char *)c->args->scratch +
+		       c->scratch_bytes * (size_t)__builtin_ctzll(bit);
+	c->step->k.run(&args, begin, end);
+	atomic_fetch_and(&c->taken, ~bit);
+}
+
+/* The caller may be no thread of the pool, so one more than the pool has can take part. */
+static void run_step(const struct plan *p, const struct step *s, const struct kernel_args *args,
+	struct pool *pool)
+{
+	if (!s->spread || !pool || pool_threads(pool) >= p->scratch_threads) {
+		s->k.run(args, 0, s->k.units);
+		return;
+	}
+	struct spread_ctx c = { .step = s, .args = args, .scratch_bytes = p->scratch_bytes };
+	pool_parallel(pool, s->k.units, run_range, &c);
+}
+
+static void profile_step(const struct plan *p, const struct step *s, struct profile *prof, int64_t ns)
+{
+	char label[NODE_LABEL_MAX];
+	prof->step(prof->ctx, s->node ? node_label(p->graph, s->node, label, sizeof(label)) : "copy",
+		s->node ? op_info(s->node->op)->name : "copy", s->k.name, ns);
+}
+
+enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_run *r,
+	struct err *err)
+{
+	bind_pointers(p, f, r);
+	atomic_store_explicit(&f->fault.code, FAULT_NONE, memory_order_relaxed);
+	struct tensor *t = f->tensor;
+	for (int32_t i = 0; i < p->n_step; i++) {
+		const struct step *s = &p->step[i];
+		struct kernel_args args = { .in = t, .out = t + s->n_in, .n_in = s->n_in,
+			.n_out = s->n_out, .state = s->k.state, .scratch = r->mem + p->work_bytes,
+			.fault = &f->fault, .arena = r->arena };
+		int64_t began = r->profile ? clock_now_ns() : 0;
+		run_step(p, s, &args, r->pool);
+		if (r->profile)
+			profile_step(p, s, r->profile, clock_now_ns() - began);
+		if (atomic_load_explicit(&f->fault.code, memory_order_relaxed) != FAULT_NONE) {
+			char label[NODE_LABEL_MAX] = "copy";
+			if (s->node)
+				node_label(p->graph, s->node, label, sizeof(label));
+			return fault_error(&f->fault, label, err);
+		}
+		if (p->dynamic)
+			memcpy(r->out_tensor, args.out, (size_t)s->n_out * sizeof(*args.out));
+		t += s->n_in + s->n_out;
+	}
+	return ERR_OK;
+}
