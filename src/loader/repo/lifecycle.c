@@ -135,6 +135,19 @@ static size_t budget(const struct lifecycle *lc)
 	return used < most ? most - used : 1;
 }
 
+/* What a load takes is known at its end, so under a limit they take turns: each gets all
+   that the ones before it have left. */
+static bool has_to_wait(const struct lifecycle *lc)
+{
+	if (!lc->models.conf->c.memory_bytes_max)
+		return false;
+	for (int i = 0; i < lc->models.n; i++)
+		for (const struct instance *x = lc->models.model[i]->first; x; x = x->next)
+			if (x->load)
+				return true;
+	return false;
+}
+
 static void begin_load(struct lifecycle *lc, struct instance *x, int64_t now_ns)
 {
 	struct load *l = load_new(x, lc->models.conf, budget(lc), lc->inbox);
@@ -293,6 +306,9 @@ static bool act(struct lifecycle *lc, const struct wish *w, int64_t now_ns)
 {
 	switch (w->act) {
 	case POLICY_LOAD:
+		w->x->waiting = has_to_wait(lc);
+		if (w->x->waiting) /* the other's end brings the next step */
+			return false;
 		begin_load(lc, w->x, now_ns);
 		return true;
 	case POLICY_CANCEL:
@@ -317,6 +333,7 @@ static void step_model(struct lifecycle *lc, struct model *m, int64_t now_ns)
 	struct wish w;
 	for (struct instance *x = m->first; x; x = x->next) {
 		follow(lc, x);
+		x->waiting = false;
 		if (x->state == VERSION_FOUND && x->blocked.code != ERR_OK)
 			fail(lc, x, &x->blocked, now_ns);
 		if (x->tell_changed)

@@ -45,6 +45,7 @@ struct instance {
 	uint64_t tried_stamp;
 	int failures;
 	int64_t retry_ns; /* a failed one is tried again then; INT64_MAX: when its files change */
+	bool waiting; /* would load, but for another load that has to end before */
 	struct load *load;
 	struct version *version; /* READY */
 	size_t memory_bytes;     /* READY, DRAINING */

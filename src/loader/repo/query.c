@@ -14,7 +14,7 @@ struct instance *model_best_ready(const struct model *m)
 static bool is_pending(const struct model *m)
 {
 	for (const struct instance *x = m->first; x; x = x->next)
-		if (x->load || (x->present && x->state == VERSION_FOUND && !x->settled))
+		if (x->load || x->waiting || (x->present && x->state == VERSION_FOUND && !x->settled))
 			return true;
 	return false;
 }
