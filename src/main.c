@@ -24,6 +24,7 @@
 #include "exec/ops.h"
 #include "server/notify.h"
 #include "server/server.h"
+#include "server/stats.h"
 #include "server/watchdog.h"
 
 #define EXIT_CONFIG 78 /* EX_CONFIG; the unit does not restart on it */
@@ -194,6 +195,7 @@ static void on_reload(struct process *p)
 		if (rc != ERR_OK)
 			config_free(next);
 	}
+	stats_on_config(rc == ERR_OK);
 	/* The next look at the status would hide the failure: it is kept until that changes. */
 	if (rc == ERR_OK) {
 		log_notice("configuration reloaded");
@@ -310,6 +312,7 @@ static int serve(struct process *p, struct config *config)
 		config_free(config);
 		return rc == ERR_INVALID_ARGUMENT ? EXIT_CONFIG : EXIT_FAILURE;
 	}
+	stats_on_config(true);
 	run(p);
 	if (p->has_stopper)
 		pthread_join(p->stopper, NULL);

@@ -159,3 +159,20 @@ void stats_walk(void (*fn)(void *ctx, const struct stats *s), void *ctx)
 		fn(ctx, s);
 	pthread_mutex_unlock(&list.lock);
 }
+
+static struct {
+	atomic_bool good;
+	atomic_int_fast64_t loaded_ms;
+} config;
+
+void stats_on_config(bool good)
+{
+	if (good)
+		atomic_store(&config.loaded_ms, clock_wall_ms());
+	atomic_store(&config.good, good);
+}
+
+struct stats_config stats_config(void)
+{
+	return (struct stats_config){ atomic_load(&config.good), atomic_load(&config.loaded_ms) };
+}

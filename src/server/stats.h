@@ -59,3 +59,12 @@ void stats_record(void *stats, enum stats_api api, const struct request *r, enum
 
 /* Calls fn for each, loaded or not, by model and number, under the list's lock. */
 void stats_walk(void (*fn)(void *ctx, const struct stats *s), void *ctx);
+
+/* The configuration was read, at start or by a reload, or could not be. */
+void stats_on_config(bool good);
+
+struct stats_config {
+	bool good;         /* the last time */
+	int64_t loaded_ms; /* wall clock of the last time that it was */
+};
+struct stats_config stats_config(void);

@@ -120,6 +120,12 @@ class Signals(signet.Story):
             daemon.wait_log("reload failed, the configuration stays as it was: .*" +
                             says.replace("[", "\\["))
             self.assertEqual(daemon.get("/v1/models/digits/labels/stable")[0], 200)
+            self.assertIn("signet_config_last_reload_successful 0\n", daemon.get("/metrics")[1])
+        self.write("[model digits]\nlabels = stable=1\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("configuration reloaded")
+        signet.wait_until(lambda: "signet_config_last_reload_successful 1\n" in daemon.get("/metrics")[1],
+                          "the metric")
         self.assertEqual(daemon.stop(), 0)
 
     def test_c3_a_good_reload_adds_and_drops(self):

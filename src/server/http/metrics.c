@@ -273,6 +273,17 @@ static void emit_ready(struct scrape *s)
 	buf_printf(&s->b, "signet_ready %d\n", ready);
 }
 
+static void emit_config_good(struct scrape *s)
+{
+	buf_printf(&s->b, "signet_config_last_reload_successful %d\n", stats_config().good);
+}
+
+static void emit_config_time(struct scrape *s)
+{
+	buf_str(&s->b, "signet_config_last_reload_success_timestamp_seconds ");
+	put_value(s, (double)stats_config().loaded_ms / 1000);
+}
+
 static void emit_chunks(struct scrape *s)
 {
 	buf_printf(&s->b, "signet_arena_chunks_total %lu\n", arena_chunk_count());
