@@ -52,6 +52,7 @@ struct repo_conf {
 	   rights or memory, after this (doubled each time). */
 	int retry_ms;
 	size_t memory_bytes_max;
+	bool strict_permissions; /* refuse what anyone may write */
 	bool allow_hardlinks;
 	const struct backend *backend;
 	struct pool *pool;

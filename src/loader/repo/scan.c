@@ -14,15 +14,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "loader/repo/layout.h"
-#include "loader/repo/stamp.h"
-
-struct scanner {
-	const struct scan_conf *conf;
-	struct arena *arena;
-	struct scan *out;
-	long budget; /* directory entries */
-	bool oom;
-};
+#include "loader/repo/scanner.h"
 
 bool scan_id_equal(const struct scan_id *a, const struct scan_id *b)
 {
@@ -31,8 +23,7 @@ bool scan_id_equal(const struct scan_id *a, const struct scan_id *b)
 
 /* -- remarks: what is passed over, and why --------------------------------------------------- */
 
-static void remark(struct scanner *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void remark(struct scanner *s, const char *fmt, ...)
+void scanner_remark(struct scanner *s, const char *fmt, ...)
 {
 	char text[600];
 	if (s->out->n_remark >= SCAN_REMARKS_MAX)
@@ -94,105 +85,6 @@ static bool is_dir(DIR *dir, const struct dirent *e)
 	return fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* -- one version ----------------------------------------------------------------------------- */
-
-/* The first of the known files that is there; NULL: none. */
-static const char *find_file(int dirfd)
-{
-	struct stat st;
-	for (const char *const *f = layout_files; *f; f++)
-		if (fstatat(dirfd, *f, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES)
-			return *f;
-	return NULL;
-}
-
-static enum err_code stamp_version(struct scanner *s, struct scan_version *v, struct err *err)
-{
-	struct stamp stamp;
-	int fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return file_err(err, errno, "version directory");
-	enum err_code rc = stamp_look(fd, v->file, v->file_only, &s->budget, &v->id, &stamp, err);
-	if (rc == ERR_OK && faccessat(fd, v->file, R_OK, AT_EACCESS) < 0)
-		rc = file_err(err, errno, v->file);
-	close(fd);
-	if (rc != ERR_OK)
-		return rc;
-	v->stamp = stamp.hash;
-	v->changed_ms = stamp.changed_ms;
-	v->bytes = stamp.bytes;
-	return ERR_OK;
-}
-
-/* A ConfigMap's file is a link into a directory beside it that is exchanged as a whole.
-   The version is then what the link points to; it must lie beneath the version's own
-   directory. */
-static enum err_code follow_link(
-	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
-{
-	struct stat st;
-	char real[PATH_MAX], base[PATH_MAX], path[PATH_MAX];
-	if (fstatat(dirfd, v->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return file_err(err, errno, v->file);
-	if (!S_ISLNK(st.st_mode))
-		return ERR_OK;
-	if (snprintf(path, sizeof(path), "%s/%s", v->dir, v->file) >= (int)sizeof(path))
-		return file_err(err, ENAMETOOLONG, v->file);
-	if (!realpath(path, real) || !realpath(v->dir, base))
-		return file_err(err, errno, v->file);
-	size_t n = strlen(base);
-	if (strncmp(real, base, n) != 0 || real[n] != '/')
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			"%s is a link that leaves its directory", v->file);
-	char *slash = strrchr(real, '/');
-	v->file = arena_strdup(s->arena, slash + 1);
-	v->dir = arena_strndup(s->arena, real, (size_t)(slash - real));
-	return v->file && v->dir ? ERR_OK : err_oom(err);
-}
-
-static enum err_code look_inside(
-	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
-{
-	enum err_code rc = follow_link(s, dirfd, v, err);
-	return rc == ERR_OK ? stamp_version(s, v, err) : rc;
-}
-
-/* Fills v, whose number and dir are set. false: there is nothing (more) of it. */
-static bool look_at_version(struct scanner *s, struct scan_version *v)
-{
-	struct err err = { 0 };
-	v->moved_in = s->conf->moved_in && s->conf->moved_in(s->conf->ctx, v->dir);
-	int fd = open(v->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return false;
-	if (fd < 0) {
-		v->code = file_err(&err, errno, "version directory");
-	} else {
-		v->file = v->file ? v->file : find_file(fd);
-		if (!v->file)
-			remark(s, "%s: no %s in it (yet)", v->dir, layout_files[0]);
-		else
-			v->code = look_inside(s, fd, v, &err);
-		close(fd);
-	}
-	if (v->code != ERR_OK) {
-		v->reason = arena_strdup(s->arena, err.msg);
-		s->oom |= !v->reason;
-	}
-	return (v->file || v->code != ERR_OK) && v->code != ERR_NOT_FOUND;
-}
-
-enum err_code scan_look(int dirfd, const struct scan_version *v, struct scan_id *ret_id,
-	uint64_t *ret_stamp, struct err *err)
-{
-	struct stamp stamp;
-	long budget = SCAN_FILES_MAX + 1;
-	enum err_code rc = stamp_look(dirfd, v->file, v->file_only, &budget, ret_id, &stamp, err);
-	if (rc == ERR_OK)
-		*ret_stamp = stamp.hash;
-	return rc;
-}
-
 /* -- one model ------------------------------------------------------------------------------- */
 
 static int by_number_down(const void *a, const void *b)
@@ -212,7 +104,7 @@ static enum err_code list_numbers(
 	while ((e = next_entry(s, dir, &errnum)) && n < SCAN_VERSIONS_MAX) {
 		int64_t v;
 		if (!layout_parse_version(slice_of(e->d_name), &v) || !is_dir(dir, e)) {
-			remark(s, "%s/%s: ignored, not a version directory", path, e->d_name);
+			scanner_remark(s, "%s/%s: ignored, not a version directory", path, e->d_name);
 			continue;
 		}
 		if (n == cap) {
@@ -227,7 +119,7 @@ static enum err_code list_numbers(
 		number[n++] = v;
 	}
 	if (e) {
-		remark(s, "%s: more than %d versions, some are not looked at", path,
+		scanner_remark(s, "%s: more than %d versions, some are not looked at", path,
 			SCAN_VERSIONS_MAX);
 		s->out->incomplete = true;
 	} else if (errnum) {
@@ -268,7 +160,7 @@ static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
 	int n = 0, cap = 0;
 	if (list_numbers(s, dir, m->dir, &number, &n, &err) != ERR_OK) {
 		m->unreadable = true;
-		remark(s, "%s", err.msg);
+		scanner_remark(s, "%s", err.msg);
 		return;
 	}
 	for (int i = 0; i < n && !s->oom; i++) {
@@ -278,7 +170,7 @@ static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
 		v.dir = arena_printf(s->arena, "%s/%lld", m->dir, (long long)number[i]);
 		if (!v.dir)
 			s->oom = true;
-		else if (look_at_version(s, &v) && add_version(s, m, &v, &cap) != ERR_OK)
+		else if (scanner_look(s, &v) && add_version(s, m, &v, &cap) != ERR_OK)
 			break;
 	}
 	free(number);
@@ -287,7 +179,7 @@ static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
 static struct scan_model *add_model(struct scanner *s, struct slice name, const char *dir)
 {
 	if (s->out->n_model == SCAN_MODELS_MAX) {
-		remark(s, "%s: ignored, more than %d models", dir, SCAN_MODELS_MAX);
+		scanner_remark(s, "%s: ignored, more than %d models", dir, SCAN_MODELS_MAX);
 		s->out->incomplete = true;
 		return NULL;
 	}
@@ -311,23 +203,23 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 	if (!is_dir(dir, e)) {
 		for (const char *const *f = layout_files; *f; f++)
 			if (slice_is(name, *f)) {
-				remark(s,
+				scanner_remark(s,
 					"%s/%s: ignored, a root holds NAME/VERSION/%s; serve this "
 					"one "
 					"with --model NAME=%s",
 					root, *f, *f, root);
 				return;
 			}
-		remark(s, "%s/%s: ignored, not a directory", root, e->d_name);
+		scanner_remark(s, "%s/%s: ignored, not a directory", root, e->d_name);
 		return;
 	}
 	if (!layout_is_model_name(name)) {
-		remark(s, "%s/%s: ignored, a model name is 1 to %d of A-Z a-z 0-9 . _ -", root,
+		scanner_remark(s, "%s/%s: ignored, a model name is 1 to %d of A-Z a-z 0-9 . _ -", root,
 			e->d_name, LAYOUT_NAME_MAX);
 		return;
 	}
 	if (snprintf(path, sizeof(path), "%s/%s", root, e->d_name) >= (int)sizeof(path)) {
-		remark(s, "%s/%s: ignored, the path is too long", root, e->d_name);
+		scanner_remark(s, "%s/%s: ignored, the path is too long", root, e->d_name);
 		return;
 	}
 	struct scan_model *m = add_model(s, name, path);
@@ -337,7 +229,7 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 	DIR *below = open_dir(path);
 	if (!below) {
 		m->unreadable = true;
-		remark(s, "%s: %s", path, strerror(errno));
+		scanner_remark(s, "%s: %s", path, strerror(errno));
 		return;
 	}
 	scan_versions(s, m, below);
@@ -351,14 +243,21 @@ static void scan_root(struct scanner *s, const char *root)
 	DIR *dir = open_dir(root);
 	if (!dir) {
 		s->out->incomplete = true;
-		remark(s, "model root %s: %s", root, strerror(errno));
+		scanner_remark(s, "model root %s: %s", root, strerror(errno));
+		return;
+	}
+	struct err err;
+	if (scanner_check_writers(s, dirfd(dir), "", root, &err) != ERR_OK) {
+		s->out->incomplete = true;
+		scanner_remark(s, "model root %s: not looked at, %s", root, err.msg);
+		closedir(dir);
 		return;
 	}
 	while (!s->oom && (e = next_entry(s, dir, &errnum)))
 		scan_root_entry(s, root, dir, e);
 	if (!s->oom && errnum) {
 		s->out->incomplete = true;
-		remark(s, "model root %s: %s", root, strerror(errnum));
+		scanner_remark(s, "model root %s: %s", root, strerror(errnum));
 	}
 	closedir(dir);
 }
@@ -375,7 +274,7 @@ static void scan_flat(struct scanner *s, struct scan_model *m, const char *dir, 
 	v.dir = arena_strdup(s->arena, dir);
 	if (!v.dir)
 		s->oom = true;
-	else if (look_at_version(s, &v))
+	else if (scanner_look(s, &v))
 		(void)add_version(s, m, &v, &cap); /* sets oom */
 }
 
@@ -413,7 +312,7 @@ static void scan_place_dir(struct scanner *s, struct scan_model *m, DIR *dir)
 	const char *file, *nested;
 	if (has_version(s, dir)) {
 		scan_versions(s, m, dir);
-	} else if ((file = find_file(dirfd(dir)))) {
+	} else if ((file = scanner_find_file(dirfd(dir)))) {
 		scan_flat(s, m, m->dir, file, false);
 	} else if (!(nested = arena_printf(s->arena, "%s/%s", m->dir, m->name))) {
 		s->oom = true;
@@ -439,7 +338,7 @@ static void scan_place(struct scanner *s, const struct scan_place *p)
 	DIR *dir = open_dir(p->path);
 	if (!dir) {
 		m->unreadable = true;
-		remark(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
+		scanner_remark(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
 		return;
 	}
 	scan_place_dir(s, m, dir);
@@ -464,7 +363,7 @@ static void sort_models(struct scanner *s)
 	for (int i = 0; i < out->n_model; i++) {
 		const struct scan_model *m = &out->model[i];
 		if (n && strcmp(out->model[n - 1].name, m->name) == 0)
-			remark(s, "%s: ignored, model '%s' is already served from %s", m->dir,
+			scanner_remark(s, "%s: ignored, model '%s' is already served from %s", m->dir,
 				m->name, out->model[n - 1].dir);
 		else
 			out->model[n++] = *m;

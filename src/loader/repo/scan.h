@@ -75,6 +75,7 @@ struct scan_conf {
 	const char *const *roots; /* NULL terminated */
 	const struct scan_place *places;
 	int n_places;
+	bool strict_permissions; /* what anyone may write is not read */
 	/* Is this version worth looking at? rank: 0 for the highest number. */
 	bool (*wants)(void *ctx, const char *model, int64_t number, int rank);
 	/* (optional) Was this directory renamed into its parent since the last scan? */

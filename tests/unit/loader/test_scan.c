@@ -13,6 +13,7 @@ static struct arena *arena;
 static struct scan scan;
 static struct err err;
 static int ranks_wanted;
+static bool strict;
 
 static void setup(void)
 {
@@ -20,6 +21,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	arena = arena_new(0, 0);
 	ranks_wanted = 64;
+	strict = false;
 }
 
 static void remove_tree(const char *path)
@@ -71,7 +73,8 @@ static void when_scanned(const struct scan_place *places, int n)
 	const char *roots[] = { root, NULL };
 	const char *none[] = { NULL };
 	struct scan_conf conf = {
-		.roots = n ? none : roots, .places = places, .n_places = n, .wants = wants
+		.roots = n ? none : roots, .places = places, .n_places = n, .wants = wants,
+		.strict_permissions = strict
 	};
 	arena_reset(arena, SIZE_MAX);
 	ck_assert_int_eq(scan_run(&conf, arena, &scan, &err), ERR_OK);
@@ -346,6 +349,49 @@ START_TEST(files_in_folders_of_a_version_belong_to_its_stamp)
 }
 END_TEST
 
+static void given_mode(const char *name, mode_t mode)
+{
+	ck_assert_int_eq(chmod(at(name), mode), 0);
+}
+
+START_TEST(m40_what_anyone_may_write_is_remarked_on)
+{
+	given_file("m/1/model.onnx", "x");
+	given_file("m/2/model.onnx", "x");
+	given_mode("m/1/model.onnx", 0666);
+	given_mode("m/2", 0777);
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(version("m", 1)->code, ERR_OK);
+	ck_assert_int_eq(version("m", 2)->code, ERR_OK);
+	ck_assert_int_eq(remarks("m/1/model.onnx: anyone may write it (mode 0666)"), 1);
+	ck_assert_int_eq(remarks("m/2: anyone may write it (mode 0777)"), 1);
+	ck_assert_int_eq(scan.n_remark, 2);
+}
+END_TEST
+
+START_TEST(m40_strict_permissions_refuse_it)
+{
+	strict = true;
+	given_file("m/1/model.onnx", "x");
+	given_file("m/2/model.onnx", "x");
+	given_file("m/3/model.onnx", "x");
+	given_mode("m/1/model.onnx", 0666);
+	given_mode("m/2", 0777);
+	given_mode("m/3", 01777); /* anyone may add, nobody may replace */
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(version("m", 1)->code, ERR_PERMISSION_DENIED);
+	ck_assert_str_eq(version("m", 1)->reason,
+		"model.onnx: anyone may write it (mode 0666), which strict_permissions forbids");
+	ck_assert_int_eq(version("m", 2)->code, ERR_PERMISSION_DENIED);
+	ck_assert_int_eq(version("m", 3)->code, ERR_OK);
+	given_mode(".", 0777);
+	when_scanned(NULL, 0);
+	ck_assert(scan.incomplete);
+	ck_assert_int_eq(scan.n_model, 0);
+	ck_assert_int_eq(remarks("not looked at, its directory: anyone may write it"), 1);
+}
+END_TEST
+
 Suite *suite_scan(void);
 Suite *suite_scan(void)
 {
@@ -367,6 +413,8 @@ Suite *suite_scan(void)
 	tcase_add_test(t, m24_writing_in_place_changes_the_stamp_not_the_identity);
 	tcase_add_test(t, m29_new_files_under_the_old_name_are_another_identity);
 	tcase_add_test(t, files_in_folders_of_a_version_belong_to_its_stamp);
+	tcase_add_test(t, m40_what_anyone_may_write_is_remarked_on);
+	tcase_add_test(t, m40_strict_permissions_refuse_it);
 	suite_add_tcase(s, t);
 	return s;
 }
