@@ -9,6 +9,7 @@
 #include "exec/run/pool.h"
 #include "server/grpc/rpc_accept.h"
 #include "server/grpc/rpc_call.h"
+#include "server/grpc/rpc_watch.h"
 
 /* Calls that each queue is ready for at any time. */
 #define AWAITED 64
@@ -96,6 +97,7 @@ enum err_code rpc_start(
 	struct rpc *r = calloc(1, sizeof(*r));
 	if (!r)
 		return err_oom(err);
+	pthread_mutex_init(&r->watch_lock, NULL);
 	r->conf = *conf;
 	r->repo = repo;
 	r->registry = repo_registry(repo);
@@ -161,6 +163,7 @@ void rpc_stop(struct rpc *r, int drain_ms)
 	rpc_drain(r);
 	if (r->acceptor)
 		rpc_accept_refuse(r->acceptor);
+	rpc_watch_end(r);
 	shut_down(r, drain_ms > 0 ? drain_ms : 0);
 	admin_free(r->admin);
 	for (int i = 0; i < r->n_queue; i++)
@@ -174,6 +177,7 @@ void rpc_stop(struct rpc *r, int drain_ms)
 		rpc_call_free_idle(&r->queue[i]);
 		pthread_mutex_destroy(&r->queue[i].lock);
 	}
+	pthread_mutex_destroy(&r->watch_lock);
 	endpoint_done(&r->endpoint);
 	free(r);
 }

@@ -13,6 +13,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/clock.h"
+#include "server/grpc/rpc_watch.h"
 
 #define ROUND_MS 250
 #define ACCEPTS_PER_ROUND 256
@@ -112,12 +114,17 @@ static void *run(void *ctx)
 {
 	struct rpc_acceptor *a = ctx;
 	struct epoll_event events[64];
+	int64_t round_ns = 0;
 	pthread_setname_np(pthread_self(), "grpc-listen");
 	while (!atomic_load(&a->stop)) {
 		int n = epoll_wait(a->epoll_fd, events, 64, ROUND_MS);
 		atomic_fetch_add(&a->rounds, 1);
 		for (int i = 0; i < n; i++)
 			on_event(a, events[i].data.u64);
+		if (clock_now_ns() >= round_ns) {
+			rpc_watch_round(a->rpc);
+			round_ns = clock_now_ns() + ROUND_MS * NS_PER_MS;
+		}
 		if (atomic_load(&a->refusing))
 			endpoint_close(&a->rpc->endpoint);
 	}

@@ -3,13 +3,15 @@
  * DESIGN. A call waits in gRPC's server until a client comes (on_new). From then on one
  * batch of operations tells of its end (on_close), and messages are received and sent one
  * after the other: on_message -> handler -> [request] -> send -> on_sent. A unary call sends its
- * status with its reply; a stream goes on receiving until the client has closed its side.
+ * status with its reply; a stream goes on receiving until the client has closed its side; a
+ * watch waits in rpc->watching to be reviewed, and the reply that it sent last stays.
  *
  * INVARIANTS.
  * 1. Every call that was accepted sends a status once, cancelled or not: only then do all
  *    its events come.
  * 2. on_* of one call come on one thread, its queue's. The outcome of a request comes on
- *    any; until its reply was sent nobody else touches the reply.
+ *    any; until its reply was sent nobody else touches the reply. A watch is whose who took
+ *    it out of the list, until it sends or is back in.
  * 3. events counts what is to come, the status that is owed among it; refs counts the
  *    slices lent to gRPC as well. Who drops the last of refs frees.
  */
@@ -21,6 +23,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/parse.h"
+#include "server/grpc/rpc_watch.h"
 #include "server/stats.h"
 
 /* Up to this size a reply is copied into one slice. */
@@ -62,7 +65,8 @@ static void settle(struct rpc_call *c)
 	if (atomic_fetch_sub(&c->events, 1) == 1 && c->call) {
 		grpc_byte_buffer_destroy(c->message);
 		grpc_byte_buffer_destroy(c->sending);
-		c->message = c->sending = NULL;
+		grpc_byte_buffer_destroy(c->sent);
+		c->message = c->sending = c->sent = NULL;
 		grpc_call_details_destroy(&c->details);
 		grpc_metadata_array_destroy(&c->metadata);
 		grpc_call_unref(c->call);
@@ -80,6 +84,12 @@ static void start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
 }
 
 /* --- replying --- */
+
+/* Does the call go on after a reply? */
+static bool is_lasting(const struct rpc_call *c)
+{
+	return c->method->kind == RPC_STREAM || c->method->kind == RPC_WATCH;
+}
 
 enum err_code rpc_reply(struct rpc_call *c, struct buf *b, struct err *err)
 {
@@ -114,8 +124,8 @@ static grpc_byte_buffer *reply_bytes(struct rpc_call *c)
 	size_t total = 0;
 	for (int i = 0; i < c->n_part; i++)
 		total += c->part[i].len;
-	/* A stream's next request takes the place of this one before gRPC lets go of it. */
-	if (total <= JOIN_BYTES || c->method->kind == RPC_STREAM)
+	/* The next request takes the place of this one before gRPC lets go of it. */
+	if (total <= JOIN_BYTES || is_lasting(c))
 		return joined(c, total);
 	for (int i = 0; i < c->n_part; i++) {
 		atomic_fetch_add(&c->refs, 1);
@@ -139,6 +149,10 @@ static void add_opening(struct rpc_call *c, grpc_op *op, size_t *n)
 static void add_reply(struct rpc_call *c, grpc_op *op, size_t *n)
 {
 	c->sending = reply_bytes(c);
+	if (c->is_watch) {
+		grpc_byte_buffer_destroy(c->sent);
+		c->sent = grpc_byte_buffer_copy(c->sending);
+	}
 	op[*n] = (grpc_op){ .op = GRPC_OP_SEND_MESSAGE };
 	op[(*n)++].data.send_message.send_message = c->sending;
 }
@@ -168,7 +182,7 @@ static void finish(struct rpc_call *c, enum err_code rc, const struct err *err)
 	grpc_slice_unref(text);
 }
 
-/* One message of a stream. */
+/* One of several messages. */
 static void send_one(struct rpc_call *c)
 {
 	grpc_op op[2];
@@ -183,14 +197,11 @@ static void answer(struct rpc_call *c, enum err_code rc, struct err *err)
 	struct request *r = c->request;
 	if (c->method->encode && r->version)
 		stats_record(r->version->stats, STATS_GRPC, r, rc);
-	if (c->method->kind != RPC_STREAM) {
-		finish(c, rc, err);
-		return;
-	}
-	struct err why = *err;
-	if (rc != ERR_OK)
+	if (rc != ERR_OK && c->method->encode_error) {
+		struct err why = *err;
 		rc = c->method->encode_error(c, &why, err);
-	if (rc == ERR_OK)
+	}
+	if (rc == ERR_OK && is_lasting(c))
 		send_one(c);
 	else
 		finish(c, rc, err);
@@ -266,6 +277,34 @@ static void dispatch(struct rpc_call *c)
 	answer(c, rc, &err);
 }
 
+/* --- watches --- */
+
+/* Joined replies are one slice. */
+static bool was_sent(const struct rpc_call *c)
+{
+	const grpc_slice *last = &c->sent->data.raw.slice_buffer.slices[0];
+	return slice_eq(c->part[0], (struct slice){ (const char *)GRPC_SLICE_START_PTR(*last),
+		GRPC_SLICE_LENGTH(*last) });
+}
+
+void rpc_call_review(struct rpc_call *c)
+{
+	struct err err;
+	enum err_code rc = ERR_OK;
+	if (atomic_load(&c->cancelled))
+		rc = err_set(&err, ERR_CANCELLED, "the client has gone");
+	if (rc == ERR_OK)
+		rc = new_request(c, &err);
+	if (rc == ERR_OK)
+		rc = c->method->handle(c, message_of(c), &err);
+	if (rc == ERR_OK && was_sent(c)) {
+		if (rpc_watch_add(c))
+			return;
+		rc = err_set(&err, ERR_UNAVAILABLE, "the server is shutting down");
+	}
+	answer(c, rc, &err);
+}
+
 /* --- events --- */
 
 static void receive(struct rpc_call *c)
@@ -302,8 +341,15 @@ static void on_sent(struct rpc_call *c, bool ok)
 	grpc_byte_buffer_destroy(c->sending);
 	c->sending = NULL;
 	if (c->ended) {
+		if (c->is_watch)
+			atomic_fetch_sub(&c->rpc->watches, 1);
 		atomic_fetch_sub(&c->rpc->in_flight, 1);
 		settle(c); /* what on_new() expected */
+	} else if (ok && c->is_watch) {
+		request_free(c->request);
+		c->request = NULL;
+		if (!rpc_watch_add(c))
+			rpc_call_review(c);
 	} else if (ok) {
 		c->submitted = false;
 		receive(c);
@@ -317,7 +363,8 @@ static void on_sent(struct rpc_call *c, bool ok)
 static void on_close(struct rpc_call *c, bool ok)
 {
 	(void)ok;
-	c->cancelled = c->was_cancelled;
+	/* A watch that waits is ended by its next review. */
+	atomic_store(&c->cancelled, c->was_cancelled);
 	if (c->cancelled && c->submitted)
 		request_cancel(c->request);
 	settle(c);
@@ -357,7 +404,7 @@ static enum err_code admit(struct rpc_call *c, struct err *err)
 	if (c->method->kind == RPC_ADMIN && !c->rpc->conf.allow_admin)
 		return err_set(err, ERR_UNAVAILABLE,
 			"explicit model load and unload are not allowed by the configuration");
-	return ERR_OK;
+	return c->method->kind == RPC_WATCH ? rpc_watch_admit(c, err) : ERR_OK;
 }
 
 static void on_new(struct rpc_call *c, bool ok)

@@ -11,5 +11,9 @@
 /* Waits for one more call on this queue. False: no memory, or the server shuts down. */
 bool rpc_call_await(struct rpc_queue *q);
 
+/* Asks a watch's handler again: sends what it says now, ends the call, or keeps it for the
+   next time. By whoever took it out of rpc->watching. */
+void rpc_call_review(struct rpc_call *c);
+
 /* When no call is alive. */
 void rpc_call_free_idle(struct rpc_queue *q);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/grpc/methods.h"
 
+#include <string.h>
+
 const struct rpc_method rpc_methods[] = {
 #define METHOD(path, kind, handle, encode, encode_error) \
 	{ path, RPC_##kind, handle, encode, encode_error },
@@ -8,3 +10,26 @@ const struct rpc_method rpc_methods[] = {
 #undef METHOD
 };
 const int rpc_method_count = sizeof(rpc_methods) / sizeof(*rpc_methods);
+
+static struct slice service_of(const struct rpc_method *m)
+{
+	return (struct slice){ m->path + 1, (size_t)(strrchr(m->path, '/') - m->path - 1) };
+}
+
+static bool is_first(int i)
+{
+	for (int k = 0; k < i; k++)
+		if (slice_eq(service_of(&rpc_methods[k]), service_of(&rpc_methods[i])))
+			return false;
+	return true;
+}
+
+bool rpc_next_service(int *at, struct slice *ret)
+{
+	while (*at < rpc_method_count && !is_first(*at))
+		++*at;
+	if (*at == rpc_method_count)
+		return false;
+	*ret = service_of(&rpc_methods[(*at)++]);
+	return true;
+}

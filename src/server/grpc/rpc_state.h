@@ -11,8 +11,8 @@
  * Ownership: the call owns its request, in whose arena all that it needs lives, replies
  *            too: big parts are sent from where they lie, and the call waits for gRPC to
  *            let go of them.
- * Threads:   a call is its queue's thread's, but while its request is being computed or
- *            its handler runs on the admin thread.
+ * Threads:   a call is its queue's thread's, but while its request is being computed, its
+ *            handler runs on the admin thread, or its watch is being looked at.
  */
 #pragma once
 
@@ -35,7 +35,8 @@ enum rpc_kind {
 	RPC_CONTROL, /* the handler replies */
 	RPC_ADMIN,   /* as that, on the admin thread, and only where it is allowed */
 	RPC_INFER,   /* the handler decodes an inference, the encoder replies */
-	RPC_STREAM,  /* an inference per message, one after the other; errors are replies */
+	RPC_STREAM,  /* as RPC_INFER or RPC_CONTROL for each message, one after the other */
+	RPC_WATCH,   /* as RPC_CONTROL, and again whenever the reply becomes another */
 };
 
 struct rpc_method {
@@ -43,12 +44,15 @@ struct rpc_method {
 	enum rpc_kind kind;
 	enum err_code (*handle)(struct rpc_call *c, struct wire message, struct err *err);
 	enum err_code (*encode)(struct rpc_call *c, struct err *err);
-	/* RPC_STREAM: the reply that says what failed. */
+	/* RPC_STREAM: the reply that says what failed; NULL: a failure ends the call. */
 	enum err_code (*encode_error)(struct rpc_call *c, const struct err *why, struct err *err);
 };
 
 extern const struct rpc_method rpc_methods[];
 extern const int rpc_method_count;
+
+/* Each service of the methods once: *at is 0 at first; false: that was all. */
+bool rpc_next_service(int *at, struct slice *ret);
 
 /* One completion queue and its thread. */
 struct rpc_queue {
@@ -72,6 +76,10 @@ struct rpc {
 	struct admin *admin;
 	struct rpc_queue queue[RPC_QUEUES_MAX];
 	int n_queue;
+	pthread_mutex_t watch_lock;
+	struct rpc_call *watching; /* under watch_lock: their last reply was sent */
+	bool watch_ended;          /* under watch_lock: none waits any more */
+	atomic_int watches;        /* calls of RPC_WATCH that exist */
 	atomic_bool draining;
 	atomic_bool is_shut; /* gRPC has no connection left */
 	atomic_int in_flight; /* calls accepted, without their status sent */
@@ -87,7 +95,7 @@ struct rpc_event {
 #define RPC_PARTS_MAX 64 /* more are joined */
 
 struct rpc_call {
-	struct rpc_call *next; /* freelist */
+	struct rpc_call *next; /* freelist, or rpc->watching */
 	struct rpc_queue *queue;
 	struct rpc *rpc;
 	atomic_int refs;   /* events to come, and slices that gRPC holds */
@@ -98,9 +106,11 @@ struct rpc_call {
 	grpc_call_details details;
 	grpc_metadata_array metadata;
 	grpc_byte_buffer *message, *sending;
+	grpc_byte_buffer *sent; /* of a watch: the last reply; sending is used up */
 	const struct rpc_method *method;
 	int64_t began_ns, deadline_ns;
-	bool cancelled, opened, ended;
+	atomic_bool cancelled;
+	bool opened, ended, is_watch;
 	int was_cancelled;
 
 	struct request *request;
