@@ -14,6 +14,8 @@ import time
 import unittest
 import zlib
 
+from onnx import TensorProto, helper
+
 from signet_server import Server, read_answer, reset, status_of
 
 INFER = "/v2/models/digits/infer"
@@ -290,8 +292,8 @@ class BadRest(unittest.TestCase):
             got = self.s.call("POST", INFER, gzip.compress(body), dict(JSON, **{"Content-Encoding": "gzip"}))[0]
             self.assertEqual(got, status)
 
-    def resident(self):
-        for line in self.s.call("GET", "/metrics")[2].decode().split("\n"):
+    def resident(self, server=None):
+        for line in (server or self.s).call("GET", "/metrics")[2].decode().split("\n"):
             if line.startswith("process_resident_memory_bytes "):
                 return int(line.split()[1])
         self.fail("no process_resident_memory_bytes")
@@ -523,6 +525,33 @@ class BadRest(unittest.TestCase):
             for c in kept:
                 c.close()
             s.wait_ready("/v2/health/live", 5)
+
+    def test_H24_answers_larger_than_a_request_may_take(self):
+        node = helper.make_node("Expand", ["x", "n"], ["y"])
+        graph = helper.make_graph(
+            [node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1]),
+                          helper.make_tensor_value_info("n", TensorProto.INT64, [1])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+        def ask(server, n):
+            return server.post("/v2/models/wide/infer", {"inputs": [
+                {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]},
+                {"name": "n", "shape": [1], "datatype": "INT64", "data": [n]}]})
+
+        with Server(options={"server.request_memory": "4M"}) as server:
+            server.add("wide", "1", data=model.SerializeToString())
+            server.wait_ready("/v2/models/wide/ready")
+            status, _, body = ask(server, 3)
+            self.assertEqual((status, json.loads(body)["outputs"][0]["data"]), (200, [1, 1, 1]))
+            # Too large for the request, for the machine, for an address.
+            for n in (1 << 22, 1 << 30, 1 << 46, (1 << 63) - 1):
+                status, _, body = ask(server, n)
+                self.assertIn(status, (400, 413, 429, 503), (n, body))
+                self.assertIn("error", json.loads(body))
+            self.assertLess(self.resident(server), 400 << 20)
+            status, _, body = ask(server, 2)
+            self.assertEqual(status, 200, body)
 
     # -- headers that we do not believe ---------------------------------------------------
 
