@@ -6,6 +6,8 @@
 #define FLOAT(name) { name, ATTR_FLOAT, false }
 #define STRING(name) { name, ATTR_STRING, false }
 #define INTS(name) { name, ATTR_INTS, false }
+#define FLOATS(name) { name, ATTR_FLOATS, false }
+#define STRINGS(name) { name, ATTR_STRINGS, false }
 #define NEED(name, kind) { name, kind, true }
 #define LIST(id, ...) const struct attr_spec id[] = { __VA_ARGS__ }
 
@@ -44,6 +46,13 @@ LIST(attrs_max_pool, POOL_ATTRS, INT("storage_order"), END);
 LIST(attrs_resize, INT("antialias"), INTS("axes"), STRING("coordinate_transformation_mode"),
 	FLOAT("cubic_coeff_a"), INT("exclude_outside"), FLOAT("extrapolation_value"),
 	STRING("keep_aspect_ratio_policy"), STRING("mode"), STRING("nearest_mode"), END);
+
+#define RNN_ATTRS \
+	FLOATS("activation_alpha"), FLOATS("activation_beta"), STRINGS("activations"), FLOAT("clip"), \
+		STRING("direction"), INT("hidden_size"), INT("layout")
+LIST(attrs_rnn, RNN_ATTRS, END);
+LIST(attrs_gru, RNN_ATTRS, INT("linear_before_reset"), END);
+LIST(attrs_lstm, RNN_ATTRS, INT("input_forget"), END);
 
 LIST(attrs_batch_norm, FLOAT("epsilon"), FLOAT("momentum"), INT("training_mode"), END);
 LIST(attrs_epsilon, FLOAT("epsilon"), END);

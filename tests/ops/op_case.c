@@ -97,14 +97,42 @@ parse_operand(const struct op_case *c, enum dtype dtype, const char **s, uint32_
 	return t;
 }
 
-static const char *add_list(struct graph *g, const char *name, const char *s)
+static const char *add_strings(struct graph *g, const char *name, const char *s)
+{
+	struct slice list[32];
+	int n = 0;
+	for (s++; *s != ']'; s += *s == ',') {
+		size_t len = strcspn(s + 1, "'");
+		list[n++] = (struct slice){ arena_strndup(g->arena, s + 1, len), len };
+		s += len + 2;
+	}
+	model_attr_strings(g, name, n, list);
+	return s + 1;
+}
+
+static const char *add_numbers(struct graph *g, const char *name, const char *s)
 {
 	int64_t ints[32];
+	float floats[32];
 	int n = 0;
-	for (s++; *s != ']'; s += *s == ',')
-		ints[n++] = strtol(s, (char **)&s, 10);
-	model_attr_ints(g, name, n, ints);
+	bool real = false;
+	for (s++; *s != ']'; s += *s == ',') {
+		double v = strtod(s, (char **)&s);
+		ints[n] = (int64_t)v;
+		floats[n++] = (float)v;
+		real |= *s == 'f';
+		s += *s == 'f';
+	}
+	if (real)
+		model_attr_floats(g, name, n, floats);
+	else
+		model_attr_ints(g, name, n, ints);
 	return s + 1;
+}
+
+static const char *add_list(struct graph *g, const char *name, const char *s)
+{
+	return s[1] == '\'' ? add_strings(g, name, s) : add_numbers(g, name, s);
 }
 
 static const char *add_string(struct graph *g, const char *name, const char *s)
@@ -178,7 +206,8 @@ bool op_node_init(struct op_node *n, const struct op_case *c, enum dtype dtype)
 	bool known;
 	for (const char *s = c->want ? c->want : ""; *s; n_want++)
 		n->want[n_want] = parse_operand(c, dtype, &s, 0, &known);
-	n->n_out = n_want ? n_want : op_info(c->op)->out_min;
+	int least = op_info(c->op)->out_min;
+	n->n_out = n_want ? n_want : least ? least : 1;
 	int32_t first = model_node(n->graph, c->op, n->n_out, n->n_in, value);
 	n->node = &n->graph->node[n->graph->value[first].producer];
 	add_attrs(n);

@@ -7,7 +7,8 @@
  *	2x3~p      positive;  ~s  with NaN, infinities, -0, subnormals;  ~w  known, a weight
  *	i64:2=0,1  of its own type, these values, known while planning
  *	s=2        a scalar;  -  an absent operand
- * Attributes: "axis=1 alpha=0.5f mode='linear' perm=[0,2,1]".
+ * Attributes: "axis=1 alpha=0.5f mode='linear' perm=[0,2,1]
+ * beta=[0.5f,1f] activations=['Relu','Tanh']".
  * Wanted outputs: as operands with values; NULL: only the rows are compared with each
  * other. TYPE may be given where it is not the case's.
  *
@@ -17,7 +18,7 @@
 
 #include "exec/kernel.h"
 
-#define OP_CASE_IO_MAX 8
+#define OP_CASE_IO_MAX 14
 
 struct op_case {
 	enum op_id op;

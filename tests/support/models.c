@@ -158,14 +158,18 @@ void model_attr_string(struct graph *g, const char *name, const char *v)
 	add_attr(g, name, ATTR_STRING)->s = slice_of(v);
 }
 
-void model_attr_ints(struct graph *g, const char *name, int n, const int64_t *v)
-{
-	int64_t *copy = must(ARENA_ARRAY(g->arena, int64_t, (size_t)n + 1));
-	memcpy(copy, v, (size_t)n * sizeof(*v));
-	struct attr *a = add_attr(g, name, ATTR_INTS);
-	a->ints = copy;
-	a->n = n;
-}
+#define ATTR_LIST(fn, kind, T, field) \
+	void fn(struct graph *g, const char *name, int n, const T *v) \
+	{ \
+		T *copy = must(ARENA_ARRAY(g->arena, T, (size_t)n + 1)); \
+		memcpy(copy, v, (size_t)n * sizeof(*v)); \
+		struct attr *a = add_attr(g, name, kind); \
+		a->field = copy; \
+		a->n = n; \
+	}
+ATTR_LIST(model_attr_ints, ATTR_INTS, int64_t, ints)
+ATTR_LIST(model_attr_floats, ATTR_FLOATS, float, floats)
+ATTR_LIST(model_attr_strings, ATTR_STRINGS, struct slice, strings)
 
 void model_attr_tensor(struct graph *g, const char *name, const struct tensor *t)
 {

@@ -12,6 +12,7 @@
 
 const struct attr_spec old_none[] = { END };
 const struct attr_spec old_consumed[] = { CONSUMED, END };
+const struct attr_spec old_rnn[] = { { "output_sequence", ATTR_INT, false }, END };
 const struct attr_spec old_gemm[] = { { "broadcast", ATTR_INT, false }, END };
 
 void lower_same(struct lower *x)

@@ -92,6 +92,9 @@ static const struct rewrite rewrites[] = {
 		"Unsqueeze(one, {1}) -> %6\nExpand(%6, %2) -> %7\nReshape(%7, {-1}) -> %8\n"
 		"GroupNormalization(x, %5, %8) num_groups=1 -> y\n" },
 
+	{ "6", "node LSTM m,m,m -> y output_sequence=1 hidden_size=4",
+		"LSTM(m, m, m) hidden_size=4 -> y\n" },
+
 	{ "5", "node Cast x -> y to=\"INT64\"", "Cast(x) to=7 -> y\n" },
 	{ "3", "node Concat x,x -> y", "Concat(x, x) axis=1 -> y\n" },
 	{ "12", "node Softmax x -> y axis=1",
@@ -209,7 +212,8 @@ START_TEST(every_row_has_a_case)
 	static const char *const alike = " Abs Ceil Elu Exp Floor HardSigmoid InstanceNormalization "
 					 "Log Neg Reciprocal Sigmoid Sqrt Tanh Mean Min Sum And Equal "
 					 "Greater Less Or Xor ArgMin ReduceL1 ReduceL2 ReduceLogSum "
-					 "ReduceLogSumExp ReduceMin ReduceProd ReduceSumSquare ";
+					 "ReduceLogSumExp ReduceMin ReduceProd ReduceSumSquare "
+					 "RNN GRU ";
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *padded = arena_printf(arena, " %s ", rows[i].name);
 		bool found = strstr(alike, padded);

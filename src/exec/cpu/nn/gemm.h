@@ -43,6 +43,19 @@ extern const struct gemm gemm_base;
 extern const struct gemm gemm_avx2, gemm_avx512;
 #endif
 
+/* The best of this machine. */
+const struct gemm *gemm_best(void);
+
+/* A matrix as pack() takes it. */
+struct gemm_source {
+	const float *b;
+	int64_t b_k, b_col, k, n;
+};
+
+/* A constant, packed once per version. */
+MUST_CHECK enum err_code gemm_pack_constant(struct prep *p, const struct gemm *g,
+	const struct gemm_source *b, const float **ret, struct err *err);
+
 /* Rows of a that are packed at once, in tiles; how far along k. */
 #define GEMM_TILES 10
 #define GEMM_DEPTH 1024

@@ -22,17 +22,6 @@ struct matmul_state {
 	size_t scratch_b;     /* where in the scratch B is packed */
 };
 
-static const struct gemm *best_gemm(void)
-{
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return &gemm_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return &gemm_avx2;
-#endif
-	return &gemm_base;
-}
-
 static void batch_index(const struct shape *out, int64_t batch, int64_t *index)
 {
 	for (int i = out->rank - 3; i >= 0; i--) {
@@ -103,23 +92,6 @@ static void run_matmul(const struct kernel_args *a, int64_t begin, int64_t end)
 
 /* -- prepare ---------------------------------------------------------------------------------- */
 
-struct pack_key {
-	const void *source;
-	int64_t k, n, b_k, b_col, cols;
-};
-
-struct pack {
-	const struct gemm *gemm;
-	const float *source;
-	const struct pack_key *key;
-};
-
-static void fill(void *dst, void *ctx)
-{
-	const struct pack *x = ctx;
-	x->gemm->pack(dst, x->source, x->key->b_k, x->key->b_col, x->key->k, x->key->n);
-}
-
 static enum err_code pack_constant(struct prep *p, struct matmul_state *s, struct err *err)
 {
 	const struct matmul_view *v = &s->v;
@@ -128,15 +100,8 @@ static enum err_code pack_constant(struct prep *p, struct matmul_state *s, struc
 		shared &= v->b.lead[i] == 0 || v->out.dim[i] == 1;
 	if (!p->in[1].data || !shared)
 		return ERR_OK;
-	int64_t n = v->out.dim[v->out.rank - 1];
-	struct pack_key key = { p->in[1].data, v->k, n, v->b_k, v->b.col, s->gemm->cols };
-	struct pack x = { s->gemm, p->in[1].data, &key };
-	const void *packed;
-	size_t bytes = (size_t)gemm_packed_floats(s->gemm, v->k, n) * sizeof(float);
-	enum err_code rc = packs_get(p->packs, &key, sizeof(key), bytes, fill, &x, &packed, err);
-	if (rc == ERR_OK)
-		s->packed = packed;
-	return rc;
+	const struct gemm_source b = { p->in[1].data, v->b_k, v->b.col, v->k, v->out.dim[v->out.rank - 1] };
+	return gemm_pack_constant(p, s->gemm, &b, &s->packed, err);
 }
 
 /* Blocks of rows as the product takes them; runs of panels until every thread has
@@ -175,7 +140,7 @@ enum err_code prepare_matmul_packed(struct prep *p, struct kernel *ret, struct e
 	if (rc != ERR_OK)
 		return rc;
 	matmul_view_merge(&s->v);
-	s->gemm = best_gemm();
+	s->gemm = gemm_best();
 	rc = pack_constant(p, s, err);
 	if (rc != ERR_OK)
 		return rc;
