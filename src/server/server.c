@@ -156,10 +156,13 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 		.io_threads = (int)o->io_threads,
 		.connections_max = (int)o->connections_max,
 		.streams_max = (int)o->streams_max,
+		.calls_max = (int)o->calls_max,
+		.resets_max = (int)o->resets_max,
 		.message_bytes_max = o->message_max,
 		.keepalive_ms = (int)(o->keepalive / NS_PER_MS),
 		.keepalive_timeout_ms = (int)(o->keepalive_timeout / NS_PER_MS),
 		.connection_age_ms = (int)(o->connection_age / NS_PER_MS),
+		.connection_grace_ms = (int)(o->connection_grace / NS_PER_MS),
 		.request_timeout_ms = (int)(o->request_timeout / NS_PER_MS),
 		.allow_admin = o->allow_admin,
 	};

@@ -39,6 +39,7 @@ static grpc_server *new_server(const struct rpc_conf *c)
 		int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
 		int_arg(GRPC_ARG_MAX_CONNECTION_AGE_MS,
 			c->connection_age_ms ? (size_t)c->connection_age_ms : INT_MAX),
+		int_arg(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, (size_t)c->connection_grace_ms),
 	};
 	grpc_channel_args args = { sizeof(arg) / sizeof(*arg), arg };
 	return grpc_server_create(&args, NULL);
@@ -101,7 +102,9 @@ enum err_code rpc_start(
 	r->conf = *conf;
 	r->repo = repo;
 	r->registry = repo_registry(repo);
-	enum err_code rc = endpoint_open("grpc", conf->listen, conf->listen_fd, &r->endpoint, err);
+	enum err_code rc = rpc_conns_init(&r->conns, conf->streams_max, conf->resets_max, err);
+	if (rc == ERR_OK)
+		rc = endpoint_open("grpc", conf->listen, conf->listen_fd, &r->endpoint, err);
 	grpc_init();
 	r->credentials = grpc_insecure_server_credentials_create();
 	r->server = new_server(&r->conf);
@@ -142,6 +145,7 @@ static void shut_down(struct rpc *r, int drain_ms)
 		usleep(1000);
 	/* Who does not hang up by itself is cut off. */
 	rpc_accept_stop(r->acceptor);
+	rpc_conns_cut_off(&r->conns);
 	while (!is_shut(r))
 		usleep(1000);
 }
@@ -178,6 +182,7 @@ void rpc_stop(struct rpc *r, int drain_ms)
 		pthread_mutex_destroy(&r->queue[i].lock);
 	}
 	pthread_mutex_destroy(&r->watch_lock);
+	rpc_conns_done(&r->conns);
 	endpoint_done(&r->endpoint);
 	free(r);
 }

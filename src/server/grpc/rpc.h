@@ -26,10 +26,13 @@ struct rpc_conf {
 	int io_threads;         /* 0: one per core, at most 8 */
 	int connections_max;    /* the next one is closed at once */
 	int streams_max;        /* calls at once that a connection may have */
+	int calls_max;          /* over all connections */
+	int resets_max;         /* calls that a connection may waste in a second */
 	size_t message_bytes_max;
 	int keepalive_ms;       /* ping a silent connection this often */
 	int keepalive_timeout_ms; /* without an answer to a ping it is closed */
 	int connection_age_ms;  /* 0: no limit */
+	int connection_grace_ms; /* what its calls still get then */
 	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
 	bool allow_admin;       /* repository load and unload */
 };

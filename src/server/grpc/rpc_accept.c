@@ -4,17 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grpc/grpc_posix.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/grpc/rpc_watch.h"
+#include "server/tcp.h"
 
 #define ROUND_MS 250
 #define ACCEPTS_PER_ROUND 256
@@ -26,12 +24,10 @@ struct rpc_acceptor {
 	struct rpc *rpc;
 	pthread_t thread;
 	bool started;
-	int epoll_fd, wake_fd, spare_fd;
+	int epoll_fd, spare_fd;
 	atomic_bool stop, refusing;
 	atomic_uint_least64_t rounds;
-	int *fd;    /* by slot: our copy, -1: free */
-	int *idle;  /* slots that are free */
-	int n_idle;
+	int64_t round_ns; /* when to go round connections and watches next */
 };
 
 static void close_fd(int fd)
@@ -40,36 +36,44 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-/* Out of epoll first: closing a copy does not do that while gRPC has the connection open,
-   and the next hang-up would come for a slot that is free. */
-static void on_hang_up(struct rpc_acceptor *a, int slot)
+static void turn_away(struct rpc_acceptor *a, int fd, enum rpc_refusal why)
 {
-	(void)epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, a->fd[slot], NULL);
-	close(a->fd[slot]);
-	a->fd[slot] = -1;
-	a->idle[a->n_idle++] = slot;
+	rpc_count_refusal(&a->rpc->conns, why);
+	close(fd);
+}
+
+/* Events of a connection that is gone are told by its generation. Out of epoll first:
+   closing a copy does not do that while gRPC has the connection open. */
+static void on_hang_up(struct rpc_acceptor *a, int fd, uint32_t generation)
+{
+	struct rpc_conn *s = &a->rpc->conns.slot[fd];
+	if (s->copy < 0 || rpc_conn_generation(s) != generation)
+		return;
+	(void)epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, s->copy, NULL);
+	rpc_conn_close(&a->rpc->conns, fd);
 }
 
 /* Gives the connection away, or closes it. */
 static void admit(struct rpc_acceptor *a, int fd)
 {
-	int on = 1;
-	int copy = a->n_idle ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-	if (copy < 0) {
-		close(fd);
+	struct rpc_conns *t = &a->rpc->conns;
+	if (atomic_load(&t->open) >= a->rpc->conf.connections_max) {
+		turn_away(a, fd, RPC_REFUSAL_CONNECTIONS);
 		return;
 	}
-	int slot = a->idle[a->n_idle - 1];
-	struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLET, .data.u64 = (uint64_t)slot };
-	if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, copy, &ev) != 0) {
-		close(copy);
-		close(fd);
+	struct rpc_conn *s = rpc_conn_open(t, fd);
+	if (!s) {
+		turn_away(a, fd, RPC_REFUSAL_DESCRIPTORS);
 		return;
 	}
-	a->n_idle--;
-	a->fd[slot] = copy;
-	/* Fails for a unix socket, which has no delay. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLET,
+		.data.u64 = (uint64_t)rpc_conn_generation(s) << 32 | (uint32_t)fd };
+	if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, s->copy, &ev) != 0) {
+		rpc_conn_close(t, fd);
+		turn_away(a, fd, RPC_REFUSAL_DESCRIPTORS);
+		return;
+	}
+	tcp_no_delay(fd);
 	grpc_server_add_channel_from_fd(a->rpc->server, fd, a->rpc->credentials);
 }
 
@@ -79,7 +83,7 @@ static void shed_one(struct rpc_acceptor *a)
 	close_fd(a->spare_fd);
 	int fd = accept4(a->rpc->endpoint.fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
-		close(fd);
+		turn_away(a, fd, RPC_REFUSAL_DESCRIPTORS);
 	else
 		usleep(10000); /* somebody took the spare one as well: wait, do not spin */
 	a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -102,47 +106,35 @@ static void accept_some(struct rpc_acceptor *a)
 static void on_event(struct rpc_acceptor *a, uint64_t key)
 {
 	uint64_t wakes;
-	if (key == KEY_WAKE)
-		(void)!read(a->wake_fd, &wakes, sizeof(wakes));
-	else if (key == KEY_LISTEN)
+	if (key == KEY_WAKE) {
+		(void)!read(a->rpc->conns.wake_fd, &wakes, sizeof(wakes));
+		a->round_ns = 0;
+	} else if (key == KEY_LISTEN) {
 		accept_some(a);
-	else
-		on_hang_up(a, (int)key);
+	} else {
+		on_hang_up(a, (int)(uint32_t)key, (uint32_t)(key >> 32));
+	}
 }
 
 static void *run(void *ctx)
 {
 	struct rpc_acceptor *a = ctx;
 	struct epoll_event events[64];
-	int64_t round_ns = 0;
 	pthread_setname_np(pthread_self(), "grpc-listen");
 	while (!atomic_load(&a->stop)) {
 		int n = epoll_wait(a->epoll_fd, events, 64, ROUND_MS);
 		atomic_fetch_add(&a->rounds, 1);
 		for (int i = 0; i < n; i++)
 			on_event(a, events[i].data.u64);
-		if (clock_now_ns() >= round_ns) {
+		if (clock_now_ns() >= a->round_ns) {
 			rpc_watch_round(a->rpc);
-			round_ns = clock_now_ns() + ROUND_MS * NS_PER_MS;
+			rpc_conns_sweep(&a->rpc->conns);
+			a->round_ns = clock_now_ns() + ROUND_MS * NS_PER_MS;
 		}
 		if (atomic_load(&a->refusing))
 			endpoint_close(&a->rpc->endpoint);
 	}
 	return NULL;
-}
-
-static bool make_slots(struct rpc_acceptor *a)
-{
-	int n = a->rpc->conf.connections_max;
-	a->fd = calloc((size_t)n, sizeof(*a->fd));
-	a->idle = calloc((size_t)n, sizeof(*a->idle));
-	if (!a->fd || !a->idle)
-		return false;
-	for (int i = 0; i < n; i++) {
-		a->fd[i] = -1;
-		a->idle[a->n_idle++] = n - 1 - i;
-	}
-	return true;
 }
 
 enum err_code rpc_accept_start(struct rpc *r, struct err *err)
@@ -153,31 +145,22 @@ enum err_code rpc_accept_start(struct rpc *r, struct err *err)
 	r->acceptor = a;
 	a->rpc = r;
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (!make_slots(a))
-		return err_oom(err);
 	struct epoll_event listen_ev = { .events = EPOLLIN, .data.u64 = KEY_LISTEN };
 	struct epoll_event wake_ev = { .events = EPOLLIN, .data.u64 = KEY_WAKE };
-	if (a->epoll_fd < 0 || a->wake_fd < 0 || a->spare_fd < 0 ||
+	if (a->epoll_fd < 0 || a->spare_fd < 0 ||
 		epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, r->endpoint.fd, &listen_ev) != 0 ||
-		epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, a->wake_fd, &wake_ev) != 0 ||
+		epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, r->conns.wake_fd, &wake_ev) != 0 ||
 		pthread_create(&a->thread, NULL, run, a) != 0)
 		return err_set(err, ERR_INTERNAL, "grpc: cannot start accepting: %s", strerror(errno));
 	a->started = true;
 	return ERR_OK;
 }
 
-static void wake(struct rpc_acceptor *a)
-{
-	uint64_t one = 1;
-	(void)!write(a->wake_fd, &one, sizeof(one));
-}
-
 void rpc_accept_refuse(struct rpc_acceptor *a)
 {
 	atomic_store(&a->refusing, true);
-	wake(a);
+	rpc_conns_wake(&a->rpc->conns);
 }
 
 void rpc_accept_stop(struct rpc_acceptor *a)
@@ -186,19 +169,11 @@ void rpc_accept_stop(struct rpc_acceptor *a)
 		return;
 	if (a->started) {
 		atomic_store(&a->stop, true);
-		wake(a);
+		rpc_conns_wake(&a->rpc->conns);
 		pthread_join(a->thread, NULL);
 	}
-	for (int i = 0; a->fd && i < a->rpc->conf.connections_max; i++) {
-		if (a->fd[i] >= 0)
-			shutdown(a->fd[i], SHUT_RDWR);
-		close_fd(a->fd[i]);
-	}
 	close_fd(a->epoll_fd);
-	close_fd(a->wake_fd);
 	close_fd(a->spare_fd);
-	free(a->fd);
-	free(a->idle);
 	free(a);
 }
 

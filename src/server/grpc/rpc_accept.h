@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc_accept.h -- one thread that accepts connections and counts those that are open
+ * rpc_accept.h -- one thread that accepts connections, hears them end and sweeps them
  *
  * Life of a request: [LISTEN] -> decode -> ...
  *
- * gRPC owns a connection once it has it. A copy of its descriptor stays here: when either
- * side hangs up, the copy says so, and one connection less is open.
+ * What is known of each connection is in rpc_conn.h. Running out of descriptors is
+ * survived: a spare one is given up to take and close what waits.
  *
- * Threads: rpc.c's start and stop it. Memory: a slot per connection, at the start.
+ * Threads: rpc.c's start and stop it. Memory: none after the start.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ MUST_CHECK enum err_code rpc_accept_start(struct rpc *r, struct err *err);
 /* Closes the listening socket, soon. */
 void rpc_accept_refuse(struct rpc_acceptor *a);
 
-/* Cuts off every connection that is left. NULL is fine. */
+/* NULL is fine. */
 void rpc_accept_stop(struct rpc_acceptor *a);
 
 uint64_t rpc_accept_rounds(const struct rpc_acceptor *a);

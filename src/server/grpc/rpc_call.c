@@ -344,6 +344,7 @@ static void on_sent(struct rpc_call *c, bool ok)
 		if (c->is_watch)
 			atomic_fetch_sub(&c->rpc->watches, 1);
 		atomic_fetch_sub(&c->rpc->in_flight, 1);
+		rpc_conn_leave(&c->rpc->conns, c->ticket);
 		settle(c); /* what on_new() expected */
 	} else if (ok && c->is_watch) {
 		request_free(c->request);
@@ -365,6 +366,8 @@ static void on_close(struct rpc_call *c, bool ok)
 	(void)ok;
 	/* A watch that waits is ended by its next review. */
 	atomic_store(&c->cancelled, c->was_cancelled);
+	if (c->cancelled)
+		rpc_conn_waste(&c->rpc->conns, c->ticket);
 	if (c->cancelled && c->submitted)
 		request_cancel(c->request);
 	settle(c);
@@ -396,8 +399,27 @@ static int64_t deadline_of(const struct rpc_call *c)
 	return limit_ns ? clock_after(c->began_ns, limit_ns) : INT64_MAX;
 }
 
+static enum err_code refuse(struct rpc_call *c, enum rpc_refusal why, const char *msg, struct err *err)
+{
+	rpc_count_refusal(&c->rpc->conns, why);
+	rpc_conn_waste(&c->rpc->conns, c->ticket);
+	return err_set(err, ERR_UNAVAILABLE, "%s", msg);
+}
+
+/* Is there room for one more call? */
+static enum err_code enter(struct rpc_call *c, struct err *err)
+{
+	int before = atomic_fetch_add(&c->rpc->in_flight, 1);
+	if (!rpc_conn_enter(&c->rpc->conns, c->call, &c->ticket))
+		return refuse(c, RPC_REFUSAL_STREAMS, "too many calls at once on this connection", err);
+	if (before >= c->rpc->conf.calls_max)
+		return refuse(c, RPC_REFUSAL_CALLS, "too many calls at once", err);
+	return ERR_OK;
+}
+
 static enum err_code admit(struct rpc_call *c, struct err *err)
 {
+	TRY(enter(c, err));
 	c->method = find_method(&c->details.method);
 	if (!c->method)
 		return err_set(err, ERR_UNIMPLEMENTED, "unknown method");
@@ -417,7 +439,6 @@ static void on_new(struct rpc_call *c, bool ok)
 		return;
 	}
 	rpc_call_await(c->queue);
-	atomic_fetch_add(&c->rpc->in_flight, 1);
 	c->began_ns = clock_now_ns();
 	c->deadline_ns = deadline_of(c);
 	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };

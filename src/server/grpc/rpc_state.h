@@ -23,6 +23,7 @@
 #include "server/admin.h"
 #include "server/endpoint.h"
 #include "server/grpc/rpc.h"
+#include "server/grpc/rpc_conn.h"
 #include "server/grpc/wire.h"
 #include "server/request.h"
 
@@ -73,6 +74,7 @@ struct rpc {
 	grpc_server *server;
 	grpc_server_credentials *credentials;
 	struct rpc_acceptor *acceptor;
+	struct rpc_conns conns;
 	struct admin *admin;
 	struct rpc_queue queue[RPC_QUEUES_MAX];
 	int n_queue;
@@ -108,6 +110,7 @@ struct rpc_call {
 	grpc_byte_buffer *message, *sending;
 	grpc_byte_buffer *sent; /* of a watch: the last reply; sending is used up */
 	const struct rpc_method *method;
+	struct rpc_ticket ticket;
 	int64_t began_ns, deadline_ns;
 	atomic_bool cancelled;
 	bool opened, ended, is_watch;

@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/http/http_state.h"
+#include "server/tcp.h"
 
 #define SWEEP_MS 250
 #define ACCEPTS_PER_ROUND 256
@@ -55,7 +54,6 @@ static void turn_away(struct listener *l, int fd, enum refusal why)
 static void admit(struct listener *l, int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct http *h = l->http;
-	int on = 1;
 	struct sock *s = atomic_load(&h->socks.open) < h->conf.connections_max ?
 				 sock_open(&h->socks, fd) :
 				 NULL;
@@ -63,8 +61,7 @@ static void admit(struct listener *l, int fd, const struct sockaddr *sa, socklen
 		turn_away(l, fd, REFUSAL_CONNECTIONS);
 		return;
 	}
-	if (sa->sa_family != AF_UNIX)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	tcp_no_delay(fd);
 	/* Only what is always reported, errors and hang-ups, and once: it is gone with the fd. */
 	struct epoll_event ev = { .events = EPOLLET, .data.u64 = event_key(fd, s->generation) };
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev);

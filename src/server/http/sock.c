@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/http/sock.h"
 
-/* For tcpi_bytes_acked, which <netinet/tcp.h> lacks; the two headers exclude each other. */
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include "base/clock.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
+#include "server/tcp.h"
 
 #define SLOTS_MAX 1048576
 #define BODY_RATE_BYTES_PER_S 1024
 
 enum err_code sock_table_init(struct sock_table *t, struct err *err)
 {
-	struct rlimit lim = { .rlim_cur = 1024 };
-	(void)getrlimit(RLIMIT_NOFILE, &lim);
-	t->n = lim.rlim_cur > SLOTS_MAX ? SLOTS_MAX : (int)lim.rlim_cur;
+	t->n = tcp_fds_max(SLOTS_MAX);
 	t->slot = calloc((size_t)t->n, sizeof(*t->slot));
 	atomic_store(&t->now_ms, clock_now_ns() / NS_PER_MS);
 	return t->slot ? ERR_OK : err_oom(err);
@@ -107,14 +102,6 @@ void sock_cancel_all(struct sock_table *t)
 
 /* --- the sweep --- */
 
-/* False where there is no TCP (unix sockets). */
-static bool tcp_state(int fd, struct tcp_info *ret)
-{
-	socklen_t len = sizeof(*ret);
-	*ret = (struct tcp_info){ 0 };
-	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &len) == 0;
-}
-
 /* Shuts a connection down unless it has moved on; the IO thread then sees its end. */
 static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal why, const char *msg)
 {
@@ -134,15 +121,15 @@ static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal wh
    only the kernel can tell. */
 static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
 {
-	struct tcp_info info;
+	struct tcp_state tcp;
 	if (now_ms - since_ms > h->conf.idle_timeout_ms) {
 		put_over(h, fd, SOCK_IDLE, REFUSAL_IDLE, NULL);
 		return;
 	}
-	if (now_ms - since_ms < 1000 || !tcp_state(fd, &info))
+	if (now_ms - since_ms < 1000 || !tcp_look(fd, &tcp))
 		return;
 	/* A tick of slack: the clock of since_ms is that coarse. */
-	bool begun = (int64_t)info.tcpi_last_data_recv + 1000 < now_ms - since_ms;
+	bool begun = tcp.silent_ms + 1000 < now_ms - since_ms;
 	if (!begun)
 		s->mark_ms = 0;
 	else if (s->mark_ms < since_ms)
@@ -164,11 +151,11 @@ static void sweep_body(struct http *h, int fd, struct sock *s, int64_t since_ms,
 
 static void sweep_reply(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
 {
-	struct tcp_info info;
-	if (now_ms - since_ms < 1000 || !tcp_state(fd, &info))
+	struct tcp_state tcp;
+	if (now_ms - since_ms < 1000 || !tcp_look(fd, &tcp))
 		return;
-	if (s->mark_ms < since_ms || info.tcpi_bytes_acked != s->acked) {
-		s->acked = info.tcpi_bytes_acked;
+	if (s->mark_ms < since_ms || tcp.acked != s->acked) {
+		s->acked = tcp.acked;
 		s->mark_ms = now_ms;
 	} else if (now_ms - s->mark_ms > h->conf.write_timeout_ms) {
 		put_over(h, fd, SOCK_REPLY, REFUSAL_WRITE_TIMEOUT, NULL);

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP/2 frame by frame, for what no well-behaved client would send."""
+import socket
+import struct
+
+import hpack
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+END_STREAM = ACK = 1
+END_HEADERS = 4
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+UNAVAILABLE = 14
+
+
+def frame(kind, flags=0, stream=0, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def message(body, flag=0, length=None):
+    """As gRPC frames it; length: what the prefix claims."""
+    return struct.pack(">BI", flag, len(body) if length is None else length) + body
+
+
+class Connection:
+    """ack: acknowledge the server's settings and answer its pings, as one should; sock: a
+    connection that is there already, in place of one to port."""
+
+    def __init__(self, port=None, ack=True, settings=b"", timeout=20, sock=None):
+        self.sock = sock or socket.create_connection(("127.0.0.1", port), timeout)
+        self.ack, self.data, self.frames, self.closed = ack, b"", [], False
+        self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
+        self.send(PREFACE + frame(SETTINGS, 0, 0, settings))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
+        self.sock.close()
+
+    def send(self, data):
+        """False: the server has closed."""
+        try:
+            self.sock.sendall(data)
+            return True
+        except OSError:
+            return False
+
+    def head(self, path, more=(), **replaced):
+        """A header block. replaced: other values, None to leave one out."""
+        fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "x",
+                  "content-type": "application/grpc", "te": "trailers"}
+        fields.update({k.replace("_", "-").replace("p-", ":", 1) if k.startswith("p_") else k.replace("_", "-"): v
+                       for k, v in replaced.items()})
+        return self.encoder.encode([(k, v) for k, v in fields.items() if v is not None] + list(more))
+
+    def call(self, stream, path, body=None, more=(), **replaced):
+        """Headers, and a whole call's message when there is a body."""
+        data = frame(HEADERS, END_HEADERS, stream, self.head(path, more, **replaced))
+        if body is not None:
+            data += frame(DATA, END_STREAM, stream, message(body))
+        return self.send(data)
+
+    def read(self):
+        """The next frame: (kind, flags, stream, payload); None: the server has closed."""
+        while len(self.data) < 9 or len(self.data) < 9 + int.from_bytes(self.data[:3], "big"):
+            try:
+                more = self.sock.recv(65536)
+            except ConnectionError:
+                more = b""
+            if not more:
+                self.closed = True
+                return None
+            self.data += more
+        length = int.from_bytes(self.data[:3], "big")
+        kind, flags, stream = struct.unpack(">BBI", self.data[3:9])
+        payload, self.data = self.data[9:9 + length], self.data[9 + length:]
+        if self.ack and kind in (SETTINGS, PING) and not flags & ACK:
+            self.send(frame(kind, ACK, 0, payload if kind == PING else b""))
+        self.frames.append((kind, flags, stream, payload))
+        return self.frames[-1]
+
+    def wait_for(self, kind, stream=None):
+        """The next frame of that kind; None: the server closed before."""
+        while True:
+            f = self.read()
+            if f is None or (f[0] == kind and stream in (None, f[2])):
+                return f
+
+    def status(self, stream):
+        """grpc-status of a call, -1 for a reset or a close."""
+        return self.outcome(stream)[0]
+
+    def outcome(self, stream):
+        """(grpc-status, all headers and trailers) of a call; (-1, ...) without a status."""
+        fields = {}
+        while True:
+            f = self.read()
+            if f is None or (f[0] == RST_STREAM and f[2] == stream):
+                return -1, fields
+            if f[0] == HEADERS:
+                got = dict(self.decoder.decode(f[3]))
+                if f[2] == stream:
+                    fields.update(got)
+            if f[2] == stream and f[1] & END_STREAM and f[0] in (DATA, HEADERS):
+                return int(fields.get("grpc-status", -1)), fields
+
+    def drain(self):
+        """Everything until the server closes."""
+        while self.read() is not None:
+            pass
+        return self.frames
