@@ -39,6 +39,11 @@ void log_set_level(enum log_level max)
 	atomic_store_explicit(&level_max, max, memory_order_relaxed);
 }
 
+enum log_level log_get_level(void)
+{
+	return (enum log_level)atomic_load_explicit(&level_max, memory_order_relaxed);
+}
+
 bool log_level_parse(const char *name, enum log_level *ret)
 {
 	for (size_t i = 0; i < LEVELS_N; i++) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Health over gRPC, asked by a client that is not ours."""
+"""Health and what Triton has besides inference, asked by clients that are not ours."""
 import queue
 import signal
 import threading
@@ -7,7 +7,10 @@ import time
 import unittest
 
 import grpc
+import tritonclient.grpc as triton
+import tritonclient.http as triton_http
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tritonclient.utils import InferenceServerException
 
 from signet_server import Server
 
@@ -118,6 +121,97 @@ class Health(unittest.TestCase):
         with self.assertRaises(grpc.RpcError) as caught:
             list(stub.Watch(health_pb2.HealthCheckRequest(), timeout=0.5))
         self.assertEqual(caught.exception.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+class Extensions(unittest.TestCase):
+    """Settings and shared memory: the same answers on either wire."""
+
+    LOG = {"log_file": "", "log_info": True, "log_warning": True, "log_error": True,
+           "log_verbose_level": 0, "log_format": "default"}
+    TRACE = {"trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1", "log_frequency": "0",
+             "trace_file": "", "trace_mode": "triton"}
+
+    def clients(self, admin):
+        flag = "true" if admin else "false"
+        s = Server(grpc=True, options={"grpc.allow_admin": flag, "http.allow_admin": flag})
+        self.addCleanup(lambda: self.assertEqual(s.stop(), 0, s.log))
+        for module, port in (triton, s.grpc_port), (triton_http, s.port):
+            c = module.InferenceServerClient("127.0.0.1:%d" % port)
+            self.addCleanup(c.close)
+            yield c
+
+    @staticmethod
+    def plain(reply):
+        """A reply of either client as a dict."""
+        if isinstance(reply, dict):
+            return reply
+
+        def value(v):
+            if "value" in v.DESCRIPTOR.fields_by_name:
+                return v.value[0] if len(v.value) == 1 else list(v.value)
+            return getattr(v, v.WhichOneof("parameter_choice"))
+        return {k: value(v) for k, v in reply.settings.items()}
+
+    def log(self, client, **changes):
+        reply = client.update_log_settings(changes) if changes else client.get_log_settings()
+        return {k: v for k, v in self.plain(reply).items() if v != self.LOG[k]}
+
+    def test_log_settings(self):
+        for c in self.clients(admin=True):
+            self.assertEqual(self.plain(c.get_log_settings()), self.LOG)
+            quiet = {"log_info": False, "log_warning": False}
+            self.assertEqual(self.log(c, log_verbose_level=3), {"log_verbose_level": 1})
+            self.assertEqual(self.log(c, log_verbose_level=0), {})
+            self.assertEqual(self.log(c, log_warning=False), quiet)
+            self.assertEqual(self.log(c, log_info=None, log_format="default", log_file=""), quiet)
+            self.assertEqual(self.log(c, log_warning=True), {"log_info": False})
+            self.assertEqual(self.log(c, log_info=True), {})
+
+    def test_log_settings_that_are_refused(self):
+        for c in self.clients(admin=True):
+            for changes, words in (({"log_file": "/tmp/x"}, "cannot be changed"),
+                                   ({"log_format": "ISO8601"}, "cannot be changed"),
+                                   ({"log_error": False}, "errors are always logged"),
+                                   ({"log_info": True, "log_warning": False}, "more urgent")):
+                with self.assertRaisesRegex(InferenceServerException, words):
+                    c.update_log_settings(changes)
+            self.assertEqual(self.log(c), {}, "nothing has changed")
+
+    def test_settings_need_permission(self):
+        for c in self.clients(admin=False):
+            self.assertEqual(self.plain(c.get_log_settings()), self.LOG)
+            with self.assertRaisesRegex(InferenceServerException, "not allowed"):
+                c.update_log_settings({"log_verbose_level": 1})
+            with self.assertRaisesRegex(InferenceServerException, "not allowed"):
+                c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]})
+
+    def test_trace_settings_say_that_there_is_no_trace(self):
+        for c in self.clients(admin=True):
+            want = dict(self.TRACE)
+            if isinstance(c, triton.InferenceServerClient):
+                want["trace_level"] = "OFF"
+            self.assertEqual(self.plain(c.get_trace_settings()), want)
+            self.assertEqual(self.plain(c.update_trace_settings("digits", {"trace_level": ["OFF"]})), want)
+            for key, value in ("trace_level", ["OFF", "TIMESTAMPS"]), ("trace_file", "/tmp/x"):
+                with self.assertRaisesRegex(InferenceServerException, "cannot be changed"):
+                    c.update_trace_settings(settings={key: value})
+            with self.assertRaisesRegex(InferenceServerException, "nobody"):
+                c.get_trace_settings("nobody")
+            with self.assertRaisesRegex(InferenceServerException, "no setting"):
+                c.update_trace_settings(settings={"trace_x": "1"})
+
+    def test_there_is_no_shared_memory(self):
+        for c in self.clients(admin=True):
+            for kind, more in ("system", ("/key", 64)), ("cuda", (b"aGFuZGxl", 0, 64)):
+                status = getattr(c, "get_%s_shared_memory_status" % kind)
+                self.assertEqual(list(getattr(status(), "regions", status())), [])
+                with self.assertRaisesRegex(InferenceServerException, "no shared memory region 'r'"):
+                    status("r")
+                with self.assertRaisesRegex(InferenceServerException, "not supported"):
+                    getattr(c, "register_%s_shared_memory" % kind)("r", *more)
+                unregister = getattr(c, "unregister_%s_shared_memory" % kind)
+                unregister()
+                unregister("r")
 
 
 if __name__ == "__main__":

@@ -66,21 +66,13 @@ enum err_code oip_server_metadata(struct rpc_call *c, struct wire w, struct err 
 {
 	static const char *const extensions[] = { "classification", "model_repository",
 		"model_configuration", "schedule_policy", "binary_tensor_data", "parameters",
-		"statistics" };
+		"statistics", "logging" };
 	struct buf b = reply_buf(c);
 	(void)w;
 	wire_put_bytes(&b, SERVER_NAME, SLICE_LIT("signet"));
 	wire_put_bytes(&b, SERVER_VERSION, SLICE_LIT(PACKAGE_VERSION));
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(*extensions); i++)
 		wire_put_bytes(&b, SERVER_EXTENSIONS, slice_of(extensions[i]));
-	return rpc_reply(c, &b, err);
-}
-
-/* No region was registered, for none can be: an empty message. */
-enum err_code oip_no_regions(struct rpc_call *c, struct wire w, struct err *err)
-{
-	struct buf b = reply_buf(c);
-	(void)w;
 	return rpc_reply(c, &b, err);
 }
 

@@ -51,6 +51,7 @@ struct call {
 	const struct route *route;
 	struct slice target;   /* as it came: path and query, not decoded */
 	struct slice model;    /* of the path; "" where the pattern has none */
+	struct slice region;   /* of the path, likewise */
 	struct version_spec spec;
 	bool has_spec;         /* the path names a version or label */
 	struct head head;

@@ -36,7 +36,7 @@ unsigned route_method(const char *name)
 }
 
 struct captures {
-	struct slice model, version, label;
+	struct slice model, version, label, region;
 };
 
 static bool match(const char *pattern, struct slice path, struct captures *ret)
@@ -55,7 +55,9 @@ static bool match(const char *pattern, struct slice path, struct captures *ret)
 		struct slice part = { first, (size_t)(p - first) };
 		if (part.len == 0)
 			return false;
-		*(pattern[1] == 'm' ? &c.model : pattern[1] == 'v' ? &c.version : &c.label) = part;
+		*(pattern[1] == 'm' ? &c.model :
+			pattern[1] == 'v' ? &c.version :
+			pattern[1] == 'l' ? &c.label : &c.region) = part;
 		pattern += 2; /* now at '}' */
 	}
 	*ret = c;
@@ -108,6 +110,7 @@ static int take_captures(struct call *c, const struct captures *got, const char 
 		return 404;
 	}
 	c->model = got->model;
+	c->region = got->region;
 	c->spec = (struct version_spec){ .pick = VERSION_PICK_LATEST };
 	if (got->version.len) {
 		if (!parse_i64(got->version, 0, INT64_MAX, &c->spec.number)) {

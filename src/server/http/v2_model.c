@@ -27,7 +27,7 @@ enum err_code v2_server(struct call *c, struct err *err)
 		"{\"name\":\"signet\",\"version\":\"" PACKAGE_VERSION "\",\"extensions\":["
 		"\"classification\",\"model_repository\",\"model_configuration\",\"schedule_"
 		"policy\","
-		"\"binary_tensor_data\",\"parameters\",\"statistics\"]}";
+		"\"binary_tensor_data\",\"parameters\",\"statistics\",\"logging\"]}";
 	(void)err;
 	call_reply(c, 200, "application/json", SLICE_LIT(text));
 	return ERR_OK;

@@ -15,7 +15,7 @@ START_TEST(every_row_is_found_by_its_own_pattern)
 	static const struct {
 		char letter;
 		const char *stands_for;
-	} holes[] = { { 'm', "some-model.v1" }, { 'v', "42" }, { 'l', "stable" } };
+	} holes[] = { { 'm', "some-model.v1" }, { 'v', "42" }, { 'l', "stable" }, { 'r', "region-1" } };
 	for (int id = 0; id < ROUTE_COUNT_; id++) {
 		const struct route *row = route_at((enum route_id)id);
 		char path[256], *w = path;
@@ -24,7 +24,7 @@ START_TEST(every_row_is_found_by_its_own_pattern)
 				*w++ = *p;
 				continue;
 			}
-			for (size_t i = 0; i < 3; i++)
+			for (size_t i = 0; i < sizeof(holes) / sizeof(*holes); i++)
 				if (holes[i].letter == p[1])
 					w = stpcpy(w, holes[i].stands_for);
 			p += 2;
@@ -35,6 +35,7 @@ START_TEST(every_row_is_found_by_its_own_pattern)
 		ck_assert_msg(c.route == row, "%s went to %s", path, c.route->pattern);
 		ck_assert_int_eq(c.spec.pick == VERSION_PICK_NUMBER, !!strstr(row->pattern, "{v}"));
 		ck_assert_int_eq(c.spec.pick == VERSION_PICK_LABEL, !!strstr(row->pattern, "{l}"));
+		ck_assert_int_eq(slice_is(c.region, "region-1"), !!strstr(row->pattern, "{r}"));
 		ck_assert_int_eq(c.has_spec, c.spec.pick != VERSION_PICK_LATEST);
 	}
 }
