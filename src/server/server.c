@@ -165,6 +165,7 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 		.connection_grace_ms = (int)(o->connection_grace / NS_PER_MS),
 		.request_timeout_ms = (int)(o->request_timeout / NS_PER_MS),
 		.allow_admin = o->allow_admin,
+		.reflection = o->reflection,
 	};
 	enum err_code rc = rpc_start(&c, s->repo, &s->rpc, err);
 	if (rc == ERR_OK)

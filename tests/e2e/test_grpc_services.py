@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Health and what Triton has besides inference, asked by clients that are not ours."""
+"""Health, reflection and what Triton has besides inference, asked by clients that are not ours."""
 import queue
 import signal
 import threading
@@ -9,7 +9,11 @@ import unittest
 import grpc
 import tritonclient.grpc as triton
 import tritonclient.http as triton_http
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from tritonclient.utils import InferenceServerException
 
 from signet_server import Server
@@ -121,6 +125,113 @@ class Health(unittest.TestCase):
         with self.assertRaises(grpc.RpcError) as caught:
             list(stub.Watch(health_pb2.HealthCheckRequest(), timeout=0.5))
         self.assertEqual(caught.exception.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+class Reflection(unittest.TestCase):
+    INFO = "/grpc.reflection.%s.ServerReflection/ServerReflectionInfo"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.s = Server(grpc=True)
+        cls.channel = grpc.insecure_channel("127.0.0.1:%d" % cls.s.grpc_port)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.channel.close()
+        assert cls.s.stop() == 0, cls.s.log
+
+    def ask(self, *requests, version="v1alpha"):
+        """The answers of one stream."""
+        call = self.channel.stream_stream(
+            self.INFO % version, reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString)
+        return list(call(iter([reflection_pb2.ServerReflectionRequest(**r) for r in requests]), timeout=10))
+
+    def refused(self, **request):
+        (answer,) = self.ask(request)
+        self.assertEqual(answer.WhichOneof("message_response"), "error_response")
+        return answer.error_response.error_code
+
+    def test_what_is_listed_is_described_and_served_and_nothing_else(self):
+        database = ProtoReflectionDescriptorDatabase(self.channel)
+        pool = DescriptorPool(database)
+        services = database.get_services()
+        self.assertLessEqual({"inference.GRPCInferenceService", "grpc.health.v1.Health",
+                              "grpc.reflection.v1.ServerReflection",
+                              "grpc.reflection.v1alpha.ServerReflection"}, set(services))
+        self.assertEqual(set(services), set(health_pb2_grpc.HealthStub(self.channel).List(
+            health_pb2.HealthListRequest()).statuses) - {"", "digits"})
+        for name in services:
+            for method in pool.FindServiceByName(name).methods:
+                self.assertFalse(self.is_unknown("/%s/%s" % (name, method.name)), method.full_name)
+        self.assertTrue(self.is_unknown("/inference.GRPCInferenceService/Nothing"))
+
+    def is_unknown(self, path):
+        call = self.channel.stream_stream(path)(iter([b"\xff"]), timeout=0.5)
+        try:
+            list(call)
+        except grpc.RpcError as e:
+            return (e.code(), e.details()) == (grpc.StatusCode.UNIMPLEMENTED, "unknown method")
+        return False
+
+    def test_a_client_that_knows_nothing_infers(self):
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+        method = pool.FindMethodByName("inference.GRPCInferenceService.ModelInfer")
+        request, response = (message_factory.GetMessageClass(t)
+                             for t in (method.input_type, method.output_type))
+        r = request(model_name="digits", raw_input_contents=[bytes(256)])
+        r.inputs.add(name="image", datatype="FP32", shape=[1, 64])
+        call = self.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer",
+                                        request.SerializeToString, response.FromString)
+        self.assertEqual({o.name for o in call(r).outputs}, {"probabilities", "label"})
+
+    def test_both_versions_say_the_same(self):
+        asked = [{"list_services": ""}, {"file_by_filename": "health.proto"},
+                 {"file_containing_symbol": "inference.ModelInferRequest"}]
+        old, new = (self.ask(*asked, version=v) for v in ("v1alpha", "v1"))
+        self.assertEqual(old, new)
+        self.assertEqual([a.original_request for a in old],
+                         [reflection_pb2.ServerReflectionRequest(**r) for r in asked])
+
+    def test_what_is_not_there_is_an_answer(self):
+        not_found = grpc.StatusCode.NOT_FOUND.value[0]
+        extension = reflection_pb2.ExtensionRequest(
+            containing_type="inference.ModelInferRequest", extension_number=100)
+        self.assertEqual(self.refused(file_by_filename="nothing.proto"), not_found)
+        self.assertEqual(self.refused(file_containing_symbol="inference.Nothing"), not_found)
+        self.assertEqual(self.refused(file_containing_extension=extension), not_found)
+        self.assertEqual(self.refused(all_extension_numbers_of_type="inference.Nothing"), not_found)
+        self.assertEqual(self.refused(), grpc.StatusCode.INVALID_ARGUMENT.value[0])
+        (answer,) = self.ask({"all_extension_numbers_of_type": "inference.ModelInferRequest"})
+        self.assertEqual(answer.all_extension_numbers_response.base_type_name, "inference.ModelInferRequest")
+        self.assertEqual(list(answer.all_extension_numbers_response.extension_number), [])
+
+    def test_G18_requests_that_are_too_large_or_malformed_end_the_call(self):
+        for body in (b"\x22\xc0\x84\x3d" + b"a" * 1000000, b"\x22\x84\x10" + b"a." * 1026, b"\x22\x05a",
+                     b"\x22\x01\xff", b"\x2a\x02\x0a\x05"):
+            call = self.channel.stream_stream(self.INFO % "v1")(iter([body]), timeout=10)
+            with self.assertRaises(grpc.RpcError) as caught:
+                list(call)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+
+    def test_G18_deep_names_are_only_not_found(self):
+        self.assertEqual(self.refused(file_containing_symbol="a." * 511 + "a"), 5)
+        deep = "inference.ModelInferRequest" + ".ModelInferRequest" * 50
+        self.assertEqual(self.refused(file_containing_symbol=deep), 5)
+
+    def test_many_questions_in_one_stream(self):
+        answers = self.ask(*[{"file_containing_symbol": "grpc.health.v1.Health"}] * 1000)
+        self.assertEqual(len(answers), 1000)
+
+    def test_G18_it_can_be_switched_off(self):
+        with Server(grpc=True, options={"grpc.reflection": "false"}) as s, \
+                grpc.insecure_channel("127.0.0.1:%d" % s.grpc_port) as channel:
+            call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([]))
+            with self.assertRaises(grpc.RpcError) as caught:
+                list(call)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+            listed = health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest()).statuses
+            self.assertFalse([name for name in listed if "reflection" in name])
 
 
 class Extensions(unittest.TestCase):

@@ -15,10 +15,10 @@ static int server_status(struct rpc *r)
 	return rpc_is_ready(r) ? SERVING : NOT_SERVING;
 }
 
-static bool is_service(struct slice name)
+static bool is_service(const struct rpc *r, struct slice name)
 {
 	struct slice service;
-	for (int at = 0; rpc_next_service(&at, &service);)
+	for (int at = 0; rpc_next_service(r, &at, &service);)
 		if (slice_eq(service, name))
 			return true;
 	return false;
@@ -29,7 +29,7 @@ static int status_of(struct rpc *r, struct slice service)
 	const struct version_spec latest = { .pick = VERSION_PICK_LATEST };
 	struct version *v;
 	struct err err;
-	if (service.len == 0 || is_service(service))
+	if (service.len == 0 || is_service(r, service))
 		return server_status(r);
 	enum err_code rc = registry_acquire(r->registry, service, &latest, &v, &err);
 	if (rc == ERR_OK)
@@ -99,7 +99,7 @@ enum err_code health_list(struct rpc_call *c, struct wire w, struct err *err)
 	TRY(registry_list(c->rpc->registry, NULL, c->request->arena, &list, &n, err));
 	put_status(&b, SLICE_LIT(""), server_status(c->rpc));
 	struct slice service;
-	for (int at = 0; rpc_next_service(&at, &service);)
+	for (int at = 0; rpc_next_service(c->rpc, &at, &service);)
 		put_status(&b, service, server_status(c->rpc));
 	for (int i = 0; i < n; i++) {
 		struct slice model = slice_of(list[i].model);

@@ -34,7 +34,8 @@ struct rpc_conf {
 	int connection_age_ms;  /* 0: no limit */
 	int connection_grace_ms; /* what its calls still get then */
 	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
-	bool allow_admin;       /* repository load and unload */
+	bool allow_admin;       /* repository load and unload, settings */
+	bool reflection;        /* says which services there are */
 };
 
 /* Binds, starts the threads, answers from then on. */

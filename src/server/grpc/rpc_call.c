@@ -373,17 +373,6 @@ static void on_close(struct rpc_call *c, bool ok)
 	settle(c);
 }
 
-static const struct rpc_method *find_method(const grpc_slice *path)
-{
-	size_t len = GRPC_SLICE_LENGTH(*path);
-	const char *text = (const char *)GRPC_SLICE_START_PTR(*path);
-	for (int i = 0; i < rpc_method_count; i++)
-		if (strlen(rpc_methods[i].path) == len &&
-			memcmp(rpc_methods[i].path, text, len) == 0)
-			return &rpc_methods[i];
-	return NULL;
-}
-
 /* The client's deadline, or what the configuration says in its place; the earlier one. */
 static int64_t deadline_of(const struct rpc_call *c)
 {
@@ -420,7 +409,9 @@ static enum err_code enter(struct rpc_call *c, struct err *err)
 static enum err_code admit(struct rpc_call *c, struct err *err)
 {
 	TRY(enter(c, err));
-	c->method = find_method(&c->details.method);
+	const grpc_slice *path = &c->details.method;
+	c->method = rpc_find_method(c->rpc, (struct slice){
+		(const char *)GRPC_SLICE_START_PTR(*path), GRPC_SLICE_LENGTH(*path) });
 	if (!c->method)
 		return err_set(err, ERR_UNIMPLEMENTED, "unknown method");
 	if (c->method->kind == RPC_ADMIN && !c->rpc->conf.allow_admin)

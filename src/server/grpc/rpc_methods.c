@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/grpc/methods.h"
 
-#include <string.h>
-
 const struct rpc_method rpc_methods[] = {
 #define METHOD(path, kind, handle, encode, encode_error) \
 	{ path, RPC_##kind, handle, encode, encode_error },
@@ -16,6 +14,19 @@ static struct slice service_of(const struct rpc_method *m)
 	return (struct slice){ m->path + 1, (size_t)(strrchr(m->path, '/') - m->path - 1) };
 }
 
+static bool is_on(const struct rpc *r, const struct rpc_method *m)
+{
+	return r->conf.reflection || m->handle != reflection_info;
+}
+
+const struct rpc_method *rpc_find_method(const struct rpc *r, struct slice path)
+{
+	for (int i = 0; i < rpc_method_count; i++)
+		if (slice_is(path, rpc_methods[i].path))
+			return is_on(r, &rpc_methods[i]) ? &rpc_methods[i] : NULL;
+	return NULL;
+}
+
 static bool is_first(int i)
 {
 	for (int k = 0; k < i; k++)
@@ -24,9 +35,9 @@ static bool is_first(int i)
 	return true;
 }
 
-bool rpc_next_service(int *at, struct slice *ret)
+bool rpc_next_service(const struct rpc *r, int *at, struct slice *ret)
 {
-	while (*at < rpc_method_count && !is_first(*at))
+	while (*at < rpc_method_count && !(is_first(*at) && is_on(r, &rpc_methods[*at])))
 		++*at;
 	if (*at == rpc_method_count)
 		return false;

@@ -52,8 +52,11 @@ struct rpc_method {
 extern const struct rpc_method rpc_methods[];
 extern const int rpc_method_count;
 
+/* NULL: unknown, or switched off. */
+const struct rpc_method *rpc_find_method(const struct rpc *r, struct slice path);
+
 /* Each service of the methods once: *at is 0 at first; false: that was all. */
-bool rpc_next_service(int *at, struct slice *ret);
+bool rpc_next_service(const struct rpc *r, int *at, struct slice *ret);
 
 /* One completion queue and its thread. */
 struct rpc_queue {
