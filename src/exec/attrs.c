@@ -43,6 +43,24 @@ LIST(attrs_fused_matmul, INT("trans_b"), FLOAT("scale"), INT("activation"), FLOA
 LIST(attrs_average_pool, POOL_ATTRS, INT("count_include_pad"), END);
 LIST(attrs_max_pool, POOL_ATTRS, INT("storage_order"), END);
 
+LIST(attrs_lp_pool, POOL_ATTRS, INT("p"), END);
+LIST(attrs_p, INT("p"), END);
+LIST(attrs_max_unpool, NEED("kernel_shape", ATTR_INTS), INTS("pads"), INTS("strides"), END);
+LIST(attrs_deform_conv, INTS("dilations"), INT("group"), INTS("kernel_shape"), INT("offset_group"),
+	INTS("pads"), INTS("strides"), END);
+LIST(attrs_col2im, INTS("dilations"), INTS("pads"), INTS("strides"), END);
+LIST(attrs_grid_sample, INT("align_corners"), STRING("mode"), STRING("padding_mode"), END);
+LIST(attrs_align_corners, INT("align_corners"), END);
+LIST(attrs_roi_align, STRING("coordinate_transformation_mode"), STRING("mode"),
+	INT("output_height"), INT("output_width"), INT("sampling_ratio"), FLOAT("spatial_scale"),
+	END);
+LIST(attrs_max_roi_pool, NEED("pooled_shape", ATTR_INTS), FLOAT("spatial_scale"), END);
+LIST(attrs_axes, INTS("axes"), END);
+
+LIST(attrs_dft, INT("inverse"), INT("onesided"), END);
+LIST(attrs_onesided, INT("onesided"), END);
+LIST(attrs_cosine_window, INT("kind"), INT("periodic"), END);
+
 LIST(attrs_resize, INT("antialias"), INTS("axes"), STRING("coordinate_transformation_mode"),
 	FLOAT("cubic_coeff_a"), INT("exclude_outside"), FLOAT("extrapolation_value"),
 	STRING("keep_aspect_ratio_policy"), STRING("mode"), STRING("nearest_mode"), END);
@@ -82,6 +100,11 @@ LIST(attrs_shape, INT("end"), INT("start"), END);
 LIST(attrs_split, INT("axis"), INT("num_outputs"), END);
 LIST(attrs_perm, INTS("perm"), END);
 LIST(attrs_trilu, INT("upper"), END);
+LIST(attrs_adagrad, FLOAT("decay_factor"), FLOAT("epsilon"), FLOAT("norm_coefficient"), END);
+LIST(attrs_adam, FLOAT("alpha"), FLOAT("beta"), FLOAT("epsilon"), FLOAT("norm_coefficient"),
+	FLOAT("norm_coefficient_post"), END);
+LIST(attrs_momentum, NEED("alpha", ATTR_FLOAT), NEED("beta", ATTR_FLOAT), NEED("mode", ATTR_STRING),
+	NEED("norm_coefficient", ATTR_FLOAT), END);
 LIST(attrs_if, NEED("else_branch", ATTR_GRAPH), NEED("then_branch", ATTR_GRAPH), END);
 LIST(attrs_loop, NEED("body", ATTR_GRAPH), END);
 LIST(attrs_scan, NEED("body", ATTR_GRAPH), NEED("num_scan_inputs", ATTR_INT),

@@ -14,6 +14,9 @@
 #include "exec/ops.def"
 #undef OP
 
+/* The windows that CosineWindow makes by its attribute "kind". */
+enum window_kind { WINDOW_HANN, WINDOW_HAMMING, WINDOW_BLACKMAN, WINDOW_COUNT_ };
+
 /* The activations that FusedConv and FusedMatMul take in their attribute "activation"
    (an ATTR_INT of this enum), with parameters "alpha" and "beta". */
 enum activation {

@@ -17,6 +17,7 @@ static const char *const domain_names[DOMAIN_COUNT_] = {
 	[DOMAIN_ONNX] = "ai.onnx",
 	[DOMAIN_ML] = "ai.onnx.ml",
 	[DOMAIN_MS] = "com.microsoft",
+	[DOMAIN_TRAINING] = "ai.onnx.preview.training",
 	[DOMAIN_SIGNET] = "signet",
 };
 

@@ -20,6 +20,7 @@ enum op_domain {
 	DOMAIN_ONNX,   /* "" or "ai.onnx" */
 	DOMAIN_ML,     /* "ai.onnx.ml" */
 	DOMAIN_MS,     /* "com.microsoft" */
+	DOMAIN_TRAINING, /* "ai.onnx.preview.training" */
 	DOMAIN_SIGNET, /* made by our passes, never read from a file */
 	DOMAIN_COUNT_
 };

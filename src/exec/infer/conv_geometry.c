@@ -274,3 +274,66 @@ enum err_code conv_transpose_geometry(const struct node *n, const struct shape *
 		*ret = g;
 	return rc;
 }
+
+enum err_code
+unpool_shape(const struct node *n, const struct shape *x, struct shape *ret, struct err *err)
+{
+	struct conv_geometry g;
+	enum auto_pad auto_pad;
+	enum err_code rc = read_common(n, x, &g, &auto_pad, err);
+	if (rc == ERR_OK)
+		rc = read_ints(n, "kernel_shape", g.spatial, 1, 1, g.kernel, err);
+	if (rc != ERR_OK)
+		return rc;
+	*ret = *x;
+	for (int i = 0; i < g.spatial; i++) {
+		int64_t strided, *out = &ret->dim[i + 2], pads = g.pad_begin[i] + g.pad_end[i];
+		if (g.in[i] < 0) {
+			*out = DIM_UNKNOWN;
+			continue;
+		}
+		if (mul_i64_overflows(g.in[i] - 1, g.stride[i], &strided) ||
+			add_i64_overflows(strided, g.kernel[i] - pads, out) || *out < 0)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"spatial axis %d of the output would have less than 0, or too many indices",
+				i);
+	}
+	return ERR_OK;
+}
+
+/* Entry i of a list of sizes. */
+static enum err_code read_size(const struct tensor *list, int i, const char *name, int64_t *ret,
+	struct err *err)
+{
+	*ret = tensor_int(list, i);
+	if (*ret >= 1 && *ret <= WINDOW_MAX)
+		return ERR_OK;
+	return err_set(err, ERR_INVALID_ARGUMENT, "%s[%d] is %" PRId64 ", it must be in [1,%d]", name, i,
+		*ret, WINDOW_MAX);
+}
+
+enum err_code col2im_geometry(const struct node *n, const struct tensor *image,
+	const struct tensor *block, struct conv_geometry *ret, struct err *err)
+{
+	struct conv_geometry g;
+	enum auto_pad auto_pad;
+	int64_t spatial = tensor_count(image);
+	if (spatial < 1 || spatial > SPATIAL_MAX || tensor_count(block) != spatial)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"image_shape has %" PRId64 " entries and block_shape %" PRId64
+			", they must have as many, 1 to %d",
+			spatial, tensor_count(block), SPATIAL_MAX);
+	struct shape x = { .rank = (int32_t)spatial + 2, .dim = { 1, 1 } };
+	enum err_code rc = ERR_OK;
+	for (int i = 0; i < spatial && rc == ERR_OK; i++)
+		rc = read_size(image, i, "image_shape", &x.dim[i + 2], err);
+	if (rc == ERR_OK)
+		rc = read_common(n, &x, &g, &auto_pad, err);
+	for (int i = 0; i < spatial && rc == ERR_OK; i++)
+		rc = read_size(block, i, "block_shape", &g.kernel[i], err);
+	if (rc == ERR_OK)
+		rc = solve(&g, AUTO_PAD_NOTSET, false, err);
+	if (rc == ERR_OK)
+		*ret = g;
+	return rc;
+}

@@ -46,6 +46,14 @@ MUST_CHECK enum err_code conv_transpose_geometry(const struct node *n, const str
 MUST_CHECK enum err_code pool_geometry(const struct node *n, const struct shape *x,
 	struct conv_geometry *ret, struct err *err);
 
+/* What MaxUnpool's input was made from, by its attributes. */
+MUST_CHECK enum err_code
+unpool_shape(const struct node *n, const struct shape *x, struct shape *ret, struct err *err);
+/* The windows over an image that Col2Im's columns are; image and block are lists of as many
+   integers as there are spatial axes. */
+MUST_CHECK enum err_code col2im_geometry(const struct node *n, const struct tensor *image,
+	const struct tensor *block, struct conv_geometry *ret, struct err *err);
+
 /* Of the window, holes included: dilation * (kernel - 1) + 1. */
 static inline int64_t conv_extent(const struct conv_geometry *g, int i)
 {

@@ -146,6 +146,33 @@ enum err_code infer_want_int(const struct infer *x, const char *name, int64_t ot
 		v, min, max);
 }
 
+enum err_code infer_want_choice(const struct infer *x, const char *name, const char *otherwise,
+	const char *const *names, struct err *err)
+{
+	struct slice s = node_string(x->node, name, otherwise);
+	char list[120] = "";
+	size_t at = 0;
+	for (int i = 0; names[i]; i++) {
+		if (slice_is(s, names[i]))
+			return ERR_OK;
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s",
+			i == 0 ? "" : names[i + 1] ? ", " : " or ", names[i]);
+		at = at < sizeof(list) ? at : sizeof(list);
+	}
+	return infer_fail(x, err, "%s is '%.*s', it must be %s", name, SLICE_ARG(s), list);
+}
+
+enum err_code infer_want_number(struct infer *x, int i, int64_t *ret, bool *ret_known, struct err *err)
+{
+	TRY(infer_want_type(x, i, T(I32) | T(I64), err));
+	TRY(infer_want_scalar(x, i, err));
+	*ret_known = x->in[i]->data;
+	if (!*ret_known)
+		return infer_need_data(x, i);
+	*ret = tensor_int(x->in[i]->data, 0);
+	return ERR_OK;
+}
+
 enum err_code infer_broadcast(const struct infer *x, int first, struct shape *ret, struct err *err)
 {
 	*ret = x->in[first]->shape;

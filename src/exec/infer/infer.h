@@ -84,6 +84,18 @@ MUST_CHECK enum err_code infer_axis(const struct infer *x, const char *name, int
 /* Attribute `name` within [min,max]. */
 MUST_CHECK enum err_code infer_want_int(const struct infer *x, const char *name, int64_t otherwise,
 	int64_t min, int64_t max, struct err *err);
+/* Attribute `name`, a string, is one of names, which NULL ends. */
+MUST_CHECK enum err_code infer_want_choice(const struct infer *x, const char *name,
+	const char *otherwise, const char *const *names, struct err *err);
+/* Input i, of type int64, says a shape: a list that is waited for while it is not known.
+   ret->rank is the number of entries, RANK_UNKNOWN if even that is not known; entries that
+   are no numbers yet are symbols or unknown. */
+MUST_CHECK enum err_code infer_want_shape(
+	struct infer *x, int i, struct infer_ints *ints, struct shape *ret, struct err *err);
+/* Input i, an integer scalar, if it is there: its value, or it is waited for. *ret_known:
+   false while it is not. */
+MUST_CHECK enum err_code
+infer_want_number(struct infer *x, int i, int64_t *ret, bool *ret_known, struct err *err);
 /* The shapes of inputs first .. n_in - 1 broadcast together. */
 MUST_CHECK enum err_code
 infer_broadcast(const struct infer *x, int first, struct shape *ret, struct err *err);

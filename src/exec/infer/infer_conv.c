@@ -111,6 +111,7 @@ enum err_code infer_pool(struct infer *x, struct err *err)
 	TRY(infer_want_int(x, "ceil_mode", 0, 0, 1, err));
 	TRY(infer_want_int(x, "storage_order", 0, 0, 1, err));
 	TRY(infer_want_int(x, "count_include_pad", 0, 0, 1, err));
+	TRY(infer_want_int(x, "p", 2, 1, INT32_MAX, err));
 	if (ranks_known(x, 1)) {
 		TRY(pool_geometry(x->node, &x->in[0]->shape, &g, err));
 		out = conv_shape(x, &g, x->in[0]->shape.dim[1]);
@@ -125,6 +126,7 @@ enum err_code infer_global_pool(struct infer *x, struct err *err)
 	struct shape out = x->in[0]->shape;
 	TRY(infer_want_type(x, 0, T_FLOAT, err));
 	TRY(infer_want_rank(x, 0, 2, RANK_MAX, err));
+	TRY(infer_want_int(x, "p", 2, 1, INT32_MAX, err));
 	for (int i = 2; i < out.rank; i++)
 		out.dim[i] = 1;
 	infer_set(x, 0, x->in[0]->type.dtype, &out);

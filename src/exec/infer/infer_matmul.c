@@ -89,6 +89,34 @@ enum err_code infer_fused_matmul(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
+/* Square matrices in the last two dimensions. */
+static enum err_code want_square(const struct infer *x, struct err *err)
+{
+	const struct shape *s = &x->in[0]->shape;
+	TRY(infer_want_type(x, 0, T_FLOAT, err));
+	TRY(infer_want_rank(x, 0, 2, RANK_MAX, err));
+	if (s->rank >= 2 && dim_conflict(s->dim[s->rank - 1], s->dim[s->rank - 2]))
+		return infer_fail(x, err, "input 0 is %s, its matrices must be square", SHAPE_TEXT(s));
+	return ERR_OK;
+}
+
+enum err_code infer_det(struct infer *x, struct err *err)
+{
+	struct shape out = x->in[0]->shape;
+	TRY(want_square(x, err));
+	if (out.rank >= 2)
+		out.rank -= 2;
+	infer_set(x, 0, x->in[0]->type.dtype, &out);
+	return ERR_OK;
+}
+
+enum err_code infer_inverse(struct infer *x, struct err *err)
+{
+	TRY(want_square(x, err));
+	infer_set(x, 0, x->in[0]->type.dtype, &x->in[0]->shape);
+	return ERR_OK;
+}
+
 enum err_code infer_einsum(struct infer *x, struct err *err)
 {
 	struct einsum e;

@@ -11,10 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* An integer input that says a shape: type, list, and whether it has to be waited for.
-   ret->rank is the number of entries, RANK_UNKNOWN if even that is not known; entries
-   that are no numbers yet are symbols or unknown. */
-static enum err_code shape_input(struct infer *x, int i, struct infer_ints *ints, struct shape *ret,
+enum err_code infer_want_shape(struct infer *x, int i, struct infer_ints *ints, struct shape *ret,
 	struct err *err)
 {
 	const struct shape *s = &x->in[i]->shape;
@@ -140,7 +137,7 @@ enum err_code infer_reshape(struct infer *x, struct err *err)
 	int minus_one = -1;
 	bool allowzero = node_int(x->node, "allowzero", 0) != 0;
 	TRY(infer_want_int(x, "allowzero", 0, 0, 1, err));
-	TRY(shape_input(x, 1, &want, &out, err));
+	TRY(infer_want_shape(x, 1, &want, &out, err));
 	for (int i = 0; i < out.rank; i++) {
 		if (!(want.literal >> i & 1))
 			continue;
@@ -263,7 +260,7 @@ enum err_code infer_expand(struct infer *x, struct err *err)
 {
 	struct infer_ints want;
 	struct shape to, out;
-	TRY(shape_input(x, 1, &want, &to, err));
+	TRY(infer_want_shape(x, 1, &want, &to, err));
 	for (int i = 0; i < to.rank; i++)
 		if (want.literal >> i & 1 && to.dim[i] < 0)
 			return infer_fail(x, err, "shape[%d] is %" PRId64 ", it must not be negative", i,
@@ -278,7 +275,7 @@ enum err_code infer_tile(struct infer *x, struct err *err)
 	const struct shape *s = &x->in[0]->shape;
 	struct infer_ints repeats;
 	struct shape n, out = *s;
-	TRY(shape_input(x, 1, &repeats, &n, err));
+	TRY(infer_want_shape(x, 1, &repeats, &n, err));
 	if (s->rank >= 0 && n.rank >= 0 && n.rank != s->rank)
 		return infer_fail(x, err, "repeats has %d entries, input is %s", n.rank, SHAPE_TEXT(s));
 	if (s->rank < 0 && n.rank >= 0)
@@ -306,7 +303,7 @@ enum err_code infer_constant_of_shape(struct infer *x, struct err *err)
 	struct infer_ints want;
 	struct shape out;
 	const struct attr *value = node_attr(x->node, "value");
-	TRY(shape_input(x, 0, &want, &out, err));
+	TRY(infer_want_shape(x, 0, &want, &out, err));
 	for (int i = 0; i < out.rank; i++)
 		if (want.literal >> i & 1 && out.dim[i] < 0)
 			return infer_fail(x, err, "input[%d] is %" PRId64 ", it must not be negative", i,

@@ -2,6 +2,7 @@
 #include "exec/infer/move_geometry.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include "base/checked.h"
 
 #define STEP_MAX (INT64_C(1) << 48)
@@ -149,6 +150,49 @@ enum err_code pad_geometry(const struct shape *x, const struct tensor *pads,
 	}
 	for (int i = 0; i < x->rank; i++) {
 		enum err_code rc = pad_axis(&g, i, x->dim[i], err);
+		if (rc != ERR_OK)
+			return rc;
+	}
+	*ret = g;
+	return ERR_OK;
+}
+
+/* Size `want` of an axis of d: what is added or taken away is halved; the odd one is added
+   at the end, and taken away there. */
+static enum err_code
+center_axis(struct pad_geometry *g, int axis, int64_t d, int64_t want, struct err *err)
+{
+	if (want < 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, "the size of axis %d is %" PRId64
+			", it must not be negative", axis, want);
+	if (d >= 0) {
+		g->begin[axis] = (want - d) / 2; /* towards 0 */
+		g->end[axis] = want - d - g->begin[axis];
+	}
+	g->out[axis] = want;
+	return ERR_OK;
+}
+
+enum err_code center_geometry(const struct node *n, const struct shape *x,
+	const struct tensor *shape, struct pad_geometry *ret, struct err *err)
+{
+	struct pad_geometry g = { .rank = x->rank };
+	int32_t n_axes;
+	const int64_t *axes = node_ints(n, "axes", &n_axes);
+	uint32_t seen = 0;
+	int64_t count = tensor_count(shape);
+	memcpy(g.out, x->dim, sizeof(g.out));
+	if (count != (axes ? n_axes : x->rank))
+		return err_set(err, ERR_INVALID_ARGUMENT, "shape has %" PRId64 " entries for %d axes", count,
+			axes ? n_axes : x->rank);
+	for (int i = 0; i < count; i++) {
+		int axis = i;
+		if (axes && (!shape_axis(axes[i], x->rank, &axis) || seen >> axis & 1))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"axes[%d] is %" PRId64 ", twice or not an axis of %s", i, axes[i],
+				SHAPE_TEXT(x));
+		seen |= 1u << axis;
+		enum err_code rc = center_axis(&g, axis, x->dim[axis], tensor_int(shape, i), err);
 		if (rc != ERR_OK)
 			return rc;
 	}

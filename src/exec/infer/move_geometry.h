@@ -38,6 +38,11 @@ struct pad_geometry {
 MUST_CHECK enum err_code pad_geometry(const struct shape *x, const struct tensor *pads,
 	const struct tensor *axes, struct pad_geometry *ret, struct err *err);
 
+/* CenterCropPad as a Pad: `shape` has a size for each axis of the attribute "axes", or for
+   all of them. */
+MUST_CHECK enum err_code center_geometry(const struct node *n, const struct shape *x,
+	const struct tensor *shape, struct pad_geometry *ret, struct err *err);
+
 /* A list of distinct axes of a tensor of this rank as bits. */
 MUST_CHECK enum err_code
 axes_mask(const struct tensor *axes, int rank, uint32_t *ret_mask, struct err *err);

@@ -14,6 +14,7 @@ static const int opset_max[DOMAIN_COUNT_] = {
 	[DOMAIN_ONNX] = OPSET_ONNX_MAX,
 	[DOMAIN_ML] = OPSET_ML_MAX,
 	[DOMAIN_MS] = 1,
+	[DOMAIN_TRAINING] = 1,
 };
 
 struct old_op {

@@ -75,6 +75,24 @@ static const struct rewrite rewrites[] = {
 		"Resize(x, _, {1,1,2,3}) mode=linear coordinate_transformation_mode=asymmetric "
 		"nearest_mode=floor -> y\n" },
 
+	{ "16", "node GridSample x,g -> y mode=\"bicubic\"", "GridSample(x, g) mode=cubic -> y\n" },
+	{ "16", "node GridSample x,g -> y", "GridSample(x, g) mode=linear -> y\n" },
+	{ "10", "node RoiAlign x,m,i -> y output_width=2",
+		"RoiAlign(x, m, i) output_width=2 coordinate_transformation_mode=output_half_pixel "
+		"-> y\n" },
+	{ "1", "node LpPool x -> y p=3.0 kernel_shape=[2,2]", "LpPool(x) kernel_shape=2,2 p=3 -> y\n" },
+	{ "1", "node GlobalLpPool x -> y", "GlobalLpPool(x) p=2 -> y\n" },
+
+	{ "17", "node DFT x -> y onesided=1", "DFT(x, _, 1) onesided=1 -> y\n" },
+	{ "19", "node DFT x,one -> y axis=2", "DFT(x, one, 2) -> y\n" },
+	{ "17", "node HannWindow n -> y", "CosineWindow(n) kind=0 periodic=1 -> %0\nCast(%0) to=1 -> y\n" },
+	{ "17", "node HammingWindow n -> y periodic=0",
+		"CosineWindow(n) kind=1 periodic=0 -> %0\nCast(%0) to=1 -> y\n" },
+	{ "17", "node BlackmanWindow n -> y output_datatype=11",
+		"CosineWindow(n) kind=2 periodic=1 -> %0\nCast(%0) to=11 -> y\n" },
+	{ "17", "node MelWeightMatrix n,n,n,one,one -> y",
+		"MelWeights(n, n, n, one, one) -> %0\nCast(%0) to=1 -> y\n" },
+
 	{ "1", "node BatchNormalization x,c,c,c,c -> y is_test=1 consumed_inputs=[0,0,0,1,1] epsilon=0.5",
 		"BatchNormalization(x, c, c, c, c) epsilon=0.5 -> y\n" },
 	{ "7", "node BatchNormalization x,c,c,c,c -> y,_,_ spatial=1",
@@ -174,7 +192,7 @@ static enum err_code read_node(const char *opset, const char *node, const char *
 	const char *text = arena_printf(arena,
 		"ir 4\nopset %s\nin x float32 [2,3,4,5]\nin m float32 [4,4]\nin e float32 [3,4,5]\n"
 		"init c float32 [3] 1 2 3\ninit last float32 [5] 1 2 3 4 5\ninit one float32 [1] 1\n"
-		"in u uint8 [4,4]\nin t int64 [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
+		"in g float32 [2,6,7,2]\ninit n int64 [] 5\nin u uint8 [4,4]\nin t int64 [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
 		"init zero uint8 [1] 3\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
 		opset, node);
 	struct slice bytes = onnx_text_pack(arena, &onnx_text_model(arena, text)->base);
@@ -246,6 +264,7 @@ static const struct refusal {
 	{ "5", "node Cast x -> y to=\"INT65\"", "'INT65'", ERR_INVALID_ARGUMENT },
 	{ "1", "node Upsample x -> y height_scale=2.0 width_scale=2.0 mode=\"cubic\"", "'cubic'",
 		ERR_INVALID_ARGUMENT },
+	{ "1", "node LpPool x -> y p=0.5 kernel_shape=[2,2]", "p is 0.5", ERR_UNIMPLEMENTED },
 	{ "6", "node Clip i -> y min=1.0", "int64", ERR_UNIMPLEMENTED },
 	{ "13", "node Relu x -> y consumed_inputs=[0]", "no attribute", ERR_INVALID_ARGUMENT },
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pad, all modes, any element. Prepare maps every index of each output axis to an index
- * of the input, or to none where the constant goes; run builds the output row by row.
+ * Pad, all modes, any element, and CenterCropPad, which is one. Prepare maps every index of
+ * each output axis to an index of the input, or to none where the constant goes; run builds
+ * the output row by row.
  */
 #include "exec/cpu/cpu.h"
 
@@ -111,37 +112,48 @@ static void collapse(struct pad_geometry *g, struct shape *x)
 	g->rank = x->rank = n;
 }
 
-enum err_code prepare_pad(struct prep *p, struct kernel *ret, struct err *err)
+static enum err_code
+prepare_geometry(struct prep *p, struct pad_geometry *g, struct kernel *ret, struct err *err)
 {
 	struct pad_state *s = kernel_state(p, ret, sizeof(*s));
-	struct pad_geometry g;
 	struct shape x = p->in[0].shape;
 	if (!s)
 		return err_oom(err);
-	enum err_code rc =
-		pad_geometry(&x, &p->in[1], prep_has_in(p, 3) ? &p->in[3] : NULL, &g, err);
-	if (rc != ERR_OK)
-		return rc;
-	collapse(&g, &x);
+	collapse(g, &x);
 	struct slice mode = node_string(p->node, "mode", "constant");
-	s->rank = g.rank;
+	s->rank = g->rank;
 	s->elem = dtype_bytes(p->in[0].dtype);
 	shape_strides(&x, s->stride);
 	int64_t rows = 1;
-	for (int i = 0; i < g.rank; i++) {
-		int64_t *map = prep_alloc(p, (size_t)g.out[i] * sizeof(*map) + 1);
+	for (int i = 0; i < g->rank; i++) {
+		int64_t *map = prep_alloc(p, (size_t)g->out[i] * sizeof(*map) + 1);
 		if (!map)
 			return err_oom(err);
-		for (int64_t k = 0; k < g.out[i]; k++)
-			map[k] = pad_source(mode, k - g.begin[i], x.dim[i]);
+		for (int64_t k = 0; k < g->out[i]; k++)
+			map[k] = pad_source(mode, k - g->begin[i], x.dim[i]);
 		s->map[i] = map;
-		s->out[i] = g.out[i];
-		rows *= i < g.rank - 1 ? g.out[i] : 1;
+		s->out[i] = g->out[i];
+		rows *= i < g->rank - 1 ? g->out[i] : 1;
 	}
-	int last = g.rank - 1;
-	s->run_from = max_i64(g.begin[last], 0);
-	s->run_to = min_i64(g.begin[last] + x.dim[last], g.out[last]);
-	s->split = split_work(p, ret, g.out[last] ? rows : 0, 20 + (double)g.out[last] * 2);
+	int last = g->rank - 1;
+	s->run_from = max_i64(g->begin[last], 0);
+	s->run_to = min_i64(g->begin[last] + x.dim[last], g->out[last]);
+	s->split = split_work(p, ret, g->out[last] ? rows : 0, 20 + (double)g->out[last] * 2);
 	ret->run = run_pad;
 	return ERR_OK;
+}
+
+enum err_code prepare_pad(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct pad_geometry g;
+	enum err_code rc = pad_geometry(
+		&p->in[0].shape, &p->in[1], prep_has_in(p, 3) ? &p->in[3] : NULL, &g, err);
+	return rc == ERR_OK ? prepare_geometry(p, &g, ret, err) : rc;
+}
+
+enum err_code prepare_center_crop_pad(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct pad_geometry g;
+	enum err_code rc = center_geometry(p->node, &p->in[0].shape, &p->in[1], &g, err);
+	return rc == ERR_OK ? prepare_geometry(p, &g, ret, err) : rc;
 }

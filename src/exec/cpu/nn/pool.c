@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AveragePool, MaxPool and their global kin, reference: an output row at a time. */
+/* AveragePool, LpPool, MaxPool and their global kin, reference: an output row at a time. */
 #include "exec/cpu/types.h"
 #include "exec/cpu/nn/window.h"
 
@@ -9,6 +9,7 @@ struct pool_state {
 	struct split split;
 	struct window w;
 	bool count_pad, column_major;
+	int64_t p; /* of LpPool */
 };
 
 /* The taps of one output along one axis: indices start + k * dilation for k in [from, to),
@@ -112,6 +113,35 @@ MAX_POOL(U8, uint8_t, 0)
 	}
 FOR_REAL(AVERAGE_POOL)
 
+/* |v| to the p: by multiplication where p is small, as pow() takes long. */
+static double power(double v, int64_t p)
+{
+	double a = fabs(v);
+	return p == 1 ? a : p == 2 ? a * a : p == 3 ? a * a * a : pow(a, (double)p);
+}
+
+#define LP_POOL(id, T, U) \
+	static void run_lp_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct pool_state *s = a->state; \
+		const struct window *w = &s->w; \
+		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t item = from; item < to; item++) { \
+			struct window_row r = window_row(w, item); \
+			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
+			struct taps d = taps_of(s, AXIS_D, r.d), h = taps_of(s, AXIS_H, r.h); \
+			for (int64_t o = 0; o < width; o++) { \
+				struct taps c = taps_of(s, AXIS_W, o); \
+				double sum = 0; \
+				FOR_WINDOW(w, d, h, c, at, sum += power((double)x[at], s->p)) \
+				((T *)a->out[0].data)[item * width + o] = \
+					(T)(s->p == 2 ? sqrt(sum) : pow(sum, 1 / (double)s->p)); \
+			} \
+		} \
+	}
+FOR_REAL(LP_POOL)
+
 static const run_fn max_pools[DTYPE_COUNT_] = {
 	[DTYPE_F32] = run_max_pool_float,
 	[DTYPE_F64] = run_max_pool_double,
@@ -121,6 +151,11 @@ static const run_fn max_pools[DTYPE_COUNT_] = {
 static const run_fn average_pools[DTYPE_COUNT_] = {
 	[DTYPE_F32] = run_average_pool_float,
 	[DTYPE_F64] = run_average_pool_double,
+};
+
+static const run_fn lp_pools[DTYPE_COUNT_] = {
+	[DTYPE_F32] = run_lp_pool_float,
+	[DTYPE_F64] = run_lp_pool_double,
 };
 
 /* Of global pools: one window as large as the image. */
@@ -135,15 +170,16 @@ enum err_code prepare_pool_ref(struct prep *p, struct kernel *ret, struct err *e
 {
 	enum op_id op = p->node->op;
 	bool max = op == OP_MAX_POOL || op == OP_GLOBAL_MAX_POOL;
+	bool lp = op == OP_LP_POOL || op == OP_GLOBAL_LP_POOL;
 	struct conv_geometry g;
 	enum err_code rc = ERR_OK;
-	if (op == OP_GLOBAL_MAX_POOL || op == OP_GLOBAL_AVERAGE_POOL)
+	if (op == OP_GLOBAL_MAX_POOL || op == OP_GLOBAL_AVERAGE_POOL || op == OP_GLOBAL_LP_POOL)
 		global_geometry(&p->in[0].shape, &g);
 	else
 		rc = pool_geometry(p->node, &p->in[0].shape, &g, err);
 	if (rc != ERR_OK)
 		return rc;
-	ret->run = (max ? max_pools : average_pools)[p->in[0].dtype];
+	ret->run = (max ? max_pools : lp ? lp_pools : average_pools)[p->in[0].dtype];
 	if (!ret->run)
 		return prep_refuse(err, "no loop for this type");
 	struct pool_state *s = kernel_state(p, ret, sizeof(*s));
@@ -153,6 +189,7 @@ enum err_code prepare_pool_ref(struct prep *p, struct kernel *ret, struct err *e
 	if (rc != ERR_OK)
 		return rc;
 	s->count_pad = node_int(p->node, "count_include_pad", 0) != 0;
+	s->p = node_int(p->node, "p", 2);
 	s->column_major = node_int(p->node, "storage_order", 0) != 0;
 	int64_t width = s->w.g.out[AXIS_W];
 	s->split = split_work(p, ret, width ? window_rows(&s->w) : 0,
