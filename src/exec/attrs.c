@@ -110,3 +110,10 @@ LIST(attrs_loop, NEED("body", ATTR_GRAPH), END);
 LIST(attrs_scan, NEED("body", ATTR_GRAPH), NEED("num_scan_inputs", ATTR_INT),
 	INTS("scan_input_axes"), INTS("scan_input_directions"), INTS("scan_output_axes"),
 	INTS("scan_output_directions"), END);
+
+LIST(attrs_dtype, INT("dtype"), END);
+LIST(attrs_split_to_sequence, INT("axis"), INT("keepdims"), END);
+LIST(attrs_concat_from_sequence, NEED("axis", ATTR_INT), INT("new_axis"), END);
+LIST(attrs_optional, { "type", ATTR_TYPE, false }, END);
+LIST(attrs_batched_scan, NEED("body", ATTR_GRAPH), NEED("num_scan_inputs", ATTR_INT),
+	INTS("scan_input_directions"), END);

@@ -31,6 +31,8 @@ enum fault_code {
 	FAULT_DIVIDE,  /* "integer division by zero" */
 	FAULT_VALUE,   /* "value %lld is not allowed here" */
 	FAULT_MEMORY,  /* a data-dependent result exceeds the arena's ceiling */
+	FAULT_SHAPE,   /* "element %lld has another shape than it must have" */
+	FAULT_ABSENT,  /* "the optional has no element" */
 	FAULT_COUNT_
 };
 
@@ -43,6 +45,10 @@ struct kernel_args {
 	struct fault *fault;
 	struct arena *arena; /* only for kernels of data-dependent operators: outputs go here */
 };
+
+/* Makes output i of a data-dependent operator in the arena and returns its memory, which is
+   not zeroed; the output stays as it is when it is absent. NULL: no memory, and a fault. */
+void *kernel_output(const struct kernel_args *a, int i, enum dtype dtype, const struct shape *shape);
 
 static inline void kernel_fault(const struct kernel_args *a, enum fault_code code, int64_t value)
 {

@@ -96,21 +96,3 @@ size_t packs_bytes(struct packs *p)
 	pthread_mutex_unlock(&p->lock);
 	return bytes;
 }
-
-void *prep_alloc(struct prep *p, size_t bytes)
-{
-	void *mem = arena_alloc_aligned(p->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
-	if (mem)
-		memset(mem, 0, bytes);
-	return mem;
-}
-
-enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ctx)
-{
-	return arena_defer(p->arena, fn, ctx);
-}
-
-enum err_code prep_refuse(struct err *err, const char *why)
-{
-	return err_set(err, ERR_UNIMPLEMENTED, "%s", why);
-}

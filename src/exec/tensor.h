@@ -6,7 +6,7 @@
  * Dense, row-major, unless layout says otherwise (only between kernels of one plan).
  *
  * Sequence: dtype DTYPE_TENSOR, rank 1, elements are struct tensor. Map: a sequence of
- * two, keys and values. Absent optional: data NULL and rank RANK_UNKNOWN.
+ * two, keys and values. Absent optional: tensor_absent().
  */
 #pragma once
 
@@ -38,12 +38,34 @@ struct type {
 	bool is_optional;   /* of tensor or sequence */
 };
 
+/* A tensor always, neither sequence nor map nor perhaps absent: what a plan can lay out. */
+static inline bool type_is_tensor(const struct type *t)
+{
+	return !t->is_sequence && !t->is_optional && t->map_key == DTYPE_UNDEFINED;
+}
+
+/* The type of the struct tensor that a value which is there travels as. */
+static inline enum dtype type_carrier(const struct type *t)
+{
+	return t->is_sequence || t->map_key != DTYPE_UNDEFINED ? DTYPE_TENSOR : t->dtype;
+}
+
 /* Bytes of a static shape; true: overflow, or more than 2^48 elements. The only place
    where a count becomes a size. */
 MUST_CHECK bool tensor_bytes_overflow(enum dtype dtype, const struct shape *s, size_t *ret);
 
 /* As above for tensors that exist. Asserts. */
 size_t tensor_bytes(const struct tensor *t);
+
+static inline struct tensor tensor_absent(void)
+{
+	return (struct tensor){ .shape = SHAPE_UNKNOWN };
+}
+
+static inline bool tensor_is_absent(const struct tensor *t)
+{
+	return !t->data && t->shape.rank == RANK_UNKNOWN;
+}
 
 static inline int64_t tensor_count(const struct tensor *t)
 {

@@ -81,12 +81,6 @@ static enum err_code check_dims(
 	return ERR_OK;
 }
 
-/* How a value of this type travels. */
-static enum dtype carrier_of(const struct type *t)
-{
-	return t->is_sequence || t->map_key != DTYPE_UNDEFINED ? DTYPE_TENSOR : t->dtype;
-}
-
 static enum err_code check_in(
 	struct check *c, const struct signature_io *io, const struct tensor *t)
 {
@@ -95,7 +89,7 @@ static enum err_code check_in(
 			return ERR_OK;
 		return err_set(c->err, ERR_INVALID_ARGUMENT, "input '%.100s' is missing", io->name);
 	}
-	enum dtype want = carrier_of(&io->type);
+	enum dtype want = type_carrier(&io->type);
 	if (t->dtype != want)
 		return err_set(c->err, ERR_INVALID_ARGUMENT,
 			"input '%.100s' is %s, signature says %s", io->name, dtype_name(t->dtype),
@@ -107,6 +101,40 @@ static enum err_code check_in(
 			"input '%.100s': shape %s has %d dimensions, signature says %d", io->name,
 			SHAPE_TEXT(&t->shape), t->shape.rank, io->shape.rank);
 	return check_dims(c, io, t);
+}
+
+static const char *type_text(const struct signature_io *io, char *buf, size_t size)
+{
+	const struct type *t = &io->type;
+	const char *of = dtype_name(t->dtype);
+	if (t->map_key != DTYPE_UNDEFINED)
+		snprintf(buf, size, "%smap(%s,%s)", t->is_sequence ? "sequence of " : "",
+			dtype_name(t->map_key), of);
+	else
+		snprintf(buf, size, "%s%s", t->is_sequence ? "sequence of " : "", of);
+	return buf;
+}
+
+static enum err_code not_carried(const struct signature *s, const char *what,
+	const struct signature_io *io, struct err *err)
+{
+	char text[64];
+	return err_set(err, ERR_UNIMPLEMENTED,
+		"signature '%.100s': %s '%.100s' is %s%s, which requests and replies have no form for; "
+		"name a signature without it",
+		s->name, what, io->name, io->optional ? "an optional " : "a ",
+		type_text(io, text, sizeof(text)));
+}
+
+enum err_code signature_check_carried(const struct signature *s, struct err *err)
+{
+	for (int i = 0; i < s->n_in; i++)
+		if (type_carrier(&s->in[i].type) == DTYPE_TENSOR)
+			return not_carried(s, "input", &s->in[i], err);
+	for (int i = 0; i < s->n_out; i++)
+		if (!type_is_tensor(&s->out[i].type))
+			return not_carried(s, "output", &s->out[i], err);
+	return ERR_OK;
 }
 
 /* Rows of a batchable signature: known by the symbol when there is one, but where the
@@ -152,18 +180,6 @@ struct comparison {
 	char *buf;
 	size_t size;
 };
-
-static const char *type_text(const struct signature_io *io, char *buf, size_t size)
-{
-	const struct type *t = &io->type;
-	const char *of = dtype_name(t->dtype);
-	if (t->map_key != DTYPE_UNDEFINED)
-		snprintf(buf, size, "%smap(%s,%s)", t->is_sequence ? "sequence of " : "",
-			dtype_name(t->map_key), of);
-	else
-		snprintf(buf, size, "%s%s", t->is_sequence ? "sequence of " : "", of);
-	return buf;
-}
 
 static bool same_type(const struct type *a, const struct type *b)
 {

@@ -50,6 +50,10 @@ struct signature {
 MUST_CHECK enum err_code signature_check(const struct signature *s, const struct tensor *in,
 	int64_t *ret_rows, struct err *err);
 
+/* May requests name it? They carry tensors, and inputs may be left out; no protocol has a
+   form for a sequence, a map or an output that is perhaps there. UNIMPLEMENTED names it. */
+MUST_CHECK enum err_code signature_check_carried(const struct signature *s, struct err *err);
+
 /* -1 when there is none. */
 int signature_find_in(const struct signature *s, struct slice name);
 int signature_find_out(const struct signature *s, struct slice name);

@@ -108,6 +108,8 @@ enum err_code request_pin(struct request *r, struct registry *reg, struct slice 
 	r->wanted = ARENA_ARRAY(r->arena, bool, (size_t)r->sig->n_out + 1);
 	if (!r->in || !r->out || !r->wanted)
 		return err_oom(err);
+	for (int i = 0; i < r->sig->n_in; i++)
+		r->in[i] = tensor_absent();
 	return ERR_OK;
 }
 
@@ -122,7 +124,9 @@ static void want_all_if_none(struct request *r)
 
 enum err_code request_submit(struct request *r, struct err *err)
 {
-	enum err_code rc = signature_check(r->sig, r->in, &r->rows, err);
+	enum err_code rc = signature_check_carried(r->sig, err);
+	if (rc == ERR_OK)
+		rc = signature_check(r->sig, r->in, &r->rows, err);
 	if (rc != ERR_OK)
 		return rc;
 	want_all_if_none(r);

@@ -21,7 +21,7 @@ static enum err_code read_input(const struct model_io *io, const char *value, st
 	struct tensor *ret, struct err *err)
 {
 	if (!strchr("[-0123456789\"tf", *value) || strstr(value, ".npy") || strstr(value, ".pb"))
-		return tensor_file_read(value, arena, ret, err);
+		return tensor_file_read(value, &io->type, arena, ret, err);
 	return protocol_read_json(io, slice_of(value), arena, ret, err);
 }
 
@@ -33,7 +33,7 @@ static enum err_code print_outputs(struct ctl *c, const struct model_info *m, co
 		if (!out[i].data)
 			continue;
 		if (file) {
-			enum err_code rc = tensor_file_write(file, m->out[i].name, &out[i], err);
+			enum err_code rc = tensor_file_write(file, m->out[i].name, &m->out[i].type, &out[i], err);
 			if (rc != ERR_OK)
 				return rc;
 			continue;

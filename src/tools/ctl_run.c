@@ -30,8 +30,7 @@ struct timing {
 static enum err_code read_file(const struct model_io *io, const char *file, struct arena *arena,
 	struct tensor *ret, struct err *err)
 {
-	(void)io;
-	return tensor_file_read(file, arena, ret, err);
+	return tensor_file_read(file, &io->type, arena, ret, err);
 }
 
 static bool is_output(const void *ctx, struct slice name)
@@ -85,22 +84,43 @@ static void print_timing(const struct offline *o, const struct timing *t, bool j
 		(double)o->load_ns / 1e6, first, median, min, usage.ru_maxrss * 1024L);
 }
 
+static enum err_code print_tensor(const char *name, const struct tensor *t, struct arena *arena,
+	struct err *err)
+{
+	struct buf b = buf_of(arena, 0);
+	struct slice text;
+	values_print_nested(&b, t, PRINT_MAX);
+	TRY(buf_finish(&b, &text, err));
+	printf("%s: %s%s = %s\n", name, dtype_name(t->dtype), SHAPE_TEXT(&t->shape), text.ptr);
+	return ERR_OK;
+}
+
+static enum err_code print_value(const char *name, const struct tensor *t, struct arena *arena,
+	struct err *err)
+{
+	if (tensor_is_absent(t))
+		printf("%s: absent\n", name);
+	else if (t->dtype != DTYPE_TENSOR)
+		return print_tensor(name, t, arena, err);
+	else
+		printf("%s: a sequence of %" PRId64 "\n", name, tensor_count(t));
+	for (int64_t i = 0; t->dtype == DTYPE_TENSOR && i < tensor_count(t); i++) {
+		const char *label = arena_printf(arena, "%s[%" PRId64 "]", name, i);
+		TRY(label ? print_tensor(label, (const struct tensor *)t->data + i, arena, err)
+			  : err_oom(err));
+	}
+	return ERR_OK;
+}
+
 static enum err_code write_outputs(const struct offline *o, const struct run_opts_given *given,
 	const struct tensor *out, struct err *err)
 {
 	for (int i = 0; i < o->info.n_out; i++) {
 		const char *name = o->info.out[i].name, *file = args_value(&given->output, name);
 		if (file) {
-			enum err_code rc = tensor_file_write(file, name, &out[i], err);
-			if (rc != ERR_OK)
-				return rc;
-		} else if (!given->json && given->output.n == 0 && out[i].dtype != DTYPE_TENSOR) {
-			struct buf b = buf_of(o->arena, 0);
-			struct slice text;
-			values_print_nested(&b, &out[i], PRINT_MAX);
-			if (buf_finish(&b, &text, err) != ERR_OK)
-				return ERR_RESOURCE_EXHAUSTED;
-			printf("%s: %s%s = %s\n", name, dtype_name(out[i].dtype), SHAPE_TEXT(&out[i].shape), text.ptr);
+			TRY(tensor_file_write(file, name, &o->info.out[i].type, &out[i], err));
+		} else if (!given->json && given->output.n == 0) {
+			TRY(print_value(name, &out[i], o->arena, err));
 		}
 	}
 	return ERR_OK;

@@ -17,6 +17,7 @@ struct model_io {
 	const char *name;
 	enum dtype dtype;
 	struct shape shape; /* DIM_UNKNOWN for those that vary */
+	struct type type;   /* of a model at hand; a server says tensors only */
 };
 
 struct model_info {

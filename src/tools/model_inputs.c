@@ -17,6 +17,10 @@ enum err_code model_inputs_check(const struct model_info *m, const struct model_
 static enum err_code choose_shape(const struct model_io *io, const struct model_inputs_conf *conf,
 	struct shape *ret, struct err *err)
 {
+	if (type_carrier(&io->type) == DTYPE_TENSOR)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%s' is a sequence or map: give it with --input '%s=FILE.pb'", io->name,
+			io->name);
 	const char *given = args_value(conf->shape, io->name);
 	if (given)
 		return args_shape("--shape", given, ret, err);
@@ -39,6 +43,9 @@ enum err_code model_inputs_make(const struct model_info *m, const struct model_i
 		enum err_code rc;
 		if (file) {
 			rc = conf->read(&m->in[i], file, arena, &ret[i], err);
+		} else if (m->in[i].type.is_optional) {
+			ret[i] = tensor_absent();
+			rc = ERR_OK;
 		} else {
 			rc = choose_shape(&m->in[i], conf, &shape, err);
 			if (rc == ERR_OK)

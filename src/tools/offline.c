@@ -33,7 +33,7 @@ static struct model_io *describe_values(const struct offline *o, const int32_t *
 	struct model_io *io = ARENA_ARRAY(o->arena, struct model_io, (size_t)n + 1);
 	for (int i = 0; io && i < n; i++) {
 		const struct gvalue *v = &g->value[value[i]];
-		io[i] = (struct model_io){ v->name, v->type.dtype, v->shape };
+		io[i] = (struct model_io){ v->name, v->type.dtype, v->shape, v->type };
 		for (int d = 0; d < v->shape.rank; d++) {
 			if (io[i].shape.dim[d] < 0)
 				io[i].shape.dim[d] = DIM_UNKNOWN;
@@ -121,7 +121,8 @@ static void *on_output(void *ctx, int i, const struct tensor *t)
 {
 	struct sink *s = ctx;
 	struct tensor *out = &s->out[i];
-	if (t->dtype == DTYPE_TENSOR) { /* a sequence: the run's arena has it already */
+	/* A sequence lies in the run's arena already. */
+	if (t->dtype == DTYPE_TENSOR || tensor_is_absent(t)) {
 		*out = *t;
 		return t->data;
 	}

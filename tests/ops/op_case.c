@@ -20,6 +20,13 @@ const struct op_case op_cases[] = {
 };
 const int op_cases_count = sizeof(op_cases) / sizeof(op_cases[0]);
 
+/* An operand while it is read. */
+struct op_operand {
+	struct tensor t;
+	enum dtype dtype; /* of a sequence's elements */
+	bool known, is_optional;
+};
+
 static void die(const struct op_case *c, const char *what, const char *at)
 {
 	fprintf(stderr, "%s:%d: %s: '%s'\n", c->file, c->line, what, at);
@@ -42,9 +49,24 @@ static enum dtype short_type(const struct op_case *c, const char *s, size_t len)
 	return DTYPE_UNDEFINED;
 }
 
+/* 'text', without escapes; it stands in the case, which outlives all. */
+static const char *parse_string(const struct op_case *c, const char *s, struct slice *ret)
+{
+	size_t n = strcspn(s + 1, "'");
+	if (*s != '\'' || s[n + 1] != '\'')
+		die(c, "no string", s);
+	*ret = (struct slice){ s + 1, n };
+	return s + n + 2;
+}
+
 static const char *parse_values(const struct op_case *c, const char *s, struct tensor *t)
 {
 	for (int64_t i = 0; i < tensor_count(t); i++) {
+		if (*s == '\'') {
+			s = parse_string(c, s, (struct slice *)t->data + i);
+			s += *s == ',';
+			continue;
+		}
 		char *end;
 		double v = strtod(s, &end);
 		if (end == s)
@@ -55,19 +77,14 @@ static const char *parse_values(const struct op_case *c, const char *s, struct t
 	return s;
 }
 
-/* One operand from *s on; moves *s behind it and its spaces. */
+/* A tensor from *s on; moves *s behind it. */
 static struct tensor
-parse_operand(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed, bool *ret_known)
+parse_tensor(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed, bool *ret_known)
 {
 	const char *p = *s;
-	size_t word = strcspn(p, " :=~");
+	size_t word = strcspn(p, " :=~;}");
 	struct shape shape = SHAPE_SCALAR;
-	struct tensor t = { .shape = SHAPE_UNKNOWN };
-	*ret_known = false;
-	if (p[0] == '-' && (p[1] == ' ' || p[1] == '\0')) {
-		*s = p + 1 + strspn(p + 1, " ");
-		return t;
-	}
+	struct tensor t;
 	if (p[word] == ':') {
 		dtype = short_type(c, p, word);
 		p += word + 1;
@@ -91,10 +108,44 @@ parse_operand(const struct op_case *c, enum dtype dtype, const char **s, uint32_
 		*ret_known = p[1] == 'w';
 		p += 2;
 	}
-	if (*p != ' ' && *p != '\0')
-		die(c, "an operand does not end here", p);
-	*s = p + strspn(p, " ");
+	*s = p;
 	return t;
+}
+
+/* {a;b;c} */
+static struct tensor
+parse_sequence(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed)
+{
+	struct tensor item[16], t;
+	bool known;
+	int n = 0;
+	for (++*s; **s != '}'; *s += **s == ';', n++)
+		item[n] = parse_tensor(c, dtype, s, seed * 16 + (uint32_t)n, &known);
+	++*s;
+	t = tensors_new(DTYPE_TENSOR, shape_of(n));
+	memcpy(t.data, item, (size_t)n * sizeof(*item));
+	return t;
+}
+
+/* One operand from *s on; moves *s behind it and its spaces. */
+static struct op_operand
+parse_operand(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed)
+{
+	struct op_operand o = { .t = tensor_absent(), .dtype = dtype };
+	o.is_optional = **s == '?';
+	*s += o.is_optional;
+	if (**s == '-')
+		++*s;
+	else if (**s == '{')
+		o.t = parse_sequence(c, dtype, s, seed);
+	else
+		o.t = parse_tensor(c, dtype, s, seed, &o.known);
+	if (**s != ' ' && **s != '\0')
+		die(c, "an operand does not end here", *s);
+	*s += strspn(*s, " ");
+	if (o.t.data && o.t.dtype != DTYPE_TENSOR)
+		o.dtype = o.t.dtype;
+	return o;
 }
 
 static const char *add_strings(struct graph *g, const char *name, const char *s)
@@ -174,9 +225,11 @@ static bool infer_outputs(struct op_node *n)
 	const struct ivalue *present[OP_CASE_IO_MAX] = { NULL };
 	struct err err;
 	for (int i = 0; i < n->n_in; i++) {
-		in[i] = (struct ivalue){ .type = { .dtype = n->in[i].dtype }, .shape = n->in[i].shape,
+		in[i] = (struct ivalue){ .type = n->type[i], .shape = n->in[i].shape,
 			.data = n->known[i] ? &n->in[i] : NULL };
-		present[i] = n->in[i].data ? &in[i] : NULL;
+		if (!type_is_tensor(&n->type[i]))
+			in[i].shape = SHAPE_UNKNOWN;
+		present[i] = n->in[i].data || n->type[i].is_optional ? &in[i] : NULL;
 	}
 	bool variadic = op_info(n->c->op)->in_max == ARITY_ANY;
 	struct infer x = { .graph = n->graph, .node = n->node,
@@ -185,10 +238,10 @@ static bool infer_outputs(struct op_node *n)
 	if (infer_node(&x, &err) != ERR_OK)
 		return false;
 	for (int i = 0; i < n->n_out; i++) {
-		bool dynamic = op_info(n->c->op)->flags & OP_DATA_DEPENDENT;
+		bool dynamic = op_info(n->c->op)->flags & OP_DATA_DEPENDENT || !type_is_tensor(&out[i].type);
 		if (!shape_is_static(&out[i].shape) && !dynamic)
 			die(n->c, "an output has no shape", n->c->in);
-		n->out[i] = (struct tensor){ .dtype = out[i].type.dtype, .shape = out[i].shape };
+		n->out[i] = (struct tensor){ .dtype = type_carrier(&out[i].type), .shape = out[i].shape };
 	}
 	return true;
 }
@@ -198,14 +251,18 @@ bool op_node_init(struct op_node *n, const struct op_case *c, enum dtype dtype)
 	int32_t value[OP_CASE_IO_MAX];
 	*n = (struct op_node){ .c = c, .dtype = dtype, .graph = model_new() };
 	for (const char *s = c->in; *s; n->n_in++) {
-		struct tensor *t = &n->in[n->n_in];
-		*t = parse_operand(c, dtype, &s, (uint32_t)(c->line * 8 + n->n_in), &n->known[n->n_in]);
-		value[n->n_in] = t->data ? model_input(n->graph, "", t->dtype, t->shape) : VALUE_NONE;
+		struct op_operand o = parse_operand(c, dtype, &s, (uint32_t)(c->line * 8 + n->n_in));
+		n->in[n->n_in] = o.t;
+		n->known[n->n_in] = o.known;
+		n->type[n->n_in] = (struct type){ .dtype = o.dtype, .is_optional = o.is_optional,
+			.is_sequence = o.t.data && o.t.dtype == DTYPE_TENSOR };
+		value[n->n_in] = o.t.data || o.is_optional
+					 ? model_input(n->graph, "", o.t.dtype, o.t.shape)
+					 : VALUE_NONE;
 	}
 	int n_want = 0;
-	bool known;
 	for (const char *s = c->want ? c->want : ""; *s; n_want++)
-		n->want[n_want] = parse_operand(c, dtype, &s, 0, &known);
+		n->want[n_want] = parse_operand(c, dtype, &s, 0).t;
 	int least = op_info(c->op)->out_min;
 	n->n_out = n_want ? n_want : least ? least : 1;
 	int32_t first = model_node(n->graph, c->op, n->n_out, n->n_in, value);

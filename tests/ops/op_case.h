@@ -7,6 +7,9 @@
  *	2x3~p      positive;  ~s  with NaN, infinities, -0, subnormals;  ~w  known, a weight
  *	i64:2=0,1  of its own type, these values, known while planning
  *	s=2        a scalar;  -  an absent operand
+ *	str:2='a b','c'   strings, as they stand
+ *	{2=1,2;3=4,5,6}   a sequence of operands;  {}  an empty one
+ *	?2=1,2     an optional that is there;  ?-  one that is absent
  * Attributes: "axis=1 alpha=0.5f mode='linear' perm=[0,2,1]
  * beta=[0.5f,1f] activations=['Relu','Tanh']".
  * Wanted outputs: as operands with values; NULL: only the rows are compared with each
@@ -40,6 +43,7 @@ struct op_node {
 	int n_in, n_out;
 	struct tensor in[OP_CASE_IO_MAX], out[OP_CASE_IO_MAX]; /* out: shapes only, no data */
 	struct tensor want[OP_CASE_IO_MAX];                    /* data NULL: none */
+	struct type type[OP_CASE_IO_MAX]; /* of inputs */
 	bool known[OP_CASE_IO_MAX]; /* the planner knows its value */
 };
 

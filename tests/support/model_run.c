@@ -33,7 +33,8 @@ static void *on_output(void *ctx, int i, const struct tensor *t)
 	if (i >= MODEL_RUN_OUTPUTS_MAX)
 		fail("outputs", "too many");
 	s->r->t[i] = *t;
-	s->r->t[i].data = take(s->arena, t);
+	if (t->dtype != DTYPE_TENSOR && !tensor_is_absent(t))
+		s->r->t[i].data = take(s->arena, t);
 	if (i >= s->r->n)
 		s->r->n = i + 1;
 	return s->r->t[i].data;

@@ -171,6 +171,11 @@ ATTR_LIST(model_attr_ints, ATTR_INTS, int64_t, ints)
 ATTR_LIST(model_attr_floats, ATTR_FLOATS, float, floats)
 ATTR_LIST(model_attr_strings, ATTR_STRINGS, struct slice, strings)
 
+void model_attr_type(struct graph *g, const char *name, const struct type *t)
+{
+	add_attr(g, name, ATTR_TYPE)->type = t;
+}
+
 void model_attr_tensor(struct graph *g, const char *name, const struct tensor *t)
 {
 	add_attr(g, name, ATTR_TENSOR)->t = t;

@@ -54,6 +54,7 @@ void model_attr_ints(struct graph *g, const char *name, int n, const int64_t *v)
 void model_attr_floats(struct graph *g, const char *name, int n, const float *v);
 /* Borrows the text. */
 void model_attr_strings(struct graph *g, const char *name, int n, const struct slice *v);
+void model_attr_type(struct graph *g, const char *name, const struct type *t);
 void model_attr_tensor(struct graph *g, const char *name, const struct tensor *t);
 void model_attr_graph(struct graph *g, const char *name, struct graph *body);
 #define MODEL_ATTR_INTS(g, name, ...) \

@@ -31,6 +31,8 @@ struct tensor tensors_new(enum dtype dtype, struct shape shape)
 
 void tensors_free(struct tensor *t)
 {
+	for (int64_t i = 0; t->data && t->dtype == DTYPE_TENSOR && i < tensor_count(t); i++)
+		tensors_free((struct tensor *)t->data + i);
 	if (t->data)
 		free(block_of(t));
 	t->data = NULL;
@@ -147,12 +149,18 @@ static bool element_close(const struct tensor *got, const struct tensor *want, i
 bool tensors_close(const struct tensor *got, const struct tensor *want, double rtol, double atol, char *why,
 	size_t size)
 {
+	if (tensor_is_absent(want) && tensor_is_absent(got))
+		return true;
 	if (got->dtype != want->dtype || !shape_equal(&got->shape, &want->shape)) {
 		snprintf(why, size, "is %s%s, want %s%s", dtype_name(got->dtype), SHAPE_TEXT(&got->shape),
 			dtype_name(want->dtype), SHAPE_TEXT(&want->shape));
 		return false;
 	}
-	for (int64_t i = 0; i < tensor_count(want); i++)
+	for (int64_t i = 0; i < tensor_count(want) && want->dtype == DTYPE_TENSOR; i++)
+		if (!tensors_close((struct tensor *)got->data + i, (struct tensor *)want->data + i, rtol,
+			    atol, why, size))
+			return false;
+	for (int64_t i = 0; i < tensor_count(want) && want->dtype != DTYPE_TENSOR; i++)
 		if (!element_close(got, want, i, rtol, atol)) {
 			snprintf(why, size, "element %lld is %.9g, want %.9g", (long long)i,
 				tensors_get(got, i), tensors_get(want, i));

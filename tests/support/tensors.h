@@ -2,7 +2,8 @@
 /*
  * tensors.h -- tensors for tests: made, filled, read as numbers, compared
  *
- * Ownership: data from malloc() with guards around it; tensors_free(). What fails aborts.
+ * Ownership: data from malloc() with guards around it; tensors_free(), which frees a
+ * sequence's elements too. What fails aborts.
  */
 #pragma once
 

@@ -317,6 +317,8 @@ enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err)
 /* Reshape and its like, where the planner cannot make them a view. */
 enum err_code prepare_view(struct prep *p, struct kernel *ret, struct err *err)
 {
+	if (!shape_is_static(&p->out[0].shape))
+		return prep_refuse(err, "sequences and optionals are passed on");
 	struct copy_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);

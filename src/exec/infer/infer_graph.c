@@ -71,18 +71,21 @@ static void pop(struct walker *w)
 }
 
 /* A body may leave the types of its inputs to the node: Loop's are the round, the condition
-   and the carried values, Scan's are the node's own. Shapes are not taken over: a carried
+   and the carried values, SequenceMap's are elements, Scan's are the node's own. Shapes are not taken over: a carried
    value's may change from round to round. */
 static void type_body_inputs(const struct frame *f, const struct node *n, struct graph *body)
 {
-	for (int32_t i = 0; i < body->n_input && i < n->n_in; i++) {
+	int32_t first = n->op == OP_BATCHED_SCAN; /* its lengths are none of the body's */
+	for (int32_t i = 0; i < body->n_input && first + i < n->n_in; i++) {
 		struct type *t = &body->value[body->input[i]].type;
 		if (t->dtype != DTYPE_UNDEFINED)
 			continue;
 		if (n->op == OP_LOOP && i < 2)
 			t->dtype = i == 0 ? DTYPE_I64 : DTYPE_BOOL;
-		else if (n->in[i] != VALUE_NONE)
-			*t = f->v[n->in[i]].type;
+		else if (n->in[first + i] != VALUE_NONE)
+			*t = f->v[n->in[first + i]].type;
+		if (n->op == OP_SEQUENCE_MAP)
+			t->is_sequence = false;
 	}
 }
 
@@ -146,6 +149,12 @@ static enum err_code check_declared(const struct graph *g, const struct gvalue *
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"graph '%s': output '%.120s' is declared as %s, its node gives %s", g->name,
 			v->name, dtype_name(v->type.dtype), dtype_name(is->type.dtype));
+	if (is->type.dtype != DTYPE_UNDEFINED && v->type.dtype != DTYPE_UNDEFINED &&
+		v->type.is_sequence != is->type.is_sequence)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"graph '%s': output '%.120s' is declared as a %s, its node gives a %s", g->name,
+			v->name, v->type.is_sequence ? "sequence" : "tensor",
+			is->type.is_sequence ? "sequence" : "tensor");
 	if (v->shape.rank < 0 || is->shape.rank < 0)
 		return ERR_OK;
 	bool differs = v->shape.rank != is->shape.rank;

@@ -26,6 +26,8 @@ static enum err_code
 stacked_output(struct infer *x, int out, const struct gvalue *item, int axis, struct err *err)
 {
 	struct shape s = item->shape;
+	if (!type_is_tensor(&item->type))
+		return infer_fail(x, err, "output %d is stacked, so its parts must be tensors", out);
 	if (s.rank == RANK_MAX)
 		return infer_fail(x, err, "output %d would have more than %d dimensions", out, RANK_MAX);
 	if (s.rank >= 0) {
@@ -61,7 +63,8 @@ enum err_code infer_loop(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
-enum err_code infer_scan(struct infer *x, struct err *err)
+/* first: the input that is the first state. */
+static enum err_code check_scan(const struct infer *x, int first, int *ret_state, struct err *err)
 {
 	const struct graph *body = node_graph(x->node, "body");
 	int64_t scanned = node_int(x->node, "num_scan_inputs", 0);
@@ -69,9 +72,43 @@ enum err_code infer_scan(struct infer *x, struct err *err)
 	if (scanned < 1 || scanned > body->n_input || state > body->n_output)
 		return infer_fail(x, err, "num_scan_inputs is %lld, its body has %d inputs and %d outputs",
 			(long long)scanned, body->n_input, body->n_output);
-	if (x->n_in != body->n_input + body->n_capture || x->n_out != body->n_output)
+	if (x->n_in != first + body->n_input + body->n_capture || x->n_out != body->n_output)
 		return infer_fail(x, err, "it has %d inputs and %d outputs, its body %d and %d",
-			x->n_in - body->n_capture, x->n_out, body->n_input, body->n_output);
+			x->n_in - first - body->n_capture, x->n_out, body->n_input, body->n_output);
+	for (int i = 0; i < body->n_input; i++)
+		if (x->in[first + i])
+			TRY(infer_want_type(x, first + i, T_ALL, err));
+	for (int i = 0; i < body->n_output; i++)
+		if (!type_is_tensor(&body->value[body->output[i]].type))
+			return infer_fail(x, err, "output %d of its body is no tensor", i);
+	*ret_state = state;
+	return ERR_OK;
+}
+
+enum err_code infer_batched_scan(struct infer *x, struct err *err)
+{
+	const struct graph *body = node_graph(x->node, "body");
+	int state;
+	TRY(check_scan(x, 1, &state, err));
+	if (infer_has(x, 0)) {
+		TRY(infer_want_type(x, 0, T(I64), err));
+		TRY(infer_want_rank(x, 0, 1, 1, err));
+	}
+	for (int i = 1; i <= body->n_input; i++) {
+		if (!infer_has(x, i))
+			return infer_fail(x, err, "input %d is required", i);
+		TRY(infer_want_rank(x, i, i <= state ? 1 : 2, RANK_MAX, err));
+	}
+	for (int i = 0; i < x->n_out; i++)
+		infer_set(x, i, body->value[body->output[i]].type.dtype, &SHAPE_UNKNOWN);
+	return ERR_OK;
+}
+
+enum err_code infer_scan(struct infer *x, struct err *err)
+{
+	const struct graph *body = node_graph(x->node, "body");
+	int state;
+	TRY(check_scan(x, 0, &state, err));
 	int32_t n_axes;
 	const int64_t *axes = node_ints(x->node, "scan_output_axes", &n_axes);
 	for (int i = 0; i < x->n_out; i++) {

@@ -30,9 +30,9 @@ static enum err_code new_prep(struct planner *pl, const struct node *n, struct p
 	if (!t)
 		return err_oom(pl->err);
 	for (int32_t i = 0; i < n->n_in; i++)
-		t[i] = n->in[i] == VALUE_NONE ? planner_absent() : planner_tensor_of(pl, n->in[i]);
+		t[i] = n->in[i] == VALUE_NONE ? tensor_absent() : planner_tensor_of(pl, n->in[i]);
 	for (int32_t i = 0; i < n->n_out; i++)
-		t[n->n_in + i] = n->out[i] == VALUE_NONE ? planner_absent()
+		t[n->n_in + i] = n->out[i] == VALUE_NONE ? tensor_absent()
 							 : planner_tensor_of(pl, n->out[i]);
 	*ret = (struct prep){ .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
@@ -175,7 +175,7 @@ static enum err_code plan_view(struct planner *pl, const struct node *n)
 {
 	struct plan *p = pl->p;
 	int32_t in = planner_plain_slot(pl, planner_slot_of(pl, n->in[0]));
-	struct tensor t = in == SLOT_NONE ? planner_absent() : planner_tensor_of(pl, n->out[0]);
+	struct tensor t = in == SLOT_NONE ? tensor_absent() : planner_tensor_of(pl, n->out[0]);
 	int32_t out = in == SLOT_NONE ? SLOT_NONE : planner_add_slot(pl, &t, p->slot[in].home);
 	if (out == SLOT_NONE)
 		return err_oom(pl->err);
@@ -184,6 +184,15 @@ static enum err_code plan_view(struct planner *pl, const struct node *n)
 	p->slot[out].t.data = p->slot[in].t.data;
 	planner_bind(pl, n->out[0], out);
 	return ERR_OK;
+}
+
+/* Only a run tells what comes out of it; also where a sequence or an optional is passed on. */
+static bool is_dynamic(const struct node *n, const struct ivalue *out)
+{
+	bool dynamic = op_info(n->op)->flags & (OP_DATA_DEPENDENT | OP_CONTROL);
+	for (int32_t i = 0; i < n->n_out; i++)
+		dynamic |= n->out[i] != VALUE_NONE && !type_is_tensor(&out[i].type);
+	return dynamic;
 }
 
 /* Runs the node's infer with what is known. *ret_cut: the plan must end before it. */
@@ -200,7 +209,8 @@ static enum err_code infer_here(struct planner *pl, const struct node *n, bool *
 	enum err_code rc = infer_node(&x, pl->err);
 	if (rc != ERR_OK)
 		return rc;
-	*ret_cut = x.needs_data || op_info(n->op)->flags & (OP_DATA_DEPENDENT | OP_CONTROL);
+	pl->dynamic = is_dynamic(n, x.out);
+	*ret_cut = x.needs_data || pl->dynamic;
 	for (int32_t i = 0; i < n->n_out; i++) {
 		if (n->out[i] == VALUE_NONE)
 			continue;
@@ -237,7 +247,7 @@ static enum err_code plan_dynamic(struct planner *pl)
 	p->dynamic = true;
 	p->end = p->begin + 1;
 	if (op_info(n->op)->flags & OP_CONTROL)
-		return ERR_OK; /* run.c runs the bodies */
+		return ERR_OK; /* chain.c runs the bodies */
 	return plan_kernel(pl, p->begin);
 }
 
@@ -252,8 +262,7 @@ static enum err_code plan_steps(struct planner *pl)
 			break;
 	}
 	/* A plan of no steps at all is chain.c's to deal with: it has the values. */
-	if (rc == ERR_OK && cut && p->end == p->begin &&
-		op_info(pl->g->node[p->begin].op)->flags & (OP_DATA_DEPENDENT | OP_CONTROL))
+	if (rc == ERR_OK && cut && p->end == p->begin && pl->dynamic)
 		rc = plan_dynamic(pl);
 	if (rc == ERR_OK)
 		rc = planner_outputs(pl);

@@ -63,7 +63,8 @@ struct plan {
 	struct arena *arena;
 	const struct graph *graph;
 	int32_t begin, end;
-	bool dynamic; /* one node whose output shapes its kernel finds out */
+	bool dynamic; /* one node whose outputs its kernel makes and describes */
+	bool whole;   /* from the graph's inputs to its outputs, all of them tensors */
 	struct port *in, *out;
 	int n_in, n_out;
 	struct slot *slot;
@@ -106,10 +107,12 @@ MUST_CHECK enum err_code frame_new(const struct plan *p, struct frame **ret, str
 void frame_free(struct frame *f);
 
 /* Runs the plan. in and out: data pointers of its ports, in order; mem: workspace of
-   plan_workspace_bytes(). Dynamic plans set out_tensor[i] themselves (arena needed). */
+   plan_workspace_bytes(). Dynamic plans take in_tensor instead, whose sequences and
+   optionals have their lengths and shapes, and set out_tensor themselves (arena needed). */
 struct plan_run {
 	void *const *in;
 	void *const *out;
+	const struct tensor *in_tensor;
 	struct tensor *out_tensor;
 	char *mem;
 	struct pool *pool;

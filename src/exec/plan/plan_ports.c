@@ -69,6 +69,16 @@ static enum err_code plan_output(struct planner *pl, int i)
 	return planner_add_copy(pl, slot, port->slot);
 }
 
+/* Sequences and optionals have no place that could be laid out: chain.c passes them on. */
+static bool covers_graph(const struct planner *pl)
+{
+	const struct graph *g = pl->g;
+	bool tensors = true;
+	for (int i = 0; i < g->n_output; i++)
+		tensors &= type_is_tensor(&pl->iv[g->output[i]].type);
+	return tensors && !pl->p->dynamic && pl->p->begin == 0 && pl->p->end == g->n_node;
+}
+
 /* Is v there when the plan has ended, and does anybody after it want it? */
 static bool leaves(const struct planner *pl, int32_t v)
 {
@@ -81,9 +91,9 @@ enum err_code planner_outputs(struct planner *pl)
 {
 	struct plan *p = pl->p;
 	const struct graph *g = pl->g;
-	bool last = p->end == g->n_node && p->begin == 0;
 	int n = 0;
-	if (last)
+	p->whole = covers_graph(pl);
+	if (p->whole)
 		n = g->n_output;
 	else
 		for (int32_t v = 0; v < g->n_value; v++)
@@ -91,7 +101,7 @@ enum err_code planner_outputs(struct planner *pl)
 	p->out = ARENA_ARRAY(p->arena, struct port, (size_t)n + 1);
 	if (!p->out)
 		return err_oom(pl->err);
-	if (last)
+	if (p->whole)
 		for (; p->n_out < n; p->n_out++)
 			p->out[p->n_out].value = g->output[p->n_out];
 	else

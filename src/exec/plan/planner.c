@@ -110,16 +110,10 @@ struct tensor planner_tensor_of(const struct planner *pl, int32_t v)
 	const struct ivalue *iv = &pl->iv[v];
 	if (iv->data)
 		return *iv->data;
-	struct tensor t = { .dtype = iv->type.is_sequence ? DTYPE_TENSOR : iv->type.dtype,
-		.shape = iv->shape };
+	struct tensor t = { .dtype = type_carrier(&iv->type), .shape = iv->shape };
 	if (pl->slot_of[v] != SLOT_NONE)
 		t.layout = pl->p->slot[pl->slot_of[v]].t.layout;
 	return t;
-}
-
-struct tensor planner_absent(void)
-{
-	return (struct tensor){ .shape = SHAPE_UNKNOWN };
 }
 
 enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)

@@ -16,6 +16,7 @@ struct planner {
 	struct ivalue *iv;   /* per value */
 	int32_t *slot_of;    /* per value */
 	int32_t *plain_of;   /* per slot: its plain copy */
+	bool dynamic;        /* the node that was inferred last cannot be part of a static plan */
 	int32_t cap_slot, cap_step, cap_folded;
 	struct err *err;
 };
@@ -44,7 +45,6 @@ void planner_bind(struct planner *pl, int32_t v, int32_t slot);
 
 /* Type, shape and layout of a value, data if known. */
 struct tensor planner_tensor_of(const struct planner *pl, int32_t v);
-struct tensor planner_absent(void);
 
 /* Grows an array in the plan's arena by doubling. */
 bool planner_grow(struct planner *pl, void **array, int32_t n, int32_t *cap, size_t size);

@@ -18,11 +18,18 @@ struct chain {
 	struct program *p;
 	const struct run_opts *opts;
 	struct arena *arena;
-	struct tensor *env; /* per value; data NULL: not there (yet) */
+	struct tensor *env; /* per value; see is_there() */
 	struct port *port;  /* room for all live values */
+	struct tensor *in_tensor;
 	void **in, **out;
 	struct err *err;
 };
+
+/* An optional may be there and absent. */
+static bool is_there(const struct tensor *t)
+{
+	return t->data || tensor_is_absent(t);
+}
 
 #define STEER_INTS (T(I64) | T(I32) | T(BOOL))
 #define STEER_ALL (T_NUM | T(BOOL))
@@ -39,8 +46,9 @@ static enum err_code chain_init(struct chain *c, const struct tensor *in)
 	c->env = ARENA_ARRAY(c->arena, struct tensor, n);
 	c->port = ARENA_ARRAY(c->arena, struct port, n);
 	c->in = ARENA_ARRAY(c->arena, void *, n);
+	c->in_tensor = ARENA_ARRAY(c->arena, struct tensor, n);
 	c->out = ARENA_ARRAY(c->arena, void *, n);
-	if (!c->env || !c->port || !c->in || !c->out)
+	if (!c->env || !c->port || !c->in || !c->in_tensor || !c->out)
 		return err_oom(c->err);
 	for (int i = 0; i < c->p->n_in; i++)
 		c->env[c->p->in_value[i]] = in[i];
@@ -53,12 +61,13 @@ static int live_ports(struct chain *c, int32_t begin, uint64_t steering)
 	const struct graph *g = c->p->graph;
 	int n = 0;
 	for (int32_t v = 0; v < g->n_value; v++) {
-		if (!c->env[v].data || g->value[v].constant || c->p->last_use[v] < begin)
+		if (!is_there(&c->env[v]) || g->value[v].constant || c->p->last_use[v] < begin)
 			continue;
-		c->port[n] = (struct port){ .value = v, .t = c->env[v] };
-		if (c->env[v].dtype == DTYPE_TENSOR || !may_steer(&c->env[v], steering))
-			c->port[n].t.data = NULL;
-		n++;
+		struct port *port = &c->port[n++];
+		*port = (struct port){ .value = v,
+			.t = port_tensor(&g->value[v].type, &c->env[v]) };
+		if (type_is_tensor(&g->value[v].type) && may_steer(&c->env[v], steering))
+			port->t.data = c->env[v].data;
 	}
 	return n;
 }
@@ -98,7 +107,7 @@ static enum err_code run_control(struct chain *c, const struct node *n)
 	if (!in || !out)
 		return err_oom(c->err);
 	for (int32_t i = 0; i < n->n_in; i++) {
-		in[i] = (struct tensor){ .shape = SHAPE_UNKNOWN };
+		in[i] = tensor_absent();
 		if (n->in[i] != VALUE_NONE)
 			in[i] = g->value[n->in[i]].constant ? *g->value[n->in[i]].constant
 							    : c->env[n->in[i]];
@@ -121,8 +130,8 @@ static enum err_code run_dynamic(struct chain *c, struct plan *e)
 	if (!out)
 		return err_oom(c->err);
 	for (int i = 0; i < e->n_in; i++)
-		c->in[i] = c->env[e->in[i].value].data;
-	struct plan_run r = { .in = c->in, .out_tensor = out, .pool = c->opts->pool,
+		c->in_tensor[i] = c->env[e->in[i].value];
+	struct plan_run r = { .in_tensor = c->in_tensor, .out_tensor = out, .pool = c->opts->pool,
 		.arena = c->arena, .profile = c->opts->profile };
 	enum err_code rc = program_run_plan(c->p, e, &r, c->err);
 	for (int32_t i = 0; i < n->n_out && rc == ERR_OK; i++)
@@ -139,11 +148,13 @@ static enum err_code deliver(struct chain *c)
 		const struct gvalue *v = &g->value[g->output[i]];
 		const struct tensor *t = v->constant ? v->constant : &c->env[g->output[i]];
 		void *dst = c->opts->output(c->opts->output_ctx, i, t);
+		if (tensor_is_absent(t))
+			continue;
 		if (!dst)
 			return err_set(c->err, ERR_RESOURCE_EXHAUSTED,
 				"no memory for output '%.120s' of shape %s", v->name,
 				SHAPE_TEXT(&t->shape));
-		if (t->dtype != DTYPE_TENSOR && t->data)
+		if (t->dtype != DTYPE_TENSOR)
 			memcpy(dst, t->data, tensor_bytes(t));
 	}
 	return ERR_OK;

@@ -72,7 +72,7 @@ static void *put_in_arena(void *ctx, int i, const struct tensor *t)
 {
 	struct to_arena *to = ctx;
 	to->out[i] = *t;
-	if (t->dtype != DTYPE_TENSOR)
+	if (t->dtype != DTYPE_TENSOR && !tensor_is_absent(t))
 		to->out[i].data = arena_alloc_aligned(to->arena, tensor_bytes(t) + 1,
 			ARENA_ALIGN_TENSOR);
 	return to->out[i].data;
@@ -102,11 +102,23 @@ enum err_code control_if(struct control_call *c)
 
 /* -- iterations ------------------------------------------------------------------------------ */
 
+/* Sequences share their elements with earlier rounds and strings their bytes, so these stay
+   until the end. */
+static bool has_pointers(const struct graph *body)
+{
+	for (int32_t i = 0; i < body->n_output; i++) {
+		const struct type *t = &body->value[body->output[i]].type;
+		if (type_carrier(t) == DTYPE_TENSOR || t->dtype == DTYPE_STRING)
+			return true;
+	}
+	return false;
+}
+
 enum err_code control_rounds_init(struct control_rounds *r, struct control_call *c,
 	const struct graph *body)
 {
 	struct arena *arena = c->opts->arena;
-	*r = (struct control_rounds){ .body = body };
+	*r = (struct control_rounds){ .body = body, .keeps = has_pointers(body) };
 	r->in = ARENA_ARRAY(arena, struct tensor, (size_t)(body->n_input + body->n_capture) + 1);
 	r->out = ARENA_ARRAY(arena, struct tensor, (size_t)body->n_output + 1);
 	for (int i = 0; i < 2; i++)
@@ -124,19 +136,10 @@ void control_rounds_done(struct control_rounds *r)
 	arena_free(r->turn[1]);
 }
 
-/* Sequences share their elements with earlier rounds, so they stay until the end. */
-static bool has_sequences(const struct graph *body)
-{
-	for (int32_t i = 0; i < body->n_output; i++)
-		if (body->value[body->output[i]].type.is_sequence)
-			return true;
-	return false;
-}
-
 enum err_code control_round(struct control_rounds *r, struct control_call *c)
 {
 	struct arena *arena = c->opts->arena;
-	if (!has_sequences(r->body)) {
+	if (!r->keeps) {
 		arena = r->turn[r->round++ % 2];
 		arena_reset(arena, (size_t)1 << 22);
 	}
@@ -197,6 +200,10 @@ enum err_code control_run(struct program *p, const struct node *n, const struct 
 		return control_loop(&c);
 	case OP_SCAN:
 		return control_scan(&c);
+	case OP_BATCHED_SCAN:
+		return control_batched_scan(&c);
+	case OP_SEQUENCE_MAP:
+		return control_map(&c);
 	default:
 		return err_set(err, ERR_UNIMPLEMENTED, "%s cannot be run", CALL_LABEL(&c));
 	}

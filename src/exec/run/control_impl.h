@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control_impl.h -- shared by control.c, control_loop.c and control_scan.c only
+ * control_impl.h -- shared by control.c, control_*.c only
  */
 #pragma once
 
@@ -23,6 +23,8 @@ struct control_call {
 enum err_code control_if(struct control_call *c);
 enum err_code control_loop(struct control_call *c);
 enum err_code control_scan(struct control_call *c);
+enum err_code control_batched_scan(struct control_call *c);
+enum err_code control_map(struct control_call *c);
 
 /* Runs a body: in has its inputs, then its captures; outputs are put into the arena. */
 MUST_CHECK enum err_code control_run_body(struct control_call *c, const struct graph *body,
@@ -40,6 +42,7 @@ struct control_rounds {
 	struct tensor *in, *out; /* of the body */
 	struct arena *turn[2];
 	int64_t round;
+	bool keeps; /* results point into the rounds that made them: nothing may go */
 };
 MUST_CHECK enum err_code control_rounds_init(struct control_rounds *r, struct control_call *c,
 	const struct graph *body);

@@ -38,10 +38,8 @@ static enum err_code loop_init(struct loop *l, struct control_call *c)
 	l->trips = scalar_or(&c->in[0], -1);
 	l->cond_data = scalar_or(&c->in[1], 1);
 	struct tensor *in = l->rounds.in;
-	in[0] = (struct tensor){ .data = &l->round_data, .dtype = DTYPE_I64,
-		.shape = body->value[body->input[0]].shape };
-	in[1] = (struct tensor){ .data = &l->cond_data, .dtype = DTYPE_BOOL,
-		.shape = body->value[body->input[1]].shape };
+	in[0] = (struct tensor){ .dtype = DTYPE_I64, .shape = body->value[body->input[0]].shape };
+	in[1] = (struct tensor){ .dtype = DTYPE_BOOL, .shape = body->value[body->input[1]].shape };
 	/* The body may declare them as scalars or as [1]. */
 	for (int i = 0; i < 2; i++)
 		if (!shape_is_static(&in[i].shape) || shape_count(&in[i].shape) != 1)
@@ -51,10 +49,24 @@ static enum err_code loop_init(struct loop *l, struct control_call *c)
 	return ERR_OK;
 }
 
+/* The round and the condition for the body to see: for good, if it may keep them. */
+static enum err_code show_counters(struct loop *l, struct control_call *c)
+{
+	struct tensor *in = l->rounds.in, round = in[0], cond = in[1];
+	l->round_data = l->done;
+	in[0].data = round.data = &l->round_data;
+	in[1].data = cond.data = &l->cond_data;
+	if (!l->rounds.keeps)
+		return ERR_OK;
+	TRY(control_keep(c, &round, &in[0]));
+	return control_keep(c, &cond, &in[1]);
+}
+
 static enum err_code loop_round(struct loop *l, struct control_call *c)
 {
-	l->round_data = l->done;
-	enum err_code rc = control_round(&l->rounds, c);
+	enum err_code rc = show_counters(l, c);
+	if (rc == ERR_OK)
+		rc = control_round(&l->rounds, c);
 	for (int i = 0; i < l->n_scan && rc == ERR_OK; i++)
 		rc = control_push(&l->stack[i], c, &l->rounds.out[1 + l->n_carried + i]);
 	if (rc != ERR_OK)

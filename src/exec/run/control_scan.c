@@ -12,6 +12,7 @@
 struct scan {
 	struct control_rounds rounds;
 	struct control_stack *stack; /* per stacked output */
+	int first; /* of the node's inputs that is a state */
 	int n_state, n_x, n_y;
 	int64_t length;
 };
@@ -44,7 +45,7 @@ static void copy_slice(const struct tensor *whole, int axis, int64_t k, char *sl
 static enum err_code init_slices(struct scan *s, struct control_call *c)
 {
 	for (int i = 0; i < s->n_x; i++) {
-		const struct tensor *x = &c->in[s->n_state + i];
+		const struct tensor *x = &c->in[s->first + s->n_state + i];
 		if (!x->data || x->shape.rank < 1)
 			return err_set(c->err, ERR_INVALID_ARGUMENT,
 				"%s: scanned input %d has no dimension to scan", CALL_LABEL(c), i);
@@ -82,14 +83,15 @@ static enum err_code scan_init(struct scan *s, struct control_call *c)
 	s->stack = ARENA_ARRAY(c->opts->arena, struct control_stack, (size_t)s->n_y + 1);
 	if (!s->stack)
 		return err_oom(c->err);
-	memcpy(s->rounds.in, c->in, (size_t)s->n_state * sizeof(*c->in));
+	s->first = c->node->op == OP_BATCHED_SCAN;
+	memcpy(s->rounds.in, c->in + s->first, (size_t)s->n_state * sizeof(*c->in));
 	return init_slices(s, c);
 }
 
 static enum err_code scan_round(struct scan *s, struct control_call *c, int64_t k)
 {
 	for (int i = 0; i < s->n_x; i++) {
-		const struct tensor *x = &c->in[s->n_state + i];
+		const struct tensor *x = &c->in[s->first + s->n_state + i];
 		bool reverse = list_at(c->node, "scan_input_directions", i) == 1;
 		copy_slice(x, axis_of(c->node, "scan_input_axes", i, x->shape.rank),
 			reverse ? s->length - 1 - k : k, s->rounds.in[s->n_state + i].data, true);

@@ -87,15 +87,40 @@ const struct graph *program_graph(const struct program *p)
 
 /* -- running --------------------------------------------------------------------------------- */
 
+/* Tensors of the type that was declared; sequences of maps are left to who reads them. */
+static enum err_code check_sequence(const struct gvalue *v, const struct tensor *t, struct err *err)
+{
+	const struct tensor *item = t->data;
+	if (t->shape.rank != 1)
+		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is no sequence", v->name);
+	for (int64_t i = 0; i < t->shape.dim[0] && v->type.map_key == DTYPE_UNDEFINED; i++) {
+		if (!item[i].data || !shape_is_static(&item[i].shape))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"input '%.120s': element %lld of the sequence is missing", v->name,
+				(long long)i);
+		if (v->type.dtype != DTYPE_UNDEFINED && item[i].dtype != v->type.dtype)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"input '%.120s': element %lld of the sequence is %s, the model takes %s",
+				v->name, (long long)i, dtype_name(item[i].dtype),
+				dtype_name(v->type.dtype));
+	}
+	return ERR_OK;
+}
+
 static enum err_code check_input(const struct program *p, int i, const struct tensor *t, struct err *err)
 {
 	const struct gvalue *v = &p->graph->value[p->in_value[i]];
-	if (!v->type.is_sequence && t->dtype != v->type.dtype)
+	enum dtype want = type_carrier(&v->type);
+	if (v->type.is_optional && tensor_is_absent(t))
+		return ERR_OK;
+	if (t->dtype != want)
 		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is %s, the model takes %s",
-			v->name, dtype_name(t->dtype), dtype_name(v->type.dtype));
+			v->name, dtype_name(t->dtype), dtype_name(want));
 	if (!shape_is_static(&t->shape))
 		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is missing", v->name);
-	if (v->shape.rank == RANK_UNKNOWN || v->type.is_sequence)
+	if (want == DTYPE_TENSOR)
+		return check_sequence(v, t, err);
+	if (v->shape.rank == RANK_UNKNOWN)
 		return ERR_OK;
 	bool fits = t->shape.rank == v->shape.rank;
 	for (int d = 0; d < t->shape.rank && fits; d++)
@@ -133,19 +158,10 @@ enum err_code run_room_fill(struct run_room *room, struct program *p, const stru
 		if (rc != ERR_OK)
 			return rc;
 		room->port[i] = (struct port){ .value = p->in_value[i],
-			.t = { .dtype = in[i].dtype, .shape = in[i].shape } };
+			.t = port_tensor(&p->graph->value[p->in_value[i]].type, &in[i]) };
 		room->in[i] = in[i].data;
 	}
 	return ERR_OK;
-}
-
-/* Where output i is written. A sequence's elements share memory with whatever made them, so
-   the caller gets to see it when it is there. */
-static void *output_room(const struct run_opts *opts, int i, const struct tensor *t)
-{
-	if (t->dtype != DTYPE_TENSOR)
-		return opts->output(opts->output_ctx, i, t);
-	return opts->arena ? arena_alloc(opts->arena, tensor_bytes(t) + 1) : NULL;
 }
 
 /* A plan from the graph's inputs to its outputs. */
@@ -153,26 +169,14 @@ static enum err_code run_whole(struct program *p, struct plan *e, struct run_roo
 	const struct run_opts *opts, struct err *err)
 {
 	for (int i = 0; i < e->n_out; i++) {
-		room->out[i] = output_room(opts, i, &e->out[i].t);
+		room->out[i] = opts->output(opts->output_ctx, i, &e->out[i].t);
 		if (!room->out[i])
 			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
 				i, SHAPE_TEXT(&e->out[i].t.shape));
 	}
 	struct plan_run r = { .in = room->in, .out = room->out, .pool = opts->pool,
 		.arena = opts->arena, .profile = opts->profile };
-	TRY(program_run_plan(p, e, &r, err));
-	for (int i = 0; i < e->n_out; i++) {
-		struct tensor t = e->out[i].t;
-		t.data = room->out[i];
-		if (t.dtype == DTYPE_TENSOR && !opts->output(opts->output_ctx, i, &t))
-			return err_oom(err);
-	}
-	return ERR_OK;
-}
-
-static bool is_whole(const struct program *p, const struct plan *e)
-{
-	return e->begin == 0 && e->end == p->graph->n_node && !e->dynamic;
+	return program_run_plan(p, e, &r, err);
 }
 
 /* Threads outside the pool run programs too. */
@@ -197,7 +201,7 @@ enum err_code program_run(struct program *p, const struct tensor *in, const stru
 	if (rc == ERR_OK)
 		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
 	if (rc == ERR_OK) {
-		if (is_whole(p, e))
+		if (e->whole)
 			rc = run_whole(p, e, &room, opts, err);
 		else
 			rc = chain_run(p, e, in, opts, err);
@@ -222,7 +226,7 @@ enum err_code program_plan(struct program *p, const struct tensor *in, struct te
 		for (int i = 0; ret_out && i < p->graph->n_output; i++) {
 			const struct gvalue *v = &p->graph->value[p->graph->output[i]];
 			ret_out[i] = (struct tensor){ .dtype = v->type.dtype, .shape = SHAPE_UNKNOWN };
-			if (is_whole(p, e))
+			if (e->whole)
 				ret_out[i] = e->out[i].t;
 		}
 		program_release_plan(p, e);

@@ -40,9 +40,10 @@ const struct graph *program_graph(const struct program *p);
 
 /* Where outputs go: called once per output, in order, when its type and shape are known
    (before the kernels run where the graph is static); returns memory of tensor_bytes(t),
-   64-byte aligned, or NULL to fail the run with RESOURCE_EXHAUSTED. Sequences are
-   written by the run into the run's arena and then announced with t->data set; what is
-   returned is then ignored unless NULL. */
+   64-byte aligned, or NULL to fail the run with RESOURCE_EXHAUSTED. A sequence lies in the
+   run's arena, or where an input or constant does, and is announced with t->data set; what
+   is returned is then ignored unless NULL. An absent optional is announced as such, and
+   nothing is expected. */
 typedef void *(*output_fn)(void *ctx, int i, const struct tensor *t);
 
 struct run_opts {

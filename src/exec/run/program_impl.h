@@ -31,6 +31,16 @@ struct program {
 	size_t workspace_bytes;
 };
 
+/* What a plan knows of a value that enters it. A sequence or optional keeps its length, or
+   whether it is there, to itself: a plan for each would be made. */
+static inline struct tensor port_tensor(const struct type *type, const struct tensor *t)
+{
+	struct tensor p = { .dtype = t->dtype, .shape = t->shape };
+	if (!type_is_tensor(type))
+		p = (struct tensor){ .dtype = type_carrier(type), .shape = SHAPE_UNKNOWN };
+	return p;
+}
+
 /* Room for a run's ports and pointers, without a call to malloc in the usual case. */
 #define RUN_ROOM_FEW 16
 

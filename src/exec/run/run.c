@@ -20,6 +20,8 @@ static const char *const fault_text[FAULT_COUNT_] = {
 	[FAULT_INDEX] = "index %lld is out of range",
 	[FAULT_DIVIDE] = "integer division by zero",
 	[FAULT_VALUE] = "value %lld is not allowed here",
+	[FAULT_SHAPE] = "element %lld has another shape than it must have",
+	[FAULT_ABSENT] = "the optional has no element",
 	[FAULT_MEMORY] = "the result needs more memory than is allowed (%lld bytes)",
 };
 
@@ -81,7 +83,9 @@ static void bind_pointers(const struct plan *p, struct frame *f, const struct pl
 			if (p->step[i].slot[k] == VALUE_NONE)
 				continue;
 			const struct slot *root = &p->slot[p->slot[p->step[i].slot[k]].root];
-			if (root->home == SLOT_INPUT)
+			if (root->home == SLOT_INPUT && p->dynamic)
+				*t = r->in_tensor[root->index];
+			else if (root->home == SLOT_INPUT)
 				t->data = r->in[root->index];
 			else if (root->home == SLOT_OUTPUT)
 				t->data = r->out[root->index];

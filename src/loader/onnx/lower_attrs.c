@@ -126,6 +126,19 @@ void lower_concat(struct lower *x)
 	lower_default_int(x, "axis", 1);
 }
 
+const struct attr_spec old_scan_8[] = { { "directions", ATTR_INTS, false }, END };
+
+void lower_scan_8(struct lower *x)
+{
+	const struct attr *a = lower_take(x, "directions");
+	x->op = OP_BATCHED_SCAN;
+	if (!a)
+		return;
+	struct attr directions = *a;
+	directions.name = "scan_input_directions";
+	lower_set(x, directions);
+}
+
 void lower_scatter(struct lower *x)
 {
 	x->op = OP_SCATTER_ELEMENTS;

@@ -46,6 +46,10 @@ MUST_CHECK enum err_code onnx_parse_tensor(struct slice bytes, struct arena *are
 MUST_CHECK enum err_code onnx_parse_value(struct slice bytes, const struct type *type,
 	struct arena *arena, struct tensor *ret, const char **ret_name, struct err *err);
 
+/* What onnx_parse_value() reads; a map has no such form: UNIMPLEMENTED. */
+MUST_CHECK enum err_code onnx_format_value(const struct tensor *t, const struct type *type,
+	const char *name, struct arena *arena, struct slice *ret, struct err *err);
+
 /* The tensor as a TensorProto; of a sequence or an absent optional: UNIMPLEMENTED. */
 MUST_CHECK enum err_code onnx_format_tensor(const struct tensor *t, const char *name,
 	struct arena *arena, struct slice *ret, struct err *err);

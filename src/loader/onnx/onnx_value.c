@@ -42,7 +42,7 @@ static enum err_code read_optional(struct onnx_reader *r, const Onnx__OptionalPr
 		return read_elements(r, p->sequence_value, ret, err);
 	if (p->optional_value || p->map_value || p->sparse_tensor_value)
 		return err_set(err, ERR_UNIMPLEMENTED, "optionals of anything but tensors and sequences");
-	*ret = (struct tensor){ .shape = SHAPE_UNKNOWN };
+	*ret = tensor_absent();
 	return ERR_OK;
 }
 
@@ -126,26 +126,98 @@ point_to_data(Onnx__TensorProto *p, const struct tensor *t, struct arena *arena,
 	return p->raw_data.data ? ERR_OK : err_oom(err);
 }
 
-enum err_code onnx_format_tensor(const struct tensor *t, const char *name, struct arena *arena,
-	struct slice *ret, struct err *err)
+static enum err_code fill_tensor(Onnx__TensorProto *p, const struct tensor *t, const char *name,
+	struct arena *arena, struct err *err)
 {
-	Onnx__TensorProto p = ONNX__TENSOR_PROTO__INIT;
+	onnx__tensor_proto__init(p);
 	if (t->dtype == DTYPE_TENSOR || t->shape.rank < 0)
 		return err_set(err, ERR_UNIMPLEMENTED, "'%.120s' is no tensor: it has no form in a TensorProto",
 			name);
-	p.name = (char *)name;
-	p.has_data_type = 1;
-	p.data_type = (int32_t)t->dtype;
-	p.dims = (int64_t *)t->shape.dim;
-	p.n_dims = (size_t)t->shape.rank;
-	enum err_code rc = point_to_data(&p, t, arena, err);
-	if (rc != ERR_OK)
-		return rc;
-	size_t len = onnx__tensor_proto__get_packed_size(&p);
-	uint8_t *bytes = arena_alloc(arena, len);
+	p->name = (char *)name;
+	p->has_data_type = 1;
+	p->data_type = (int32_t)t->dtype;
+	p->dims = (int64_t *)t->shape.dim;
+	p->n_dims = (size_t)t->shape.rank;
+	return point_to_data(p, t, arena, err);
+}
+
+static enum err_code fill_sequence(Onnx__SequenceProto *p, const struct tensor *t, const char *name,
+	struct arena *arena, struct err *err)
+{
+	size_t n = (size_t)tensor_count(t);
+	Onnx__TensorProto *item = ARENA_ARRAY(arena, Onnx__TensorProto, n + 1);
+	onnx__sequence_proto__init(p);
+	p->name = (char *)name;
+	p->has_elem_type = 1;
+	p->elem_type = ONNX__SEQUENCE_PROTO__DATA_TYPE__TENSOR;
+	p->tensor_values = ARENA_ARRAY(arena, Onnx__TensorProto *, n + 1);
+	if (!item || !p->tensor_values)
+		return err_oom(err);
+	for (; p->n_tensor_values < n; p->n_tensor_values++) {
+		p->tensor_values[p->n_tensor_values] = &item[p->n_tensor_values];
+		TRY(fill_tensor(&item[p->n_tensor_values], (struct tensor *)t->data + p->n_tensor_values,
+			"", arena, err));
+	}
+	return ERR_OK;
+}
+
+/* What one message may be made of. */
+struct value_proto {
+	Onnx__TensorProto tensor;
+	Onnx__SequenceProto sequence;
+	Onnx__OptionalProto optional;
+};
+
+static void wrap_optional(struct value_proto *v, const struct tensor *t, const char *name)
+{
+	Onnx__OptionalProto *o = &v->optional;
+	bool is_sequence = t->dtype == DTYPE_TENSOR;
+	onnx__optional_proto__init(o);
+	o->name = (char *)name;
+	o->has_elem_type = 1;
+	if (tensor_is_absent(t))
+		return;
+	o->elem_type = is_sequence ? ONNX__OPTIONAL_PROTO__DATA_TYPE__SEQUENCE
+				   : ONNX__OPTIONAL_PROTO__DATA_TYPE__TENSOR;
+	if (is_sequence)
+		o->sequence_value = &v->sequence;
+	else
+		o->tensor_value = &v->tensor;
+}
+
+static enum err_code pack(const ProtobufCMessage *m, struct arena *arena, struct slice *ret, struct err *err)
+{
+	size_t len = protobuf_c_message_get_packed_size(m);
+	uint8_t *bytes = arena_alloc(arena, len + 1);
 	if (!bytes)
 		return err_oom(err);
-	onnx__tensor_proto__pack(&p, bytes);
+	protobuf_c_message_pack(m, bytes);
 	*ret = (struct slice){ (char *)bytes, len };
 	return ERR_OK;
+}
+
+enum err_code onnx_format_value(const struct tensor *t, const struct type *type, const char *name,
+	struct arena *arena, struct slice *ret, struct err *err)
+{
+	struct value_proto v;
+	const ProtobufCMessage *m = t->dtype == DTYPE_TENSOR ? &v.sequence.base : &v.tensor.base;
+	if (type->map_key != DTYPE_UNDEFINED)
+		return err_set(err, ERR_UNIMPLEMENTED, "'%.120s' is made of maps, which are not written", name);
+	if (t->dtype == DTYPE_TENSOR)
+		TRY(fill_sequence(&v.sequence, t, name, arena, err));
+	else if (!type->is_optional || !tensor_is_absent(t))
+		TRY(fill_tensor(&v.tensor, t, name, arena, err));
+	if (type->is_optional) {
+		wrap_optional(&v, t, name);
+		m = &v.optional.base;
+	}
+	return pack(m, arena, ret, err);
+}
+
+enum err_code onnx_format_tensor(const struct tensor *t, const char *name, struct arena *arena,
+	struct slice *ret, struct err *err)
+{
+	Onnx__TensorProto p;
+	TRY(fill_tensor(&p, t, name, arena, err));
+	return pack(&p.base, arena, ret, err);
 }

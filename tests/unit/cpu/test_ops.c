@@ -75,9 +75,10 @@ static void rig_run(struct rig *r, const struct op_node *n, struct tensor *in, s
 	tensors_free(&mem);
 }
 
+/* Outputs of data-dependent operators are their kernels' own. */
 static bool has_room(const struct op_node *n, int i)
 {
-	return shape_is_static(&n->out[i].shape);
+	return shape_is_static(&n->out[i].shape) && !(op_info(n->c->op)->flags & OP_DATA_DEPENDENT);
 }
 
 /* Runs the row a way into new outputs. */
@@ -87,6 +88,7 @@ static void rig_outputs(struct rig *r, const struct op_node *n, struct tensor *o
 	memcpy(in, n->in, sizeof(in));
 	for (int i = 0; i < n->n_out; i++) {
 		out[i] = n->out[i];
+		out[i].data = r->run; /* that there is one */
 		if (has_room(n, i))
 			out[i] = tensors_new(n->out[i].dtype, n->out[i].shape);
 		if (i == 0)

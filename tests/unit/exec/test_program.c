@@ -6,71 +6,8 @@
 #include <check.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include "exec/infer/infer.h"
-#include "exec/run/program.h"
 #include "support/models.h"
-
-/* A program over g, and the outputs of its last run. */
-struct runner {
-	struct graph *g;
-	struct packs *packs;
-	struct arena *arena;
-	struct program *p;
-	struct tensor out[8];
-	struct err err;
-};
-
-static struct runner given_program(struct graph *g, int plans_max)
-{
-	struct runner r = { .g = g, .packs = packs_new(), .arena = arena_new(1 << 16, 0) };
-	struct program_conf conf = { .backend = &cpu_backend, .packs = r.packs, .threads = 1,
-		.plans_max = plans_max };
-	ck_assert_int_eq(graph_compact(g, &r.err), ERR_OK);
-	ck_assert_msg(graph_check(g, &r.err) == ERR_OK, "%s", r.err.msg);
-	ck_assert_msg(infer_graph(g, &r.err) == ERR_OK, "%s", r.err.msg);
-	ck_assert_msg(program_new(g, &conf, &r.p, &r.err) == ERR_OK, "%s", r.err.msg);
-	return r;
-}
-
-static void done(struct runner *r)
-{
-	program_free(r->p);
-	packs_free(r->packs);
-	arena_free(r->arena);
-	model_free(r->g);
-}
-
-static void *keep_output(void *ctx, int i, const struct tensor *t)
-{
-	struct runner *r = ctx;
-	r->out[i] = *t;
-	r->out[i].data = arena_alloc_aligned(r->arena, tensor_bytes(t) + 1, 64);
-	return r->out[i].data;
-}
-
-static enum err_code run(struct runner *r, const struct tensor *in)
-{
-	struct run_opts opts = { .output = keep_output, .output_ctx = r };
-	return program_run(r->p, in, &opts, &r->err);
-}
-
-static void run_ok(struct runner *r, const struct tensor *in)
-{
-	ck_assert_msg(run(r, in) == ERR_OK, "%s", r->err.msg);
-}
-
-static struct tensor floats(float *v, struct shape s)
-{
-	return (struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = s };
-}
-
-static void expect(const struct tensor *t, struct shape s, const float *v)
-{
-	ck_assert_msg(shape_equal(&t->shape, &s), "shape is %s", SHAPE_TEXT(&t->shape));
-	for (int64_t i = 0; i < shape_count(&s); i++)
-		ck_assert_msg(tensor_float(t, i) == (double)v[i], "element %d is %g, expected %g",
-			(int)i, tensor_float(t, i), (double)v[i]);
-}
+#include "support/runner.h"
 
 START_TEST(outputs_may_be_inputs_constants_views_and_the_same_twice)
 {

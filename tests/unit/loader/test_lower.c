@@ -124,6 +124,10 @@ static const struct rewrite rewrites[] = {
 	{ "10", "node OneHot i,one,s -> y",
 		"Cast(i) to=7 -> %0\nLess(%0, 0) -> %1\nWhere(%1, 9.22337204e+18, %0) -> %2\n"
 		"OneHot(%2, one, s) -> y\n" },
+	{ "8", "body step\nin p float32 [3,5]\nin q float32 [3,5]\nnode Add p,q -> r\n"
+	       "node Relu r -> z\nout r\nout z\nend\n"
+	       "node Scan _,x,x -> a,y body=@step num_scan_inputs=1 directions=[1]",
+		"BatchedScan(_, x, x) body=@step num_scan_inputs=1 scan_input_directions=1 -> a, y\n" },
 	{ "9", "node Scatter x,i,x -> y axis=1", "ScatterElements(x, i, x) axis=1 -> y\n" },
 	{ "5", "node Tile x,one,one -> y",
 		"Cast(one) to=7 -> %0\nReshape(%0, {-1}) -> %1\nCast(one) to=7 -> %2\n"

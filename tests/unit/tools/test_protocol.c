@@ -4,8 +4,9 @@
 #include "tools/values.h"
 
 static struct arena *arena;
-static struct model_io in_io[2] = { { "image", DTYPE_F32, { 2, { -1, 2 } } }, { "text", DTYPE_STRING, { 1, { -1 } } } };
-static struct model_io out_io[2] = { { "label", DTYPE_I64, { 1, { -1 } } }, { "p", DTYPE_F32, { 2, { -1, 2 } } } };
+#define IO(name_, dtype_, ...) { .name = name_, .dtype = dtype_, .shape = { __VA_ARGS__ } }
+static struct model_io in_io[2] = { IO("image", DTYPE_F32, 2, { -1, 2 }), IO("text", DTYPE_STRING, 1, { -1 }) };
+static struct model_io out_io[2] = { IO("label", DTYPE_I64, 1, { -1 }), IO("p", DTYPE_F32, 2, { -1, 2 }) };
 static struct model_info model = { .name = "m", .version = "3", .in = in_io, .out = out_io, .n_in = 2, .n_out = 2 };
 
 static void setup(void)

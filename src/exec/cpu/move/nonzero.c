@@ -2,8 +2,6 @@
 /* NonZero: its output's size is known only when the input is, so it allocates it. */
 #include "exec/cpu/cpu.h"
 
-#include "base/checked.h"
-
 /* Is element i something else than zero, false or ""? The half types' zeros are 0 and 0x8000. */
 static bool is_set(const struct tensor *t, int64_t i)
 {
@@ -22,21 +20,13 @@ static void run_non_zero(const struct kernel_args *a, int64_t begin, int64_t end
 	const struct tensor *x = &a->in[0];
 	int rank = x->shape.rank;
 	int64_t count = tensor_count(x), found = 0, at = 0;
-	size_t bytes;
 	(void)begin, (void)end;
 	for (int64_t i = 0; i < count; i++)
 		found += is_set(x, i);
-	a->out[0].shape = shape_of(rank, found);
-	if (tensor_bytes_overflow(DTYPE_I64, &a->out[0].shape, &bytes)) {
-		kernel_fault(a, FAULT_MEMORY, found);
+	struct shape shape = shape_of(rank, found);
+	int64_t *o = kernel_output(a, 0, DTYPE_I64, &shape);
+	if (!o)
 		return;
-	}
-	int64_t *o = arena_alloc_aligned(a->arena, bytes + 1, ARENA_ALIGN_TENSOR);
-	a->out[0].data = o;
-	if (!o) {
-		kernel_fault(a, FAULT_MEMORY, found);
-		return;
-	}
 	for (int64_t i = 0; i < count; i++) {
 		if (!is_set(x, i))
 			continue;

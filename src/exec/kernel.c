@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/kernel.h"
+
+#include <string.h>
+
+void *prep_alloc(struct prep *p, size_t bytes)
+{
+	void *mem = arena_alloc_aligned(p->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
+	if (mem)
+		memset(mem, 0, bytes);
+	return mem;
+}
+
+enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ctx)
+{
+	return arena_defer(p->arena, fn, ctx);
+}
+
+enum err_code prep_refuse(struct err *err, const char *why)
+{
+	return err_set(err, ERR_UNIMPLEMENTED, "%s", why);
+}
+
+void *kernel_output(const struct kernel_args *a, int i, enum dtype dtype, const struct shape *shape)
+{
+	size_t bytes;
+	void *data = NULL;
+	if (tensor_bytes_overflow(dtype, shape, &bytes))
+		bytes = SIZE_MAX;
+	else
+		data = arena_alloc_aligned(a->arena, bytes + 1, ARENA_ALIGN_TENSOR);
+	if (!data)
+		kernel_fault(a, FAULT_MEMORY, bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes);
+	if (data && i < a->n_out && a->out[i].data)
+		a->out[i] = (struct tensor){ .data = data, .dtype = dtype, .shape = *shape };
+	return data;
+}
