@@ -72,6 +72,14 @@ LIST(attrs_rnn, RNN_ATTRS, END);
 LIST(attrs_gru, RNN_ATTRS, INT("linear_before_reset"), END);
 LIST(attrs_lstm, RNN_ATTRS, INT("input_forget"), END);
 
+LIST(attrs_attention, INT("is_causal"), INT("kv_num_heads"), INT("q_num_heads"),
+	INT("qk_matmul_output_mode"), FLOAT("scale"), FLOAT("softcap"), INT("softmax_precision"), END);
+LIST(attrs_rotary, INT("interleaved"), INT("num_heads"), INT("rotary_embedding_dim"), END);
+LIST(attrs_tensor_scatter, INT("axis"), STRING("mode"), END);
+LIST(attrs_linear_attention, INT("chunk_size"), NEED("kv_num_heads", ATTR_INT),
+	NEED("q_num_heads", ATTR_INT), FLOAT("scale"), STRING("update_rule"), END);
+LIST(attrs_causal_conv, STRING("activation"), END);
+
 LIST(attrs_batch_norm, FLOAT("epsilon"), FLOAT("momentum"), INT("training_mode"), END);
 LIST(attrs_epsilon, FLOAT("epsilon"), END);
 LIST(attrs_layer_norm, INT("axis"), FLOAT("epsilon"), INT("stash_type"), END);

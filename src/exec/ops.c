@@ -18,6 +18,7 @@ static const char *const domain_names[DOMAIN_COUNT_] = {
 	[DOMAIN_ML] = "ai.onnx.ml",
 	[DOMAIN_MS] = "com.microsoft",
 	[DOMAIN_TRAINING] = "ai.onnx.preview.training",
+	[DOMAIN_PREVIEW] = "ai.onnx.preview",
 	[DOMAIN_SIGNET] = "signet",
 };
 

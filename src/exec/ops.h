@@ -21,6 +21,7 @@ enum op_domain {
 	DOMAIN_ML,     /* "ai.onnx.ml" */
 	DOMAIN_MS,     /* "com.microsoft" */
 	DOMAIN_TRAINING, /* "ai.onnx.preview.training" */
+	DOMAIN_PREVIEW, /* "ai.onnx.preview" */
 	DOMAIN_SIGNET, /* made by our passes, never read from a file */
 	DOMAIN_COUNT_
 };

@@ -15,6 +15,7 @@ static const int opset_max[DOMAIN_COUNT_] = {
 	[DOMAIN_ML] = OPSET_ML_MAX,
 	[DOMAIN_MS] = 1,
 	[DOMAIN_TRAINING] = 1,
+	[DOMAIN_PREVIEW] = 1,
 };
 
 struct old_op {

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vec_sums.h -- sums and the largest of a row of floats, in the lanes of SUMS vectors
+ *
+ * For files that are compiled once per instruction set (vec_isa.h). Each lane's sum is
+ * short, so that float is enough for rows of some ten thousand.
+ *
+ * Threads: any. Memory: none.
+ */
+#pragma once
+
+#include <math.h>
+#include "exec/cpu/vec_isa.h"
+
+#define SUMS 4
+#define STEP (SUMS * VEC_FLOATS)
+
+/* By halves: one lane after the other would take as long as the row. */
+static inline float sum_of_lanes(const vec *sums)
+{
+	vec v = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+	float lane[VEC_FLOATS];
+	*(vec *)lane = v;
+	for (int n = VEC_FLOATS / 2; n > 0; n /= 2)
+		for (int i = 0; i < n; i++)
+			lane[i] += lane[i + n];
+	return lane[0];
+}
+
+static inline vec max_vec(vec a, vec b)
+{
+	return vec_select(a > b, a, b);
+}
+
+static inline float max_of_lanes(const vec *best)
+{
+	vec v = max_vec(max_vec(best[0], best[1]), max_vec(best[2], best[3]));
+	float lane[VEC_FLOATS];
+	*(vec *)lane = v;
+	for (int n = VEC_FLOATS / 2; n > 0; n /= 2)
+		for (int i = 0; i < n; i++)
+			lane[i] = lane[i + n] > lane[i] ? lane[i + n] : lane[i];
+	return lane[0];
+}
+
+/* Sum of (x - mean) to the power of 1 or 2. */
+static inline __attribute__((always_inline)) float sum_powers(const float *x, int64_t n, float mean,
+	bool square)
+{
+	vec sums[SUMS] = { 0 }, middle = vec_all(mean);
+	int64_t k = 0;
+	for (; k + STEP <= n; k += STEP)
+		UNROLL for (int i = 0; i < SUMS; i++) {
+			vec d = *(const vec *)(x + k + i * VEC_FLOATS) - middle;
+			if (square)
+				d *= d;
+			sums[i] += d;
+		}
+	float s = sum_of_lanes(sums);
+	for (; k < n; k++) {
+		float d = x[k] - mean;
+		s += square ? d * d : d;
+	}
+	return s;
+}
+
+/* Of numbers; a NaN may be passed over. */
+static inline float max_of(const float *x, int64_t n)
+{
+	vec best[SUMS];
+	int64_t k = 0;
+	UNROLL for (int i = 0; i < SUMS; i++)
+		best[i] = vec_all(-INFINITY);
+	for (; k + STEP <= n; k += STEP)
+		UNROLL for (int i = 0; i < SUMS; i++) {
+			vec v = *(const vec *)(x + k + i * VEC_FLOATS);
+			best[i] = max_vec(v, best[i]);
+		}
+	float top = max_of_lanes(best);
+	for (; k < n; k++)
+		top = x[k] > top ? x[k] : top;
+	return top;
+}
+
+static inline float dot_of(const float *x, const float *y, int64_t n)
+{
+	vec sums[SUMS] = { 0 };
+	int64_t k = 0;
+	for (; k + STEP <= n; k += STEP)
+		UNROLL for (int i = 0; i < SUMS; i++)
+			sums[i] += *(const vec *)(x + k + i * VEC_FLOATS) *
+				   *(const vec *)(y + k + i * VEC_FLOATS);
+	for (; k + VEC_FLOATS <= n; k += VEC_FLOATS)
+		sums[0] += *(const vec *)(x + k) * *(const vec *)(y + k);
+	float s = sum_of_lanes(sums);
+	for (; k < n; k++)
+		s += x[k] * y[k];
+	return s;
+}
