@@ -17,6 +17,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include "exec/choices.h"
 #include "exec/graph.h"
 
 /* Sticky complaint about the data of one run; first one wins. */
@@ -59,6 +60,12 @@ static inline void kernel_fault(const struct kernel_args *a, enum fault_code cod
 
 typedef void (*run_fn)(const struct kernel_args *a, int64_t begin, int64_t end);
 
+/* What a result may differ from the plain computation by. */
+enum precision {
+	PRECISION_FAST,  /* up to 1e-4 of a step's largest value, where that is faster */
+	PRECISION_EXACT, /* by the order of sums alone */
+};
+
 /* What prepare fills in. */
 struct kernel {
 	run_fn run;
@@ -81,6 +88,8 @@ struct prep {
 	const struct tensor *out;
 	int n_in, n_out;
 	int threads; /* most that will ever work on one step; 1: do not bother to split */
+	enum precision precision;
+	struct choices *choices; /* NULL: nothing is timed */
 	struct arena *arena; /* the plan's */
 	struct packs *packs; /* the version's packed weights */
 	struct arena *tmp;   /* gone after prepare */

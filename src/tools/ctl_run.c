@@ -11,6 +11,7 @@
 #include "tools/model_inputs.h"
 #include "tools/offline.h"
 #include "tools/progress.h"
+#include "tools/run_profile.h"
 #include "tools/tensor_file.h"
 
 /* How many elements of an output are printed when it goes to no file. */
@@ -19,7 +20,7 @@
 struct run_opts_given {
 	struct args_list input, output, shape;
 	int64_t repeat, threads, batch;
-	bool json, exact;
+	bool json, exact, profile;
 };
 
 struct timing {
@@ -46,7 +47,7 @@ static int compare_ns(const void *a, const void *b)
 }
 
 static enum err_code run_repeatedly(struct offline *o, int64_t repeat, const struct tensor *in,
-	struct tensor *out, struct timing *t, struct err *err)
+	struct tensor *out, struct timing *t, struct run_profile *profile, struct err *err)
 {
 	/* Results that depend on data would pile up in the arena of the outputs. */
 	struct arena *scratch = arena_new(1 << 20, 0);
@@ -59,10 +60,13 @@ static enum err_code run_repeatedly(struct offline *o, int64_t repeat, const str
 		int64_t begin = clock_now_ns();
 		rc = offline_run(o, in, arena, out, err);
 		int64_t took = clock_now_ns() - begin;
-		if (i == 0)
+		if (i == 0) {
 			t->first_ns = took;
-		else
+			if (repeat > 1)
+				run_profile_restart(profile);
+		} else {
 			t->ns[t->n++] = took;
+		}
 		progress_show(&progress, "run %" PRId64 " of %" PRId64, i + 1, repeat);
 	}
 	progress_end(&progress);
@@ -133,6 +137,9 @@ static enum err_code run_model(struct offline *o, const struct run_opts_given *g
 	struct tensor *out = ARENA_ARRAY(o->arena, struct tensor, (size_t)o->info.n_out + 1);
 	struct timing timing = { .ns = ARENA_ARRAY(o->arena, int64_t, (size_t)given->repeat) };
 	struct rng rng = { 1 };
+	struct run_profile profile;
+	run_profile_init(&profile, o->arena);
+	o->profile = given->profile ? &profile.profile : NULL;
 	if (!in || !out || !timing.ns)
 		return err_oom(err);
 	enum err_code rc = model_inputs_check(&o->info, &conf, err);
@@ -141,11 +148,13 @@ static enum err_code run_model(struct offline *o, const struct run_opts_given *g
 	if (rc == ERR_OK)
 		rc = model_inputs_make(&o->info, &conf, &rng, o->arena, in, err);
 	if (rc == ERR_OK)
-		rc = run_repeatedly(o, given->repeat, in, out, &timing, err);
+		rc = run_repeatedly(o, given->repeat, in, out, &timing, &profile, err);
 	if (rc == ERR_OK)
 		rc = write_outputs(o, given, out, err);
 	if (rc == ERR_OK && (given->json || given->repeat > 1))
 		print_timing(o, &timing, given->json);
+	if (rc == ERR_OK && given->profile)
+		rc = run_profile_print(&profile, given->repeat > 1 ? given->repeat - 1 : 1, err);
 	return rc;
 }
 
@@ -160,6 +169,7 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 		{ "repeat", ARGS_COUNT, &given.repeat, "N", "run it N times and say how long it took" },
 		{ "threads", ARGS_COUNT, &given.threads, "N", "threads to use; default: all" },
 		{ "exact", ARGS_FLAG, &given.exact, NULL, "leave out passes that change rounding" },
+		{ "profile", ARGS_FLAG, &given.profile, NULL, "say how long each step took, the first of several runs aside" },
 		{ "json", ARGS_FLAG, &given.json, NULL, "print the times as one JSON object" },
 		{ 0 },
 	};

@@ -74,9 +74,11 @@ static enum err_code compile(struct offline *o, const struct offline_conf *conf,
 	if (cpu_backend.thread_init)
 		cpu_backend.thread_init();
 	o->packs = packs_new();
-	if (rc == ERR_OK && !o->packs)
+	o->choices = choices_new();
+	if (rc == ERR_OK && (!o->packs || !o->choices))
 		rc = err_oom(err);
-	struct program_conf pc = { .backend = &cpu_backend, .packs = o->packs, .threads = threads };
+	struct program_conf pc = { .backend = &cpu_backend, .packs = o->packs, .threads = threads,
+		.precision = conf->exact ? PRECISION_EXACT : PRECISION_FAST, .choices = o->choices };
 	return rc == ERR_OK ? program_new(o->onnx.graph, &pc, &o->program, err) : rc;
 }
 
@@ -107,6 +109,7 @@ void offline_close(struct offline *o)
 {
 	program_free(o->program);
 	packs_free(o->packs);
+	choices_free(o->choices);
 	pool_free(o->pool);
 	arena_free(o->arena);
 	*o = (struct offline){ 0 };
@@ -137,6 +140,7 @@ enum err_code offline_run(struct offline *o, const struct tensor *in, struct are
 	struct tensor *out, struct err *err)
 {
 	struct sink sink = { arena, out };
-	struct run_opts opts = { .pool = o->pool, .arena = arena, .output = on_output, .output_ctx = &sink };
+	struct run_opts opts = { .pool = o->pool, .arena = arena, .output = on_output, .output_ctx = &sink,
+		.profile = o->profile };
 	return program_run(o->program, in, &opts, err);
 }

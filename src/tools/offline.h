@@ -31,8 +31,10 @@ struct offline {
 	struct onnx_model onnx;
 	struct model_info info; /* inputs and outputs, for model_inputs_make() */
 	struct packs *packs;
+	struct choices *choices;
 	struct program *program;
 	struct pool *pool; /* NULL: one thread */
+	struct profile *profile; /* (optional) gets each step of each run */
 	int64_t load_ns;
 };
 

@@ -8,9 +8,11 @@
  */
 #include "exec/cpu/cpu.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include "exec/backend.h"
 #include "exec/cpu/ncopy.h"
+#include "exec/cpu/trial.h"
 
 enum { TAKES_PLAIN = false, TAKES_BLOCKED = true };
 
@@ -30,20 +32,34 @@ enum dtype cpu_key_dtype(const struct prep *p)
 	return p->in[key].dtype;
 }
 
+static bool is_candidate(const struct cpu_row *row, const struct prep *p, bool blocked_only)
+{
+	return row->op == p->node->op && dtype_in(cpu_key_dtype(p), row->types) &&
+	       cpu_row_runs_here(row) && (row->blocked || !blocked_only);
+}
+
+/* Rows that have to be timed wait for the first one that has not, and run against it. */
 static enum err_code
 ask_rows(struct prep *p, bool blocked_only, struct kernel *ret, struct err *err)
 {
-	enum dtype key = cpu_key_dtype(p);
-	unsigned features = cpu_features();
+	const struct cpu_row *rival[TRIAL_ROWS_MAX];
+	int n = 0, best = 0;
 	for (int i = 0; i < cpu_rows_count; i++) {
 		const struct cpu_row *row = &cpu_rows[i];
-		if (row->op != p->node->op || !dtype_in(key, row->types) ||
-			(row->needs & features) != row->needs || (blocked_only && !row->blocked))
+		if (!is_candidate(row, p, blocked_only))
 			continue;
-		*ret = (struct kernel){ .name = row->name, .units = 1 };
-		enum err_code rc = row->prepare(p, ret, err);
+		assert(n < TRIAL_ROWS_MAX);
+		rival[n++] = row;
+		if (row->needs & CPU_TIMED)
+			continue;
+		enum err_code rc = n > 1 ? trial_choose(p, rival, n, &best, err) : ERR_OK;
+		if (rc != ERR_OK)
+			return rc;
+		*ret = (struct kernel){ .name = rival[best]->name, .units = 1 };
+		rc = rival[best]->prepare(p, ret, err);
 		if (rc != ERR_UNIMPLEMENTED)
 			return rc;
+		n = best = 0;
 	}
 	return ERR_UNIMPLEMENTED;
 }

@@ -36,7 +36,8 @@ static enum err_code new_prep(struct planner *pl, const struct node *n, struct p
 							 : planner_tensor_of(pl, n->out[i]);
 	*ret = (struct prep){ .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
-		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .tmp = pl->tmp };
+		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
+		.choices = pl->rq->conf->choices, .tmp = pl->tmp };
 	return ERR_OK;
 }
 
@@ -142,6 +143,7 @@ static enum err_code fold(struct planner *pl, const struct node *n)
 		return rc;
 	prep.arena = pl->tmp;
 	prep.threads = 1;
+	prep.choices = NULL; /* it runs once */
 	rc = pl->rq->conf->backend->prepare(&prep, &k, &want_plain, pl->err);
 	if (rc != ERR_OK)
 		return rc;

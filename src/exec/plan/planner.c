@@ -122,7 +122,8 @@ enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)
 	struct tensor t[2] = { p->slot[from].t, p->slot[to].t };
 	struct prep prep = { .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
 		.threads = pl->rq->conf->threads, .arena = p->arena,
-		.packs = pl->rq->conf->packs, .tmp = pl->tmp };
+		.packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
+		.choices = pl->rq->conf->choices, .tmp = pl->tmp };
 	struct step *s = planner_add_step(pl, NULL, 1, 1);
 	if (!s)
 		return err_oom(pl->err);

@@ -26,6 +26,8 @@ struct plan;
 struct program_conf {
 	const struct backend *backend;
 	struct packs *packs;
+	enum precision precision;
+	struct choices *choices; /* NULL: kernels are not timed */
 	int plans_max;       /* LRU bound; 0: 64 */
 	size_t dynamic_bytes_max; /* ceiling of the arena for data-dependent results; 0: 1 GiB */
 	int threads;         /* most that help one run */

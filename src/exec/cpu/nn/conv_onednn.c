@@ -217,7 +217,7 @@ static enum err_code make_conv(struct maker *m, struct onednn_op **ret)
 {
 	struct onednn_conv *c = &m->c;
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
-	if (rc != ERR_UNIMPLEMENTED || c->dst.layout == LAYOUT_PLAIN)
+	if (rc != ERR_UNIMPLEMENTED || c->winograd || c->dst.layout == LAYOUT_PLAIN)
 		return rc;
 	c->src.layout = c->dst.layout = LAYOUT_PLAIN;
 	return onednn_conv(m->p, c, ret, m->err);
@@ -296,6 +296,16 @@ static bool operands_fit(const struct prep *p)
 	return p->in[1].data;
 }
 
+/* 3.x has it for Arm alone, and does not tell packed forms of weights apart. */
+static bool suits_winograd(const struct maker *m)
+{
+	const struct onednn_conv *c = &m->c;
+	bool dense = c->group == 1 && c->src.c % m->block == 0 && c->dst.c % m->block == 0;
+	for (int i = 0; i < 2; i++)
+		dense &= c->kernel[i] == 3 && c->stride[i] == 1 && c->dilation[i] == 1;
+	return dense && m->p->precision != PRECISION_EXACT && onednn_has_winograd();
+}
+
 static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 {
 	struct prep *p = m->p;
@@ -305,6 +315,8 @@ static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 	m->c.sum = prep_has_in(p, 3);
 	if (!operands_fit(p) || !read_geometry(m, g) || !choose_layouts(m))
 		return prep_refuse(m->err, "types, rank or layouts that oneDNN is not asked for");
+	if (m->c.winograd && !suits_winograd(m))
+		return prep_refuse(m->err, "no dense 3x3 convolution, or its rounding is not wanted");
 	if (m->c.transposed)
 		m->slices = 1;
 	else
@@ -321,15 +333,25 @@ static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 	return rc;
 }
 
+static enum err_code prepare_conv(struct maker *m)
+{
+	const struct prep *p = m->p;
+	const struct node *n = p->node;
+	struct conv_geometry g;
+	m->c.act = (struct onednn_act){ (enum activation)node_int(n, "activation", ACT_NONE),
+		node_float(n, "alpha", 0), node_float(n, "beta", 0) };
+	enum err_code rc = conv_geometry(n, &p->in[0].shape, &p->in[1].shape, &g, m->err);
+	return rc == ERR_OK ? prepare(m, &g) : rc;
+}
+
 enum err_code prepare_conv_onednn(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct maker m = { .p = p, .ret = ret, .err = err };
-	struct conv_geometry g;
-	const struct node *n = p->node;
-	m.c.act = (struct onednn_act){ (enum activation)node_int(n, "activation", ACT_NONE),
-		node_float(n, "alpha", 0), node_float(n, "beta", 0) };
-	enum err_code rc = conv_geometry(n, &p->in[0].shape, &p->in[1].shape, &g, err);
-	return rc == ERR_OK ? prepare(&m, &g) : rc;
+	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err });
+}
+
+enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .c.winograd = true });
 }
 
 enum err_code prepare_conv_transpose_onednn(struct prep *p, struct kernel *ret, struct err *err)

@@ -34,6 +34,7 @@ struct onednn_act {
 
 struct onednn_conv {
 	bool transposed;
+	bool winograd; /* fewer multiplications, more rounding; 3x3 alone */
 	bool bias;
 	bool sum; /* dst holds what is added before the activation */
 	struct onednn_image src, dst;
@@ -41,6 +42,8 @@ struct onednn_conv {
 	int64_t kernel[2], stride[2], dilation[2], pad_begin[2];
 	struct onednn_act act;
 };
+
+bool onednn_has_winograd(void);
 
 /* UNIMPLEMENTED: the library has only its reference code for this. */
 MUST_CHECK enum err_code onednn_conv(struct prep *p, const struct onednn_conv *c,

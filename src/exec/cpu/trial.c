@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN
+ *
+ * Each row is prepared in an arena of the trial's own, with packs of its own: what the
+ * losers have packed must not stay with the version. All run on one thread, in turn, on the
+ * same inputs, made up where they are not constants; the least time of each counts, for what
+ * disturbs a run only makes it longer. The winner is prepared anew by the caller.
+ *
+ * A result agrees with another one when no element differs by more than TOLERANCE of the
+ * largest: that is what precision "fast" promises of a step.
+ */
+#include "exec/cpu/trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/buf.h"
+#include "base/clock.h"
+
+#define ROUNDS 5
+#define ROUND_NS 20000000 /* long ones are not repeated as often */
+#define TOLERANCE 1e-4
+
+struct contestant {
+	struct prep prep;
+	struct kernel k;
+	struct packs *packs;
+	struct tensor out; /* the rows' kernels all have one */
+	void *scratch;
+	int64_t ns;
+	bool failed;
+};
+
+struct trial {
+	struct arena *arena;
+	struct tensor *in;
+	int n;
+	struct contestant c[TRIAL_ROWS_MAX];
+};
+
+/* -- the key -------------------------------------------------------------------------------- */
+
+static void put_tensor(struct buf *b, const struct tensor *t)
+{
+	if (t->shape.rank == RANK_UNKNOWN) {
+		buf_str(b, " -");
+		return;
+	}
+	buf_printf(b, " %s%s%s", dtype_name(t->dtype), SHAPE_TEXT(&t->shape),
+		t->layout == LAYOUT_PLAIN  ? ""
+		: t->layout == LAYOUT_NHWC ? "nhwc"
+					   : "blocked");
+}
+
+static void put_attr(struct buf *b, const struct attr *a)
+{
+	buf_printf(b, " %s=", a->name);
+	if (a->kind == ATTR_INT)
+		buf_printf(b, "%lld", (long long)a->i);
+	else if (a->kind == ATTR_FLOAT)
+		buf_printf(b, "%a", (double)a->f);
+	else if (a->kind == ATTR_INTS)
+		for (int32_t i = 0; i < a->n; i++)
+			buf_printf(b, "%s%lld", i ? "," : "", (long long)a->ints[i]);
+	else
+		buf_printf(b, "kind%d", (int)a->kind);
+}
+
+/* All that the times depend on, but for the machine and the values of constants. */
+static bool describe(const struct prep *p, struct arena *arena, const char **ret)
+{
+	struct buf b = buf_of(arena, 0);
+	struct slice text;
+	buf_str(&b, op_info(p->node->op)->name);
+	for (int i = 0; i < p->n_in; i++)
+		put_tensor(&b, &p->in[i]);
+	buf_str(&b, " ->");
+	for (int i = 0; i < p->n_out; i++)
+		put_tensor(&b, &p->out[i]);
+	for (int32_t i = 0; i < p->node->n_attr; i++)
+		put_attr(&b, &p->node->attr[i]);
+	buf_printf(&b, " threads=%d", p->threads);
+	buf_char(&b, '\0');
+	if (buf_finish(&b, &text, NULL) != ERR_OK || text.len >= CHOICE_KEY_MAX)
+		return false;
+	*ret = text.ptr;
+	return true;
+}
+
+/* -- the contest ---------------------------------------------------------------------------- */
+
+/* Numbers in (-1, 1), always the same. */
+static void make_up(float *x, int64_t n)
+{
+	uint32_t s = 12345;
+	for (int64_t i = 0; i < n; i++) {
+		s = s * 1664525u + 1013904223u;
+		x[i] = (float)(int32_t)s * 0x1p-31f;
+	}
+}
+
+static bool can_make_up(const struct prep *p)
+{
+	for (int i = 0; i < p->n_in; i++)
+		if (prep_has_in(p, i) && !p->in[i].data && p->in[i].dtype != DTYPE_F32)
+			return false;
+	return p->n_out == 1 && p->out[0].dtype == DTYPE_F32;
+}
+
+static void *room(struct trial *t, size_t bytes)
+{
+	return arena_alloc_aligned(t->arena, bytes + 1, ARENA_ALIGN_TENSOR);
+}
+
+static enum err_code make_inputs(struct trial *t, const struct prep *p, struct err *err)
+{
+	t->in = ARENA_ARRAY(t->arena, struct tensor, (size_t)p->n_in + 1);
+	if (!t->in)
+		return err_oom(err);
+	for (int i = 0; i < p->n_in; i++) {
+		t->in[i] = p->in[i];
+		if (!prep_has_in(p, i) || p->in[i].data)
+			continue;
+		t->in[i].data = room(t, tensor_bytes(&p->in[i]));
+		if (!t->in[i].data)
+			return err_oom(err);
+		make_up(t->in[i].data, tensor_count(&p->in[i]));
+	}
+	return ERR_OK;
+}
+
+static enum err_code enter(
+	struct trial *t, const struct prep *p, const struct cpu_row *row, struct err *err)
+{
+	struct contestant *c = &t->c[t->n++];
+	c->packs = packs_new();
+	if (!c->packs)
+		return err_oom(err);
+	c->prep = *p;
+	c->prep.arena = c->prep.tmp = t->arena;
+	c->prep.packs = c->packs;
+	c->k = (struct kernel){.name = row->name, .units = 1};
+	c->ns = INT64_MAX;
+	enum err_code rc = row->prepare(&c->prep, &c->k, err);
+	if (rc == ERR_UNIMPLEMENTED) {
+		c->failed = true;
+		return ERR_OK;
+	}
+	if (rc != ERR_OK)
+		return rc;
+	c->out = p->out[0];
+	c->out.layout = c->k.out_layout;
+	c->out.data = room(t, tensor_bytes(&p->out[0]));
+	c->scratch = room(t, c->k.scratch_bytes);
+	return c->out.data && c->scratch ? ERR_OK : err_oom(err);
+}
+
+static void run_once(struct trial *t, struct contestant *c)
+{
+	struct fault fault = {0};
+	struct kernel_args a = {.in = t->in,
+		.out = &c->out,
+		.n_in = c->prep.n_in,
+		.n_out = 1,
+		.state = c->k.state,
+		.scratch = c->scratch,
+		.fault = &fault};
+	int64_t begin = clock_now_ns();
+	c->k.run(&a, 0, c->k.units);
+	int64_t ns = clock_now_ns() - begin;
+	c->ns = ns < c->ns ? ns : c->ns;
+	c->failed |= atomic_load(&fault.code) != FAULT_NONE;
+}
+
+static void run_all(struct trial *t)
+{
+	int64_t begin = clock_now_ns();
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < t->n; i++)
+			if (!t->c[i].failed)
+				run_once(t, &t->c[i]);
+		if (round > 0 && clock_now_ns() - begin > ROUND_NS)
+			break;
+	}
+}
+
+static bool agrees(const struct tensor *a, const struct tensor *b)
+{
+	const float *x = a->data, *y = b->data;
+	double largest = 0, apart = 0;
+	if (a->layout != b->layout)
+		return false;
+	for (int64_t i = 0; i < tensor_count(a); i++) {
+		double d = fabs((double)x[i] - y[i]);
+		if (!(d <= INFINITY))
+			return false;
+		apart = d > apart ? d : apart;
+		largest = fabs((double)y[i]) > largest ? fabs((double)y[i]) : largest;
+	}
+	return apart <= TOLERANCE * largest;
+}
+
+static int winner(const struct trial *t)
+{
+	int best = t->n - 1;
+	for (int i = 0; i < t->n - 1; i++)
+		if (!t->c[i].failed && t->c[i].ns < t->c[best].ns &&
+			agrees(&t->c[i].out, &t->c[t->n - 1].out))
+			best = i;
+	return best;
+}
+
+static enum err_code hold(struct trial *t, const struct prep *p, const struct cpu_row *const *row,
+	int n, int *ret, struct err *err)
+{
+	enum err_code rc = make_inputs(t, p, err);
+	for (int i = 0; i < n && rc == ERR_OK; i++)
+		rc = enter(t, p, row[i], err);
+	if (rc == ERR_OK) {
+		run_all(t);
+		*ret = winner(t);
+	}
+	return rc;
+}
+
+enum err_code trial_choose(
+	const struct prep *p, const struct cpu_row *const *row, int n, int *ret, struct err *err)
+{
+	char name[CHOICE_NAME_MAX];
+	const char *key;
+	struct trial t = {.n = 0};
+	*ret = n - 1;
+	if (!p->choices || !can_make_up(p) || !describe(p, p->tmp, &key))
+		return ERR_OK;
+	if (choices_find(p->choices, key, name))
+		for (int i = 0; i < n; i++)
+			if (strcmp(row[i]->name, name) == 0) {
+				*ret = i;
+				return ERR_OK;
+			}
+	t.arena = arena_new(1 << 16, 0);
+	if (!t.arena)
+		return err_oom(err);
+	enum err_code rc = hold(&t, p, row, n, ret, err);
+	if (rc == ERR_OK)
+		choices_put(p->choices, key, row[*ret]->name);
+	arena_free(t.arena);
+	for (int i = 0; i < t.n; i++)
+		packs_free(t.c[i].packs);
+	return rc;
+}
