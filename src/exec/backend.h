@@ -23,6 +23,10 @@ struct backend {
 	   any two layouts that the backend uses. */
 	enum err_code (*prepare_copy)(struct prep *p, struct kernel *ret, struct err *err);
 
+	/* What timings of its kernels are true for: processor, features, libraries. One line
+	   without tabs. */
+	void (*machine)(char *ret, size_t size);
+
 	/* (optional) Called on every thread before it first runs a kernel. */
 	void (*thread_init)(void);
 

@@ -374,6 +374,8 @@ enum err_code signatures_compile(
 	/* Room for every batch size and as many shapes besides. */
 	struct program_conf pc = { .backend = conf->backend,
 		.packs = v->packs,
+		.precision = conf->precision,
+		.choices = conf->choices,
 		.threads = conf->threads,
 		.plans_max = conf->max_batch + 64 };
 	enum err_code rc = ERR_OK;

@@ -79,7 +79,8 @@ struct version_conf {
 	int max_batch;            /* rows; 1: never batch */
 	int threads;              /* per run */
 	size_t memory_bytes_max;  /* refuse a load that needs more; 0: no limit */
-	bool exact;               /* no pass that changes rounding */
+	enum precision precision;
+	struct choices *choices;  /* NULL: kernels are not timed */
 	bool allow_hardlinks;     /* external data with st_nlink > 1 */
 	const struct signature_conf *sig; /* named signatures from configuration */
 	int n_sig;

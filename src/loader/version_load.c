@@ -46,7 +46,7 @@ static enum err_code read_model(struct loading *l)
 static enum err_code compile_model(struct loading *l)
 {
 	struct version *v = l->v;
-	struct passes_opts passes = { .backend = l->conf->backend, .exact_only = l->conf->exact };
+	struct passes_opts passes = { .backend = l->conf->backend, .exact_only = l->conf->precision == PRECISION_EXACT };
 	enum err_code rc = enter(l, VERSION_COMPILING);
 	if (rc == ERR_OK)
 		rc = graph_check(v->graph, l->err);

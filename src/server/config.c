@@ -206,7 +206,7 @@ static enum err_code make_model(struct making *m, const struct options_model *o,
 		.on_break = on_break[o->on_break],
 		.max_batch = (int)o->max_batch,
 		.batch_dim = *o->batch_dim ? o->batch_dim : NULL,
-		.exact = o->exact,
+		.precision = (enum precision)o->precision, /* in the order of the row's choices */
 	};
 	enum err_code rc = make_versions(m, &o->versions, to);
 	if (rc == ERR_OK)

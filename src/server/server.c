@@ -12,6 +12,7 @@
 #include "server/batcher.h"
 #include "server/grpc/rpc.h"
 #include "server/http/http.h"
+#include "server/learned.h"
 #include "server/notify.h"
 #include "server/stats.h"
 
@@ -23,6 +24,7 @@ struct server {
 	pthread_mutex_t lock; /* of config, which a reload replaces */
 	struct config *config;
 	struct pool *pool;
+	struct learned *learned;
 	struct repo *repo;
 	struct http *http; /* NULL: off */
 	struct rpc *rpc;   /* NULL: off */
@@ -54,8 +56,17 @@ static struct batcher_conf batcher_conf_of(struct server *s, const char *model)
 	return c;
 }
 
+/* Its warm-up has timed kernels. Not knowing them at the next start costs time, no more. */
+static void save_learned(struct server *s)
+{
+	struct err err;
+	if (learned_save(s->learned, &err) != ERR_OK)
+		log_warning("what was learned of kernels could not be saved: %s", err.msg);
+}
+
 static enum err_code on_publish(void *ctx, struct version *v, struct err *err)
 {
+	save_learned(ctx);
 	enum err_code rc = stats_attach(v, err);
 	if (rc != ERR_OK)
 		return rc;
@@ -94,6 +105,7 @@ static void on_state(void *ctx, const char *model, int64_t number, enum version_
 static void complete_repo_conf(const struct server *s, struct repo_conf *r)
 {
 	r->backend = &cpu_backend;
+	r->choices = learned_choices(s->learned);
 	r->pool = s->pool;
 	r->threads = pool_threads(s->pool);
 }
@@ -187,6 +199,7 @@ static void stop_parts(struct server *s, int64_t timeout_ns)
 	rpc_stop(s->rpc, left_ms(until_ns));
 	if (s->repo)
 		repo_free(s->repo);
+	learned_close(s->learned);
 	if (s->pool)
 		pool_free(s->pool);
 	pthread_mutex_destroy(&s->lock);
@@ -207,6 +220,8 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 	});
 	enum err_code rc =
 		pool_new((int)config->server->threads, cpu_backend.thread_init, &s->pool, err);
+	if (rc == ERR_OK)
+		rc = learned_open(config->server->state_dir, &cpu_backend, &s->learned, err);
 	if (rc == ERR_OK)
 		rc = start_repo(s, err);
 	if (rc == ERR_OK)

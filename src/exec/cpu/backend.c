@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include "exec/backend.h"
 #include "exec/cpu/ncopy.h"
+#include "exec/cpu/nn/onednn.h"
 #include "exec/cpu/trial.h"
 
 enum { TAKES_PLAIN = false, TAKES_BLOCKED = true };
@@ -57,6 +58,10 @@ ask_rows(struct prep *p, bool blocked_only, struct kernel *ret, struct err *err)
 			return rc;
 		*ret = (struct kernel){ .name = rival[best]->name, .units = 1 };
 		rc = rival[best]->prepare(p, ret, err);
+		if (rc == ERR_UNIMPLEMENTED && best < n - 1) { /* remembered, but by another build */
+			*ret = (struct kernel){ .name = row->name, .units = 1 };
+			rc = row->prepare(p, ret, err);
+		}
 		if (rc != ERR_UNIMPLEMENTED)
 			return rc;
 		n = best = 0;
@@ -104,8 +109,16 @@ cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err
 	return rc == ERR_UNIMPLEMENTED ? no_kernel(p, err) : rc;
 }
 
+static void machine(char *ret, size_t size)
+{
+	char name[CPU_NAME_MAX];
+	cpu_name(name);
+	snprintf(ret, size, "%s, features %x, oneDNN %s", name, cpu_features(), onednn_version());
+}
+
 const struct backend cpu_backend = {
 	.name = "cpu",
 	.prepare = cpu_prepare,
 	.prepare_copy = prepare_copy,
+	.machine = machine,
 };

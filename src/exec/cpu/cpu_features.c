@@ -2,6 +2,10 @@
 #include "exec/cpu/cpu_features.h"
 
 #include <stdatomic.h>
+#include <string.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 #define DETECTED (1u << 31)
 
@@ -34,6 +38,19 @@ unsigned cpu_features(void)
 		atomic_store_explicit(&found, f, memory_order_relaxed);
 	}
 	return f & ~DETECTED & atomic_load_explicit(&limit, memory_order_relaxed);
+}
+
+void cpu_name(char ret[CPU_NAME_MAX])
+{
+	memset(ret, 0, CPU_NAME_MAX);
+#ifdef __x86_64__
+	/* Three leaves of sixteen characters, padded with blanks. */
+	unsigned leaf[4];
+	for (unsigned i = 0; i < 3 && __get_cpuid(0x80000002u + i, &leaf[0], &leaf[1], &leaf[2], &leaf[3]); i++)
+		memcpy(ret + 16 * i, leaf, sizeof(leaf));
+	for (size_t n = strlen(ret); n > 0 && ret[n - 1] == ' '; n--)
+		ret[n - 1] = '\0';
+#endif
 }
 
 void cpu_features_limit(unsigned mask)

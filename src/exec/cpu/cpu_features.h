@@ -23,5 +23,9 @@ enum cpu_feature {
 
 unsigned cpu_features(void);
 
+/* What the processor calls itself; "" where it does not say. */
+#define CPU_NAME_MAX 64
+void cpu_name(char ret[CPU_NAME_MAX]);
+
 /* From now on cpu_features() says no more than mask; ~0u: all that is there. */
 void cpu_features_limit(unsigned mask);

@@ -41,13 +41,18 @@ struct trial {
 
 /* -- the key -------------------------------------------------------------------------------- */
 
+/* Images of a batch are computed one by one: one answer serves every batch size, which
+   also keeps each weight in one packed form. */
 static void put_tensor(struct buf *b, const struct tensor *t)
 {
-	if (t->shape.rank == RANK_UNKNOWN) {
+	struct shape s = t->shape;
+	if (s.rank == RANK_UNKNOWN) {
 		buf_str(b, " -");
 		return;
 	}
-	buf_printf(b, " %s%s%s", dtype_name(t->dtype), SHAPE_TEXT(&t->shape),
+	if (s.rank == 4 && !t->data)
+		s.dim[0] = DIM_UNKNOWN;
+	buf_printf(b, " %s%s%s", dtype_name(t->dtype), SHAPE_TEXT(&s),
 		t->layout == LAYOUT_PLAIN  ? ""
 		: t->layout == LAYOUT_NHWC ? "nhwc"
 					   : "blocked");
@@ -80,7 +85,7 @@ static bool describe(const struct prep *p, struct arena *arena, const char **ret
 		put_tensor(&b, &p->out[i]);
 	for (int32_t i = 0; i < p->node->n_attr; i++)
 		put_attr(&b, &p->node->attr[i]);
-	buf_printf(&b, " threads=%d", p->threads);
+	buf_printf(&b, " threads=%d%s", p->threads, p->precision == PRECISION_EXACT ? " exact" : "");
 	buf_char(&b, '\0');
 	if (buf_finish(&b, &text, NULL) != ERR_OK || text.len >= CHOICE_KEY_MAX)
 		return false;
@@ -217,11 +222,15 @@ static enum err_code hold(struct trial *t, const struct prep *p, const struct cp
 	enum err_code rc = make_inputs(t, p, err);
 	for (int i = 0; i < n && rc == ERR_OK; i++)
 		rc = enter(t, p, row[i], err);
-	if (rc == ERR_OK) {
+	if (rc != ERR_OK)
+		return rc;
+	int able = 0;
+	for (int i = 0; i < n; i++)
+		able += !t->c[i].failed;
+	if (able > 1)
 		run_all(t);
-		*ret = winner(t);
-	}
-	return rc;
+	*ret = winner(t);
+	return ERR_OK;
 }
 
 enum err_code trial_choose(

@@ -34,7 +34,7 @@ struct model_conf {
 	const char *on_break; /* signature breaks old callers: "publish", "warn" or "refuse" */
 	int max_batch;
 	const char *batch_dim;
-	bool exact;
+	enum precision precision;
 	const struct signature_conf *sig;
 	int n_sig;
 };
@@ -55,6 +55,7 @@ struct repo_conf {
 	bool strict_permissions; /* refuse what anyone may write */
 	bool allow_hardlinks;
 	const struct backend *backend;
+	struct choices *choices; /* (optional) kernels that were timed; outlives the repo */
 	struct pool *pool;
 	int threads;
 };

@@ -27,6 +27,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <oneapi/dnnl/dnnl.h>
 
@@ -450,6 +451,14 @@ static bool make_conv(struct onednn_op *op, const struct onednn_conv *c)
 	if (attr)
 		dnnl_primitive_attr_destroy(attr);
 	return ok;
+}
+
+const char *onednn_version(void)
+{
+	static char text[32];
+	const dnnl_version_t *v = dnnl_version();
+	snprintf(text, sizeof(text), "%d.%d.%d", v->major, v->minor, v->patch);
+	return text;
 }
 
 bool onednn_has_winograd(void)

@@ -45,6 +45,9 @@ struct onednn_conv {
 
 bool onednn_has_winograd(void);
 
+/* "2.6.3" */
+const char *onednn_version(void);
+
 /* UNIMPLEMENTED: the library has only its reference code for this. */
 MUST_CHECK enum err_code onednn_conv(struct prep *p, const struct onednn_conv *c,
 	struct onednn_op **ret, struct err *err);
