@@ -333,8 +333,11 @@ static int run_command(struct process *p)
 	}
 	if (p->line.command == COMMAND_SERVE)
 		return serve(p, config);
+	enum err_code rc = server_check(config, &err);
+	if (rc != ERR_OK)
+		log_err("%s", err.msg);
 	config_free(config);
-	return EXIT_SUCCESS;
+	return rc == ERR_OK ? EXIT_SUCCESS : EXIT_CONFIG;
 }
 
 int main(int argc, char **argv)

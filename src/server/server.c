@@ -20,6 +20,11 @@
 /* The repository's thread rescans at least this much later than it is told to. */
 #define REPO_LATE_NS (60 * NS_PER_S)
 
+/* NULL: no TLS there. */
+struct certificates {
+	struct tls *http, *grpc;
+};
+
 struct server {
 	pthread_mutex_t lock; /* of config, which a reload replaces */
 	struct config *config;
@@ -28,6 +33,7 @@ struct server {
 	struct repo *repo;
 	struct http *http; /* NULL: off */
 	struct rpc *rpc;   /* NULL: off */
+	struct certificates certs; /* until their fronts have them */
 };
 
 /* -- a version gets its queues and its numbers ----------------------------------------------- */
@@ -99,6 +105,66 @@ static void on_state(void *ctx, const char *model, int64_t number, enum version_
 	stats_on_state(model, number, state);
 }
 
+/* -- certificates ------------------------------------------------------------------------------ */
+
+static void free_certificates(struct certificates *c)
+{
+	tls_free(c->http);
+	tls_free(c->grpc);
+	*c = (struct certificates){ 0 };
+}
+
+static enum err_code load_one(const char *section, const struct tls_conf *c, struct tls **ret, struct err *err)
+{
+	*ret = NULL;
+	if (!*c->cert && !*c->key && !*c->client_ca)
+		return ERR_OK;
+	if (!*c->cert || !*c->key)
+		return err_set(err, ERR_INVALID_ARGUMENT, "[%s] %s is missing", section,
+			*c->cert ? "tls_key" : "tls_cert");
+	return tls_new(c, ret, err) == ERR_OK ? ERR_OK : err_prefix(err, "[%s]", section);
+}
+
+static enum err_code load_certificates(const struct config *config, struct certificates *ret, struct err *err)
+{
+	const struct options_http *h = config->http;
+	const struct options_grpc *g = config->grpc;
+	const struct tls_conf http = { h->tls_cert, h->tls_key, h->tls_client_ca, "\10http/1.1" };
+	const struct tls_conf grpc = { g->tls_cert, g->tls_key, g->tls_client_ca, "\2h2" };
+	enum err_code rc = load_one("http", &http, &ret->http, err);
+	if (rc == ERR_OK)
+		rc = load_one("grpc", &grpc, &ret->grpc, err);
+	if (rc != ERR_OK)
+		free_certificates(ret);
+	return rc;
+}
+
+enum err_code server_check(const struct config *config, struct err *err)
+{
+	struct certificates certs = { 0 };
+	TRY(load_certificates(config, &certs, err));
+	free_certificates(&certs);
+	return ERR_OK;
+}
+
+/* A client can cause these as often as it likes. ctx: the front's name. */
+static void on_tls_failure(void *ctx, const char *why)
+{
+	static struct log_limit limit;
+	int suppressed;
+	if (!log_limit_allow(&limit, 1, &suppressed))
+		return;
+	log_info("%s: a TLS handshake failed: %s (%d before it not logged)", (const char *)ctx, why,
+		suppressed);
+}
+
+static struct tls *hand_over(struct tls **t)
+{
+	struct tls *taken = *t;
+	*t = NULL;
+	return taken;
+}
+
 /* -- start and stop -------------------------------------------------------------------------- */
 
 /* What the configuration does not say of the repository. */
@@ -148,12 +214,16 @@ static enum err_code start_http(struct server *s, struct err *err)
 		.cors_origins = join(s->config->arena, &o->cors_origins),
 		.allow_nan = o->allow_nan,
 		.allow_admin = o->allow_admin,
+		.tls_timeout_ms = (int)(o->tls_timeout / NS_PER_MS),
+		.on_tls_failure = on_tls_failure,
+		.ctx = "http",
 	};
 	if (!c.cors_origins)
 		return err_oom(err);
+	c.tls = hand_over(&s->certs.http);
 	enum err_code rc = http_start(&c, s->repo, &s->http, err);
 	if (rc == ERR_OK)
-		log_notice("listening on http://%s", http_address(s->http));
+		log_notice("listening on http%s://%s", *o->tls_cert ? "s" : "", http_address(s->http));
 	return rc;
 }
 
@@ -178,10 +248,14 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 		.request_timeout_ms = (int)(o->request_timeout / NS_PER_MS),
 		.allow_admin = o->allow_admin,
 		.reflection = o->reflection,
+		.tls = hand_over(&s->certs.grpc),
+		.tls_timeout_ms = (int)(o->tls_timeout / NS_PER_MS),
+		.on_tls_failure = on_tls_failure,
+		.ctx = "grpc",
 	};
 	enum err_code rc = rpc_start(&c, s->repo, &s->rpc, err);
 	if (rc == ERR_OK)
-		log_notice("listening on grpc://%s", rpc_address(s->rpc));
+		log_notice("listening on grpc%s://%s", *o->tls_cert ? "s" : "", rpc_address(s->rpc));
 	return rc;
 }
 
@@ -202,6 +276,7 @@ static void stop_parts(struct server *s, int64_t timeout_ns)
 	learned_close(s->learned);
 	if (s->pool)
 		pool_free(s->pool);
+	free_certificates(&s->certs);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -218,8 +293,10 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 		.inflight_max = (int)config->server->inflight_max,
 		.arena_bytes_max = config->server->request_memory,
 	});
-	enum err_code rc =
-		pool_new((int)config->server->threads, cpu_backend.thread_init, &s->pool, err);
+	/* First: what is wrong with them shows before anything listens. */
+	enum err_code rc = load_certificates(config, &s->certs, err);
+	if (rc == ERR_OK)
+		rc = pool_new((int)config->server->threads, cpu_backend.thread_init, &s->pool, err);
 	if (rc == ERR_OK)
 		rc = learned_open(config->server->state_dir, &cpu_backend, &s->learned, err);
 	if (rc == ERR_OK)
@@ -267,24 +344,46 @@ void server_stop(struct server *s, int64_t timeout_ns)
 
 /* -- while it runs --------------------------------------------------------------------------- */
 
+/* TLS itself comes and goes only with a restart: clients would not follow. */
+static enum err_code check_same_tls(const char *section, const char *old, const char *next, struct err *err)
+{
+	if (!*old == !*next)
+		return ERR_OK;
+	return err_set(err, ERR_FAILED_PRECONDITION, "[%s] tls_cert: turning TLS %s needs a restart",
+		section, *next ? "on" : "off");
+}
+
+static void use_certificates(struct server *s, struct certificates *certs)
+{
+	if (s->http && certs->http)
+		http_set_tls(s->http, hand_over(&certs->http));
+	if (s->rpc && certs->grpc)
+		rpc_set_tls(s->rpc, hand_over(&certs->grpc));
+	free_certificates(certs);
+}
+
 enum err_code server_reload(struct server *s, struct config *next, struct err *err)
 {
 	struct config *old = s->config; /* only a reload replaces it, and those come one by one */
-	enum err_code rc = conf_check_reload(old->conf, next->conf, err);
-	if (rc != ERR_OK)
-		return rc;
+	struct certificates certs = { 0 };
+	TRY(conf_check_reload(old->conf, next->conf, err));
+	TRY(check_same_tls("http", old->http->tls_cert, next->http->tls_cert, err));
+	TRY(check_same_tls("grpc", old->grpc->tls_cert, next->grpc->tls_cert, err));
+	TRY(load_certificates(next, &certs, err));
 	complete_repo_conf(s, &next->repo);
 	/* First the new options: the repository may publish before repo_reload() returns. */
 	pthread_mutex_lock(&s->lock);
 	s->config = next;
 	pthread_mutex_unlock(&s->lock);
-	rc = repo_reload(s->repo, &next->repo, err);
+	enum err_code rc = repo_reload(s->repo, &next->repo, err);
 	if (rc != ERR_OK) {
+		free_certificates(&certs);
 		pthread_mutex_lock(&s->lock);
 		s->config = old;
 		pthread_mutex_unlock(&s->lock);
 		return rc;
 	}
+	use_certificates(s, &certs);
 	log_set_level(config_log_level(next));
 	config_free(old);
 	return ERR_OK;

@@ -32,10 +32,11 @@ def build_folder():
 class Server:
     """options: {"http.body_max": "1M"} as --set takes them; models: {name: [versions]} of
     the examples; root: a model directory of the caller's instead of one made here; preexec:
-    as in subprocess.Popen."""
+    as in subprocess.Popen; tls: an ssl.SSLContext to call over."""
 
     def __init__(self, models=None, options=None, args=(), wait_ready=True, root=None, build=None,
-                 preexec=None, grpc=False):
+                 preexec=None, grpc=False, tls=None):
+        self.tls = tls
         self.dir = tempfile.mkdtemp(prefix="signet-test-")
         self.root = root or os.path.join(self.dir, "models")
         if root is None:
@@ -68,8 +69,8 @@ class Server:
     def _read_log(self):
         for line in self.process.stderr:
             self.log.append(line.rstrip("\n"))
-            found = re.search(r"listening on http://.*:(\d+)\s*$", line)
-            grpc = re.search(r"listening on grpc://.*:(\d+)\s*$", line)
+            found = re.search(r"listening on https?://.*:(\d+)\s*$", line)
+            grpc = re.search(r"listening on grpcs?://.*:(\d+)\s*$", line)
             if grpc:
                 self.grpc_port = int(grpc.group(1))
             if found:
@@ -148,7 +149,8 @@ class Server:
     # -- talking ----------------------------------------------------------------------
 
     def call(self, method, path, body=None, headers=None, timeout=30):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        c = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.tls) \
+            if self.tls else http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             c.request(method, path, body, headers or {})
             r = c.getresponse()

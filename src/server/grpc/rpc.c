@@ -76,8 +76,22 @@ static void make_queues(struct rpc *r)
 	}
 }
 
+static enum err_code start_relay(struct rpc *r, struct err *err)
+{
+	const struct rpc_conf *c = &r->conf;
+	const struct relay_conf conf = { .name = "grpc-relay", .threads = 1 + r->n_queue / 4,
+		.connections_max = c->connections_max, .handshake_timeout_ms = c->tls_timeout_ms,
+		.needs_protocol = true, .on_failure = c->on_tls_failure, .ctx = c->ctx };
+	if (!c->tls)
+		return ERR_OK;
+	TRY(relay_new(&conf, c->tls, &r->relay, err));
+	r->conf.tls = NULL; /* the relay's now */
+	return ERR_OK;
+}
+
 static enum err_code start_threads(struct rpc *r, struct err *err)
 {
+	TRY(start_relay(r, err));
 	TRY(admin_new("grpc-admin", &r->admin, err));
 	for (int i = 0; i < r->n_queue; i++) {
 		struct rpc_queue *q = &r->queue[i];
@@ -96,8 +110,10 @@ enum err_code rpc_start(
 	const struct rpc_conf *conf, struct repo *repo, struct rpc **ret, struct err *err)
 {
 	struct rpc *r = calloc(1, sizeof(*r));
-	if (!r)
+	if (!r) {
+		tls_free(conf->tls);
 		return err_oom(err);
+	}
 	pthread_mutex_init(&r->watch_lock, NULL);
 	r->conf = *conf;
 	r->repo = repo;
@@ -177,6 +193,8 @@ void rpc_stop(struct rpc *r, int drain_ms)
 	/* The last slices go with the last connection, which the library closes on its own time. */
 	grpc_shutdown_blocking();
 	wait_for_none(&r->live, INT64_MAX);
+	relay_free(r->relay, LINGER_MS);
+	tls_free(r->conf.tls);
 	for (int i = 0; i < r->n_queue; i++) {
 		rpc_call_free_idle(&r->queue[i]);
 		pthread_mutex_destroy(&r->queue[i].lock);
@@ -185,6 +203,11 @@ void rpc_stop(struct rpc *r, int drain_ms)
 	rpc_conns_done(&r->conns);
 	endpoint_done(&r->endpoint);
 	free(r);
+}
+
+void rpc_set_tls(struct rpc *r, struct tls *tls)
+{
+	relay_set_tls(r->relay, tls);
 }
 
 int rpc_port(const struct rpc *r)

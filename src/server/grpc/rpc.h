@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "loader/repo/repo.h"
+#include "server/tls.h"
 
 struct rpc;
 
@@ -36,11 +37,19 @@ struct rpc_conf {
 	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
 	bool allow_admin;       /* repository load and unload, settings */
 	bool reflection;        /* says which services there are */
+	struct tls *tls;        /* NULL: plain. Taken, whatever comes of the start */
+	int tls_timeout_ms;     /* of a handshake */
+	/* A handshake has failed, from any thread. */
+	void (*on_tls_failure)(void *ctx, const char *why);
+	void *ctx;
 };
 
 /* Binds, starts the threads, answers from then on. */
 MUST_CHECK enum err_code rpc_start(
 	const struct rpc_conf *conf, struct repo *repo, struct rpc **ret, struct err *err);
+
+/* For connections from now on; takes tls. Only where there was one at the start. */
+void rpc_set_tls(struct rpc *r, struct tls *tls);
 
 int rpc_port(const struct rpc *r);
 const char *rpc_address(const struct rpc *r);

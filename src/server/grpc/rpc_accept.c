@@ -2,20 +2,18 @@
 #include "server/grpc/rpc_accept.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grpc/grpc_posix.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/grpc/rpc_watch.h"
+#include "server/intake.h"
 #include "server/tcp.h"
 
 #define ROUND_MS 250
-#define ACCEPTS_PER_ROUND 256
 /* What epoll hands back that is no slot. */
 #define KEY_LISTEN UINT64_MAX
 #define KEY_WAKE (UINT64_MAX - 1)
@@ -24,17 +22,12 @@ struct rpc_acceptor {
 	struct rpc *rpc;
 	pthread_t thread;
 	bool started;
-	int epoll_fd, spare_fd;
+	struct intake intake;
+	int epoll_fd;
 	atomic_bool stop, refusing;
 	atomic_uint_least64_t rounds;
 	int64_t round_ns; /* when to go round connections and watches next */
 };
-
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
 
 static void turn_away(struct rpc_acceptor *a, int fd, enum rpc_refusal why)
 {
@@ -54,9 +47,12 @@ static void on_hang_up(struct rpc_acceptor *a, int fd, uint32_t generation)
 }
 
 /* Gives the connection away, or closes it. */
-static void admit(struct rpc_acceptor *a, int fd)
+static void admit(void *ctx, int fd, int wire)
 {
+	struct rpc_acceptor *a = ctx;
 	struct rpc_conns *t = &a->rpc->conns;
+	if (wire >= 0)
+		close(wire); /* the relay looks at it more closely than we could */
 	if (atomic_load(&t->open) >= a->rpc->conf.connections_max) {
 		turn_away(a, fd, RPC_REFUSAL_CONNECTIONS);
 		return;
@@ -77,30 +73,13 @@ static void admit(struct rpc_acceptor *a, int fd)
 	grpc_server_add_channel_from_fd(a->rpc->server, fd, a->rpc->credentials);
 }
 
-/* No descriptor is left: with the spare one take what waits and let it go. */
-static void shed_one(struct rpc_acceptor *a)
+static void refuse(void *ctx, int fd)
 {
-	close_fd(a->spare_fd);
-	int fd = accept4(a->rpc->endpoint.fd, NULL, NULL, SOCK_CLOEXEC);
+	struct rpc_acceptor *a = ctx;
+	rpc_count_refusal(&a->rpc->conns,
+		fd >= 0 ? RPC_REFUSAL_DESCRIPTORS : RPC_REFUSAL_CONNECTIONS);
 	if (fd >= 0)
-		turn_away(a, fd, RPC_REFUSAL_DESCRIPTORS);
-	else
-		usleep(10000); /* somebody took the spare one as well: wait, do not spin */
-	a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-static void accept_some(struct rpc_acceptor *a)
-{
-	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
-		int fd = accept4(a->rpc->endpoint.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0)
-			admit(a, fd);
-		else if (errno == EMFILE || errno == ENFILE)
-			shed_one(a);
-		else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
-			return;
-		/* Else that one connection failed before it was ours. */
-	}
+		close(fd);
 }
 
 static void on_event(struct rpc_acceptor *a, uint64_t key)
@@ -110,7 +89,7 @@ static void on_event(struct rpc_acceptor *a, uint64_t key)
 		(void)!read(a->rpc->conns.wake_fd, &wakes, sizeof(wakes));
 		a->round_ns = 0;
 	} else if (key == KEY_LISTEN) {
-		accept_some(a);
+		intake_some(&a->intake);
 	} else {
 		on_hang_up(a, (int)(uint32_t)key, (uint32_t)(key >> 32));
 	}
@@ -145,15 +124,17 @@ enum err_code rpc_accept_start(struct rpc *r, struct err *err)
 	r->acceptor = a;
 	a->rpc = r;
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct epoll_event listen_ev = { .events = EPOLLIN, .data.u64 = KEY_LISTEN };
+	a->intake = (struct intake){ .endpoint = &r->endpoint, .relay = r->relay, .admit = admit,
+		.refuse = refuse, .ctx = a, .spare_fd = -1 };
 	struct epoll_event wake_ev = { .events = EPOLLIN, .data.u64 = KEY_WAKE };
-	if (a->epoll_fd < 0 || a->spare_fd < 0 ||
-		epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, r->endpoint.fd, &listen_ev) != 0 ||
-		epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, r->conns.wake_fd, &wake_ev) != 0 ||
-		pthread_create(&a->thread, NULL, run, a) != 0)
+	if (a->epoll_fd < 0 ||
+		epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, r->conns.wake_fd, &wake_ev) != 0)
 		return err_set(err, ERR_INTERNAL, "grpc: cannot start accepting: %s", strerror(errno));
-	a->started = true;
+	if (intake_init(&a->intake, a->epoll_fd, KEY_LISTEN, err) != ERR_OK)
+		return err_prefix(err, "grpc");
+	a->started = pthread_create(&a->thread, NULL, run, a) == 0;
+	if (!a->started)
+		return err_set(err, ERR_INTERNAL, "grpc: cannot start a thread");
 	return ERR_OK;
 }
 
@@ -172,8 +153,9 @@ void rpc_accept_stop(struct rpc_acceptor *a)
 		rpc_conns_wake(&a->rpc->conns);
 		pthread_join(a->thread, NULL);
 	}
-	close_fd(a->epoll_fd);
-	close_fd(a->spare_fd);
+	if (a->epoll_fd >= 0)
+		close(a->epoll_fd);
+	intake_done(&a->intake);
 	free(a);
 }
 

@@ -4,8 +4,7 @@
  *
  * Life of a request: [LISTEN] -> decode -> ...
  *
- * What is known of each connection is in rpc_conn.h. Running out of descriptors is
- * survived: a spare one is given up to take and close what waits.
+ * Connections come from intake.h; what is known of each is in rpc_conn.h.
  *
  * Threads: rpc.c's start and stop it. Memory: none after the start.
  */

@@ -25,6 +25,7 @@
 #include "server/grpc/rpc.h"
 #include "server/grpc/rpc_conn.h"
 #include "server/grpc/wire.h"
+#include "server/relay.h"
 #include "server/request.h"
 
 #define RPC_QUEUES_MAX 64
@@ -76,6 +77,7 @@ struct rpc {
 	struct endpoint endpoint;
 	grpc_server *server;
 	grpc_server_credentials *credentials;
+	struct relay *relay; /* NULL: no TLS */
 	struct rpc_acceptor *acceptor;
 	struct rpc_conns conns;
 	struct admin *admin;

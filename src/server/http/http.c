@@ -10,6 +10,9 @@
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
 
+/* For the last bytes to leave through TLS. */
+#define LINGER_MS 500
+
 static void set_defaults(struct http_conf *c)
 {
 	c->io_threads = c->io_threads > 0 ? c->io_threads : pool_default_threads();
@@ -21,6 +24,7 @@ static void set_defaults(struct http_conf *c)
 	c->header_timeout_ms = c->header_timeout_ms > 0 ? c->header_timeout_ms : 10000;
 	c->body_timeout_ms = c->body_timeout_ms > 0 ? c->body_timeout_ms : 5000;
 	c->idle_timeout_ms = c->idle_timeout_ms > 0 ? c->idle_timeout_ms : 75000;
+	c->tls_timeout_ms = c->tls_timeout_ms > 0 ? c->tls_timeout_ms : 10000;
 	c->write_timeout_ms = c->write_timeout_ms > 0 ? c->write_timeout_ms : 30000;
 }
 
@@ -39,6 +43,8 @@ static void http_free(struct http *h)
 	h->listener = NULL;
 	for (int i = 0; i < h->n_io; i++)
 		conn_stop_io(&h->io[i]);
+	relay_free(h->relay, LINGER_MS);
+	tls_free(h->conf.tls);
 	admin_free(h->admin);
 	sock_table_done(&h->socks);
 	endpoint_done(&h->endpoint);
@@ -46,9 +52,24 @@ static void http_free(struct http *h)
 	free(h);
 }
 
+static enum err_code start_relay(struct http *h, struct err *err)
+{
+	const struct http_conf *c = &h->conf;
+	const struct relay_conf conf = { .name = "http-relay", .threads = 1 + c->io_threads / 4,
+		.connections_max = c->connections_max, .handshake_timeout_ms = c->tls_timeout_ms,
+		.on_failure = c->on_tls_failure, .ctx = c->ctx };
+	if (!c->tls)
+		return ERR_OK;
+	TRY(relay_new(&conf, c->tls, &h->relay, err));
+	h->conf.tls = NULL; /* the relay's now */
+	return ERR_OK;
+}
+
 static enum err_code start_threads(struct http *h, struct err *err)
 {
 	enum err_code rc = admin_new("http-admin", &h->admin, err);
+	if (rc == ERR_OK)
+		rc = start_relay(h, err);
 	while (rc == ERR_OK && h->n_io < h->conf.io_threads) {
 		struct io *io = &h->io[h->n_io];
 		io->http = h;
@@ -63,8 +84,11 @@ enum err_code http_start(
 	const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err)
 {
 	struct http *h = calloc(1, sizeof(*h));
-	if (!h)
+	if (!h) {
+		tls_free(conf->tls);
 		return err_oom(err);
+	}
+	h->conf.tls = conf->tls;
 	h->endpoint.fd = -1;
 	h->repo = repo;
 	h->registry = repo_registry(repo);
@@ -82,6 +106,11 @@ enum err_code http_start(
 	}
 	*ret = h;
 	return ERR_OK;
+}
+
+void http_set_tls(struct http *h, struct tls *tls)
+{
+	relay_set_tls(h->relay, tls);
 }
 
 int http_port(const struct http *h)

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "loader/repo/repo.h"
+#include "server/tls.h"
 
 struct http;
 
@@ -36,11 +37,19 @@ struct http_conf {
 	const char *cors_origins; /* NULL or "": off; "*", or "https://a.example,https://b..." */
 	bool allow_nan;           /* NaN, Infinity, -Infinity in JSON, in and out */
 	bool allow_admin;         /* repository load and unload over HTTP */
+	struct tls *tls;          /* NULL: plain. Taken, whatever comes of the start */
+	int tls_timeout_ms;       /* 10000: of a handshake */
+	/* A handshake has failed, from any thread; NULL: nobody cares. */
+	void (*on_tls_failure)(void *ctx, const char *why);
+	void *ctx;
 };
 
 /* Binds, starts the threads, answers from then on. NULL conf fields as above. */
 MUST_CHECK enum err_code http_start(
 	const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err);
+
+/* For connections from now on; takes tls. Only where there was one at the start. */
+void http_set_tls(struct http *h, struct tls *tls);
 
 /* The port bound; 0 for a unix socket. http_address() is for "listening on http://%s". */
 int http_port(const struct http *h);

@@ -16,6 +16,7 @@
 #include "server/http/http.h"
 #include "server/http/route.h"
 #include "server/http/sock.h"
+#include "server/relay.h"
 
 #define IO_THREADS_MAX 64
 
@@ -58,6 +59,7 @@ struct http {
 	struct io io[IO_THREADS_MAX];
 	int n_io;
 	struct sock_table socks;
+	struct relay *relay; /* NULL: no TLS */
 	struct listener *listener;
 	struct admin *admin;
 

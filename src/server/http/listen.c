@@ -9,10 +9,10 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/http/http_state.h"
+#include "server/intake.h"
 #include "server/tcp.h"
 
 #define SWEEP_MS 250
-#define ACCEPTS_PER_ROUND 256
 #define LINGER_MAX 256
 #define LINGER_MS 2000
 #define LINGER_BYTES (16u << 20)
@@ -27,7 +27,8 @@ struct listener {
 	struct http *http;
 	pthread_t thread;
 	bool started;
-	int epoll_fd, wake_fd, spare_fd;
+	struct intake intake;
+	int epoll_fd, wake_fd;
 	unsigned next_io;
 	int64_t last_sweep_ns;
 	atomic_bool stop, refusing;
@@ -35,6 +36,9 @@ struct listener {
 	pthread_mutex_t lock; /* of lingering */
 	struct lingering lingering[LINGER_MAX];
 };
+
+/* What epoll hands back for the intake. */
+#define KEY_INTAKE UINT64_MAX
 
 /* --- accepting --- */
 
@@ -51,56 +55,44 @@ static void turn_away(struct listener *l, int fd, enum refusal why)
 	close(fd);
 }
 
-static void admit(struct listener *l, int fd, const struct sockaddr *sa, socklen_t len)
+static void refuse(void *ctx, int fd)
 {
+	struct listener *l = ctx;
+	/* A client that wants to shake hands would not understand. */
+	if (fd >= 0 && !l->http->relay)
+		turn_away(l, fd, REFUSAL_DESCRIPTORS);
+	else
+		http_count_refusal(l->http, fd >= 0 ? REFUSAL_DESCRIPTORS : REFUSAL_CONNECTIONS);
+	if (fd >= 0 && l->http->relay)
+		close(fd);
+}
+
+/* The descriptor's owner from here on is libmicrohttpd, the copy's is the slot. */
+static void admit(void *ctx, int fd, int wire)
+{
+	struct listener *l = ctx;
 	struct http *h = l->http;
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
 	struct sock *s = atomic_load(&h->socks.open) < h->conf.connections_max ?
-				 sock_open(&h->socks, fd) :
+				 sock_open(&h->socks, fd, wire) :
 				 NULL;
 	if (!s) {
+		if (wire >= 0)
+			close(wire);
 		turn_away(l, fd, REFUSAL_CONNECTIONS);
 		return;
 	}
 	tcp_no_delay(fd);
+	(void)getpeername(wire >= 0 ? wire : fd, (struct sockaddr *)&sa, &len);
 	/* Only what is always reported, errors and hang-ups, and once: it is gone with the fd. */
 	struct epoll_event ev = { .events = EPOLLET, .data.u64 = event_key(fd, s->generation) };
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
 	struct io *io = &h->io[l->next_io++ % (unsigned)h->n_io];
-	if (MHD_add_connection(io->daemon, fd, sa, len) != MHD_YES) {
+	if (MHD_add_connection(io->daemon, fd, (struct sockaddr *)&sa, len) != MHD_YES) {
 		/* It has closed the descriptor. */
 		sock_close(&h->socks, s);
 		http_count_refusal(h, REFUSAL_MEMORY);
-	}
-}
-
-/* No descriptor is left: with the spare one take what waits, and say so. */
-static void shed_one(struct listener *l)
-{
-	if (l->spare_fd >= 0)
-		close(l->spare_fd);
-	int fd = accept4(l->http->endpoint.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
-		turn_away(l, fd, REFUSAL_DESCRIPTORS);
-	else
-		usleep(10000); /* somebody took the spare one as well: wait, do not spin */
-	l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-static void accept_some(struct listener *l)
-{
-	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
-		struct sockaddr_storage sa = { 0 };
-		socklen_t len = sizeof(sa);
-		int fd = accept4(l->http->endpoint.fd, (struct sockaddr *)&sa, &len,
-			SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			admit(l, fd, (struct sockaddr *)&sa, len);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			shed_one(l);
-		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
-			return;
-		}
-		/* Else that one connection failed before it was ours. */
 	}
 }
 
@@ -172,8 +164,8 @@ static void on_event(struct listener *l, const struct epoll_event *ev)
 	uint64_t wakes;
 	if (fd == l->wake_fd)
 		(void)!read(fd, &wakes, sizeof(wakes));
-	else if (fd == l->http->endpoint.fd)
-		accept_some(l);
+	else if (ev->data.u64 == KEY_INTAKE)
+		intake_some(&l->intake);
 	else
 		sock_hang_up(&l->http->socks, fd, (uint32_t)(ev->data.u64 >> 32));
 }
@@ -214,17 +206,18 @@ enum err_code listener_new(struct http *h, struct err *err)
 	pthread_mutex_init(&l->lock, NULL);
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct epoll_event listen_ev = { .events = EPOLLIN,
-		.data.u64 = event_key(h->endpoint.fd, 0) };
+	l->intake = (struct intake){ .endpoint = &h->endpoint, .relay = h->relay, .admit = admit,
+		.refuse = refuse, .ctx = l, .spare_fd = -1 };
 	struct epoll_event wake_ev = { .events = EPOLLIN, .data.u64 = event_key(l->wake_fd, 0) };
-	if (l->epoll_fd < 0 || l->wake_fd < 0 || l->spare_fd < 0 ||
-		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, h->endpoint.fd, &listen_ev) != 0 ||
-		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &wake_ev) != 0 ||
-		pthread_create(&l->thread, NULL, run, l) != 0)
+	if (l->epoll_fd < 0 || l->wake_fd < 0 ||
+		epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &wake_ev) != 0)
 		return err_set(
 			err, ERR_INTERNAL, "http: cannot start accepting: %s", strerror(errno));
-	l->started = true;
+	if (intake_init(&l->intake, l->epoll_fd, KEY_INTAKE, err) != ERR_OK)
+		return err_prefix(err, "http");
+	l->started = pthread_create(&l->thread, NULL, run, l) == 0;
+	if (!l->started)
+		return err_set(err, ERR_INTERNAL, "http: cannot start a thread");
 	return ERR_OK;
 }
 
@@ -253,8 +246,7 @@ void listener_free(struct listener *l)
 		close(l->epoll_fd);
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
-	if (l->spare_fd >= 0)
-		close(l->spare_fd);
+	intake_done(&l->intake);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }

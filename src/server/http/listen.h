@@ -4,9 +4,8 @@
  *
  * Life of a request: [LISTEN] -> decode -> ...
  *
- * Accepted connections go to the IO threads in turn. Running out of descriptors is
- * survived: a spare one is given up to take and close what waits. Beyond the limit of
- * connections a newcomer gets 503.
+ * Connections (intake.h) go to the IO threads in turn. Beyond the limit of connections, or
+ * when no descriptor is left, a newcomer gets 503.
  *
  * Ownership: owns the descriptors until an IO thread has them.
  * Threads:   listener_linger() from any; the rest from http.c's.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
@@ -39,13 +40,14 @@ static void unlock(struct sock *s)
 	atomic_flag_clear_explicit(&s->lock, memory_order_release);
 }
 
-struct sock *sock_open(struct sock_table *t, int fd)
+struct sock *sock_open(struct sock_table *t, int fd, int wire)
 {
 	if (fd >= t->n)
 		return NULL;
 	struct sock *s = &t->slot[fd];
 	lock(s);
 	s->generation++;
+	s->wire = wire;
 	s->request = NULL;
 	s->mark_ms = 0;
 	s->acked = 0;
@@ -63,6 +65,9 @@ void sock_close(struct sock_table *t, struct sock *s)
 	lock(s);
 	atomic_store(&s->phase, SOCK_CLOSED);
 	s->request = NULL;
+	if (s->wire >= 0)
+		close(s->wire);
+	s->wire = -1;
 	unlock(s);
 	atomic_fetch_sub(&t->open, 1);
 }
@@ -117,6 +122,16 @@ static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal wh
 	unlock(s);
 }
 
+/* The client's own connection, as the kernel sees it. False: it has gone, or is not TCP. */
+static bool look(int fd, struct sock *s, struct tcp_state *ret)
+{
+	lock(s);
+	bool is_open = atomic_load(&s->phase) != SOCK_CLOSED;
+	bool seen = is_open && tcp_look(s->wire >= 0 ? s->wire : fd, ret);
+	unlock(s);
+	return seen;
+}
+
 /* Between requests: quiet (kept alive), or a request's headers have begun to arrive, which
    only the kernel can tell. */
 static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
@@ -126,7 +141,7 @@ static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms,
 		put_over(h, fd, SOCK_IDLE, REFUSAL_IDLE, NULL);
 		return;
 	}
-	if (now_ms - since_ms < 1000 || !tcp_look(fd, &tcp))
+	if (now_ms - since_ms < 1000 || !look(fd, s, &tcp))
 		return;
 	/* A tick of slack: the clock of since_ms is that coarse. */
 	bool begun = tcp.silent_ms + 1000 < now_ms - since_ms;
@@ -152,7 +167,7 @@ static void sweep_body(struct http *h, int fd, struct sock *s, int64_t since_ms,
 static void sweep_reply(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
 {
 	struct tcp_state tcp;
-	if (now_ms - since_ms < 1000 || !tcp_look(fd, &tcp))
+	if (now_ms - since_ms < 1000 || !look(fd, s, &tcp))
 		return;
 	if (s->mark_ms < since_ms || tcp.acked != s->acked) {
 		s->acked = tcp.acked;

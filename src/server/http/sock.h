@@ -38,6 +38,7 @@ struct sock {
 	atomic_size_t received;        /* of the body */
 	atomic_flag lock;
 	uint32_t generation;
+	int wire; /* under lock: the client's socket when ours is a relay's, a copy; or -1 */
 	struct request *request; /* under lock: queued or running */
 	/* The sweep's. */
 	int64_t mark_ms;         /* header: when its first byte was noticed; reply: last progress */
@@ -54,8 +55,8 @@ struct sock_table {
 MUST_CHECK enum err_code sock_table_init(struct sock_table *t, struct err *err);
 void sock_table_done(struct sock_table *t);
 
-/* Right after accept(); NULL: no slot for so high a descriptor. */
-struct sock *sock_open(struct sock_table *t, int fd);
+/* Right after accept(); takes wire; NULL: no slot for so high a descriptor, nothing taken. */
+struct sock *sock_open(struct sock_table *t, int fd, int wire);
 void sock_close(struct sock_table *t, struct sock *s);
 
 /* False: the sweep was first, the connection is over. */
