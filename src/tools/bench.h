@@ -48,7 +48,7 @@ MUST_CHECK enum err_code bench_check_init(struct bench_check *c, const struct be
 void bench_check_done(struct bench_check *c);
 
 /* load_conf.on_answer */
-bool bench_check_answer(struct bench_check *c, const struct http_reply *r, const char *body);
+bool bench_check_answer(struct bench_check *c, struct slice body, size_t json_bytes);
 
 /* NULL: the run is valid; else in words why its figures do not count, in buf. */
 const char *bench_invalid(const struct bench_opts *opts, const struct load_result *r, char *buf,

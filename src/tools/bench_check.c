@@ -51,13 +51,12 @@ void bench_check_done(struct bench_check *c)
 	arena_free(c->arena);
 }
 
-bool bench_check_answer(struct bench_check *c, const struct http_reply *r, const char *body)
+bool bench_check_answer(struct bench_check *c, struct slice body, size_t json_bytes)
 {
 	struct err err = { 0 };
 	arena_reset(c->arena, SIZE_MAX);
 	memset(c->out, 0, (size_t)c->model->n_out * sizeof(*c->out));
-	struct slice all = { body, r->body_bytes };
-	enum err_code rc = c->opts->protocol->decode(c->model, all, r->json_bytes, c->arena, c->out, &err);
+	enum err_code rc = c->opts->protocol->decode(c->model, body, json_bytes, c->arena, c->out, &err);
 	for (int i = 0; rc == ERR_OK && i < c->n_ref; i++) {
 		const struct tensor *got = &c->out[c->ref[i].output];
 		if (!got->data)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "tools/bench.h"
+#include "tools/load_http.h"
 #include "tools/model_inputs.h"
 #include "tools/npy.h"
 #include "tools/progress.h"
@@ -113,10 +114,10 @@ struct run {
 	struct progress progress;
 };
 
-static bool on_answer(void *ctx, const struct http_reply *r, const char *body)
+static bool on_answer(void *ctx, struct slice body, size_t json_bytes)
 {
 	struct run *run = ctx;
-	return bench_check_answer(&run->check, r, body);
+	return bench_check_answer(&run->check, body, json_bytes);
 }
 
 static void on_second(void *ctx, double elapsed_s, const struct load_result *r)
@@ -134,7 +135,8 @@ static enum err_code run(const struct bench_opts *o, struct arena *arena, struct
 	struct model_info model;
 	struct slice request[SAMPLES];
 	struct load_conf conf = {
-		.url = &url,
+		.wire = &load_http,
+		.server = &url,
 		.request = request,
 		.seed = o->seed,
 		.concurrency = o->concurrency,

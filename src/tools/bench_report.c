@@ -62,7 +62,7 @@ static void print_errors(FILE *to, const struct load_result *r)
 	fprintf(to, "errors    %" PRIu64, load_errors(r));
 	const char *sep = ": ";
 	for (int s = 0; s < LOAD_STATUS_MAX; s++) {
-		if (s != 200 && r->by_status[s]) {
+		if (s != r->ok_status && r->by_status[s]) {
 			fprintf(to, "%sstatus %d %" PRIu64, sep, s, r->by_status[s]);
 			sep = ", ";
 		}

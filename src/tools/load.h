@@ -6,35 +6,38 @@
  * does; the latency of a request counts from the moment it should have been sent. So a
  * server that stalls is charged for all who would have waited, and a generator that is
  * itself late shows it in its own histogram (lag) instead of hiding it.
- * Closed loop: each connection sends its next request when it has its answer.
+ * Closed loop: the next request is sent when one has its answer.
  *
- * One thread, one epoll, keep-alive connections that each have one request under way.
+ * One thread; how requests travel is left to a struct load_wire.
  *
  * Ownership: borrows everything in the conf for the call.
  */
 #pragma once
 
+#include "base/arena.h"
 #include "base/hist.h"
-#include "tools/http_client.h"
 
 struct load_result;
+struct load_wire; /* how requests travel: load_http.h, load_rpc.h */
 
 struct load_conf {
-	const struct http_url *url;
-	const struct slice *request; /* as it goes on the wire; one is picked at random */
+	const struct load_wire *wire;
+	const void *server;          /* whom it talks to, as it wants to know that */
+	const struct slice *request; /* as the wire takes it; one is picked at random */
 	int n_request;
 	uint64_t seed;
 
-	int concurrency;         /* closed loop: connections; 0: open loop */
+	int concurrency;         /* closed loop: requests at once; 0: open loop */
 	const int64_t *schedule; /* open loop: when to send, ns from the start, ascending */
 	size_t n_schedule;
-	int connections_max;     /* open loop opens as many as it needs up to this */
+	int connections_max;     /* open loop: requests at once, at most */
 
 	int64_t duration_ns;     /* nothing is sent after this */
 	int64_t timeout_ns;      /* of one request */
 
-	/* (optional) Looks at each answer with status 200; false: count it as wrong. */
-	bool (*on_answer)(void *ctx, const struct http_reply *r, const char *body);
+	/* (optional) Looks at each answer that is well; false: count it as wrong. json_bytes: of
+	   an answer that goes on with binary tensors, else all of it. */
+	bool (*on_answer)(void *ctx, struct slice body, size_t json_bytes);
 	/* (optional) about once a second */
 	void (*on_second)(void *ctx, double elapsed_s, const struct load_result *so_far);
 	void *ctx;
@@ -61,9 +64,10 @@ const char *load_failure_text(enum load_failure f);
 #define LOAD_STATUS_MAX 600
 
 struct load_result {
-	struct hist_log latency; /* of answers with status 200 */
+	struct hist_log latency; /* of answers that are well */
 	struct hist_log lag;     /* open loop: from the scheduled moment to the sending */
 	uint64_t sent;
+	int ok_status; /* of an answer that is well: HTTP's 200, gRPC's 0 */
 	uint64_t by_status[LOAD_STATUS_MAX];
 	uint64_t failure[LOAD_FAILURE_COUNT_];
 	uint64_t bytes_in, bytes_out;
@@ -71,7 +75,7 @@ struct load_result {
 	int64_t elapsed_ns; /* from the start to the last answer */
 };
 
-/* Answers that were not 200, and failures. */
+/* Answers that were not well, and failures. */
 uint64_t load_errors(const struct load_result *r);
 
 /* Moments at `rate` per second for duration_ns, evenly or with exponential gaps (a Poisson

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "tools/load.h"
+#include "tools/http_client.h"
+#include "tools/load_http.h"
 
 struct server {
 	int listen_fd;
@@ -61,7 +62,8 @@ static const struct slice request = SLICE_LIT("GET / HTTP/1.1\r\n\r\n");
 static struct load_result *when_loaded(const struct server *s, struct load_conf conf)
 {
 	struct load_result *r = calloc(1, sizeof(*r));
-	conf.url = &s->url;
+	conf.wire = &load_http;
+	conf.server = &s->url;
 	conf.request = &request;
 	conf.n_request = 1;
 	conf.duration_ns = conf.duration_ns ? conf.duration_ns : 100 * NS_PER_MS;
