@@ -8,14 +8,19 @@
 
 #include "base/clock.h"
 #include "tools/bench.h"
+#include "tools/http_client.h"
 #include "tools/load_http.h"
+#include "tools/load_rpc.h"
 #include "tools/model_inputs.h"
 #include "tools/npy.h"
 #include "tools/progress.h"
+#include "tools/protocol_rpc.h"
+#include "tools/rpc_client.h"
 
 /* How many different requests are made when the inputs are made up. */
 #define SAMPLES 16
 #define CONNECTIONS_MAX 100000
+#define ASK_NS (60 * NS_PER_S)
 
 static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, struct err *err)
 {
@@ -23,8 +28,8 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 	int64_t concurrency = 0, seed = 1;
 	bool help = false;
 	const struct args_option options[] = {
-		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH" },
-		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2 or v2-binary (default)" },
+		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT" },
+		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2, v2-binary (default) or grpc-v2" },
 		{ "model", ARGS_TEXT, &o->model, "M", "which model" },
 		{ "model-version", ARGS_TEXT, &o->version, "N", "which version; default: the server's choice" },
 		{ "concurrency", ARGS_COUNT, &concurrency, "N", "closed loop: N connections, each sends when it has its answer (default 1)" },
@@ -84,29 +89,82 @@ static enum err_code npy_input(const struct model_io *io, const char *path, stru
 	return npy_read(path, arena, ret, err);
 }
 
-static enum err_code make_requests(const struct bench_opts *o, const struct model_info *m,
-	const struct http_url *url, struct arena *arena, struct slice *ret, int *ret_n, struct err *err)
+/* What the run is about, over either wire. */
+struct session {
+	const struct load_wire *wire;
+	const void *server;
+	struct http_url url;
+	struct load_rpc_server rpc;
+	struct model_info model;
+	struct slice request[SAMPLES];
+	int n_request;
+};
+
+static enum err_code make_request(const struct bench_opts *o, const struct session *s,
+	const struct tensor *in, struct arena *arena, struct slice *ret, struct err *err)
+{
+	struct http_request q;
+	size_t json_bytes;
+	if (o->protocol->rpc)
+		return protocol_body(o->protocol, &s->model, in, arena, &json_bytes, ret, err);
+	TRY(protocol_request(o->protocol, &s->model, in, arena, &q, err));
+	return http_request_format(&s->url, &q, arena, ret, err);
+}
+
+static enum err_code make_requests(
+	const struct bench_opts *o, struct session *s, struct arena *arena, struct err *err)
 {
 	struct model_inputs_conf conf = { &o->input, &o->shape, o->batch, npy_input };
-	enum err_code rc = model_inputs_check(m, &conf, err);
-	if (rc != ERR_OK)
-		return rc;
+	TRY(model_inputs_check(&s->model, &conf, err));
 	struct rng rng = { o->seed };
-	struct tensor *in = ARENA_ARRAY(arena, struct tensor, (size_t)m->n_in + 1);
+	struct tensor *in = ARENA_ARRAY(arena, struct tensor, (size_t)s->model.n_in + 1);
+	if (!in)
+		return err_oom(err);
 	/* With all inputs from files every request would be the same. */
-	int n = o->input.n < m->n_in ? SAMPLES : 1;
-	for (int i = 0; i < n; i++) {
-		struct http_request q;
-		rc = in ? model_inputs_make(m, &conf, &rng, arena, in, err) : err_oom(err);
-		if (rc == ERR_OK)
-			rc = protocol_request(o->protocol, m, in, arena, &q, err);
-		if (rc == ERR_OK)
-			rc = http_request_format(url, &q, arena, &ret[i], err);
-		if (rc != ERR_OK)
-			return rc;
+	s->n_request = o->input.n < s->model.n_in ? SAMPLES : 1;
+	for (int i = 0; i < s->n_request; i++) {
+		TRY(model_inputs_make(&s->model, &conf, &rng, arena, in, err));
+		TRY(make_request(o, s, in, arena, &s->request[i], err));
 	}
-	*ret_n = n;
 	return ERR_OK;
+}
+
+static enum err_code ask_http(
+	const struct bench_opts *o, struct session *s, struct arena *arena, struct err *err)
+{
+	s->wire = &load_http;
+	s->server = &s->url;
+	TRY(http_url_parse(o->url, &s->url, err));
+	return model_info_fetch(&s->url, o->model, o->version, arena, &s->model, err);
+}
+
+static enum err_code fetch_rpc(const struct protocol_rpc *rpc, grpc_channel *channel,
+	struct session *s, struct arena *arena, struct err *err)
+{
+	struct buf b = buf_of(arena, 0);
+	struct slice question, answer;
+	rpc->ask(&s->model, &b);
+	TRY(buf_finish(&b, &question, err));
+	TRY(rpc_client_call(channel, rpc->metadata, question, ASK_NS, arena, &answer, err));
+	return rpc->told(answer, arena, &s->model, err);
+}
+
+static enum err_code ask_rpc(
+	const struct bench_opts *o, struct session *s, struct arena *arena, struct err *err)
+{
+	grpc_channel *channel;
+	s->wire = &load_rpc;
+	s->rpc = (struct load_rpc_server){ o->url, o->protocol->rpc->infer };
+	s->server = &s->rpc;
+	s->model = (struct model_info){ .name = o->model, .version = o->version, .platform = "", .versions = "" };
+	grpc_init();
+	enum err_code rc = rpc_client_connect(o->url, ASK_NS, &channel, err);
+	if (rc == ERR_OK) {
+		rc = fetch_rpc(o->protocol->rpc, channel, s, arena, err);
+		grpc_channel_destroy(channel);
+	}
+	grpc_shutdown();
+	return rc;
 }
 
 struct run {
@@ -131,13 +189,17 @@ static void on_second(void *ctx, double elapsed_s, const struct load_result *r)
 static enum err_code run(const struct bench_opts *o, struct arena *arena, struct run *run,
 	struct load_result *result, struct err *err)
 {
-	struct http_url url;
-	struct model_info model;
-	struct slice request[SAMPLES];
+	struct session *s = ARENA_NEW(arena, struct session);
+	if (!s)
+		return err_oom(err);
+	TRY((o->protocol->rpc ? ask_rpc : ask_http)(o, s, arena, err));
+	TRY(make_requests(o, s, arena, err));
+	TRY(bench_check_init(&run->check, o, &s->model, arena, err));
 	struct load_conf conf = {
-		.wire = &load_http,
-		.server = &url,
-		.request = request,
+		.wire = s->wire,
+		.server = s->server,
+		.request = s->request,
+		.n_request = s->n_request,
 		.seed = o->seed,
 		.concurrency = o->concurrency,
 		.connections_max = (int)o->connections_max,
@@ -147,20 +209,11 @@ static enum err_code run(const struct bench_opts *o, struct arena *arena, struct
 		.on_second = on_second,
 		.ctx = run,
 	};
-	enum err_code rc = http_url_parse(o->url, &url, err);
-	if (rc == ERR_OK)
-		rc = model_info_fetch(&url, o->model, o->version, arena, &model, err);
-	if (rc == ERR_OK)
-		rc = make_requests(o, &model, &url, arena, request, &conf.n_request, err);
-	if (rc == ERR_OK)
-		rc = bench_check_init(&run->check, o, &model, arena, err);
-	if (rc == ERR_OK && o->rate > 0)
-		rc = load_schedule(o->rate, o->poisson, conf.duration_ns, o->seed, arena, &conf.schedule,
-			&conf.n_schedule, err);
-	if (rc != ERR_OK)
-		return rc;
+	if (o->rate > 0)
+		TRY(load_schedule(o->rate, o->poisson, conf.duration_ns, o->seed, arena, &conf.schedule,
+			&conf.n_schedule, err));
 	progress_begin(&run->progress);
-	rc = load_run(&conf, result, err);
+	enum err_code rc = load_run(&conf, result, err);
 	progress_end(&run->progress);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "tools/protocol_rpc.h"
 #include "tools/values.h"
 
 /* -- tensors as JSON and as raw bytes ---------------------------------------------------- */
@@ -61,7 +62,7 @@ static void read_values(struct json *j, struct tensor *t)
 		json_fail(j, "fewer values than the shape has room for");
 }
 
-static size_t binary_bytes(const struct tensor *t)
+size_t protocol_raw_bytes(const struct tensor *t)
 {
 	if (t->dtype != DTYPE_STRING)
 		return tensor_bytes(t);
@@ -71,8 +72,7 @@ static size_t binary_bytes(const struct tensor *t)
 	return bytes;
 }
 
-/* Strings go with their length before them, four bytes, low first. */
-static void binary_write(struct buf *to, const struct tensor *t)
+void protocol_raw_write(struct buf *to, const struct tensor *t)
 {
 	if (t->dtype != DTYPE_STRING) {
 		buf_bytes(to, t->data, tensor_bytes(t));
@@ -85,7 +85,7 @@ static void binary_write(struct buf *to, const struct tensor *t)
 	}
 }
 
-static bool binary_read(struct slice raw, struct tensor *t)
+bool protocol_raw_read(struct slice raw, struct tensor *t)
 {
 	if (t->dtype != DTYPE_STRING) {
 		if (raw.len != tensor_bytes(t))
@@ -129,7 +129,7 @@ static enum err_code encode_v2_head(const struct model_info *m, const struct ten
 		for (int d = 0; d < t->shape.rank; d++)
 			buf_printf(to, "%s%" PRId64, d ? "," : "", t->shape.dim[d]);
 		if (binary) {
-			buf_printf(to, "],\"parameters\":{\"binary_data_size\":%zu}}", binary_bytes(t));
+			buf_printf(to, "],\"parameters\":{\"binary_data_size\":%zu}}", protocol_raw_bytes(t));
 		} else {
 			buf_str(to, "],\"data\":[");
 			for (int64_t k = 0; k < tensor_count(t); k++) {
@@ -160,7 +160,7 @@ static enum err_code encode_v2_binary(const struct model_info *m, const struct t
 	*ret_json_bytes = to->len;
 	for (int i = 0; i < m->n_in; i++) {
 		if (in[i].data)
-			binary_write(to, &in[i]);
+			protocol_raw_write(to, &in[i]);
 	}
 	return ERR_OK;
 }
@@ -218,7 +218,7 @@ static enum err_code take_v2_output(struct json *j, const struct v2_output *o, s
 		return rc == ERR_OK ? rc : err_prefix(err, "output '%.*s'", SLICE_ARG(o->name));
 	}
 	size_t bytes = (size_t)o->binary_bytes;
-	if (bytes > binary->len || !binary_read((struct slice){ binary->ptr, bytes }, t))
+	if (bytes > binary->len || !protocol_raw_read((struct slice){ binary->ptr, bytes }, t))
 		return err_set(err, ERR_UNKNOWN, "output '%.*s': %zu bytes are not %s%s",
 			SLICE_ARG(o->name), bytes, dtype_name(t->dtype), SHAPE_TEXT(&t->shape));
 	*binary = (struct slice){ binary->ptr + bytes, binary->len - bytes };
@@ -371,9 +371,10 @@ static enum err_code decode_v1(const struct model_info *m, struct slice body, si
 /* -- the table ---------------------------------------------------------------------------- */
 
 static const struct protocol protocols[] = {
-	{ "v1", encode_v1, decode_v1, "/v1/models/", ":predict" },
-	{ "v2", encode_v2, decode_v2, "/v2/models/", "/infer" },
-	{ "v2-binary", encode_v2_binary, decode_v2, "/v2/models/", "/infer" },
+	{ "v1", encode_v1, decode_v1, "/v1/models/", ":predict", NULL },
+	{ "v2", encode_v2, decode_v2, "/v2/models/", "/infer", NULL },
+	{ "v2-binary", encode_v2_binary, decode_v2, "/v2/models/", "/infer", NULL },
+	{ "grpc-v2", protocol_rpc_v2_encode, protocol_rpc_v2_decode, NULL, NULL, &protocol_rpc_v2 },
 };
 
 #define PROTOCOL_COUNT (sizeof(protocols) / sizeof(protocols[0]))
@@ -396,13 +397,18 @@ const char *protocol_names(void)
 	return text;
 }
 
+enum err_code protocol_body(const struct protocol *p, const struct model_info *m, const struct tensor *in,
+	struct arena *arena, size_t *ret_json_bytes, struct slice *ret, struct err *err)
+{
+	struct buf b = buf_of(arena, HTTP_BODY_MAX);
+	enum err_code rc = p->encode(m, in, &b, ret_json_bytes, err);
+	return rc == ERR_OK ? buf_finish(&b, ret, err) : rc;
+}
+
 enum err_code protocol_request(const struct protocol *p, const struct model_info *m, const struct tensor *in,
 	struct arena *arena, struct http_request *ret, struct err *err)
 {
-	struct buf b = buf_of(arena, HTTP_BODY_MAX);
-	enum err_code rc = p->encode(m, in, &b, &ret->json_bytes, err);
-	if (rc == ERR_OK)
-		rc = buf_finish(&b, &ret->body, err);
+	enum err_code rc = protocol_body(p, m, in, arena, &ret->json_bytes, &ret->body, err);
 	if (rc != ERR_OK)
 		return rc;
 	ret->method = "POST";

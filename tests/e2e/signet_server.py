@@ -63,6 +63,7 @@ class Server:
             raise RuntimeError("the daemon does not listen:\n" + "\n".join(self.log))
         self.address = ("127.0.0.1", self.port)
         self.url = "http://127.0.0.1:%d" % self.port
+        self.grpc_url = "grpc://127.0.0.1:%d" % self.grpc_port if self.grpc_port else None
         if wait_ready:
             self.wait_ready()
 

@@ -19,15 +19,30 @@ static void teardown(void)
 	arena_free(arena);
 }
 
-static struct http_request encoded(const char *protocol)
+static void given_inputs(struct tensor in[2])
 {
 	static float pixels[4] = { 0.5f, 1, 2, 3 };
 	static struct slice words[2] = { { "hi", 2 }, { "", 0 } };
-	struct tensor in[2] = {
-		{ pixels, DTYPE_F32, LAYOUT_PLAIN, shape_of(2, 2) },
-		{ words, DTYPE_STRING, LAYOUT_PLAIN, shape_of(2) },
-	};
+	in[0] = (struct tensor){ pixels, DTYPE_F32, LAYOUT_PLAIN, shape_of(2, 2) };
+	in[1] = (struct tensor){ words, DTYPE_STRING, LAYOUT_PLAIN, shape_of(2) };
+}
+
+static struct slice body_of(const char *protocol)
+{
+	struct tensor in[2];
+	struct slice body;
+	size_t json_bytes;
+	given_inputs(in);
+	ck_assert_int_eq(protocol_body(protocol_find(protocol), &model, in, arena, &json_bytes, &body, NULL),
+		ERR_OK);
+	return body;
+}
+
+static struct http_request encoded(const char *protocol)
+{
+	struct tensor in[2];
 	struct http_request q = { 0 };
+	given_inputs(in);
 	ck_assert_int_eq(protocol_request(protocol_find(protocol), &model, in, arena, &q, NULL), ERR_OK);
 	return q;
 }
@@ -65,6 +80,52 @@ START_TEST(v2_binary_puts_raw_tensors_behind_the_json)
 	ck_assert_uint_eq(q.body.len - q.json_bytes, 16 + 4 + 2 + 4);
 	ck_assert_mem_eq(q.body.ptr + q.json_bytes + 16, "\2\0\0\0hi\0\0\0\0", 10);
 	ck_assert_ptr_nonnull(memmem(q.body.ptr, q.json_bytes, "\"binary_data_size\":10", 21));
+}
+END_TEST
+
+START_TEST(grpc_v2_writes_a_message_with_raw_tensors)
+{
+	static const char want[] =
+		"\012\001m\022\0013"
+		"*\021\012\005image\022\004FP32\032\002\002\002"
+		"*\020\012\004text\022\005BYTES\032\001\002"
+		":\020\0\0\0\077\0\0\200\077\0\0\0\100\0\0\100\100"
+		":\012\2\0\0\0hi\0\0\0\0";
+	struct slice body = body_of("grpc-v2");
+	ck_assert_uint_eq(body.len, sizeof(want) - 1);
+	ck_assert_mem_eq(body.ptr, want, body.len);
+}
+END_TEST
+
+#define P_HEAD "*\015\012\001p\022\004FP32\032\002\001\002"
+#define LABEL_HEAD "*\021\012\005label\022\005INT64\032\001\001"
+#define P_RAW "2\010\0\0\0\0\0\0\200\077"
+#define LABEL_RAW "2\010\7\0\0\0\0\0\0\0"
+
+START_TEST(grpc_v2_answers_have_their_raw_tensors_in_the_order_of_outputs)
+{
+	static const char body[] = "\012\001m" P_HEAD LABEL_HEAD P_RAW LABEL_RAW;
+	struct tensor out[2];
+	ck_assert_int_eq(decoded("grpc-v2", body, sizeof(body) - 1, 0, out, NULL), ERR_OK);
+	ck_assert_int_eq(tensor_int(&out[0], 0), 7);
+	ck_assert(tensor_float(&out[1], 1) == 1);
+}
+END_TEST
+
+START_TEST(grpc_v2_answers_that_contradict_themselves_are_refused)
+{
+	static const struct slice wrong[] = {
+		SLICE_LIT(P_HEAD), /* no tensor */
+		SLICE_LIT(P_HEAD "2\007\0\0\0\0\0\0\200"),
+		SLICE_LIT("*\015\012\001q\022\004FP32\032\002\001\002" P_RAW),
+		SLICE_LIT("*\015\012\001p\022\004FP3X\032\002\001\002" P_RAW),
+		SLICE_LIT(P_HEAD P_RAW "2\011\0"),
+		SLICE_LIT("*\020\012\001p" P_RAW),
+	};
+	struct tensor out[2];
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(decoded("grpc-v2", wrong[i].ptr, wrong[i].len, 0, out, NULL) != ERR_OK,
+			"row %zu", i);
 }
 END_TEST
 
@@ -124,6 +185,9 @@ Suite *suite_protocol(void)
 	tcase_add_test(t, v1_writes_columns);
 	tcase_add_test(t, v2_writes_flat_data);
 	tcase_add_test(t, v2_binary_puts_raw_tensors_behind_the_json);
+	tcase_add_test(t, grpc_v2_writes_a_message_with_raw_tensors);
+	tcase_add_test(t, grpc_v2_answers_have_their_raw_tensors_in_the_order_of_outputs);
+	tcase_add_test(t, grpc_v2_answers_that_contradict_themselves_are_refused);
 	tcase_add_test(t, v1_answers_take_their_shape_from_their_lists);
 	tcase_add_test(t, v2_answers_mix_json_and_binary);
 	tcase_add_test(t, answers_that_contradict_themselves_are_refused);
