@@ -14,19 +14,19 @@
 #include <stdatomic.h>
 #include "loader/signature.h"
 
-/* STATE(id, text, Open Inference index state, TensorFlow Serving state) */
+/* STATE(id, text, Open Inference index state, TensorFlow Serving state, its number) */
 #define VERSION_STATES(X) \
-	X(FOUND, "found", "UNAVAILABLE", "START") \
-	X(LOADING, "loading", "LOADING", "LOADING") \
-	X(COMPILING, "compiling", "LOADING", "LOADING") \
-	X(WARMING, "warming", "LOADING", "LOADING") \
-	X(READY, "ready", "READY", "AVAILABLE") \
-	X(DRAINING, "draining", "UNLOADING", "UNLOADING") \
-	X(UNLOADED, "unloaded", "UNAVAILABLE", "END") \
-	X(FAILED, "failed", "UNAVAILABLE", "END")
+	X(FOUND, "found", "UNAVAILABLE", "START", 10) \
+	X(LOADING, "loading", "LOADING", "LOADING", 20) \
+	X(COMPILING, "compiling", "LOADING", "LOADING", 20) \
+	X(WARMING, "warming", "LOADING", "LOADING", 20) \
+	X(READY, "ready", "READY", "AVAILABLE", 30) \
+	X(DRAINING, "draining", "UNLOADING", "UNLOADING", 40) \
+	X(UNLOADED, "unloaded", "UNAVAILABLE", "END", 50) \
+	X(FAILED, "failed", "UNAVAILABLE", "END", 50)
 
 enum version_state {
-#define X(id, text, oip, tfs) VERSION_##id,
+#define X(id, text, oip, tfs, number) VERSION_##id,
 	VERSION_STATES(X)
 #undef X
 	VERSION_STATE_COUNT_
@@ -34,6 +34,7 @@ enum version_state {
 
 struct version_state_info {
 	const char *text, *oip, *tfs;
+	int tfs_number;
 };
 const struct version_state_info *version_state_info(enum version_state s);
 

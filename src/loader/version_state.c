@@ -4,7 +4,7 @@
 #include <assert.h>
 
 static const struct version_state_info infos[VERSION_STATE_COUNT_] = {
-#define X(id, text, oip, tfs) [VERSION_##id] = { text, oip, tfs },
+#define X(id, text, oip, tfs, number) [VERSION_##id] = { text, oip, tfs, number },
 	VERSION_STATES(X)
 #undef X
 };

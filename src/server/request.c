@@ -98,7 +98,12 @@ enum err_code request_pin(struct request *r, struct registry *reg, struct slice 
 	if (r->version)
 		version_release(r->version);
 	r->version = v;
-	r->sig = version_signature(v, signature);
+	return request_pick_signature(r, signature, err);
+}
+
+enum err_code request_pick_signature(struct request *r, struct slice signature, struct err *err)
+{
+	r->sig = version_signature(r->version, signature);
 	if (!r->sig)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"Serving signature name: \"%.*s\" not found in signature def",

@@ -68,6 +68,10 @@ void request_free(struct request *r); /* NULL is fine; releases the version */
 MUST_CHECK enum err_code request_pin(struct request *r, struct registry *reg, struct slice model,
 	const struct version_spec *spec, struct slice signature, struct err *err);
 
+/* Of the version that is pinned: for a call that runs several, one after the other. */
+MUST_CHECK enum err_code request_pick_signature(
+	struct request *r, struct slice signature, struct err *err);
+
 /* Checks inputs against the signature, then queues. wanted all false: all outputs.
    On ERR_OK done() will be called, perhaps before this returns. On anything else the
    caller keeps the request and answers it. */

@@ -13,6 +13,7 @@
 #include "server/grpc/rpc.h"
 #include "server/http/http.h"
 #include "server/learned.h"
+#include "server/model_set.h"
 #include "server/notify.h"
 #include "server/stats.h"
 
@@ -26,6 +27,7 @@ struct certificates {
 };
 
 struct server {
+	pthread_mutex_t reload_lock; /* reloads come one by one */
 	pthread_mutex_t lock; /* of config, which a reload replaces */
 	struct config *config;
 	struct pool *pool;
@@ -227,6 +229,20 @@ static enum err_code start_http(struct server *s, struct err *err)
 	return rc;
 }
 
+/* Until the configuration is reloaded; the options of each model stay what they are. */
+static enum err_code set_models(
+	void *ctx, struct model_conf *model, int n, struct arena *arena, struct err *err)
+{
+	struct server *s = ctx;
+	struct repo_conf next;
+	pthread_mutex_lock(&s->reload_lock);
+	enum err_code rc = model_set_conf(&s->config->repo, model, n, arena, &next, err);
+	if (rc == ERR_OK)
+		rc = repo_reload(s->repo, &next, err);
+	pthread_mutex_unlock(&s->reload_lock);
+	return rc == ERR_OK ? model_set_await(s->repo, model, n, arena, err) : rc;
+}
+
 static enum err_code start_rpc(struct server *s, struct err *err)
 {
 	const struct options_grpc *o = s->config->grpc;
@@ -252,6 +268,9 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 		.tls_timeout_ms = (int)(o->tls_timeout / NS_PER_MS),
 		.on_tls_failure = on_tls_failure,
 		.ctx = "grpc",
+		.tensor_content = o->tensor_content,
+		.set_models = set_models,
+		.models_ctx = s,
 	};
 	enum err_code rc = rpc_start(&c, s->repo, &s->rpc, err);
 	if (rc == ERR_OK)
@@ -278,6 +297,7 @@ static void stop_parts(struct server *s, int64_t timeout_ns)
 		pool_free(s->pool);
 	free_certificates(&s->certs);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->reload_lock);
 	free(s);
 }
 
@@ -286,6 +306,7 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 	struct server *s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_oom(err);
+	pthread_mutex_init(&s->reload_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	s->config = config;
 	log_set_level(config_log_level(config));
@@ -362,9 +383,9 @@ static void use_certificates(struct server *s, struct certificates *certs)
 	free_certificates(certs);
 }
 
-enum err_code server_reload(struct server *s, struct config *next, struct err *err)
+static enum err_code reload(struct server *s, struct config *next, struct err *err)
 {
-	struct config *old = s->config; /* only a reload replaces it, and those come one by one */
+	struct config *old = s->config; /* only this replaces it */
 	struct certificates certs = { 0 };
 	TRY(conf_check_reload(old->conf, next->conf, err));
 	TRY(check_same_tls("http", old->http->tls_cert, next->http->tls_cert, err));
@@ -387,6 +408,14 @@ enum err_code server_reload(struct server *s, struct config *next, struct err *e
 	log_set_level(config_log_level(next));
 	config_free(old);
 	return ERR_OK;
+}
+
+enum err_code server_reload(struct server *s, struct config *next, struct err *err)
+{
+	pthread_mutex_lock(&s->reload_lock);
+	enum err_code rc = reload(s, next, err);
+	pthread_mutex_unlock(&s->reload_lock);
+	return rc;
 }
 
 /* How late the repository's thread is; 0: it is not. */

@@ -2,10 +2,8 @@
 /*
  * rest.h -- a REST dialect without sockets, threads or a model
  *
- * Two models are published: "one" (input x float32 [batch,2], output y float32 [batch,2])
- * and "many" (an input and an output [batch] of every type that JSON has, named by type;
-XX rest_run() gives a handler a body and, when it decodes
- * well, lets it encode outputs that the given function fills in.
+ * rest_run() gives a handler a body and, when it decodes well, lets it encode outputs of the
+ * models of served.h, which the given function fills in.
  */
 #pragma once
 

@@ -16,3 +16,6 @@
 enum err_code oip_infer_reply(struct rpc_call *c, struct err *err);
 enum err_code oip_stream_reply(struct rpc_call *c, struct err *err);
 enum err_code oip_stream_error(struct rpc_call *c, const struct err *why, struct err *err);
+enum err_code tfs_predict_reply(struct rpc_call *c, struct err *err);
+enum err_code tfs_classify_reply(struct rpc_call *c, struct err *err);
+enum err_code tfs_multi_inference_reply(struct rpc_call *c, struct err *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "server/grpc/methods.h"
 #include "server/grpc/oip_call.h"
+#include "server/grpc/pieces.h"
 
 /* ModelInferResponse, its InferOutputTensor, ModelStreamInferResponse. */
 enum { RES_MODEL_NAME = 1, RES_MODEL_VERSION, RES_ID, RES_PARAMETERS, RES_OUTPUTS, RES_RAW };
@@ -42,43 +43,14 @@ static void put_head(struct buf *b, const struct request *r)
 	wire_put_bytes(b, RES_ID, r->id);
 }
 
-/* Tags and small tensors in one buffer; a big tensor is a piece of its own, where it lies. */
-#define BIG_BYTES 4096
-
-struct pieces {
-	struct rpc_call *c;
-	struct buf b;
-};
-
-static enum err_code close_piece(struct pieces *p, struct err *err)
-{
-	TRY(buf_finish(&p->b, &p->c->part[p->c->n_part], err));
-	p->c->n_part++;
-	p->b = buf_of(p->c->request->arena, 0);
-	return ERR_OK;
-}
-
-static enum err_code put_raw(struct pieces *p, struct slice raw, struct err *err)
-{
-	wire_put_head(&p->b, RES_RAW, raw.len);
-	if (raw.len < BIG_BYTES || p->c->n_part + 4 > RPC_PARTS_MAX) {
-		buf_slice(&p->b, raw);
-		return ERR_OK;
-	}
-	TRY(close_piece(p, err));
-	p->c->part[p->c->n_part++] = raw;
-	return ERR_OK;
-}
-
 enum err_code oip_infer_reply(struct rpc_call *c, struct err *err)
 {
 	struct request *r = c->request;
 	const struct oip_call *o = c->dialect;
-	struct pieces p = { .c = c, .b = buf_of(r->arena, 0) };
+	struct pieces p = pieces_of(c);
 	struct tensor *t = ARENA_ARRAY(r->arena, struct tensor, (size_t)o->n_out + 1);
 	if (!t)
 		return err_oom(err);
-	c->n_part = 0;
 	put_head(&p.b, r);
 	for (int i = 0; i < o->n_out; i++) {
 		t[i] = r->out[o->out[i].index];
@@ -89,9 +61,10 @@ enum err_code oip_infer_reply(struct rpc_call *c, struct err *err)
 	for (int i = 0; i < o->n_out; i++) {
 		struct slice raw;
 		TRY(raw_of(r, &t[i], &raw, err));
-		TRY(put_raw(&p, raw, err));
+		wire_put_head(&p.b, RES_RAW, raw.len);
+		pieces_put(&p, raw);
 	}
-	return p.b.len || !c->n_part ? close_piece(&p, err) : ERR_OK;
+	return pieces_end(&p, err);
 }
 
 /* --- streams --- */
@@ -104,7 +77,7 @@ enum err_code oip_stream_reply(struct rpc_call *c, struct err *err)
 	for (int i = 0; i < c->n_part; i++)
 		total += c->part[i].len;
 	wire_put_head(&b, STREAM_RESPONSE, total);
-	/* put_raw() has left room for it. */
+	/* pieces_end() has left room for it. */
 	memmove(&c->part[1], &c->part[0], (size_t)c->n_part * sizeof(c->part[0]));
 	c->n_part++;
 	return buf_finish(&b, &c->part[0], err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc.h -- the gRPC front: the Open Inference Protocol and health over HTTP/2
+ * rpc.h -- the gRPC front: both inference protocols and health over HTTP/2
  *
  * Life of a request: [LISTEN -> DECODE] -> signature check -> batch -> ... -> [ENCODE]
  *
@@ -42,6 +42,12 @@ struct rpc_conf {
 	/* A handshake has failed, from any thread. */
 	void (*on_tls_failure)(void *ctx, const char *why);
 	void *ctx;
+	bool tensor_content;    /* Predict answers numbers in tensor_content */
+	/* A whole new set of models: name, path, versions and labels of each are given, the rest
+	   is filled in. Waits until they are ready or have failed. */
+	enum err_code (*set_models)(void *ctx, struct model_conf *model, int n,
+		struct arena *arena, struct err *err);
+	void *models_ctx;
 };
 
 /* Binds, starts the threads, answers from then on. */

@@ -209,15 +209,7 @@ static void answer(struct rpc_call *c, enum err_code rc, struct err *err)
 
 /* --- what a handler left --- */
 
-static void on_outcome(struct request *r)
-{
-	struct rpc_call *c = r->ctx;
-	struct err err = r->err;
-	enum err_code rc = r->code;
-	if (rc == ERR_OK)
-		rc = c->method->encode(c, &err);
-	answer(c, rc, &err);
-}
+static void on_outcome(struct request *r);
 
 static enum err_code submit(struct rpc_call *c, struct err *err)
 {
@@ -228,6 +220,30 @@ static enum err_code submit(struct rpc_call *c, struct err *err)
 	if (rc != ERR_OK)
 		c->submitted = false;
 	return rc;
+}
+
+/* The encoder has decoded one more. */
+static enum err_code submit_again(struct rpc_call *c, struct err *err)
+{
+	c->again = false;
+	if (atomic_load(&c->cancelled))
+		return err_set(err, ERR_CANCELLED, "the client has gone");
+	return submit(c, err);
+}
+
+static void on_outcome(struct request *r)
+{
+	struct rpc_call *c = r->ctx;
+	struct err err = r->err;
+	enum err_code rc = r->code;
+	if (rc == ERR_OK)
+		rc = c->method->encode(c, &err);
+	if (rc == ERR_OK && c->again) {
+		rc = submit_again(c, &err);
+		if (rc == ERR_OK)
+			return;
+	}
+	answer(c, rc, &err);
 }
 
 static struct wire message_of(struct rpc_call *c)
@@ -368,7 +384,7 @@ static void on_close(struct rpc_call *c, bool ok)
 	atomic_store(&c->cancelled, c->was_cancelled);
 	if (c->cancelled)
 		rpc_conn_waste(&c->rpc->conns, c->ticket);
-	if (c->cancelled && c->submitted)
+	if (c->cancelled && c->submitted && !c->in_turn)
 		request_cancel(c->request);
 	settle(c);
 }

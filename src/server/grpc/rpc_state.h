@@ -123,6 +123,9 @@ struct rpc_call {
 
 	struct request *request;
 	bool submitted;
+	/* Of a call that runs several inferences: a request that changes hands while it is not
+	   queued is not to be cancelled. again: the encoder has decoded the next one. */
+	bool in_turn, again;
 	void *dialect; /* what its decoder leaves for its encoder */
 	struct admin_job job;
 	struct slice part[RPC_PARTS_MAX];

@@ -237,6 +237,16 @@ void wire_put_uint(struct buf *b, uint32_t field, uint64_t v)
 	wire_put_varint(b, v);
 }
 
+void wire_put_float(struct buf *b, uint32_t field, float v)
+{
+	uint32_t bits;
+	memcpy(&bits, &v, sizeof(bits));
+	if (bits == 0)
+		return;
+	wire_put_tag(b, field, WIRE_FIXED32);
+	buf_bytes(b, &bits, sizeof(bits));
+}
+
 void wire_put_message(struct buf *b, uint32_t field, const struct buf *inner)
 {
 	wire_put_head(b, field, inner->len);

@@ -81,6 +81,7 @@ void wire_put_tag(struct buf *b, uint32_t field, enum wire_type type);
 void wire_put_head(struct buf *b, uint32_t field, size_t len);
 void wire_put_bytes(struct buf *b, uint32_t field, struct slice s); /* nothing when empty */
 void wire_put_uint(struct buf *b, uint32_t field, uint64_t v);      /* nothing when 0 */
+void wire_put_float(struct buf *b, uint32_t field, float v);        /* nothing when 0 */
 /* A message that was written by itself, empty or not. */
 void wire_put_message(struct buf *b, uint32_t field, const struct buf *inner);
 /* What they take. */

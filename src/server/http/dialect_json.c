@@ -164,16 +164,33 @@ static bool grow(struct literal *l, size_t capacity)
 	return true;
 }
 
-enum err_code literal_init(
-	struct literal *l, enum dtype dtype, struct arena *arena, size_t capacity, struct err *err)
+static enum err_code init(
+	struct literal *l, enum dtype dtype, struct arena *arena, struct err *err)
 {
 	*l = (struct literal){ .dtype = dtype, .arena = arena, .rank = -1 };
 	for (int i = 0; i < RANK_MAX; i++)
 		l->dim[i] = -1;
-	if (!reader_of(dtype))
-		return err_set(err, ERR_UNIMPLEMENTED,
-			"Conversion of JSON Value to type %s is not supported", dtype_name(dtype));
+	if (reader_of(dtype))
+		return ERR_OK;
+	return err_set(err, ERR_UNIMPLEMENTED,
+		"Conversion of JSON Value to type %s is not supported", dtype_name(dtype));
+}
+
+enum err_code literal_init(
+	struct literal *l, enum dtype dtype, struct arena *arena, size_t capacity, struct err *err)
+{
+	TRY(init(l, dtype, arena, err));
 	return grow(l, capacity) ? ERR_OK : err_oom(err);
+}
+
+enum err_code literal_init_over(
+	struct literal *l, const struct tensor *to, struct arena *arena, struct err *err)
+{
+	TRY(init(l, to->dtype, arena, err));
+	l->data = to->data;
+	l->capacity = (size_t)tensor_count(to);
+	l->fixed = l->b64 = true;
+	return ERR_OK;
 }
 
 static bool append(struct literal *l, struct json *j, element_fn read)

@@ -30,6 +30,10 @@ struct literal {
 MUST_CHECK enum err_code literal_init(struct literal *l, enum dtype dtype, struct arena *arena,
 	size_t capacity, struct err *err);
 
+/* Over the memory of a tensor, whose type and count are known; with {"b64": ...}. */
+MUST_CHECK enum err_code literal_init_over(
+	struct literal *l, const struct tensor *to, struct arena *arena, struct err *err);
+
 /* One JSON value, whose outermost array is dimension `level`: 0, or 1 when the caller walks
    the rows itself. False: an error stands in j. */
 bool literal_read(struct literal *l, struct json *j, int level);

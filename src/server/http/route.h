@@ -44,6 +44,7 @@ struct route {
 #include "server/http/routes.def"
 #undef ROUTE
 enum err_code v1_predict_reply(struct call *c, struct err *err);
+enum err_code v1_classify_reply(struct call *c, struct err *err);
 enum err_code v2_infer_reply(struct call *c, struct err *err);
 
 const struct route *route_at(enum route_id id);

@@ -6,8 +6,12 @@
  */
 #pragma once
 
+#include "base/json.h"
 #include "server/http/call.h"
 
 struct v1_call {
 	bool rows; /* asked by "instances": answered by "predictions" */
 };
+
+/* A member's value that was seen already makes the body an error. */
+void v1_once(struct json *j, const struct slice *seen);

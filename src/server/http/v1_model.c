@@ -2,16 +2,7 @@
 /* Status and metadata as TensorFlow Serving tells them, with the keys that KServe reads. */
 #include "base/json.h"
 #include "server/http/http_state.h"
-
-static enum err_code list_versions(
-	struct call *c, struct version_status **ret, int *ret_n, struct err *err)
-{
-	enum err_code rc = registry_list(c->http->registry, &c->model, c->arena, ret, ret_n, err);
-	if (rc == ERR_OK && *ret_n == 0)
-		return err_set(err, ERR_NOT_FOUND, "Could not find any versions of model %.*s",
-			SLICE_ARG(c->model));
-	return rc;
-}
+#include "server/tfs.h"
 
 static void put_status(struct buf *b, const struct version_status *v, bool first)
 {
@@ -29,23 +20,13 @@ enum err_code v1_status(struct call *c, struct err *err)
 	struct version_status *list;
 	int n;
 	struct buf b = buf_of(c->arena, 0);
-	enum err_code rc = list_versions(c, &list, &n, err);
-	if (rc != ERR_OK)
-		return rc;
-	/* A label does not narrow it down: all versions are told, as they are there. */
-	bool one = c->has_spec && c->spec.pick == VERSION_PICK_NUMBER;
-	bool any = false, ready = false;
+	bool ready = false;
+	TRY(tfs_versions(c->http->registry, c->model, &c->spec, c->arena, &list, &n, err));
 	buf_str(&b, "{\"model_version_status\":[");
 	for (int i = 0; i < n; i++) {
-		if (list[i].number < 0 || (one && list[i].number != c->spec.number))
-			continue;
-		put_status(&b, &list[i], !any);
-		any = true;
+		put_status(&b, &list[i], i == 0);
 		ready |= list[i].state == VERSION_READY;
 	}
-	if (one && !any)
-		return err_set(err, ERR_NOT_FOUND, "Could not find version %lld of model %.*s",
-			(long long)c->spec.number, SLICE_ARG(c->model));
 	buf_str(&b, "],\"name\":");
 	json_put_string(&b, c->model);
 	buf_printf(&b, ",\"ready\":%s}", ready ? "true" : "false");
@@ -85,7 +66,7 @@ enum err_code v1_metadata(struct call *c, struct err *err)
 	struct buf b = buf_of(c->arena, 0);
 	enum err_code rc = registry_acquire(c->http->registry, c->model, &c->spec, &v, err);
 	if (rc != ERR_OK)
-		return rc;
+		return tfs_not_found(rc, c->model, &c->spec, err);
 	buf_str(&b, "{\"model_spec\":{\"name\":");
 	json_put_cstr(&b, v->model);
 	buf_printf(&b,
@@ -99,7 +80,7 @@ enum err_code v1_metadata(struct call *c, struct err *err)
 		buf_str(&b, ":{");
 		put_tensor_infos(&b, "inputs", v->sig[i].in, v->sig[i].n_in);
 		put_tensor_infos(&b, "outputs", v->sig[i].out, v->sig[i].n_out);
-		buf_str(&b, "\"method_name\":\"tensorflow/serving/predict\"}");
+		buf_str(&b, "\"method_name\":\"" TFS_METHOD_PREDICT "\"}");
 	}
 	buf_str(&b, "}}}}");
 	version_release(v);

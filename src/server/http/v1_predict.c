@@ -14,13 +14,14 @@
 #include "base/json.h"
 #include "server/http/dialect_json.h"
 #include "server/http/http_state.h"
+#include "server/tfs.h"
 
 struct body {
 	struct slice signature, instances, inputs;
 	size_t commas; /* of whichever there is */
 };
 
-static void once(struct json *j, const struct slice *seen)
+void v1_once(struct json *j, const struct slice *seen)
 {
 	if (seen->ptr)
 		json_fail(j, "a key stands twice");
@@ -32,13 +33,13 @@ static void read_top(struct json *j, struct body *b)
 	json_enter_object(j);
 	while (json_member(j, &key)) {
 		if (slice_is(key, "signature_name")) {
-			once(j, &b->signature);
+			v1_once(j, &b->signature);
 			json_string(j, &b->signature);
 		} else if (slice_is(key, "instances")) {
-			once(j, &b->instances);
+			v1_once(j, &b->instances);
 			json_skim(j, &b->instances, &b->commas);
 		} else if (slice_is(key, "inputs")) {
-			once(j, &b->inputs);
+			v1_once(j, &b->inputs);
 			json_skim(j, &b->inputs, &b->commas);
 		} else {
 			json_skip(j, NULL);
@@ -230,7 +231,7 @@ enum err_code v1_predict(struct call *c, struct err *err)
 				"Not formatted correctly: both 'inputs' and 'instances' are given" :
 				"Missing 'inputs' or 'instances' key");
 	if (rc == ERR_OK)
-		rc = call_pin(c, b.signature, err);
+		rc = tfs_not_found(call_pin(c, b.signature, err), c->model, &c->spec, err);
 	if (rc == ERR_OK)
 		rc = check_outputs(c->request->sig, err);
 	if (rc != ERR_OK)
