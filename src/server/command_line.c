@@ -144,7 +144,7 @@ enum err_code command_line_parse(int argc, char **argv, struct arena *arena, str
 void command_line_help(struct buf *to)
 {
 	buf_str(to, "usage: signetd --model-root DIR [OPTION]...\n"
-		    "Serves the ONNX models beneath DIR over HTTP.\n\n");
+		    "Serves the ONNX models beneath DIR over HTTP and gRPC.\n\n");
 	for (size_t i = 0; i < FLAGS_N; i++) {
 		const struct flag *f = &flags[i];
 		buf_printf(to, "  --%s%s%s\n      ", f->name, f->arg ? " " : "", f->arg ? f->arg : "");

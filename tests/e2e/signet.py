@@ -62,7 +62,7 @@ class Daemon:
 
     def __init__(self, *args, env=None, http="127.0.0.1:0", **popen):
         self.log_file = tempfile.TemporaryFile()
-        words = [SIGNETD, "--http", http, "--set", "repository.poll=500ms", *args]
+        words = [SIGNETD, "--http", http, "--grpc", "127.0.0.1:0", "--set", "repository.poll=500ms", *args]
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log_file,
                                         stderr=self.log_file, env={**os.environ, **(env or {})}, **popen)
 

@@ -130,7 +130,7 @@ class Manager(unittest.TestCase):
         cls.write(os.path.join(cls.units, "signetd.service.d", "user.conf"), DROP_IN.format(log=cls.log))
         cls.write(os.path.join(cls.units, "signetd.socket"),
                   cls.read(os.path.join(cls.units, "signetd.socket")).replace("8000", str(cls.port)))
-        cls.write(cls.conf, f"[http]\nlisten = 127.0.0.1:{cls.port}\n")
+        cls.write(cls.conf, f"[http]\nlisten = 127.0.0.1:{cls.port}\n[grpc]\nlisten = 127.0.0.1:0\n")
         cls.manager = subprocess.Popen([SYSTEMD, "--user", "--unit=basic.target"],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         signet.wait_until(lambda: cls.systemctl("is-active", "basic.target").stdout == "active\n", "the manager")
@@ -239,7 +239,7 @@ class Manager(unittest.TestCase):
 
     def test_a_socket_of_systemd_is_served(self):
         with_port = self.read(self.conf)
-        self.write(self.conf, "[http]\nlisten = 127.0.0.1:1\n")
+        self.write(self.conf, "[http]\nlisten = 127.0.0.1:1\n[grpc]\nlisten = 127.0.0.1:0\n")
         self.addCleanup(self.write, self.conf, with_port)
         self.start("signetd.socket")
         self.assertEqual(self.show("ActiveState"), "inactive")
