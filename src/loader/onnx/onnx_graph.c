@@ -95,10 +95,11 @@ read_type(struct onnx_scope *scope, const Onnx__ValueInfoProto *p, int32_t v, st
 {
 	struct type type;
 	struct shape shape;
-	/* Bodies may leave types to be inferred. */
-	if (!p->type && scope->outer)
+	/* Bodies may leave types to be inferred; PyTorch then writes empty ones. */
+	bool said = p->type && p->type->value_case != ONNX__TYPE_PROTO__VALUE__NOT_SET;
+	if (!said && scope->outer)
 		return ERR_OK;
-	enum err_code rc = p->type ? onnx_read_type(scope->graph, p->type, &type, &shape, err)
+	enum err_code rc = said ? onnx_read_type(scope->graph, p->type, &type, &shape, err)
 				   : err_set(err, ERR_INVALID_ARGUMENT, "has no type");
 	if (rc != ERR_OK)
 		return err_prefix(err, "value '%.120s'", p->name);

@@ -122,6 +122,21 @@ END_TEST
 	"body no\nnode Mul h,h -> b\nout b\nend\n" \
 	"node Relu x -> h\nnode If c -> y then_branch=@yes else_branch=@no\nout y float32 [4]\n"
 
+START_TEST(a_body_may_declare_its_output_of_an_empty_type)
+{
+	Onnx__TypeProto nothing = ONNX__TYPE_PROTO__INIT;
+	Onnx__ModelProto *m = onnx_text_model(arena, IF_MODEL);
+	Onnx__NodeProto *n = m->graph->node[1];
+	for (size_t i = 0; i < n->n_attribute; i++)
+		n->attribute[i]->g->output[0]->type = &nothing;
+	ck_assert_msg(parse_proto(m) == ERR_OK, "%s", err.msg);
+	/* Not so those of the main graph, which are the interface. */
+	m->graph->output[0]->type = &nothing;
+	ck_assert_int_eq(parse_proto(m), ERR_INVALID_ARGUMENT);
+	ck_assert_ptr_nonnull(strstr(err.msg, "has no type"));
+}
+END_TEST
+
 START_TEST(a_body_says_what_it_captures)
 {
 	/* x by the first, h by the second; k is a constant and is shared. */
@@ -553,6 +568,7 @@ Suite *suite_onnx(void)
 	tcase_add_test(t, a_model_becomes_a_graph);
 	tcase_add_test(t, an_initializer_of_an_inputs_name_makes_it_constant);
 	tcase_add_test(t, every_form_of_constant_is_read);
+	tcase_add_test(t, a_body_may_declare_its_output_of_an_empty_type);
 	tcase_add_test(t, a_body_says_what_it_captures);
 	tcase_add_test(t, a_capture_passes_through_the_bodies_between);
 	tcase_add_test(t, functions_are_inlined);
