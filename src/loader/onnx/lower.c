@@ -176,36 +176,55 @@ void lower_with_int(struct lower *x, const char *name, int64_t i)
 	lower_with(x, (struct attr){ .name = name, .kind = ATTR_INT, .i = i });
 }
 
-/* v is what the node makes. */
-static int32_t emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t v)
+/* What the node makes is v and the values after it. */
+static int32_t emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t n_out,
+	int32_t v)
 {
 	int32_t n_attr = x->n_next_attr, at;
 	x->n_next_attr = 0;
 	if (x->rc == ERR_OK)
-		x->rc = graph_add_node(x->graph, op, x->name, n_in, 1, n_attr, &at, x->err);
+		x->rc = graph_add_node(x->graph, op, x->name, n_in, n_out, n_attr, &at, x->err);
 	if (x->rc != ERR_OK)
 		return VALUE_NONE;
 	struct node *n = &x->graph->node[at];
 	memcpy(n->in, in, (size_t)n_in * sizeof(*in));
 	memcpy(n->attr, x->next_attr, (size_t)n_attr * sizeof(*n->attr));
-	n->out[0] = v;
-	x->graph->value[v].producer = at;
+	for (int32_t i = 0; i < n_out; i++) {
+		n->out[i] = v + i;
+		x->graph->value[v + i].producer = at;
+	}
 	return v;
+}
+
+int32_t lower_emit_outs(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t n_out)
+{
+	int32_t first = x->graph->n_value, v;
+	if (op == OP_NONE)
+		lower_fail(x, ERR_UNIMPLEMENTED, "this operator is not supported");
+	for (int32_t i = 0; i < n_out && x->rc == ERR_OK; i++)
+		x->rc = graph_add_value(x->graph, "", &v, x->err);
+	return emit(x, op, n_in, in, n_out, first);
 }
 
 int32_t lower_emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in)
 {
-	int32_t v = VALUE_NONE;
-	if (op == OP_NONE)
-		lower_fail(x, ERR_UNIMPLEMENTED, "this operator is not supported");
-	if (x->rc == ERR_OK)
-		x->rc = graph_add_value(x->graph, "", &v, x->err);
-	return emit(x, op, n_in, in, v);
+	return lower_emit_outs(x, op, n_in, in, 1);
 }
 
 int32_t lower_emit_out(struct lower *x, enum op_id op, int32_t in, int i)
 {
-	return emit(x, op, 1, &in, x->out[i]);
+	return emit(x, op, 1, &in, 1, x->out[i]);
+}
+
+void lower_become(struct lower *x, enum op_id op, int32_t n_out, int32_t n_in, const int32_t *in)
+{
+	x->op = op;
+	x->n_in = 0;
+	for (int32_t i = 0; i < n_in; i++)
+		if (in[i] != VALUE_NONE)
+			lower_set_in(x, i, in[i]);
+	while (x->n_out > n_out || (x->n_out > 1 && x->out[x->n_out - 1] == VALUE_NONE))
+		x->n_out--;
 }
 
 /* -- constants ------------------------------------------------------------------------------ */
@@ -265,4 +284,10 @@ int32_t lower_float(struct lower *x, enum dtype dtype, double v)
 			dtype_name(dtype));
 		return VALUE_NONE;
 	}
+}
+
+int32_t lower_as(struct lower *x, int32_t v, int64_t to)
+{
+	lower_with_int(x, "to", to);
+	return LOWER_EMIT(x, CAST, v);
 }

@@ -28,7 +28,7 @@ struct lower_known {
 	int32_t n_ints;
 };
 
-#define LOWER_SPARE 8 /* inputs and attributes that a rewrite may add */
+#define LOWER_SPARE 8 /* inputs and attributes that a rewrite may have beyond its node's */
 
 struct lower {
 	struct graph *graph;
@@ -82,11 +82,25 @@ int32_t lower_emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *
 #define LOWER_EMIT(x, id, ...) \
 	lower_emit((x), OP_##id, (int32_t)(sizeof((int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t)), \
 		(int32_t[]){ __VA_ARGS__ })
+/* The same with several outputs: the first is returned, the others are the values after it. */
+int32_t lower_emit_outs(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t n_out);
 /* The same with one input, and the draft's output i as its output; the caller takes that
    from the draft. */
 int32_t lower_emit_out(struct lower *x, enum op_id op, int32_t in, int i);
 void lower_with(struct lower *x, struct attr attr);
 void lower_with_int(struct lower *x, const char *name, int64_t i);
+
+/* Is the draft's output i asked for? */
+static inline bool lower_wants_out(const struct lower *x, int i)
+{
+	return i < x->n_out && x->out[i] != VALUE_NONE;
+}
+/* The draft becomes op of these inputs, with its first n_out outputs. */
+void lower_become(struct lower *x, enum op_id op, int32_t n_out, int32_t n_in, const int32_t *in);
+#define LOWER_BECOME(x, id, n_out, ...) \
+	lower_become((x), OP_##id, (n_out), \
+		(int32_t)(sizeof((int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t)), \
+		(int32_t[]){ __VA_ARGS__ })
 
 /* Constants. */
 int32_t lower_ints(struct lower *x, const int64_t *v, int32_t n);
@@ -95,6 +109,9 @@ int32_t lower_scalar(struct lower *x, int64_t v);
 int32_t lower_floats(struct lower *x, const float *v, int32_t n);
 /* A scalar of that floating-point type. */
 int32_t lower_float(struct lower *x, enum dtype dtype, double v);
+
+/* v as that type. */
+int32_t lower_as(struct lower *x, int32_t v, int64_t to);
 
 /* What is known of a value at this point: types and shapes are inferred on demand. */
 enum dtype lower_dtype(struct lower *x, int32_t v); /* DTYPE_UNDEFINED: not known */

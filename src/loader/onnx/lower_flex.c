@@ -131,19 +131,13 @@ static int32_t repeat_heads(struct lower *x, int32_t v, int32_t q)
 	return LOWER_EMIT(x, RESHAPE, wide, joined(x, dims(x, v, 0, 1), all, rest));
 }
 
-static int32_t cast(struct lower *x, int32_t v, int64_t to)
-{
-	lower_with_int(x, "to", to);
-	return LOWER_EMIT(x, CAST, v);
-}
-
 /* What the products are multiplied with; the head's size may only be known later. */
 static int32_t scale_of(struct lower *x, int32_t q)
 {
 	const struct attr *a = lower_take(x, "scale");
 	if (a)
 		return lower_float(x, DTYPE_F32, (double)a->f);
-	int32_t root = LOWER_EMIT(x, SQRT, cast(x, dims(x, q, 3, 4), DTYPE_F32));
+	int32_t root = LOWER_EMIT(x, SQRT, lower_as(x, dims(x, q, 3, 4), DTYPE_F32));
 	return LOWER_EMIT(x, RECIPROCAL, root);
 }
 
@@ -160,18 +154,18 @@ void lower_flex_attention(struct lower *x)
 	enum dtype dtype = lower_dtype(x, q);
 	const struct attr *precision = lower_take(x, "softmax_precision");
 	int64_t to = precision ? precision->i : dtype == DTYPE_F64 ? DTYPE_F64 : DTYPE_F32;
-	int32_t scale = cast(x, scale_of(x, q), to);
-	int32_t keys = cast(x, repeat_heads(x, k, q), to);
+	int32_t scale = lower_as(x, scale_of(x, q), to);
+	int32_t keys = lower_as(x, repeat_heads(x, k, q), to);
 	lower_with(x, (struct attr){ .name = "perm", .kind = ATTR_INTS, .ints = swapped, .n = 4 });
 	keys = LOWER_EMIT(x, TRANSPOSE, keys);
-	int32_t s = LOWER_EMIT(x, MUL, LOWER_EMIT(x, MATMUL, cast(x, q, to), keys), scale);
+	int32_t s = LOWER_EMIT(x, MUL, LOWER_EMIT(x, MATMUL, lower_as(x, q, to), keys), scale);
 	if (score.body)
 		s = apply(x, score.body, score.captured, s);
 	lower_with_int(x, "axis", -1);
 	s = LOWER_EMIT(x, SOFTMAX, s);
 	if (prob.body)
 		s = apply(x, prob.body, prob.captured, s);
-	int32_t y = LOWER_EMIT(x, MATMUL, s, cast(x, repeat_heads(x, v, q), to));
+	int32_t y = LOWER_EMIT(x, MATMUL, s, lower_as(x, repeat_heads(x, v, q), to));
 	lower_take_rest(x);
 	x->op = OP_CAST_LIKE;
 	x->n_in = 0;

@@ -11,6 +11,8 @@ struct rewrite {
 	const char *now;
 };
 
+#define MS "com.microsoft 1\nopset 17"
+
 static const struct rewrite rewrites[] = {
 	{ "1", "node Relu x -> y consumed_inputs=[0]", "Relu(x) -> y\n" },
 	{ "1", "node LeakyRelu x -> y consumed_inputs=[0] alpha=0.5", "LeakyRelu(x) alpha=0.5 -> y\n" },
@@ -176,6 +178,48 @@ static const struct rewrite rewrites[] = {
 		"Unsqueeze(one, {1,2}) -> %8\nMul(one, %8) -> %9\nCastLike(%7, %9) -> %10\n"
 		"Mul(%10, %9) -> %11\nQuantizeLinear(%11, one, zero) -> y\n" },
 
+	{ "28", "node SimplifiedLayerNormalization tok,last -> y,z epsilon=0.5",
+		"Cast(tok) to=1 -> %0\nMul(%0, %0) -> %1\nReduceMean(%1, {-1}) -> %2\n"
+		"Add(%2, 0.5) -> %3\nSqrt(%3) -> %4\nReciprocal(%4) -> z\n"
+		"RMSNormalization(tok, last) epsilon=0.5 -> y\n" },
+	{ MS, "node com.microsoft:SimplifiedLayerNormalization tok,last -> y",
+		"RMSNormalization(tok, last) epsilon=1e-05 -> y\n" },
+	{ MS, "node com.microsoft:SkipLayerNormalization tok,tok,last,_,last -> y,_,_,z",
+		"Add(tok, tok) -> %0\nAdd(%0, last) -> %1\nIdentity(%1) -> z\n"
+		"LayerNormalization(%1, last) epsilon=1e-12 -> y\n" },
+	{ MS, "node com.microsoft:SkipSimplifiedLayerNormalization tok,tok,last,last -> y",
+		"Add(tok, tok) -> %0\nAdd(%0, last) -> %1\n"
+		"RMSNormalization(%1, last) epsilon=1e-12 -> y\n" },
+	{ MS, "node com.microsoft:EmbedLayerNormalization i,_,m,m,_,one,one -> y,z mask_index_type=1",
+		"Shape(i) start=1 end=2 -> %0\nSlice(m, {0}, %0, {0}) -> %1\n"
+		"Gather(m, i) axis=0 -> %2\nAdd(%2, %1) -> %3\nSub(i, i) -> %4\n"
+		"Cast(%4) to=6 -> %5\nReduceSum(%5, {1}) keepdims=0 -> %6\nIdentity(%6) -> z\n"
+		"LayerNormalization(%3, one, one) epsilon=1e-12 -> y\n" },
+	{ MS, "node com.microsoft:Gelu x -> y",
+		"Gelu(x) -> y\n" },
+	{ MS, "node com.microsoft:BiasGelu x,last -> y",
+		"Add(x, last) -> %0\nGelu(%0) -> y\n" },
+	{ MS, "node com.microsoft:FastGelu x,last -> y",
+		"Add(x, last) -> %0\nGelu(%0) approximate=tanh -> y\n" },
+	{ MS, "node com.microsoft:QuickGelu x -> y",
+		"Swish(x) alpha=1.702 -> y\n" },
+	{ MS, "node com.microsoft:BiasSoftmax x,last -> y axis=3 is_inner_broadcast=0",
+		"Add(x, last) -> %0\nSoftmax(%0) axis=-1 -> y\n" },
+	{ MS, "node com.microsoft:Attention tok,wide -> y num_heads=2 unidirectional=1",
+		"Slice(wide, {0}, {6}, {1}) -> %0\nMatMul(tok, %0) -> %1\n"
+		"Slice(wide, {6}, {12}, {1}) -> %2\nMatMul(tok, %2) -> %3\n"
+		"Slice(wide, {12}, {18}, {1}) -> %4\nMatMul(tok, %4) -> %5\n"
+		"Attention(%1, %3, %5) is_causal=1 q_num_heads=2 kv_num_heads=2 -> %6\n"
+		"Identity(%6) -> y\n" },
+	{ MS, "node com.microsoft:MultiHeadAttention tok,tok,tok,_,_,_,x,x -> y num_heads=2 scale=0.5",
+		"Attention(tok, tok, tok, _, x, x) is_causal=0 q_num_heads=2 kv_num_heads=2 scale=0.5 -> %0\n"
+		"Identity(%0) -> y\n" },
+	{ MS, "node com.microsoft:RotaryEmbedding tok,i,m,m -> y num_heads=2 interleaved=1",
+		"Shape(tok) start=-2 end=-1 -> %0\nSqueeze(%0) -> %1\nRange(0, %1, 1) -> %2\n"
+		"Shape(tok) start=0 end=1 -> %3\nConcat(%3, %0) axis=0 -> %4\nAdd(%2, i) -> %5\n"
+		"Expand(%5, %4) -> %6\n"
+		"RotaryEmbedding(tok, m, m, %6) interleaved=1 num_heads=2 -> y\n" },
+
 	{ "ai.onnx.preview 1\nopset 23", "node ai.onnx.preview:FlexAttention x,x,x -> y scale=0.5",
 		"Attention(x, x, x) scale=0.5 -> y\n" },
 	{ "ai.onnx.preview 1\nopset 23",
@@ -216,6 +260,7 @@ static enum err_code read_node(const char *opset, const char *node, const char *
 		"ir 4\nopset %s\nin x float32 [2,3,4,5]\nin m float32 [4,4]\nin e float32 [3,4,5]\n"
 		"init c float32 [3] 1 2 3\ninit last float32 [5] 1 2 3 4 5\ninit one float32 [1] 1\n"
 		"in g float32 [2,6,7,2]\ninit n int64 [] 5\nin u uint8 [4,4]\nin t int64 [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
+		"in tok float32 [2,4,6]\nin wide float32 [6,18]\n"
 		"init zero uint8 [1] 3\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
 		opset, node);
 	struct slice bytes = onnx_text_pack(arena, &onnx_text_model(arena, text)->base);
