@@ -119,6 +119,20 @@ LIST(attrs_scan, NEED("body", ATTR_GRAPH), NEED("num_scan_inputs", ATTR_INT),
 	INTS("scan_input_axes"), INTS("scan_input_directions"), INTS("scan_output_axes"),
 	INTS("scan_output_directions"), END);
 
+LIST(attrs_unique, INT("axis"), INT("sorted"), END);
+LIST(attrs_nms, INT("center_point_box"), END);
+LIST(attrs_reverse_sequence, INT("batch_axis"), INT("time_axis"), END);
+LIST(attrs_eye_like, INT("dtype"), INT("k"), END);
+
+#define UNIFORM_ATTRS INT("dtype"), FLOAT("high"), FLOAT("low"), FLOAT("seed")
+#define NORMAL_ATTRS INT("dtype"), FLOAT("mean"), FLOAT("scale"), FLOAT("seed")
+LIST(attrs_random_uniform, UNIFORM_ATTRS, NEED("shape", ATTR_INTS), END);
+LIST(attrs_random_normal, NORMAL_ATTRS, NEED("shape", ATTR_INTS), END);
+LIST(attrs_random_uniform_like, UNIFORM_ATTRS, END);
+LIST(attrs_random_normal_like, NORMAL_ATTRS, END);
+LIST(attrs_bernoulli, INT("dtype"), FLOAT("seed"), END);
+LIST(attrs_multinomial, INT("dtype"), INT("sample_size"), FLOAT("seed"), END);
+
 LIST(attrs_dtype, INT("dtype"), END);
 LIST(attrs_split_to_sequence, INT("axis"), INT("keepdims"), END);
 LIST(attrs_concat_from_sequence, NEED("axis", ATTR_INT), INT("new_axis"), END);

@@ -34,6 +34,7 @@ enum fault_code {
 	FAULT_MEMORY,  /* a data-dependent result exceeds the arena's ceiling */
 	FAULT_SHAPE,   /* "element %lld has another shape than it must have" */
 	FAULT_ABSENT,  /* "the optional has no element" */
+	FAULT_DISTRIBUTION, /* "row %lld is no distribution" */
 	FAULT_COUNT_
 };
 

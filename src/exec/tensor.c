@@ -42,6 +42,26 @@ int64_t tensor_int(const struct tensor *t, int64_t i)
 	}
 }
 
+void tensor_set(const struct tensor *t, int64_t i, double v)
+{
+	switch (t->dtype) {
+	case DTYPE_F32: ((float *)t->data)[i] = (float)v; break;
+	case DTYPE_F64: ((double *)t->data)[i] = v; break;
+	case DTYPE_F16: ((uint16_t *)t->data)[i] = float_to_half((float)v); break;
+	case DTYPE_BF16: ((uint16_t *)t->data)[i] = float_to_bfloat((float)v); break;
+	case DTYPE_BOOL: ((uint8_t *)t->data)[i] = v != 0; break;
+	case DTYPE_U8: ((uint8_t *)t->data)[i] = (uint8_t)v; break;
+	case DTYPE_I8: ((int8_t *)t->data)[i] = (int8_t)v; break;
+	case DTYPE_U16: ((uint16_t *)t->data)[i] = (uint16_t)v; break;
+	case DTYPE_I16: ((int16_t *)t->data)[i] = (int16_t)v; break;
+	case DTYPE_U32: ((uint32_t *)t->data)[i] = (uint32_t)v; break;
+	case DTYPE_I32: ((int32_t *)t->data)[i] = (int32_t)v; break;
+	case DTYPE_U64: ((uint64_t *)t->data)[i] = (uint64_t)v; break;
+	case DTYPE_I64: ((int64_t *)t->data)[i] = (int64_t)v; break;
+	default: assert(!"tensor_set of a type that is no number");
+	}
+}
+
 double tensor_float(const struct tensor *t, int64_t i)
 {
 	switch (t->dtype) {

@@ -77,3 +77,6 @@ int64_t tensor_int(const struct tensor *t, int64_t i);
 
 /* The i-th element of a float or integer tensor (float16, bfloat16 too) as double. */
 double tensor_float(const struct tensor *t, int64_t i);
+
+/* Makes it v, of the same types and bool; an integer's part behind the point is cut off. */
+void tensor_set(const struct tensor *t, int64_t i, double v);

@@ -136,9 +136,9 @@ enum err_code infer_lrn(struct infer *x, struct err *err)
 
 enum err_code infer_dropout(struct infer *x, struct err *err)
 {
-	TRY(infer_want_type(x, 0, T_FLOAT, err));
+	TRY(infer_want_type(x, 0, T_FLOAT | T_F8, err));
 	if (infer_has(x, 1)) {
-		TRY(infer_want_type(x, 1, T_FLOAT, err));
+		TRY(infer_want_type(x, 1, T_FLOAT | T_F8, err));
 		TRY(infer_want_scalar(x, 1, err));
 	}
 	if (infer_has(x, 2)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Operators that make a tensor from a few numbers: ConstantOfShape, Range, OneHot, Shape,
- * Size; and Trilu and Dropout, which blank parts of one.
+ * Size, EyeLike; and Trilu, which blanks parts of one.
  */
 #include "exec/cpu/cpu.h"
 
@@ -187,49 +187,32 @@ enum err_code prepare_trilu(struct prep *p, struct kernel *ret, struct err *err)
 	return ERR_OK;
 }
 
-/* -- Dropout --------------------------------------------------------------------------------------- */
+/* -- EyeLike: an item is a row ------------------------------------------------------------------- */
 
-struct dropout_state {
-	uint64_t seed;
-};
-
-/* Splits the seed into well mixed numbers, one per element, in any order. */
-static uint64_t mix(uint64_t x)
+static void run_eye(const struct kernel_args *a, int64_t begin, int64_t end)
 {
-	x ^= x >> 32;
-	x *= 0xd6e8feb86659fd93u;
-	x ^= x >> 32;
-	x *= 0xd6e8feb86659fd93u;
-	return x ^ x >> 32;
+	const struct fill_state *s = a->state;
+	int64_t from, to, n = s->v.inner;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t row = from; row < to; row++) {
+		char *dst = (char *)a->out[0].data + row * n * s->bytes;
+		memset(dst, 0, (size_t)(n * s->bytes));
+		if (row + s->depth >= 0 && row + s->depth < n)
+			memcpy(dst + (row + s->depth) * s->bytes, s->value, (size_t)s->bytes);
+	}
 }
 
-#define DROPOUT(id, T, U) \
-	static void run_dropout_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
-	{ \
-		const struct dropout_state *s = a->state; \
-		const T *x = a->in[0].data; \
-		T *o = a->out[0].data; \
-		bool training = args_has_in(a, 2) && *(const uint8_t *)a->in[2].data; \
-		double ratio = !training ? 0 : args_has_in(a, 1) ? tensor_float(&a->in[1], 0) : 0.5; \
-		int64_t n = tensor_count(&a->in[0]); \
-		(void)begin, (void)end; \
-		for (int64_t i = 0; i < n; i++) { \
-			double draw = (double)(mix(s->seed + (uint64_t)i * 2) >> 11) * 0x1p-53; \
-			bool keep = draw >= ratio; \
-			o[i] = keep ? (T)((double)x[i] / (1 - ratio)) : 0; \
-			if (args_has_out(a, 1)) \
-				((uint8_t *)a->out[1].data)[i] = keep; \
-		} \
-	}
-FOR_REAL(DROPOUT)
-
-enum err_code prepare_dropout(struct prep *p, struct kernel *ret, struct err *err)
+enum err_code prepare_eye_like(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct dropout_state *s = kernel_state(p, ret, sizeof(*s));
+	const struct shape *y = &p->out[0].shape;
+	int64_t rows = y->dim[0], n = y->dim[1];
+	struct fill_state *s = fill_state(p, ret, run_eye, n ? rows : 0, 10 + (double)n / 4);
 	if (!s)
 		return err_oom(err);
-	s->seed = mix((uint64_t)node_int(p->node, "seed", 1));
-	ret->run = p->in[0].dtype == DTYPE_F64 ? run_dropout_double : run_dropout_float;
-	ret->inplace = true;
+	struct tensor one = { .data = s->value, .dtype = p->out[0].dtype };
+	tensor_set(&one, 0, 1);
+	s->v.inner = n;
+	/* Which diagonal; beyond the matrix all are alike, and row + k does not overflow. */
+	s->depth = min_i64(max_i64(node_int(p->node, "k", 0), -rows), n);
 	return ERR_OK;
 }

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NonMaxSuppression: of the boxes of each class, those with the highest scores that do not
+ * overlap much with one that was taken before. Of equal scores the first box is taken first.
+ */
+#include "exec/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+#include "exec/cpu/move/index_sort.h"
+
+struct nms_state {
+	bool center; /* boxes are x, y of the center, width, height; else two corners, y first */
+};
+
+struct nms {
+	const struct kernel_args *a;
+	const float *boxes, *scores; /* of one batch entry, of one class */
+	int64_t n_box, most;
+	float iou_min, score_min;
+	bool center, has_score_min;
+	int64_t *index, *spare;
+	int64_t *picked; /* triples, grown by doubling */
+	int64_t n_picked, cap;
+};
+
+struct corners {
+	float x0, y0, x1, y1;
+};
+
+static struct corners corners_of(const struct nms *s, int64_t i)
+{
+	const float *b = s->boxes + 4 * i;
+	if (s->center) {
+		float w = b[2] / 2, h = b[3] / 2;
+		return (struct corners){ b[0] - w, b[1] - h, b[0] + w, b[1] + h };
+	}
+	return (struct corners){ fminf(b[1], b[3]), fminf(b[0], b[2]), fmaxf(b[1], b[3]), fmaxf(b[0], b[2]) };
+}
+
+static float area(const struct corners *c)
+{
+	return (c->x1 - c->x0) * (c->y1 - c->y0);
+}
+
+static bool overlaps(const struct nms *s, int64_t i, int64_t j)
+{
+	struct corners a = corners_of(s, i), b = corners_of(s, j);
+	struct corners both = { fmaxf(a.x0, b.x0), fmaxf(a.y0, b.y0), fminf(a.x1, b.x1), fminf(a.y1, b.y1) };
+	if (!(both.x0 < both.x1) || !(both.y0 < both.y1))
+		return false;
+	float inside = area(&both), whole = area(&a) + area(&b) - inside;
+	return whole > 0 && inside / whole > s->iou_min;
+}
+
+/* Highest first; NaN after all. */
+static int by_score(const void *ctx, int64_t a, int64_t b)
+{
+	const float *score = ((const struct nms *)ctx)->scores;
+	if (isnan(score[a]) || isnan(score[b]))
+		return isnan(score[a]) - isnan(score[b]);
+	return (score[a] < score[b]) - (score[a] > score[b]);
+}
+
+static int64_t *grow(struct nms *s)
+{
+	if (s->n_picked == s->cap) {
+		struct shape shape = shape_of(s->cap ? 2 * s->cap : 64, 3);
+		size_t bytes;
+		int64_t *more = NULL;
+		if (!tensor_bytes_overflow(DTYPE_I64, &shape, &bytes))
+			more = arena_alloc_aligned(s->a->arena, bytes, ARENA_ALIGN_TENSOR);
+		if (!more) {
+			kernel_fault(s->a, FAULT_MEMORY, shape.dim[0]);
+			return NULL;
+		}
+		if (s->n_picked)
+			memcpy(more, s->picked, (size_t)s->n_picked * 3 * sizeof(*more));
+		s->picked = more;
+		s->cap = shape.dim[0];
+	}
+	return s->picked + 3 * s->n_picked++;
+}
+
+static bool pick_class(struct nms *s, int64_t batch, int64_t class)
+{
+	int64_t n = 0, first = s->n_picked;
+	for (int64_t i = 0; i < s->n_box; i++)
+		if (!s->has_score_min || s->scores[i] > s->score_min)
+			s->index[n++] = i;
+	index_sort(s->index, s->spare, n, by_score, s);
+	for (int64_t k = 0; k < n && s->n_picked - first < s->most; k++) {
+		bool free = true;
+		for (int64_t p = first; p < s->n_picked && free; p++)
+			free = !overlaps(s, s->index[k], s->picked[3 * p + 2]);
+		int64_t *to = free ? grow(s) : NULL;
+		if (free && !to)
+			return false;
+		if (to)
+			memcpy(to, (int64_t[]){ batch, class, s->index[k] }, 3 * sizeof(*to));
+	}
+	return true;
+}
+
+static bool nms_init(struct nms *s, const struct kernel_args *a)
+{
+	const struct nms_state *state = a->state;
+	*s = (struct nms){ .a = a, .n_box = a->in[0].shape.dim[1], .center = state->center };
+	s->most = args_has_in(a, 2) ? tensor_int(&a->in[2], 0) : 0;
+	s->iou_min = args_has_in(a, 3) ? *(const float *)a->in[3].data : 0;
+	s->has_score_min = args_has_in(a, 4);
+	s->score_min = s->has_score_min ? *(const float *)a->in[4].data : 0;
+	s->index = arena_calloc(a->arena, (size_t)s->n_box + 1, 2 * sizeof(*s->index));
+	s->spare = s->index ? s->index + s->n_box : NULL;
+	if (!s->index)
+		kernel_fault(a, FAULT_MEMORY, s->n_box);
+	return s->index;
+}
+
+static void run_nms(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	int64_t n_batch = a->in[1].shape.dim[0], n_class = a->in[1].shape.dim[1];
+	struct nms s;
+	(void)begin, (void)end;
+	if (!nms_init(&s, a))
+		return;
+	for (int64_t b = 0; b < n_batch; b++)
+		for (int64_t c = 0; c < n_class; c++) {
+			s.boxes = (const float *)a->in[0].data + b * s.n_box * 4;
+			s.scores = (const float *)a->in[1].data + (b * n_class + c) * s.n_box;
+			if (!pick_class(&s, b, c))
+				return;
+		}
+	struct shape shape = shape_of(s.n_picked, 3);
+	int64_t *out = kernel_output(a, 0, DTYPE_I64, &shape);
+	if (out && s.n_picked)
+		memcpy(out, s.picked, (size_t)s.n_picked * 3 * sizeof(*out));
+}
+
+enum err_code prepare_nms(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct nms_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	s->center = node_int(p->node, "center_point_box", 0) != 0;
+	ret->run = run_nms;
+	return ERR_OK;
+}
