@@ -216,6 +216,18 @@ int32_t lower_emit_out(struct lower *x, enum op_id op, int32_t in, int i)
 	return emit(x, op, 1, &in, 1, x->out[i]);
 }
 
+int32_t lower_emit_draft(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in)
+{
+	if (x->n_attr > LOWER_SPARE) {
+		lower_fail(x, ERR_INVALID_ARGUMENT, "it has %d attributes", x->n_attr);
+		return VALUE_NONE;
+	}
+	for (int32_t i = 0; i < x->n_attr; i++)
+		lower_with(x, x->attr[i]);
+	x->n_attr = 0;
+	return lower_emit(x, op, n_in, in);
+}
+
 void lower_become(struct lower *x, enum op_id op, int32_t n_out, int32_t n_in, const int32_t *in)
 {
 	x->op = op;

@@ -95,12 +95,17 @@ static inline bool lower_wants_out(const struct lower *x, int i)
 {
 	return i < x->n_out && x->out[i] != VALUE_NONE;
 }
+/* One with the draft's attributes, which the draft loses. */
+int32_t lower_emit_draft(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in);
 /* The draft becomes op of these inputs, with its first n_out outputs. */
 void lower_become(struct lower *x, enum op_id op, int32_t n_out, int32_t n_in, const int32_t *in);
 #define LOWER_BECOME(x, id, n_out, ...) \
 	lower_become((x), OP_##id, (n_out), \
 		(int32_t)(sizeof((int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t)), \
 		(int32_t[]){ __VA_ARGS__ })
+
+/* The draft becomes v quantized; VALUE_NONE: without a zero point. lower_quantize.c */
+void lower_quantized(struct lower *x, int32_t v, int32_t scale, int32_t zero);
 
 /* Constants. */
 int32_t lower_ints(struct lower *x, const int64_t *v, int32_t n);

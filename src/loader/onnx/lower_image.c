@@ -55,6 +55,7 @@ void lower_upsample_1(struct lower *x)
 void lower_grid_sample_16(struct lower *x)
 {
 	const struct attr *mode = lower_take(x, "mode");
+	x->op = OP_GRID_SAMPLE; /* com.microsoft's too */
 	if (!mode || slice_is(mode->s, "bilinear"))
 		lower_set(x, text("mode", "linear"));
 	else if (slice_is(mode->s, "bicubic"))

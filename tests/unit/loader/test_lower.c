@@ -195,6 +195,100 @@ static const struct rewrite rewrites[] = {
 		"Gather(m, i) axis=0 -> %2\nAdd(%2, %1) -> %3\nSub(i, i) -> %4\n"
 		"Cast(%4) to=6 -> %5\nReduceSum(%5, {1}) keepdims=0 -> %6\nIdentity(%6) -> z\n"
 		"LayerNormalization(%3, one, one) epsilon=1e-12 -> y\n" },
+	{ MS, "node com.microsoft:DequantizeLinear u,one,zero -> y",
+		"DequantizeLinear(u, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QuantizeLinear m,one,zero -> y",
+		"QuantizeLinear(m, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:GatherND x,i -> y",
+		"GatherND(x, i) -> y\n" },
+	{ MS, "node com.microsoft:Pad x,i,one -> y",
+		"Pad(x, i, one) -> y\n" },
+	{ MS, "node com.microsoft:Trilu x -> y upper=0",
+		"Trilu(x) upper=0 -> y\n" },
+	{ MS, "node com.microsoft:Range n,n -> y",
+		"CastLike(1, n) -> %0\nRange(n, n, %0) -> y\n" },
+	{ MS, "node com.microsoft:GridSample x,g -> y mode=\"bicubic\"",
+		"GridSample(x, g) mode=cubic -> y\n" },
+	{ MS, "node com.microsoft:DynamicQuantizeMatMul m,u,one,zero,one -> y",
+		"DynamicQuantizeLinear(m) -> %0, %1, %2\nCast(%0) to=6 -> %3\n"
+		"Cast(%2) to=6 -> %4\nSub(%3, %4) -> %5\nCast(u) to=6 -> %6\n"
+		"Cast(zero) to=6 -> %7\nSub(%6, %7) -> %8\nMul(%1, one) -> %9\n"
+		"MatMul(%5, %8) -> %10\nCast(%10) to=1 -> %11\nMul(%11, %9) -> %12\n"
+		"Add(%12, one) -> %13\nIdentity(%13) -> y\n" },
+	{ MS, "node com.microsoft:MatMulIntegerToFloat u,u,one,one -> y",
+		"Cast(u) to=6 -> %0\nCast(u) to=6 -> %1\nMul(one, one) -> %2\n"
+		"MatMul(%0, %1) -> %3\nCast(%3) to=1 -> %4\nMul(%4, %2) -> %5\n"
+		"Identity(%5) -> y\n" },
+	{ MS, "node com.microsoft:QGemm u,one,zero,u,one,zero,_,one,zero -> y transB=1 alpha=0.5",
+		"Cast(u) to=6 -> %0\nCast(zero) to=6 -> %1\nSub(%0, %1) -> %2\n"
+		"Cast(u) to=6 -> %3\nCast(zero) to=6 -> %4\nUnsqueeze(%4, {1}) -> %5\n"
+		"Sub(%3, %5) -> %6\nGemm(%2, %6) transA=0 transB=1 -> %7\n"
+		"Mul(one, one) -> %8\nMul(%8, 0.5) -> %9\nCastLike(%7, %9) -> %10\n"
+		"Mul(%10, %9) -> %11\nQuantizeLinear(%11, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QGemm u,one,zero,u,one,zero -> y",
+		"Cast(u) to=6 -> %0\nCast(zero) to=6 -> %1\nSub(%0, %1) -> %2\n"
+		"Cast(u) to=6 -> %3\nCast(zero) to=6 -> %4\nSub(%3, %4) -> %5\n"
+		"Gemm(%2, %5) transA=0 transB=0 -> %6\nMul(one, one) -> %7\n"
+		"Cast(%6) to=1 -> %8\nMul(%8, %7) -> y\n" },
+	{ MS, "node com.microsoft:FusedConv x,w,_,x -> y activation=\"LeakyRelu\" activation_params=[0.5]",
+		"Conv(x, w) -> %0\nAdd(%0, x) -> %1\nLeakyRelu(%1) alpha=0.5 -> y\n" },
+	{ MS, "node com.microsoft:FusedConv x,w -> y activation=\"Clip\" activation_params=[0.0,6.0]",
+		"Conv(x, w) -> %0\nClip(%0, 0, 6) -> y\n" },
+	{ MS, "node com.microsoft:FusedConv x,w -> y",
+		"Conv(x, w) -> %0\nIdentity(%0) -> y\n" },
+	{ MS, "node com.microsoft:FusedGemm m,m,m -> y transA=1 activation=\"LeakyRelu\" activation_alpha=0.5",
+		"Gemm(m, m, m) transA=1 -> %0\nLeakyRelu(%0) alpha=0.5 -> y\n" },
+	{ MS, "node com.microsoft:FusedGemm m,m -> y",
+		"Gemm(m, m) -> y\n" },
+	{ MS, "node com.microsoft:FusedMatMul x,x -> y transA=1 transB=1 alpha=0.5",
+		"Transpose(x) perm=0,1,3,2 -> %0\n"
+		"FusedMatMul(%0, x) scale=0.5 trans_b=1 -> y\n" },
+	{ MS, "node com.microsoft:FusedMatMul x,x -> y transBatchA=1",
+		"Transpose(x) perm=1,2,0,3 -> %0\n"
+		"FusedMatMul(%0, x) scale=1 trans_b=0 -> y\n" },
+	{ MS, "node com.microsoft:TransposeMatMul m,m -> y transB=1",
+		"FusedMatMul(m, m) scale=1 trans_b=1 -> y\n" },
+	{ MS, "node com.microsoft:FusedMatMulActivation m,m -> y activation=\"Relu\"",
+		"FusedMatMul(m, m) scale=1 trans_b=0 -> %0\nRelu(%0) -> y\n" },
+	{ MS, "node com.microsoft:NhwcMaxPool v -> y kernel_shape=[1,1]",
+		"Transpose(v) perm=0,3,1,2 -> %0\nMaxPool(%0) kernel_shape=1,1 -> %1\n"
+		"Transpose(%1) perm=0,2,3,1 -> y\n" },
+	{ MS, "node com.microsoft:QLinearAdd u,one,zero,u,one,zero,one,zero -> y",
+		"DequantizeLinear(u, one, zero) -> %0\n"
+		"DequantizeLinear(u, one, zero) -> %1\nAdd(%0, %1) -> %2\n"
+		"QuantizeLinear(%2, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearMul u,one,_,u,one,_,one -> y",
+		"DequantizeLinear(u, one) -> %0\nDequantizeLinear(u, one) -> %1\n"
+		"Mul(%0, %1) -> %2\nQuantizeLinear(%2, one) output_dtype=2 -> y\n" },
+	{ MS, "node com.microsoft:QLinearSigmoid u,one,zero,one,zero -> y",
+		"DequantizeLinear(u, one, zero) -> %0\nSigmoid(%0) -> %1\n"
+		"QuantizeLinear(%1, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearLeakyRelu u,one,zero,one,zero -> y alpha=0.5",
+		"DequantizeLinear(u, one, zero) -> %0\nLeakyRelu(%0) alpha=0.5 -> %1\n"
+		"QuantizeLinear(%1, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearSoftmax u,one,zero,one,zero -> y opset=13",
+		"DequantizeLinear(u, one, zero) -> %0\nSoftmax(%0) axis=-1 -> %1\n"
+		"QuantizeLinear(%1, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearSoftmax u,one,zero,one,zero -> y opset=12",
+		"DequantizeLinear(u, one, zero) -> %0\nShape(%0) -> %1\n"
+		"Flatten(%0) axis=1 -> %2\nSoftmax(%2) axis=-1 -> %3\n"
+		"Reshape(%3, %1) allowzero=1 -> %4\nQuantizeLinear(%4, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearWhere yes,u,one,zero,u,one,zero,one,zero -> y",
+		"DequantizeLinear(u, one, zero) -> %0\n"
+		"DequantizeLinear(u, one, zero) -> %1\nWhere(yes, %0, %1) -> %2\n"
+		"QuantizeLinear(%2, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearConcat one,zero,u,one,zero,u,one,zero -> y axis=1",
+		"DequantizeLinear(u, one, zero) -> %0\n"
+		"DequantizeLinear(u, one, zero) -> %1\nConcat(%0, %1) axis=1 -> %2\n"
+		"QuantizeLinear(%2, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearAveragePool v,one,zero,one,zero -> y kernel_shape=[1,1]",
+		"DequantizeLinear(v, one, zero) -> %0\n"
+		"AveragePool(%0) kernel_shape=1,1 -> %1\n"
+		"QuantizeLinear(%1, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QLinearGlobalAveragePool v,one,zero,one,zero -> y channels_last=1",
+		"DequantizeLinear(v, one, zero) -> %0\nTranspose(%0) perm=0,3,1,2 -> %1\n"
+		"GlobalAveragePool(%1) -> %2\nTranspose(%2) perm=0,2,3,1 -> %3\n"
+		"QuantizeLinear(%3, one, zero) -> y\n" },
 	{ MS, "node com.microsoft:Gelu x -> y",
 		"Gelu(x) -> y\n" },
 	{ MS, "node com.microsoft:BiasGelu x,last -> y",
@@ -260,7 +354,7 @@ static enum err_code read_node(const char *opset, const char *node, const char *
 		"ir 4\nopset %s\nin x float32 [2,3,4,5]\nin m float32 [4,4]\nin e float32 [3,4,5]\n"
 		"init c float32 [3] 1 2 3\ninit last float32 [5] 1 2 3 4 5\ninit one float32 [1] 1\n"
 		"in g float32 [2,6,7,2]\ninit n int64 [] 5\nin u uint8 [4,4]\nin t int64 [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
-		"in tok float32 [2,4,6]\nin wide float32 [6,18]\n"
+		"in w float32 [3,3,1,1]\nin yes bool [4,4]\nin tok float32 [2,4,6]\nin wide float32 [6,18]\n"
 		"init zero uint8 [1] 3\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
 		opset, node);
 	struct slice bytes = onnx_text_pack(arena, &onnx_text_model(arena, text)->base);
@@ -336,6 +430,11 @@ static const struct refusal {
 	{ "5", "node Cast x -> y to=\"INT65\"", "'INT65'", ERR_INVALID_ARGUMENT },
 	{ "1", "node Upsample x -> y height_scale=2.0 width_scale=2.0 mode=\"cubic\"", "'cubic'",
 		ERR_INVALID_ARGUMENT },
+	{ MS, "node com.microsoft:FusedConv x,w -> y activation=\"Sine\"", "'Sine'", ERR_UNIMPLEMENTED },
+	{ MS, "node com.microsoft:FusedConv x -> y", "input 1 is required", ERR_INVALID_ARGUMENT },
+	{ MS, "node com.microsoft:QLinearConcat one,zero,u,one -> y axis=1", "4 inputs", ERR_INVALID_ARGUMENT },
+	{ MS, "node com.microsoft:QLinearSoftmax u,one,zero,one,zero -> y", "'opset' is missing", ERR_INVALID_ARGUMENT },
+	{ MS, "node com.microsoft:QGemm u -> y", "input 3 is required", ERR_INVALID_ARGUMENT },
 	{ "1", "node LpPool x -> y p=0.5 kernel_shape=[2,2]", "p is 0.5", ERR_UNIMPLEMENTED },
 	{ "6", "node Clip i -> y min=1.0", "int64", ERR_UNIMPLEMENTED },
 	{ "13", "node Relu x -> y consumed_inputs=[0]", "no attribute", ERR_INVALID_ARGUMENT },

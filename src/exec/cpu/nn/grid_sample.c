@@ -62,17 +62,19 @@ static double clamp(double v, double low, double high)
 	return v > high ? high : v > low ? v : low; /* NaN: low */
 }
 
-/* Where a coordinate beyond the borders is taken to be. */
+/* Where a coordinate beyond the borders is taken to be. Of cubic taps only those that are
+   beyond are brought to the border, not the point between them: so does PyTorch, where
+   these models come from. */
 static double bring_in(const struct grid_state *s, double v, int64_t n)
 {
 	double low = s->align ? 0 : -0.5, high = low + (double)n - (s->align ? 1 : 0);
 	if (v >= low && v <= high)
 		return v;
-	switch (s->padding) {
-	case PADDING_BORDER: return clamp(v, 0, (double)(n - 1));
-	case PADDING_REFLECTION: return reflect(v, low, high);
-	default: return clamp(v, -8, (double)n + 8); /* all taps are outside all the same */
-	}
+	if (s->padding == PADDING_REFLECTION)
+		return reflect(v, low, high);
+	if (s->padding == PADDING_BORDER && s->taps != TAPS_CUBIC)
+		return clamp(v, 0, (double)(n - 1));
+	return clamp(v, -8, (double)n + 8); /* all taps are outside all the same */
 }
 
 static int64_t pixel(const struct grid_state *s, double i, int64_t n)
