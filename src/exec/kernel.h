@@ -106,8 +106,9 @@ MUST_CHECK enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ct
 enum err_code prep_refuse(struct err *err, const char *why);
 
 /*
- * Packed weights, made once per version and shared by its plans. key names the source
- * (its data pointer) and everything that the packed form depends on, as bytes. On a
+ * Packed weights, made once per version and shared by its plans. key begins with the
+ * source's data pointer and names everything that the packed form depends on, as bytes: a
+ * native file keeps keys with the pointer put right (loader/native). On a
  * miss fill(dst, ctx) writes `bytes` bytes. Returned memory is 64-byte aligned, read
  * only, and lives as long as the version. Threads: any.
  */
@@ -118,3 +119,15 @@ typedef void (*pack_fn)(void *dst, void *ctx);
 MUST_CHECK enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes,
 	pack_fn fill, void *ctx, const void **ret, struct err *err);
 size_t packs_bytes(struct packs *p);
+
+/* One packed form, for files. */
+struct pack_entry {
+	const void *key;
+	size_t key_bytes;
+	const void *data;
+	size_t bytes;
+};
+/* All of them; nothing may be packed meanwhile. */
+void packs_walk(struct packs *p, void (*fn)(void *ctx, const struct pack_entry *e), void *ctx);
+/* One that is there already. Copies the key, borrows the data for the packs' life. */
+MUST_CHECK enum err_code packs_seed(struct packs *p, const struct pack_entry *e, struct err *err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 
 struct pack {
 	struct pack *next;
-	size_t key_bytes;
-	void *data;
+	size_t key_bytes, bytes;
+	const void *data;
 	unsigned char key[];
 };
 
@@ -53,33 +54,39 @@ static unsigned bucket_of(const unsigned char *key, size_t n)
 	return (h ^ h >> 16) % BUCKETS;
 }
 
-static struct pack *make(struct packs *p, const void *key, size_t key_bytes, size_t bytes, pack_fn fill,
-	void *ctx)
+static struct pack *add(struct packs *p, const struct pack_entry *of)
 {
-	struct pack *e = arena_alloc(p->arena, sizeof(*e) + key_bytes);
-	void *data = e ? arena_alloc_aligned(p->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR) : NULL;
-	if (!data)
+	struct pack *e = arena_alloc(p->arena, sizeof(*e) + of->key_bytes);
+	if (!e)
 		return NULL;
-	*e = (struct pack){ .key_bytes = key_bytes, .data = data };
-	memcpy(e->key, key, key_bytes);
-	fill(data, ctx);
-	p->bytes += bytes;
+	struct pack **at = &p->bucket[bucket_of(of->key, of->key_bytes)];
+	*e = (struct pack){ .next = *at, .key_bytes = of->key_bytes, .data = of->data, .bytes = of->bytes };
+	memcpy(e->key, of->key, of->key_bytes);
+	*at = e;
+	p->bytes += of->bytes;
+	return e;
+}
+
+/* Of this size: what a file brings is not believed to be of the size that its key asks for. */
+static struct pack *find(struct packs *p, const void *key, size_t key_bytes, size_t bytes)
+{
+	struct pack *e = p->bucket[bucket_of(key, key_bytes)];
+	while (e && !(e->key_bytes == key_bytes && e->bytes == bytes && memcmp(e->key, key, key_bytes) == 0))
+		e = e->next;
 	return e;
 }
 
 enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes, pack_fn fill,
 	void *ctx, const void **ret, struct err *err)
 {
-	struct pack **at = &p->bucket[bucket_of(key, key_bytes)];
+	assert(key_bytes >= sizeof(void *));
 	pthread_mutex_lock(&p->lock);
-	struct pack *e = *at;
-	while (e && !(e->key_bytes == key_bytes && memcmp(e->key, key, key_bytes) == 0))
-		e = e->next;
+	struct pack *e = find(p, key, key_bytes, bytes);
 	if (!e) {
-		e = make(p, key, key_bytes, bytes, fill, ctx);
-		if (e) {
-			e->next = *at;
-			*at = e;
+		void *data = arena_alloc_aligned(p->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
+		if (data) {
+			fill(data, ctx);
+			e = add(p, &(struct pack_entry){ key, key_bytes, data, bytes });
 		}
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -87,6 +94,21 @@ enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size
 		return err_oom(err);
 	*ret = e->data;
 	return ERR_OK;
+}
+
+enum err_code packs_seed(struct packs *p, const struct pack_entry *of, struct err *err)
+{
+	pthread_mutex_lock(&p->lock);
+	bool ok = add(p, of);
+	pthread_mutex_unlock(&p->lock);
+	return ok ? ERR_OK : err_oom(err);
+}
+
+void packs_walk(struct packs *p, void (*fn)(void *ctx, const struct pack_entry *e), void *ctx)
+{
+	for (int i = 0; i < BUCKETS; i++)
+		for (const struct pack *e = p->bucket[i]; e; e = e->next)
+			fn(ctx, &(struct pack_entry){ e->key, e->key_bytes, e->data, e->bytes });
 }
 
 size_t packs_bytes(struct packs *p)

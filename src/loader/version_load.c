@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "exec/infer/infer.h"
 #include "exec/pass/passes.h"
+#include "loader/model_read.h"
 #include "loader/repo/layout.h"
-#include "loader/onnx/onnx.h"
 #include "loader/signature_build.h"
 #include "loader/warmup.h"
 
@@ -13,6 +13,7 @@ struct loading {
 	const struct version_conf *conf;
 	int dirfd;
 	const char *file;
+	bool compiled; /* the file's graph has been through the passes */
 	struct err *err;
 };
 
@@ -28,18 +29,17 @@ static enum err_code enter(const struct loading *l, enum version_state s)
 static enum err_code read_model(struct loading *l)
 {
 	struct version *v = l->v;
-	struct onnx_limits limits = { .memory_bytes_max = l->conf->memory_bytes_max,
-		.allow_hardlinks = l->conf->allow_hardlinks };
-	struct onnx_model m = { 0 };
+	struct model m = { 0 };
 	enum err_code rc = enter(l, VERSION_LOADING);
 	if (rc == ERR_OK)
-		rc = onnx_read(l->dirfd, l->file, &limits, v->arena, &m, l->err);
+		rc = model_read(l->dirfd, l->file, l->conf, v->packs, v->arena, &m, l->err);
 	if (rc != ERR_OK)
 		return rc;
 	v->graph = m.graph;
 	v->prop = m.prop;
 	v->n_prop = m.n_prop;
-	v->platform = "onnx_onnxv1";
+	v->platform = m.platform;
+	l->compiled = m.compiled;
 	return ERR_OK;
 }
 
@@ -54,7 +54,7 @@ static enum err_code compile_model(struct loading *l)
 		rc = infer_graph(v->graph, l->err);
 	if (rc == ERR_OK)
 		rc = signatures_declare(v, l->conf, l->err);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK && !l->compiled)
 		rc = passes_run(v->graph, &passes, l->err);
 	return rc == ERR_OK ? signatures_compile(v, l->conf, l->err) : rc;
 }
@@ -118,9 +118,13 @@ enum err_code version_load(int dirfd, const char *file, const struct version_con
 	struct version **ret, struct err *err)
 {
 	struct loading l = { .v = new_version(conf), .conf = conf, .dirfd = dirfd,
-		.file = file ? file : layout_files[0], .err = err };
+		.file = file ? file : layout_find_file(dirfd), .err = err };
 	if (!l.v)
 		return err_oom(err);
+	if (!l.file) {
+		version_free(l.v);
+		return err_set(err, ERR_NOT_FOUND, "there is no %s and no %s", layout_files[0], layout_files[1]);
+	}
 	enum err_code rc = timed(read_model, &l, &l.v->load_ns);
 	if (rc == ERR_OK)
 		rc = timed(compile_model, &l, &l.v->compile_ns);

@@ -39,18 +39,30 @@ static enum err_code set_option(const struct args_option *o, const char *text, s
 	return ERR_OK;
 }
 
+/* "-o": the first row that begins with o. */
+static const struct args_option *find_short(const struct args_option *o, const char *arg)
+{
+	if (arg[0] != '-' || !arg[1] || arg[1] == '-' || arg[2])
+		return NULL;
+	while (o->name && o->name[0] != arg[1])
+		o++;
+	return o->name ? o : NULL;
+}
+
 enum err_code args_parse(int argc, char **argv, const struct args_option *options, int *ret_argc,
 	struct err *err)
 {
 	int n = 1, i = 1;
 	for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strncmp(argv[i], "--", 2) != 0) {
+		const struct args_option *o = find_short(options, argv[i]);
+		if (!o && strncmp(argv[i], "--", 2) != 0) {
 			argv[n++] = argv[i];
 			continue;
 		}
 		const char *name = argv[i] + 2, *eq = strchr(name, '=');
 		struct slice key = { name, eq ? (size_t)(eq - name) : strlen(name) };
-		const struct args_option *o = find_option(options, key);
+		if (!o)
+			o = find_option(options, key);
 		if (!o)
 			return err_set(err, ERR_INVALID_ARGUMENT, "--%.*s: no such option", SLICE_ARG(key));
 		const char *text = eq ? eq + 1 : NULL;

@@ -29,7 +29,8 @@ struct args_option {
 	const char *value, *help; /* for args_help() */
 };
 
-/* Reads argv[1] to argv[argc - 1], "--name value" or "--name=value" by the table, "--" ends
+/* Reads argv[1] to argv[argc - 1], "--name value" or "--name=value" by the table (or "-n value",
+   the first row that begins with the letter), "--" ends
    options. What is no option moves to argv[1 ... *ret_argc - 1], in its order.
    INVALID_ARGUMENT names the option and what is wrong with it. */
 MUST_CHECK enum err_code args_parse(int argc, char **argv, const struct args_option *options,

@@ -118,7 +118,7 @@ static enum err_code explain_model(struct ctl *c, const struct offline_conf *con
 	if (rc != ERR_OK)
 		return rc;
 	struct tensor *in = ARENA_ARRAY(c->arena, struct tensor, (size_t)o.info.n_in + 1);
-	print_values(c, o.onnx.graph);
+	print_values(c, o.model.graph);
 	rc = in ? model_inputs_check(&o.info, &inputs, err) : err_oom(err);
 	if (rc == ERR_OK)
 		rc = model_inputs_make(&o.info, &inputs, &rng, c->arena, in, err);

@@ -24,6 +24,7 @@ static const struct command {
 	{ "unload", ctl_unload, true, "MODEL", "drain the model and forget it" },
 	{ "explain", ctl_explain, false, "MODEL.onnx", "what the passes do, and which kernel runs where" },
 	{ "validate", ctl_validate, false, "PATH...", "would the server load these files, versions or models" },
+	{ "compile", ctl_compile, false, "MODEL.onnx -o FILE", "write it as a file that loads without parsing" },
 	{ "run", ctl_run, false, "MODEL.onnx [--input NAME=FILE]... [--output NAME=FILE]...", "execute a model here" },
 	{ "test", ctl_test, false, "CASE_DIR...", "run ONNX test cases" },
 };

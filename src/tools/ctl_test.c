@@ -82,13 +82,13 @@ static enum err_code run_data_set(struct offline *o, const char *set, const stru
 		return err_oom(err);
 	enum err_code rc = ERR_OK;
 	for (int i = 0; rc == ERR_OK && i < o->info.n_in; i++)
-		rc = case_data_read(set, "input", i, &o->onnx.graph->value[o->onnx.graph->input[i]].type, o->arena,
+		rc = case_data_read(set, "input", i, &o->model.graph->value[o->model.graph->input[i]].type, o->arena,
 			&in[i], err);
 	if (rc == ERR_OK)
 		rc = offline_run(o, in, o->arena, out, err);
 	for (int i = 0; rc == ERR_OK && i < o->info.n_out; i++) {
 		struct tensor want;
-		rc = case_data_read(set, "output", i, &o->onnx.graph->value[o->onnx.graph->output[i]].type,
+		rc = case_data_read(set, "output", i, &o->model.graph->value[o->model.graph->output[i]].type,
 			o->arena, &want, err);
 		if (rc == ERR_OK)
 			rc = case_data_compare(&out[i], &want, opts->rtol, opts->atol, err);

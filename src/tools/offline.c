@@ -29,7 +29,7 @@ enum err_code offline_open_dir(const char *path, int *ret_dirfd, const char **re
 
 static struct model_io *describe_values(const struct offline *o, const int32_t *value, int n)
 {
-	const struct graph *g = o->onnx.graph;
+	const struct graph *g = o->model.graph;
 	struct model_io *io = ARENA_ARRAY(o->arena, struct model_io, (size_t)n + 1);
 	for (int i = 0; io && i < n; i++) {
 		const struct gvalue *v = &g->value[value[i]];
@@ -44,18 +44,53 @@ static struct model_io *describe_values(const struct offline *o, const int32_t *
 
 static enum err_code describe(struct offline *o, struct err *err)
 {
-	const struct graph *g = o->onnx.graph;
+	const struct graph *g = o->model.graph;
 	o->info = (struct model_info){ .name = g->name, .n_in = g->n_input, .n_out = g->n_output };
 	o->info.in = describe_values(o, g->input, g->n_input);
 	o->info.out = describe_values(o, g->output, g->n_output);
 	return o->info.in && o->info.out ? ERR_OK : err_oom(err);
 }
 
+/* Threads, and what a version has of its own. */
+static enum err_code prepare(struct offline *o, const struct offline_conf *conf, struct err *err)
+{
+	enum err_code rc = ERR_OK;
+	o->threads = conf->threads ? conf->threads : pool_default_threads();
+	/* This thread works too, so it is one of them. */
+	if (o->threads > 1)
+		rc = pool_new(o->threads - 1, cpu_backend.thread_init, &o->pool, err);
+	if (cpu_backend.thread_init)
+		cpu_backend.thread_init();
+	o->packs = packs_new();
+	o->choices = choices_new();
+	return rc == ERR_OK && (!o->packs || !o->choices) ? err_oom(err) : rc;
+}
+
+static enum precision precision_of(const struct offline_conf *conf)
+{
+	return conf->exact ? PRECISION_EXACT : PRECISION_FAST;
+}
+
+static enum err_code read_model(
+	struct offline *o, const char *path, const struct offline_conf *conf, struct err *err)
+{
+	int dirfd = -1;
+	const char *file = NULL;
+	struct version_conf vc = { .backend = &cpu_backend, .pool = o->pool, .choices = o->choices,
+		.precision = precision_of(conf) };
+	enum err_code rc = offline_open_dir(path, &dirfd, &file, err);
+	if (rc == ERR_OK)
+		rc = model_read(dirfd, file, &vc, o->packs, o->arena, &o->model, err);
+	if (dirfd >= 0)
+		close(dirfd);
+	return rc;
+}
+
 static enum err_code compile(struct offline *o, const struct offline_conf *conf, struct err *err)
 {
 	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = conf->exact,
 		.on_pass = conf->on_pass, .ctx = conf->ctx };
-	struct graph *g = o->onnx.graph;
+	struct graph *g = o->model.graph;
 	enum err_code rc = graph_check(g, err);
 	if (rc == ERR_OK)
 		rc = infer_graph(g, err);
@@ -63,23 +98,11 @@ static enum err_code compile(struct offline *o, const struct offline_conf *conf,
 		rc = describe(o, err);
 	if (rc == ERR_OK && conf->on_pass)
 		conf->on_pass(conf->ctx, "", g);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK && !o->model.compiled)
 		rc = passes_run(g, &opts, err);
-	if (rc != ERR_OK)
-		return rc;
-	int threads = conf->threads ? conf->threads : pool_default_threads();
-	/* This thread works too, so it is one of them. */
-	if (threads > 1)
-		rc = pool_new(threads - 1, cpu_backend.thread_init, &o->pool, err);
-	if (cpu_backend.thread_init)
-		cpu_backend.thread_init();
-	o->packs = packs_new();
-	o->choices = choices_new();
-	if (rc == ERR_OK && (!o->packs || !o->choices))
-		rc = err_oom(err);
-	struct program_conf pc = { .backend = &cpu_backend, .packs = o->packs, .threads = threads,
-		.precision = conf->exact ? PRECISION_EXACT : PRECISION_FAST, .choices = o->choices };
-	return rc == ERR_OK ? program_new(o->onnx.graph, &pc, &o->program, err) : rc;
+	struct program_conf pc = { .backend = &cpu_backend, .packs = o->packs, .threads = o->threads,
+		.precision = precision_of(conf), .choices = o->choices };
+	return rc == ERR_OK ? program_new(g, &pc, &o->program, err) : rc;
 }
 
 enum err_code offline_open(const char *path, const struct offline_conf *conf, struct offline *ret,
@@ -87,13 +110,9 @@ enum err_code offline_open(const char *path, const struct offline_conf *conf, st
 {
 	struct offline o = { .arena = arena_new(1 << 20, 0) };
 	int64_t begin = clock_now_ns();
-	int dirfd = -1;
-	const char *file = NULL;
-	enum err_code rc = o.arena ? offline_open_dir(path, &dirfd, &file, err) : err_oom(err);
+	enum err_code rc = o.arena ? prepare(&o, conf, err) : err_oom(err);
 	if (rc == ERR_OK)
-		rc = onnx_read(dirfd, file, NULL, o.arena, &o.onnx, err);
-	if (dirfd >= 0)
-		close(dirfd);
+		rc = read_model(&o, path, conf, err);
 	if (rc == ERR_OK)
 		rc = compile(&o, conf, err);
 	if (rc != ERR_OK) {

@@ -15,7 +15,7 @@
 
 #include "exec/pass/passes.h"
 #include "exec/run/program.h"
-#include "loader/onnx/onnx.h"
+#include "loader/model_read.h"
 #include "tools/model_info.h"
 
 struct offline_conf {
@@ -28,11 +28,12 @@ struct offline_conf {
 
 struct offline {
 	struct arena *arena;
-	struct onnx_model onnx;
+	struct model model;
 	struct model_info info; /* inputs and outputs, for model_inputs_make() */
 	struct packs *packs;
 	struct choices *choices;
 	struct program *program;
+	int threads;
 	struct pool *pool; /* NULL: one thread */
 	struct profile *profile; /* (optional) gets each step of each run */
 	int64_t load_ns;

@@ -8,6 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from signet_server import Server
+
 
 @pytest.fixture
 def image(tree, tmp_path):
@@ -111,6 +113,30 @@ def test_explain_dumps_the_graph_after_a_pass(signetctl, digits):
     assert "= FusedMatMul(" in after
     status, _, err = signetctl("explain", digits / "1" / "model.onnx", "--dump-after=x", check=False)
     assert status == 1 and "fuse-matmul" in err
+
+
+def test_a_compiled_model_runs_and_is_served(signetctl, digits, image, tmp_path):
+    native = tmp_path / "models" / "digits" / "1" / "model.signet"
+    native.parent.mkdir(parents=True)
+    assert re.search(r"\d+ bytes, \d+ of them packed weights",
+                     signetctl("compile", digits / "2" / "model.onnx", "-o", native))
+    signetctl("run", digits / "2" / "model.onnx", "--input", f"image={image}",
+              "--output", f"probabilities={tmp_path / 'want.npy'}")
+    signetctl("run", native, "--input", f"image={image}",
+              "--output", f"probabilities={tmp_path / 'got.npy'}")
+    want = np.load(tmp_path / "want.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "got.npy"), want, rtol=1e-4, atol=1e-5)
+    with Server(root=str(tmp_path / "models")) as server:
+        status, _, body = server.post("/v1/models/digits:predict", {
+            "inputs": np.load(image).tolist()})
+        assert status == 200, body
+        np.testing.assert_allclose(json.loads(body)["outputs"]["probabilities"], want, rtol=1e-4, atol=1e-5)
+        assert json.loads(server.call("GET", "/v2/models/digits")[2])["platform"] == "signet_native"
+
+
+def test_compile_says_what_is_missing(signetctl, digits):
+    status, _, err = signetctl("compile", digits / "1" / "model.onnx", check=False)
+    assert status == 1 and "-o model.signet" in err
 
 
 def test_validate_takes_files_versions_and_models(signetctl, digits, tmp_path):

@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/repo/layout.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include "base/parse.h"
 
-const char *const layout_files[] = { "model.onnx", NULL };
+const char *const layout_files[LAYOUT_FILES + 1] = { "model.signet", "model.onnx", NULL };
+
+const char *layout_find_file(int dirfd)
+{
+	struct stat st;
+	for (const char *const *f = layout_files; *f; f++)
+		if (fstatat(dirfd, *f, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES)
+			return *f;
+	return NULL;
+}
 
 static bool is_name_char(char c)
 {

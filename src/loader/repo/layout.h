@@ -5,6 +5,7 @@
  * Life of a version: [WATCH] -> load -> ...
  *
  *   ROOT/NAME/VERSION/model.onnx       TensorFlow Serving, Triton
+ *   ROOT/NAME/VERSION/model.signet     the same, compiled; goes before model.onnx
  *   PATH/VERSION/model.onnx            --model NAME=PATH
  *   PATH/NAME/VERSION/model.onnx       --model NAME=PATH where PATH is a Triton repository
  *   PATH/model.onnx                    --model NAME=PATH: version 1 (KServe's flat /mnt/models)
@@ -26,4 +27,8 @@ bool layout_is_model_name(struct slice name);
 bool layout_parse_version(struct slice name, int64_t *ret);
 
 /* Files that a version can be read from, the preferred one first, NULL terminated. */
-extern const char *const layout_files[];
+#define LAYOUT_FILES 2
+extern const char *const layout_files[LAYOUT_FILES + 1];
+
+/* The first of them that is there, readable or not; NULL: none. */
+const char *layout_find_file(int dirfd);

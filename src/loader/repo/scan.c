@@ -312,7 +312,7 @@ static void scan_place_dir(struct scanner *s, struct scan_model *m, DIR *dir)
 	const char *file, *nested;
 	if (has_version(s, dir)) {
 		scan_versions(s, m, dir);
-	} else if ((file = scanner_find_file(dirfd(dir)))) {
+	} else if ((file = layout_find_file(dirfd(dir)))) {
 		scan_flat(s, m, m->dir, file, false);
 	} else if (!(nested = arena_printf(s->arena, "%s/%s", m->dir, m->name))) {
 		s->oom = true;

@@ -39,15 +39,6 @@ enum err_code scanner_check_writers(
 		*file ? file : "its directory", (unsigned)st.st_mode & 07777);
 }
 
-const char *scanner_find_file(int dirfd)
-{
-	struct stat st;
-	for (const char *const *f = layout_files; *f; f++)
-		if (fstatat(dirfd, *f, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES)
-			return *f;
-	return NULL;
-}
-
 static enum err_code stamp_version(struct scanner *s, struct scan_version *v, struct err *err)
 {
 	struct stamp stamp;
@@ -113,9 +104,9 @@ bool scanner_look(struct scanner *s, struct scan_version *v)
 	if (fd < 0) {
 		v->code = file_err(&err, errno, "version directory");
 	} else {
-		v->file = v->file ? v->file : scanner_find_file(fd);
+		v->file = v->file ? v->file : layout_find_file(fd);
 		if (!v->file)
-			scanner_remark(s, "%s: no %s in it (yet)", v->dir, layout_files[0]);
+			scanner_remark(s, "%s: no %s or %s in it (yet)", v->dir, layout_files[1], layout_files[0]);
 		else
 			v->code = look_inside(s, fd, v, &err);
 		close(fd);

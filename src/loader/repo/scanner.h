@@ -20,9 +20,6 @@ struct scanner {
 /* What is passed over or looks wrong, and why. */
 void scanner_remark(struct scanner *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* The first of the known files that is there; NULL: none. */
-const char *scanner_find_file(int dirfd);
-
 /* Fills v, whose number and dir are set. false: there is nothing (more) of it. */
 bool scanner_look(struct scanner *s, struct scan_version *v);
 

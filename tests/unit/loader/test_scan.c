@@ -193,7 +193,7 @@ START_TEST(a_model_file_that_is_none_is_an_error_of_its_version)
 	ck_assert_int_eq(version("m", 1)->code, ERR_FAILED_PRECONDITION);
 	ck_assert_str_eq(version("m", 1)->reason, "model.onnx is not a regular file");
 	ck_assert_ptr_null(version("m", 2));
-	ck_assert_int_eq(remarks("no model.onnx in it (yet)"), 1);
+	ck_assert_int_eq(remarks("no model.onnx or model.signet in it (yet)"), 1);
 }
 END_TEST
 

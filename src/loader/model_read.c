@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/model_read.h"
+
+#include "loader/native/native.h"
+#include "loader/onnx/onnx.h"
+
+static enum err_code read_onnx(int dirfd, const char *file, const struct version_conf *conf,
+	struct arena *arena, struct model *ret, struct err *err)
+{
+	struct onnx_limits limits = {.memory_bytes_max = conf->memory_bytes_max,
+		.allow_hardlinks = conf->allow_hardlinks};
+	struct onnx_model m = {0};
+	enum err_code rc = onnx_read(dirfd, file, &limits, arena, &m, err);
+	if (rc == ERR_OK)
+		*ret = (struct model){m.graph, m.prop, m.n_prop, "onnx_onnxv1", false};
+	return rc;
+}
+
+/* Kernels that are exact cannot undo what passes have rounded; the other way round is fine. */
+static enum err_code read_native(int dirfd, const char *file, const struct version_conf *conf,
+	struct packs *packs, struct arena *arena, struct model *ret, struct err *err)
+{
+	struct native_conf nc = {.backend = conf->backend,
+		.packs = packs,
+		.choices = conf->choices,
+		.pool = conf->pool,
+		.memory_bytes_max = conf->memory_bytes_max};
+	struct native_model m;
+	enum err_code rc = native_read(dirfd, file, &nc, arena, &m, err);
+	if (rc != ERR_OK)
+		return rc;
+	if (conf->precision == PRECISION_EXACT && m.precision != PRECISION_EXACT)
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			"%s was compiled with precision fast, the model is to have exact: compile "
+			"it "
+			"with --exact",
+			file);
+	*ret = (struct model){m.graph, m.prop, m.n_prop, "signet_native", true};
+	return ERR_OK;
+}
+
+static bool is_native(const char *file)
+{
+	static const char suffix[] = ".signet";
+	size_t len = strlen(file), n = sizeof(suffix) - 1;
+	return len >= n && strcmp(file + len - n, suffix) == 0;
+}
+
+enum err_code model_read(int dirfd, const char *file, const struct version_conf *conf,
+	struct packs *packs, struct arena *arena, struct model *ret, struct err *err)
+{
+	return is_native(file) ? read_native(dirfd, file, conf, packs, arena, ret, err)
+			       : read_onnx(dirfd, file, conf, arena, ret, err);
+}
