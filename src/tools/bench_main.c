@@ -29,7 +29,7 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 	bool help = false;
 	const struct args_option options[] = {
 		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT" },
-		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2, v2-binary (default) or grpc-v2" },
+		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2, v2-binary (default), grpc-v2 or grpc-tfs" },
 		{ "model", ARGS_TEXT, &o->model, "M", "which model" },
 		{ "model-version", ARGS_TEXT, &o->version, "N", "which version; default: the server's choice" },
 		{ "concurrency", ARGS_COUNT, &concurrency, "N", "closed loop: N connections, each sends when it has its answer (default 1)" },
@@ -143,7 +143,7 @@ static enum err_code fetch_rpc(const struct protocol_rpc *rpc, grpc_channel *cha
 {
 	struct buf b = buf_of(arena, 0);
 	struct slice question, answer;
-	rpc->ask(&s->model, &b);
+	TRY(rpc->ask(&s->model, &b, err));
 	TRY(buf_finish(&b, &question, err));
 	TRY(rpc_client_call(channel, rpc->metadata, question, ASK_NS, arena, &answer, err));
 	return rpc->told(answer, arena, &s->model, err);

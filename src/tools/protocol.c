@@ -375,6 +375,7 @@ static const struct protocol protocols[] = {
 	{ "v2", encode_v2, decode_v2, "/v2/models/", "/infer", NULL },
 	{ "v2-binary", encode_v2_binary, decode_v2, "/v2/models/", "/infer", NULL },
 	{ "grpc-v2", protocol_rpc_v2_encode, protocol_rpc_v2_decode, NULL, NULL, &protocol_rpc_v2 },
+	{ "grpc-tfs", protocol_rpc_tfs_encode, protocol_rpc_tfs_decode, NULL, NULL, &protocol_rpc_tfs },
 };
 
 #define PROTOCOL_COUNT (sizeof(protocols) / sizeof(protocols[0]))

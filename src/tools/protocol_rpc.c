@@ -103,21 +103,6 @@ static bool read_described(struct wire w, struct arena *arena, struct described 
 
 /* -- answers ------------------------------------------------------------------------------- */
 
-/* The next field of this number. */
-static bool next_of(struct wire *w, uint32_t wanted, struct wire *ret)
-{
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(w, &field, &type)) {
-		if (field == wanted) {
-			*ret = wire_message(w, type);
-			return true;
-		}
-		wire_skip(w, type);
-	}
-	return false;
-}
-
 static enum err_code take_output(const struct model_info *m, const struct described *d,
 	struct slice raw, struct arena *arena, struct tensor *out, struct err *err)
 {
@@ -137,11 +122,11 @@ enum err_code protocol_rpc_v2_decode(const struct model_info *m, struct slice bo
 {
 	struct wire outputs = wire_over(&body, 1), raws = outputs, one, raw;
 	(void)json_bytes;
-	while (next_of(&outputs, RES_OUTPUTS, &one)) {
+	while (wire_find(&outputs, RES_OUTPUTS, &one)) {
 		struct described d;
 		if (!read_described(one, arena, &d))
 			break;
-		if (!next_of(&raws, RES_RAW, &raw))
+		if (!wire_find(&raws, RES_RAW, &raw))
 			return err_set(err, ERR_UNKNOWN, "output '%.*s' has no raw_output_contents",
 				SLICE_ARG(d.name));
 		TRY(take_output(m, &d, wire_bytes(&raw, arena), arena, out, err));
@@ -151,10 +136,12 @@ enum err_code protocol_rpc_v2_decode(const struct model_info *m, struct slice bo
 
 /* -- metadata ------------------------------------------------------------------------------ */
 
-static void v2_ask(const struct model_info *m, struct buf *to)
+static enum err_code v2_ask(const struct model_info *m, struct buf *to, struct err *err)
 {
+	(void)err;
 	wire_put_bytes(to, ASK_NAME, slice_of(m->name));
 	wire_put_bytes(to, ASK_VERSION, slice_of(m->version ? m->version : ""));
+	return ERR_OK;
 }
 
 static enum err_code read_ios(struct wire w, uint32_t field, struct arena *arena,
@@ -162,12 +149,12 @@ static enum err_code read_ios(struct wire w, uint32_t field, struct arena *arena
 {
 	struct wire count = w, one;
 	int n = 0;
-	while (next_of(&count, field, &one))
+	while (wire_find(&count, field, &one))
 		n++;
 	*ret = ARENA_ARRAY(arena, struct model_io, (size_t)n + 1);
 	if (!*ret)
 		return err_oom(err);
-	for (*ret_n = 0; next_of(&w, field, &one); ++*ret_n) {
+	for (*ret_n = 0; wire_find(&w, field, &one); ++*ret_n) {
 		struct described d;
 		if (!read_described(one, arena, &d))
 			return malformed(err, "ModelMetadataResponse");

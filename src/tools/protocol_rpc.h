@@ -16,7 +16,7 @@ struct protocol_rpc {
 	const char *infer, *metadata; /* methods */
 
 	/* Asks for the metadata of m->name, m->version. */
-	void (*ask)(const struct model_info *m, struct buf *to);
+	enum err_code (*ask)(const struct model_info *m, struct buf *to, struct err *err);
 	/* The answer: what else a model_info has. */
 	enum err_code (*told)(struct slice message, struct arena *arena, struct model_info *m,
 		struct err *err);
@@ -28,3 +28,9 @@ enum err_code protocol_rpc_v2_encode(const struct model_info *m, const struct te
 enum err_code protocol_rpc_v2_decode(const struct model_info *m, struct slice body,
 	size_t json_bytes, struct arena *arena, struct tensor *out, struct err *err);
 extern const struct protocol_rpc protocol_rpc_v2;
+
+enum err_code protocol_rpc_tfs_encode(const struct model_info *m, const struct tensor *in,
+	struct buf *to, size_t *ret_json_bytes, struct err *err);
+enum err_code protocol_rpc_tfs_decode(const struct model_info *m, struct slice body,
+	size_t json_bytes, struct arena *arena, struct tensor *out, struct err *err);
+extern const struct protocol_rpc protocol_rpc_tfs;

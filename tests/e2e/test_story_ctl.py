@@ -10,7 +10,7 @@ import pytest
 from signet_server import Server
 
 # What signet-bench speaks, and the status of an answer that is well.
-PROTOCOLS = {"v1": "200", "v2": "200", "v2-binary": "200", "grpc-v2": "0"}
+PROTOCOLS = {"v1": "200", "v2": "200", "v2-binary": "200", "grpc-v2": "0", "grpc-tfs": "0"}
 
 
 def bench(build, server, protocol, *args):

@@ -47,21 +47,6 @@ static struct wire over(const struct slice *bytes)
 	return wire_over(bytes, 1);
 }
 
-/* The next length-delimited field of this number. */
-static bool next_field(struct wire *w, uint32_t wanted, struct wire *ret)
-{
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(w, &field, &type)) {
-		if (field == wanted) {
-			*ret = wire_message(w, type);
-			return true;
-		}
-		wire_skip(w, type);
-	}
-	return false;
-}
-
 /* In one piece, so nothing is copied. */
 static struct slice bytes_of(struct wire w)
 {
@@ -72,7 +57,7 @@ static struct slice bytes_of(struct wire w)
 static struct slice text_of(struct wire w, uint32_t field)
 {
 	struct wire text;
-	return next_field(&w, field, &text) ? bytes_of(text) : SLICE_LIT("");
+	return wire_find(&w, field, &text) ? bytes_of(text) : SLICE_LIT("");
 }
 
 /* --- files --- */
@@ -83,7 +68,7 @@ int descriptors_count(void)
 {
 	struct wire w = over(&whole), file;
 	int n = 0;
-	while (next_field(&w, SET_FILE, &file))
+	while (wire_find(&w, SET_FILE, &file))
 		n++;
 	assert(n <= DESCRIPTORS_FILES_MAX);
 	return n;
@@ -94,7 +79,7 @@ static bool file_at(int i, struct wire *ret)
 	struct wire w = over(&whole);
 	bool found = i >= 0;
 	for (int k = 0; k <= i && found; k++)
-		found = next_field(&w, SET_FILE, ret);
+		found = wire_find(&w, SET_FILE, ret);
 	return found;
 }
 
@@ -121,7 +106,7 @@ void descriptors_mark_imports(int file, bool needed[DESCRIPTORS_FILES_MAX])
 		struct wire body, import;
 		if (!needed[i] || !file_at(i, &body))
 			continue;
-		while (next_field(&body, FILE_IMPORT, &import)) {
+		while (wire_find(&body, FILE_IMPORT, &import)) {
 			int k = descriptors_find_file(bytes_of(import));
 			if (k >= 0)
 				needed[k] = true;
@@ -159,7 +144,7 @@ static bool find_child(const struct node *in, struct slice name, struct node *re
 		struct wire w = in->body, body;
 		if (children[i].of != in->scope)
 			continue;
-		while (next_field(&w, children[i].field, &body))
+		while (wire_find(&w, children[i].field, &body))
 			if (is_child(&children[i], body, name, ret))
 				return true;
 	}

@@ -58,24 +58,6 @@ static enum err_code read_value(struct rpc_call *c, struct wire w, struct slice 
 	return wire_ok(&w) ? ERR_OK : malformed(err);
 }
 
-static enum err_code read_entry(struct rpc_call *c, struct wire entry, type_fn type_of,
-	struct oip_settings *s, struct err *err)
-{
-	struct slice key = SLICE_LIT("");
-	struct wire value = { 0 };
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(&entry, &field, &type)) {
-		if (field == MAP_KEY)
-			key = wire_string(&entry, type, NAME_MAX_BYTES, c->request->arena);
-		else if (field == MAP_VALUE)
-			value = wire_message(&entry, type);
-		else
-			wire_skip(&entry, type);
-	}
-	return wire_ok(&entry) ? read_value(c, value, key, type_of, s, err) : malformed(err);
-}
-
 static enum err_code read_settings(struct rpc_call *c, struct wire w, type_fn type_of,
 	struct oip_settings *s, struct slice *ret_model, struct err *err)
 {
@@ -84,12 +66,15 @@ static enum err_code read_settings(struct rpc_call *c, struct wire w, type_fn ty
 	*s = (struct oip_settings){ 0 };
 	*ret_model = SLICE_LIT("");
 	while (wire_next(&w, &field, &type)) {
-		if (field == SETTINGS)
-			TRY(read_entry(c, wire_message(&w, type), type_of, s, err));
-		else if (field == TRACE_MODEL && type_of == trace_type)
+		struct wire_entry e;
+		if (field == SETTINGS) {
+			e = wire_map_entry(&w, type, NAME_MAX_BYTES, c->request->arena);
+			TRY(read_value(c, e.value, e.key, type_of, s, err));
+		} else if (field == TRACE_MODEL && type_of == trace_type) {
 			*ret_model = wire_string(&w, type, NAME_MAX_BYTES, c->request->arena);
-		else
+		} else {
 			wire_skip(&w, type);
+		}
 	}
 	return wire_ok(&w) ? ERR_OK : malformed(err);
 }

@@ -19,7 +19,6 @@ enum { REQ_MODEL_NAME = 1, REQ_MODEL_VERSION, REQ_ID, REQ_PARAMETERS, REQ_INPUTS
 	REQ_RAW };
 enum { IN_NAME = 1, IN_DATATYPE, IN_SHAPE, IN_PARAMETERS, IN_CONTENTS };
 enum { OUT_NAME = 1, OUT_PARAMETERS };
-enum { MAP_KEY = 1, MAP_VALUE };
 enum { PARAM_BOOL = 1, PARAM_INT64, PARAM_STRING, PARAM_DOUBLE, PARAM_UINT64 };
 
 struct top {
@@ -56,22 +55,10 @@ static void read_value(struct wire *w, struct parameter *p, struct arena *arena)
 
 static struct parameter read_parameter(struct wire *w, enum wire_type outer, struct arena *arena)
 {
-	struct parameter p = { .key = SLICE_LIT("") };
-	struct wire entry = wire_message(w, outer), value;
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(&entry, &field, &type)) {
-		if (field == MAP_KEY) {
-			p.key = wire_string(&entry, type, NAME_MAX_BYTES, arena);
-		} else if (field == MAP_VALUE) {
-			value = wire_message(&entry, type);
-			read_value(&value, &p, arena);
-			entry.bad |= value.bad;
-		} else {
-			wire_skip(&entry, type);
-		}
-	}
-	w->bad |= entry.bad;
+	struct wire_entry e = wire_map_entry(w, outer, NAME_MAX_BYTES, arena);
+	struct parameter p = { .key = e.key };
+	read_value(&e.value, &p, arena);
+	w->bad |= e.value.bad;
 	return p;
 }
 
@@ -242,21 +229,6 @@ static enum err_code take_raw(struct request *r, struct wire raw, struct tensor 
 	return oip_take_raw(r->arena, bytes, t, in->head.name, err);
 }
 
-/* The next field of this number; false: there is none. */
-static bool next_of(struct wire *w, uint32_t wanted, struct wire *ret)
-{
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(w, &field, &type)) {
-		if (field == wanted) {
-			*ret = wire_message(w, type);
-			return true;
-		}
-		wire_skip(w, type);
-	}
-	return false;
-}
-
 static enum err_code take_inputs(
 	struct request *r, struct wire top, const struct top *t, struct err *err)
 {
@@ -264,7 +236,7 @@ static enum err_code take_inputs(
 	if (t->n_raw && t->n_raw != t->n_in)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"the request has %d inputs and %d raw_input_contents", t->n_in, t->n_raw);
-	while (next_of(&inputs, REQ_INPUTS, &one)) {
+	while (wire_find(&inputs, REQ_INPUTS, &one)) {
 		struct input in;
 		struct tensor *tensor;
 		TRY(read_input(one, r->arena, &in, err));
@@ -273,7 +245,7 @@ static enum err_code take_inputs(
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"input '%.*s' has contents, but the request has raw_input_contents",
 				SLICE_ARG(in.head.name));
-		if (t->n_raw && next_of(&raws, REQ_RAW, &raw))
+		if (t->n_raw && wire_find(&raws, REQ_RAW, &raw))
 			TRY(take_raw(r, raw, tensor, &in, err));
 		else
 			TRY(oip_take_contents(r, in.contents, &in.head, tensor, err));
@@ -317,7 +289,7 @@ static enum err_code take_outputs(struct rpc_call *c, struct wire top, struct er
 	o->out = ARENA_ARRAY(r->arena, struct oip_output, (size_t)r->sig->n_out + 1);
 	if (!o->out)
 		return err_oom(err);
-	while (next_of(&top, REQ_OUTPUTS, &one)) {
+	while (wire_find(&top, REQ_OUTPUTS, &one)) {
 		struct oip_output out;
 		struct slice name;
 		TRY(read_output(one, r->arena, &name, &out.top_k, err));

@@ -171,6 +171,40 @@ struct slice wire_string(struct wire *w, enum wire_type type, size_t max, struct
 	return s;
 }
 
+bool wire_find(struct wire *w, uint32_t field, struct wire *ret)
+{
+	uint32_t at;
+	enum wire_type type;
+	while (wire_next(w, &at, &type)) {
+		if (at == field) {
+			*ret = wire_message(w, type);
+			return wire_ok(w);
+		}
+		wire_skip(w, type);
+	}
+	return false;
+}
+
+enum { MAP_KEY = 1, MAP_VALUE };
+
+struct wire_entry wire_map_entry(
+	struct wire *w, enum wire_type type, size_t key_max, struct arena *arena)
+{
+	struct wire_entry e = { .key = SLICE_LIT("") };
+	struct wire inner = wire_message(w, type);
+	uint32_t field;
+	while (wire_next(&inner, &field, &type)) {
+		if (field == MAP_KEY)
+			e.key = wire_string(&inner, type, key_max, arena);
+		else if (field == MAP_VALUE)
+			e.value = wire_message(&inner, type);
+		else
+			wire_skip(&inner, type);
+	}
+	w->bad |= inner.bad;
+	return e;
+}
+
 void wire_skip(struct wire *w, enum wire_type type)
 {
 	switch (type) {

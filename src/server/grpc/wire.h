@@ -55,6 +55,17 @@ uint64_t wire_fixed64(struct wire *w, enum wire_type type);
    all for bytes and packed fields: wire_copy() and wire_raw_*() read those. */
 struct wire wire_message(struct wire *w, enum wire_type type);
 
+/* The next field of this number, a message or bytes; false: there is none, or an error. */
+bool wire_find(struct wire *w, uint32_t field, struct wire *ret);
+
+/* An entry of a map from texts to messages; key as wire_string(). w goes on behind it. */
+struct wire_entry {
+	struct slice key;
+	struct wire value;
+};
+struct wire_entry wire_map_entry(
+	struct wire *w, enum wire_type type, size_t key_max, struct arena *arena);
+
 /* The bytes left, as one slice: borrowed when they lie in one piece, else copied into the
    arena. NULL pointer: no memory, or an error. */
 struct slice wire_bytes(struct wire *w, struct arena *arena);

@@ -97,6 +97,57 @@ START_TEST(a_string_is_utf8_without_nul_and_not_too_long)
 }
 END_TEST
 
+START_TEST(a_map_s_entry_is_read_in_either_order)
+{
+	static const struct slice in_order = SLICE_LIT("\012\007\012\001k\022\002\010\005");
+	static const struct slice reversed = SLICE_LIT("\012\007\022\002\010\005\012\001k");
+	const struct slice *both[] = { &in_order, &reversed };
+	for (size_t i = 0; i < 2; i++) {
+		struct wire w = wire_over(both[i], 1);
+		uint32_t field;
+		enum wire_type type;
+		ck_assert(wire_next(&w, &field, &type));
+		struct wire_entry e = wire_map_entry(&w, type, 10, arena);
+		ck_assert(slice_is(e.key, "k"));
+		ck_assert(wire_next(&e.value, &field, &type));
+		ck_assert_uint_eq(wire_varint(&e.value, type), 5);
+		ck_assert(wire_ok(&w) && !w.left);
+	}
+}
+END_TEST
+
+START_TEST(what_is_wrong_in_an_entry_is_wrong_in_the_map)
+{
+	static const struct slice wrong[] = {
+		SLICE_LIT("\012\003\012\002k"),         /* longer than the entry */
+		SLICE_LIT("\012\003\012\001\377"),     /* no text */
+		SLICE_LIT("\012\005\012\003abc"),       /* too long */
+		SLICE_LIT("\012\002\010\001"),          /* a number */
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct wire w = wire_over(&wrong[i], 1);
+		uint32_t field;
+		enum wire_type type;
+		ck_assert(wire_next(&w, &field, &type));
+		(void)wire_map_entry(&w, type, 2, arena);
+		ck_assert_msg(!wire_ok(&w), "row %zu", i);
+	}
+}
+END_TEST
+
+START_TEST(fields_are_found_one_after_the_other)
+{
+	static const struct slice message = SLICE_LIT("\012\001a\020\001\012\001b\010\001");
+	struct wire w = wire_over(&message, 1), one;
+	ck_assert(wire_find(&w, 1, &one));
+	ck_assert(slice_is(wire_bytes(&one, arena), "a"));
+	ck_assert(wire_find(&w, 1, &one));
+	ck_assert(slice_is(wire_bytes(&one, arena), "b"));
+	ck_assert(!wire_find(&w, 1, &one)); /* it is a number */
+	ck_assert(!wire_ok(&w));
+}
+END_TEST
+
 Suite *suite_wire(void)
 {
 	Suite *s = suite_create("wire");
@@ -107,6 +158,9 @@ Suite *suite_wire(void)
 		sizeof(malformed) / sizeof(*malformed));
 	tcase_add_loop_test(t, a_string_is_utf8_without_nul_and_not_too_long, 0,
 		sizeof(bad_strings) / sizeof(*bad_strings));
+	tcase_add_test(t, a_map_s_entry_is_read_in_either_order);
+	tcase_add_test(t, what_is_wrong_in_an_entry_is_wrong_in_the_map);
+	tcase_add_test(t, fields_are_found_one_after_the_other);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -129,6 +129,53 @@ START_TEST(grpc_v2_answers_that_contradict_themselves_are_refused)
 }
 END_TEST
 
+START_TEST(grpc_tfs_writes_a_message_with_contents)
+{
+	static const char want[] =
+		"\012\007\012\001m\022\002\010\003"
+		"\022\047\012\005image\022\036\010\001\022\010\022\002\010\002\022\002\010\002"
+		"\042\020\0\0\0\077\0\0\200\077\0\0\0\100\0\0\100\100"
+		"\022\026\012\004text\022\016\010\007\022\004\022\002\010\002\102\002hi\102\0";
+	struct slice body = body_of("grpc-tfs");
+	ck_assert_uint_eq(body.len, sizeof(want) - 1);
+	ck_assert_mem_eq(body.ptr, want, body.len);
+}
+END_TEST
+
+/* p is float32[1,2]: in its own field, in tensor_content, and one value for both. */
+#define TFS_SHAPE "\010\001\022\010\022\002\010\001\022\002\010\002"
+#define TFS_TYPED "\012\033\012\001p\022\026" TFS_SHAPE "\052\010\0\0\0\0\0\0\200\077"
+#define TFS_CONTENT "\012\033\012\001p\022\026" TFS_SHAPE "\042\010\0\0\0\0\0\0\200\077"
+#define TFS_FILLED "\012\027\012\001p\022\022" TFS_SHAPE "\052\004\0\0\200\077"
+
+START_TEST(grpc_tfs_answers_come_in_every_form)
+{
+	static const struct slice body[] = { SLICE_LIT(TFS_TYPED), SLICE_LIT(TFS_CONTENT),
+		SLICE_LIT(TFS_FILLED) };
+	for (size_t i = 0; i < sizeof(body) / sizeof(body[0]); i++) {
+		struct tensor out[2];
+		ck_assert_int_eq(decoded("grpc-tfs", body[i].ptr, body[i].len, 0, out, NULL), ERR_OK);
+		ck_assert_ptr_null(out[0].data);
+		ck_assert(tensor_float(&out[1], 1) == 1);
+	}
+}
+END_TEST
+
+START_TEST(grpc_tfs_answers_that_contradict_themselves_are_refused)
+{
+	static const struct slice wrong[] = {
+		SLICE_LIT("\012\003\012\001q"), /* no output of the model's */
+		SLICE_LIT("\012\003\012\001p"), /* without type */
+		SLICE_LIT("\012\032\012\001p\022\025" TFS_SHAPE "\042\007\0\0\0\0\0\0\200"),
+		SLICE_LIT("\012\040\012\001p"),
+	};
+	struct tensor out[2];
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(decoded("grpc-tfs", wrong[i].ptr, wrong[i].len, 0, out, NULL) != ERR_OK,
+			"row %zu", i);
+}
+END_TEST
+
 START_TEST(v1_answers_take_their_shape_from_their_lists)
 {
 	const char *body = "{\"outputs\": {\"p\": [[0.25, 1e-3]], \"label\": [7]}}";
@@ -188,6 +235,9 @@ Suite *suite_protocol(void)
 	tcase_add_test(t, grpc_v2_writes_a_message_with_raw_tensors);
 	tcase_add_test(t, grpc_v2_answers_have_their_raw_tensors_in_the_order_of_outputs);
 	tcase_add_test(t, grpc_v2_answers_that_contradict_themselves_are_refused);
+	tcase_add_test(t, grpc_tfs_writes_a_message_with_contents);
+	tcase_add_test(t, grpc_tfs_answers_come_in_every_form);
+	tcase_add_test(t, grpc_tfs_answers_that_contradict_themselves_are_refused);
 	tcase_add_test(t, v1_answers_take_their_shape_from_their_lists);
 	tcase_add_test(t, v2_answers_mix_json_and_binary);
 	tcase_add_test(t, answers_that_contradict_themselves_are_refused);

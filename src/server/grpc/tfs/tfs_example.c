@@ -134,37 +134,21 @@ static enum err_code take_feature(
 
 /* --- examples --- */
 
-static void read_kind(struct wire *w, enum wire_type outer, struct feature *f)
-{
-	struct wire inner = wire_message(w, outer);
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(&inner, &field, &type)) {
-		if (field >= FEATURE_BYTES && field <= FEATURE_INT64S) {
-			f->kind = field;
-			f->list = wire_message(&inner, type);
-		} else {
-			wire_skip(&inner, type);
-		}
-	}
-	w->bad |= inner.bad;
-}
-
 static struct feature read_feature(struct wire *w, enum wire_type outer, struct arena *arena)
 {
-	struct feature f = { .name = SLICE_LIT("") };
-	struct wire inner = wire_message(w, outer);
+	struct wire_entry e = wire_map_entry(w, outer, TFS_NAME_MAX, arena);
+	struct feature f = { .name = e.key };
 	uint32_t field;
 	enum wire_type type;
-	while (wire_next(&inner, &field, &type)) {
-		if (field == TFS_KEY)
-			f.name = wire_string(&inner, type, TFS_NAME_MAX, arena);
-		else if (field == TFS_VALUE)
-			read_kind(&inner, type, &f);
-		else
-			wire_skip(&inner, type);
+	while (wire_next(&e.value, &field, &type)) {
+		if (field >= FEATURE_BYTES && field <= FEATURE_INT64S) {
+			f.kind = field;
+			f.list = wire_message(&e.value, type);
+		} else {
+			wire_skip(&e.value, type);
+		}
 	}
-	w->bad |= inner.bad;
+	w->bad |= e.value.bad;
 	return f;
 }
 

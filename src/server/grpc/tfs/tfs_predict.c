@@ -31,42 +31,19 @@ static enum err_code read_spec(
 
 /* --- inputs --- */
 
-struct entry {
-	struct slice name;
-	struct wire tensor;
-};
-
-static struct entry read_entry(struct wire *w, enum wire_type outer, struct arena *arena)
-{
-	struct entry e = { .name = SLICE_LIT("") };
-	struct wire inner = wire_message(w, outer);
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(&inner, &field, &type)) {
-		if (field == TFS_KEY)
-			e.name = wire_string(&inner, type, TFS_NAME_MAX, arena);
-		else if (field == TFS_VALUE)
-			e.tensor = wire_message(&inner, type);
-		else
-			wire_skip(&inner, type);
-	}
-	w->bad |= inner.bad;
-	return e;
-}
-
 static enum err_code take_entry(
-	struct rpc_call *c, const struct entry *e, int i, struct err *err)
+	struct rpc_call *c, const struct wire_entry *e, int i, struct err *err)
 {
 	struct request *r = c->request;
 	enum err_code rc = ERR_OK;
 	if (r->in[i].data)
 		rc = err_set(err, ERR_INVALID_ARGUMENT, "it is given twice");
 	if (rc == ERR_OK)
-		rc = tfs_tensor_read(e->tensor, r->arena, c->rpc->conf.message_bytes_max,
+		rc = tfs_tensor_read(e->value, r->arena, c->rpc->conf.message_bytes_max,
 			&r->in[i], err);
 	if (rc == ERR_OK)
 		return rc;
-	return err_prefix(err, "tensor parsing error: %.*s", SLICE_ARG(e->name));
+	return err_prefix(err, "tensor parsing error: %.*s", SLICE_ARG(e->key));
 }
 
 /* Names, as far as a message has room for them. */
@@ -115,13 +92,13 @@ static enum err_code take_inputs(struct rpc_call *c, struct wire w, struct err *
 			wire_skip(&w, type);
 			continue;
 		}
-		struct entry e = read_entry(&w, type, r->arena);
+		struct wire_entry e = wire_map_entry(&w, type, TFS_NAME_MAX, r->arena);
 		if (!wire_ok(&w))
 			return tfs_malformed(err, "PredictRequest");
-		int i = signature_find_in(r->sig, e.name);
-		add_name(&m.sent, e.name);
+		int i = signature_find_in(r->sig, e.key);
+		add_name(&m.sent, e.key);
 		if (i < 0)
-			add_name(&m.extra, e.name);
+			add_name(&m.extra, e.key);
 		else
 			TRY(take_entry(c, &e, i, err));
 	}

@@ -44,6 +44,12 @@ static enum err_code malformed(struct err *err)
 	return err_set(err, ERR_INVALID_ARGUMENT, "the message is not a well-formed TensorProto");
 }
 
+static enum err_code bad_shape(struct err *err)
+{
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"a shape has at most %d dimensions, none negative or unknown", RANK_MAX);
+}
+
 static uint64_t read_dim(struct wire *w, enum wire_type outer)
 {
 	struct wire inner = wire_message(w, outer);
@@ -60,18 +66,18 @@ static uint64_t read_dim(struct wire *w, enum wire_type outer)
 	return size;
 }
 
-static enum err_code read_shape(struct wire w, struct shape *s, struct err *err)
+enum err_code tfs_tensor_read_shape(struct wire w, struct shape *ret, struct err *err)
 {
 	uint32_t field;
 	enum wire_type type;
 	bool wrong = false;
-	*s = SHAPE_SCALAR;
+	struct shape s = SHAPE_SCALAR;
 	while (!wrong && wire_next(&w, &field, &type)) {
 		if (field == SHAPE_DIM) {
-			uint64_t size = read_dim(&w, type);
-			wrong = s->rank == RANK_MAX || size > INT64_MAX;
+			int64_t size = (int64_t)read_dim(&w, type);
+			wrong = s.rank == RANK_MAX;
 			if (!wrong)
-				s->dim[s->rank++] = (int64_t)size;
+				s.dim[s.rank++] = size < 0 ? DIM_UNKNOWN : size;
 		} else if (field == SHAPE_UNKNOWN_RANK) {
 			wrong = wire_varint(&w, type) != 0;
 		} else {
@@ -79,8 +85,8 @@ static enum err_code read_shape(struct wire w, struct shape *s, struct err *err)
 		}
 	}
 	if (wrong)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"a shape has at most %d dimensions, none negative or unknown", RANK_MAX);
+		return bad_shape(err);
+	*ret = s;
 	return wire_ok(&w) ? ERR_OK : malformed(err);
 }
 
@@ -198,7 +204,9 @@ enum err_code tfs_tensor_read(struct wire w, struct arena *arena, size_t fill_by
 	if (!tfs_tensor_has(t.dtype))
 		return err_set(err, ERR_INVALID_ARGUMENT, "dtype %s (%llu) is not served",
 			dtype_info(t.dtype)->tf_name, (unsigned long long)h.dtype);
-	TRY(read_shape(h.shape, &t.shape, err));
+	TRY(tfs_tensor_read_shape(h.shape, &t.shape, err));
+	if (!shape_is_static(&t.shape))
+		return bad_shape(err);
 	if (tensor_bytes_overflow(t.dtype, &t.shape, &bytes))
 		return err_set(err, ERR_INVALID_ARGUMENT, "shape %s has too many elements",
 			SHAPE_TEXT(&t.shape));

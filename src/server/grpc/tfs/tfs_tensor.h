@@ -23,6 +23,10 @@ bool tfs_tensor_has(enum dtype dtype);
 MUST_CHECK enum err_code tfs_tensor_read(struct wire w, struct arena *arena, size_t fill_bytes_max,
 	struct tensor *ret, struct err *err);
 
+/* A TensorShapeProto; negative dimensions are DIM_UNKNOWN. */
+MUST_CHECK enum err_code tfs_tensor_read_shape(
+	struct wire w, struct shape *ret, struct err *err);
+
 /* A message in two parts, to be sent one after the other: raw is the elements, borrowed
    where they have the same form in memory. */
 struct tfs_tensor {
