@@ -80,6 +80,12 @@ LIST(attrs_linear_attention, INT("chunk_size"), NEED("kv_num_heads", ATTR_INT),
 	NEED("q_num_heads", ATTR_INT), FLOAT("scale"), STRING("update_rule"), END);
 LIST(attrs_causal_conv, STRING("activation"), END);
 
+LIST(attrs_group_query, INT("causal"), INT("do_rotary"), STRING("k_quant_type"), FLOAT("k_norm_epsilon"),
+	INT("kv_cache_bit_width"), NEED("kv_num_heads", ATTR_INT), INT("local_window_size"),
+	NEED("num_heads", ATTR_INT), FLOAT("q_norm_epsilon"), FLOAT("qk_norm_epsilon"), INT("qk_output"),
+	INT("rotary_interleaved"), FLOAT("scale"), INT("sliding_window_cache"), INT("smooth_softmax"),
+	FLOAT("softcap"), STRING("v_quant_type"), END);
+
 LIST(attrs_batch_norm, FLOAT("epsilon"), FLOAT("momentum"), INT("training_mode"), END);
 LIST(attrs_epsilon, FLOAT("epsilon"), END);
 LIST(attrs_layer_norm, INT("axis"), FLOAT("epsilon"), INT("stash_type"), END);

@@ -21,6 +21,12 @@ class Draw:
     def ints(self, low, high, *shape, dtype=np.int32):
         return self.random.integers(low, high, shape, dtype=dtype)
 
+    def mask(self, *shape):
+        """Each row sees something: else its scores are what float leaves of them beside -10000."""
+        mask = self.ints(0, 2, *shape)
+        mask[..., 0] = 1
+        return mask
+
     def pick(self, *choices):
         return choices[self.random.integers(len(choices))]
 
@@ -98,7 +104,7 @@ def attention(d):
     past = past if d.pick(True, False) else 0
     total, q, wide = s + past, heads * n, 10
     v = q if past else d.pick(q, heads * 3)
-    mask = d.pick(None, d.ints(0, 2, b, total), d.ints(0, 2, b, s, total), d.ints(1, total + 1, b),
+    mask = d.pick(None, d.mask(b, total), d.mask(b, s, total), d.ints(1, total + 1, b),
                   np.concatenate([d.ints(2, total + 1, b), d.ints(0, 2, b)]) if total > 1 else None)
     feeds = dict(x=d.floats(b, s, wide), w=d.floats(wide, 2 * q + v, scale=0.3),
                  bias=d.floats(2 * q + v), mask=mask,
@@ -117,7 +123,7 @@ def multi_head_attention(d):
     given = d.pick(True, False) and not past # keys and values of cross attention
     v = q if past or given else d.pick(q, heads * 3)
     total = kv + past
-    mask = d.pick(None, d.ints(0, 2, b, total), d.ints(0, 2, b, s, total), d.ints(1, total + 1, b))
+    mask = d.pick(None, d.mask(b, total), d.mask(b, s, total), d.ints(1, total + 1, b))
     feeds = dict(q=d.floats(b, s, q),
                  k=d.floats(b, heads, kv, n) if given else d.floats(b, kv, q),
                  v=d.floats(b, heads, kv, n) if given else d.floats(b, kv, v),
@@ -129,6 +135,58 @@ def multi_head_attention(d):
     attrs.update(d.pick({}, {"scale": 0.7}, {"mask_filter_value": -5.0}))
     # Where nobody asks for the presents, ONNX Runtime passes over the pasts.
     return feeds, ["y", "present_k", "present_v"] if past else d.pick(["y"], ["y", "present_k"]), attrs
+
+
+def group_query_attention(d):
+    b, kv, group, n = d.pick(1, 2), d.pick(1, 2), d.pick(1, 3), d.pick(16, 32)
+    heads, prompt = kv * group, d.pick(True, False)
+    s = d.pick(1, 6) if prompt else d.pick(1, 1, 3) if b == 1 else 1
+    room = 0 if prompt else d.pick(4, 9)
+    # Lengths with what is new; the longest makes the total. A cache has room for what is new,
+    # or grows by just that.
+    ends = d.ints(s, room + 1, b) if room else np.full(b, s)
+    ends[0] = d.pick(s + 1, room, room + s) if room else s
+    total = int(ends.max())
+    packed, rotary = d.pick(True, False), d.pick(True, False)
+    q, k, v = d.floats(b, s, heads * n), d.floats(b, s, kv * n), d.floats(b, s, kv * n)
+    half = d.pick(8, n // 2)
+    # Of a prompt ONNX Runtime looks at the first position only.
+    first = d.ints(0, 9, 1 if prompt else b, 1, dtype=np.int64)
+    positions = np.broadcast_to(first + np.arange(s), (b, s)).copy() if d.pick(True, False) else None
+    feeds = dict(q=np.concatenate([q, k, v], 2) if packed else q, k=None if packed else k,
+                 v=None if packed else v,
+                 past_k=d.floats(b, kv, room, n) if room else None,
+                 past_v=d.floats(b, kv, room, n) if room else None,
+                 lengths=(ends - 1).astype(np.int32), total=np.array(total, np.int32),
+                 cos=d.floats(32, half) if rotary else None,
+                 sin=d.floats(32, half) if rotary else None,
+                 positions=positions if rotary else None,
+                 scores=d.maybe(d.floats(d.pick(1, b), d.pick(1, heads), s, total), 0.3),
+                 sink=d.maybe(d.floats(heads), 0.3))
+    attrs = dict(num_heads=heads, kv_num_heads=kv)
+    if rotary:
+        attrs.update(do_rotary=1, rotary_interleaved=d.pick(0, 1))
+    attrs.update(d.pick({}, {"scale": 0.7}, {"softcap": 2.0}, {"local_window_size": 2}))
+    if feeds["sink"] is None:
+        attrs.update(d.pick({}, {"smooth_softmax": 1}))
+    return feeds, ["y", "present_k", "present_v"], attrs
+
+
+def dynamic_quantize_lstm(d):
+    steps, b, size, n, dirs = d.pick(1, 5), d.pick(1, 3), d.pick(1, 9), d.pick(4, 6), d.pick(1, 2)
+    each = d.pick(True, False)
+    low, kind = d.pick((-128, np.int8), (0, np.uint8))
+    scale = (dirs, 4 * n) if each else (dirs,)
+    zero = np.zeros(scale, kind) # ONNX Runtime takes no other
+    feeds = dict(x=d.floats(steps, b, size),
+                 w=d.ints(low, low + 256, dirs, size, 4 * n, dtype=kind),
+                 r=d.ints(low, low + 256, dirs, n, 4 * n, dtype=kind),
+                 b=d.maybe(d.floats(dirs, 8 * n)), lengths=None, h=d.maybe(d.floats(dirs, b, n)),
+                 c=d.maybe(d.floats(dirs, b, n)), peepholes=d.maybe(d.floats(dirs, 3 * n)),
+                 w_scale=np.abs(d.floats(*scale)) / 100 + 1e-3, w_zero=zero,
+                 r_scale=np.abs(d.floats(*scale)) / 100 + 1e-3, r_zero=zero)
+    attrs = dict(hidden_size=n, direction="bidirectional" if dirs == 2 else d.pick("forward", "reverse"))
+    return feeds, ["y", "h_last", "c_last"], attrs
 
 
 OPERATORS = {
@@ -143,10 +201,12 @@ OPERATORS = {
     "RotaryEmbedding": rotary,
     "Attention": attention,
     "MultiHeadAttention": multi_head_attention,
+    "GroupQueryAttention": group_query_attention,
+    "DynamicQuantizeLSTM": dynamic_quantize_lstm,
 }
 
 # What models have as initializers.
-CONSTANTS = ("w", "bias", "cos", "sin", "gamma", "beta", "word", "position", "segment")
+CONSTANTS = ("w", "r", "w_scale", "r_scale", "w_zero", "r_zero", "bias", "cos", "sin", "gamma", "beta", "word", "position", "segment")
 
 
 @pytest.mark.parametrize("op", OPERATORS)

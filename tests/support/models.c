@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTRS_MAX 12
+#define ATTRS_MAX 24
 #define IO_MAX 64 /* inputs, outputs or captures of a graph */
 
 static void *must(void *p)

@@ -93,6 +93,7 @@ static enum err_code read_attrs(const struct node *n, struct rnn_geometry *g, st
 {
 	g->gates = n->op == OP_RNN ? 1 : n->op == OP_GRU ? 3 : 4;
 	g->functions = n->op == OP_RNN ? 1 : n->op == OP_GRU ? 2 : 3;
+	g->transposed = n->op == OP_DYNAMIC_QUANTIZE_LSTM;
 	g->clip = node_float(n, "clip", 0);
 	if (!(g->clip >= 0))
 		return err_set(err, ERR_INVALID_ARGUMENT, "clip is %g, it must not be negative",

@@ -92,6 +92,14 @@ static void odd_attr(struct graph *g, const struct attr_spec *spec)
 	case ATTR_FLOAT: model_attr_float(g, spec->name, draw(2) ? -1.0f : 0.5f); break;
 	case ATTR_STRING: model_attr_string(g, spec->name, odd_word()); break;
 	case ATTR_INTS: model_attr_ints(g, spec->name, (int)draw(6), list); break;
+	case ATTR_FLOATS: model_attr_floats(g, spec->name, (int)draw(4), (const float[]){ -1, 0.5f, 3, 0 }); break;
+	case ATTR_STRINGS: {
+		struct slice words[6];
+		for (int i = 0; i < 6; i++)
+			words[i] = slice_of(draw(2) ? "tanh" : odd_word());
+		model_attr_strings(g, spec->name, (int)draw(6) + 1, words);
+		break;
+	}
 	case ATTR_GRAPH: model_attr_graph(g, spec->name, odd_body(g)); break;
 	case ATTR_TENSOR: {
 		int32_t v = odd_constant(g);
