@@ -8,6 +8,7 @@
 #define INTS(name) { name, ATTR_INTS, false }
 #define FLOATS(name) { name, ATTR_FLOATS, false }
 #define STRINGS(name) { name, ATTR_STRINGS, false }
+#define TENSOR(name) { name, ATTR_TENSOR, false }
 #define NEED(name, kind) { name, kind, true }
 #define LIST(id, ...) const struct attr_spec id[] = { __VA_ARGS__ }
 
@@ -145,3 +146,55 @@ LIST(attrs_concat_from_sequence, NEED("axis", ATTR_INT), INT("new_axis"), END);
 LIST(attrs_optional, { "type", ATTR_TYPE, false }, END);
 LIST(attrs_batched_scan, NEED("body", ATTR_GRAPH), NEED("num_scan_inputs", ATTR_INT),
 	INTS("scan_input_directions"), END);
+/* -- ai.onnx.ml ------------------------------------------------------------------------------ */
+
+LIST(attrs_binarizer, FLOAT("threshold"), END);
+LIST(attrs_cast_map, STRING("cast_to"), STRING("map_form"), INT("max_map"), END);
+LIST(attrs_category_mapper, INTS("cats_int64s"), STRINGS("cats_strings"), INT("default_int64"),
+	STRING("default_string"), END);
+LIST(attrs_dict_vectorizer, INTS("int64_vocabulary"), STRINGS("string_vocabulary"), END);
+LIST(attrs_feature_vectorizer, NEED("inputdimensions", ATTR_INTS), END);
+LIST(attrs_imputer, FLOATS("imputed_value_floats"), INTS("imputed_value_int64s"),
+	FLOAT("replaced_value_float"), INT("replaced_value_int64"), END);
+LIST(attrs_label_encoder, FLOAT("default_float"), INT("default_int64"), STRING("default_string"),
+	TENSOR("default_tensor"), FLOATS("keys_floats"), INTS("keys_int64s"),
+	STRINGS("keys_strings"), TENSOR("keys_tensor"), FLOATS("values_floats"),
+	INTS("values_int64s"), STRINGS("values_strings"), TENSOR("values_tensor"), END);
+LIST(attrs_linear_classifier, INTS("classlabels_ints"), STRINGS("classlabels_strings"),
+	NEED("coefficients", ATTR_FLOATS), FLOATS("intercepts"), INT("multi_class"),
+	STRING("post_transform"), END);
+LIST(attrs_linear_regressor, FLOATS("coefficients"), FLOATS("intercepts"),
+	STRING("post_transform"), INT("targets"), END);
+LIST(attrs_normalizer, STRING("norm"), END);
+LIST(attrs_one_hot_encoder, INTS("cats_int64s"), STRINGS("cats_strings"), INT("zeros"), END);
+LIST(attrs_scaler, FLOATS("offset"), FLOATS("scale"), END);
+LIST(attrs_zip_map, INTS("classlabels_int64s"), STRINGS("classlabels_strings"), END);
+
+#define SVM_ATTRS \
+	FLOATS("coefficients"), FLOATS("kernel_params"), STRING("kernel_type"), \
+		STRING("post_transform"), FLOATS("rho"), FLOATS("support_vectors")
+LIST(attrs_svm_classifier, SVM_ATTRS, INTS("classlabels_ints"), STRINGS("classlabels_strings"),
+	FLOATS("prob_a"), FLOATS("prob_b"), INTS("vectors_per_class"), END);
+LIST(attrs_svm_regressor, SVM_ATTRS, INT("n_supports"), INT("one_class"), END);
+
+#define TREE_ATTRS \
+	FLOATS("base_values"), TENSOR("base_values_as_tensor"), INTS("nodes_falsenodeids"), \
+		INTS("nodes_featureids"), FLOATS("nodes_hitrates"), \
+		TENSOR("nodes_hitrates_as_tensor"), INTS("nodes_missing_value_tracks_true"), \
+		STRINGS("nodes_modes"), INTS("nodes_nodeids"), INTS("nodes_treeids"), \
+		INTS("nodes_truenodeids"), FLOATS("nodes_values"), TENSOR("nodes_values_as_tensor"), \
+		STRING("post_transform")
+LIST(attrs_tree_classifier, TREE_ATTRS, INTS("class_ids"), INTS("class_nodeids"),
+	INTS("class_treeids"), FLOATS("class_weights"), TENSOR("class_weights_as_tensor"),
+	INTS("classlabels_int64s"), STRINGS("classlabels_strings"), END);
+LIST(attrs_tree_regressor, TREE_ATTRS, STRING("aggregate_function"), INT("n_targets"),
+	INTS("target_ids"), INTS("target_nodeids"), INTS("target_treeids"),
+	FLOATS("target_weights"), TENSOR("target_weights_as_tensor"), END);
+LIST(attrs_tree_ensemble, INT("aggregate_function"), NEED("leaf_targetids", ATTR_INTS),
+	NEED("leaf_weights", ATTR_TENSOR), TENSOR("membership_values"), INT("n_targets"),
+	NEED("nodes_falseleafs", ATTR_INTS), NEED("nodes_falsenodeids", ATTR_INTS),
+	NEED("nodes_featureids", ATTR_INTS), TENSOR("nodes_hitrates"),
+	INTS("nodes_missing_value_tracks_true"), NEED("nodes_modes", ATTR_TENSOR),
+	NEED("nodes_splits", ATTR_TENSOR), NEED("nodes_trueleafs", ATTR_INTS),
+	NEED("nodes_truenodeids", ATTR_INTS), INT("post_transform"),
+	NEED("tree_roots", ATTR_INTS), END);

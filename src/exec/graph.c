@@ -221,6 +221,26 @@ const int64_t *node_ints(const struct node *n, const char *name, int32_t *ret_n)
 	return a ? a->ints : NULL;
 }
 
+const float *node_floats(const struct node *n, const char *name, int32_t *ret_n)
+{
+	const struct attr *a = node_attr(n, name);
+	*ret_n = a ? a->n : 0;
+	return a ? a->floats : NULL;
+}
+
+const struct slice *node_strings(const struct node *n, const char *name, int32_t *ret_n)
+{
+	const struct attr *a = node_attr(n, name);
+	*ret_n = a ? a->n : 0;
+	return a ? a->strings : NULL;
+}
+
+const struct tensor *node_tensor(const struct node *n, const char *name)
+{
+	const struct attr *a = node_attr(n, name);
+	return a ? a->t : NULL;
+}
+
 struct graph *node_graph(const struct node *n, const char *name)
 {
 	const struct attr *a = node_attr(n, name);

@@ -130,6 +130,9 @@ float node_float(const struct node *n, const char *name, float otherwise);
 struct slice node_string(const struct node *n, const char *name, const char *otherwise);
 /* NULL and *ret_n 0 when absent. */
 const int64_t *node_ints(const struct node *n, const char *name, int32_t *ret_n);
+const float *node_floats(const struct node *n, const char *name, int32_t *ret_n);
+const struct slice *node_strings(const struct node *n, const char *name, int32_t *ret_n);
+const struct tensor *node_tensor(const struct node *n, const char *name); /* NULL */
 struct graph *node_graph(const struct node *n, const char *name); /* NULL */
 static inline bool node_has_in(const struct node *n, int i)
 {

@@ -31,6 +31,7 @@ enum fault_code {
 	FAULT_INDEX,   /* "index %lld is out of range" */
 	FAULT_DIVIDE,  /* "integer division by zero" */
 	FAULT_VALUE,   /* "value %lld is not allowed here" */
+	FAULT_CATEGORY, /* "element %lld is of no known category" */
 	FAULT_MEMORY,  /* a data-dependent result exceeds the arena's ceiling */
 	FAULT_SHAPE,   /* "element %lld has another shape than it must have" */
 	FAULT_ABSENT,  /* "the optional has no element" */

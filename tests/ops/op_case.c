@@ -204,6 +204,21 @@ static const char *add_number(struct graph *g, const char *name, const char *s)
 	return end + (*end == 'f');
 }
 
+/* @f32:3=1,2,3 */
+static const char *add_tensor(struct op_node *n, const char *name, const char *s)
+{
+	bool known;
+	s++;
+	struct tensor t = parse_tensor(n->c, n->dtype, &s, 1, &known);
+	struct tensor *kept = graph_new_tensor(n->graph, t.dtype, &t.shape);
+	if (!kept || t.dtype == DTYPE_STRING)
+		die(n->c, "no such attribute", s);
+	memcpy(kept->data, t.data, tensor_bytes(&t));
+	model_attr_tensor(n->graph, name, kept);
+	tensors_free(&t);
+	return s;
+}
+
 static void add_attrs(struct op_node *n)
 {
 	for (const char *s = n->c->attrs; *s; s += strspn(s, " ")) {
@@ -212,6 +227,7 @@ static void add_attrs(struct op_node *n)
 		s += len + 1;
 		s = *s == '[' ? add_list(n->graph, name, s)
 		    : *s == '\'' ? add_string(n->graph, name, s)
+		    : *s == '@'	 ? add_tensor(n, name, s)
 				 : add_number(n->graph, name, s);
 	}
 	/* Cast says its type by number: "to" of the case's wanted output. */

@@ -11,7 +11,7 @@
  *	{2=1,2;3=4,5,6}   a sequence of operands;  {}  an empty one
  *	?2=1,2     an optional that is there;  ?-  one that is absent
  * Attributes: "axis=1 alpha=0.5f mode='linear' perm=[0,2,1]
- * beta=[0.5f,1f] activations=['Relu','Tanh']".
+ * beta=[0.5f,1f] activations=['Relu','Tanh'] value=@f32:2=1,2".
  * Wanted outputs: as operands with values; NULL: only the rows are compared with each
  * other. TYPE may be given where it is not the case's.
  *

@@ -2,6 +2,7 @@
 #include "support/onnx_text.h"
 
 #include <check.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -168,11 +169,14 @@ static Onnx__TensorProto *find_init(const struct writer *w, const char *name)
 
 static void list_value(struct writer *w, Onnx__AttributeProto *a, char *text)
 {
-	bool floats = strchr(text, '.');
+	bool floats = strchr(text, '.'), words = isalpha((unsigned char)text[1]);
 	text = unbracket(text);
-	a->type = floats ? A(FLOATS) : A(INTS);
+	a->type = words ? A(STRINGS) : floats ? A(FLOATS) : A(INTS);
 	for (char *e; (e = element(&text));) {
-		if (floats)
+		if (words)
+			APPEND(w, a->strings, a->n_strings,
+				((ProtobufCBinaryData){ strlen(e), (uint8_t *)e }));
+		else if (floats)
 			APPEND(w, a->floats, a->n_floats, strtof(e, NULL));
 		else
 			APPEND(w, a->ints, a->n_ints, strtoll(e, NULL, 10));
@@ -396,6 +400,10 @@ static void show_attr(struct shower *s, const struct attr *a)
 	case ATTR_INTS:
 		for (int i = 0; i < a->n; i++)
 			fprintf(s->to, i ? ",%lld" : "%lld", (long long)a->ints[i]);
+		break;
+	case ATTR_STRINGS:
+		for (int i = 0; i < a->n; i++)
+			fprintf(s->to, i ? ",%.*s" : "%.*s", SLICE_ARG(a->strings[i]));
 		break;
 	default: fputs("...", s->to);
 	}

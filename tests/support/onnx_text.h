@@ -7,7 +7,8 @@
  *	meta KEY VALUE
  *	in x float32 [N,3,?]                   a number, a name, or ? for each dimension
  *	init w int64 [2] 4 5
- *	node Add x,w -> y axis=1 mode="up" alpha=0.5 pads=[1,2] scales=[1.0,2.0] value=$w
+ *	node Add x,w -> y axis=1 mode="up" alpha=0.5 pads=[1,2] scales=[1.0,2.0]
+ *	                                       words=[a,b] value=$w
  *	node com.me:Op x,_ -> y                _ is an absent input or output; - is none
  *	out y float32 [N]                      type and shape may be left out
  *	body NAME ... end                      a graph for then_branch=@NAME, given before its use

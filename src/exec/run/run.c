@@ -23,6 +23,7 @@ static const char *const fault_text[FAULT_COUNT_] = {
 	[FAULT_SHAPE] = "element %lld has another shape than it must have",
 	[FAULT_ABSENT] = "the optional has no element",
 	[FAULT_DISTRIBUTION] = "row %lld is no distribution: its numbers are not finite, or none is above 0",
+	[FAULT_CATEGORY] = "element %lld is of no known category",
 	[FAULT_MEMORY] = "the result needs more memory than is allowed (%lld bytes)",
 };
 

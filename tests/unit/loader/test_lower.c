@@ -314,6 +314,11 @@ static const struct rewrite rewrites[] = {
 		"Expand(%5, %4) -> %6\n"
 		"RotaryEmbedding(tok, m, m, %6) interleaved=1 num_heads=2 -> y\n" },
 
+	{ "ai.onnx.ml 1\nopset 17", "node ai.onnx.ml:LabelEncoder t -> y classes_strings=[a,b]",
+		"LabelEncoder(t) values_strings=a,b keys_int64s=0,1 -> y\n" },
+	{ "ai.onnx.ml 1\nopset 17",
+		"node ai.onnx.ml:LabelEncoder words -> y classes_strings=[a,b] default_int64=-7",
+		"LabelEncoder(words) default_int64=-7 keys_strings=a,b values_int64s=0,1 -> y\n" },
 	{ "ai.onnx.preview 1\nopset 23", "node ai.onnx.preview:FlexAttention x,x,x -> y scale=0.5",
 		"Attention(x, x, x) scale=0.5 -> y\n" },
 	{ "ai.onnx.preview 1\nopset 23",
@@ -353,7 +358,7 @@ static enum err_code read_node(const char *opset, const char *node, const char *
 	const char *text = arena_printf(arena,
 		"ir 4\nopset %s\nin x float32 [2,3,4,5]\nin m float32 [4,4]\nin e float32 [3,4,5]\n"
 		"init c float32 [3] 1 2 3\ninit last float32 [5] 1 2 3 4 5\ninit one float32 [1] 1\n"
-		"in g float32 [2,6,7,2]\ninit n int64 [] 5\nin u uint8 [4,4]\nin t int64 [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
+		"in g float32 [2,6,7,2]\ninit n int64 [] 5\nin u uint8 [4,4]\nin t int64 [4]\nin words string [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
 		"in w float32 [3,3,1,1]\nin yes bool [4,4]\nin tok float32 [2,4,6]\nin wide float32 [6,18]\n"
 		"init zero uint8 [1] 3\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
 		opset, node);
