@@ -355,6 +355,35 @@ class GrpcTfs(unittest.TestCase):
                    tfs.ReloadConfigRequest(), "not allowed")
 
 
+def tensorflow_messages():
+    """A package tensorflow of messages alone, made from our files under the original's names."""
+    folder = tempfile.mkdtemp(prefix="signet-test-")
+    proto = os.path.join(signet_server.TOP, "proto")
+    files = {"tensorflow/core/framework/tensor": open(os.path.join(proto, "tensorflow.proto")).read(),
+             "xla/tsl/protobuf/error_codes": open(os.path.join(proto, "tensorflow_error.proto")).read()}
+    for name, of in (("tensorflow/core/example/example", "tensorflow/core/framework/tensor"),
+                     ("tensorflow/core/protobuf/meta_graph", "tensorflow/core/framework/tensor"),
+                     ("tensorflow/core/protobuf/error_codes", "xla/tsl/protobuf/error_codes")):
+        files[name] = 'syntax = "proto3";\nimport public "%s.proto";\n' % of
+    for name, text in files.items():
+        os.makedirs(os.path.join(folder, os.path.dirname(name)), exist_ok=True)
+        with open(os.path.join(folder, name + ".proto"), "w") as f:
+            f.write(text)
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I" + folder, "--python_out=" + folder,
+                    *[name + ".proto" for name in files]], check=True)
+    return folder
+
+
+class PublishedClient(unittest.TestCase):
+    def test_tensorflow_serving_api_works_unchanged(self):
+        client = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tfs_api_client.py")
+        with Server(grpc=True, options={"grpc.allow_admin": "true"}) as s:
+            done = subprocess.run([sys.executable, client, "127.0.0.1:%d" % s.grpc_port, s.root], timeout=120,
+                                  env={**os.environ, "PYTHONPATH": tensorflow_messages()},
+                                  capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
 class Dialects(unittest.TestCase):
     def test_one_model_answers_the_same_over_all_five(self):
         """Bit for bit where the wire is binary; as the float32 that it says where it is text."""
