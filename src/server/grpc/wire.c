@@ -54,9 +54,32 @@ void wire_copy(struct wire *w, void *dst, size_t n)
 		advance(w, dst, n);
 }
 
+#define VARINT_MAX 10
+
+/* As most lie: within one piece, and shorter than the longest. False: not so. */
+static bool read_near(struct wire *w, uint64_t *ret)
+{
+	if (w->left < VARINT_MAX || w->piece->len - w->at < VARINT_MAX)
+		return false;
+	const char *from = w->piece->ptr + w->at;
+	uint64_t v = 0;
+	for (size_t i = 0; i < VARINT_MAX - 1; i++) {
+		v |= (uint64_t)(from[i] & 0x7f) << 7 * i;
+		if (from[i] & 0x80)
+			continue;
+		w->at += i + 1;
+		w->left -= i + 1;
+		*ret = v;
+		return true;
+	}
+	return false;
+}
+
 uint64_t wire_raw_varint(struct wire *w)
 {
 	uint64_t v = 0;
+	if (read_near(w, &v))
+		return v;
 	for (int shift = 0; shift < 70; shift += 7) {
 		uint8_t byte = 0;
 		if (w->left == 0)
