@@ -115,6 +115,8 @@ LIST(attrs_shape, INT("end"), INT("start"), END);
 LIST(attrs_split, INT("axis"), INT("num_outputs"), END);
 LIST(attrs_perm, INTS("perm"), END);
 LIST(attrs_trilu, INT("upper"), END);
+LIST(attrs_matmul_nbits, NEED("K", ATTR_INT), NEED("N", ATTR_INT), INT("accuracy_level"), INT("bits"),
+	NEED("block_size", ATTR_INT), INT("weight_prepacked"), END);
 LIST(attrs_adagrad, FLOAT("decay_factor"), FLOAT("epsilon"), FLOAT("norm_coefficient"), END);
 LIST(attrs_adam, FLOAT("alpha"), FLOAT("beta"), FLOAT("epsilon"), FLOAT("norm_coefficient"),
 	FLOAT("norm_coefficient_post"), END);
