@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""com.microsoft's operators of transformers against ONNX Runtime: random shapes and attributes
-from fixed seeds, some constants, all that ONNX Runtime's CPU takes."""
+"""Operators of transformers and of recurrence, com.microsoft's and ai.onnx's, against ONNX Runtime:
+random shapes and attributes from fixed seeds, some constants, all that ONNX Runtime's CPU takes.
+What it does not take is compared with the same thing said in other words."""
 import numpy as np
 import peer
 import pytest
+from onnx import TensorProto, helper
 
 CASES = 24
 MS = "com.microsoft"
@@ -189,35 +191,170 @@ def dynamic_quantize_lstm(d):
     return feeds, ["y", "h_last", "c_last"], attrs
 
 
-OPERATORS = {
-    "Gelu": gelu,
-    "BiasGelu": bias_gelu,
-    "FastGelu": fast_gelu,
-    "QuickGelu": quick_gelu,
-    "SkipLayerNormalization": skip_norm,
-    "SkipSimplifiedLayerNormalization": skip_simplified_norm,
-    "SimplifiedLayerNormalization": simplified_norm,
-    "EmbedLayerNormalization": embed_layer_norm,
-    "RotaryEmbedding": rotary,
-    "Attention": attention,
-    "MultiHeadAttention": multi_head_attention,
-    "GroupQueryAttention": group_query_attention,
-    "DynamicQuantizeLSTM": dynamic_quantize_lstm,
-}
+def functions(d, count):
+    """Activations of a recurrent cell, with parameters for those that have some."""
+    if d.pick(True, False):
+        return {}
+    known = {"Relu": 0, "Tanh": 0, "Sigmoid": 0, "Affine": 2, "LeakyRelu": 1, "ThresholdedRelu": 1,
+             "ScaledTanh": 2, "HardSigmoid": 2, "Elu": 1, "Softsign": 0, "Softplus": 0}
+    names = [d.pick(*known) for _ in range(count)]
+    number = lambda: float(np.round(d.random.uniform(0.1, 0.9), 2))
+    return dict(activations=names,
+                activation_alpha=[number() for n in names if known[n] >= 1],
+                activation_beta=[number() for n in names if known[n] == 2])
+
+
+def recurrent(d, gates, count, states, attrs):
+    steps, b, size, n, dirs = d.pick(1, 6), d.pick(1, 4), d.pick(1, 9), d.pick(1, 5), d.pick(1, 2)
+    scale = 0.5 / n ** 0.5
+    feeds = dict(x=d.floats(steps, b, size), w=d.floats(dirs, gates * n, size, scale=scale),
+                 r=d.floats(dirs, gates * n, n, scale=scale),
+                 b=d.maybe(d.floats(dirs, 2 * gates * n)),
+                 lengths=d.maybe(d.ints(0, steps + 1, b)), h=d.maybe(d.floats(dirs, b, n)))
+    attrs = dict(hidden_size=n, **attrs, **functions(d, count * dirs))
+    attrs["direction"] = "bidirectional" if dirs == 2 else d.pick("forward", "reverse")
+    if d.pick(True, False):
+        attrs["clip"] = 0.8
+    attrs = {k: v for k, v in attrs.items() if v != []}
+    if states == 2:
+        feeds.update(c=d.maybe(d.floats(dirs, b, n)), peepholes=d.maybe(d.floats(dirs, 3 * n)))
+    return feeds, ["y", "h_last", "c_last"][:1 + states], attrs
+
+
+def rnn(d):
+    return recurrent(d, 1, 1, 1, {})
+
+
+def gru(d):
+    return recurrent(d, 3, 2, 1, {"linear_before_reset": d.pick(0, 1)})
+
+
+def lstm(d):
+    return recurrent(d, 4, 3, 2, {"input_forget": d.pick(0, 1)})
+
+
+def attention_23(d):
+    b, kv, group, n, v = d.pick(1, 2), d.pick(1, 2), d.pick(1, 3), d.pick(4, 9), d.pick(4, 8)
+    s, t, past, heads = d.pick(1, 5, 100), d.pick(1, 5, 300), d.pick(0, 0, 3), kv * group
+    flat = d.pick(True, False)
+    shape = (lambda h, l, n: (b, l, h * n)) if flat else (lambda h, l, n: (b, h, l, n))
+    total = t + past
+    mask = d.pick(None, d.floats(s, total), d.floats(d.pick(1, b), d.pick(1, heads), s, total),
+                  d.mask(s, total).astype(bool))
+    feeds = dict(q=d.floats(*shape(heads, s, n)), k=d.floats(*shape(kv, t, n)),
+                 v=d.floats(*shape(kv, t, v)), mask=mask,
+                 past_k=d.floats(b, kv, past, n) if past else None,
+                 past_v=d.floats(b, kv, past, v) if past else None)
+    attrs = dict(q_num_heads=heads, kv_num_heads=kv) if flat else {}
+    # One query sees all keys in ONNX Runtime, also those that come after it.
+    attrs.update(is_causal=d.pick(0, 1) if s > 1 or t == 1 else 0)
+    attrs.update(d.pick({}, {"scale": 0.7}, {"softcap": 2.0}))
+    return feeds, ["y", "present_k", "present_v"] if past else ["y"], attrs
+
+
+def rotary_23(d):
+    feeds, outputs, attrs = rotary(d)
+    x, at = feeds["x"], feeds["at"]
+    b, s = x.shape[0], x.shape[-2]
+    if at.ndim == 1:
+        at = np.broadcast_to(at + np.arange(s), (b, s)).copy()
+    half = feeds["cos"].shape[1]
+    if x.ndim == 3:
+        attrs.setdefault("num_heads", x.shape[2] // (2 * half))
+    return dict(x=x, cos=feeds["cos"], sin=feeds["sin"], at=at), outputs, attrs
+
+
+# domain, opset of ai.onnx, operator
+OPERATORS = [
+    (MS, 17, "Gelu", gelu),
+    (MS, 17, "BiasGelu", bias_gelu),
+    (MS, 17, "FastGelu", fast_gelu),
+    (MS, 17, "QuickGelu", quick_gelu),
+    (MS, 17, "SkipLayerNormalization", skip_norm),
+    (MS, 17, "SkipSimplifiedLayerNormalization", skip_simplified_norm),
+    ("", 17, "SimplifiedLayerNormalization", simplified_norm),
+    (MS, 17, "EmbedLayerNormalization", embed_layer_norm),
+    (MS, 17, "RotaryEmbedding", rotary),
+    (MS, 17, "Attention", attention),
+    (MS, 17, "MultiHeadAttention", multi_head_attention),
+    (MS, 17, "GroupQueryAttention", group_query_attention),
+    (MS, 17, "DynamicQuantizeLSTM", dynamic_quantize_lstm),
+    ("", 14, "RNN", rnn),
+    ("", 14, "GRU", gru),
+    ("", 14, "LSTM", lstm),
+    ("", 23, "Attention", attention_23),
+    ("", 23, "RotaryEmbedding", rotary_23),
+]
 
 # What models have as initializers.
 CONSTANTS = ("w", "r", "w_scale", "r_scale", "w_zero", "r_zero", "bias", "cos", "sin", "gamma", "beta", "word", "position", "segment")
 
 
-@pytest.mark.parametrize("op", OPERATORS)
-def test_gives_onnx_runtimes_answers(signetctl, tmp_path, op):
+@pytest.mark.parametrize("domain, opset, op, draw", OPERATORS,
+                         ids=[f"{d or 'ai.onnx'}-{op}" for d, _, op, _ in OPERATORS])
+def test_gives_onnx_runtimes_answers(signetctl, tmp_path, domain, opset, op, draw):
     folders = []
     for seed in range(CASES):
-        draw = Draw((seed, *op.encode()))
-        feeds, outputs, attrs = OPERATORS[op](draw)
-        domain = "" if op == "SimplifiedLayerNormalization" else MS
-        model = peer.model_of(op, feeds, outputs, attrs, domain, opset=17,
+        feeds, outputs, attrs = draw(Draw((seed, *op.encode())))
+        model = peer.model_of(op, feeds, outputs, attrs, domain, opset,
                               constants=CONSTANTS if seed % 2 else ("w",))
         folders.append(tmp_path / f"{op}_{seed}")
         peer.write_case(folders[-1], model, feeds, peer.answers(model, feeds))
     peer.compare(signetctl, folders)
+
+
+# -- what ONNX Runtime's CPU does not take --------------------------------------------------------------
+
+def softmax(x, axis):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+@pytest.mark.parametrize("axis, bias, inner", [(3, (2, 1, 1, 7), 1), (3, (1, 1, 5, 7), 0),
+                                               (2, (2, 1, 5, 7), 1), (-1, (2, 3, 5, 7), 0)])
+def test_bias_softmax(signetctl, tmp_path, axis, bias, inner):
+    d = Draw(axis + 1)
+    feeds = dict(x=d.floats(2, 3, 5, 7), b=d.floats(*bias))
+    model = peer.model_of("BiasSoftmax", feeds, ["y"], dict(axis=axis, is_inner_broadcast=inner), MS)
+    want = softmax(feeds["x"] + feeds["b"], (2, 3) if axis == 2 else 3)
+    peer.write_case(tmp_path / "case", model, feeds, [want])
+    peer.compare(signetctl, [tmp_path / "case"])
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_packed_operands_are_the_same_as_apart(signetctl, tmp_path, parts):
+    d, heads, n = Draw(parts), 2, 4
+    q, k, v = (d.floats(2, 3, heads, n) for _ in range(3))
+    flat = [a.reshape(2, 3, heads * n) for a in (q, k, v)]
+    attrs = dict(num_heads=heads, unidirectional=1)
+    apart = dict(zip("qkv", flat))
+    want = peer.answers(peer.model_of("MultiHeadAttention", apart, ["y"], attrs, MS), apart)
+    if parts == 3:
+        feeds = dict(q=np.stack([q, k, v], 3))
+    else:
+        feeds = dict(q=flat[0], kv=np.stack([k, v], 3))
+    model = peer.model_of("MultiHeadAttention", feeds, ["y"], attrs, MS)
+    peer.write_case(tmp_path / "case", model, feeds, want)
+    peer.compare(signetctl, [tmp_path / "case"])
+
+
+@pytest.mark.parametrize("heads", [2, 6])
+def test_flex_attention_with_bodies_that_capture(signetctl, tmp_path, heads):
+    """score * slope, then softmax, then probability + shift, both from outside of the body."""
+    d = Draw(heads)
+    feeds = dict(q=d.floats(2, heads, 3, 4), k=d.floats(2, 2, 5, 4), v=d.floats(2, 2, 5, 7),
+                 slope=d.floats(1), shift=d.floats(5))
+
+    def body(op, name):
+        value = helper.make_tensor_value_info
+        return helper.make_graph([helper.make_node(op, ["s", name], ["t"])], op,
+                                 [value("s", TensorProto.FLOAT, [2, heads, 3, 5])],
+                                 [value("t", TensorProto.FLOAT, [2, heads, 3, 5])])
+
+    attrs = dict(score_mod=body("Mul", "slope"), prob_mod=body("Add", "shift"))
+    model = peer.model_of("FlexAttention", feeds, ["y"], attrs, "ai.onnx.preview", opset=23)
+    del model.graph.node[0].input[3:] # the bodies have them
+    k, v = (np.repeat(feeds[n], heads // 2, 1) for n in "kv")
+    scores = feeds["q"] @ k.swapaxes(2, 3) / 2 * feeds["slope"]
+    peer.write_case(tmp_path / "case", model, feeds, [(softmax(scores, 3) + feeds["shift"]) @ v])
+    peer.compare(signetctl, [tmp_path / "case"])
