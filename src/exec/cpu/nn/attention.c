@@ -159,8 +159,8 @@ static enum err_code attention_state(struct prep *p, struct kernel *ret, double 
 	const struct attention_geometry *g = &s->g;
 	s->element = (int64_t)dtype_bytes(p->in[0].dtype);
 	set_mask_strides(p, s);
-	s->rows = max_i64(min_i64(ATTENTION_ROWS, g->q_len), 1);
-	s->blocks = max_i64((g->q_len + s->rows - 1) / s->rows, 1);
+	s->blocks = max_i64((g->q_len + ATTENTION_ROWS - 1) / ATTENTION_ROWS, 1);
+	s->rows = max_i64((g->q_len + s->blocks - 1) / s->blocks, 1);
 	ret->units = g->batch * g->q_heads * s->blocks;
 	if (g->kv_heads == 0)
 		ret->units = 0;

@@ -16,7 +16,7 @@
 #include "exec/infer/attention_geometry.h"
 
 /* Rows of queries in a unit of work: the most that a job has. */
-#define ATTENTION_ROWS 96
+#define ATTENTION_ROWS 128
 
 struct attention_job {
 	int64_t rows, head, v_head; /* elements of a query or key, of a value */

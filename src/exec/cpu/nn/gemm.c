@@ -286,10 +286,27 @@ static void gemm_run(const struct gemm_job *g)
 		}
 }
 
+/* A whole panel of columns that lie along k: four by four. */
+static void pack_columns(float *to, const float *b, int64_t b_col, int64_t k)
+{
+	int64_t depth = k / 4 * 4;
+	for (int64_t l = 0; l < PANEL; l += 4)
+		for (int64_t i = 0; i < depth; i += 4)
+			transpose_quad(to + i * PANEL + l, PANEL, b + l * b_col + i, b_col);
+	for (int64_t i = depth; i < k; i++)
+		for (int64_t l = 0; l < PANEL; l++)
+			to[i * PANEL + l] = b[l * b_col + i];
+}
+
 static void gemm_pack(float *to, const float *b, int64_t b_k, int64_t b_col, int64_t k, int64_t n)
 {
 	for (int64_t j = 0; j < n; j += PANEL) {
 		int64_t cols = min_i64(PANEL, n - j);
+		if (cols == PANEL && b_k == 1 && b_col != 1) {
+			pack_columns(to, b + j * b_col, b_col, k);
+			to += k * PANEL;
+			continue;
+		}
 		for (int64_t i = 0; i < k; i++, to += PANEL) {
 			const float *row = b + i * b_k + j * b_col;
 			if (cols == PANEL && b_col == 1) {
