@@ -232,26 +232,6 @@ static int hex4(const char *p, const char *end)
 	return v;
 }
 
-static char *put_utf8(char *w, unsigned c)
-{
-	if (c < 0x80) {
-		*w++ = (char)c;
-	} else if (c < 0x800) {
-		*w++ = (char)(0xc0 | c >> 6);
-		*w++ = (char)(0x80 | (c & 0x3f));
-	} else if (c < 0x10000) {
-		*w++ = (char)(0xe0 | c >> 12);
-		*w++ = (char)(0x80 | (c >> 6 & 0x3f));
-		*w++ = (char)(0x80 | (c & 0x3f));
-	} else {
-		*w++ = (char)(0xf0 | c >> 18);
-		*w++ = (char)(0x80 | (c >> 12 & 0x3f));
-		*w++ = (char)(0x80 | (c >> 6 & 0x3f));
-		*w++ = (char)(0x80 | (c & 0x3f));
-	}
-	return w;
-}
-
 /* The code point of "\uXXXX" (or a pair of them) at *at, which moves behind it; -1: bad. */
 static long unicode_escape(const char **at, const char *end)
 {
@@ -294,7 +274,7 @@ static char *unescape(struct json *j, const char *p, const char *end, char *w)
 			json_fail(j, "a bad escape or a lone surrogate inside a string");
 			return NULL;
 		}
-		w = put_utf8(w, (unsigned)c);
+		w += utf8_encode((uint32_t)c, w);
 	}
 	return w;
 }

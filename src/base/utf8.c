@@ -28,6 +28,27 @@ size_t utf8_decode(const char *ptr, size_t len, uint32_t *ret)
 	return n + 1;
 }
 
+size_t utf8_encode(uint32_t c, char *to)
+{
+	char *w = to;
+	if (c < 0x80) {
+		*w++ = (char)c;
+	} else if (c < 0x800) {
+		*w++ = (char)(0xc0 | c >> 6);
+		*w++ = (char)(0x80 | (c & 0x3f));
+	} else if (c < 0x10000) {
+		*w++ = (char)(0xe0 | c >> 12);
+		*w++ = (char)(0x80 | (c >> 6 & 0x3f));
+		*w++ = (char)(0x80 | (c & 0x3f));
+	} else {
+		*w++ = (char)(0xf0 | c >> 18);
+		*w++ = (char)(0x80 | (c >> 12 & 0x3f));
+		*w++ = (char)(0x80 | (c >> 6 & 0x3f));
+		*w++ = (char)(0x80 | (c & 0x3f));
+	}
+	return (size_t)(w - to);
+}
+
 bool utf8_is_control(uint32_t character)
 {
 	return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x2028 ||

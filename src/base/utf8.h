@@ -15,6 +15,9 @@
 /* Bytes of the character at ptr (1 to 4), which goes to *ret; 0: none starts there. */
 size_t utf8_decode(const char *ptr, size_t len, uint32_t *ret);
 
+/* Writes it to `to`, which has room for 4; how many bytes it took. */
+size_t utf8_encode(uint32_t character, char *to);
+
 /* Moves the cursor of a terminal or ends a line somewhere: C0, DEL, C1, U+2028, U+2029. */
 bool utf8_is_control(uint32_t character);
 

@@ -133,6 +133,15 @@ LIST(attrs_nms, INT("center_point_box"), END);
 LIST(attrs_reverse_sequence, INT("batch_axis"), INT("time_axis"), END);
 LIST(attrs_eye_like, INT("dtype"), INT("k"), END);
 
+LIST(attrs_string_split, STRING("delimiter"), INT("maxsplit"), END);
+LIST(attrs_regex_full_match, NEED("pattern", ATTR_STRING), END);
+LIST(attrs_string_normalizer, STRING("case_change_action"), INT("is_case_sensitive"), STRING("locale"),
+	{ "stopwords", ATTR_STRINGS, false }, END);
+LIST(attrs_tf_idf, NEED("max_gram_length", ATTR_INT), NEED("max_skip_count", ATTR_INT),
+	NEED("min_gram_length", ATTR_INT), NEED("mode", ATTR_STRING), NEED("ngram_counts", ATTR_INTS),
+	NEED("ngram_indexes", ATTR_INTS), INTS("pool_int64s"), { "pool_strings", ATTR_STRINGS, false },
+	{ "weights", ATTR_FLOATS, false }, END);
+
 #define UNIFORM_ATTRS INT("dtype"), FLOAT("high"), FLOAT("low"), FLOAT("seed")
 #define NORMAL_ATTRS INT("dtype"), FLOAT("mean"), FLOAT("scale"), FLOAT("seed")
 LIST(attrs_random_uniform, UNIFORM_ATTRS, NEED("shape", ATTR_INTS), END);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exec/kernel.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 void *prep_alloc(struct prep *p, size_t bytes)
@@ -14,6 +16,18 @@ void *prep_alloc(struct prep *p, size_t bytes)
 enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ctx)
 {
 	return arena_defer(p->arena, fn, ctx);
+}
+
+enum err_code
+prep_fail(const struct prep *p, struct err *err, enum err_code code, const char *fmt, ...)
+{
+	char msg[ERR_MSG_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	return err_set(err, code, "%s: %s",
+		node_label(p->graph, p->node, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX), msg);
 }
 
 enum err_code prep_refuse(struct err *err, const char *why)

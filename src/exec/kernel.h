@@ -35,6 +35,7 @@ enum fault_code {
 	FAULT_MEMORY,  /* a data-dependent result exceeds the arena's ceiling */
 	FAULT_SHAPE,   /* "element %lld has another shape than it must have" */
 	FAULT_ABSENT,  /* "the optional has no element" */
+	FAULT_PATTERN, /* "string %lld takes too many steps to match" */
 	FAULT_DISTRIBUTION, /* "row %lld is no distribution" */
 	FAULT_COUNT_
 };
@@ -102,6 +103,10 @@ typedef enum err_code (*prepare_fn)(struct prep *p, struct kernel *ret, struct e
 /* Zeroed memory of the plan, 64-byte aligned; NULL: none left. fn(ctx) at plan end. */
 void *prep_alloc(struct prep *p, size_t bytes);
 MUST_CHECK enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ctx);
+
+/* The node's fault, and so in its name; no row is asked any more. code is not UNIMPLEMENTED. */
+enum err_code prep_fail(const struct prep *p, struct err *err, enum err_code code, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
 
 /* "next row, please": why is kept for --explain only. */
 enum err_code prep_refuse(struct err *err, const char *why);

@@ -6,7 +6,7 @@
 START_TEST(every_character_is_read_back)
 {
 	for (uint32_t c = 0; c <= 0x10ffff; c++) {
-		char s[4];
+		char s[4], t[4];
 		size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 		static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
 		for (size_t i = 0; i < n; i++)
@@ -16,6 +16,8 @@ START_TEST(every_character_is_read_back)
 		bool surrogate = c >= 0xd800 && c < 0xe000;
 		ck_assert_uint_eq(utf8_decode(s, n, &back), surrogate ? 0 : n);
 		ck_assert_uint_eq(back, surrogate ? 0xffffffff : c);
+		ck_assert_uint_eq(utf8_encode(c, t), n);
+		ck_assert_mem_eq(s, t, n);
 		ck_assert_uint_eq(utf8_decode(s, n - 1, &back), 0);
 	}
 }
