@@ -45,14 +45,15 @@ enum err_code infer_dft(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
-/* Frames of `points` that a signal has, `step` apart. */
+/* Frames of `points` (a dimension) that a signal has, `step` apart. */
 static enum err_code
 count_frames(const struct infer *x, int64_t points, int64_t step, int64_t *ret, struct err *err)
 {
+	bool given = infer_has(x, 3) && x->in[3]->data;
 	int64_t n = x->in[0]->shape.dim[1];
 	if (step < 1)
 		return infer_fail(x, err, "frame_step is %" PRId64 ", it must be at least 1", step);
-	if (points != DIM_UNKNOWN && points < 1)
+	if (points == 0 || (given && points < 0))
 		return infer_fail(
 			x, err, "frames have %" PRId64 " points, at least 1 is needed", points);
 	if (n < 0 || points < 0)

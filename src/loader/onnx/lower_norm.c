@@ -40,11 +40,16 @@ void lower_batch_norm(struct lower *x)
 		norm_elements(x);
 }
 
-/* The mask was of the input's type before opset 10. Models name it and do not use it; if
-   one does, the inference of types stumbles over the bool. */
+/* The mask was of the input's type before opset 10: all ones, for nothing is dropped. */
 void lower_dropout(struct lower *x)
 {
 	lower_take_rest(x);
+	if (x->opset >= 10 || x->n_out < 2 || x->out[1] == VALUE_NONE)
+		return;
+	int32_t a = lower_in(x, 0);
+	int32_t one = lower_float(x, lower_dtype(x, a), 1);
+	lower_emit_out(x, OP_IDENTITY, LOWER_EMIT(x, EXPAND, one, LOWER_EMIT(x, SHAPE, a)), 1);
+	x->n_out = 1;
 }
 
 /* Mean and variance over the axes: all but the channels, unless it says others. */

@@ -480,6 +480,22 @@ START_TEST(a_declared_output_that_differs_is_refused)
 }
 END_TEST
 
+START_TEST(stft_takes_a_window_whose_length_has_a_name)
+{
+	int64_t n = graph_symbol(g, SLICE_LIT("n"));
+	int32_t signal = f32(shape_of(1, 9, 1)), window = f32(shape_of(n));
+	expect(MODEL_NODE(g, OP_STFT, signal, MODEL_INTS(g, 1), window), "[1,?,?,2]");
+}
+END_TEST
+
+START_TEST(stft_refuses_frames_of_no_points)
+{
+	int32_t signal = f32(shape_of(1, 9, 1)), length = MODEL_INTS(g, -3);
+	expect_error(MODEL_NODE(g, OP_STFT, signal, MODEL_INTS(g, 1), VALUE_NONE, length),
+		"frames have -3 points, at least 1 is needed");
+}
+END_TEST
+
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
 Suite *suite_infer(void);
@@ -488,6 +504,8 @@ Suite *suite_infer(void)
 	Suite *s = suite_create("infer");
 	TCase *t = tcase_create("shapes");
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, stft_takes_a_window_whose_length_has_a_name);
+	tcase_add_test(t, stft_refuses_frames_of_no_points);
 	tcase_add_test(t, elementwise_broadcasts);
 	tcase_add_test(t, elementwise_refuses_two_types);
 	tcase_add_test(t, elementwise_refuses_what_does_not_broadcast);

@@ -106,6 +106,8 @@ static const struct rewrite rewrites[] = {
 		"BatchNormalization(x, c, c, c, c) training_mode=0 -> y\n" },
 	{ "1", "node Dropout x -> y is_test=1 ratio=0.5 consumed_inputs=[0]", "Dropout(x) -> y\n" },
 	{ "10", "node Dropout x -> y,mask ratio=0.5", "Dropout(x) -> y, mask\n" },
+	{ "9", "node Dropout x -> y,z ratio=0.5",
+		"Shape(x) -> %0\nExpand(1, %0) -> %1\nIdentity(%1) -> z\nDropout(x) -> y\n" },
 	{ "18", "node GroupNormalization x,one,one -> y num_groups=1",
 		"Shape(x) start=1 end=2 -> %0\nDiv(%0, {1}) -> %1\nConcat({1}, %1) axis=0 -> %2\n"
 		"Unsqueeze(one, {1}) -> %3\nExpand(%3, %2) -> %4\nReshape(%4, {-1}) -> %5\n"

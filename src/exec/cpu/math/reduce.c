@@ -34,11 +34,18 @@ struct reduce_loops {
 	size_t acc_bytes;
 };
 
+/* Towards zero; what no integer is (the log of 0) is the least one. */
+static int64_t whole(double x)
+{
+	return x >= 0x1p63 ? INT64_MAX : x > -0x1p63 ? (int64_t)x : INT64_MIN;
+}
+
 #define ABS_OF(x) fabs(x)
 #define LOWEST -INFINITY
 #define HIGHEST INFINITY
 #define MEAN_OF_NONE NAN
 #define IS_NAN(x) ((x) != (x))
+#define FROM_REAL(x) (x)
 #define E float
 #define A double
 #define N(name) step_##name##_f32
@@ -49,6 +56,7 @@ struct reduce_loops {
 #define HIGHEST INFINITY
 #define MEAN_OF_NONE NAN
 #define IS_NAN(x) ((x) != (x))
+#define FROM_REAL(x) (x)
 #define E double
 #define A double
 #define N(name) step_##name##_f64
@@ -61,6 +69,7 @@ struct reduce_loops {
 #define HIGHEST INT64_MAX
 #define MEAN_OF_NONE 0
 #define IS_NAN(x) false
+#define FROM_REAL(x) whole(x)
 #define E int64_t
 #define A int64_t
 #define N(name) step_##name##_i64
@@ -71,6 +80,7 @@ struct reduce_loops {
 #define HIGHEST INT32_MAX
 #define MEAN_OF_NONE 0
 #define IS_NAN(x) false
+#define FROM_REAL(x) whole(x)
 #define E int32_t
 #define A int64_t
 #define N(name) step_##name##_i32
@@ -81,6 +91,7 @@ struct reduce_loops {
 #define HIGHEST INT8_MAX
 #define MEAN_OF_NONE 0
 #define IS_NAN(x) false
+#define FROM_REAL(x) whole(x)
 #define E int8_t
 #define A int64_t
 #define N(name) step_##name##_i8
@@ -91,6 +102,7 @@ struct reduce_loops {
 #define HIGHEST UINT64_MAX
 #define MEAN_OF_NONE 0
 #define IS_NAN(x) false
+#define FROM_REAL(x) whole(x)
 #define E uint64_t
 #define A uint64_t
 #define N(name) step_##name##_u64
@@ -101,6 +113,7 @@ struct reduce_loops {
 #define HIGHEST UINT32_MAX
 #define MEAN_OF_NONE 0
 #define IS_NAN(x) false
+#define FROM_REAL(x) whole(x)
 #define E uint32_t
 #define A uint64_t
 #define N(name) step_##name##_u32
@@ -111,6 +124,7 @@ struct reduce_loops {
 #define HIGHEST UINT8_MAX
 #define MEAN_OF_NONE 0
 #define IS_NAN(x) false
+#define FROM_REAL(x) whole(x)
 #define E uint8_t
 #define A uint64_t
 #define N(name) step_##name##_u8
@@ -122,6 +136,7 @@ struct reduce_loops {
 #define HIGHEST 1
 #define MEAN_OF_NONE 0
 #define IS_NAN(x) false
+#define FROM_REAL(x) whole(x)
 #define E uint8_t
 #define A uint64_t
 #define N(name) step_##name##_bool
@@ -222,22 +237,45 @@ static void accumulate(const struct reduce_state *s, enum reduce_step step, cons
 		s->loops->fold(step, acc, half);
 }
 
-/* log(sum(exp(x - max))) + max; float types only. */
-static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, int64_t offset, int64_t n,
-	double *acc)
+/* An accumulator as a double, and the other way round. */
+static double acc_real(enum dtype dtype, uint64_t acc)
 {
-	double sum[REDUCE_RUN] = { 0 };
+	double x;
+	if (dtype_in(dtype, T_INT))
+		return (double)(int64_t)acc;
+	if (dtype_in(dtype, T_UINT))
+		return (double)acc;
+	memcpy(&x, &acc, sizeof(x));
+	return x;
+}
+
+static uint64_t acc_from(enum dtype dtype, double x)
+{
+	uint64_t acc = (uint64_t)whole(x);
+	if (dtype_in(dtype, T_REAL))
+		memcpy(&acc, &x, sizeof(acc));
+	return acc;
+}
+
+/* log(sum(exp(x - max))) + max; acc holds the maxima, and then the results. */
+static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, int64_t offset, int64_t n,
+	uint64_t *acc)
+{
+	double sum[REDUCE_RUN] = { 0 }, top[REDUCE_RUN];
 	int64_t index[RANK_MAX] = { 0 }, step = s->last_kept ? 0 : 1;
+	for (int64_t k = 0; k < n; k++) {
+		double most = acc_real(in->dtype, acc[k]);
+		top[k] = isfinite(most) ? most : 0;
+	}
 	for (int64_t left = repeats(s); left > 0; left--) {
 		for (int64_t i = 0; i < (s->last_kept ? n : s->last); i++) {
 			int64_t k = step ? 0 : i;
-			double top = isfinite(acc[k]) ? acc[k] : 0;
-			sum[k] += exp(tensor_float(in, offset + i) - top);
+			sum[k] += exp(tensor_float(in, offset + i) - top[k]);
 		}
 		offset += advance(s->reduced, s->n_reduced, index);
 	}
 	for (int64_t k = 0; k < n; k++)
-		acc[k] = log(sum[k]) + (isfinite(acc[k]) ? acc[k] : 0);
+		acc[k] = acc_from(in->dtype, log(sum[k]) + top[k]);
 }
 
 static void run_reduce(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -255,7 +293,7 @@ static void run_reduce(const struct kernel_args *a, int64_t begin, int64_t end)
 		accumulate(s, s->op.step, (const char *)a->in[0].data + offset * s->bytes, n, acc);
 		enum reduce_finish finish = s->op.finish;
 		if (s->op.log_sum_exp) {
-			log_sum_exp(s, &a->in[0], offset, n, (double *)acc);
+			log_sum_exp(s, &a->in[0], offset, n, acc);
 			finish = FINISH_NONE;
 		}
 		s->loops->finish(finish, out, acc, n, s->count);
@@ -296,8 +334,7 @@ static bool takes(enum op_id op, enum dtype dtype)
 {
 	if (op == OP_REDUCE_MAX || op == OP_REDUCE_MIN)
 		return true;
-	bool wide = dtype != DTYPE_I8 && dtype != DTYPE_U8 && dtype != DTYPE_BOOL;
-	return wide && (op != OP_REDUCE_LOG_SUM_EXP || dtype_in(dtype, T_REAL));
+	return dtype != DTYPE_I8 && dtype != DTYPE_U8 && dtype != DTYPE_BOOL;
 }
 
 enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err)

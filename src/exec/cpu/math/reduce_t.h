@@ -2,7 +2,7 @@
 /*
  * reduce_t.h -- the steps of reductions for one element type
  *
- * Included by reduce.c with E (elements), A (accumulators), and N(name). A step adds n
+ * Included by reduce.c with E (elements), A (accumulators), N(name) and what differs. A step adds n
  * elements to n accumulators, one to one; everything else is made of steps.
  */
 #define STEP(op, update) \
@@ -74,9 +74,9 @@ static void N(finish)(enum reduce_finish how, void *out, const void *accumulator
 		if (how == FINISH_MEAN)
 			x = count ? x / (A)count : (A)MEAN_OF_NONE;
 		else if (how == FINISH_ROOT)
-			x = (A)sqrt((double)x);
+			x = (A)FROM_REAL(sqrt((double)x));
 		else if (how == FINISH_LOG)
-			x = (A)log((double)x);
+			x = (A)FROM_REAL(log((double)x));
 		o[i] = (E)x;
 	}
 }
@@ -101,3 +101,4 @@ static const struct reduce_loops N(loops) = {
 #undef HIGHEST
 #undef MEAN_OF_NONE
 #undef IS_NAN
+#undef FROM_REAL

@@ -112,7 +112,7 @@ static inline double within(double v, double low, double high)
 {
 	return v > low && v < high ? v : 0;
 }
-#define SHRINK_F(id, T, U) LOOP1(shrink_##T, T, T, x != x ? (double)x : shrunk((double)x, param))
+#define SHRINK_F(id, T, U) LOOP1(shrink_##T, T, T, shrunk((double)x, param))
 #define SHRINK_S(id, T, U) \
 	LOOP1(shrink_##T, T, T, (int64_t)within(shrunk((double)x, param), -0x1p63, 0x1p63))
 #define SHRINK_U(id, T, U) \

@@ -48,5 +48,5 @@ UNARY(SOFTPLUS, REAL, F(softplus)(x))
 UNARY(SOFTSIGN, REAL, x / (1 + F(fabs)(x)))
 UNARY(SWISH, REAL, x / (1 + F(exp)(-alpha * x)))
 UNARY(TANH, REAL, F(tanh)(x))
-UNARY(THRESHOLDED_RELU, REAL, x > alpha || x != x ? x : 0)
+UNARY(THRESHOLDED_RELU, REAL, x > alpha ? x : 0)
 #undef UNARY
