@@ -49,7 +49,7 @@ static double coordinate(const struct resize_geometry *g, int axis, int64_t x)
 		double adjust = out / (in * scale), centre = in / 2;
 		return centre * (1 - adjust) + (o + 0.5) / scale - 0.5;
 	}
-	case RESIZE_PYTORCH_HALF_PIXEL: return out > 1 ? (o + 0.5) / scale - 0.5 : -0.5;
+	case RESIZE_PYTORCH_HALF_PIXEL: return out > 1 ? (o + 0.5) / scale - 0.5 : 0;
 	case RESIZE_ALIGN_CORNERS: {
 		/* By the exact size of the output, which need not be whole. */
 		double exact = in * scale;
