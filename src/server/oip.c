@@ -16,6 +16,14 @@ bool oip_id_is_clean(struct slice id)
 	return id.len <= ID_MAX_BYTES;
 }
 
+enum err_code oip_check_load(struct slice key, struct err *err)
+{
+	if (!slice_is(key, "config") && !(key.len >= 5 && memcmp(key.ptr, "file:", 5) == 0))
+		return ERR_OK;
+	return err_set(err, ERR_UNIMPLEMENTED,
+		"parameter '%.*s': a model is loaded as it lies in the repository", SLICE_ARG(key));
+}
+
 /* Strings of the binary extension: each its length in four bytes, then itself. */
 static enum err_code split_strings(struct arena *arena, struct cursor *c, struct tensor *t,
 	struct slice name, struct err *err)

@@ -35,6 +35,10 @@ MUST_CHECK enum err_code oip_want_output(
 MUST_CHECK enum err_code oip_join_strings(
 	struct arena *arena, const struct tensor *t, struct slice *ret, struct err *err);
 
+/* A parameter of a repository's load: a model is loaded as it lies there. UNIMPLEMENTED: the
+   client brings files or a configuration of its own. */
+MUST_CHECK enum err_code oip_check_load(struct slice key, struct err *err);
+
 /* Classification extension: [batch, n] becomes strings [batch, k]. */
 MUST_CHECK enum err_code oip_classify(
 	struct request *r, struct tensor *t, int64_t k, struct err *err);

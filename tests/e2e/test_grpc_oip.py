@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Open Inference Protocol and health over gRPC, asked by clients that are not ours."""
+import asyncio
 import os
 import queue
 import resource
@@ -14,6 +15,8 @@ import unittest
 import grpc
 import numpy as np
 import tritonclient.grpc as triton
+import tritonclient.grpc.aio as triton_aio
+import tritonclient.http as triton_http
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException
@@ -59,7 +62,8 @@ class GrpcOip(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.s = Server(models={"digits": ["1"]}, grpc=True, options={
-            "grpc.allow_admin": "true", "grpc.message_max": "4M", "repository.settle": "0"})
+            "grpc.allow_admin": "true", "http.allow_admin": "true", "grpc.message_max": "4M",
+            "repository.settle": "0"})
         for name, dtype in (("text", TensorProto.STRING), ("half", TensorProto.FLOAT16),
                             ("int8", TensorProto.INT8), ("bool", TensorProto.BOOL),
                             ("float", TensorProto.FLOAT)):
@@ -133,6 +137,17 @@ class GrpcOip(unittest.TestCase):
         with self.assertRaisesRegex(InferenceServerException, "NOT_FOUND"):
             self.c.load_model("nobody")
 
+    def test_a_model_is_loaded_as_it_lies_in_the_repository(self):
+        http = triton_http.InferenceServerClient("127.0.0.1:%d" % self.s.port)
+        self.addCleanup(http.close)
+        for c in self.c, http:
+            with self.assertRaisesRegex(InferenceServerException, "'config': a model is loaded as it lies"):
+                c.load_model("int8", config='{"max_batch_size": 1}')
+            with self.assertRaisesRegex(InferenceServerException, "a model is loaded as it lies"):
+                c.load_model("int8", config="{}", files={"file:1/model.onnx": b"x"})
+            c.unload_model("int8", unload_dependents=True)
+            c.load_model("int8")
+
     def test_health(self):
         stub = health_pb2_grpc.HealthStub(self.channel)
         for service in ("", "digits", "inference.GRPCInferenceService", "grpc.health.v1.Health"):
@@ -145,7 +160,6 @@ class GrpcOip(unittest.TestCase):
     # -- inference ---------------------------------------------------------------------------
 
     def test_the_answer_is_that_of_rest_bit_for_bit(self):
-        import tritonclient.http as triton_http
         http = triton_http.InferenceServerClient("127.0.0.1:%d" % self.s.port)
         tensor = triton_http.InferInput("image", [1, 64], "FP32")
         tensor.set_data_from_numpy(ROW)
@@ -211,6 +225,49 @@ class GrpcOip(unittest.TestCase):
             ids.append(result.get_response().id)
         self.assertEqual(ids, [str(i) for i in range(20)] + ["after"])
         self.c.stop_stream()
+
+    def test_stream_of_strings_halves_and_zero_elements(self):
+        answers = queue.Queue()
+        rows = [("text", "BYTES", np.array([["a" * i, "\u00e9"]], dtype=object)) for i in range(5)]
+        rows += [("half", "FP16", np.full([1, i], 0.1, dtype=np.float16)) for i in range(5)]
+        self.c.start_stream(lambda result, error: answers.put((result, error)))
+        for model, datatype, data in rows:
+            tensor = triton.InferInput("x", list(data.shape), datatype)
+            tensor.set_data_from_numpy(data)
+            self.c.async_stream_infer(model, [tensor])
+        for model, datatype, data in rows:
+            result, error = answers.get(timeout=10)
+            self.assertIsNone(error)
+            want = np.char.encode(data.astype(str), "utf-8") if datatype == "BYTES" else data
+            self.assertEqual(result.as_numpy("y").tolist(), want.tolist())
+        self.c.stop_stream()
+
+    def test_the_asynchronous_client(self):
+        async def story():
+            async with triton_aio.InferenceServerClient(self.address) as c:
+                self.assertTrue(await c.is_server_ready())
+                self.assertTrue(await c.is_model_ready("digits"))
+                many = await asyncio.gather(*[c.infer("digits", [image()]) for _ in range(20)])
+
+                async def requests():
+                    for i in range(5):
+                        yield {"model_name": "digits", "inputs": [image()], "request_id": str(i)}
+                ids = []
+                async for result, error in c.stream_infer(requests()):
+                    self.assertIsNone(error)
+                    ids.append(result.get_response().id)
+                return many, ids
+        many, ids = asyncio.run(story())
+        want = self.c.infer("digits", [image()]).as_numpy("probabilities").tobytes()
+        self.assertEqual({r.as_numpy("probabilities").tobytes() for r in many}, {want})
+        self.assertEqual(ids, [str(i) for i in range(5)])
+
+    def test_timeouts_and_priorities_and_parameters_are_taken(self):
+        got = self.c.infer("digits", [image()], priority=1, timeout=5000000, client_timeout=5,
+                           parameters={"anything": "else"}, headers={"some": "header"})
+        self.assertEqual(got.as_numpy("label").shape, (1,))
+        with self.assertRaisesRegex(InferenceServerException, "Deadline Exceeded|DEADLINE_EXCEEDED"):
+            self.c.infer("digits", [image()], client_timeout=1e-6)
 
     def test_swap_under_load_fails_nothing(self):
         """New versions come and go; every call is answered, each answer one version's."""

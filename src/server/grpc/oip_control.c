@@ -3,6 +3,7 @@
 #include <config.h>
 #include <stdio.h>
 #include "server/grpc/methods.h"
+#include "server/oip.h"
 #include "server/stats.h"
 
 #define NAME_MAX_BYTES 1024
@@ -26,7 +27,7 @@ enum { DURATION_COUNT = 1, DURATION_NS };
 enum { INDEX_READY = 2 };
 enum { INDEX_MODEL = 1 };
 enum { MODEL_NAME = 1, MODEL_VERSION, MODEL_STATE, MODEL_REASON };
-enum { LOAD_NAME_KSERVE = 1, LOAD_NAME_TRITON = 2 };
+enum { LOAD_NAME_KSERVE = 1, LOAD_NAME_TRITON, LOAD_PARAMETERS };
 enum { LOADED_NAME = 1, LOADED = 2 };
 
 static struct buf reply_buf(const struct rpc_call *c)
@@ -373,8 +374,11 @@ static enum err_code read_load(struct rpc_call *c, struct wire w, struct slice *
 	uint32_t field;
 	enum wire_type type;
 	while (wire_next(&w, &field, &type)) {
+		struct arena *arena = c->request->arena;
 		if (field == LOAD_NAME_KSERVE || field == LOAD_NAME_TRITON)
-			name[field] = wire_string(&w, type, NAME_MAX_BYTES, c->request->arena);
+			name[field] = wire_string(&w, type, NAME_MAX_BYTES, arena);
+		else if (field == LOAD_PARAMETERS)
+			TRY(oip_check_load(wire_map_entry(&w, type, NAME_MAX_BYTES, arena).key, err));
 		else
 			wire_skip(&w, type);
 	}

@@ -2,6 +2,7 @@
 /* The Open Inference routes that ask about server and models, and Triton's repository. */
 #include "base/json.h"
 #include "server/http/http_state.h"
+#include "server/oip.h"
 
 #include <config.h>
 
@@ -274,10 +275,35 @@ static enum err_code reply_loaded(struct call *c, const char *what, struct err *
 	return call_reply_json(c, &b, err);
 }
 
+/* {"parameters": {...}}, or no body. */
+static enum err_code check_load(struct call *c, struct err *err)
+{
+	struct json j;
+	struct slice key;
+	if (c->body.len == 0)
+		return ERR_OK;
+	json_init(&j, c->body, c->arena, false);
+	json_enter_object(&j);
+	while (json_member(&j, &key)) {
+		if (!slice_is(key, "parameters")) {
+			json_skip(&j, NULL);
+			continue;
+		}
+		json_enter_object(&j);
+		while (json_member(&j, &key)) {
+			TRY(oip_check_load(key, err));
+			json_skip(&j, NULL);
+		}
+	}
+	json_end(&j);
+	return json_error(&j, err);
+}
+
 enum err_code v2_load(struct call *c, struct err *err)
 {
-	enum err_code rc = repo_load(c->http->repo, c->model, err);
-	return rc == ERR_OK ? reply_loaded(c, "load", err) : rc;
+	TRY(check_load(c, err));
+	TRY(repo_load(c->http->repo, c->model, err));
+	return reply_loaded(c, "load", err);
 }
 
 enum err_code v2_unload(struct call *c, struct err *err)
