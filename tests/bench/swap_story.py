@@ -8,7 +8,11 @@ version, then while versions go 1 -> 2 -> broken 3 -> 2 removed -> 1, again and 
 failed requests, answers that are no version's, p99 with and without swaps (without: the slower
 version's), and resident memory after the 10th and the last cycle.
 
-usage: swap_story.py --build DIR --examples DIR [--cycles N] [--share 0.7]
+usage: swap_story.py --build DIR --examples DIR [--protocol P] [--cycles N] [--share 0.7]
+                     [--rate R] [--seconds S]
+--protocol is one of signet-bench's. --rate: this many requests a second instead of a share of the
+capacity, which is then not looked for. --seconds: of one measurement.
+
 Exit status 1 when a request failed or an answer was no version's.
 """
 
@@ -109,9 +113,10 @@ class Swapper:
         self.wait(2, "END", None)
 
 
-def bench(build, server, seconds, *extra):
+def bench(args, server, seconds, *extra):
+    url = server.grpc_url if args.protocol.startswith("grpc") else server.url
     return subprocess.Popen(
-        [os.path.join(build, "signet-bench"), "--url", server.url, "--protocol", "v2-binary",
+        [os.path.join(args.build, "signet-bench"), "--url", url, "--protocol", args.protocol,
          "--model", "digits", "--duration", str(seconds), "--json", *extra],
         stdout=subprocess.PIPE, text=True, preexec_fn=at_normal_priority)
 
@@ -135,13 +140,16 @@ def main():
     a.add_argument("--examples", required=True)
     a.add_argument("--cycles", type=int, default=100)
     a.add_argument("--share", type=float, default=0.7)
+    a.add_argument("--protocol", default="v2-binary")
+    a.add_argument("--rate", type=float)
+    a.add_argument("--seconds", type=float, default=20)
     args = a.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
         root = os.path.join(tmp, "models")
         os.makedirs(root)
         repository = Repository(root, args.examples)
         repository.add(1)
-        with Server(build=args.build, root=root) as server:
+        with Server(build=args.build, root=root, grpc=True) as server:
             os.nice(19)
             return story(args, server, repository, tmp)
 
@@ -167,9 +175,9 @@ def references(args, tmp):
 
 def find_capacity(args, server, load):
     """The highest rate, in steps of a sixth, that an open loop sustains for three seconds."""
-    rate = report(bench(args.build, server, 3, "--concurrency", "16", *load))["rate"]
+    rate = report(bench(args, server, 3, "--concurrency", "16", *load))["rate"]
     while True:
-        got = report(bench(args.build, server, 3, "--rate", str(int(rate)), "--arrivals", "poisson",
+        got = report(bench(args, server, 3, "--rate", str(int(rate)), "--arrivals", "poisson",
                            *load))
         if got["valid"] and got["p99_us"] < 10000 and not got["errors"]:
             return rate
@@ -182,25 +190,25 @@ def story(args, server, repository, tmp):
     for f in files:
         load += ["--check", f"probabilities={f}"]
     swapper = Swapper(server, repository)
-    seconds = 20
-    capacity = find_capacity(args, server, load)
+    seconds = args.seconds
+    capacity = 0 if args.rate else find_capacity(args, server, load)
     repository.add(2)
     swapper.wait(2, "AVAILABLE")
-    capacity = min(capacity, find_capacity(args, server, load))
-    rate = str(int(capacity * args.share))
-    print(f"capacity {capacity:.0f}/s, load {rate}/s", flush=True)
+    capacity = 0 if args.rate else min(capacity, find_capacity(args, server, load))
+    rate = str(int(args.rate or capacity * args.share))
+    print(f"capacity {capacity or 'unknown'}, load {rate}/s over {args.protocol}", flush=True)
     hold = ["--rate", rate, "--arrivals", "poisson", *load]
-    peace = [report(bench(args.build, server, seconds, *hold))]
+    peace = [report(bench(args, server, seconds, *hold))]
     repository.remove(2)
     swapper.wait(1, "AVAILABLE")
-    peace.append(report(bench(args.build, server, seconds, *hold)))
+    peace.append(report(bench(args, server, seconds, *hold)))
     quiet = max(p["p99_us"] for p in peace)
     swapper.cycle()
     repository_cycles, rss = 0, {}
     failed = wrong = requests = 0
     p99 = []
     while repository_cycles < args.cycles:
-        process = bench(args.build, server, seconds, *hold)
+        process = bench(args, server, seconds, *hold)
         end = time.monotonic() + seconds - 1
         while time.monotonic() < end and repository_cycles < args.cycles:
             swapper.cycle()
@@ -218,8 +226,9 @@ def story(args, server, repository, tmp):
     print(f"{args.cycles} cycles, {requests} requests: {failed} failed, {wrong} no version's answer")
     print(f"p99 {swapped:.0f} us under swaps, {quiet:.0f} us without: "
           f"{swapped / quiet:.2f} times")
-    print(f"resident after cycle 10: {first} KiB, after cycle {args.cycles}: {last} KiB "
-          f"({100.0 * (last - first) / max(first, 1):+.1f} %)")
+    if first:
+        print(f"resident after cycle 10: {first} KiB, after cycle {args.cycles}: {last} KiB "
+              f"({100.0 * (last - first) / first:+.1f} %)")
     return 1 if failed or wrong or any(p["errors"] for p in peace) else 0
 
 

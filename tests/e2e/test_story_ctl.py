@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -126,6 +127,15 @@ def test_bench_counts_whose_answer_it_was(build, server, references, protocol, f
     assert report["check"]["equal"] == [share * n for share in equal]
     assert report["check"]["none"] == report["errors"] == (n if status else 0)
     assert n > 10
+
+
+@pytest.mark.parametrize("protocol", ["v2-binary", "grpc-v2", "grpc-tfs"])
+def test_versions_are_swapped_under_load(build, tree, digits, protocol):
+    """A short round of the bench, which fails for a request that fails, and for an answer that is
+    no version's."""
+    subprocess.run([sys.executable, tree / "tests" / "bench" / "swap_story.py", "--build", build, "--examples",
+                    digits, "--protocol", protocol, "--cycles", "2", "--rate", "200", "--seconds", "2"],
+                   check=True, timeout=120)
 
 
 def served(server):
