@@ -31,9 +31,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	uint8_t how = *data++;
 	size--;
-	bool is_v1 = how & 1, binary = how & 4, raw = how & 8;
+	bool is_v1 = how & 1, binary = how & 4, raw = how & 8, examples = how & 32;
 	struct rest_opts o = { .route = is_v1 ? ROUTE_V1_PREDICT : ROUTE_V2_INFER,
 		.model = how & 2 ? "many" : "one", .json_len = -1, .allow_nan = how & 16 };
+	if (is_v1 && examples) {
+		o.route = how & 64 ? ROUTE_V1_REGRESS : ROUTE_V1_CLASSIFY;
+		o.model = "judge";
+	}
 	if (!is_v1 && binary)
 		o.json_len = raw ? 0 : json_len_of(data, size);
 	rest_run(&o, (struct slice){ (const char *)data, size }, &r);
