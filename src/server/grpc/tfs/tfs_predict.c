@@ -129,8 +129,8 @@ static enum err_code check_outputs(const struct request *r, bool all, struct err
 			   tfs_tensor_has(io->type.dtype);
 		if ((all || r->wanted[i]) && !has)
 			return err_set(err, ERR_UNIMPLEMENTED,
-				"output '%.100s' of type %s has no form as a TensorProto: leave it out by "
-				"output_filter",
+				"output '%.100s' of type %s has no form as a TensorProto: leave "
+				"it out by output_filter",
 				io->name, dtype_name(io->type.dtype));
 	}
 	return ERR_OK;
