@@ -28,6 +28,7 @@ class Connection:
     def __init__(self, port=None, ack=True, settings=b"", timeout=20, sock=None):
         self.sock = sock or socket.create_connection(("127.0.0.1", port), timeout)
         self.ack, self.data, self.frames, self.closed = ack, b"", [], False
+        self.fields, self.over = {}, set()  # of each stream: headers and trailers; those that ended
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.send(PREFACE + frame(SETTINGS, 0, 0, settings))
 
@@ -76,6 +77,10 @@ class Connection:
         payload, self.data = self.data[9:9 + length], self.data[9 + length:]
         if self.ack and kind in (SETTINGS, PING) and not flags & ACK:
             self.send(frame(kind, ACK, 0, payload if kind == PING else b""))
+        if kind == HEADERS:
+            self.fields.setdefault(stream, {}).update(self.decoder.decode(payload))
+        if kind == RST_STREAM or (kind in (DATA, HEADERS) and flags & END_STREAM):
+            self.over.add(stream)
         self.frames.append((kind, flags, stream, payload))
         return self.frames[-1]
 
@@ -92,17 +97,10 @@ class Connection:
 
     def outcome(self, stream):
         """(grpc-status, all headers and trailers) of a call; (-1, ...) without a status."""
-        fields = {}
-        while True:
-            f = self.read()
-            if f is None or (f[0] == RST_STREAM and f[2] == stream):
-                return -1, fields
-            if f[0] == HEADERS:
-                got = dict(self.decoder.decode(f[3]))
-                if f[2] == stream:
-                    fields.update(got)
-            if f[2] == stream and f[1] & END_STREAM and f[0] in (DATA, HEADERS):
-                return int(fields.get("grpc-status", -1)), fields
+        while stream not in self.over and self.read() is not None:
+            pass
+        fields = self.fields.get(stream, {})
+        return int(fields.get("grpc-status", -1)), fields
 
     def drain(self):
         """Everything until the server closes."""

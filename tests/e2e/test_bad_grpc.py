@@ -2,6 +2,7 @@
 """Bad input over gRPC: a test for each row of the catalogue, frame by frame where a library
 would not send it. After each one the server must still serve others."""
 import contextlib
+import time
 import unittest
 
 import grpc
@@ -11,8 +12,27 @@ from raw_http2 import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY,
 from signet_server import Server
 
 SERVICE = "/inference.GRPCInferenceService/"
-LIVE, INFER = SERVICE + "ServerLive", SERVICE + "ModelInfer"
+LIVE, INFER, STREAM = SERVICE + "ServerLive", SERVICE + "ModelInfer", SERVICE + "ModelStreamInfer"
 CANCEL = b"\0\0\0\x08"
+NO_WINDOW = b"\0\4\0\0\0\0"  # SETTINGS_INITIAL_WINDOW_SIZE 0
+
+
+def code(status):
+    return status.value[0]
+
+
+def field(number, data):
+    """A length-delimited field of a protobuf message shorter than 16 KB."""
+    head = bytes([number << 3 | 2])
+    size = len(data)
+    return head + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + data
+
+
+def digits_request(model=b"digits", rows=1):
+    """A ModelInferRequest, by hand: it must not depend on a library."""
+    shape = bytes([rows, 64])
+    tensor = field(1, b"image") + field(2, b"FP32") + field(3, shape)
+    return field(1, model) + field(5, tensor) + field(7, b"\0" * 256 * rows)
 
 
 def resident_bytes(server):
@@ -52,6 +72,40 @@ class Story(unittest.TestCase):
         self.assertLess(resident_bytes(self.s) - before, mib << 20)
 
 
+class Waiting(Story):
+    """A client that keeps the server waiting is not waited for."""
+    options = {"grpc.message_timeout": "300ms", "grpc.stream_timeout": "500ms",
+               "grpc.write_timeout": "500ms", "grpc.request_timeout": "400ms"}
+
+    def test_G14_a_call_without_its_message(self):
+        c = self.connection()
+        c.call(1, INFER)
+        c.call(3, INFER)
+        c.send(frame(DATA, 0, 3, message(b"abc", length=5)))
+        for stream in (1, 3):
+            self.assertEqual(c.status(stream), code(grpc.StatusCode.DEADLINE_EXCEEDED))
+
+    def test_G14_a_stream_that_says_nothing(self):
+        c = self.connection()
+        c.call(1, STREAM)
+        self.assertEqual(c.status(1), UNAVAILABLE)
+
+    def test_G10_a_stream_lives_longer_than_any_of_its_requests(self):
+        c = self.connection()
+        c.call(1, STREAM)
+        for i in range(8):
+            time.sleep(0.1)
+            c.send(frame(DATA, 0, 1, message(digits_request())))
+            self.assertNotIn(b"deadline", c.wait_for(DATA, 1)[3])
+        c.send(frame(DATA, END_STREAM, 1))
+        self.assertEqual(c.status(1), 0)
+
+    def test_G11_G14_a_window_that_stays_shut(self):
+        c = self.connection(settings=NO_WINDOW)
+        c.call(1, INFER, digits_request())
+        self.assertEqual(c.status(1), code(grpc.StatusCode.DEADLINE_EXCEEDED))
+
+
 class Floods(Story):
     options = {"grpc.streams_max": "10", "grpc.resets_max": "500"}
 
@@ -65,7 +119,7 @@ class Floods(Story):
             self.assertIn("grpc-retry-pushback-ms", fields)
         # The ten are alive: with its message each is answered.
         c.send(frame(DATA, END_STREAM, 1, message(b"")))
-        self.assertEqual(c.status(1), grpc.StatusCode.NOT_FOUND.value[0])
+        self.assertEqual(c.status(1), code(grpc.StatusCode.NOT_FOUND))
 
     def test_G11_ten_thousand_streams(self):
         c = self.connection(ack=False)

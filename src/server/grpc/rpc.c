@@ -13,6 +13,8 @@
 
 /* Calls that each queue is ready for at any time. */
 #define AWAITED 64
+/* When there was no memory for them. */
+#define RETRY_MS 100
 #define QUEUES_DEFAULT_MAX 8
 #define METADATA_BYTES_MAX 8192
 #define LINGER_MS 500
@@ -50,10 +52,16 @@ static void *run(void *ctx)
 	struct rpc_queue *q = ctx;
 	pthread_setname_np(pthread_self(), "grpc-io");
 	for (;;) {
-		grpc_event ev = grpc_completion_queue_next(
-			q->cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		rpc_call_top_up(q);
+		gpr_timespec until = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+		if (q->owed)
+			until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+				gpr_time_from_millis(RETRY_MS, GPR_TIMESPAN));
+		grpc_event ev = grpc_completion_queue_next(q->cq, until, NULL);
 		if (ev.type == GRPC_QUEUE_SHUTDOWN)
 			return NULL;
+		if (ev.type == GRPC_QUEUE_TIMEOUT)
+			continue;
 		struct rpc_event *e = ev.tag;
 		if (e)
 			e->fire(e->call, ev.success);
@@ -70,6 +78,7 @@ static void make_queues(struct rpc *r)
 	for (r->n_queue = 0; r->n_queue < n && r->n_queue < RPC_QUEUES_MAX; r->n_queue++) {
 		struct rpc_queue *q = &r->queue[r->n_queue];
 		q->rpc = r;
+		q->owed = AWAITED;
 		pthread_mutex_init(&q->lock, NULL);
 		q->cq = grpc_completion_queue_create_for_next(NULL);
 		grpc_server_register_completion_queue(r->server, q->cq, NULL);
@@ -98,9 +107,6 @@ static enum err_code start_threads(struct rpc *r, struct err *err)
 		if (pthread_create(&q->thread, NULL, run, q) != 0)
 			return err_set(err, ERR_INTERNAL, "grpc: cannot start a thread");
 		q->started = true;
-		for (int k = 0; k < AWAITED; k++)
-			if (!rpc_call_await(q))
-				return err_oom(err);
 	}
 	/* Last: from here on connections come. */
 	return rpc_accept_start(r, err);
@@ -169,10 +175,12 @@ static void shut_down(struct rpc *r, int drain_ms)
 static void free_queue(struct rpc_queue *q)
 {
 	grpc_completion_queue_shutdown(q->cq);
-	if (q->started)
+	if (q->started) {
 		pthread_join(q->thread, NULL);
-	else
+	} else {
+		q->owed = 0;
 		run(q); /* what is left in it */
+	}
 	grpc_completion_queue_destroy(q->cq);
 }
 

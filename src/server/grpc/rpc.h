@@ -35,6 +35,9 @@ struct rpc_conf {
 	int connection_age_ms;  /* 0: no limit */
 	int connection_grace_ms; /* what its calls still get then */
 	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
+	int message_timeout_ms; /* from a call's headers to its message */
+	int stream_timeout_ms;  /* between a stream's messages; 0: no limit */
+	int write_timeout_ms;   /* for a client to take a reply */
 	bool allow_admin;       /* repository load and unload, settings */
 	bool reflection;        /* says which services there are */
 	struct tls *tls;        /* NULL: plain. Taken, whatever comes of the start */

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "server/grpc/rpc_late.h"
 #include "server/grpc/rpc_watch.h"
 #include "server/intake.h"
 #include "server/tcp.h"
@@ -107,6 +108,7 @@ static void *run(void *ctx)
 			on_event(a, events[i].data.u64);
 		if (clock_now_ns() >= a->round_ns) {
 			rpc_watch_round(a->rpc);
+			rpc_late_sweep(a->rpc);
 			rpc_conns_sweep(&a->rpc->conns);
 			a->round_ns = clock_now_ns() + ROUND_MS * NS_PER_MS;
 		}

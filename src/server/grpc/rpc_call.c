@@ -18,11 +18,12 @@
 #include "server/grpc/rpc_call.h"
 
 #include <grpc/byte_buffer.h>
-#include <grpc/support/time.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/parse.h"
+#include "server/grpc/rpc_admit.h"
+#include "server/grpc/rpc_late.h"
 #include "server/grpc/rpc_watch.h"
 #include "server/stats.h"
 
@@ -63,14 +64,14 @@ static void expect(struct rpc_call *c)
 static void settle(struct rpc_call *c)
 {
 	if (atomic_fetch_sub(&c->events, 1) == 1 && c->call) {
+		grpc_call *call = rpc_late_remove(c);
 		grpc_byte_buffer_destroy(c->message);
 		grpc_byte_buffer_destroy(c->sending);
 		grpc_byte_buffer_destroy(c->sent);
 		c->message = c->sending = c->sent = NULL;
 		grpc_call_details_destroy(&c->details);
 		grpc_metadata_array_destroy(&c->metadata);
-		grpc_call_unref(c->call);
-		c->call = NULL;
+		grpc_call_unref(call);
 	}
 	unref(c);
 }
@@ -166,6 +167,7 @@ static void finish(struct rpc_call *c, enum err_code rc, const struct err *err)
 	grpc_metadata pushback = { .key = grpc_slice_from_static_string("grpc-retry-pushback-ms"),
 		.value = grpc_slice_from_static_string(PUSHBACK_MS) };
 	c->ended = true;
+	rpc_late_note(c, RPC_WAIT_SENT);
 	add_opening(c, op, &n);
 	if (rc == ERR_OK && c->n_part)
 		add_reply(c, op, &n);
@@ -187,6 +189,7 @@ static void send_one(struct rpc_call *c)
 {
 	grpc_op op[2];
 	size_t n = 0;
+	rpc_late_note(c, RPC_WAIT_SENT);
 	add_opening(c, op, &n);
 	add_reply(c, op, &n);
 	start(c, op, n, &c->on_sent);
@@ -272,7 +275,9 @@ static enum err_code new_request(struct rpc_call *c, struct err *err)
 	c->request = request_new();
 	if (!c->request)
 		return err_set(err, ERR_UNAVAILABLE, "too many requests in flight");
-	c->request->deadline_ns = c->deadline_ns;
+	int64_t limit_ns = c->rpc->conf.request_timeout_ms * NS_PER_MS;
+	int64_t own_ns = limit_ns ? clock_after(c->request->arrived_ns, limit_ns) : INT64_MAX;
+	c->request->deadline_ns = own_ns < c->deadline_ns ? own_ns : c->deadline_ns;
 	return ERR_OK;
 }
 
@@ -326,6 +331,7 @@ void rpc_call_review(struct rpc_call *c)
 static void receive(struct rpc_call *c)
 {
 	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+	rpc_late_note(c, c->method->kind == RPC_STREAM ? RPC_WAIT_NEXT : RPC_WAIT_MESSAGE);
 	grpc_byte_buffer_destroy(c->message);
 	c->message = NULL;
 	op.data.recv_message.recv_message = &c->message;
@@ -337,6 +343,7 @@ static void on_message(struct rpc_call *c, bool ok)
 	struct err err;
 	enum err_code rc = ERR_OK;
 	(void)ok;
+	rpc_late_note(c, RPC_WAIT_NONE);
 	if (!c->message && c->method->kind != RPC_STREAM)
 		rc = err_set(&err, c->cancelled ? ERR_CANCELLED : ERR_INVALID_ARGUMENT,
 			"the call has no message");
@@ -363,6 +370,7 @@ static void on_sent(struct rpc_call *c, bool ok)
 		rpc_conn_leave(&c->rpc->conns, c->ticket);
 		settle(c); /* what on_new() expected */
 	} else if (ok && c->is_watch) {
+		rpc_late_note(c, RPC_WAIT_NONE);
 		request_free(c->request);
 		c->request = NULL;
 		if (!rpc_watch_add(c))
@@ -382,58 +390,12 @@ static void on_close(struct rpc_call *c, bool ok)
 	(void)ok;
 	/* A watch that waits is ended by its next review. */
 	atomic_store(&c->cancelled, c->was_cancelled);
-	if (c->cancelled)
+	/* One whose deadline has passed was not cancelled for nothing. */
+	if (c->cancelled && clock_now_ns() < c->deadline_ns)
 		rpc_conn_waste(&c->rpc->conns, c->ticket);
 	if (c->cancelled && c->submitted && !c->in_turn)
 		request_cancel(c->request);
 	settle(c);
-}
-
-/* The client's deadline, or what the configuration says in its place; the earlier one. */
-static int64_t deadline_of(const struct rpc_call *c)
-{
-	int64_t limit_ns = c->rpc->conf.request_timeout_ms * NS_PER_MS;
-	gpr_timespec at = c->details.deadline;
-	if (gpr_time_cmp(at, gpr_inf_future(at.clock_type)) != 0) {
-		gpr_timespec left = gpr_time_sub(at, gpr_now(at.clock_type));
-		int64_t left_ns = left.tv_sec > INT32_MAX ? INT64_MAX :
-							    left.tv_sec * NS_PER_S + left.tv_nsec;
-		if (limit_ns == 0 || left_ns < limit_ns)
-			limit_ns = left_ns < 1 ? 1 : left_ns;
-	}
-	return limit_ns ? clock_after(c->began_ns, limit_ns) : INT64_MAX;
-}
-
-static enum err_code refuse(struct rpc_call *c, enum rpc_refusal why, const char *msg, struct err *err)
-{
-	rpc_count_refusal(&c->rpc->conns, why);
-	rpc_conn_waste(&c->rpc->conns, c->ticket);
-	return err_set(err, ERR_UNAVAILABLE, "%s", msg);
-}
-
-/* Is there room for one more call? */
-static enum err_code enter(struct rpc_call *c, struct err *err)
-{
-	int before = atomic_fetch_add(&c->rpc->in_flight, 1);
-	if (!rpc_conn_enter(&c->rpc->conns, c->call, &c->ticket))
-		return refuse(c, RPC_REFUSAL_STREAMS, "too many calls at once on this connection", err);
-	if (before >= c->rpc->conf.calls_max)
-		return refuse(c, RPC_REFUSAL_CALLS, "too many calls at once", err);
-	return ERR_OK;
-}
-
-static enum err_code admit(struct rpc_call *c, struct err *err)
-{
-	TRY(enter(c, err));
-	const grpc_slice *path = &c->details.method;
-	c->method = rpc_find_method(c->rpc, (struct slice){
-		(const char *)GRPC_SLICE_START_PTR(*path), GRPC_SLICE_LENGTH(*path) });
-	if (!c->method)
-		return err_set(err, ERR_UNIMPLEMENTED, "unknown method");
-	if (c->method->kind == RPC_ADMIN && !c->rpc->conf.allow_admin)
-		return err_set(err, ERR_UNAVAILABLE,
-			"explicit model load and unload are not allowed by the configuration");
-	return c->method->kind == RPC_WATCH ? rpc_watch_admit(c, err) : ERR_OK;
 }
 
 static void on_new(struct rpc_call *c, bool ok)
@@ -445,14 +407,14 @@ static void on_new(struct rpc_call *c, bool ok)
 		settle(c);
 		return;
 	}
-	rpc_call_await(c->queue);
-	c->began_ns = clock_now_ns();
-	c->deadline_ns = deadline_of(c);
+	c->queue->owed++;
+	rpc_call_top_up(c->queue);
+	rpc_late_add(c);
 	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
 	op.data.recv_close_on_server.cancelled = &c->was_cancelled;
 	start(c, &op, 1, &c->on_close);
 	expect(c); /* the status: until it was sent the call is not over */
-	enum err_code rc = admit(c, &err);
+	enum err_code rc = rpc_admit(c, &err);
 	if (rc == ERR_OK)
 		receive(c);
 	else
@@ -472,7 +434,8 @@ static struct rpc_call *take_idle(struct rpc_queue *q)
 	return c ? c : malloc(sizeof(*c));
 }
 
-bool rpc_call_await(struct rpc_queue *q)
+/* Waits for one more call. False: no memory, or the server shuts down. */
+static bool await(struct rpc_queue *q)
 {
 	struct rpc_call *c = take_idle(q);
 	if (!c)
@@ -488,6 +451,12 @@ bool rpc_call_await(struct rpc_queue *q)
 		return true;
 	on_new(c, false);
 	return false;
+}
+
+void rpc_call_top_up(struct rpc_queue *q)
+{
+	while (q->owed > 0 && await(q))
+		q->owed--;
 }
 
 void rpc_call_free_idle(struct rpc_queue *q)

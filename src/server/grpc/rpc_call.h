@@ -8,8 +8,8 @@
 
 #include "server/grpc/rpc_state.h"
 
-/* Waits for one more call on this queue. False: no memory, or the server shuts down. */
-bool rpc_call_await(struct rpc_queue *q);
+/* Waits for as many more calls as the queue is owed, or memory allows. */
+void rpc_call_top_up(struct rpc_queue *q);
 
 /* Asks a watch's handler again: sends what it says now, ends the call, or keeps it for the
    next time. By whoever took it out of rpc->watching. */

@@ -65,9 +65,11 @@ struct rpc_queue {
 	grpc_completion_queue *cq;
 	pthread_t thread;
 	bool started;
-	pthread_mutex_t lock;  /* of the freelist */
+	pthread_mutex_t lock;  /* of the lists */
 	struct rpc_call *idle;
 	int n_idle;
+	struct rpc_call *accepted;
+	int owed; /* calls that should be waited for and could not be; the thread's */
 };
 
 struct rpc {
@@ -87,6 +89,7 @@ struct rpc {
 	struct rpc_call *watching; /* under watch_lock: their last reply was sent */
 	bool watch_ended;          /* under watch_lock: none waits any more */
 	atomic_int watches;        /* calls of RPC_WATCH that exist */
+	atomic_int_least64_t now_ms; /* of the last round */
 	atomic_bool draining;
 	atomic_bool is_shut; /* gRPC has no connection left */
 	atomic_int in_flight; /* calls accepted, without their status sent */
@@ -103,6 +106,9 @@ struct rpc_event {
 
 struct rpc_call {
 	struct rpc_call *next; /* freelist, or rpc->watching */
+	struct rpc_call *earlier, *later; /* under the queue's lock: of its accepted ones */
+	atomic_int waits_for; /* enum rpc_wait */
+	atomic_int_least64_t waits_since_ms;
 	struct rpc_queue *queue;
 	struct rpc *rpc;
 	atomic_int refs;   /* events to come, and slices that gRPC holds */
@@ -116,7 +122,7 @@ struct rpc_call {
 	grpc_byte_buffer *sent; /* of a watch: the last reply; sending is used up */
 	const struct rpc_method *method;
 	struct rpc_ticket ticket;
-	int64_t began_ns, deadline_ns;
+	int64_t began_ns, deadline_ns; /* the latter the client's; INT64_MAX: none */
 	atomic_bool cancelled;
 	bool opened, ended, is_watch;
 	int was_cancelled;
