@@ -124,6 +124,9 @@ void packs_free(struct packs *p);
 typedef void (*pack_fn)(void *dst, void *ctx);
 MUST_CHECK enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes,
 	pack_fn fill, void *ctx, const void **ret, struct err *err);
+/* What packs_get() made for that key; NULL: nothing yet. For packs whose size is not known
+   before they are made. Their source must be no tensor, so that no file can bring them. */
+const void *packs_find(struct packs *p, const void *key, size_t key_bytes);
 size_t packs_bytes(struct packs *p);
 
 /* One packed form, for files. */

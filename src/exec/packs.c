@@ -67,13 +67,24 @@ static struct pack *add(struct packs *p, const struct pack_entry *of)
 	return e;
 }
 
+#define ANY_SIZE SIZE_MAX
+
 /* Of this size: what a file brings is not believed to be of the size that its key asks for. */
 static struct pack *find(struct packs *p, const void *key, size_t key_bytes, size_t bytes)
 {
 	struct pack *e = p->bucket[bucket_of(key, key_bytes)];
-	while (e && !(e->key_bytes == key_bytes && e->bytes == bytes && memcmp(e->key, key, key_bytes) == 0))
+	while (e && !(e->key_bytes == key_bytes && (bytes == ANY_SIZE || e->bytes == bytes) &&
+			    memcmp(e->key, key, key_bytes) == 0))
 		e = e->next;
 	return e;
+}
+
+const void *packs_find(struct packs *p, const void *key, size_t key_bytes)
+{
+	pthread_mutex_lock(&p->lock);
+	struct pack *e = find(p, key, key_bytes, ANY_SIZE);
+	pthread_mutex_unlock(&p->lock);
+	return e ? e->data : NULL;
 }
 
 enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes, pack_fn fill,

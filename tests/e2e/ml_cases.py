@@ -378,6 +378,22 @@ def tree_regressor(rng):
     yield [tree_input(rng, 40, 4, np.float64)], [TensorProto.FLOAT], dict(a, n_targets=3), None
 
 
+def tree_regressor_shapes(rng):
+    """A tree with more nodes on a level than 16 bits count, and one that is a chain."""
+    for complete in (True, False):
+        trees, leaves = Trees(rng, 0, 0, 3, None), []
+        inner = 2 ** 17 - 1 if complete else 50
+        for i in range(inner):
+            yes, no = (2 * i + 1, 2 * i + 2) if complete else (inner + i, (i + 1) % inner or 2 * inner)
+            trees.rows.append([0, i, int(rng.integers(3)), "BRANCH_LEQ", float(rng.normal()), yes, no, 0])
+        for i in range(inner, 2 * inner + 1):
+            trees.rows.append([0, i, 0, "LEAF", 0.0, 0, 0, 0])
+            leaves.append((0, i, 0, float(np.float32(rng.normal()))))
+        trees.votes = leaves
+        yield ([tree_input(rng, 25, 3)], [TensorProto.FLOAT],
+               dict(trees.attributes("target"), n_targets=1), None)
+
+
 def tree_classifier(rng):
     for n, post, (kind, labels) in itertools.product([3, 4], POSTS, CLASSES):
         kind = "int64s" if kind == "ints" else kind
@@ -547,7 +563,7 @@ OPERATORS = {
     "TreeEnsemble": [tree_ensemble_5, tree_ensemble_5_sets],
     "TreeEnsembleClassifier": [tree_classifier, tree_classifier_binary, tree_classifier_two,
                                tree_classifier_one],
-    "TreeEnsembleRegressor": [tree_regressor],
+    "TreeEnsembleRegressor": [tree_regressor, tree_regressor_shapes],
 }
 
 
