@@ -16,8 +16,8 @@ want_dim(const struct shape *in, int i, int axis, int64_t *dim, struct err *err)
 	int64_t is = in[i].dim[axis];
 	if (dim_conflict(is, *dim))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"%s is %s, its dimension %d must be %" PRId64, names[i], SHAPE_TEXT(&in[i]), axis,
-			*dim);
+			"%s is %s, its dimension %d must be %" PRId64, names[i], SHAPE_TEXT(&in[i]),
+			axis, *dim);
 	*dim = dim_merge(*dim, is);
 	return ERR_OK;
 }
@@ -38,8 +38,8 @@ split_heads(const struct shape *in, int i, int64_t heads, int64_t *head, struct 
 		return ERR_OK;
 	if (in[i].dim[2] % heads || dim_conflict(in[i].dim[2] / heads, *head))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"%s is %s, which %" PRId64 " heads cannot share", names[i], SHAPE_TEXT(&in[i]),
-			heads);
+			"%s is %s, which %" PRId64 " heads cannot share", names[i],
+			SHAPE_TEXT(&in[i]), heads);
 	*head = in[i].dim[2] / heads;
 	return ERR_OK;
 }
@@ -114,17 +114,19 @@ check_mask(const struct shape *in, const struct attention_geometry *g, struct er
 static enum err_code
 read_attrs(const struct node *n, struct attention_geometry *g, struct err *err)
 {
-	int64_t causal = node_int(n, "is_causal", 0), mode = node_int(n, "qk_matmul_output_mode", 0);
+	int64_t causal = node_int(n, "is_causal", 0),
+		mode = node_int(n, "qk_matmul_output_mode", 0);
 	float scale = node_float(n, "scale", 0);
 	if (causal != 0 && causal != 1)
-		return err_set(err, ERR_INVALID_ARGUMENT, "is_causal is %" PRId64 ", it must be 0 or 1",
-			causal);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"is_causal is %" PRId64 ", it must be 0 or 1", causal);
 	if (mode < ATTENTION_RAW || mode > ATTENTION_SOFTMAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"qk_matmul_output_mode is %" PRId64 ", it must be in [0,3]", mode);
 	if (g->q_heads > 0 && g->kv_heads > 0 && g->q_heads % g->kv_heads)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"%" PRId64 " heads of queries, which %" PRId64 " heads of keys cannot share",
+			"%" PRId64 " heads of queries, which %" PRId64
+			" heads of keys cannot share",
 			g->q_heads, g->kv_heads);
 	g->causal = causal;
 	g->mode = (enum attention_mode)mode;

@@ -21,8 +21,8 @@ static enum err_code check_attention_types(const struct infer *x, struct err *er
 		TRY(infer_want_type(x, ATTENTION_LENGTHS, T(I64), err));
 	int64_t precision = node_int(x->node, "softmax_precision", DTYPE_F32);
 	if (precision < 0 || precision >= DTYPE_TENSOR || !dtype_in((enum dtype)precision, T_FLOAT))
-		return infer_fail(x, err, "softmax_precision is %" PRId64 ", which is no float type",
-			precision);
+		return infer_fail(x, err,
+			"softmax_precision is %" PRId64 ", which is no float type", precision);
 	return ERR_OK;
 }
 
@@ -36,7 +36,8 @@ enum err_code infer_attention(struct infer *x, struct err *err)
 	if (infer_has(x, ATTENTION_PAST_K) != infer_has(x, ATTENTION_PAST_V))
 		return infer_fail(x, err, "past_key and past_value must be given together");
 	if (infer_has(x, ATTENTION_LENGTHS) && infer_has(x, ATTENTION_PAST_K))
-		return infer_fail(x, err, "nonpad_kv_seqlen does not go with past_key and past_value");
+		return infer_fail(
+			x, err, "nonpad_kv_seqlen does not go with past_key and past_value");
 	TRY(infer_want_rank(x, ATTENTION_Q, 3, 4, err));
 	enum dtype dtype = x->in[ATTENTION_Q]->type.dtype, v_dtype = x->in[ATTENTION_V]->type.dtype;
 	for (int i = 0; i < x->n_out; i++)
@@ -59,7 +60,7 @@ enum err_code infer_attention(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
-/* -- RotaryEmbedding: X, cos, sin, positions ----------------------------------------------------- */
+/* -- RotaryEmbedding: X, cos, sin, positions ------------------------------------------------- */
 
 /* cos and sin have one row per position, or one per token where there are no positions. */
 static enum err_code check_caches(const struct infer *x, int64_t batch, int64_t len, int64_t half,
@@ -73,9 +74,11 @@ static enum err_code check_caches(const struct infer *x, int64_t batch, int64_t 
 			continue;
 		if (dim_conflict(s->dim[s->rank - 1], half))
 			return infer_fail(x, err,
-				"input %d is %s, its last dimension must be half of what is turned, %" PRId64,
+				"input %d is %s, its last dimension must be half of what is "
+				"turned, %" PRId64,
 				i, SHAPE_TEXT(s), half);
-		if (!by_position && (dim_conflict(s->dim[0], batch) || dim_conflict(s->dim[1], len)))
+		if (!by_position &&
+			(dim_conflict(s->dim[0], batch) || dim_conflict(s->dim[1], len)))
 			return infer_fail(x, err, "input %d is %s, X is %s", i, SHAPE_TEXT(s),
 				SHAPE_TEXT(&x->in[0]->shape));
 	}
@@ -113,21 +116,23 @@ enum err_code infer_rotary_embedding(struct infer *x, struct err *err)
 		TRY(infer_want_int(x, "num_heads", 0, 1, INT32_MAX, err));
 	head = s->dim[s->rank - 1];
 	if (s->rank == 3 && head > 0 && head % heads)
-		return infer_fail(x, err, "X is %s, which %" PRId64 " heads cannot share", SHAPE_TEXT(s),
-			heads);
+		return infer_fail(x, err, "X is %s, which %" PRId64 " heads cannot share",
+			SHAPE_TEXT(s), heads);
 	if (s->rank == 3 && head > 0)
 		head /= heads;
 	if (turned == 0)
 		turned = head;
 	if (head >= 0 && (turned % 2 || turned > head))
 		return infer_fail(x, err,
-			"%" PRId64 " elements of each head's %" PRId64 " are to be turned, that must be "
-			"an even number of them", turned, head);
-	return check_caches(x, s->dim[0], s->dim[s->rank - 2], turned >= 0 ? turned / 2 : DIM_UNKNOWN,
-		err);
+			"%" PRId64 " elements of each head's %" PRId64
+			" are to be turned, that must be "
+			"an even number of them",
+			turned, head);
+	return check_caches(
+		x, s->dim[0], s->dim[s->rank - 2], turned >= 0 ? turned / 2 : DIM_UNKNOWN, err);
 }
 
-/* -- TensorScatter: past, update, where each sequence's begins ---------------------------------- */
+/* -- TensorScatter: past, update, where each sequence's begins ------------------------------- */
 
 enum err_code infer_tensor_scatter(struct infer *x, struct err *err)
 {
@@ -137,7 +142,8 @@ enum err_code infer_tensor_scatter(struct infer *x, struct err *err)
 	TRY(infer_want_same_type(x, 0, 1, err));
 	TRY(infer_want_rank(x, 0, 2, RANK_MAX, err));
 	if (!slice_is(mode, "linear") && !slice_is(mode, "circular"))
-		return infer_fail(x, err, "mode is '%.*s', it must be linear or circular", SLICE_ARG(mode));
+		return infer_fail(
+			x, err, "mode is '%.*s', it must be linear or circular", SLICE_ARG(mode));
 	infer_set(x, 0, x->in[0]->type.dtype, past);
 	if (infer_has(x, 2)) {
 		TRY(infer_want_type(x, 2, T(I64), err));
@@ -158,7 +164,7 @@ enum err_code infer_tensor_scatter(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
-/* -- LinearAttention: query, key, value, past state, decay, beta --------------------------------- */
+/* -- LinearAttention: query, key, value, past state, decay, beta ----------------------------- */
 
 /* Dimension `axis` of input i is `want` or `other`, as far as it is known. */
 static enum err_code want_dim(const struct infer *x, int i, int axis, int64_t want, int64_t other,
@@ -169,12 +175,13 @@ static enum err_code want_dim(const struct infer *x, int i, int axis, int64_t wa
 	const struct shape *s = &x->in[i]->shape;
 	if (!dim_conflict(s->dim[axis], want) || !dim_conflict(s->dim[axis], other))
 		return ERR_OK;
-	return infer_fail(x, err, "input %d is %s, its dimension %d must be %" PRId64, i, SHAPE_TEXT(s),
-		axis, want);
+	return infer_fail(x, err, "input %d is %s, its dimension %d must be %" PRId64, i,
+		SHAPE_TEXT(s), axis, want);
 }
 
 /* A dimension dealt out to heads; DIM_UNKNOWN where it is not known. */
-static enum err_code per_head(const struct infer *x, int i, int64_t heads, int64_t *ret, struct err *err)
+static enum err_code per_head(
+	const struct infer *x, int i, int64_t heads, int64_t *ret, struct err *err)
 {
 	const struct shape *s = &x->in[i]->shape;
 	*ret = DIM_UNKNOWN;
@@ -206,7 +213,8 @@ static enum err_code check_update_rule(const struct infer *x, struct err *err)
 enum err_code infer_linear_attention(struct infer *x, struct err *err)
 {
 	const struct shape *q = &x->in[0]->shape;
-	int64_t heads = node_int(x->node, "q_num_heads", 0), kv = node_int(x->node, "kv_num_heads", 0);
+	int64_t heads = node_int(x->node, "q_num_heads", 0),
+		kv = node_int(x->node, "kv_num_heads", 0);
 	int64_t head, k_head, v_head;
 	TRY(infer_want_int(x, "q_num_heads", 0, 1, HEADS_MAX, err));
 	TRY(infer_want_int(x, "kv_num_heads", 0, 1, HEADS_MAX, err));
@@ -230,8 +238,8 @@ enum err_code infer_linear_attention(struct infer *x, struct err *err)
 	TRY(per_head(x, 1, kv, &k_head, err));
 	TRY(per_head(x, 2, kv, &v_head, err));
 	if (dim_conflict(head, k_head))
-		return infer_fail(x, err, "a query has %" PRId64 " elements and a key %" PRId64, head,
-			k_head);
+		return infer_fail(x, err, "a query has %" PRId64 " elements and a key %" PRId64,
+			head, k_head);
 	head = dim_merge(head, k_head);
 	TRY(want_dim(x, 3, 1, kv, kv, err));
 	TRY(want_dim(x, 3, 2, head, head, err));
@@ -246,7 +254,7 @@ enum err_code infer_linear_attention(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
-/* -- CausalConvWithState: X, kernel, bias, past ------------------------------------------------- */
+/* -- CausalConvWithState: X, kernel, bias, past ---------------------------------------------- */
 
 enum err_code infer_causal_conv(struct infer *x, struct err *err)
 {
@@ -260,11 +268,13 @@ enum err_code infer_causal_conv(struct infer *x, struct err *err)
 	TRY(infer_want_rank(x, 1, 3, 3, err));
 	int64_t batch = s->rank == 3 ? s->dim[0] : DIM_UNKNOWN;
 	int64_t channels = s->rank == 3 ? s->dim[1] : w->rank == 3 ? w->dim[0] : DIM_UNKNOWN;
-	int64_t taps = w->rank == 3 ? w->dim[2] : DIM_UNKNOWN, kept = taps > 0 ? taps - 1 : DIM_UNKNOWN;
+	int64_t taps = w->rank == 3 ? w->dim[2] : DIM_UNKNOWN,
+		kept = taps > 0 ? taps - 1 : DIM_UNKNOWN;
 	TRY(want_dim(x, 1, 0, channels, channels, err));
 	TRY(want_dim(x, 1, 1, 1, 1, err));
 	if (taps == 0)
-		return infer_fail(x, err, "the kernel is %s, it must have an element", SHAPE_TEXT(w));
+		return infer_fail(
+			x, err, "the kernel is %s, it must have an element", SHAPE_TEXT(w));
 	if (infer_has(x, 2))
 		TRY(infer_want_list(x, 2, channels, err));
 	if (infer_has(x, 3)) {

@@ -27,15 +27,15 @@ static enum err_code read_sizes(const struct node *n, const struct shape *in, st
 	const struct shape *q = &in[GROUP_QUERY_Q], *past = &in[GROUP_QUERY_PAST_K];
 	int64_t shares = g->heads + (g->packed ? 2 * g->kv_heads : 0);
 	if (q->rank != RANK_UNKNOWN && q->rank != 3)
-		return err_set(err, ERR_INVALID_ARGUMENT, "the queries are %s, their rank must be 3",
-			SHAPE_TEXT(q));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"the queries are %s, their rank must be 3", SHAPE_TEXT(q));
 	if (q->rank == 3) {
 		g->batch = q->dim[0];
 		g->len = q->dim[1];
 		if (q->dim[2] % shares && q->dim[2] >= 0)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"the queries are %s, which %" PRId64 " heads cannot share", SHAPE_TEXT(q),
-				shares);
+				"the queries are %s, which %" PRId64 " heads cannot share",
+				SHAPE_TEXT(q), shares);
 		g->head = q->dim[2] >= 0 ? q->dim[2] / shares : DIM_UNKNOWN;
 	}
 	g->past_len = node_has_in(n, GROUP_QUERY_PAST_K) ? DIM_UNKNOWN : 0;
@@ -44,36 +44,40 @@ static enum err_code read_sizes(const struct node *n, const struct shape *in, st
 	return ERR_OK;
 }
 
-static enum err_code check_shapes(const struct shape *in, const struct group_query *g, struct err *err)
+static enum err_code check_shapes(
+	const struct shape *in, const struct group_query *g, struct err *err)
 {
 	int64_t kv = g->head >= 0 ? g->head * g->kv_heads : DIM_UNKNOWN;
 	for (int i = GROUP_QUERY_K; i <= GROUP_QUERY_V; i++)
 		TRY(want_shape(in, i, 3, (int64_t[]){ g->batch, g->len, kv }, err));
 	for (int i = GROUP_QUERY_PAST_K; i <= GROUP_QUERY_PAST_V; i++)
-		TRY(want_shape(in, i, 4, (int64_t[]){ g->batch, g->kv_heads, g->past_len, g->head }, err));
+		TRY(want_shape(
+			in, i, 4, (int64_t[]){ g->batch, g->kv_heads, g->past_len, g->head }, err));
 	if (in[GROUP_QUERY_LENGTHS].rank != 2) /* [batch], of old models [batch, 1] */
 		TRY(want_shape(in, GROUP_QUERY_LENGTHS, 1, &g->batch, err));
 	else
 		TRY(want_shape(in, GROUP_QUERY_LENGTHS, 2, (int64_t[]){ g->batch, 1 }, err));
 	int64_t half = in[GROUP_QUERY_COS].rank == 2 ? in[GROUP_QUERY_COS].dim[1] : DIM_UNKNOWN;
-	int64_t positions = in[GROUP_QUERY_COS].rank == 2 ? in[GROUP_QUERY_COS].dim[0] : DIM_UNKNOWN;
+	int64_t positions =
+		in[GROUP_QUERY_COS].rank == 2 ? in[GROUP_QUERY_COS].dim[0] : DIM_UNKNOWN;
 	for (int i = GROUP_QUERY_COS; i <= GROUP_QUERY_SIN; i++)
 		TRY(want_shape(in, i, 2, (int64_t[]){ positions, half }, err));
 	if (half >= 0 && g->head >= 0 && 2 * half > g->head)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"the cosines are %s, for heads of %" PRId64 " elements", SHAPE_TEXT(&in[GROUP_QUERY_COS]),
-			g->head);
+			"the cosines are %s, for heads of %" PRId64 " elements",
+			SHAPE_TEXT(&in[GROUP_QUERY_COS]), g->head);
 	TRY(want_shape(in, GROUP_QUERY_POSITIONS, 2, (int64_t[]){ g->batch, g->len }, err));
 	return want_shape(in, GROUP_QUERY_SINK, 1, &g->heads, err);
 }
 
-enum err_code group_query_read(const struct node *n, const struct shape *in, struct group_query *ret,
-	struct err *err)
+enum err_code group_query_read(
+	const struct node *n, const struct shape *in, struct group_query *ret, struct err *err)
 {
 	*ret = (struct group_query){ .packed = !node_has_in(n, GROUP_QUERY_K),
 		.heads = node_int(n, "num_heads", 0), .kv_heads = node_int(n, "kv_num_heads", 0),
 		.batch = DIM_UNKNOWN, .len = DIM_UNKNOWN, .head = DIM_UNKNOWN };
-	if (ret->heads < 1 || ret->heads > HEADS_MAX || ret->kv_heads < 1 || ret->heads % ret->kv_heads)
+	if (ret->heads < 1 || ret->heads > HEADS_MAX || ret->kv_heads < 1 ||
+		ret->heads % ret->kv_heads)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"num_heads is %" PRId64 " and kv_num_heads %" PRId64
 			", the first must be a multiple of the second and at most %d",
@@ -91,11 +95,11 @@ static enum err_code check_types(const struct infer *x, struct err *err)
 {
 	for (int i = 0; i < GROUP_QUERY_INPUTS_; i++) {
 		bool ints = i == GROUP_QUERY_LENGTHS || i == GROUP_QUERY_TOTAL;
+		bool at = i == GROUP_QUERY_POSITIONS;
 		if (!infer_has(x, i) && !ints)
 			continue;
-		TRY(infer_want_type(x, i,
-			ints ? T(I32) : i == GROUP_QUERY_POSITIONS ? T(I64) : T(F32) | T_HALF, err));
-		if (!ints && i != GROUP_QUERY_POSITIONS)
+		TRY(infer_want_type(x, i, ints ? T(I32) : at ? T(I64) : T(F32) | T_HALF, err));
+		if (!ints && !at)
 			TRY(infer_want_same_type(x, 0, i, err));
 	}
 	return infer_want_scalar(x, GROUP_QUERY_TOTAL, err);
@@ -104,7 +108,8 @@ static enum err_code check_types(const struct infer *x, struct err *err)
 /* What newer versions of it can do, and we do not. */
 static enum err_code check_attrs(const struct infer *x, struct err *err)
 {
-	static const char *const none[] = { "kv_cache_bit_width", "qk_output", "sliding_window_cache" };
+	static const char *const none[] = {
+		"kv_cache_bit_width", "qk_output", "sliding_window_cache" };
 	static const char *const quantized[] = { "k_quant_type", "v_quant_type" };
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		TRY(infer_want_int(x, none[i], 0, 0, 0, err));
@@ -128,7 +133,8 @@ static enum err_code check_bias(const struct infer *x, const struct group_query 
 		return ERR_OK;
 	bool fits = (s->dim[0] == 1 || !dim_conflict(s->dim[0], g->batch)) &&
 		    (s->dim[1] == 1 || !dim_conflict(s->dim[1], g->heads)) &&
-		    !dim_conflict(s->dim[2], g->len) && (total < 0 || s->dim[3] < 0 || s->dim[3] >= total);
+		    !dim_conflict(s->dim[2], g->len) &&
+		    (total < 0 || s->dim[3] < 0 || s->dim[3] >= total);
 	return fits ? ERR_OK
 		    : infer_fail(x, err, "the bias of the scores is %s, which does not fit %" PRId64
 			      " new tokens of %" PRId64, SHAPE_TEXT(s), g->len, total);

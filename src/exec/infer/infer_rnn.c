@@ -44,7 +44,8 @@ enum err_code infer_rnn(struct infer *x, struct err *err)
 /* One number per direction, or one per direction and column. */
 static enum err_code want_scale(const struct infer *x, int i, int64_t directions, struct err *err)
 {
-	const struct shape *s = &x->in[i]->shape, *w = &x->in[i < RNN_R_SCALE ? RNN_W : RNN_R]->shape;
+	const struct shape *s = &x->in[i]->shape,
+			   *w = &x->in[i < RNN_R_SCALE ? RNN_W : RNN_R]->shape;
 	TRY(infer_want_rank(x, i, 1, 2, err));
 	if (s->rank >= 1 && dim_conflict(s->dim[0], directions))
 		return infer_fail(x, err, "input %d is %s, there are %" PRId64 " directions", i,

@@ -6,10 +6,11 @@
 
 static enum err_code bad(struct err *err, const char *what, int64_t is, const char *rule)
 {
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s is %" PRId64 ", it must be %s", what, is, rule);
+	return err_set(
+		err, ERR_INVALID_ARGUMENT, "%s is %" PRId64 ", it must be %s", what, is, rule);
 }
 
-/* -- activation functions --------------------------------------------------------------------- */
+/* -- activation functions -------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -54,7 +55,8 @@ static enum err_code read_functions(const struct node *n, struct rnn_geometry *g
 	int32_t at_alpha = 0, at_beta = 0, want = g->functions * g->directions;
 	/* RNN's default is a list of two, also for one direction. */
 	if (names && names->n < want)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%d activations, %d are needed", names->n, want);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "%d activations, %d are needed", names->n, want);
 	for (int i = 0; i < want; i++) {
 		struct rnn_function *f = &g->function[i / g->functions][i % g->functions];
 		f->id = names ? find_function(names->strings[i])
@@ -62,13 +64,15 @@ static enum err_code read_functions(const struct node *n, struct rnn_geometry *g
 		if (f->id == RNN_FUNCTION_COUNT_)
 			return err_set(err, ERR_INVALID_ARGUMENT, "activation '%.*s' is not known",
 				SLICE_ARG(names->strings[i]));
-		f->alpha = parameter(alpha, functions[f->id].has_alpha, &at_alpha, functions[f->id].alpha);
-		f->beta = parameter(beta, functions[f->id].has_beta, &at_beta, functions[f->id].beta);
+		f->alpha = parameter(
+			alpha, functions[f->id].has_alpha, &at_alpha, functions[f->id].alpha);
+		f->beta =
+			parameter(beta, functions[f->id].has_beta, &at_beta, functions[f->id].beta);
 	}
 	return ERR_OK;
 }
 
-/* -- attributes ------------------------------------------------------------------------------- */
+/* -- attributes ------------------------------------------------------------------------------ */
 
 static enum err_code read_direction(const struct node *n, struct rnn_geometry *g, struct err *err)
 {
@@ -105,7 +109,7 @@ static enum err_code read_attrs(const struct node *n, struct rnn_geometry *g, st
 	return read_functions(n, g, err);
 }
 
-/* -- shapes ----------------------------------------------------------------------------------- */
+/* -- shapes ---------------------------------------------------------------------------------- */
 
 /* Input i is of these dimensions, as far as both are known; what is better known there is
    taken over. */
@@ -120,8 +124,8 @@ static enum err_code want_shape(const struct shape *in, int i, const char *name,
 	for (int k = 0; k < rank; k++) {
 		if (dim_conflict(in[i].dim[k], *want[k]))
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"%s is %s, its dimension %d must be %" PRId64, name, SHAPE_TEXT(&in[i]),
-				k, *want[k]);
+				"%s is %s, its dimension %d must be %" PRId64, name,
+				SHAPE_TEXT(&in[i]), k, *want[k]);
 		*want[k] = dim_merge(*want[k], in[i].dim[k]);
 	}
 	return ERR_OK;
@@ -145,8 +149,8 @@ static enum err_code read_hidden(const struct node *n, const struct shape *in,
 	if (said < 1 || said > INT32_MAX)
 		return bad(err, "hidden_size", said, "positive");
 	if (dim_conflict(said, g->hidden))
-		return err_set(err, ERR_INVALID_ARGUMENT, "hidden_size is %" PRId64 ", but R is %s", said,
-			SHAPE_TEXT(r));
+		return err_set(err, ERR_INVALID_ARGUMENT, "hidden_size is %" PRId64 ", but R is %s",
+			said, SHAPE_TEXT(r));
 	g->hidden = said;
 	return ERR_OK;
 }
@@ -165,9 +169,13 @@ static enum err_code read_shapes(const struct shape *in, struct rnn_geometry *g,
 	}
 	TRY(want_shape(in, RNN_X, "X", 3, (int64_t *[]){ steps, batch, &g->input }, err));
 	TRY(want_shape(in, RNN_W, "W", 3,
-		(int64_t *[]){ &directions, across ? &g->input : &width, across ? &width : &g->input }, err));
+		(int64_t *[]){
+			&directions, across ? &g->input : &width, across ? &width : &g->input },
+		err));
 	TRY(want_shape(in, RNN_R, "R", 3,
-		(int64_t *[]){ &directions, across ? &g->hidden : &width, across ? &width : &g->hidden }, err));
+		(int64_t *[]){
+			&directions, across ? &g->hidden : &width, across ? &width : &g->hidden },
+		err));
 	TRY(want_shape(in, RNN_B, "B", 2, (int64_t *[]){ &directions, &biases }, err));
 	TRY(want_shape(in, RNN_LENGTHS, "sequence_lens", 1, (int64_t *[]){ &g->batch }, err));
 	for (int i = RNN_INITIAL_H; i <= RNN_INITIAL_C; i++)

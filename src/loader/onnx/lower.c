@@ -303,3 +303,10 @@ int32_t lower_as(struct lower *x, int32_t v, int64_t to)
 	lower_with_int(x, "to", to);
 	return LOWER_EMIT(x, CAST, v);
 }
+
+int32_t lower_dims(struct lower *x, int32_t v, int64_t from, int64_t to)
+{
+	lower_with_int(x, "start", from);
+	lower_with_int(x, "end", to);
+	return LOWER_EMIT(x, SHAPE, v);
+}

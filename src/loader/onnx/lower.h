@@ -115,6 +115,8 @@ int32_t lower_floats(struct lower *x, const float *v, int32_t n);
 /* A scalar of that floating-point type. */
 int32_t lower_float(struct lower *x, enum dtype dtype, double v);
 
+/* Dimensions [from, to) of v as a list. */
+int32_t lower_dims(struct lower *x, int32_t v, int64_t from, int64_t to);
 /* v as that type. */
 int32_t lower_as(struct lower *x, int32_t v, int64_t to);
 

@@ -11,7 +11,7 @@ const struct attr_spec old_bias_softmax[] = { { "axis", ATTR_INT, false },
 	{ "is_inner_broadcast", ATTR_INT, false }, END };
 const struct attr_spec old_embed_layer_norm[] = { { "mask_index_type", ATTR_INT, false }, END };
 
-/* -- activations --------------------------------------------------------------------------------- */
+/* -- activations ----------------------------------------------------------------------------- */
 
 /* Input 0 with input 1 added, if there is one. */
 static int32_t biased(struct lower *x)
@@ -27,7 +27,8 @@ void lower_gelu_contrib(struct lower *x)
 
 void lower_fast_gelu(struct lower *x)
 {
-	lower_set(x, (struct attr){ .name = "approximate", .kind = ATTR_STRING, .s = slice_of("tanh") });
+	lower_set(x,
+		(struct attr){ .name = "approximate", .kind = ATTR_STRING, .s = slice_of("tanh") });
 	LOWER_BECOME(x, GELU, 1, biased(x));
 }
 
@@ -46,7 +47,7 @@ void lower_bias_softmax(struct lower *x)
 	lower_softmax(x);
 }
 
-/* -- normalizations ------------------------------------------------------------------------------ */
+/* -- normalizations -------------------------------------------------------------------------- */
 
 /* One over the root of the mean square along the last axes, as output i of the draft. */
 static void emit_inverse_rms(struct lower *x, int32_t v, float epsilon, int64_t axis, int i)
@@ -118,19 +119,12 @@ void lower_skip_simplified_norm(struct lower *x)
 	LOWER_BECOME(x, RMS_NORM, 1, sum, scale);
 }
 
-/* -- EmbedLayerNormalization ----------------------------------------------------------------------- */
+/* -- EmbedLayerNormalization ----------------------------------------------------------------- */
 
 static int32_t look_up(struct lower *x, int32_t table, int32_t index)
 {
 	lower_with_int(x, "axis", 0);
 	return LOWER_EMIT(x, GATHER, table, index);
-}
-
-static int32_t dim(struct lower *x, int32_t v, int64_t axis)
-{
-	lower_with_int(x, "start", axis);
-	lower_with_int(x, "end", axis + 1);
-	return LOWER_EMIT(x, SHAPE, v);
 }
 
 /* How many ones the mask has per row; zeros without a mask. */
@@ -153,7 +147,8 @@ void lower_embed_layer_norm(struct lower *x)
 	if (lower_has_in(x, 8))
 		at = look_up(x, positions, x->in[8]);
 	else
-		at = LOWER_EMIT(x, SLICE, positions, lower_int(x, 0), dim(x, ids, 1), lower_int(x, 0));
+		at = LOWER_EMIT(
+			x, SLICE, positions, lower_int(x, 0), lower_dims(x, ids, 1, 2), lower_int(x, 0));
 	int32_t sum = LOWER_EMIT(x, ADD, look_up(x, lower_in(x, 2), ids), at);
 	if (lower_has_in(x, 1) && lower_has_in(x, 4))
 		sum = LOWER_EMIT(x, ADD, sum, look_up(x, x->in[4], x->in[1]));

@@ -15,7 +15,7 @@ const struct attr_spec old_flex_attention[] = { { "prob_mod", ATTR_GRAPH, false 
 	{ "scale", ATTR_FLOAT, false }, { "score_mod", ATTR_GRAPH, false },
 	{ "softmax_precision", ATTR_INT, false }, END };
 
-/* -- bodies -------------------------------------------------------------------------------------- */
+/* -- bodies ---------------------------------------------------------------------------------- */
 
 /* What the body's value v is here: map has one entry per value of the body. */
 static int32_t map_value(struct lower *x, const struct graph *body, int32_t *map, int32_t v)
@@ -32,7 +32,8 @@ static void copy_node(struct lower *x, const struct graph *body, int32_t *map, c
 {
 	int32_t at;
 	if (x->rc == ERR_OK)
-		x->rc = graph_add_node(x->graph, n->op, n->name, n->n_in, n->n_out, n->n_attr, &at, x->err);
+		x->rc = graph_add_node(
+			x->graph, n->op, n->name, n->n_in, n->n_out, n->n_attr, &at, x->err);
 	if (x->rc != ERR_OK)
 		return;
 	struct node *to = &x->graph->node[at];
@@ -56,8 +57,9 @@ static int32_t apply(struct lower *x, const struct attr *a, int32_t captured, in
 {
 	const struct graph *body = a->g;
 	if (body->n_input != 1 || body->n_output != 1) {
-		lower_fail(x, ERR_INVALID_ARGUMENT, "%s has %d inputs and %d outputs, one each is needed",
-			a->name, body->n_input, body->n_output);
+		lower_fail(x, ERR_INVALID_ARGUMENT,
+			"%s has %d inputs and %d outputs, one each is needed", a->name,
+			body->n_input, body->n_output);
 		return VALUE_NONE;
 	}
 	int32_t *map = ARENA_ARRAY(x->scratch, int32_t, (size_t)body->n_value);
@@ -101,14 +103,7 @@ static void find_mods(struct lower *x, struct mod *score, struct mod *prob)
 	}
 }
 
-/* -- its parts ----------------------------------------------------------------------------------- */
-
-static int32_t dims(struct lower *x, int32_t v, int64_t from, int64_t to)
-{
-	lower_with_int(x, "start", from);
-	lower_with_int(x, "end", to);
-	return LOWER_EMIT(x, SHAPE, v);
-}
+/* -- its parts ------------------------------------------------------------------------------- */
 
 static int32_t joined(struct lower *x, int32_t a, int32_t b, int32_t c)
 {
@@ -124,11 +119,11 @@ static int32_t repeat_heads(struct lower *x, int32_t v, int32_t q)
 	const struct shape *qs = lower_shape(x, q);
 	if (heads >= 0 && qs->rank == 4 && qs->dim[1] == heads)
 		return v;
-	int32_t all = dims(x, q, 1, 2), each = LOWER_EMIT(x, DIV, all, dims(x, v, 1, 2));
-	int32_t rest = dims(x, v, 2, 4);
+	int32_t all = lower_dims(x, q, 1, 2), each = LOWER_EMIT(x, DIV, all, lower_dims(x, v, 1, 2));
+	int32_t rest = lower_dims(x, v, 2, 4);
 	int32_t wide = LOWER_EMIT(x, EXPAND, LOWER_EMIT(x, UNSQUEEZE, v, lower_int(x, 2)),
-		joined(x, dims(x, v, 0, 2), each, rest));
-	return LOWER_EMIT(x, RESHAPE, wide, joined(x, dims(x, v, 0, 1), all, rest));
+		joined(x, lower_dims(x, v, 0, 2), each, rest));
+	return LOWER_EMIT(x, RESHAPE, wide, joined(x, lower_dims(x, v, 0, 1), all, rest));
 }
 
 /* What the products are multiplied with; the head's size may only be known later. */
@@ -137,7 +132,7 @@ static int32_t scale_of(struct lower *x, int32_t q)
 	const struct attr *a = lower_take(x, "scale");
 	if (a)
 		return lower_float(x, DTYPE_F32, (double)a->f);
-	int32_t root = LOWER_EMIT(x, SQRT, lower_as(x, dims(x, q, 3, 4), DTYPE_F32));
+	int32_t root = LOWER_EMIT(x, SQRT, lower_as(x, lower_dims(x, q, 3, 4), DTYPE_F32));
 	return LOWER_EMIT(x, RECIPROCAL, root);
 }
 

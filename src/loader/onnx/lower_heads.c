@@ -34,13 +34,6 @@ static int32_t in_or_none(const struct lower *x, int i)
 	return lower_has_in(x, i) ? x->in[i] : VALUE_NONE;
 }
 
-static int32_t dim(struct lower *x, int32_t v, int64_t axis)
-{
-	lower_with_int(x, "start", axis);
-	lower_with_int(x, "end", axis + 1);
-	return LOWER_EMIT(x, SHAPE, v);
-}
-
 static int32_t slice(struct lower *x, int32_t v, int64_t from, int64_t to, int64_t axis)
 {
 	return LOWER_EMIT(x, SLICE, v, lower_int(x, from), lower_int(x, to), lower_int(x, axis));
@@ -85,7 +78,7 @@ static void refuse_in(struct lower *x, int i, const char *name)
 		lower_fail(x, ERR_UNIMPLEMENTED, "input %d (%s)", i, name);
 }
 
-/* -- masks --------------------------------------------------------------------------------------- */
+/* -- masks ----------------------------------------------------------------------------------- */
 
 static int32_t unsqueeze(struct lower *x, int32_t v, int n, int64_t a, int64_t b)
 {
@@ -97,9 +90,10 @@ static int32_t unsqueeze(struct lower *x, int32_t v, int n, int64_t a, int64_t b
    starts behind the ends. */
 static int32_t mask_of_lengths(struct lower *x, const struct heads *h)
 {
-	int32_t keys = dim(x, h->k, lower_shape(x, h->k)->rank == 4 ? 2 : 1);
+	int axis = lower_shape(x, h->k)->rank == 4 ? 2 : 1;
+	int32_t keys = lower_dims(x, h->k, axis, axis + 1);
 	if (h->past_k != VALUE_NONE)
-		keys = LOWER_EMIT(x, ADD, keys, dim(x, h->past_k, 2));
+		keys = LOWER_EMIT(x, ADD, keys, lower_dims(x, h->past_k, 2, 3));
 	keys = lower_as(x, LOWER_EMIT(x, SQUEEZE, keys), DTYPE_I32);
 	int32_t zero = lower_as(x, lower_scalar(x, 0), DTYPE_I32);
 	int32_t one = lower_as(x, lower_scalar(x, 1), DTYPE_I32);
@@ -132,14 +126,16 @@ static int32_t added_mask(struct lower *x, const struct heads *h)
 		return VALUE_NONE;
 	}
 	int32_t keep = rank == 1 ? mask_of_lengths(x, h)
-				 : LOWER_EMIT(x, GREATER, h->mask, LOWER_EMIT(x, CAST_LIKE, lower_scalar(x, 0), h->mask));
+				 : LOWER_EMIT(x, GREATER, h->mask,
+					   LOWER_EMIT(x, CAST_LIKE, lower_scalar(x, 0), h->mask));
 	keep = rank == 3 ? unsqueeze(x, keep, 1, 1, 0) : unsqueeze(x, keep, 2, 1, 2);
 	enum dtype dtype = lower_dtype(x, h->q);
-	int32_t mask = LOWER_EMIT(x, WHERE, keep, lower_float(x, dtype, 0), lower_float(x, dtype, filter));
+	int32_t mask =
+		LOWER_EMIT(x, WHERE, keep, lower_float(x, dtype, 0), lower_float(x, dtype, filter));
 	return h->bias == VALUE_NONE ? mask : LOWER_EMIT(x, ADD, mask, h->bias);
 }
 
-/* -- Attention ----------------------------------------------------------------------------------- */
+/* -- Attention ------------------------------------------------------------------------------- */
 
 static void with_attention_attrs(struct lower *x, const struct heads *h)
 {
@@ -209,7 +205,7 @@ void lower_attention_contrib(struct lower *x)
 	LOWER_BECOME(x, IDENTITY, 1, y);
 }
 
-/* -- MultiHeadAttention -------------------------------------------------------------------------- */
+/* -- MultiHeadAttention ---------------------------------------------------------------------- */
 
 static void add_biases(struct lower *x, struct heads *h, int32_t bias)
 {
@@ -274,15 +270,15 @@ void lower_multi_head_attention(struct lower *x)
 	LOWER_BECOME(x, IDENTITY, 1, apart ? join_heads(x, transpose(x, y)) : y);
 }
 
-/* -- RotaryEmbedding ----------------------------------------------------------------------------- */
+/* -- RotaryEmbedding ------------------------------------------------------------------------- */
 
 /* One position, of the first token of each sequence, made one for each. */
 static int32_t positions_from(struct lower *x, int32_t v, int32_t first)
 {
-	int32_t n = dim(x, v, -2);
+	int32_t n = lower_dims(x, v, -2, -1);
 	int32_t count = LOWER_EMIT(x, RANGE, lower_scalar(x, 0), LOWER_EMIT(x, SQUEEZE, n),
 		lower_scalar(x, 1));
-	int32_t batch = dim(x, v, 0);
+	int32_t batch = lower_dims(x, v, 0, 1);
 	lower_with_int(x, "axis", 0);
 	int32_t shape = LOWER_EMIT(x, CONCAT, batch, n);
 	return LOWER_EMIT(x, EXPAND, LOWER_EMIT(x, ADD, count, first), shape);
@@ -299,7 +295,8 @@ void lower_rotary_contrib(struct lower *x)
 	if (num == 0 && s->rank == 3) {
 		/* The caches are for whole heads then. */
 		if (s->dim[2] < 0 || c->rank != 2 || c->dim[1] < 1)
-			lower_fail(x, ERR_UNIMPLEMENTED, "no num_heads, and caches of unknown width");
+			lower_fail(
+				x, ERR_UNIMPLEMENTED, "no num_heads, and caches of unknown width");
 		else
 			num = s->dim[2] / (2 * c->dim[1]);
 	}

@@ -82,9 +82,7 @@ void lower_group_norm(struct lower *x)
 	lower_set(x, *groups);
 	if (groups->i < 1)
 		lower_fail(x, ERR_INVALID_ARGUMENT, "num_groups is %lld", (long long)groups->i);
-	lower_with_int(x, "start", 1);
-	lower_with_int(x, "end", 2);
-	int32_t each = LOWER_EMIT(x, DIV, LOWER_EMIT(x, SHAPE, a), n);
+	int32_t each = LOWER_EMIT(x, DIV, lower_dims(x, a, 1, 2), n);
 	lower_with_int(x, "axis", 0);
 	int32_t shape = LOWER_EMIT(x, CONCAT, n, each);
 	lower_set_in(x, 1, per_channel(x, scale, shape));

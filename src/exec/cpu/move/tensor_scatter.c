@@ -23,7 +23,8 @@ static void run_tensor_scatter(const struct kernel_args *a, int64_t begin, int64
 		char *out = (char *)a->out[0].data + i * bytes;
 		const char *past = (const char *)a->in[0].data + i * bytes;
 		const char *update = (const char *)a->in[1].data + i * s->update * s->row;
-		int64_t at = args_has_in(a, 2) ? ((const int64_t *)a->in[2].data)[i / s->per_batch] : 0;
+		int64_t at =
+			args_has_in(a, 2) ? ((const int64_t *)a->in[2].data)[i / s->per_batch] : 0;
 		if (out != past)
 			memcpy(out, past, (size_t)bytes);
 		if (s->circular)
@@ -33,7 +34,8 @@ static void run_tensor_scatter(const struct kernel_args *a, int64_t begin, int64
 			continue;
 		}
 		for (int64_t k = 0; k < s->update; k++)
-			memcpy(out + (at + k) % s->length * s->row, update + k * s->row, (size_t)s->row);
+			memcpy(out + (at + k) % s->length * s->row, update + k * s->row,
+				(size_t)s->row);
 	}
 }
 
@@ -50,7 +52,8 @@ enum err_code prepare_tensor_scatter(struct prep *p, struct kernel *ret, struct 
 	s->row = v.inner * (int64_t)dtype_bytes(p->in[0].dtype);
 	s->per_batch = shape_count_range(past, 1, axis);
 	s->circular = slice_is(node_string(p->node, "mode", "linear"), "circular");
-	s->split = split_work(p, ret, s->length > 0 && s->row > 0 ? v.outer : 0, 20 + (double)(v.n * s->row) / 8);
+	s->split = split_work(
+		p, ret, s->length > 0 && s->row > 0 ? v.outer : 0, 20 + (double)(v.n * s->row) / 8);
 	ret->run = run_tensor_scatter;
 	ret->inplace = true;
 	return ERR_OK;

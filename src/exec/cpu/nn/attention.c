@@ -63,12 +63,15 @@ static void place_parts(const struct kernel_args *a, const struct attention_stat
 	const struct attention_geometry *g = &s->g;
 	int64_t at;
 	place(g->packed, g->kv_heads, g->kv_len, size, b, h, &at, &row[1]);
-	part[1] = (const char *)a->in[past_in - ATTENTION_PAST_K + ATTENTION_K].data + at * s->element;
+	part[1] = (const char *)a->in[past_in - ATTENTION_PAST_K + ATTENTION_K].data +
+		  at * s->element;
 	place(false, g->kv_heads, g->past_len, size, b, h, &at, &row[0]);
-	part[0] = args_has_in(a, past_in) ? (const char *)a->in[past_in].data + at * s->element : NULL;
+	part[0] = args_has_in(a, past_in) ? (const char *)a->in[past_in].data + at * s->element
+					  : NULL;
 }
 
-static int64_t valid_keys(const struct kernel_args *a, const struct attention_geometry *g, int64_t b)
+static int64_t valid_keys(
+	const struct kernel_args *a, const struct attention_geometry *g, int64_t b)
 {
 	int64_t keys = attention_keys(g);
 	if (!args_has_in(a, ATTENTION_LENGTHS))
@@ -80,8 +83,8 @@ static int64_t valid_keys(const struct kernel_args *a, const struct attention_ge
 	return 0;
 }
 
-static void set_mask(const struct kernel_args *a, const struct attention_state *s, int64_t b, int64_t h,
-	int64_t first, struct attention_job *j)
+static void set_mask(const struct kernel_args *a, const struct attention_state *s, int64_t b,
+	int64_t h, int64_t first, struct attention_job *j)
 {
 	const struct tensor *m = &a->in[ATTENTION_MASK];
 	if (!args_has_in(a, ATTENTION_MASK))
@@ -119,9 +122,11 @@ static void run_unit(const struct kernel_args *a, const struct attention_state *
 	if (first > 0 || h % group)
 		return;
 	if (args_has_out(a, ATTENTION_PRESENT_K))
-		write_present(s, &a->out[ATTENTION_PRESENT_K], g->head, b * g->kv_heads + kv, j.k, j.k_row);
+		write_present(s, &a->out[ATTENTION_PRESENT_K], g->head, b * g->kv_heads + kv, j.k,
+			j.k_row);
 	if (args_has_out(a, ATTENTION_PRESENT_V))
-		write_present(s, &a->out[ATTENTION_PRESENT_V], g->v_head, b * g->kv_heads + kv, j.v, j.v_row);
+		write_present(s, &a->out[ATTENTION_PRESENT_V], g->v_head, b * g->kv_heads + kv, j.v,
+			j.v_row);
 }
 
 static void run_attention(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -130,7 +135,7 @@ static void run_attention(const struct kernel_args *a, int64_t begin, int64_t en
 		run_unit(a, a->state, unit);
 }
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare --------------------------------------------------------------------------------- */
 
 static void set_mask_strides(const struct prep *p, struct attention_state *s)
 {
@@ -154,7 +159,8 @@ static enum err_code attention_state(struct prep *p, struct kernel *ret, double 
 		in[i] = prep_has_in(p, i) ? p->in[i].shape : SHAPE_UNKNOWN;
 	TRY(attention_geometry(p->node, in, &s->g, err));
 	for (int i = ATTENTION_K; i <= ATTENTION_PAST_V; i++)
-		if (prep_has_in(p, i) && p->in[i].dtype != p->in[0].dtype && p->in[i].dtype != DTYPE_BOOL)
+		if (prep_has_in(p, i) && p->in[i].dtype != p->in[0].dtype &&
+			p->in[i].dtype != DTYPE_BOOL)
 			return prep_refuse(err, "the inputs are not of one type");
 	const struct attention_geometry *g = &s->g;
 	s->element = (int64_t)dtype_bytes(p->in[0].dtype);

@@ -42,8 +42,9 @@ struct work {
 static size_t work_layout(int64_t head, int64_t v_head, size_t at[WORK_ARRAYS])
 {
 	size_t gemm_bytes = gemm_scratch_bytes(gemm, ATTENTION_ROWS, max_i64(head, KEYS));
-	const size_t floats[WORK_ARRAYS] = { ATTENTION_ROWS * KEYS, (size_t)(ATTENTION_ROWS * v_head),
-		(size_t)(ATTENTION_ROWS * v_head), (size_t)gemm_packed_floats(gemm, head, KEYS),
+	const size_t floats[WORK_ARRAYS] = { ATTENTION_ROWS * KEYS,
+		(size_t)(ATTENTION_ROWS * v_head), (size_t)(ATTENTION_ROWS * v_head),
+		(size_t)gemm_packed_floats(gemm, head, KEYS),
 		(size_t)gemm_packed_floats(gemm, KEYS, v_head), gemm_bytes / sizeof(float) };
 	size_t end = 0;
 	for (int i = 0; i < WORK_ARRAYS; i++) {
@@ -93,7 +94,8 @@ static void multiply_keys(const struct attention_job *j, struct work *w, const s
 		for (int64_t i = 0; i < j->rows; i++)
 			for (int64_t k = 0; k < b->n; k++)
 				w->scores[i * KEYS + k] =
-					(float)j->scale * dot_of(q + i * j->q_row, b->k + k * b->k_row, j->head);
+					(float)j->scale *
+					dot_of(q + i * j->q_row, b->k + k * b->k_row, j->head);
 		return;
 	}
 	gemm->pack(w->k, b->k, 1, b->k_row, j->head, b->n);
@@ -119,8 +121,17 @@ static void multiply_values(const struct attention_job *j, struct work *w, const
 		return;
 	}
 	gemm->pack(w->v, b->v, b->v_row, 1, b->n, j->v_head);
-	struct gemm_job g = { .m = j->rows, .n = j->v_head, .k = b->n, .a = w->scores, .a_row = KEYS,
-		.a_k = 1, .b = w->v, .c = w->part, .c_row = j->v_head, .alpha = 1, .scratch = w->gemm };
+	struct gemm_job g = { .m = j->rows,
+		.n = j->v_head,
+		.k = b->n,
+		.a = w->scores,
+		.a_row = KEYS,
+		.a_k = 1,
+		.b = w->v,
+		.c = w->part,
+		.c_row = j->v_head,
+		.alpha = 1,
+		.scratch = w->gemm };
 	gemm->run(&g);
 }
 

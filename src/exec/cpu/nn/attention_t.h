@@ -66,7 +66,8 @@ void N(attention_ref)(const struct attention_job *j)
 			for (int64_t k = from; k < to; k++) {
 				int part = k >= j->past;
 				int64_t row = part ? k - j->past : k;
-				y += p[k] * (double)((const E *)j->v[part])[row * j->v_row[part] + d];
+				y += p[k] *
+				     (double)((const E *)j->v[part])[row * j->v_row[part] + d];
 			}
 			((E *)j->out)[i * j->out_row + d] = (E)(y / sum);
 		}

@@ -35,8 +35,8 @@ static void run_causal_conv(const struct kernel_args *a, int64_t begin, int64_t 
 		const float *w = (const float *)a->in[1].data + c * s->taps;
 		float *out = (float *)a->out[0].data + i * s->length;
 		double bias = args_has_in(a, 2) ? (double)((const float *)a->in[2].data)[c] : 0;
-		join(joined, args_has_in(a, 3) ? (const float *)a->in[3].data + i * kept : NULL, kept,
-			(const float *)a->in[0].data + i * s->length, s->length);
+		join(joined, args_has_in(a, 3) ? (const float *)a->in[3].data + i * kept : NULL,
+			kept, (const float *)a->in[0].data + i * s->length, s->length);
 		for (int64_t t = 0; t < s->length; t++) {
 			double sum = bias;
 			for (int64_t k = 0; k < s->taps; k++)

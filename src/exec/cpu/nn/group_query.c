@@ -93,11 +93,23 @@ static void attend(const struct group_unit *u, int64_t h, int64_t valid)
 	const struct group_state *s = u->s;
 	const struct group_query *g = &s->g;
 	float *q = u->a->scratch;
-	struct attention_job j = { .head = g->head, .v_head = g->head, .keys = valid, .valid = valid,
-		.q = q, .q_row = g->head, .k = { NULL, u->keys }, .v = { NULL, u->values },
-		.k_row = { 0, g->head }, .v_row = { 0, g->head }, .out_row = g->heads * g->head,
-		.scale = s->scale, .softcap = s->softcap, .window = s->window, .causal = s->causal,
-		.has_sink = s->smooth, .scratch = (char *)u->a->scratch + s->at_loop };
+	struct attention_job j = { .head = g->head,
+		.v_head = g->head,
+		.keys = valid,
+		.valid = valid,
+		.q = q,
+		.q_row = g->head,
+		.k = { NULL, u->keys },
+		.v = { NULL, u->values },
+		.k_row = { 0, g->head },
+		.v_row = { 0, g->head },
+		.out_row = g->heads * g->head,
+		.scale = s->scale,
+		.softcap = s->softcap,
+		.window = s->window,
+		.causal = s->causal,
+		.has_sink = s->smooth,
+		.scratch = (char *)u->a->scratch + s->at_loop };
 	if (args_has_in(u->a, GROUP_QUERY_SINK)) {
 		j.has_sink = true;
 		j.sink = (double)((const float *)u->a->in[GROUP_QUERY_SINK].data)[h];
@@ -110,8 +122,8 @@ static void attend(const struct group_unit *u, int64_t h, int64_t valid)
 		for (int64_t i = 0; i < j.rows; i++)
 			turn(u, q + i * g->head, new_row(u, 0, h, first + i), first + i);
 		if (args_has_in(u->a, GROUP_QUERY_BIAS)) {
-			j.mask = (const float *)u->a->in[GROUP_QUERY_BIAS].data + u->b * s->bias_batch +
-				 h * s->bias_head + first * s->bias_row;
+			j.mask = (const float *)u->a->in[GROUP_QUERY_BIAS].data +
+				 u->b * s->bias_batch + h * s->bias_head + first * s->bias_row;
 			j.mask_row = s->bias_row;
 			j.mask_keys = u->a->in[GROUP_QUERY_BIAS].shape.dim[3];
 		}
@@ -134,7 +146,8 @@ static void run_group_query(const struct kernel_args *a, int64_t begin, int64_t 
 	const int32_t *lengths = a->in[GROUP_QUERY_LENGTHS].data;
 	int64_t total = tensor_int(&a->in[GROUP_QUERY_TOTAL], 0), group = g->heads / g->kv_heads;
 	for (int64_t unit = begin; unit < end; unit++) {
-		struct group_unit u = { .a = a, .s = s, .b = unit / g->kv_heads, .h = unit % g->kv_heads };
+		struct group_unit u = {
+			.a = a, .s = s, .b = unit / g->kv_heads, .h = unit % g->kv_heads };
 		int64_t valid = (int64_t)lengths[u.b] + 1;
 		u.past = total == g->len ? 0 : valid - g->len;
 		if (valid < 0 || u.past < 0 || u.past > g->past_len || valid > s->kept ||
@@ -166,7 +179,8 @@ static void lay_out(const struct prep *p, struct group_state *s, struct kernel *
 	size_t cache = round_up((size_t)(s->kept * s->g.head) * sizeof(float), ARENA_ALIGN_TENSOR);
 	bool outside = p->n_out > 2 && p->out[1].shape.rank != RANK_UNKNOWN &&
 		       p->out[2].shape.rank != RANK_UNKNOWN;
-	s->at_keys = round_up((size_t)(ATTENTION_ROWS * s->g.head) * sizeof(float), ARENA_ALIGN_TENSOR);
+	s->at_keys =
+		round_up((size_t)(ATTENTION_ROWS * s->g.head) * sizeof(float), ARENA_ALIGN_TENSOR);
 	s->at_values = s->at_keys + (outside ? 0 : cache);
 	s->at_loop = s->at_values + (outside ? 0 : cache);
 	ret->scratch_bytes = s->at_loop + s->loop->scratch_bytes(s->g.head, s->g.head);

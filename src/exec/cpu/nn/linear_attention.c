@@ -60,15 +60,16 @@ static void learn(const struct linear_state *s, float *state, const float *key, 
 			state[k * s->v_head + d] += key[k] * value[d];
 }
 
-static void run_token(const struct kernel_args *a, const struct linear_state *s, int64_t token, int64_t h,
-	float *state, float *fresh)
+static void run_token(const struct kernel_args *a, const struct linear_state *s, int64_t token,
+	int64_t h, float *state, float *fresh)
 {
 	const float *key = row_of(a, IN_KEY, token, s->kv_heads * s->head) + h * s->head;
 	const float *value = row_of(a, IN_VALUE, token, s->kv_heads * s->v_head) + h * s->v_head;
 	int64_t group = s->heads / s->kv_heads;
 	if (s->gated) {
 		bool each = s->decays != s->kv_heads;
-		forget(s, state, row_of(a, IN_DECAY, token, s->decays) + h * (each ? s->head : 1), each);
+		forget(s, state, row_of(a, IN_DECAY, token, s->decays) + h * (each ? s->head : 1),
+			each);
 	}
 	if (s->delta) {
 		float beta = row_of(a, IN_BETA, token, s->betas)[s->betas == 1 ? 0 : h];

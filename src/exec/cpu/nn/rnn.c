@@ -55,8 +55,8 @@ static int64_t rnn_state_at(const struct rnn_unit *u, int64_t i)
 	       g->hidden;
 }
 
-struct rnn_view
-rnn_view(const struct rnn_geometry *g, const struct tensor *in, int direction, enum rnn_matrix_id id)
+struct rnn_view rnn_view(
+	const struct rnn_geometry *g, const struct tensor *in, int direction, enum rnn_matrix_id id)
 {
 	bool split = g->gates == 3, last = id == RNN_MATRIX_R_LAST;
 	const struct tensor *t = &in[id == RNN_MATRIX_W ? RNN_W : RNN_R];
@@ -67,7 +67,8 @@ rnn_view(const struct rnn_geometry *g, const struct tensor *in, int direction, e
 	else if (id == RNN_MATRIX_R && split)
 		n = 2 * g->hidden;
 	const char *data = t->data;
-	return (struct rnn_view){ data ? data + (size_t)(first * k) * dtype_bytes(t->dtype) : NULL, k, n };
+	return (struct rnn_view){
+		data ? data + (size_t)(first * k) * dtype_bytes(t->dtype) : NULL, k, n };
 }
 
 static size_t part_bytes(const struct rnn_state *s, enum rnn_part part)
@@ -80,11 +81,12 @@ static struct gemm_source source_of(struct rnn_view v)
 	return (struct gemm_source){ v.data, 1, v.k, v.k, v.n };
 }
 
-/* -- products on gemm.h ------------------------------------------------------------------------- */
+/* -- products on gemm.h ---------------------------------------------------------------------- */
 
 static size_t packed_bytes(const struct rnn_state *s, struct rnn_view v)
 {
-	return round_up((size_t)gemm_packed_floats(s->gemm, v.k, v.n) * sizeof(float), ARENA_ALIGN_TENSOR);
+	return round_up(
+		(size_t)gemm_packed_floats(s->gemm, v.k, v.n) * sizeof(float), ARENA_ALIGN_TENSOR);
 }
 
 /* Packs the matrices that were not constant; what follows them is gemm's own scratch. */
@@ -104,8 +106,8 @@ static void pack_unit(struct rnn_unit *u)
 	u->scratch = at;
 }
 
-static void multiply_packed(const struct rnn_unit *u, enum rnn_matrix_id matrix, void *c, int64_t c_row,
-	const void *a, int64_t m, const void *add, int64_t add_row)
+static void multiply_packed(const struct rnn_unit *u, enum rnn_matrix_id matrix, void *c,
+	int64_t c_row, const void *a, int64_t m, const void *add, int64_t add_row)
 {
 	struct rnn_view v = rnn_view(&u->s->g, u->a->in, u->direction, matrix);
 	struct gemm_job j = { .m = m, .n = v.n, .k = v.k, .a = a, .a_row = v.k, .a_k = 1,
@@ -115,7 +117,7 @@ static void multiply_packed(const struct rnn_unit *u, enum rnn_matrix_id matrix,
 	u->s->gemm->run(&j);
 }
 
-/* -- units -------------------------------------------------------------------------------------- */
+/* -- units ----------------------------------------------------------------------------------- */
 
 static void rnn_unit_init(struct rnn_unit *u, const struct kernel_args *a, int64_t unit)
 {
@@ -145,7 +147,7 @@ static void rnn_unit_init(struct rnn_unit *u, const struct kernel_args *a, int64
 #define N(name) name##_f64
 #include "exec/cpu/nn/rnn_t.h"
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare --------------------------------------------------------------------------------- */
 
 static void find_activations(struct rnn_state *s, enum dtype dtype)
 {
@@ -172,7 +174,8 @@ static void find_activations(struct rnn_state *s, enum dtype dtype)
 }
 
 /* Blocks of the batch until every thread has one. */
-static void cut_units(const struct prep *p, struct rnn_state *s, struct kernel *ret, bool whole_batch)
+static void cut_units(
+	const struct prep *p, struct rnn_state *s, struct kernel *ret, bool whole_batch)
 {
 	const struct rnn_geometry *g = &s->g;
 	double per_row = 2 * (double)g->steps * (double)(g->gates * g->hidden) *
@@ -216,7 +219,8 @@ enum err_code rnn_prepare(struct prep *p, struct kernel *ret, bool whole_batch,
 	find_activations(s, p->in[0].dtype);
 	cut_units(p, s, ret, whole_batch);
 	int64_t per_step = max_i64(s->rows * (s->g.input + s->g.gates * s->g.hidden), 1);
-	s->chunk = whole_batch ? s->g.steps : max_i64(min_i64(CHUNK_FLOATS / per_step, s->g.steps), 1);
+	s->chunk =
+		whole_batch ? s->g.steps : max_i64(min_i64(CHUNK_FLOATS / per_step, s->g.steps), 1);
 	lay_out_scratch(s);
 	ret->run = p->in[0].dtype == DTYPE_F64 ? run_f64 : run_f32;
 	ret->scratch_bytes = s->at_multiply;

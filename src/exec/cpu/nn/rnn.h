@@ -70,8 +70,8 @@ struct rnn_view {
 	const void *data;
 	int64_t k, n;
 };
-struct rnn_view
-rnn_view(const struct rnn_geometry *g, const struct tensor *in, int direction, enum rnn_matrix_id id);
+struct rnn_view rnn_view(const struct rnn_geometry *g, const struct tensor *in, int direction,
+	enum rnn_matrix_id id);
 
 /* Everything but how products are made: rows in a unit (0: choose) and scratch are set. */
 MUST_CHECK enum err_code rnn_prepare(struct prep *p, struct kernel *ret, bool whole_batch,

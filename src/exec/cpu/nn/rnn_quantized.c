@@ -90,8 +90,8 @@ static size_t sum_bytes(int64_t n)
 	return round_up((size_t)n * sizeof(int32_t), ARENA_ALIGN_TENSOR);
 }
 
-static void multiply_quantized(const struct rnn_unit *u, enum rnn_matrix_id matrix, void *c, int64_t c_row,
-	const void *a, int64_t m, const void *add, int64_t add_row)
+static void multiply_quantized(const struct rnn_unit *u, enum rnn_matrix_id matrix, void *c,
+	int64_t c_row, const void *a, int64_t m, const void *add, int64_t add_row)
 {
 	struct weights w = weights_of(u, matrix);
 	int32_t *sum = u->scratch;
@@ -102,7 +102,8 @@ static void multiply_quantized(const struct rnn_unit *u, enum rnn_matrix_id matr
 		float *to = (float *)c + i * c_row;
 		const float *plus = (const float *)add + i * add_row;
 		for (int64_t j = 0; j < w.n; j++)
-			to[j] = (float)(sum[j] - all * zero_of(&w, j)) * (scale * w.scale[j * w.step]) +
+			to[j] = (float)(sum[j] - all * zero_of(&w, j)) *
+					(scale * w.scale[j * w.step]) +
 				plus[j];
 	}
 }
@@ -115,6 +116,7 @@ enum err_code prepare_rnn_quantized(struct prep *p, struct kernel *ret, struct e
 	if (k > SUM_MAX)
 		return prep_refuse(err, "the sums of products may overflow");
 	s->multiply = multiply_quantized;
-	ret->scratch_bytes += sum_bytes(s->g.gates * s->g.hidden) + (size_t)(rows * k) * sizeof(int16_t);
+	ret->scratch_bytes +=
+		sum_bytes(s->g.gates * s->g.hidden) + (size_t)(rows * k) * sizeof(int16_t);
 	return ERR_OK;
 }

@@ -23,7 +23,7 @@ static const E *N(weights_of)(const struct rnn_unit *u, int input)
 	return (const E *)t->data + u->direction * t->shape.dim[1];
 }
 
-/* -- one row: its sums to its new state -------------------------------------------------------- */
+/* -- one row: its sums to its new state ------------------------------------------------------ */
 
 static void N(rnn_row)(const struct rnn_unit *u, E *sum, E *h, E *c)
 {
@@ -74,7 +74,7 @@ static void N(gru_row)(const struct rnn_unit *u, E *sum, E *h, E *c)
 		h[k] = (1 - z[k]) * g[k] + z[k] * h[k];
 }
 
-/* -- one step of all rows ---------------------------------------------------------------------- */
+/* -- one step of all rows -------------------------------------------------------------------- */
 
 /* The hidden gate of all rows, once update and reset gate are there. */
 static void N(gru_hidden)(const struct rnn_unit *u, const E *gates)
@@ -123,12 +123,13 @@ static void N(step)(const struct rnn_unit *u, int64_t step, const E *gates)
 	}
 }
 
-/* -- a unit ------------------------------------------------------------------------------------- */
+/* -- a unit ---------------------------------------------------------------------------------- */
 
 static void N(add_biases)(const struct rnn_unit *u)
 {
 	const struct rnn_geometry *g = &u->s->g;
-	int64_t n = g->gates * g->hidden, last = g->gates == 3 && g->reset_after ? n - g->hidden : n;
+	int64_t n = g->gates * g->hidden,
+		last = g->gates == 3 && g->reset_after ? n - g->hidden : n;
 	E *bias = u->part[RNN_PART_BIAS], *bias_last = u->part[RNN_PART_BIAS_LAST];
 	const E *b = N(weights_of)(u, RNN_B);
 	for (int64_t k = 0; k < n; k++) {
@@ -163,7 +164,8 @@ static void N(finish)(const struct rnn_unit *u, int output, const E *state)
 	}
 	for (int64_t i = 0; output == 1 && args_has_out(u->a, 0) && i < u->rows; i++)
 		for (int64_t t = rnn_length(u, i); t < u->s->g.steps; t++)
-			memset((E *)u->a->out[0].data + rnn_out_at(u, i, t), 0, (size_t)n * sizeof(E));
+			memset((E *)u->a->out[0].data + rnn_out_at(u, i, t), 0,
+				(size_t)n * sizeof(E));
 }
 
 /* The inputs of the steps [from, to), step by step and row by row. */

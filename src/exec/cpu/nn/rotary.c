@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-void rotary_row(const struct rotary *r, float *out, const float *x, const float *cos, const float *sin)
+void rotary_row(
+	const struct rotary *r, float *out, const float *x, const float *cos, const float *sin)
 {
 	int64_t step = r->interleaved ? 2 : 1, second = r->interleaved ? 1 : r->half;
 	for (int64_t k = 0; k < r->half; k++) {
@@ -15,7 +16,8 @@ void rotary_row(const struct rotary *r, float *out, const float *x, const float 
 		out[k * step + second] = sin[k] * a + cos[k] * b;
 	}
 	if (out != x)
-		memcpy(out + 2 * r->half, x + 2 * r->half, (size_t)(r->size - 2 * r->half) * sizeof(*x));
+		memcpy(out + 2 * r->half, x + 2 * r->half,
+			(size_t)(r->size - 2 * r->half) * sizeof(*x));
 }
 
 struct rotary_state {

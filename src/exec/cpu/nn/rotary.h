@@ -14,4 +14,5 @@ struct rotary {
 };
 
 /* cos and sin of one position. out may be x. */
-void rotary_row(const struct rotary *r, float *out, const float *x, const float *cos, const float *sin);
+void rotary_row(
+	const struct rotary *r, float *out, const float *x, const float *cos, const float *sin);
