@@ -123,7 +123,8 @@ int32_t model_node(struct graph *g, enum op_id op, int n_out, int n_in, const in
 	struct node *n = &g->node[i];
 	n->name = must(arena_printf(g->arena, "%s_%d", op_info(op)->name, i));
 	n->n_attr = 0;
-	memcpy(n->in, in, (size_t)n_in * sizeof(*in));
+	if (n_in)
+		memcpy(n->in, in, (size_t)n_in * sizeof(*in));
 	for (int k = 0; k < n_out; k++) {
 		int32_t v = add_value(g, op_info(op)->name);
 		g->value[v].producer = i;
