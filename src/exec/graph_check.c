@@ -33,7 +33,9 @@ static enum err_code check_arity(struct checker *c, const struct node *n)
 	if (n->n_out < op->out_min || n->n_out > op->out_max)
 		return err_set(c->err, ERR_INVALID_ARGUMENT, "%s has %d outputs, %s gives %d to %d",
 			LABEL(c, n), n->n_out, op->name, op->out_min, op->out_max);
-	for (int i = 0; i < op->in_min; i++)
+	/* Only bodies take lists with gaps. */
+	bool list = op->in_max == ARITY_ANY && !(op->flags & OP_CONTROL);
+	for (int i = 0; i < (list ? n->n_in : op->in_min); i++)
 		if (n->in[i] == VALUE_NONE)
 			return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: input %d is required",
 				LABEL(c, n), i);

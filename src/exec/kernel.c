@@ -5,8 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* State describes the work; tables that long describe what no memory holds. */
+#define PREP_BYTES_MAX ((size_t)256 << 20)
+
 void *prep_alloc(struct prep *p, size_t bytes)
 {
+	if (bytes > PREP_BYTES_MAX)
+		return NULL;
 	void *mem = arena_alloc_aligned(p->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
 	if (mem)
 		memset(mem, 0, bytes);

@@ -100,7 +100,7 @@ struct prep {
 
 typedef enum err_code (*prepare_fn)(struct prep *p, struct kernel *ret, struct err *err);
 
-/* Zeroed memory of the plan, 64-byte aligned; NULL: none left. fn(ctx) at plan end. */
+/* Zeroed memory of the plan, 64-byte aligned; NULL: none left, or more than 256 MiB. fn(ctx) at plan end. */
 void *prep_alloc(struct prep *p, size_t bytes);
 MUST_CHECK enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ctx);
 

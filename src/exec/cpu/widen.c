@@ -104,8 +104,19 @@ static struct tensor *widened(struct prep *p, const struct tensor *t, int n, siz
 	return w;
 }
 
+static bool any_half(const struct tensor *t, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (is_half(&t[i]))
+			return true;
+	return false;
+}
+
 enum err_code prepare_widened(struct prep *p, struct kernel *ret, struct err *err)
 {
+	/* Else the row would find itself again. */
+	if (!any_half(p->in, p->n_in) && !any_half(p->out, p->n_out))
+		return prep_refuse(err, "nothing is float16 or bfloat16");
 	struct widen_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);

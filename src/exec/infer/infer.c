@@ -45,15 +45,22 @@ static const char *format_types(uint64_t set, char *buf, size_t size)
 	return buf;
 }
 
+static enum err_code want_tensor(const struct infer *x, int i, struct err *err)
+{
+	const struct type *t = &x->in[i]->type;
+	if (t->is_sequence || t->is_optional)
+		return infer_fail(x, err, "input %d is a %s, it must be a tensor", i,
+			t->is_sequence ? "sequence" : "optional");
+	return ERR_OK;
+}
+
 enum err_code infer_want_type(const struct infer *x, int i, uint64_t set, struct err *err)
 {
 	char buf[300];
 	if (!infer_has(x, i))
 		return infer_fail(x, err, "input %d is required", i);
 	const struct type *t = &x->in[i]->type;
-	if (t->is_sequence || t->is_optional)
-		return infer_fail(x, err, "input %d is a %s, it must be a tensor", i,
-			t->is_sequence ? "sequence" : "optional");
+	TRY(want_tensor(x, i, err));
 	if (t->dtype != DTYPE_UNDEFINED && !dtype_in(t->dtype, set))
 		return infer_fail(x, err, "input %d is %s, it must be %s", i, dtype_name(t->dtype),
 			format_types(set, buf, sizeof(buf)));
@@ -227,9 +234,12 @@ void infer_set(struct infer *x, int out, enum dtype dtype, const struct shape *s
 
 static enum err_code check_inputs(const struct infer *x, struct err *err)
 {
+	bool containers = op_info(x->node->op)->flags & (OP_CONTAINERS | OP_CONTROL);
 	for (int i = 0; i < x->n_in; i++) {
 		if (!x->in[i])
 			continue;
+		if (!containers)
+			TRY(want_tensor(x, i, err));
 		const struct shape *s = &x->in[i]->shape;
 		for (int k = 0; k < s->rank; k++)
 			if (s->dim[k] > DIM_MAX)

@@ -40,6 +40,22 @@ stacked_output(struct infer *x, int out, const struct gvalue *item, int axis, st
 	return ERR_OK;
 }
 
+/* The bound and the condition, if they are there, and the condition that the body makes. */
+static enum err_code check_loop_head(const struct infer *x, const struct graph *body, struct err *err)
+{
+	static const uint64_t types[] = { T(I64), T(BOOL) };
+	for (int i = 0; i < 2; i++)
+		if (infer_has(x, i)) {
+			TRY(infer_want_type(x, i, types[i], err));
+			TRY(infer_want_scalar(x, i, err));
+		}
+	const struct type *cond = &body->value[body->output[0]].type;
+	if (!type_is_tensor(cond) || cond->dtype != DTYPE_BOOL)
+		return infer_fail(x, err, "output 0 of its body is %s, the condition must be bool",
+			dtype_name(cond->dtype));
+	return ERR_OK;
+}
+
 enum err_code infer_loop(struct infer *x, struct err *err)
 {
 	const struct graph *body = node_graph(x->node, "body");
@@ -53,6 +69,7 @@ enum err_code infer_loop(struct infer *x, struct err *err)
 	if (x->n_out != carried + stacked)
 		return infer_fail(x, err, "it has %d outputs, its body gives %d", x->n_out,
 			carried + stacked);
+	TRY(check_loop_head(x, body, err));
 	for (int i = 0; i < x->n_out; i++) {
 		const struct gvalue *v = &body->value[body->output[1 + i]];
 		enum err_code rc = i < carried ? carried_output(x, i, x->in[2 + i], v, err)

@@ -243,8 +243,9 @@ enum err_code infer_unsqueeze(struct infer *x, struct err *err)
 	struct shape out = { .rank = rank };
 	uint32_t mask;
 	bool known;
-	if (rank > RANK_MAX)
-		return infer_fail(x, err, "output would have rank %d, the largest is %d", rank, RANK_MAX);
+	if (rank > RANK_MAX || (x->in[1]->data && n > RANK_MAX))
+		return infer_fail(x, err, "axes is %s, the output's rank must not exceed %d", SHAPE_TEXT(axes),
+			RANK_MAX);
 	TRY(axes_input(x, rank, &mask, &known, err));
 	if (!known) {
 		set_unknown_dims(x, rank);

@@ -86,7 +86,9 @@ enum err_code control_run_body(struct control_call *c, const struct graph *body,
 	inner.arena = arena;
 	inner.output = put_in_arena;
 	inner.output_ctx = &to;
-	return program_run(program_of(c->program, body), in, &inner, c->err);
+	if (program_run(program_of(c->program, body), in, &inner, c->err) == ERR_OK)
+		return ERR_OK;
+	return err_prefix(c->err, "%s", CALL_LABEL(c));
 }
 
 enum err_code control_if(struct control_call *c)

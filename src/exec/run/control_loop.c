@@ -18,10 +18,15 @@ struct loop {
 	bool cond_data;
 };
 
-/* A one-element input, or otherwise when it is absent. */
-static int64_t scalar_or(const struct tensor *t, int64_t otherwise)
+/* The one element of a tensor, or otherwise when it is absent. */
+static enum err_code scalar_or(struct control_call *c, const struct tensor *t, const char *what,
+	int64_t otherwise, int64_t *ret)
 {
-	return t->data && tensor_count(t) == 1 ? tensor_int(t, 0) : otherwise;
+	if (t->data && tensor_count(t) != 1)
+		return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: %s is %s, it must have one element",
+			CALL_LABEL(c), what, SHAPE_TEXT(&t->shape));
+	*ret = t->data ? tensor_int(t, 0) : otherwise;
+	return ERR_OK;
 }
 
 static enum err_code loop_init(struct loop *l, struct control_call *c)
@@ -35,8 +40,13 @@ static enum err_code loop_init(struct loop *l, struct control_call *c)
 	l->stack = ARENA_ARRAY(c->opts->arena, struct control_stack, (size_t)l->n_scan + 1);
 	if (!l->stack)
 		return err_oom(c->err);
-	l->trips = scalar_or(&c->in[0], -1);
-	l->cond_data = scalar_or(&c->in[1], 1);
+	int64_t cond = 1;
+	rc = scalar_or(c, &c->in[0], "the number of rounds", -1, &l->trips);
+	if (rc == ERR_OK)
+		rc = scalar_or(c, &c->in[1], "the condition", 1, &cond);
+	if (rc != ERR_OK)
+		return rc;
+	l->cond_data = cond;
 	struct tensor *in = l->rounds.in;
 	in[0] = (struct tensor){ .dtype = DTYPE_I64, .shape = body->value[body->input[0]].shape };
 	in[1] = (struct tensor){ .dtype = DTYPE_BOOL, .shape = body->value[body->input[1]].shape };
@@ -64,14 +74,17 @@ static enum err_code show_counters(struct loop *l, struct control_call *c)
 
 static enum err_code loop_round(struct loop *l, struct control_call *c)
 {
+	int64_t cond = 0;
 	enum err_code rc = show_counters(l, c);
 	if (rc == ERR_OK)
 		rc = control_round(&l->rounds, c);
+	if (rc == ERR_OK)
+		rc = scalar_or(c, &l->rounds.out[0], "the condition", 0, &cond);
 	for (int i = 0; i < l->n_scan && rc == ERR_OK; i++)
 		rc = control_push(&l->stack[i], c, &l->rounds.out[1 + l->n_carried + i]);
 	if (rc != ERR_OK)
 		return rc;
-	l->cond_data = scalar_or(&l->rounds.out[0], 0);
+	l->cond_data = cond;
 	memcpy(l->rounds.in + 2, l->rounds.out + 1, (size_t)l->n_carried * sizeof(struct tensor));
 	l->done++;
 	return ERR_OK;
