@@ -27,6 +27,9 @@ struct backend {
 	   without tabs. */
 	void (*machine)(char *ret, size_t size);
 
+	/* (optional) What it lacks to compute with this precision, in words; NULL: nothing. */
+	const char *(*lacks)(enum precision precision);
+
 	/* (optional) Called on every thread before it first runs a kernel. */
 	void (*thread_init)(void);
 

@@ -67,6 +67,8 @@ typedef void (*run_fn)(const struct kernel_args *a, int64_t begin, int64_t end);
 enum precision {
 	PRECISION_FAST,  /* up to 1e-4 of a step's largest value, where that is faster */
 	PRECISION_EXACT, /* by the order of sums alone */
+	PRECISION_BF16,  /* products of matrices and convolutions of bfloat16, summed as floats */
+	PRECISION_COUNT_
 };
 
 /* What prepare fills in. */

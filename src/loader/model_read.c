@@ -32,8 +32,7 @@ static enum err_code read_native(int dirfd, const char *file, const struct versi
 	if (conf->precision == PRECISION_EXACT && m.precision != PRECISION_EXACT)
 		return err_set(err, ERR_FAILED_PRECONDITION,
 			"%s was compiled with precision fast, the model is to have exact: compile "
-			"it "
-			"with --exact",
+			"it with --precision exact",
 			file);
 	*ret = (struct model){m.graph, m.prop, m.n_prop, "signet_native", true};
 	return ERR_OK;

@@ -140,3 +140,16 @@ enum err_code args_check_names(const struct args_list *l, const char *option,
 	}
 	return ERR_OK;
 }
+
+enum err_code args_precision(const char *text, enum precision *ret, struct err *err)
+{
+	static const char *const names[PRECISION_COUNT_] = { "fast", "exact", "bf16" };
+	*ret = PRECISION_FAST;
+	for (int i = 0; i < PRECISION_COUNT_; i++) {
+		if (text && strcmp(text, names[i]) != 0)
+			continue;
+		*ret = (enum precision)i;
+		return ERR_OK;
+	}
+	return err_set(err, ERR_INVALID_ARGUMENT, "--precision '%s': expected fast, exact or bf16", text);
+}

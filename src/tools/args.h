@@ -9,7 +9,7 @@
 #pragma once
 
 #include <stdio.h>
-#include "exec/tensor.h"
+#include "exec/kernel.h"
 
 #define ARGS_LIST_MAX 256
 
@@ -54,6 +54,9 @@ const char *args_value(const struct args_list *l, const char *name);
 /* "2,3" */
 MUST_CHECK enum err_code args_shape(const char *option, const char *text, struct shape *ret,
 	struct err *err);
+
+/* "fast", "exact" or "bf16"; NULL: fast. */
+MUST_CHECK enum err_code args_precision(const char *text, enum precision *ret, struct err *err);
 
 /* Every item's NAME must be one that is_known() knows. */
 MUST_CHECK enum err_code args_check_names(const struct args_list *l, const char *option,

@@ -21,7 +21,8 @@
 struct compile {
 	const char *output;
 	int64_t max_batch;
-	bool exact;
+	const char *precision_text;
+	enum precision precision;
 	struct pool *pool;
 	struct choices *choices;
 };
@@ -38,7 +39,7 @@ static enum err_code load(
 		.pool = x->pool,
 		.max_batch = (int)x->max_batch,
 		.threads = pool_threads(x->pool),
-		.precision = x->exact ? PRECISION_EXACT : PRECISION_FAST,
+		.precision = x->precision,
 		.choices = x->choices,
 	};
 	enum err_code rc = offline_open_dir(path, &dirfd, &file, err);
@@ -72,7 +73,7 @@ static enum err_code compile(const struct compile *x, const char *path, struct e
 	struct native_model m = {.graph = v->graph,
 		.prop = v->prop,
 		.n_prop = v->n_prop,
-		.precision = x->exact ? PRECISION_EXACT : PRECISION_FAST};
+		.precision = x->precision};
 	struct native_conf conf = {
 		.backend = &cpu_backend, .packs = v->packs, .choices = x->choices};
 	rc = native_format(&m, &conf, &data, err);
@@ -94,13 +95,15 @@ enum err_code ctl_compile(struct ctl *c, struct err *err)
 		{"output", ARGS_TEXT, &x.output, "FILE",
 			"where the compiled model goes; -o for short"},
 		{"max-batch", ARGS_COUNT, &x.max_batch, "N", "as the daemon's option (default 32)"},
-		{"exact", ARGS_FLAG, &x.exact, NULL, "leave out what changes rounding"},
+		{ "precision", ARGS_TEXT, &x.precision_text, "P", "fast, exact or bf16: how results may be rounded" },
 		{0},
 	};
 	enum err_code rc = ctl_options(c, options, 1, 1, err);
 	if (rc == ERR_OK && !x.output)
 		rc = err_set(err, ERR_INVALID_ARGUMENT,
 			"where to? signetctl compile MODEL.onnx -o model.signet");
+	if (rc == ERR_OK)
+		rc = args_precision(x.precision_text, &x.precision, err);
 	if (rc == ERR_OK)
 		rc = pool_new(0, cpu_backend.thread_init, &x.pool, err);
 	if (rc != ERR_OK)

@@ -20,7 +20,8 @@
 struct run_opts_given {
 	struct args_list input, output, shape;
 	int64_t repeat, threads, batch;
-	bool json, exact, profile;
+	const char *precision;
+	bool json, profile;
 };
 
 struct timing {
@@ -168,7 +169,7 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 		{ "batch", ARGS_COUNT, &given.batch, "N", "its leading dimension, where it varies (default 1)" },
 		{ "repeat", ARGS_COUNT, &given.repeat, "N", "run it N times and say how long it took" },
 		{ "threads", ARGS_COUNT, &given.threads, "N", "threads to use; default: all" },
-		{ "exact", ARGS_FLAG, &given.exact, NULL, "leave out passes that change rounding" },
+		{ "precision", ARGS_TEXT, &given.precision, "P", "fast, exact or bf16: how results may be rounded" },
 		{ "profile", ARGS_FLAG, &given.profile, NULL, "say how long each step took, the first of several runs aside" },
 		{ "json", ARGS_FLAG, &given.json, NULL, "print the times as one JSON object" },
 		{ 0 },
@@ -179,8 +180,10 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 	if (given.repeat < 1 || given.repeat > 1000000000 || given.threads > 1024)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--repeat is 1 to 10^9, --threads at most 1024");
 	struct offline o = { 0 };
-	struct offline_conf conf = { .threads = (int)given.threads, .exact = given.exact };
-	rc = offline_open(c->argv[1], &conf, &o, err);
+	struct offline_conf conf = { .threads = (int)given.threads };
+	rc = args_precision(given.precision, &conf.precision, err);
+	if (rc == ERR_OK)
+		rc = offline_open(c->argv[1], &conf, &o, err);
 	if (rc == ERR_OK)
 		rc = run_model(&o, &given, err);
 	offline_close(&o);

@@ -66,18 +66,13 @@ static enum err_code prepare(struct offline *o, const struct offline_conf *conf,
 	return rc == ERR_OK && (!o->packs || !o->choices) ? err_oom(err) : rc;
 }
 
-static enum precision precision_of(const struct offline_conf *conf)
-{
-	return conf->exact ? PRECISION_EXACT : PRECISION_FAST;
-}
-
 static enum err_code read_model(
 	struct offline *o, const char *path, const struct offline_conf *conf, struct err *err)
 {
 	int dirfd = -1;
 	const char *file = NULL;
 	struct version_conf vc = { .backend = &cpu_backend, .pool = o->pool, .choices = o->choices,
-		.precision = precision_of(conf) };
+		.precision = conf->precision };
 	enum err_code rc = offline_open_dir(path, &dirfd, &file, err);
 	if (rc == ERR_OK)
 		rc = model_read(dirfd, file, &vc, o->packs, o->arena, &o->model, err);
@@ -88,7 +83,7 @@ static enum err_code read_model(
 
 static enum err_code compile(struct offline *o, const struct offline_conf *conf, struct err *err)
 {
-	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = conf->exact,
+	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = conf->precision == PRECISION_EXACT,
 		.on_pass = conf->on_pass, .ctx = conf->ctx };
 	struct graph *g = o->model.graph;
 	enum err_code rc = graph_check(g, err);
@@ -101,7 +96,7 @@ static enum err_code compile(struct offline *o, const struct offline_conf *conf,
 	if (rc == ERR_OK && !o->model.compiled)
 		rc = passes_run(g, &opts, err);
 	struct program_conf pc = { .backend = &cpu_backend, .packs = o->packs, .threads = o->threads,
-		.precision = precision_of(conf), .choices = o->choices };
+		.precision = conf->precision, .choices = o->choices };
 	return rc == ERR_OK ? program_new(g, &pc, &o->program, err) : rc;
 }
 

@@ -20,7 +20,7 @@
 
 struct offline_conf {
 	int threads; /* 0: as many as the machine has */
-	bool exact;  /* no pass that changes rounding */
+	enum precision precision;
 	/* (optional) As passes_opts.on_pass; "" is the graph as it was read. */
 	void (*on_pass)(void *ctx, const char *pass, const struct graph *g);
 	void *ctx;

@@ -116,9 +116,16 @@ static void machine(char *ret, size_t size)
 	snprintf(ret, size, "%s, features %x, oneDNN %s", name, cpu_features(), onednn_version());
 }
 
+static const char *lacks(enum precision precision)
+{
+	bool able = precision != PRECISION_BF16 || cpu_features() & CPU_BF16;
+	return able ? NULL : "precision bf16 needs a processor with AVX512-BF16";
+}
+
 const struct backend cpu_backend = {
 	.name = "cpu",
 	.prepare = cpu_prepare,
 	.prepare_copy = prepare_copy,
 	.machine = machine,
+	.lacks = lacks,
 };

@@ -7,8 +7,8 @@
  * same inputs, made up where they are not constants; the least time of each counts, for what
  * disturbs a run only makes it longer. The winner is prepared anew by the caller.
  *
- * A result agrees with another one when no element differs by more than TOLERANCE of the
- * largest: that is what precision "fast" promises of a step.
+ * A result agrees with another one when no element differs by more than a part of the
+ * largest, which hangs on the precision.
  */
 #include "exec/cpu/trial.h"
 
@@ -20,7 +20,8 @@
 
 #define ROUNDS 5
 #define ROUND_NS 20000000 /* long ones are not repeated as often */
-#define TOLERANCE 1e-4
+#define TOLERANCE 1e-4      /* what precision "fast" promises */
+#define TOLERANCE_BF16 2e-2 /* eight bits of each factor */
 
 struct contestant {
 	struct prep prep;
@@ -75,6 +76,7 @@ static void put_attr(struct buf *b, const struct attr *a)
 /* All that the times depend on, but for the machine and the values of constants. */
 static bool describe(const struct prep *p, struct arena *arena, const char **ret)
 {
+	static const char *const precision[PRECISION_COUNT_] = { "", " exact", " bf16" };
 	struct buf b = buf_of(arena, 0);
 	struct slice text;
 	buf_str(&b, op_info(p->node->op)->name);
@@ -85,7 +87,7 @@ static bool describe(const struct prep *p, struct arena *arena, const char **ret
 		put_tensor(&b, &p->out[i]);
 	for (int32_t i = 0; i < p->node->n_attr; i++)
 		put_attr(&b, &p->node->attr[i]);
-	buf_printf(&b, " threads=%d%s", p->threads, p->precision == PRECISION_EXACT ? " exact" : "");
+	buf_printf(&b, " threads=%d%s", p->threads, precision[p->precision]);
 	buf_char(&b, '\0');
 	if (buf_finish(&b, &text, NULL) != ERR_OK || text.len >= CHOICE_KEY_MAX)
 		return false;
@@ -190,7 +192,7 @@ static void run_all(struct trial *t)
 	}
 }
 
-static bool agrees(const struct tensor *a, const struct tensor *b)
+static bool agrees(const struct tensor *a, const struct tensor *b, double tolerance)
 {
 	const float *x = a->data, *y = b->data;
 	double largest = 0, apart = 0;
@@ -203,15 +205,16 @@ static bool agrees(const struct tensor *a, const struct tensor *b)
 		apart = d > apart ? d : apart;
 		largest = fabs((double)y[i]) > largest ? fabs((double)y[i]) : largest;
 	}
-	return apart <= TOLERANCE * largest;
+	return apart <= tolerance * largest;
 }
 
 static int winner(const struct trial *t)
 {
 	int best = t->n - 1;
+	double tolerance = t->c[0].prep.precision == PRECISION_BF16 ? TOLERANCE_BF16 : TOLERANCE;
 	for (int i = 0; i < t->n - 1; i++)
 		if (!t->c[i].failed && t->c[i].ns < t->c[best].ns &&
-			agrees(&t->c[i].out, &t->c[t->n - 1].out))
+			agrees(&t->c[i].out, &t->c[t->n - 1].out, tolerance))
 			best = i;
 	return best;
 }

@@ -44,6 +44,9 @@ static enum err_code list_inputs(struct program *p, struct err *err)
 enum err_code program_new(const struct graph *g, const struct program_conf *conf,
 	struct program **ret, struct err *err)
 {
+	const char *lacks = conf->backend->lacks ? conf->backend->lacks(conf->precision) : NULL;
+	if (lacks)
+		return err_set(err, ERR_FAILED_PRECONDITION, "%s", lacks);
 	struct program *p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_oom(err);

@@ -33,7 +33,8 @@ struct program_conf {
 	int threads;         /* most that help one run */
 };
 
-/* Takes a graph after passes_run(). */
+/* Takes a graph after passes_run(). FAILED_PRECONDITION: this machine lacks what the
+   precision needs. */
 MUST_CHECK enum err_code program_new(const struct graph *g, const struct program_conf *conf,
 	struct program **ret, struct err *err);
 void program_free(struct program *p);

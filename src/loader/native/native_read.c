@@ -72,7 +72,7 @@ static enum err_code check_header(struct reading *r)
 		h->chunks != (h->file_bytes - native_data_begin(h->chunks) + NATIVE_CHUNK - 1) /
 				     NATIVE_CHUNK)
 		return damaged(r, "its table has another length");
-	if (!memchr(h->machine, '\0', sizeof(h->machine)) || h->precision > PRECISION_EXACT)
+	if (!memchr(h->machine, '\0', sizeof(h->machine)) || h->precision >= PRECISION_COUNT_)
 		return damaged(r, "its header");
 	return ERR_OK;
 }

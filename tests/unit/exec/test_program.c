@@ -326,6 +326,26 @@ START_TEST(a_warm_run_allocates_nothing)
 }
 END_TEST
 
+static const char *lacks_all(enum precision precision)
+{
+	return precision == PRECISION_BF16 ? "no such numbers here" : NULL;
+}
+
+START_TEST(a_precision_that_the_machine_lacks_is_refused_with_its_words)
+{
+	struct backend backend = cpu_backend;
+	struct program *p;
+	struct err why;
+	backend.lacks = lacks_all;
+	struct program_conf conf = { .backend = &backend, .threads = 1, .precision = PRECISION_BF16 };
+	struct graph *g = model_new();
+	model_output(g, model_node(g, OP_RELU, 1, 1, (int32_t[]){ model_input(g, "x", DTYPE_F32, shape_of(2)) }));
+	ck_assert_int_eq(program_new(g, &conf, &p, &why), ERR_FAILED_PRECONDITION);
+	ck_assert_str_eq(why.msg, "no such numbers here");
+	model_free(g);
+}
+END_TEST
+
 Suite *suite_program(void);
 Suite *suite_program(void)
 {
@@ -344,6 +364,7 @@ Suite *suite_program(void)
 	tcase_add_test(t, scan_walks_an_axis_and_stacks_along_one);
 	tcase_add_test(t, an_index_out_of_range_fails_the_run_and_names_the_node);
 	tcase_add_test(t, a_warm_run_allocates_nothing);
+	tcase_add_test(t, a_precision_that_the_machine_lacks_is_refused_with_its_words);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -83,6 +83,7 @@ struct maker {
 	struct onednn_conv c; /* of one slice, as the library gets it */
 	enum layout blocked;
 	int64_t block, images, slices;
+	bool bf16;       /* of rounded sources and weights */
 	bool slices_src; /* a slice of the output reads only one of the input */
 	enum layout src_layout, dst_layout; /* of the tensors */
 	double ns;                          /* rough, of the whole step */
@@ -104,9 +105,9 @@ static bool read_geometry(struct maker *m, const struct conv_geometry *g)
 	}
 	c->group = g->group;
 	c->src = (struct onednn_image){ x->shape.dim[1], g->spatial < 2 ? 1 : g->in[0],
-		g->in[g->spatial - 1], m->blocked };
+		g->in[g->spatial - 1], m->blocked, m->bf16 };
 	c->dst = (struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[0],
-		g->out[g->spatial - 1], m->blocked };
+		g->out[g->spatial - 1], m->blocked, false };
 	m->images = x->shape.dim[0];
 	return tensor_count(x) > 0 && tensor_count(y) > 0;
 }
@@ -184,22 +185,19 @@ static void cut_slice(struct maker *m)
 	}
 }
 
-static size_t image_bytes_in(const struct onednn_image *i, enum layout layout)
+/* Floats in a tensor's layout, as the convolution has them. */
+static struct onednn_image in_tensor(const struct onednn_image *i, enum layout layout)
 {
-	struct onednn_image x = *i;
-	x.layout = layout;
-	return onednn_image_bytes(&x);
+	return (struct onednn_image){ i->c, i->h, i->w, layout, false };
 }
 
-/* From a tensor's layout to the conv's or back; NULL where they are the same, as all
+/* From a tensor to what the convolution takes, or back; NULL where they are the same, as all
    layouts of one pixel are. */
-static enum err_code reorder(struct maker *m, const struct onednn_image *image, enum layout from,
-	enum layout to, struct onednn_op **ret)
+static enum err_code reorder(struct maker *m, const struct onednn_image *from,
+	const struct onednn_image *to, struct onednn_op **ret)
 {
-	struct onednn_image i = *image;
-	i.layout = from;
-	bool same = from == to || (i.h * i.w == 1 && i.c % m->block == 0);
-	return same ? ERR_OK : onednn_reorder(m->p, &i, to, ret, m->err);
+	bool same = from->layout == to->layout || (to->h * to->w == 1 && to->c % m->block == 0);
+	return same && from->bf16 == to->bf16 ? ERR_OK : onednn_reorder(m->p, from, to, ret, m->err);
 }
 
 static size_t max_size(size_t a, size_t b)
@@ -217,7 +215,7 @@ static enum err_code make_conv(struct maker *m, struct onednn_op **ret)
 {
 	struct onednn_conv *c = &m->c;
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
-	if (rc != ERR_UNIMPLEMENTED || c->winograd || c->dst.layout == LAYOUT_PLAIN)
+	if (rc != ERR_UNIMPLEMENTED || c->winograd || c->src.bf16 || c->dst.layout == LAYOUT_PLAIN)
 		return rc;
 	c->src.layout = c->dst.layout = LAYOUT_PLAIN;
 	return onednn_conv(m->p, c, ret, m->err);
@@ -227,13 +225,15 @@ static enum err_code make_ops(struct maker *m, struct conv_state *s)
 {
 	struct onednn_conv *c = &m->c;
 	enum err_code rc = make_conv(m, &s->conv);
-	enum layout sum = c->sum ? m->p->in[3].layout : c->dst.layout;
+	const struct onednn_image src = in_tensor(&c->src, m->src_layout),
+				  dst = in_tensor(&c->dst, m->dst_layout),
+				  sum = in_tensor(&c->dst, c->sum ? m->p->in[3].layout : c->dst.layout);
 	if (rc == ERR_OK)
-		rc = reorder(m, &c->src, m->src_layout, c->src.layout, &s->block_src);
+		rc = reorder(m, &src, &c->src, &s->block_src);
 	if (rc == ERR_OK)
-		rc = reorder(m, &c->dst, sum, c->dst.layout, &s->block_sum);
+		rc = reorder(m, &sum, &c->dst, &s->block_sum);
 	if (rc == ERR_OK)
-		rc = reorder(m, &c->dst, c->dst.layout, m->dst_layout, &s->plain_dst);
+		rc = reorder(m, &c->dst, &dst, &s->plain_dst);
 	if (rc != ERR_OK)
 		return rc;
 	/* What the ops need for themselves comes first, one after the other uses it. */
@@ -266,12 +266,13 @@ static void fill_kernel(struct maker *m, struct conv_state *s)
 {
 	struct onednn_conv *c = &m->c;
 	s->slices = m->slices;
-	s->src_image = image_bytes_in(&c->src, m->src_layout);
+	const struct onednn_image src = in_tensor(&c->src, m->src_layout), dst = in_tensor(&c->dst, m->dst_layout);
+	s->src_image = onednn_image_bytes(&src);
 	if (m->slices_src) {
 		s->src_slice = s->src_image;
 		s->src_image *= (size_t)m->slices;
 	}
-	s->dst_slice = image_bytes_in(&c->dst, m->dst_layout);
+	s->dst_slice = onednn_image_bytes(&dst);
 	s->dst_image = s->dst_slice * (size_t)m->slices;
 	s->bias = c->bias;
 	s->bias_slice = c->dst.c;
@@ -315,6 +316,8 @@ static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 	m->c.sum = prep_has_in(p, 3);
 	if (!operands_fit(p) || !read_geometry(m, g) || !choose_layouts(m))
 		return prep_refuse(m->err, "types, rank or layouts that oneDNN is not asked for");
+	if (m->bf16 && p->precision != PRECISION_BF16)
+		return prep_refuse(m->err, "bfloat16 is not wanted");
 	if (m->c.winograd && !suits_winograd(m))
 		return prep_refuse(m->err, "no dense 3x3 convolution, or its rounding is not wanted");
 	if (m->c.transposed)
@@ -352,6 +355,11 @@ enum err_code prepare_conv_onednn(struct prep *p, struct kernel *ret, struct err
 enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct err *err)
 {
 	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .c.winograd = true });
+}
+
+enum err_code prepare_conv_bf16(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .bf16 = true });
 }
 
 enum err_code prepare_conv_transpose_onednn(struct prep *p, struct kernel *ret, struct err *err)

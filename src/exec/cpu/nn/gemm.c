@@ -12,7 +12,10 @@
  * Between pieces of k the sums rest in c as floats, which is what they are in registers,
  * so the pieces do not show in the result.
  *
- * Compiled once per instruction set; ISA is base, avx2 or avx512.
+ * What stands along k is a slot: a float, or, where GEMM_BF16 is set, a pair of bfloat16
+ * whose products are added at once. Packing makes slots of both sides; sums are floats.
+ *
+ * Compiled once per instruction set; ISA is base, avx2, avx512 or avx512_bf16.
  */
 #include "exec/cpu/nn/gemm.h"
 
@@ -26,10 +29,50 @@
 #define PANEL_VECS 2
 #define PANEL (PANEL_VECS * VEC_FLOATS)
 
+#ifdef GEMM_BF16
+#include <immintrin.h>
+#include "exec/half.h"
+
+#define PER_SLOT 2
+
+static inline __attribute__((always_inline)) vec add_products(vec sum, vec x, vec b)
+{
+	return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)b);
+}
+
+static inline float slot_of(float low, float high)
+{
+	uint32_t pair = float_to_bfloat(low) | (uint32_t)float_to_bfloat(high) << 16;
+	float slot;
+	memcpy(&slot, &pair, sizeof(slot));
+	return slot;
+}
+#else
+#define PER_SLOT 1
+
+static inline __attribute__((always_inline)) vec add_products(vec sum, vec x, vec b)
+{
+	return sum + x * b;
+}
+#endif
+
+/* In every place the same bits, whatever number they are. */
+static inline __attribute__((always_inline)) vec slot_all(float slot)
+{
+	int32_t bits;
+	memcpy(&bits, &slot, sizeof(bits));
+	return (vec)((vec_mask){ 0 } + bits);
+}
+
+static inline int64_t slots_of(int64_t k)
+{
+	return (k + PER_SLOT - 1) / PER_SLOT;
+}
+
 /* One tile: rows of a packed tile times `panels` panels that lie k_all rows apart. */
 struct tile {
 	const float *a, *b;
-	int64_t k, k_all;
+	int64_t k, k_all; /* slots */
 	float *c;
 	int64_t c_row;
 	bool more;   /* c holds the sums so far */
@@ -54,9 +97,9 @@ multiply(const struct tile *t, const int rows, const int panels)
 			b[j] = *(const vec *)(t->b + ((j / PANEL_VECS) * t->k_all + k) * PANEL +
 					      j % PANEL_VECS * VEC_FLOATS);
 		UNROLL for (int i = 0; i < rows; i++) {
-			vec x = vec_all(a[i]);
+			vec x = slot_all(a[i]);
 			UNROLL for (int j = 0; j < vecs; j++)
-				sum[i][j] += x * b[j];
+				sum[i][j] = add_products(sum[i][j], x, b[j]);
 		}
 	}
 	if (t->finish) {
@@ -137,6 +180,35 @@ static inline void transpose_quad(float *to, int64_t stride, const float *a, int
 	*(quad *)(to + 3 * stride) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
 }
 
+#ifdef GEMM_BF16
+#define PACK_SLOTS 16
+
+/* Four rows of sixteen slots, from floats that are neighbours along k. */
+static void pack_quad(float *to, int64_t rows, const float *a, int64_t a_row)
+{
+	float slot[4][PACK_SLOTS];
+	for (int i = 0; i < 4; i++, a += a_row)
+		_mm512_storeu_ps(slot[i], (__m512)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(a + PACK_SLOTS),
+						 _mm512_loadu_ps(a)));
+	for (int at = 0; at < PACK_SLOTS; at += 4)
+		transpose_quad(to + at * rows, rows, &slot[0][at], PACK_SLOTS);
+}
+
+/* Rows [0, rows) of a, k deep, slot by slot along k. */
+static void pack_tile(float *to, const float *a, int64_t a_row, int64_t a_k, int rows, int64_t k)
+{
+	int64_t whole = a_k == 1 ? k / (PER_SLOT * PACK_SLOTS) * PACK_SLOTS : 0;
+	int quads = rows / 4 * 4;
+	for (int64_t at = 0; at < whole; at += PACK_SLOTS)
+		for (int i = 0; i < quads; i += 4)
+			pack_quad(to + at * rows + i, rows, a + i * a_row + at * PER_SLOT, a_row);
+	for (int i = 0; i < rows; i++)
+		for (int64_t at = i < quads ? whole : 0; at < slots_of(k); at++) {
+			const float *x = a + i * a_row + PER_SLOT * at * a_k;
+			to[at * rows + i] = slot_of(x[0], PER_SLOT * at + 1 < k ? x[a_k] : 0);
+		}
+}
+#else
 /* Rows [0, rows) of a, k deep, number by number along k. */
 static void pack_tile(float *to, const float *a, int64_t a_row, int64_t a_k, int rows, int64_t k)
 {
@@ -149,6 +221,7 @@ static void pack_tile(float *to, const float *a, int64_t a_row, int64_t a_k, int
 		for (int64_t at = i < quads ? depth : 0; at < k; at++)
 			to[at * rows + i] = a[i * a_row + at * a_k];
 }
+#endif
 
 /* What is added after the product where a tile cannot: to the last columns, and what is
    not neighbours along a row. */
@@ -169,7 +242,7 @@ static void finish_row(const struct gemm_job *g, float *c, int64_t i, int64_t j,
 /* Where a run of k of a unit stands. */
 struct piece {
 	int64_t row, rows; /* of c */
-	int64_t k, depth;
+	int64_t k, depth; /* slots */
 	bool last;
 	const float *a; /* packed tiles */
 	int64_t tiles;
@@ -232,8 +305,8 @@ static void run_tile(const struct gemm_job *g, const struct piece *p, int64_t ti
 	deal(p->rows, p->tiles, tile, &from, &to);
 	int rows = (int)(to - from);
 	float *c = g->c + (p->row + from) * g->c_row + col;
-	struct tile t = { .a = p->a + from * p->depth, .b = g->b + (panel * g->k + p->k) * PANEL,
-		.k = p->depth, .k_all = g->k, .c = c, .c_row = g->c_row, .more = p->k > 0 };
+	struct tile t = { .a = p->a + from * p->depth, .b = g->b + (panel * slots_of(g->k) + p->k) * PANEL,
+		.k = p->depth, .k_all = slots_of(g->k), .c = c, .c_row = g->c_row, .more = p->k > 0 };
 	if (cols < panels * PANEL) {
 		multiply_part(&t, rows, cols);
 	} else {
@@ -265,37 +338,41 @@ static void run_piece(const struct gemm_job *g, const struct piece *p)
 static void gemm_run(const struct gemm_job *g)
 {
 	int64_t block = (int64_t)TILE_ROWS * GEMM_TILES;
-	int64_t pieces = max_i64((g->k + GEMM_DEPTH - 1) / GEMM_DEPTH, 1);
+	int64_t slots = slots_of(g->k), pieces = max_i64((slots + GEMM_DEPTH - 1) / GEMM_DEPTH, 1);
 	for (int64_t row = 0; row < g->m; row += block)
 		for (int64_t i = 0; i < pieces; i++) {
 			struct piece p = { .row = row, .rows = min_i64(block, g->m - row), .last = i == pieces - 1 };
 			int64_t end;
-			deal(g->k, pieces, i, &p.k, &end);
+			deal(slots, pieces, i, &p.k, &end);
 			p.depth = end - p.k;
 			p.tiles = (p.rows + TILE_ROWS - 1) / TILE_ROWS;
-			const float *a = g->a + row * g->a_row + p.k * g->a_k;
-			/* One row along k is packed as it lies. */
-			p.a = p.rows == 1 && g->a_k == 1 ? a : g->scratch;
+			int64_t from_k = p.k * PER_SLOT, k = min_i64(p.depth * PER_SLOT, g->k - from_k);
+			const float *a = g->a + row * g->a_row + from_k * g->a_k;
+			/* One row of floats along k is packed as it lies. */
+			p.a = PER_SLOT == 1 && p.rows == 1 && g->a_k == 1 ? a : g->scratch;
 			for (int64_t t = 0; t < p.tiles && p.a == g->scratch; t++) {
 				int64_t from, to;
 				deal(p.rows, p.tiles, t, &from, &to);
 				pack_tile(g->scratch + from * p.depth, a + from * g->a_row, g->a_row,
-					g->a_k, (int)(to - from), p.depth);
+					g->a_k, (int)(to - from), k);
 			}
 			run_piece(g, &p);
 		}
 }
 
-/* A whole panel of columns that lie along k: four by four. */
-static void pack_columns(float *to, const float *b, int64_t b_col, int64_t k)
+/* A row of a panel: slots of columns [0, cols) from row k of b, and those after it. */
+static void pack_row(float *to, const float *row, int64_t b_k, int64_t b_col, int64_t cols, bool more)
 {
-	int64_t depth = k / 4 * 4;
-	for (int64_t l = 0; l < PANEL; l += 4)
-		for (int64_t i = 0; i < depth; i += 4)
-			transpose_quad(to + i * PANEL + l, PANEL, b + l * b_col + i, b_col);
-	for (int64_t i = depth; i < k; i++)
-		for (int64_t l = 0; l < PANEL; l++)
-			to[i * PANEL + l] = b[l * b_col + i];
+	(void)b_k, (void)more;
+#ifdef GEMM_BF16
+	for (int64_t l = 0; l < cols; l++)
+		to[l] = slot_of(row[l * b_col], more ? row[l * b_col + b_k] : 0);
+#else
+	for (int64_t l = 0; l < cols; l++)
+		to[l] = row[l * b_col];
+#endif
+	for (int64_t l = cols; l < PANEL; l++)
+		to[l] = 0;
 }
 
 static void gemm_pack(float *to, const float *b, int64_t b_k, int64_t b_col, int64_t k, int64_t n)
@@ -303,20 +380,17 @@ static void gemm_pack(float *to, const float *b, int64_t b_k, int64_t b_col, int
 	for (int64_t j = 0; j < n; j += PANEL) {
 		int64_t cols = min_i64(PANEL, n - j);
 		if (cols == PANEL && b_k == 1 && b_col != 1) {
-			pack_columns(to, b + j * b_col, b_col, k);
-			to += k * PANEL;
+			/* Columns that lie along k are as rows of a. */
+			pack_tile(to, b + j * b_col, b_col, 1, PANEL, k);
+			to += slots_of(k) * PANEL;
 			continue;
 		}
-		for (int64_t i = 0; i < k; i++, to += PANEL) {
+		for (int64_t i = 0; i < k; i += PER_SLOT, to += PANEL) {
 			const float *row = b + i * b_k + j * b_col;
-			if (cols == PANEL && b_col == 1) {
+			if (PER_SLOT == 1 && cols == PANEL && b_col == 1)
 				memcpy(to, row, PANEL * sizeof(float));
-				continue;
-			}
-			for (int64_t l = 0; l < cols; l++)
-				to[l] = row[l * b_col];
-			for (int64_t l = cols; l < PANEL; l++)
-				to[l] = 0;
+			else
+				pack_row(to, row, b_k, b_col, cols, i + 1 < k);
 		}
 	}
 }
@@ -324,6 +398,7 @@ static void gemm_pack(float *to, const float *b, int64_t b_k, int64_t b_col, int
 const struct gemm VEC_NAME(gemm) = {
 	.rows = TILE_ROWS,
 	.cols = PANEL,
+	.per_slot = PER_SLOT,
 	.run = gemm_run,
 	.pack = gemm_pack,
 };

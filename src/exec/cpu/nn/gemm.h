@@ -32,6 +32,7 @@ struct gemm_job {
 /* One instruction set's. */
 struct gemm {
 	int rows, cols; /* of the tile that fills the registers */
+	int per_slot;   /* elements along k that stand in the place of a float: 2 of bfloat16 */
 	void (*run)(const struct gemm_job *j);
 	/* b[k][j] at b + k * b_k + j * b_col becomes panels of cols columns, the last one
 	   filled with zeros; gemm_packed_floats() of them. */
@@ -40,11 +41,13 @@ struct gemm {
 
 extern const struct gemm gemm_base;
 #ifdef __x86_64__
-extern const struct gemm gemm_avx2, gemm_avx512;
+extern const struct gemm gemm_avx2, gemm_avx512, gemm_avx512_bf16;
 #endif
 
 /* The best of this machine. */
 const struct gemm *gemm_best(void);
+/* The same, of bfloat16 where the precision allows it and the processor has it. */
+const struct gemm *gemm_for(enum precision precision);
 
 /* A matrix as pack() takes it. */
 struct gemm_source {
@@ -65,9 +68,15 @@ static inline int64_t gemm_panels(const struct gemm *g, int64_t n)
 	return (n + g->cols - 1) / g->cols;
 }
 
+/* Of one packed panel, in floats. */
+static inline int64_t gemm_panel_floats(const struct gemm *g, int64_t k)
+{
+	return (k + g->per_slot - 1) / g->per_slot * g->cols;
+}
+
 static inline int64_t gemm_packed_floats(const struct gemm *g, int64_t k, int64_t n)
 {
-	return gemm_panels(g, n) * k * g->cols;
+	return gemm_panels(g, n) * gemm_panel_floats(g, k);
 }
 
 static inline size_t gemm_scratch_bytes(const struct gemm *g, int64_t m, int64_t k)

@@ -73,7 +73,7 @@ static void run_unit(const struct kernel_args *a, const struct matmul_state *s, 
 			j.add[i] += col * j.add_col[i];
 	}
 	if (s->packed) {
-		j.b = s->packed + panel * v->k * g->cols;
+		j.b = s->packed + panel * gemm_panel_floats(g, v->k);
 	} else {
 		float *to = (float *)((char *)a->scratch + s->scratch_b);
 		const float *b = (const float *)a->in[1].data + operand_offset(&v->b, index, row);
@@ -140,7 +140,7 @@ enum err_code prepare_matmul_packed(struct prep *p, struct kernel *ret, struct e
 	if (rc != ERR_OK)
 		return rc;
 	matmul_view_merge(&s->v);
-	s->gemm = gemm_best();
+	s->gemm = gemm_for(p->precision);
 	rc = pack_constant(p, s, err);
 	if (rc != ERR_OK)
 		return rc;

@@ -59,9 +59,9 @@ static inline md_ref md_see(const md_own *d)
 	return *d;
 }
 
-static bool md_init(md_own *d, int rank, const int64_t *dim, dnnl_format_tag_t tag)
+static bool md_init(md_own *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
-	return dnnl_memory_desc_create_with_tag(d, rank, dims_of(rank, dim).v, dnnl_f32, tag) ==
+	return dnnl_memory_desc_create_with_tag(d, rank, dims_of(rank, dim).v, type, tag) ==
 	       dnnl_success;
 }
 
@@ -110,9 +110,9 @@ static inline md_ref md_see(const md_own *d)
 	return d;
 }
 
-static bool md_init(md_own *d, int rank, const int64_t *dim, dnnl_format_tag_t tag)
+static bool md_init(md_own *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
-	return dnnl_memory_desc_init_by_tag(d, rank, dims_of(rank, dim).v, dnnl_f32, tag) ==
+	return dnnl_memory_desc_init_by_tag(d, rank, dims_of(rank, dim).v, type, tag) ==
 	       dnnl_success;
 }
 
@@ -402,9 +402,14 @@ static dnnl_format_tag_t tag_of(enum layout layout)
 	return layout == LAYOUT_NCHW16C ? dnnl_nChw16c : layout == LAYOUT_NCHW8C ? dnnl_nChw8c : dnnl_nchw;
 }
 
+static dnnl_data_type_t type_of(bool bf16)
+{
+	return bf16 ? dnnl_bf16 : dnnl_f32;
+}
+
 static bool init_image(md_own *d, const struct onednn_image *i)
 {
-	return md_init(d, IMAGE_RANK, (int64_t[]){ 1, i->c, i->h, i->w }, tag_of(i->layout));
+	return md_init(d, IMAGE_RANK, (int64_t[]){ 1, i->c, i->h, i->w }, type_of(i->bf16), tag_of(i->layout));
 }
 
 /* The library wants O before I; ONNX's transposed convolution has them the other way. */
@@ -440,8 +445,8 @@ static bool make_conv(struct onednn_op *op, const struct onednn_conv *c)
 	struct conv_mds m = { 0 };
 	dnnl_primitive_attr_t attr = NULL;
 	bool ok = init_image(&m.src, &c->src) && init_image(&m.dst, &c->dst) &&
-		  md_init(&m.weights, op->weights_rank, op->weights_dim, dnnl_format_tag_any) &&
-		  md_init(&m.bias, 1, &c->dst.c, dnnl_x) && make_attr(c->sum, &c->act, &attr) &&
+		  md_init(&m.weights, op->weights_rank, op->weights_dim, type_of(c->src.bf16), dnnl_format_tag_any) &&
+		  md_init(&m.bias, 1, &c->dst.c, dnnl_f32, dnnl_x) && make_attr(c->sum, &c->act, &attr) &&
 		  create_conv_pd(c, &m, (int64_t[]){ pad_end(c, 0), pad_end(c, 1) }, attr, engine(),
 			  &op->pd);
 	md_done(&m.src);
@@ -495,17 +500,15 @@ static bool make_reorder(struct onednn_op *op, md_ref from, md_ref to)
 	return ok;
 }
 
-enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from, enum layout to,
-	struct onednn_op **ret, struct err *err)
+enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from,
+	const struct onednn_image *to, struct onednn_op **ret, struct err *err)
 {
 	struct onednn_op *op = NULL;
 	enum err_code rc = op_new(p, &op, err);
 	if (rc != ERR_OK)
 		return rc;
-	struct onednn_image dst = *from;
-	dst.layout = to;
 	md_own mds[2] = { 0 };
-	bool ok = init_image(&mds[0], from) && init_image(&mds[1], &dst) &&
+	bool ok = init_image(&mds[0], from) && init_image(&mds[1], to) &&
 		  make_reorder(op, md_see(&mds[0]), md_see(&mds[1]));
 	md_done(&mds[0]);
 	md_done(&mds[1]);
@@ -518,7 +521,7 @@ enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from, en
 size_t onednn_image_bytes(const struct onednn_image *i)
 {
 	int64_t block = i->layout == LAYOUT_NCHW16C ? 16 : i->layout == LAYOUT_NCHW8C ? 8 : 1;
-	return (size_t)((i->c + block - 1) / block * block * i->h * i->w) * sizeof(float);
+	return (size_t)((i->c + block - 1) / block * block * i->h * i->w) * (i->bf16 ? sizeof(uint16_t) : sizeof(float));
 }
 
 /* -- weights ------------------------------------------------------------------------------------------ */
@@ -564,7 +567,7 @@ enum err_code onednn_pack(struct prep *p, const struct onednn_op *op, const floa
 	if (rc != ERR_OK)
 		return rc;
 	md_own from = { 0 };
-	bool ok = md_init(&from, op->weights_rank, op->weights_dim, op->weights_tag) &&
+	bool ok = md_init(&from, op->weights_rank, op->weights_dim, dnnl_f32, op->weights_tag) &&
 		  make_reorder(k.reorder, md_see(&from), to);
 	md_done(&from);
 	rc = ok ? op_finish(k.reorder, err) : err_oom(err);

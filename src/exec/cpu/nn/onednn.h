@@ -25,6 +25,7 @@ struct onednn_op;
 struct onednn_image {
 	int64_t c, h, w;
 	enum layout layout; /* LAYOUT_PLAIN, LAYOUT_NCHW8C or LAYOUT_NCHW16C */
+	bool bf16;          /* else float; of a source: its weights are packed so, too */
 };
 
 struct onednn_act {
@@ -52,9 +53,9 @@ const char *onednn_version(void);
 MUST_CHECK enum err_code onednn_conv(struct prep *p, const struct onednn_conv *c,
 	struct onednn_op **ret, struct err *err);
 
-/* The same image in another layout. */
+/* The same image in another layout, or of the other type. */
 MUST_CHECK enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from,
-	enum layout to, struct onednn_op **ret, struct err *err);
+	const struct onednn_image *to, struct onednn_op **ret, struct err *err);
 
 /* ONNX's plain weights in the form that the op wants, from the version's packs. weights
    must live as long as the version. */
