@@ -34,6 +34,8 @@ static grpc_server *new_server(const struct rpc_conf *c)
 		int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
 		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, c->message_bytes_max),
 		int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, INT_MAX),
+		/* Counters for a service that we do not serve. */
+		int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
 		int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, (size_t)c->streams_max),
 		int_arg(GRPC_ARG_MAX_METADATA_SIZE, METADATA_BYTES_MAX),
 		int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, (size_t)c->keepalive_ms),
@@ -124,6 +126,8 @@ enum err_code rpc_start(
 	r->conf = *conf;
 	r->repo = repo;
 	r->registry = repo_registry(repo);
+	/* Before the first round comes a call may. */
+	atomic_store(&r->now_ms, clock_now_ns() / NS_PER_MS);
 	enum err_code rc = rpc_conns_init(&r->conns, conf->streams_max, conf->resets_max, err);
 	if (rc == ERR_OK)
 		rc = endpoint_open("grpc", conf->listen, conf->listen_fd, &r->endpoint, err);
