@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DESIGN. A call waits in gRPC's server until a client comes (on_new). From then on one
- * batch of operations tells of its end (on_close), and messages are received and sent one
- * after the other: on_message -> handler -> [request] -> send -> on_sent. A unary call sends its
- * status with its reply; a stream goes on receiving until the client has closed its side; a
- * watch waits in rpc->watching to be reviewed, and the reply that it sent last stays.
+ * DESIGN. A call waits in gRPC's server until a client comes (on_new). From then on messages
+ * are received and sent one after the other: on_message -> handler -> [request] -> send ->
+ * on_sent. A unary call sends its status with its reply; a stream goes on receiving until the
+ * client has closed its side; a watch waits in rpc->watching to be reviewed, and the reply
+ * that it sent last stays.
+ *
+ * That the client has gone tells an operation of its own. An event costs as much as decoding
+ * a small request does: a call that is answered at once asks together with sending its
+ * status, only one that waits for anything asks before (on_close).
  *
  * INVARIANTS.
  * 1. Every call that was accepted sends a status once, cancelled or not: only then do all
@@ -18,6 +22,7 @@
 #include "server/grpc/rpc_call.h"
 
 #include <grpc/byte_buffer.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -84,13 +89,48 @@ static void start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_e
 		abort();
 }
 
-/* --- replying --- */
+/* --- the client's end --- */
+
+/* The operation that tells of it, for whoever takes it first. */
+static bool take_close(struct rpc_call *c, grpc_op *ret)
+{
+	if (atomic_exchange(&c->close_taken, true))
+		return false;
+	*ret = (grpc_op){ .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
+	ret->data.recv_close_on_server.cancelled = &c->was_cancelled;
+	return true;
+}
+
+/* The call will wait for something: to be told at once. By the queue's thread, within one of
+   its events. */
+static void watch_close(struct rpc_call *c)
+{
+	grpc_op op;
+	if (take_close(c, &op))
+		start(c, &op, 1, &c->on_close);
+}
+
+static void on_closed(struct rpc_call *c)
+{
+	/* A watch that waits is ended by its next review. */
+	atomic_store(&c->cancelled, c->was_cancelled);
+	/* One whose deadline has passed was not cancelled for nothing. */
+	if (c->cancelled && clock_now_ns() < c->deadline_ns)
+		rpc_conn_waste(&c->rpc->conns, c->ticket);
+}
 
 /* Does the call go on after a reply? */
 static bool is_lasting(const struct rpc_call *c)
 {
 	return c->method->kind == RPC_STREAM || c->method->kind == RPC_WATCH;
 }
+
+static bool waits_anyway(const struct rpc_call *c)
+{
+	return is_lasting(c) || c->method->kind == RPC_ADMIN;
+}
+
+/* --- replying --- */
 
 enum err_code rpc_reply(struct rpc_call *c, struct buf *b, struct err *err)
 {
@@ -161,7 +201,7 @@ static void add_reply(struct rpc_call *c, grpc_op *op, size_t *n)
 /* The status, with the reply when there is one. */
 static void finish(struct rpc_call *c, enum err_code rc, const struct err *err)
 {
-	grpc_op op[3];
+	grpc_op op[4];
 	size_t n = 0;
 	grpc_slice text = grpc_empty_slice();
 	grpc_metadata pushback = { .key = grpc_slice_from_static_string("grpc-retry-pushback-ms"),
@@ -180,7 +220,9 @@ static void finish(struct rpc_call *c, enum err_code rc, const struct err *err)
 		op[n].data.send_status_from_server.trailing_metadata_count = 1;
 		op[n].data.send_status_from_server.trailing_metadata = &pushback;
 	}
-	start(c, op, n + 1, &c->on_sent);
+	n++;
+	c->closes_with_status = take_close(c, &op[n]);
+	start(c, op, n + c->closes_with_status, &c->on_sent);
 	grpc_slice_unref(text);
 }
 
@@ -292,8 +334,10 @@ static void dispatch(struct rpc_call *c)
 	enum err_code rc = c->method->handle(c, message_of(c), &err);
 	if (rc == ERR_OK && c->method->encode) {
 		rc = submit(c, &err);
-		if (rc == ERR_OK)
+		if (rc == ERR_OK) {
+			watch_close(c); /* unless it is answered already */
 			return;
+		}
 	}
 	answer(c, rc, &err);
 }
@@ -345,8 +389,7 @@ static void on_message(struct rpc_call *c, bool ok)
 	(void)ok;
 	rpc_late_note(c, RPC_WAIT_NONE);
 	if (!c->message && c->method->kind != RPC_STREAM)
-		rc = err_set(&err, c->cancelled ? ERR_CANCELLED : ERR_INVALID_ARGUMENT,
-			"the call has no message");
+		rc = err_set(&err, ERR_INVALID_ARGUMENT, "the call has no message");
 	else if (c->message && c->message->data.raw.compression != GRPC_COMPRESS_NONE)
 		rc = err_set(&err, ERR_UNIMPLEMENTED, "compressed messages are not accepted");
 	c->n_part = 0;
@@ -364,6 +407,8 @@ static void on_sent(struct rpc_call *c, bool ok)
 	grpc_byte_buffer_destroy(c->sending);
 	c->sending = NULL;
 	if (c->ended) {
+		if (c->closes_with_status)
+			on_closed(c);
 		if (c->is_watch)
 			atomic_fetch_sub(&c->rpc->watches, 1);
 		atomic_fetch_sub(&c->rpc->in_flight, 1);
@@ -388,11 +433,7 @@ static void on_sent(struct rpc_call *c, bool ok)
 static void on_close(struct rpc_call *c, bool ok)
 {
 	(void)ok;
-	/* A watch that waits is ended by its next review. */
-	atomic_store(&c->cancelled, c->was_cancelled);
-	/* One whose deadline has passed was not cancelled for nothing. */
-	if (c->cancelled && clock_now_ns() < c->deadline_ns)
-		rpc_conn_waste(&c->rpc->conns, c->ticket);
+	on_closed(c);
 	if (c->cancelled && c->submitted && !c->in_turn)
 		request_cancel(c->request);
 	settle(c);
@@ -410,11 +451,10 @@ static void on_new(struct rpc_call *c, bool ok)
 	c->queue->owed++;
 	rpc_call_top_up(c->queue);
 	rpc_late_add(c);
-	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
-	op.data.recv_close_on_server.cancelled = &c->was_cancelled;
-	start(c, &op, 1, &c->on_close);
 	expect(c); /* the status: until it was sent the call is not over */
 	enum err_code rc = rpc_admit(c, &err);
+	if (rc == ERR_OK && waits_anyway(c))
+		watch_close(c);
 	if (rc == ERR_OK)
 		receive(c);
 	else
@@ -440,8 +480,13 @@ static bool await(struct rpc_queue *q)
 	struct rpc_call *c = take_idle(q);
 	if (!c)
 		return false;
-	*c = (struct rpc_call){ .queue = q, .rpc = q->rpc, .on_new = { on_new, c },
-		.on_message = { on_message, c }, .on_close = { on_close, c }, .on_sent = { on_sent, c } };
+	memset(c, 0, offsetof(struct rpc_call, part));
+	c->queue = q;
+	c->rpc = q->rpc;
+	c->on_new = (struct rpc_event){ on_new, c };
+	c->on_message = (struct rpc_event){ on_message, c };
+	c->on_close = (struct rpc_event){ on_close, c };
+	c->on_sent = (struct rpc_event){ on_sent, c };
 	grpc_call_details_init(&c->details);
 	grpc_metadata_array_init(&c->metadata);
 	atomic_fetch_add(&q->rpc->live, 1);

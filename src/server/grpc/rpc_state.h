@@ -124,7 +124,8 @@ struct rpc_call {
 	struct rpc_ticket ticket;
 	int64_t began_ns, deadline_ns; /* the latter the client's; INT64_MAX: none */
 	atomic_bool cancelled;
-	bool opened, ended, is_watch;
+	atomic_bool close_taken; /* somebody asks, or has asked, for the client's end */
+	bool opened, ended, is_watch, closes_with_status;
 	int was_cancelled;
 
 	struct request *request;
@@ -134,8 +135,8 @@ struct rpc_call {
 	bool in_turn, again;
 	void *dialect; /* what its decoder leaves for its encoder */
 	struct admin_job job;
-	struct slice part[RPC_PARTS_MAX];
 	int n_part;
+	struct slice part[RPC_PARTS_MAX]; /* last: not zeroed for each call */
 };
 
 /* The reply: pieces in the request's arena, or for ever. */
