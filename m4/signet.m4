@@ -72,3 +72,15 @@ AC_DEFUN([SIGNET_FUZZER], [
 	AC_SUBST([FUZZ_LDFLAGS])
 	AM_CONDITIONAL([WITH_FUZZER], [test "$with_fuzzer" = yes])
 ])
+
+# A library of ImageDecoder's: SIGNET_IMAGE(option, NAME, pkg-config, Debian package).
+AC_DEFUN([SIGNET_IMAGE], [
+	AC_ARG_WITH([$1], [AS_HELP_STRING([--without-$1], [ImageDecoder without $1])], [], [with_$1=yes])
+	AS_IF([test "$with_$1" != no], [
+		PKG_CHECK_MODULES([$2], [$3], [
+			AC_DEFINE([HAVE_$2], [1], [ImageDecoder has $1])
+			IMAGE_CFLAGS="$IMAGE_CFLAGS $[]$2[]_CFLAGS"
+			IMAGE_LIBS="$IMAGE_LIBS $[]$2[]_LIBS"
+		], [AC_MSG_ERROR([$3 is missing: apt-get install $4, or --without-$1])])
+	])
+])

@@ -133,6 +133,7 @@ LIST(attrs_nms, INT("center_point_box"), END);
 LIST(attrs_reverse_sequence, INT("batch_axis"), INT("time_axis"), END);
 LIST(attrs_eye_like, INT("dtype"), INT("k"), END);
 
+LIST(attrs_image_decoder, STRING("pixel_format"), END);
 LIST(attrs_string_split, STRING("delimiter"), INT("maxsplit"), END);
 LIST(attrs_regex_full_match, NEED("pattern", ATTR_STRING), END);
 LIST(attrs_string_normalizer, STRING("case_change_action"), INT("is_case_sensitive"), STRING("locale"),

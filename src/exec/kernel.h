@@ -24,6 +24,7 @@
 struct fault {
 	atomic_int code; /* enum fault_code */
 	atomic_llong value;
+	const char *_Atomic what; /* of FAULT_DATA: a static text */
 };
 
 enum fault_code {
@@ -32,6 +33,7 @@ enum fault_code {
 	FAULT_DIVIDE,  /* "integer division by zero" */
 	FAULT_VALUE,   /* "value %lld is not allowed here" */
 	FAULT_CATEGORY, /* "element %lld is of no known category" */
+	FAULT_DATA,    /* what says it */
 	FAULT_MEMORY,  /* a data-dependent result exceeds the arena's ceiling */
 	FAULT_SHAPE,   /* "element %lld has another shape than it must have" */
 	FAULT_ABSENT,  /* "the optional has no element" */
@@ -59,6 +61,14 @@ static inline void kernel_fault(const struct kernel_args *a, enum fault_code cod
 	int none = FAULT_NONE;
 	if (atomic_compare_exchange_strong(&a->fault->code, &none, code))
 		atomic_store(&a->fault->value, value);
+}
+
+/* The data is wrong in a way that is said in words; what is a static text. */
+static inline void kernel_fault_data(const struct kernel_args *a, const char *what)
+{
+	int none = FAULT_NONE;
+	if (atomic_compare_exchange_strong(&a->fault->code, &none, FAULT_DATA))
+		atomic_store(&a->fault->what, what);
 }
 
 typedef void (*run_fn)(const struct kernel_args *a, int64_t begin, int64_t end);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * infer_select.c -- operators that pick entries by what is in them (Compress, Unique,
- * NonMaxSuppression), and ReverseSequence, which turns some of them around
+ * NonMaxSuppression), ReverseSequence, which turns some of them around, and ImageDecoder,
+ * whose result no header tells before it is read
  */
 #include "exec/infer/infer.h"
 
@@ -77,6 +78,20 @@ enum err_code infer_non_max_suppression(struct infer *x, struct err *err)
 	}
 	TRY(infer_want_int(x, "center_point_box", 0, 0, 1, err));
 	infer_set(x, 0, DTYPE_I64, &(struct shape){ .rank = 2, .dim = { DIM_UNKNOWN, 3 } });
+	return ERR_OK;
+}
+
+enum err_code infer_image_decoder(struct infer *x, struct err *err)
+{
+	struct slice format = node_string(x->node, "pixel_format", "RGB");
+	bool gray = slice_is(format, "Grayscale");
+	TRY(infer_want_type(x, 0, T(U8), err));
+	TRY(infer_want_rank(x, 0, 1, 1, err));
+	if (!gray && !slice_is(format, "RGB") && !slice_is(format, "BGR"))
+		return infer_fail(x, err, "pixel_format is '%.*s', it must be RGB, BGR or Grayscale",
+			SLICE_ARG(format));
+	infer_set(x, 0, DTYPE_U8,
+		&(struct shape){ .rank = 3, .dim = { DIM_UNKNOWN, DIM_UNKNOWN, gray ? 1 : 3 } });
 	return ERR_OK;
 }
 

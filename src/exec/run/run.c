@@ -31,6 +31,8 @@ static const char *const fault_text[FAULT_COUNT_] = {
 enum err_code fault_error(const struct fault *f, const char *node, struct err *err)
 {
 	int code = atomic_load(&f->code);
+	if (code == FAULT_DATA)
+		return err_set(err, ERR_INVALID_ARGUMENT, "%s: %s", node, atomic_load(&f->what));
 	char text[120];
 	long long value = atomic_load(&f->value);
 #pragma GCC diagnostic push
