@@ -41,6 +41,9 @@
    batch learnt to be this quick is better run where it arrives. */
 #define AT_ONCE_NS (100 * NS_PER_US)
 
+/* There and back, from memory that no cache holds. */
+#define COPY_BYTES_PER_NS 4
+
 enum { CLASS_HIGH, CLASS_NORMAL, CLASS_LOW, CLASS_COUNT_ };
 static const int64_t class_weight[CLASS_COUNT_] = { 8, 4, 1 };
 
@@ -207,12 +210,23 @@ static bool is_quick(const struct batcher *b, const struct request *r)
 	return ns > 0 && ns <= AT_ONCE_NS;
 }
 
+/* Does r gain more by company than it costs to copy it into the batch, and its results out?
+   Learnt times are no more exact than an eighth. */
+static bool pays(const struct batcher *b, const struct request *r, int64_t rows)
+{
+	int64_t together = latency_of(b->sig, rows + r->rows);
+	int64_t apart = latency_of(b->sig, rows) + latency_of(b->sig, r->rows);
+	int64_t copy_ns = (int64_t)(r->in_bytes / COPY_BYTES_PER_NS);
+	return together == 0 || together + copy_ns <= apart + together / 8;
+}
+
 /* May r join a batch of that many rows, the tightest deadline of which is given? */
 static bool fits(const struct batcher *b, const struct request *head, const struct request *r,
 	int64_t rows, int64_t deadline, int64_t now)
 {
 	int64_t together = rows + r->rows;
-	if (together > b->conf.max_batch || r->rows == 0 || !same_shapes(b->sig, head, r))
+	if (together > b->conf.max_batch || r->rows == 0 || !same_shapes(b->sig, head, r) ||
+		!pays(b, r, rows))
 		return false;
 	deadline = r->deadline_ns < deadline ? r->deadline_ns : deadline;
 	return deadline == INT64_MAX || latency_of(b->sig, together) <= deadline - now;

@@ -217,6 +217,42 @@ START_TEST(what_gathers_while_the_thread_is_busy_runs_as_one_batch)
 }
 END_TEST
 
+/* Four requests of 4 MB, a millisecond to copy, and a batch of n rows that takes so long. */
+static const struct {
+	int64_t latency_ns[5];
+	int batches;
+} gains[] = {
+	{ { 0, 9000000, 18000000, 27000000, 36000000 }, 1 }, /* nothing, but copying is nothing too */
+	{ { 0, 1000000, 2000000, 3000000, 4000000 }, 4 },    /* nothing, for a copy each */
+	{ { 0, 2000000, 2100000, 2200000, 2300000 }, 1 },    /* nearly all */
+	{ { 0, 0, 0, 0, 0 }, 1 },                            /* not known */
+};
+
+START_TEST(company_is_taken_when_it_gains_more_than_copying_costs)
+{
+	int64_t latency_ns[9] = { 0 };
+	given_batcher((struct batcher_conf){ .max_batch = 8, .max_queued_bytes = 1 << 30 });
+	memcpy(latency_ns, gains[_i].latency_ns, sizeof(gains[_i].latency_ns));
+	t.sig.latency_ns = latency_ns;
+	struct request *r[5] = { given_busy_thread() };
+
+	for (int i = 1; i < 5; i++) {
+		r[i] = request_of(1, 100.0f * (float)i);
+		r[i]->in_bytes = 4000000;
+		ck_assert_int_eq(submit(r[i]), ERR_OK);
+	}
+	open_gate();
+	wait_answered(5);
+
+	ck_assert_int_eq(gate.n_batches, 1 + gains[_i].batches);
+	for (int i = 1; i < 5; i++)
+		expect_doubled(r[i], 100.0f * (float)i);
+	for (int i = 0; i < 5; i++)
+		request_free(r[i]);
+	done_with_batcher();
+}
+END_TEST
+
 START_TEST(full_queue_refuses_and_leaves_the_request_with_the_caller)
 {
 	given_batcher((struct batcher_conf){ .max_batch = 4, .max_queued_rows = 3 });
@@ -439,6 +475,8 @@ Suite *suite_batcher(void)
 	Suite *s = suite_create("batcher");
 	TCase *c = tcase_create("batcher");
 	tcase_add_test(c, what_gathers_while_the_thread_is_busy_runs_as_one_batch);
+	tcase_add_loop_test(c, company_is_taken_when_it_gains_more_than_copying_costs, 0,
+		sizeof(gains) / sizeof(*gains));
 	tcase_add_test(c, full_queue_refuses_and_leaves_the_request_with_the_caller);
 	tcase_add_test(c, expired_request_is_answered_and_never_run);
 	tcase_add_test(c, request_too_late_at_arrival_is_refused);
