@@ -38,8 +38,8 @@ struct relay_conn *relay_conn_new(const struct relay_conf *conf, int fd, SSL *ss
 	struct relay_conn *c = calloc(1, sizeof(*c) + (conf->look_bytes + 7) / 8 * 8);
 	if (!c)
 		return NULL;
-	c->wire = (struct relay_side){ c, fd };
-	c->plain = (struct relay_side){ c, -1 };
+	c->wire = (struct relay_side){ .conn = c, .fd = fd };
+	c->plain = (struct relay_side){ .conn = c, .fd = -1 };
 	c->ssl = ssl;
 	c->look = conf->look;
 	c->began_ns = clock_now_ns();
@@ -183,6 +183,14 @@ static void keep_rest(struct relay_conn *c, struct relay_flow *f, const uint8_t 
 	f->len = len;
 }
 
+/* A socket that gave less than it was asked for has no more, until the next edge; its end
+   may stand behind it without one. What TLS has inside nobody knows. */
+static bool was_all(const struct relay_conn *c, const struct relay_flow *f, int n)
+{
+	bool is_up = f == &c->up;
+	return n < RELAY_BYTES && !(is_up ? &c->wire : &c->plain)->ending && !(is_up && c->ssl);
+}
+
 static void read_in(struct relay_conn *c, struct relay_flow *f, uint8_t *scratch)
 {
 	int n = f == &c->up ? read_wire(c, scratch, RELAY_BYTES) : read_plain(c, scratch, RELAY_BYTES);
@@ -195,6 +203,7 @@ static void read_in(struct relay_conn *c, struct relay_flow *f, uint8_t *scratch
 		c->broken |= n == IO_BROKEN;
 		return;
 	}
+	f->in_blocked = was_all(c, f, n);
 	if (f == &c->up && c->look && !c->look(c->look_state, scratch, (size_t)n)) {
 		c->cut_off = c->broken = true;
 		return;
@@ -275,6 +284,7 @@ void relay_conn_on_event(struct relay_side *side, uint32_t events)
 {
 	struct relay_conn *c = side->conn;
 	bool is_wire = side == &c->wire;
+	side->ending |= (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
 	/* A reset is passed on even while nobody reads. */
 	if (is_wire && (events & EPOLLERR))
 		c->broken = true;

@@ -29,6 +29,7 @@ struct relay_flow {
 struct relay_side {
 	struct relay_conn *conn;
 	int fd; /* -1: none yet */
+	bool ending; /* the far end has closed, wholly or half */
 };
 
 struct relay_conn {

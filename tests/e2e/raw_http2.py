@@ -46,8 +46,21 @@ class Connection:
         except OSError:
             return False
 
+    def end(self):
+        """No more from here."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # closed by the server
+
+    @staticmethod
+    def head_of(path):
+        """A header block for a connection's first call."""
+        return hpack.Encoder().encode([(":method", "POST"), (":scheme", "http"), (":path", path),
+                                       ("content-type", "application/grpc"), ("te", "trailers")])
+
     def head(self, path, more=(), **replaced):
-        """A header block. replaced: other values, None to leave one out."""
+        """A header block. replaced: other values, p_ for a colon, None to leave one out."""
         fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "x",
                   "content-type": "application/grpc", "te": "trailers"}
         fields.update({k.replace("_", "-").replace("p-", ":", 1) if k.startswith("p_") else k.replace("_", "-"): v

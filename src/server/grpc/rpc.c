@@ -9,6 +9,7 @@
 #include "exec/run/pool.h"
 #include "server/grpc/rpc_accept.h"
 #include "server/grpc/rpc_call.h"
+#include "server/grpc/rpc_guard.h"
 #include "server/grpc/rpc_watch.h"
 
 /* Calls that each queue is ready for at any time. */
@@ -92,8 +93,9 @@ static enum err_code start_relay(struct rpc *r, struct err *err)
 	const struct rpc_conf *c = &r->conf;
 	const struct relay_conf conf = { .name = "grpc-relay", .threads = 1 + r->n_queue / 4,
 		.connections_max = c->connections_max, .handshake_timeout_ms = c->tls_timeout_ms,
-		.needs_protocol = true, .on_failure = c->on_tls_failure, .ctx = c->ctx };
-	if (!c->tls)
+		.needs_protocol = true, .look = rpc_guard_look, .look_bytes = sizeof(struct rpc_guard),
+		.on_failure = c->on_tls_failure, .ctx = c->ctx };
+	if (!c->tls && !c->guard)
 		return ERR_OK;
 	TRY(relay_new(&conf, c->tls, &r->relay, err));
 	r->conf.tls = NULL; /* the relay's now */
@@ -240,6 +242,18 @@ void rpc_drain(struct rpc *r)
 int rpc_in_flight(const struct rpc *r)
 {
 	return atomic_load(&r->in_flight);
+}
+
+void rpc_read(const struct rpc *r, struct rpc_reading *ret)
+{
+	*ret = (struct rpc_reading){ .connections = atomic_load(&r->conns.open), .in_flight = rpc_in_flight(r) };
+	for (int i = 0; i < RPC_REFUSAL_COUNT_; i++)
+		ret->refused[i] = atomic_load(&r->conns.refused[i]);
+	if (!r->relay)
+		return;
+	struct relay_counts relay = relay_counts(r->relay);
+	ret->refused[RPC_REFUSAL_FRAMES] = relay.cut_off;
+	ret->refused[RPC_REFUSAL_TLS] = relay.failed;
 }
 
 uint64_t rpc_progress(const struct rpc *r)

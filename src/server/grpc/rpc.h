@@ -21,6 +21,23 @@
 
 struct rpc;
 
+/* Why a connection or a call was turned away before any handler saw it. */
+#define RPC_REFUSALS(X) \
+	X(CONNECTIONS, "connections") \
+	X(DESCRIPTORS, "descriptors") \
+	X(CALLS, "calls") \
+	X(STREAMS, "streams") \
+	X(WASTED, "wasted_calls") \
+	X(BYTES, "bytes_without_call") \
+	X(FRAMES, "frames") \
+	X(TLS, "tls")
+enum rpc_refusal {
+#define X(id, name) RPC_REFUSAL_##id,
+	RPC_REFUSALS(X)
+#undef X
+	RPC_REFUSAL_COUNT_
+};
+
 struct rpc_conf {
 	const char *listen;     /* "HOST:PORT", ":PORT", "unix:PATH"; port 0: any free one */
 	int listen_fd;          /* >= 0: this socket (systemd's) instead; taken on ERR_OK */
@@ -40,6 +57,7 @@ struct rpc_conf {
 	int write_timeout_ms;   /* for a client to take a reply */
 	bool allow_admin;       /* repository load and unload, settings */
 	bool reflection;        /* says which services there are */
+	bool guard;             /* look at each frame though there is no TLS */
 	struct tls *tls;        /* NULL: plain. Taken, whatever comes of the start */
 	int tls_timeout_ms;     /* of a handshake */
 	/* A handshake has failed, from any thread. */
@@ -72,6 +90,13 @@ void rpc_stop(struct rpc *r, int drain_ms);
 
 /* Calls between their headers and their status. */
 int rpc_in_flight(const struct rpc *r);
+
+/* For /metrics. */
+struct rpc_reading {
+	int connections, in_flight;
+	uint64_t refused[RPC_REFUSAL_COUNT_];
+};
+void rpc_read(const struct rpc *r, struct rpc_reading *ret);
 
 /* For the watchdog: grows while the accepting thread goes round (at least twice a second). */
 uint64_t rpc_progress(const struct rpc *r);

@@ -24,22 +24,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/err.h"
-
-/* Why a connection or a call was turned away before any handler saw it. */
-#define RPC_REFUSALS(X) \
-	X(CONNECTIONS, "connections") \
-	X(DESCRIPTORS, "descriptors") \
-	X(CALLS, "calls") \
-	X(STREAMS, "streams") \
-	X(WASTED, "wasted_calls") \
-	X(BYTES, "bytes_without_call")
-enum rpc_refusal {
-#define X(id, name) RPC_REFUSAL_##id,
-	RPC_REFUSALS(X)
-#undef X
-	RPC_REFUSAL_COUNT_
-};
+#include "server/grpc/rpc.h"
 
 struct rpc_conn {
 	atomic_uint_least64_t calls;  /* generation << 32 | calls in flight */

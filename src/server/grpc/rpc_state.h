@@ -79,7 +79,7 @@ struct rpc {
 	struct endpoint endpoint;
 	grpc_server *server;
 	grpc_server_credentials *credentials;
-	struct relay *relay; /* NULL: no TLS */
+	struct relay *relay; /* NULL: gRPC has the clients' own sockets */
 	struct rpc_acceptor *acceptor;
 	struct rpc_conns conns;
 	struct admin *admin;

@@ -20,6 +20,7 @@
 #include "server/tls.h"
 
 struct http;
+struct rpc;
 
 /* Zero of a number means its default, which stands behind it. */
 struct http_conf {
@@ -35,6 +36,7 @@ struct http_conf {
 	int write_timeout_ms;   /* 30000: without progress of a response */
 	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
 	const char *cors_origins; /* NULL or "": off; "*", or "https://a.example,https://b..." */
+	struct rpc *rpc;          /* NULL: none; /metrics tells of it, it outlives the front */
 	bool allow_nan;           /* NaN, Infinity, -Infinity in JSON, in and out */
 	bool allow_admin;         /* repository load and unload over HTTP */
 	struct tls *tls;          /* NULL: plain. Taken, whatever comes of the start */

@@ -29,6 +29,7 @@
 	X(BODY_TIMEOUT, "body_timeout") \
 	X(WRITE_TIMEOUT, "write_timeout") \
 	X(FRAMING, "framing") \
+	X(TLS, "tls") \
 	X(TOO_LARGE, "too_large") \
 	X(MEMORY, "memory")
 enum refusal {

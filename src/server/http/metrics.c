@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "base/json.h"
+#include "server/grpc/rpc.h"
 #include "server/http/http_state.h"
 #include "server/stats.h"
 
@@ -245,6 +246,14 @@ static void emit_responses(struct scrape *s)
 		}
 }
 
+static void put_refusals(
+	struct scrape *s, const char *family, const char *const *names, const uint64_t *n, int count)
+{
+	for (int i = 0; i < count; i++)
+		buf_printf(&s->b, "%s_total{reason=\"%s\"} %llu\n", family, names[i],
+			(unsigned long long)n[i]);
+}
+
 static void emit_refused(struct scrape *s)
 {
 	static const char *const names[] = {
@@ -252,9 +261,40 @@ static void emit_refused(struct scrape *s)
 		REFUSALS(X)
 #undef X
 	};
+	uint64_t n[REFUSAL_COUNT_];
 	for (int i = 0; i < REFUSAL_COUNT_; i++)
-		buf_printf(&s->b, "signet_http_refused_total{reason=\"%s\"} %llu\n", names[i],
-			(unsigned long long)atomic_load(&s->http->refused[i]));
+		n[i] = atomic_load(&s->http->refused[i]);
+	if (s->http->relay)
+		n[REFUSAL_TLS] = relay_counts(s->http->relay).failed;
+	put_refusals(s, "signet_http_refused", names, n, REFUSAL_COUNT_);
+}
+
+static struct rpc_reading read_rpc(const struct scrape *s)
+{
+	struct rpc_reading r = { 0 };
+	if (s->http->conf.rpc)
+		rpc_read(s->http->conf.rpc, &r);
+	return r;
+}
+
+static void emit_rpc_refused(struct scrape *s)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		RPC_REFUSALS(X)
+#undef X
+	};
+	put_refusals(s, "signet_grpc_refused", names, read_rpc(s).refused, RPC_REFUSAL_COUNT_);
+}
+
+static void emit_rpc_connections(struct scrape *s)
+{
+	buf_printf(&s->b, "signet_grpc_connections %d\n", read_rpc(s).connections);
+}
+
+static void emit_rpc_in_flight(struct scrape *s)
+{
+	buf_printf(&s->b, "signet_grpc_in_flight %d\n", read_rpc(s).in_flight);
 }
 
 static void emit_connections(struct scrape *s)

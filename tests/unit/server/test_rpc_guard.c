@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <string.h>
+#include "base/clock.h"
+#include "server/grpc/rpc_guard.h"
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
+enum { END_STREAM = 1, END_HEADERS = 4 };
+
+static struct rpc_guard guard;
+static uint8_t zeros[1 << 17];
+static int64_t now_ns;
+
+static bool see(const void *bytes, size_t n)
+{
+	return rpc_guard_bytes(&guard, bytes, n, now_ns);
+}
+
+/* Head and payload in pieces of step bytes. */
+static bool frame_in(size_t step, int type, int flags, uint32_t len)
+{
+	uint8_t all[GUARD_HEAD_BYTES + 64] = { 0, (uint8_t)(len >> 8), (uint8_t)len, (uint8_t)type,
+		(uint8_t)flags, 0, 0, 0, 1 };
+	all[0] = (uint8_t)(len >> 16);
+	uint32_t small = len < 64 ? len : 64;
+	size_t n = GUARD_HEAD_BYTES + small;
+	for (size_t at = 0; at < n; at += step)
+		if (!see(all + at, n - at < step ? n - at : step))
+			return false;
+	return len == small || see(zeros, len - small);
+}
+
+static bool frame(int type, int flags, uint32_t len)
+{
+	return frame_in(SIZE_MAX / 2, type, flags, len);
+}
+
+static void set_up(void)
+{
+	memset(&guard, 0, sizeof(guard));
+	now_ns = 5 * NS_PER_S;
+	ck_assert(see(PREFACE, strlen(PREFACE)));
+}
+
+START_TEST(the_preface_comes_in_any_pieces)
+{
+	for (size_t step = 1; step < 30; step++) {
+		memset(&guard, 0, sizeof(guard));
+		for (size_t at = 0; at < strlen(PREFACE); at += step)
+			ck_assert(see(PREFACE + at, strlen(PREFACE) - at < step ? strlen(PREFACE) - at : step));
+		ck_assert(frame_in(step, SETTINGS, 0, 6));
+		ck_assert(frame_in(step, DATA, 0, 3));
+		ck_assert_int_eq(guard.control, 1);
+	}
+}
+END_TEST
+
+START_TEST(another_beginning_is_cut_off)
+{
+	memset(&guard, 0, sizeof(guard));
+	ck_assert(!see("GET / HTTP/1.1\r\n", 16));
+	memset(&guard, 0, sizeof(guard));
+	ck_assert(see("PRI * HTTP/", 11));
+	ck_assert(!see("1.1\r\n", 5));
+}
+END_TEST
+
+START_TEST(ordinary_calls_pass_in_any_number)
+{
+	for (int i = 0; i < 5000; i++) {
+		ck_assert(frame(HEADERS, END_HEADERS, 100));
+		ck_assert(frame(DATA, 0, 16384));
+		ck_assert(frame(DATA, END_STREAM, 0));
+		ck_assert(frame(WINDOW_UPDATE, 0, 4));
+		ck_assert(frame(RST_STREAM, 0, 4));
+	}
+}
+END_TEST
+
+START_TEST(a_block_of_headers_has_its_bytes)
+{
+	ck_assert(frame(HEADERS, 0, 16384));
+	for (int i = 0; i < 3; i++)
+		ck_assert(frame(CONTINUATION, 0, 16384));
+	ck_assert(!frame(CONTINUATION, END_HEADERS, 1));
+	set_up();
+	ck_assert(!frame(HEADERS, END_HEADERS, GUARD_BLOCK_BYTES + 1));
+}
+END_TEST
+
+START_TEST(a_block_of_headers_has_its_frames_and_the_next_one_its_own)
+{
+	for (int block = 0; block < 3; block++) {
+		ck_assert(frame(HEADERS, 0, 1));
+		for (int i = 0; i < GUARD_BLOCK_FRAMES - 2; i++)
+			ck_assert(frame(CONTINUATION, 0, 0));
+		ck_assert(frame(CONTINUATION, END_HEADERS, 1));
+	}
+	ck_assert(frame(HEADERS, 0, 1));
+	for (int i = 0; i < GUARD_BLOCK_FRAMES - 1; i++)
+		ck_assert(frame(CONTINUATION, 0, 0));
+	ck_assert(!frame(CONTINUATION, 0, 0));
+}
+END_TEST
+
+START_TEST(control_frames_have_a_budget_for_each_second)
+{
+	static const int kinds[] = { SETTINGS, PING, PRIORITY, GOAWAY, 0x77 };
+	for (int second = 0; second < 3; second++) {
+		for (int i = 0; i < GUARD_CONTROL_FRAMES; i++)
+			ck_assert(frame(kinds[i % 5], 0, 8));
+		now_ns += NS_PER_S;
+	}
+	for (int i = 0; i < GUARD_CONTROL_FRAMES; i++)
+		ck_assert(frame(DATA, 0, 0));
+	ck_assert(!frame(PING, 0, 8));
+}
+END_TEST
+
+Suite *suite_rpc_guard(void);
+Suite *suite_rpc_guard(void)
+{
+	Suite *s = suite_create("rpc_guard");
+	TCase *t = tcase_create("rpc_guard");
+	tcase_add_checked_fixture(t, set_up, NULL);
+	tcase_add_test(t, the_preface_comes_in_any_pieces);
+	tcase_add_test(t, another_beginning_is_cut_off);
+	tcase_add_test(t, ordinary_calls_pass_in_any_number);
+	tcase_add_test(t, a_block_of_headers_has_its_bytes);
+	tcase_add_test(t, a_block_of_headers_has_its_frames_and_the_next_one_its_own);
+	tcase_add_test(t, control_frames_have_a_budget_for_each_second);
+	suite_add_tcase(s, t);
+	return s;
+}
