@@ -24,7 +24,7 @@ def string_split(d):
     most = d.pick([None, None, 0, 1, 2, 5])
     if most is not None:  # what ends in white space is left so by the reference, though its text says otherwise
         words = [w for w in words if w == w.rstrip()]
-    return [strings(d, words)], {"delimiter": d.pick([None, "", ",", "aa", "--", "é", " "]), "maxsplit": most}, 2
+    return [strings(d, words, 1)], {"delimiter": d.pick([None, "", ",", "aa", "--", "é", " "]), "maxsplit": most}, 2
 
 
 ATOMS = ["a", "b", ".", r"\d", r"\w", "[ab]", "[^a]", r"\pL", "é", r"\.", "[[:alpha:]]", "1", "-", r"[a-f\d]", r"\W", " "]
