@@ -32,6 +32,7 @@ enum fault_code {
 	FAULT_INDEX,   /* "index %lld is out of range" */
 	FAULT_DIVIDE,  /* "integer division by zero" */
 	FAULT_VALUE,   /* "value %lld is not allowed here" */
+	FAULT_MAP,      /* "entry %lld of the map is not what it must be" */
 	FAULT_CATEGORY, /* "element %lld is of no known category" */
 	FAULT_DATA,    /* what says it */
 	FAULT_MEMORY,  /* a data-dependent result exceeds the arena's ceiling */

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "exec/infer/ml_params.h"
 #include "exec/run/program.h"
 
 #define SIGNATURE_DEFAULT "serving_default"
@@ -24,6 +25,9 @@ struct signature_io {
 	const char *dim_name[RANK_MAX]; /* NULL, or the symbol's name */
 	bool optional;
 	int32_t slot; /* its place among the graph's inputs or outputs */
+	/* Names of the last dimension's indices: of an output that the model puts into maps
+	   (ZipMap), which are served as the tensor of their values. n 0: none. */
+	struct ml_labels labels;
 };
 
 struct signature {

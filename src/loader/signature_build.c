@@ -123,13 +123,9 @@ static int32_t find_slot(const struct graph *g, const int32_t *list, int32_t n, 
 }
 
 /* A value in the middle of the graph becomes one more output of it. */
-static enum err_code add_output(struct builder *b, const char *sig, const char *value, int32_t *ret)
+static enum err_code add_value(struct builder *b, int32_t at, int32_t *ret)
 {
 	struct graph *g = b->g;
-	int32_t at = graph_find_value(g, slice_of(value));
-	if (at == VALUE_NONE)
-		return err_set(b->err, ERR_INVALID_ARGUMENT,
-			"signature '%.100s': the graph has no value '%.100s'", sig, value);
 	int32_t *grown = ARENA_ARRAY(g->arena, int32_t, (size_t)g->n_output + 1);
 	if (!grown)
 		return err_oom(b->err);
@@ -138,6 +134,29 @@ static enum err_code add_output(struct builder *b, const char *sig, const char *
 	g->output = grown;
 	*ret = g->n_output++;
 	return ERR_OK;
+}
+
+static enum err_code add_output(struct builder *b, const char *sig, const char *value, int32_t *ret)
+{
+	int32_t at = graph_find_value(b->g, slice_of(value));
+	if (at == VALUE_NONE)
+		return err_set(b->err, ERR_INVALID_ARGUMENT,
+			"signature '%.100s': the graph has no value '%.100s'", sig, value);
+	return add_value(b, at, ret);
+}
+
+/* Maps have no form in requests and replies. Those of ZipMap, which converters put behind a
+   classifier, are all alike: keys that the node lists, values that are rows of its input. So
+   the input takes the output's place, and the keys become labels. */
+static enum err_code unzip(struct builder *b, int32_t *slot, struct ml_labels *ret)
+{
+	const struct graph *g = b->g;
+	int32_t producer = g->value[g->output[*slot]].producer;
+	const struct node *n = producer == NODE_NONE ? NULL : &g->node[producer];
+	if (!n || n->op != OP_ZIP_MAP)
+		return ERR_OK;
+	TRY(ml_labels(n, "classlabels_int64s", "classlabels_strings", ret, b->err));
+	return add_value(b, n->in[0], slot);
 }
 
 static enum err_code check_unique(const struct builder *b, const char *sig, const char *what,
@@ -183,10 +202,14 @@ static enum err_code declare_outputs(struct builder *b, struct signature *s,
 			b->err, ERR_INVALID_ARGUMENT, "signature '%.100s' has no output", s->name);
 	for (int i = 0; i < n; i++) {
 		int32_t slot = find_slot(b->g, b->g->output, b->g->n_output, pair[i].value);
+		struct ml_labels labels = { 0 };
 		enum err_code rc = slot < 0 ? add_output(b, s->name, pair[i].value, &slot) : ERR_OK;
+		if (rc == ERR_OK)
+			rc = unzip(b, &slot, &labels);
 		if (rc != ERR_OK)
 			return rc;
 		s->out[i] = io_of(b->g, b->g->output[slot], pair[i].name, slot);
+		s->out[i].labels = labels;
 		rc = check_unique(b, s->name, "output", s->out, i);
 		if (rc != ERR_OK)
 			return rc;
@@ -302,6 +325,7 @@ enum err_code signatures_declare(
 	struct version *v, const struct version_conf *conf, struct err *err)
 {
 	struct builder b = { .v = v, .g = v->graph, .n_own = v->graph->n_output, .err = err };
+	v->n_own_output = b.n_own;
 	v->sig = ARENA_ARRAY(v->arena, struct signature, SIGNATURES_MAX);
 	if (!v->sig)
 		return err_oom(err);

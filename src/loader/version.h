@@ -56,6 +56,7 @@ struct version {
 	int n_prop;
 	const char *platform; /* "onnx_onnxv1", "signet_native" */
 	struct graph *graph;
+	int32_t n_own_output; /* of the graph; those behind are there for signatures */
 	struct packs *packs;
 	struct arena *arena;
 	size_t memory_bytes; /* weights, packed weights, workspaces: estimate at publish */

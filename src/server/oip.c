@@ -138,9 +138,18 @@ static int by_value(const void *a, const void *b, void *ctx)
 	return v != w ? (v < w) - (v > w) : (i > j) - (i < j);
 }
 
-/* The k largest of the n values from `first` on, as "value:index" each. */
-static bool put_top(struct arena *arena, const struct tensor *t, int64_t first, int64_t n,
-	int64_t k, struct slice *to)
+/* ":label", or nothing. */
+static const char *label_text(struct arena *arena, const struct ml_labels *l, int64_t i)
+{
+	if (i >= l->n)
+		return "";
+	return l->strings ? arena_printf(arena, ":%.*s", (int)l->strings[i].len, l->strings[i].ptr)
+			  : arena_printf(arena, ":%lld", (long long)l->ints[i]);
+}
+
+/* The k largest of the n values from `first` on, as "value:index", or "value:index:label". */
+static bool put_top(struct arena *arena, const struct tensor *t, const struct ml_labels *labels,
+	int64_t first, int64_t n, int64_t k, struct slice *to)
 {
 	int64_t *order = ARENA_ARRAY(arena, int64_t, (size_t)n + 1);
 	if (!order)
@@ -149,17 +158,19 @@ static bool put_top(struct arena *arena, const struct tensor *t, int64_t first, 
 		order[i] = first + i;
 	qsort_r(order, (size_t)n, sizeof(*order), by_value, (void *)(uintptr_t)t);
 	for (int64_t i = 0; i < k; i++) {
-		char *text = arena_printf(arena, "%f:%lld", tensor_float(t, order[i]),
-			(long long)(order[i] - first));
-		if (!text)
+		const char *label = label_text(arena, labels, order[i] - first);
+		char *text = arena_printf(arena, "%f:%lld%s", tensor_float(t, order[i]),
+			(long long)(order[i] - first), label ? label : "");
+		if (!text || !label)
 			return false;
 		to[i] = slice_of(text);
 	}
 	return true;
 }
 
-enum err_code oip_classify(struct request *r, struct tensor *t, int64_t k, struct err *err)
+enum err_code oip_classify(struct request *r, int out, struct tensor *t, int64_t k, struct err *err)
 {
+	const struct ml_labels *labels = &r->sig->out[out].labels;
 	enum dtype_class class = dtype_info(t->dtype)->class;
 	if (class != DTYPE_CLASS_FLOAT && class != DTYPE_CLASS_INT && class != DTYPE_CLASS_UINT)
 		return err_set(err, ERR_INVALID_ARGUMENT, "classification of an output of type %s",
@@ -172,7 +183,7 @@ enum err_code oip_classify(struct request *r, struct tensor *t, int64_t k, struc
 	if (!top)
 		return err_oom(err);
 	for (int64_t i = 0; i < rows; i++)
-		if (!put_top(r->arena, t, i * n, n, k, top + i * k))
+		if (!put_top(r->arena, t, labels, i * n, n, k, top + i * k))
 			return err_oom(err);
 	*t = (struct tensor){ .data = top, .dtype = DTYPE_STRING,
 		.shape = batched ? shape_of(rows, k) : shape_of(k) };

@@ -39,6 +39,6 @@ MUST_CHECK enum err_code oip_join_strings(
    client brings files or a configuration of its own. */
 MUST_CHECK enum err_code oip_check_load(struct slice key, struct err *err);
 
-/* Classification extension: [batch, n] becomes strings [batch, k]. */
+/* Classification extension: output `out`, [batch, n], becomes strings [batch, k]. */
 MUST_CHECK enum err_code oip_classify(
-	struct request *r, struct tensor *t, int64_t k, struct err *err);
+	struct request *r, int out, struct tensor *t, int64_t k, struct err *err);

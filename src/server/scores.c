@@ -120,11 +120,20 @@ float scores_score(const struct request *r, const struct scores *s, int64_t i)
 struct slice scores_label(
 	const struct request *r, const struct scores *s, int64_t i, char text[SCORES_LABEL_MAX])
 {
-	if (s->classes < 0)
-		return SLICE_LIT("");
-	const struct tensor *t = &r->out[s->classes];
-	if (t->dtype == DTYPE_STRING)
-		return ((const struct slice *)t->data)[i];
-	int len = snprintf(text, SCORES_LABEL_MAX, "%lld", (long long)tensor_int(t, i));
+	const struct ml_labels *own = s->scores < 0 ? NULL : &r->sig->out[s->scores].labels;
+	int64_t number;
+	if (s->classes >= 0) {
+		const struct tensor *t = &r->out[s->classes];
+		if (t->dtype == DTYPE_STRING)
+			return ((const struct slice *)t->data)[i];
+		number = tensor_int(t, i);
+	} else {
+		if (!own || own->n == 0 || own->n != s->k)
+			return SLICE_LIT("");
+		if (own->strings)
+			return own->strings[i % s->k];
+		number = own->ints[i % s->k];
+	}
+	int len = snprintf(text, SCORES_LABEL_MAX, "%lld", (long long)number);
 	return (struct slice){ text, (size_t)len };
 }

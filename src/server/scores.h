@@ -6,8 +6,8 @@
  *
  * Any signature can classify that has scores: the output named "scores", or else the only
  * one of floats with two dimensions, [batch, classes]. Labels of the classes are the output
- * "classes", or "labels", of strings or integers with the same shape; without it labels are
- * empty, as with TensorFlow Serving. One with classes and no scores has scores of 0. Any
+ * "classes", or "labels", of strings or integers with the same shape; or those of the scores
+ * themselves (ZipMap's); without them labels are empty, as with TensorFlow Serving. One with classes and no scores has scores of 0. Any
  * signature can regress whose output "outputs", or else whose only output of floats, has
  * one value per example: [batch] or [batch, 1].
  *

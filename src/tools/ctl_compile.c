@@ -76,6 +76,8 @@ static enum err_code compile(const struct compile *x, const char *path, struct e
 		.precision = x->precision};
 	struct native_conf conf = {
 		.backend = &cpu_backend, .packs = v->packs, .choices = x->choices};
+	/* Signatures add outputs at every load. */
+	v->graph->n_output = v->n_own_output;
 	rc = native_format(&m, &conf, &data, err);
 	if (rc == ERR_OK)
 		rc = write_file(x->output, &data, err);

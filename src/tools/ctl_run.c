@@ -100,6 +100,19 @@ static enum err_code print_tensor(const char *name, const struct tensor *t, stru
 	return ERR_OK;
 }
 
+/* A tensor of a sequence, or a map of one. */
+static enum err_code print_item(const char *name, const struct tensor *t, struct arena *arena, struct err *err)
+{
+	const struct tensor *pair = t->data;
+	if (t->dtype != DTYPE_TENSOR)
+		return print_tensor(name, t, arena, err);
+	const char *keys = arena_printf(arena, "%s keys", name), *values = arena_printf(arena, "%s values", name);
+	if (!keys || !values)
+		return err_oom(err);
+	TRY(print_tensor(keys, &pair[0], arena, err));
+	return print_tensor(values, &pair[1], arena, err);
+}
+
 static enum err_code print_value(const char *name, const struct tensor *t, struct arena *arena,
 	struct err *err)
 {
@@ -111,7 +124,7 @@ static enum err_code print_value(const char *name, const struct tensor *t, struc
 		printf("%s: a sequence of %" PRId64 "\n", name, tensor_count(t));
 	for (int64_t i = 0; t->dtype == DTYPE_TENSOR && i < tensor_count(t); i++) {
 		const char *label = arena_printf(arena, "%s[%" PRId64 "]", name, i);
-		TRY(label ? print_tensor(label, (const struct tensor *)t->data + i, arena, err)
+		TRY(label ? print_item(label, (const struct tensor *)t->data + i, arena, err)
 			  : err_oom(err));
 	}
 	return ERR_OK;

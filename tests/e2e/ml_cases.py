@@ -546,6 +546,67 @@ def placed(rng, dtype, n_trees, depth, n_features, n_targets, member, first=1):
     return a
 
 
+# -- maps ----------------------------------------------------------------------------------
+
+
+def map_model(op, x_type, y_type, attrs):
+    node = helper.make_node(op, ["x"], ["y"], name="it", domain="ai.onnx.ml", **attrs)
+    graph = helper.make_graph([node], "g", [helper.make_value_info("x", x_type)],
+                              [helper.make_value_info("y", y_type)])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def map_type(key, value):
+    return helper.make_map_type_proto(key, helper.make_tensor_type_proto(value, []))
+
+
+def zip_map(rng):
+    for shape, (kind, labels) in itertools.product([(4, 3), (3,), (0, 3)], CLASSES):
+        kind = "int64s" if kind == "ints" else kind
+        x = floats(rng, *shape)
+        out = helper.make_sequence_type_proto(map_type(LABEL_TYPE[kind], TensorProto.FLOAT))
+        yield (map_model("ZipMap", helper.make_tensor_type_proto(TensorProto.FLOAT, [None] * x.ndim), out,
+                         {f"classlabels_{kind}": labels(3)}), x, None)
+
+
+def dict_vectorizer(rng):
+    for keys, value in itertools.product(["int64", "string"], [np.float32, np.float64, np.int64, object]):
+        if keys == "int64" and value is np.int64:
+            continue  # neither the specification nor ONNX Runtime has it
+        words = strings(rng, 9) if keys == "string" else rng.permutation(50)[:9].tolist()
+        vocabulary = words[:7] + words[:1]
+        x = {k: str(k) if value is object else value(rng.integers(1, 99)) for k in words[3:]}
+        key = TensorProto.STRING if keys == "string" else TensorProto.INT64
+        y = np.array([[x.get(k, "" if value is object else 0) for k in vocabulary]], value)
+        yield (map_model("DictVectorizer", map_type(key, NAMES[np.dtype(value)]),
+                         helper.make_tensor_type_proto(NAMES[np.dtype(value)], None),
+                         {f"{keys}_vocabulary": vocabulary}), x, [y])
+
+
+def cast_map(rng):
+    for value, (to, out), form in itertools.product(
+            ["float", "string"], [("TO_FLOAT", TensorProto.FLOAT), ("TO_INT64", TensorProto.INT64),
+                                  ("TO_STRING", TensorProto.STRING)], ["DENSE", "SPARSE"]):
+        keys = rng.permutation(12)[:6].tolist()
+        x = {k: np.float32(rng.normal() * 9) if value == "float" else str(rng.integers(-99, 99))
+             for k in keys}
+        element = TensorProto.FLOAT if value == "float" else TensorProto.STRING
+        y = None
+        if value == "string":  # Python cannot give ONNX Runtime such a map
+            cast = {"TO_FLOAT": np.float32, "TO_INT64": np.int64, "TO_STRING": object}[to]
+            nothing = "0.f" if cast is object else 0
+            y = ([x.get(k, nothing) for k in range(9)] if form == "SPARSE"
+                 else [x[k] for k in sorted(x)])
+            y = [np.array([y], object).astype(cast)]
+        yield (map_model("CastMap", map_type(TensorProto.INT64, element),
+                         helper.make_tensor_type_proto(out, None),
+                         dict(cast_to=to, map_form=form, max_map=9)), x, y)
+
+
+MAP_OPERATORS = {"ZipMap": zip_map, "DictVectorizer": dict_vectorizer, "CastMap": cast_map}
+
+
 OPERATORS = {
     "ArrayFeatureExtractor": [array_feature_extractor],
     "Binarizer": [binarizer],
@@ -569,6 +630,10 @@ OPERATORS = {
 
 def cases(op, seed):
     """All cases of an operator: (name, model, inputs, answers or None)."""
+    if op in MAP_OPERATORS:
+        for i, (m, x, answers) in enumerate(MAP_OPERATORS[op](np.random.default_rng(seed))):
+            yield f"{op}_{i}", m, [x], answers
+        return
     for make in OPERATORS[op]:
         rng = np.random.default_rng([seed, sum(map(ord, make.__name__))])
         for i, (inputs, outputs, attrs, answers, *version) in enumerate(make(rng)):

@@ -48,6 +48,29 @@ def is_probit(model):
                for a in model.graph.node[0].attribute)
 
 
+def map_proto(x):
+    """numpy_helper.from_dict() does not know keys that are strings."""
+    proto = onnx.MapProto()
+    if isinstance(next(iter(x)), str):
+        proto.key_type = onnx.TensorProto.STRING
+        proto.string_keys.extend(k.encode() for k in x)
+    else:
+        proto.key_type = onnx.TensorProto.INT64
+        proto.keys.extend(x)
+    proto.values.elem_type = onnx.SequenceProto.TENSOR
+    proto.values.tensor_values.extend(value_proto(v, "") for v in x.values())
+    return proto
+
+
+def value_proto(v, name):
+    if isinstance(v, dict):
+        return map_proto(v)
+    if isinstance(v, list) and (not v or isinstance(v[0], dict)):
+        return onnx.SequenceProto(elem_type=onnx.SequenceProto.MAP, map_values=map(map_proto, v))
+    dtype = {str: object, float: np.float32}.get(type(v))
+    return numpy_helper.from_array(np.asarray(v, dtype), name)
+
+
 def write_case(path, model, inputs, answers):
     data = path / "test_data_set_0"
     data.mkdir(parents=True)
@@ -57,11 +80,11 @@ def write_case(path, model, inputs, answers):
         (path / "data.json").write_text('{"rtol": 1e-4, "atol": 1e-4}')
     for what, values in (("input", inputs), ("output", answers)):
         for i, v in enumerate(values):
-            proto = numpy_helper.from_array(np.asarray(v), f"{what}{i}")
+            proto = value_proto(v, f"{what}{i}")
             (data / f"{what}_{i}.pb").write_bytes(proto.SerializeToString())
 
 
-@pytest.mark.parametrize("op", ml_cases.OPERATORS)
+@pytest.mark.parametrize("op", [*ml_cases.OPERATORS, *ml_cases.MAP_OPERATORS])
 def test_answers_are_those_of_onnx_runtime(op, signetctl, tmp_path):
     n = 0
     for name, model, inputs, answers in ml_cases.cases(op, SEED):

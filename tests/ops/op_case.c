@@ -23,7 +23,7 @@ const int op_cases_count = sizeof(op_cases) / sizeof(op_cases[0]);
 /* An operand while it is read. */
 struct op_operand {
 	struct tensor t;
-	enum dtype dtype; /* of a sequence's elements */
+	enum dtype dtype, map_key; /* of a sequence's elements; of a map */
 	bool known, is_optional;
 };
 
@@ -82,7 +82,7 @@ static struct tensor
 parse_tensor(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed, bool *ret_known)
 {
 	const char *p = *s;
-	size_t word = strcspn(p, " :=~;}");
+	size_t word = strcspn(p, " :=~;}>");
 	struct shape shape = SHAPE_SCALAR;
 	struct tensor t;
 	if (p[word] == ':') {
@@ -112,6 +112,22 @@ parse_tensor(const struct op_case *c, enum dtype dtype, const char **s, uint32_t
 	return t;
 }
 
+/* <keys;values> */
+static struct tensor
+parse_map(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed)
+{
+	bool known;
+	struct tensor t = tensors_new(DTYPE_TENSOR, shape_of(2)), *pair = t.data;
+	++*s;
+	pair[0] = parse_tensor(c, dtype, s, seed, &known);
+	if (*(*s)++ != ';')
+		die(c, "a map has keys and values", *s);
+	pair[1] = parse_tensor(c, dtype, s, seed + 1, &known);
+	if (*(*s)++ != '>')
+		die(c, "a map does not end here", *s);
+	return t;
+}
+
 /* {a;b;c} */
 static struct tensor
 parse_sequence(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed)
@@ -120,7 +136,8 @@ parse_sequence(const struct op_case *c, enum dtype dtype, const char **s, uint32
 	bool known;
 	int n = 0;
 	for (++*s; **s != '}'; *s += **s == ';', n++)
-		item[n] = parse_tensor(c, dtype, s, seed * 16 + (uint32_t)n, &known);
+		item[n] = **s == '<' ? parse_map(c, dtype, s, seed)
+				     : parse_tensor(c, dtype, s, seed * 16 + (uint32_t)n, &known);
 	++*s;
 	t = tensors_new(DTYPE_TENSOR, shape_of(n));
 	memcpy(t.data, item, (size_t)n * sizeof(*item));
@@ -138,7 +155,11 @@ parse_operand(const struct op_case *c, enum dtype dtype, const char **s, uint32_
 		++*s;
 	else if (**s == '{')
 		o.t = parse_sequence(c, dtype, s, seed);
-	else
+	else if (**s == '<') {
+		o.t = parse_map(c, dtype, s, seed);
+		o.map_key = ((const struct tensor *)o.t.data)[0].dtype;
+		o.dtype = ((const struct tensor *)o.t.data)[1].dtype;
+	} else
 		o.t = parse_tensor(c, dtype, s, seed, &o.known);
 	if (**s != ' ' && **s != '\0')
 		die(c, "an operand does not end here", *s);
@@ -271,7 +292,8 @@ bool op_node_init(struct op_node *n, const struct op_case *c, enum dtype dtype)
 		n->in[n->n_in] = o.t;
 		n->known[n->n_in] = o.known;
 		n->type[n->n_in] = (struct type){ .dtype = o.dtype, .is_optional = o.is_optional,
-			.is_sequence = o.t.data && o.t.dtype == DTYPE_TENSOR };
+			.map_key = o.map_key,
+			.is_sequence = o.t.data && o.t.dtype == DTYPE_TENSOR && !o.map_key };
 		value[n->n_in] = o.t.data || o.is_optional
 					 ? model_input(n->graph, "", o.t.dtype, o.t.shape)
 					 : VALUE_NONE;

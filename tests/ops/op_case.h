@@ -9,6 +9,7 @@
  *	s=2        a scalar;  -  an absent operand
  *	str:2='a b','c'   strings, as they stand
  *	{2=1,2;3=4,5,6}   a sequence of operands;  {}  an empty one
+ *	<i64:2=5,6;2=1,2>  a map: its keys, its values
  *	?2=1,2     an optional that is there;  ?-  one that is absent
  * Attributes: "axis=1 alpha=0.5f mode='linear' perm=[0,2,1]
  * beta=[0.5f,1f] activations=['Relu','Tanh'] value=@f32:2=1,2".

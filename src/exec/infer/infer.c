@@ -48,9 +48,9 @@ static const char *format_types(uint64_t set, char *buf, size_t size)
 static enum err_code want_tensor(const struct infer *x, int i, struct err *err)
 {
 	const struct type *t = &x->in[i]->type;
-	if (t->is_sequence || t->is_optional)
+	if (!type_is_tensor(t))
 		return infer_fail(x, err, "input %d is a %s, it must be a tensor", i,
-			t->is_sequence ? "sequence" : "optional");
+			t->is_sequence ? "sequence" : t->is_optional ? "optional" : "map");
 	return ERR_OK;
 }
 

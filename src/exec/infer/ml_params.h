@@ -55,6 +55,11 @@ MUST_CHECK enum err_code ml_word(const struct node *n, const char *name, const c
 enum ml_norm { ML_NORM_MAX, ML_NORM_L1, ML_NORM_L2, ML_NORM_COUNT_ };
 extern const char *const ml_norms[ML_NORM_COUNT_];
 
+/* CastMap's. */
+enum ml_cast { ML_CAST_FLOAT, ML_CAST_STRING, ML_CAST_INT64, ML_CAST_COUNT_ };
+enum ml_map_form { ML_MAP_DENSE, ML_MAP_SPARSE, ML_MAP_COUNT_ };
+extern const char *const ml_casts[ML_CAST_COUNT_], *const ml_map_forms[ML_MAP_COUNT_];
+
 /* LinearClassifier, LinearRegressor: scores = X coefficients^T + intercepts. */
 struct ml_linear {
 	int64_t features;

@@ -24,6 +24,7 @@ static const char *const fault_text[FAULT_COUNT_] = {
 	[FAULT_ABSENT] = "the optional has no element",
 	[FAULT_PATTERN] = "string %lld takes more steps or memory to match than is allowed",
 	[FAULT_DISTRIBUTION] = "row %lld is no distribution: its numbers are not finite, or none is above 0",
+	[FAULT_MAP] = "entry %lld of the map is not what it must be",
 	[FAULT_CATEGORY] = "element %lld is of no known category",
 	[FAULT_MEMORY] = "the result needs more memory than is allowed (%lld bytes)",
 };

@@ -63,10 +63,14 @@ enum err_code onnx_check_imports(const struct onnx_imports *imports, struct err 
 		if (domain.len > GRAPH_NAME_MAX || imports->opset[i]->version < 1)
 			return err_set(err, ERR_INVALID_ARGUMENT, "opset import '%.*s' %lld",
 				SLICE_ARG(domain), (long long)imports->opset[i]->version);
+		/* The same once more says nothing new: skl2onnx writes such. */
 		for (size_t k = 0; k < i; k++)
-			if (slice_eq(domain_of(imports->opset[k]->domain), domain))
+			if (slice_eq(domain_of(imports->opset[k]->domain), domain) &&
+				imports->opset[k]->version != imports->opset[i]->version)
 				return err_set(err, ERR_INVALID_ARGUMENT,
-					"opset import '%.*s' is there twice", SLICE_ARG(domain));
+					"opset import '%.*s' is there twice, as %lld and %lld",
+					SLICE_ARG(domain), (long long)imports->opset[k]->version,
+					(long long)imports->opset[i]->version);
 	}
 	return ERR_OK;
 }

@@ -4,22 +4,93 @@
  */
 #include "loader/onnx/onnx_reader.h"
 
+/* -- maps: keys in one list, values as a sequence of tensors of one element each ---------------- */
+
+static enum err_code read_keys(struct onnx_reader *r, const Onnx__MapProto *p, struct tensor *ret,
+	struct err *err)
+{
+	bool is_string = p->n_string_keys;
+	size_t n = is_string ? p->n_string_keys : p->n_keys;
+	void *data = arena_calloc(r->arena, n + 1, is_string ? sizeof(struct slice) : sizeof(int64_t));
+	if (!data)
+		return err_oom(err);
+	if (is_string && p->n_keys)
+		return err_set(err, ERR_INVALID_ARGUMENT, "a map has keys of two kinds");
+	for (size_t i = 0; i < n; i++) {
+		if (!is_string) {
+			((int64_t *)data)[i] = p->keys[i];
+			continue;
+		}
+		const ProtobufCBinaryData *from = &p->string_keys[i];
+		struct slice *to = (struct slice *)data + i;
+		*to = (struct slice){ arena_strndup(r->arena, (char *)from->data, from->len), from->len };
+		if (!to->ptr)
+			return err_oom(err);
+	}
+	*ret = (struct tensor){ .data = data, .shape = shape_of((int64_t)n),
+		.dtype = is_string || p->key_type == (int)DTYPE_STRING ? DTYPE_STRING : DTYPE_I64 };
+	return ERR_OK;
+}
+
+static enum err_code read_map_values(struct onnx_reader *r, const Onnx__SequenceProto *p, size_t n,
+	struct tensor *ret, struct err *err)
+{
+	struct tensor *t;
+	char *data = NULL;
+	if ((p ? p->n_tensor_values : 0) != n)
+		return err_set(err, ERR_INVALID_ARGUMENT, "a map has %zu keys and %zu values", n,
+			p ? p->n_tensor_values : 0);
+	*ret = (struct tensor){ .shape = shape_of((int64_t)n), .dtype = DTYPE_F32 };
+	for (size_t i = 0; i < n; i++) {
+		TRY(onnx_read_tensor(r, p->tensor_values[i], &t, err));
+		size_t bytes = dtype_bytes(t->dtype);
+		if (i == 0) {
+			ret->dtype = t->dtype;
+			data = arena_calloc(r->arena, n, bytes);
+		}
+		if (!data)
+			return err_oom(err);
+		if (tensor_count(t) != 1 || t->dtype != ret->dtype)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"value %zu of a map is %s %s, one %s is needed", i, dtype_name(t->dtype),
+				SHAPE_TEXT(&t->shape), dtype_name(ret->dtype));
+		memcpy(data + i * bytes, t->data, bytes);
+	}
+	ret->data = n ? data : arena_calloc(r->arena, 1, 1);
+	return ret->data ? ERR_OK : err_oom(err);
+}
+
+static enum err_code read_map(struct onnx_reader *r, const Onnx__MapProto *p, struct tensor *ret,
+	struct err *err)
+{
+	struct tensor *pair = ARENA_ARRAY(r->arena, struct tensor, 2);
+	if (!pair)
+		return err_oom(err);
+	TRY(read_keys(r, p, &pair[0], err));
+	TRY(read_map_values(r, p->values, (size_t)tensor_count(&pair[0]), &pair[1], err));
+	*ret = (struct tensor){ .data = pair, .dtype = DTYPE_TENSOR, .shape = shape_of(2) };
+	return ERR_OK;
+}
+
+/* -- sequences and optionals -------------------------------------------------------------------- */
+
 static enum err_code read_elements(struct onnx_reader *r, const Onnx__SequenceProto *p,
 	struct tensor *ret, struct err *err)
 {
-	struct tensor *list = ARENA_ARRAY(r->arena, struct tensor, p->n_tensor_values), *t;
+	size_t n = p->n_map_values ? p->n_map_values : p->n_tensor_values;
+	struct tensor *list = ARENA_ARRAY(r->arena, struct tensor, n), *t;
 	if (!list)
 		return err_oom(err);
-	if (p->n_map_values || p->n_sequence_values || p->n_optional_values || p->n_sparse_tensor_values)
-		return err_set(err, ERR_UNIMPLEMENTED, "sequences of anything but tensors");
+	if (p->n_sequence_values || p->n_optional_values || p->n_sparse_tensor_values ||
+		(p->n_map_values && p->n_tensor_values))
+		return err_set(err, ERR_UNIMPLEMENTED, "sequences of anything but tensors or maps");
+	for (size_t i = 0; i < p->n_map_values; i++)
+		TRY(read_map(r, p->map_values[i], &list[i], err));
 	for (size_t i = 0; i < p->n_tensor_values; i++) {
-		enum err_code rc = onnx_read_tensor(r, p->tensor_values[i], &t, err);
-		if (rc != ERR_OK)
-			return rc;
+		TRY(onnx_read_tensor(r, p->tensor_values[i], &t, err));
 		list[i] = *t;
 	}
-	*ret = (struct tensor){ .data = list, .dtype = DTYPE_TENSOR,
-		.shape = shape_of((int64_t)p->n_tensor_values) };
+	*ret = (struct tensor){ .data = list, .dtype = DTYPE_TENSOR, .shape = shape_of((int64_t)n) };
 	return ERR_OK;
 }
 
@@ -57,6 +128,9 @@ static enum err_code read_value(struct onnx_reader *r, const ProtobufCMessage *m
 	} else if (m->descriptor == &onnx__sequence_proto__descriptor) {
 		name = ((const Onnx__SequenceProto *)m)->name;
 		rc = read_elements(r, (const Onnx__SequenceProto *)m, ret, err);
+	} else if (m->descriptor == &onnx__map_proto__descriptor) {
+		name = ((const Onnx__MapProto *)m)->name;
+		rc = read_map(r, (const Onnx__MapProto *)m, ret, err);
 	} else {
 		name = ((const Onnx__TensorProto *)m)->name;
 		rc = read_one(r, (const Onnx__TensorProto *)m, ret, err);
@@ -71,6 +145,8 @@ enum err_code onnx_parse_value(struct slice bytes, const struct type *type, stru
 	const ProtobufCMessageDescriptor *what = type->is_optional ? &onnx__optional_proto__descriptor
 						 : type->is_sequence
 							 ? &onnx__sequence_proto__descriptor
+						 : type->map_key != DTYPE_UNDEFINED
+							 ? &onnx__map_proto__descriptor
 							 : &onnx__tensor_proto__descriptor;
 	struct onnx_reader r;
 	ProtobufCMessage *m = NULL;

@@ -55,7 +55,7 @@ enum err_code oip_infer_reply(struct rpc_call *c, struct err *err)
 	for (int i = 0; i < o->n_out; i++) {
 		t[i] = r->out[o->out[i].index];
 		if (o->out[i].top_k)
-			TRY(oip_classify(r, &t[i], o->out[i].top_k, err));
+			TRY(oip_classify(r, o->out[i].index, &t[i], o->out[i].top_k, err));
 		put_output_head(&p.b, r->sig->out[o->out[i].index].name, &t[i]);
 	}
 	for (int i = 0; i < o->n_out; i++) {

@@ -98,6 +98,21 @@ static void put_oip_type(struct buf *b, const char *prefix, const struct type *t
 	buf_char(b, '"');
 }
 
+/* What the last dimension's indices stand for. */
+static void put_labels(struct buf *b, const struct ml_labels *l)
+{
+	buf_str(b, ",\"labels\":[");
+	for (int32_t i = 0; i < l->n; i++) {
+		if (i)
+			buf_char(b, ',');
+		if (l->strings)
+			json_put_string(b, l->strings[i]);
+		else
+			json_put_i64(b, l->ints[i]);
+	}
+	buf_char(b, ']');
+}
+
 static void put_tensors(struct buf *b, const struct signature_io *io, int n)
 {
 	buf_char(b, '[');
@@ -108,6 +123,8 @@ static void put_tensors(struct buf *b, const struct signature_io *io, int n)
 		put_oip_type(b, "", &io[i].type);
 		buf_str(b, ",\"shape\":");
 		put_dims(b, &io[i].shape, 0);
+		if (io[i].labels.n)
+			put_labels(b, &io[i].labels);
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');

@@ -30,7 +30,7 @@ static enum err_code put_output(struct call *c, struct buf *b, const struct v2_o
 	enum err_code rc = ERR_OK;
 	*ret_raw = (struct slice){ 0 };
 	if (o->top_k)
-		rc = oip_classify(r, &t, o->top_k, err);
+		rc = oip_classify(r, o->index, &t, o->top_k, err);
 	if (rc != ERR_OK)
 		return rc;
 	buf_str(b, "{\"name\":");

@@ -71,6 +71,13 @@ START_TEST(a_model_becomes_a_graph)
 }
 END_TEST
 
+START_TEST(an_opset_import_may_be_there_twice_if_it_says_the_same)
+{
+	expect_graph(HEAD "opset 17\nnode Relu x -> y\nout y\n", "Relu(x) -> y\n");
+	expect_graph(HEAD "opset ai.onnx 17\nnode Relu x -> y\nout y\n", "Relu(x) -> y\n");
+}
+END_TEST
+
 START_TEST(an_initializer_of_an_inputs_name_makes_it_constant)
 {
 	expect_graph("ir 3\nopset 7\nin x float32 [4]\nin w float32 [4]\ninit w float32 [4] 1 2 3 4\n"
@@ -566,6 +573,7 @@ Suite *suite_onnx(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_model_becomes_a_graph);
+	tcase_add_test(t, an_opset_import_may_be_there_twice_if_it_says_the_same);
 	tcase_add_test(t, an_initializer_of_an_inputs_name_makes_it_constant);
 	tcase_add_test(t, every_form_of_constant_is_read);
 	tcase_add_test(t, a_body_may_declare_its_output_of_an_empty_type);
