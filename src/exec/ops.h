@@ -36,7 +36,7 @@ enum op_flags {
 	OP_RANDOM = 1 << 2,       /* never folded */
 	OP_CONTROL = 1 << 3,      /* has subgraphs */
 	OP_SHAPE_ONLY = 1 << 4,   /* reads its input's shape, never its data */
-	OP_CONTAINERS = 1 << 5,   /* takes sequences or optionals; all others take tensors */
+	OP_CONTAINERS = 1 << 5,   /* takes sequences, optionals or maps; all others take tensors */
 };
 
 struct attr_spec {

@@ -50,6 +50,9 @@ enum err_code infer_dict_vectorizer(struct infer *x, struct err *err)
 const char *const ml_casts[ML_CAST_COUNT_] = { "TO_FLOAT", "TO_STRING", "TO_INT64" };
 const char *const ml_map_forms[ML_MAP_COUNT_] = { "DENSE", "SPARSE" };
 
+/* No honest map is sparser: the output is as long, whatever comes in. */
+#define SPARSE_MAX (1 << 24)
+
 enum err_code infer_cast_map(struct infer *x, struct err *err)
 {
 	static const enum dtype made[] = { DTYPE_F32, DTYPE_STRING, DTYPE_I64 };
@@ -57,7 +60,7 @@ enum err_code infer_cast_map(struct infer *x, struct err *err)
 	TRY(want_map(x, T(I64), T(F32) | T(STRING), err));
 	TRY(ml_word(x->node, "cast_to", ml_casts, ML_CAST_COUNT_, &cast, err));
 	TRY(ml_word(x->node, "map_form", ml_map_forms, ML_MAP_COUNT_, &form, err));
-	TRY(infer_want_int(x, "max_map", 1, 1, INT32_MAX, err));
+	TRY(infer_want_int(x, "max_map", 1, 1, SPARSE_MAX, err));
 	struct shape out = shape_of(1, form == ML_MAP_SPARSE ? node_int(x->node, "max_map", 1) : DIM_UNKNOWN);
 	infer_set(x, 0, made[cast], &out);
 	return ERR_OK;

@@ -2,6 +2,7 @@
 #include "exec/infer/ml_params.h"
 
 #include <inttypes.h>
+#include "base/utf8.h"
 #include "exec/infer/infer.h"
 
 struct ml_rows ml_rows(const struct shape *x)
@@ -53,6 +54,9 @@ enum err_code ml_word(const struct node *n, const char *name, const char *const 
 			*ret = i;
 			return ERR_OK;
 		}
+	/* It may reach clients, whose messages are UTF-8. */
+	if (!utf8_is_valid(is))
+		is = SLICE_LIT("(not text)");
 	return err_set(err, ERR_INVALID_ARGUMENT, "%s is '%.*s', it knows no such", name, SLICE_ARG(is));
 }
 

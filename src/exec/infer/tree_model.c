@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/utf8.h"
 
 struct draft_node {
 	double value;
@@ -229,6 +230,8 @@ static enum err_code read_mode(struct draft *d, struct slice s, int32_t i, uint8
 			*ret = (uint8_t)k;
 			return ERR_OK;
 		}
+	if (!utf8_is_valid(s))
+		s = SLICE_LIT("(not text)");
 	return fail(d, "nodes_modes[%d] is '%.*s', there is no such mode", i, SLICE_ARG(s));
 }
 
