@@ -48,6 +48,13 @@ static const struct conv_case cases[] = {
 	/* one pixel, one row, rank 3 */
 	{ 2, 32, 1, 1, 48, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_RELU, .threads = 1 },
 	{ 1, 16, 1, 40, 32, 1, 5, 1, 1, 1, { 0, 2 }, .bias = true, .line = true, .act = ACT_GELU_TANH, .threads = 1 },
+	/* one column */
+	{ 1, 32, 40, 1, 48, 5, 1, 1, 1, 1, { 2, 0, 2, 0 }, .blocked = true, .bias = true, .threads = 1 },
+	{ 2, 20, 40, 1, 24, 3, 1, 1, 2, 2, { 1, 0, 2, 0 }, .act = ACT_RELU, .threads = 1 },
+	/* blocks of eight */
+	{ 1, 8, 12, 13, 8, 3, 9, 1, 1, 1, { 1, 4, 1, 4 }, .bias = true, .act = ACT_RELU, .threads = 1 },
+	{ 2, 24, 9, 9, 24, 5, 5, 24, 2, 1, { 2, 2, 2, 2 }, .bias = true, .act = ACT_HARD_SWISH, .threads = 2 },
+	{ 1, 24, 9, 9, 40, 1, 1, 1, 1, 1, { 0 }, .bias = true, .sum = true, .threads = 2 },
 	/* transposed */
 	{ 1, 32, 6, 5, 16, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true, .threads = 1 },
 	{ 2, 24, 6, 5, 9, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .bias = true, .transposed = true, .threads = 2 },
@@ -265,7 +272,7 @@ static void *call_often(void *ctx)
 
 START_TEST(many_threads_run_one_plan_at_once)
 {
-	struct conv_case c = { 1, 8, 12, 12, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .threads = 1 };
+	struct conv_case c = { 1, 6, 12, 12, 20, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .threads = 1 };
 	struct err err;
 	struct graph *g = given_graph(&c);
 	ck_assert_int_eq(infer_graph(g, &err), ERR_OK);

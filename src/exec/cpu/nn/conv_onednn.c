@@ -89,6 +89,26 @@ struct maker {
 	double ns;                          /* rough, of the whole step */
 };
 
+static void swap(int64_t *a, int64_t *b)
+{
+	int64_t was = *a;
+	*a = *b;
+	*b = was;
+}
+
+/* A column lies in memory as a row does, and rows are what the library's code is fast on. */
+static void lay_down(struct onednn_conv *c)
+{
+	if (c->src.w != 1 || c->dst.w != 1 || c->kernel[1] != 1)
+		return;
+	swap(&c->src.h, &c->src.w);
+	swap(&c->dst.h, &c->dst.w);
+	swap(&c->kernel[0], &c->kernel[1]);
+	swap(&c->stride[0], &c->stride[1]);
+	swap(&c->dilation[0], &c->dilation[1]);
+	swap(&c->pad_begin[0], &c->pad_begin[1]);
+}
+
 /* Rank 3 is rank 4 with one row. */
 static bool read_geometry(struct maker *m, const struct conv_geometry *g)
 {
@@ -109,6 +129,7 @@ static bool read_geometry(struct maker *m, const struct conv_geometry *g)
 	c->dst = (struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[0],
 		g->out[g->spatial - 1], m->blocked, false };
 	m->images = x->shape.dim[0];
+	lay_down(c);
 	return tensor_count(x) > 0 && tensor_count(y) > 0;
 }
 
@@ -289,6 +310,20 @@ static void fill_kernel(struct maker *m, struct conv_state *s)
 	}
 }
 
+/* As the image comes; else by 16 where processor and channels allow it. Eight channels in
+   blocks of 8 are half as fast as sixteen, but several times as fast as plain ones. */
+static void choose_block(struct maker *m)
+{
+	const struct prep *p = m->p;
+	int64_t in = p->in[0].shape.dim[1], out = p->out[0].shape.dim[1];
+	bool first = in <= PLAIN_IC_MAX, eight = (first || in % 8 == 0) && out % 8 == 0,
+	     sixteen = (first || in % 16 == 0) && out % 16 == 0;
+	m->blocked = cpu_features() & CPU_AVX512 && (sixteen || !eight) ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
+	if (p->in[0].layout == LAYOUT_NCHW8C)
+		m->blocked = LAYOUT_NCHW8C;
+	m->block = m->blocked == LAYOUT_NCHW16C ? 16 : 8;
+}
+
 static bool operands_fit(const struct prep *p)
 {
 	for (int i = 0; i < p->n_in; i++)
@@ -310,8 +345,7 @@ static bool suits_winograd(const struct maker *m)
 static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 {
 	struct prep *p = m->p;
-	m->blocked = cpu_features() & CPU_AVX512 ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
-	m->block = m->blocked == LAYOUT_NCHW16C ? 16 : 8;
+	choose_block(m);
 	m->c.bias = prep_has_in(p, 2);
 	m->c.sum = prep_has_in(p, 3);
 	if (!operands_fit(p) || !read_geometry(m, g) || !choose_layouts(m))
