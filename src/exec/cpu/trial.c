@@ -208,12 +208,19 @@ static bool agrees(const struct tensor *a, const struct tensor *b, double tolera
 	return apart <= tolerance * largest;
 }
 
+/* A kernel that can be split is shared by the threads that will be there. */
+static int64_t shared_ns(const struct contestant *c)
+{
+	int64_t threads = c->prep.threads > 1 ? c->prep.threads : 1;
+	return c->ns / (c->k.units < threads ? max_i64(c->k.units, 1) : threads);
+}
+
 static int winner(const struct trial *t)
 {
 	int best = t->n - 1;
 	double tolerance = t->c[0].prep.precision == PRECISION_BF16 ? TOLERANCE_BF16 : TOLERANCE;
 	for (int i = 0; i < t->n - 1; i++)
-		if (!t->c[i].failed && t->c[i].ns < t->c[best].ns &&
+		if (!t->c[i].failed && shared_ns(&t->c[i]) < shared_ns(&t->c[best]) &&
 			agrees(&t->c[i].out, &t->c[t->n - 1].out, tolerance))
 			best = i;
 	return best;

@@ -84,6 +84,7 @@ struct maker {
 	enum layout blocked;
 	int64_t block, images, slices;
 	bool bf16;       /* of rounded sources and weights */
+	bool nhwc;       /* channels last inside, whatever the tensors are */
 	bool slices_src; /* a slice of the output reads only one of the input */
 	enum layout src_layout, dst_layout; /* of the tensors */
 	double ns;                          /* rough, of the whole step */
@@ -159,6 +160,8 @@ static bool choose_layouts(struct maker *m)
 		c->src.layout = LAYOUT_PLAIN;
 	if (!groups_fit(m))
 		c->src.layout = c->dst.layout = LAYOUT_PLAIN;
+	if (m->nhwc)
+		c->src.layout = c->dst.layout = LAYOUT_NHWC;
 	/* One pixel is the same in both layouts, and plain suits whoever comes next. */
 	bool whole = c->dst.c % m->block == 0;
 	m->dst_layout = images && whole && !pixel ? m->blocked : LAYOUT_PLAIN;
@@ -236,7 +239,7 @@ static enum err_code make_conv(struct maker *m, struct onednn_op **ret)
 {
 	struct onednn_conv *c = &m->c;
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
-	if (rc != ERR_UNIMPLEMENTED || c->winograd || c->src.bf16 || c->dst.layout == LAYOUT_PLAIN)
+	if (rc != ERR_UNIMPLEMENTED || c->winograd || c->src.bf16 || m->nhwc || c->dst.layout == LAYOUT_PLAIN)
 		return rc;
 	c->src.layout = c->dst.layout = LAYOUT_PLAIN;
 	return onednn_conv(m->p, c, ret, m->err);
@@ -354,7 +357,7 @@ static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 		return prep_refuse(m->err, "bfloat16 is not wanted");
 	if (m->c.winograd && !suits_winograd(m))
 		return prep_refuse(m->err, "no dense 3x3 convolution, or its rounding is not wanted");
-	if (m->c.transposed)
+	if (m->c.transposed || m->nhwc) /* slices of channels are not in one piece */
 		m->slices = 1;
 	else
 		choose_slices(m);
@@ -394,6 +397,12 @@ enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct e
 enum err_code prepare_conv_bf16(struct prep *p, struct kernel *ret, struct err *err)
 {
 	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .bf16 = true });
+}
+
+/* Any number of channels runs at full width; what comes blocked or plain is reordered. */
+enum err_code prepare_conv_nhwc(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .nhwc = true });
 }
 
 enum err_code prepare_conv_transpose_onednn(struct prep *p, struct kernel *ret, struct err *err)

@@ -399,7 +399,12 @@ static bool make_attr(bool sum, const struct onednn_act *act, dnnl_primitive_att
 
 static dnnl_format_tag_t tag_of(enum layout layout)
 {
-	return layout == LAYOUT_NCHW16C ? dnnl_nChw16c : layout == LAYOUT_NCHW8C ? dnnl_nChw8c : dnnl_nchw;
+	switch (layout) {
+	case LAYOUT_NCHW16C: return dnnl_nChw16c;
+	case LAYOUT_NCHW8C: return dnnl_nChw8c;
+	case LAYOUT_NHWC: return dnnl_nhwc;
+	default: return dnnl_nchw;
+	}
 }
 
 static dnnl_data_type_t type_of(bool bf16)

@@ -24,7 +24,7 @@ struct onednn_op;
 /* Channels rounded up to the block: what is beyond the last one is zero. */
 struct onednn_image {
 	int64_t c, h, w;
-	enum layout layout; /* LAYOUT_PLAIN, LAYOUT_NCHW8C or LAYOUT_NCHW16C */
+	enum layout layout; /* any */
 	bool bf16;          /* else float; of a source: its weights are packed so, too */
 };
 
