@@ -37,6 +37,13 @@ LIST(attrs_conv_transpose, CONV_ATTRS, INTS("output_padding"), INTS("output_shap
 LIST(attrs_fused_conv, CONV_ATTRS, INT("activation"), FLOAT("alpha"), FLOAT("beta"), END);
 LIST(attrs_fused_matmul, INT("trans_b"), FLOAT("scale"), INT("activation"), FLOAT("alpha"),
 	FLOAT("beta"), END);
+#define REQUANT_ATTRS \
+	INT("to"), INT("x_zero"), INT("y_zero"), INT("low"), INT("high")
+#define SUM_ATTRS \
+	REQUANT_ATTRS, INT("z_zero"), FLOAT("z_factor"), INT("mid_low"), INT("mid_high"), FLOAT("mid_factor")
+LIST(attrs_quantized_conv, CONV_ATTRS, SUM_ATTRS, END);
+LIST(attrs_quantized_matmul, INT("trans_b"), SUM_ATTRS, END);
+LIST(attrs_quantized_pool, REQUANT_ATTRS, FLOAT("factor"), END);
 
 #define POOL_ATTRS \
 	STRING("auto_pad"), INT("ceil_mode"), INTS("dilations"), \

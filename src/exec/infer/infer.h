@@ -115,6 +115,9 @@ static inline int64_t dim_merge(int64_t a, int64_t b)
 	return a >= 0 || (a != DIM_UNKNOWN && b < 0) ? a : b;
 }
 
+/* Of what convolves input 0 with the weights in input 1; unknown while a rank is. */
+MUST_CHECK enum err_code infer_conv_shape(struct infer *x, struct shape *ret, struct err *err);
+
 /* What both shapes say: for results of one body or another. Symbols of a body are those of
    the main graph. */
 struct shape infer_common_shape(const struct shape *a, const struct shape *b);

@@ -49,17 +49,25 @@ static bool ranks_known(const struct infer *x, int n)
 	return true;
 }
 
-enum err_code infer_conv(struct infer *x, struct err *err)
+enum err_code infer_conv_shape(struct infer *x, struct shape *ret, struct err *err)
 {
 	struct conv_geometry g;
-	struct shape out = SHAPE_UNKNOWN;
+	*ret = SHAPE_UNKNOWN;
+	if (!ranks_known(x, 2))
+		return ERR_OK;
+	const struct shape *w = &x->in[1]->shape;
+	TRY(conv_geometry(x->node, &x->in[0]->shape, w, &g, err));
+	*ret = conv_shape(x, &g, w->dim[0]);
+	return ERR_OK;
+}
+
+enum err_code infer_conv(struct infer *x, struct err *err)
+{
+	struct shape out;
 	TRY(infer_want_one_type(x, 0, T_FLOAT, err));
-	if (ranks_known(x, 2)) {
-		const struct shape *w = &x->in[1]->shape;
-		TRY(conv_geometry(x->node, &x->in[0]->shape, w, &g, err));
-		TRY(want_bias(x, 2, w->dim[0], err));
-		out = conv_shape(x, &g, w->dim[0]);
-	}
+	TRY(infer_conv_shape(x, &out, err));
+	if (out.rank >= 0)
+		TRY(want_bias(x, 2, x->in[1]->shape.dim[0], err));
 	infer_set(x, 0, x->in[0]->type.dtype, &out);
 	return ERR_OK;
 }

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN
+ *
+ * As gemm.c: a tile of sums stays in registers, here pixels times one panel of channels, and
+ * goes along the window's bytes: four of a pixel, to all lanes, times four of each channel.
+ * Nothing is packed of x, whose pixels lie at equal distances. AVX512-VNNI has one instruction
+ * for a slot; the others widen the four bytes one after the other.
+ *
+ * Compiled once per instruction set; ISA is base, avx2, avx512 or avx512_vnni.
+ */
+#include "exec/cpu/nn/qproduct.h"
+
+#include <string.h>
+#ifdef __AVX512VNNI__
+#include <immintrin.h>
+#endif
+#include "exec/cpu/vec_isa.h"
+
+#ifdef __AVX512F__
+#define TILE_PIXELS 14
+#else
+#define TILE_PIXELS 4
+#endif
+#define PANEL_VECS (QPRODUCT_PANEL / VEC_FLOATS)
+
+typedef int32_t ivec __attribute__((vector_size(VEC_FLOATS * 4), aligned(1), may_alias));
+typedef uint8_t bytes __attribute__((vector_size(VEC_FLOATS), aligned(1), may_alias));
+
+static inline __attribute__((always_inline)) ivec dot(ivec sum, int32_t x, ivec w)
+{
+#ifdef __AVX512VNNI__
+	return (ivec)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(x), (__m512i)w);
+#else
+	uint32_t u = (uint32_t)x;
+	sum += (w << 24 >> 24) * (int32_t)(u & 255);
+	sum += (w << 16 >> 24) * (int32_t)(u >> 8 & 255);
+	sum += (w << 8 >> 24) * (int32_t)(u >> 16 & 255);
+	return sum + (w >> 24) * (int32_t)(u >> 24);
+#endif
+}
+
+static inline int32_t slot_at(const uint8_t *x)
+{
+	int32_t v;
+	memcpy(&v, x, sizeof(v));
+	return v;
+}
+
+/* To the nearest, halves to the even one; |v| < 2^22. */
+static inline __attribute__((always_inline)) vec nearest(vec v)
+{
+	const vec magic = vec_all(0x1.8p23f);
+	return v + magic - magic;
+}
+
+static inline __attribute__((always_inline)) vec within(vec v, float low, float high)
+{
+	v = vec_select(v < vec_all(low), vec_all(low), v);
+	return vec_select(v > vec_all(high), vec_all(high), v);
+}
+
+static inline __attribute__((always_inline)) void
+finish(const struct requant *r, ivec sum, vec factor, const uint8_t *z, uint8_t *y)
+{
+	vec v = __builtin_convertvector(sum, vec) * factor;
+	if (r->mid_factor != 0)
+		v = nearest(within(v, r->mid_low, r->mid_high)) * vec_all(r->mid_factor);
+	if (z) {
+		ivec n = __builtin_convertvector(*(const bytes *)z ^ r->z_flip, ivec) - r->z_zero;
+		v += __builtin_convertvector(n, vec) * vec_all(r->z_factor);
+	}
+	ivec out = __builtin_convertvector(nearest(within(v, r->low, r->high)), ivec) + r->y_zero;
+	*(bytes *)y = __builtin_convertvector(out, bytes);
+}
+
+/* Some pixels of one panel; x, y, z are the first pixel's, w, bias, factor the panel's. */
+struct tile {
+	const struct qproduct_job *j;
+	const uint8_t *x, *z;
+	const int8_t *w;
+	const int32_t *bias;
+	const float *factor;
+	uint8_t *y;
+	int64_t y_pixel;
+};
+
+static inline __attribute__((always_inline)) void multiply(const struct tile *t, const int pixels)
+{
+	const struct qproduct_job *j = t->j;
+	const int64_t x_pixel = j->x_pixel;
+	ivec sum[TILE_PIXELS][PANEL_VECS];
+	UNROLL for (int v = 0; v < PANEL_VECS; v++) {
+		ivec bias = *(const ivec *)(t->bias + v * VEC_FLOATS);
+		UNROLL for (int i = 0; i < pixels; i++)
+			sum[i][v] = bias;
+	}
+	const int8_t *w = t->w;
+	for (int64_t r = 0; r < j->runs; r++) {
+		const uint8_t *x = t->x + j->run_at[r];
+		for (int64_t s = 0; s < j->slots; s++) {
+			ivec b[PANEL_VECS];
+			UNROLL for (int v = 0; v < PANEL_VECS; v++)
+				b[v] = *(const ivec *)(w + (size_t)v * sizeof(ivec));
+			UNROLL for (int i = 0; i < pixels; i++) {
+				int32_t four = slot_at(x + i * x_pixel);
+				UNROLL for (int v = 0; v < PANEL_VECS; v++)
+					sum[i][v] = dot(sum[i][v], four, b[v]);
+			}
+			x += QPRODUCT_SLOT;
+			w += QPRODUCT_PANEL * QPRODUCT_SLOT;
+		}
+	}
+	UNROLL for (int i = 0; i < pixels; i++)
+		UNROLL for (int v = 0; v < PANEL_VECS; v++) {
+			int64_t at = i * t->y_pixel + v * VEC_FLOATS;
+			finish(j->requant, sum[i][v], *(const vec *)(t->factor + v * VEC_FLOATS),
+				t->z ? t->z + at : NULL, t->y + at);
+		}
+}
+
+#define TILE(pixels) \
+	static void tile_##pixels(const struct tile *t) \
+	{ \
+		multiply(t, pixels); \
+	}
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+#if TILE_PIXELS > 4
+TILE(5)
+TILE(6)
+TILE(7)
+TILE(8)
+TILE(9)
+TILE(10)
+TILE(11)
+TILE(12)
+TILE(13)
+TILE(14)
+#endif
+
+static void (*const tiles[TILE_PIXELS + 1])(const struct tile *t) = { NULL, tile_1, tile_2, tile_3,
+	tile_4,
+#if TILE_PIXELS > 4
+	tile_5, tile_6, tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14
+#endif
+};
+
+/* The last panel, of fewer channels than a tile writes: by way of the stack. */
+static __attribute__((noinline)) void multiply_part(struct tile *t, int pixels, int64_t channels)
+{
+	uint8_t y[TILE_PIXELS * QPRODUCT_PANEL], z[TILE_PIXELS * QPRODUCT_PANEL] = { 0 };
+	uint8_t *to = t->y;
+	for (int i = 0; i < pixels && t->z; i++)
+		memcpy(z + i * QPRODUCT_PANEL, t->z + i * t->y_pixel, (size_t)channels);
+	int64_t y_pixel = t->y_pixel;
+	t->y = y;
+	t->z = t->z ? z : NULL;
+	t->y_pixel = QPRODUCT_PANEL;
+	tiles[pixels](t);
+	for (int i = 0; i < pixels; i++)
+		memcpy(to + i * y_pixel, y + i * QPRODUCT_PANEL, (size_t)channels);
+}
+
+/* Pixels are dealt out to tiles evenly. */
+static void qproduct_run(const struct qproduct_job *j)
+{
+	int64_t n = (j->pixels + TILE_PIXELS - 1) / TILE_PIXELS;
+	int64_t panel_bytes = j->runs * j->slots * QPRODUCT_PANEL * QPRODUCT_SLOT;
+	for (int64_t c = 0; c < j->channels; c += QPRODUCT_PANEL)
+		for (int64_t i = 0; i < n; i++) {
+			int64_t from = j->pixels * i / n, pixels = j->pixels * (i + 1) / n - from;
+			int64_t at = from * j->y_pixel + c;
+			struct tile t = { .j = j, .x = j->x + from * j->x_pixel,
+				.z = j->z ? j->z + at : NULL,
+				.w = j->w + c / QPRODUCT_PANEL * panel_bytes, .bias = j->bias + c,
+				.factor = j->factor + c, .y = j->y + at, .y_pixel = j->y_pixel };
+			if (j->channels - c < QPRODUCT_PANEL)
+				multiply_part(&t, (int)pixels, j->channels - c);
+			else
+				tiles[pixels](&t);
+		}
+}
+
+const struct qproduct VEC_NAME(qproduct) = { .run = qproduct_run };

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qproduct.h -- sums of products of 8-bit numbers, and what makes 8-bit numbers of them again
+ *
+ * Life of a request: ... -> plan -> [KERNELS] -> ...
+ *
+ * One inner loop serves convolutions and matrix products: a pixel (a row of a matrix) is
+ * `runs` runs of bytes, the rows of its window, each taken four bytes at a time. Sums are
+ * of int32, so the order of products does not show in the result.
+ *
+ * Threads: any; all state is the caller's. Memory: none.
+ */
+#pragma once
+
+#include "exec/cpu/cpu.h"
+
+/*
+ * From a sum, times its channel's factor, to the result: if there is mid_factor, rounded
+ * within [mid_low, mid_high] and times it; plus z_factor times z less its zero point; within
+ * [low, high]; rounded; plus y_zero. int8 is read as uint8 with its first bit flipped.
+ */
+struct requant {
+	float mid_low, mid_high, mid_factor; /* mid_factor 0: no such step */
+	float z_factor;
+	float low, high; /* less y_zero */
+	int32_t y_zero;
+	int32_t x_zero, z_zero; /* of the flipped numbers */
+	uint8_t x_flip, z_flip; /* 0x80 for int8 */
+};
+
+/* A node's attributes; z may be absent. */
+void requant_init(struct requant *r, const struct node *n, const struct tensor *x,
+	const struct tensor *y, const struct tensor *z);
+
+/* The same for one number; what the vector loops are compared with. */
+int32_t requant_one(const struct requant *r, int32_t sum, float factor, const uint8_t *z);
+
+struct qproduct_job {
+	const uint8_t *x; /* the first pixel's window; flipped */
+	int64_t pixels;
+	int64_t x_pixel, y_pixel; /* bytes from one to the next */
+	const int64_t *run_at;    /* bytes from the window's beginning */
+	int64_t runs, slots;      /* slots of four bytes in a run */
+	const int8_t *w;          /* packed */
+	const int32_t *bias;      /* filled up to whole panels, as factor is */
+	const float *factor;
+	int64_t channels;
+	uint8_t *y;
+	const uint8_t *z; /* as y; NULL: none */
+	const struct requant *requant;
+};
+
+/* One instruction set's. */
+struct qproduct {
+	void (*run)(const struct qproduct_job *j);
+};
+
+extern const struct qproduct qproduct_base;
+#ifdef __x86_64__
+extern const struct qproduct qproduct_avx2, qproduct_avx512, qproduct_avx512_vnni;
+#endif
+
+/* The best of this machine. */
+const struct qproduct *qproduct_best(void);
+
+/* Channels that stand side by side in packed weights, and bytes of each: slot s of run r of
+   panel p begins at ((p * runs + r) * slots + s) * QPRODUCT_PANEL * QPRODUCT_SLOT. */
+#define QPRODUCT_PANEL 32
+#define QPRODUCT_SLOT 4
