@@ -86,9 +86,12 @@ ANSWERED = re.compile(r"FAIL \S+: data set 0: output \d")
 REFUSED = re.compile(r"FAIL \S+: (data set 0: )?(node 'it'|no memory for output|.*output 'y)")
 
 
-@pytest.mark.parametrize("op", [*ml_cases.OPERATORS, *ml_cases.MAP_OPERATORS])
+# ArrayFeatureExtractor has no attributes.
+OPERATORS = [op for op in [*ml_cases.OPERATORS, *ml_cases.MAP_OPERATORS] if op != "ArrayFeatureExtractor"]
+
+
+@pytest.mark.parametrize("op", OPERATORS)
 def test_damaged_attributes_are_refused_by_the_node_or_make_no_harm(op, signetctl, tmp_path):
-    n = 0
     nothing = [np.zeros(0, np.float32)] * 2
     for n, (model, inputs) in enumerate(mutations(op)):
         write_case(tmp_path / str(n), model, inputs, nothing[:len(model.graph.output)])
@@ -96,4 +99,4 @@ def test_damaged_attributes_are_refused_by_the_node_or_make_no_harm(op, signetct
     lines = [line for line in out.splitlines() if line.startswith("FAIL")]
     bad = [line for line in lines if not ANSWERED.match(line) and not REFUSED.match(line)]
     assert not bad, "\n".join(bad[:20])
-    assert re.search(r"(\d+) passed, (\d+) failed", out), out[-300:]
+    assert re.search(rf"{n + 1 - len(lines)} passed, {len(lines)} failed", out), out[-300:]

@@ -395,8 +395,10 @@ static enum err_code maker_init(struct maker *k, const struct prep *p, struct er
 	k->depth = ARENA_ARRAY(k->arena, int32_t, t);
 	k->target = ARENA_ARRAY(k->arena, int32_t, t);
 	k->votes = ARENA_ARRAY(k->arena, struct tree_leaf_votes, n);
+	k->cap_member = 64; /* never NULL: a set may be empty */
+	k->member = ARENA_ARRAY(k->arena, double, (size_t)k->cap_member);
 	if (!k->plain[0] || !k->plain[1] || !k->set || !k->step || !k->level || !k->queue ||
-		!k->root || !k->leaf || !k->depth || !k->target || !k->votes)
+		!k->root || !k->leaf || !k->depth || !k->target || !k->votes || !k->member)
 		return err_oom(err);
 	k->l = (struct tree_layout){ .n_tree = m->n_tree, .n_target = m->n_target,
 		.n_feature = m->n_feature,
