@@ -6,6 +6,10 @@ Graphs are written as PyTorch exports them. Both engines run alternately, round 
 one run of this script; outputs must agree. Needs the Python packages onnx, onnxruntime and
 numpy.
 
+resnet50_int8 is resnet50 as onnxruntime.quantization makes it (QDQ, per channel, static). It is
+compared with ONNX Runtime on the same file, and a second line gives the ratio to ONNX Runtime's
+time for the floats; its outputs may be two steps apart.
+
 usage: ort_compare.py --signetctl PATH [--models NAME,...] [--threads 1,2] [--batch 1,8]
                       [--rounds N] [--keep DIR]
 """
@@ -23,6 +27,8 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 RTOL, ATOL = 1e-3, 1e-4
 ROUND_SECONDS = 0.6  # of each engine in each round
@@ -176,6 +182,30 @@ MODELS = {
 }
 
 
+INT8 = "_int8"  # behind the name of one of MODELS
+STEPS_MAX = 2
+
+
+class Samples(CalibrationDataReader):
+    """A few random inputs, by which the tool chooses scales."""
+
+    def __init__(self, graph, count=2):
+        self.left = [random_inputs(graph, seed) for seed in range(3, 3 + count)]
+
+    def get_next(self):
+        return self.left.pop() if self.left else None
+
+
+def quantize(graph, floats, model):
+    """The size of a step of the output."""
+    prepared = model.with_suffix(".prepared")
+    quant_pre_process(floats, prepared, skip_symbolic_shape=True)
+    quantize_static(prepared, model, Samples(graph), quant_format=QuantFormat.QDQ, per_channel=True,
+                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+    return next(numpy_helper.to_array(i) for i in onnx.load(model).graph.initializer
+                if i.name == "output_scale")
+
+
 class OurEngine:
     def __init__(self, args, folder, model, inputs, threads):
         self.command = [args.signetctl, "run", str(model), "--threads", str(threads), "--json"]
@@ -214,8 +244,8 @@ class TheirEngine:
         return self.session.run(None, self.inputs)[0]
 
 
-def random_inputs(graph):
-    rng = np.random.default_rng(2)
+def random_inputs(graph, seed=2):
+    rng = np.random.default_rng(seed)
     inputs = {}
     for value in graph.inputs:
         shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
@@ -224,25 +254,32 @@ def random_inputs(graph):
 
 
 def compare(args, name, batch, threads, folder):
-    """Medians of both in microseconds, and the largest error in units of the tolerance."""
-    graph = MODELS[name](batch)
-    model = folder / f"{name}_{batch}.onnx"
+    """Medians of microseconds: ours, theirs, and theirs for the floats where the model is
+    quantized (else None); and the largest error in units of the tolerance."""
+    graph = MODELS[name.removesuffix(INT8)](batch)
+    model = floats = folder / f"{name.removesuffix(INT8)}_{batch}.onnx"
     graph.save(model)
     inputs = random_inputs(graph)
-    ours = OurEngine(args, folder, model, inputs, threads)
-    theirs = TheirEngine(model, inputs, threads)
-    theirs.run(3)
-    times = max(3, int(ROUND_SECONDS * 1e6 / theirs.run(3)))
-    taken = [(ours.run(times), theirs.run(times)) for _ in range(args.rounds)]
-    want = theirs.result()
-    error = np.max(np.abs(ours.result() - want) / (ATOL + RTOL * np.abs(want)))
-    return statistics.median(t[0] for t in taken), statistics.median(t[1] for t in taken), error
+    step = None
+    if name.endswith(INT8):
+        model = folder / f"{name}_{batch}.onnx"
+        step = quantize(graph, floats, model)
+    engines = [OurEngine(args, folder, model, inputs, threads), TheirEngine(model, inputs, threads)]
+    if step is not None:
+        engines.append(TheirEngine(floats, inputs, threads))
+    engines[1].run(3)
+    times = max(3, int(ROUND_SECONDS * 1e6 / engines[1].run(3)))
+    taken = [[e.run(times) for e in engines] for _ in range(args.rounds)]
+    want = engines[1].result()
+    allowed = ATOL + RTOL * np.abs(want) if step is None else STEPS_MAX * step
+    error = np.max(np.abs(engines[0].result() - want) / allowed)
+    return *(statistics.median(t) for t in zip(*taken)), *[None] * (3 - len(engines)), error
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--signetctl", default="./signetctl")
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models", default=",".join([*MODELS, "resnet50" + INT8]))
     parser.add_argument("--threads", default="1")
     parser.add_argument("--batch", default="1")
     parser.add_argument("--rounds", type=int, default=5)
@@ -257,11 +294,14 @@ def main():
         for name in args.models.split(","):
             for batch in map(int, args.batch.split(",")):
                 for threads in map(int, args.threads.split(",")):
-                    ours, theirs, error = compare(args, name, batch, threads, folder)
+                    ours, theirs, floats, error = compare(args, name, batch, threads, folder)
                     ratios.append(theirs / ours)
                     wrong += not error <= 1
                     print(f"{name:14} {batch:5} {threads:7} {ours / 1e3:10.3f} {theirs / 1e3:10.3f} "
                           f"{theirs / ours:8.2f}  {error:.3f}{'' if error <= 1 else ' WRONG'}", flush=True)
+                    if floats:
+                        print(f"{'  of floats':14} {batch:5} {threads:7} {'':10} {floats / 1e3:10.3f} "
+                              f"{floats / ours:8.2f}", flush=True)
     print(f"geometric mean of ort/ours: {math.exp(statistics.fmean(map(math.log, ratios))):.2f}")
     return 1 if wrong else 0
 

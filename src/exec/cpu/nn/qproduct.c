@@ -12,7 +12,7 @@
 #include "exec/cpu/nn/qproduct.h"
 
 #include <string.h>
-#ifdef __AVX512VNNI__
+#ifdef __AVX512F__
 #include <immintrin.h>
 #endif
 #include "exec/cpu/vec_isa.h"
@@ -47,30 +47,52 @@ static inline int32_t slot_at(const uint8_t *x)
 	return v;
 }
 
+static inline __attribute__((always_inline)) vec within(vec v, vec low, vec high)
+{
+#ifdef __AVX512F__
+	return (vec)_mm512_min_ps(_mm512_max_ps((__m512)v, (__m512)low), (__m512)high);
+#else
+	v = vec_select(v < low, low, v);
+	return vec_select(v > high, high, v);
+#endif
+}
+
 /* To the nearest, halves to the even one; |v| < 2^22. */
-static inline __attribute__((always_inline)) vec nearest(vec v)
+static inline __attribute__((always_inline)) ivec nearest(vec v)
 {
+#ifdef __AVX512F__
+	return (ivec)_mm512_cvtps_epi32((__m512)v);
+#else
 	const vec magic = vec_all(0x1.8p23f);
-	return v + magic - magic;
+	return __builtin_convertvector(v + magic - magic, ivec);
+#endif
 }
 
-static inline __attribute__((always_inline)) vec within(vec v, float low, float high)
+/* A copy of struct requant that writing results does not change. */
+struct rounding {
+	vec mid_low, mid_high, mid_factor, z_factor, low, high;
+	int32_t y_zero, z_zero;
+	uint8_t z_flip;
+};
+
+static inline __attribute__((always_inline)) struct rounding rounding_of(const struct requant *r)
 {
-	v = vec_select(v < vec_all(low), vec_all(low), v);
-	return vec_select(v > vec_all(high), vec_all(high), v);
+	return (struct rounding){ vec_all(r->mid_low), vec_all(r->mid_high), vec_all(r->mid_factor),
+		vec_all(r->z_factor), vec_all(r->low), vec_all(r->high), r->y_zero, r->z_zero, r->z_flip };
 }
 
-static inline __attribute__((always_inline)) void
-finish(const struct requant *r, ivec sum, vec factor, const uint8_t *z, uint8_t *y)
+static inline __attribute__((always_inline)) void finish(const struct rounding *r, const bool mid,
+	const uint8_t *z, ivec sum, vec factor, uint8_t *y)
 {
 	vec v = __builtin_convertvector(sum, vec) * factor;
-	if (r->mid_factor != 0)
-		v = nearest(within(v, r->mid_low, r->mid_high)) * vec_all(r->mid_factor);
+	if (mid)
+		v = __builtin_convertvector(nearest(within(v, r->mid_low, r->mid_high)), vec) *
+		    r->mid_factor;
 	if (z) {
 		ivec n = __builtin_convertvector(*(const bytes *)z ^ r->z_flip, ivec) - r->z_zero;
-		v += __builtin_convertvector(n, vec) * vec_all(r->z_factor);
+		v += __builtin_convertvector(n, vec) * r->z_factor;
 	}
-	ivec out = __builtin_convertvector(nearest(within(v, r->low, r->high)), ivec) + r->y_zero;
+	ivec out = nearest(within(v, r->low, r->high)) + r->y_zero;
 	*(bytes *)y = __builtin_convertvector(out, bytes);
 }
 
@@ -84,6 +106,24 @@ struct tile {
 	uint8_t *y;
 	int64_t y_pixel;
 };
+
+static inline __attribute__((always_inline)) void
+store(const struct tile *t, const int pixels, const bool z, ivec sum[TILE_PIXELS][PANEL_VECS])
+{
+	const struct rounding r = rounding_of(t->j->requant);
+	const bool mid = z && t->j->requant->mid_factor != 0;
+	const int64_t y_pixel = t->y_pixel;
+	const uint8_t *from = t->z;
+	uint8_t *y = t->y;
+	vec factor[PANEL_VECS];
+	UNROLL for (int v = 0; v < PANEL_VECS; v++)
+		factor[v] = *(const vec *)(t->factor + v * VEC_FLOATS);
+	UNROLL for (int i = 0; i < pixels; i++)
+		UNROLL for (int v = 0; v < PANEL_VECS; v++) {
+			int64_t at = i * y_pixel + v * VEC_FLOATS;
+			finish(&r, mid, z ? from + at : NULL, sum[i][v], factor[v], y + at);
+		}
+}
 
 static inline __attribute__((always_inline)) void multiply(const struct tile *t, const int pixels)
 {
@@ -111,12 +151,10 @@ static inline __attribute__((always_inline)) void multiply(const struct tile *t,
 			w += QPRODUCT_PANEL * QPRODUCT_SLOT;
 		}
 	}
-	UNROLL for (int i = 0; i < pixels; i++)
-		UNROLL for (int v = 0; v < PANEL_VECS; v++) {
-			int64_t at = i * t->y_pixel + v * VEC_FLOATS;
-			finish(j->requant, sum[i][v], *(const vec *)(t->factor + v * VEC_FLOATS),
-				t->z ? t->z + at : NULL, t->y + at);
-		}
+	if (t->z)
+		store(t, pixels, true, sum);
+	else
+		store(t, pixels, false, sum);
 }
 
 #define TILE(pixels) \

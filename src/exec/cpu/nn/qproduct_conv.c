@@ -162,34 +162,33 @@ static int64_t slot_count(const struct source *x)
 	return (run_bytes(x) + QPRODUCT_SLOT - 1) / QPRODUCT_SLOT;
 }
 
-/* Byte k of run r of channel m; 0 beyond the last one. */
-static int8_t weight_at(const struct source *x, int64_t m, int64_t r, int64_t k)
-{
-	if (m >= x->m || k >= run_bytes(x))
-		return 0;
-	int64_t tap = x->joined ? r * x->kernel[1] + k / x->c : r;
-	return x->w[m * x->m_stride + k % x->c * x->c_stride + tap];
-}
-
+/* Channel by channel, each along its weights. */
 static void pack(void *dst, void *ctx)
 {
 	const struct source *x = ctx;
-	int8_t *to = dst;
-	int64_t runs = run_count(x), slots = slot_count(x);
-	for (int64_t m = 0; m < x->m; m += QPRODUCT_PANEL)
+	int64_t runs = run_count(x), bytes = slot_count(x) * QPRODUCT_SLOT, taps = x->joined ? x->kernel[1] : 1;
+	int64_t panels = (x->m + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL;
+	memset(dst, 0, (size_t)(panels * QPRODUCT_PANEL * runs * bytes));
+	for (int64_t m = 0; m < x->m; m++) {
+		int8_t *lane = (int8_t *)dst + m / QPRODUCT_PANEL * runs * bytes * QPRODUCT_PANEL +
+			       m % QPRODUCT_PANEL * QPRODUCT_SLOT;
 		for (int64_t r = 0; r < runs; r++)
-			for (int64_t k = 0; k < slots * QPRODUCT_SLOT; k += QPRODUCT_SLOT)
-				for (int i = 0; i < QPRODUCT_PANEL * QPRODUCT_SLOT; i++)
-					*to++ = weight_at(x, m + i / QPRODUCT_SLOT, r,
-						k + i % QPRODUCT_SLOT);
+			for (int64_t tap = 0; tap < taps; tap++)
+				for (int64_t c = 0; c < x->c; c++) {
+					int64_t k = tap * x->c + c;
+					lane[(r * bytes + k - k % QPRODUCT_SLOT) * QPRODUCT_PANEL +
+						k % QPRODUCT_SLOT] =
+						x->w[m * x->m_stride + c * x->c_stride + r * taps + tap];
+				}
+	}
 }
 
 static int32_t weight_sum(const struct source *x, int64_t m)
 {
 	int32_t sum = 0;
-	for (int64_t r = 0; r < run_count(x); r++)
-		for (int64_t k = 0; k < run_bytes(x); k++)
-			sum += weight_at(x, m, r, k);
+	for (int64_t c = 0; c < x->c; c++)
+		for (int64_t tap = 0; tap < x->kernel[0] * x->kernel[1]; tap++)
+			sum += x->w[m * x->m_stride + c * x->c_stride + tap];
 	return sum;
 }
 
@@ -286,6 +285,8 @@ static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struc
 	cut_bands(p, s, ret, images ? p->in[0].shape.dim[0] : 1);
 	ret->run = run_quantized;
 	ret->state = s;
+	ret->inplace = s->z_in && !s->copy_z;
+	ret->inplace_in = 4;
 	return ERR_OK;
 }
 

@@ -48,7 +48,7 @@ void requant_init(struct requant *r, const struct node *n, const struct tensor *
 int32_t requant_one(const struct requant *r, int32_t sum, float factor, const uint8_t *z)
 {
 	float v = (float)sum * factor;
-	if (r->mid_factor != 0)
+	if (z && r->mid_factor != 0)
 		v = rintf(fminf(fmaxf(v, r->mid_low), r->mid_high)) * r->mid_factor;
 	if (z)
 		v += (float)((*z ^ r->z_flip) - r->z_zero) * r->z_factor;
