@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "exec/op_library.h"
 #include "exec/ops.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -119,10 +120,10 @@ static void raise_fd_limit(void)
 
 static void list_ops(struct buf *to)
 {
-	for (int op = OP_NONE + 1; op < OP_COUNT_; op++) {
+	for (int op = OP_NONE + 1; op < OP_COUNT_ + op_custom_count(); op++) {
 		const struct op_info *info = op_info(op);
 		if (info->domain != DOMAIN_SIGNET)
-			buf_printf(to, "%-12s %-32s since %d\n", op_domain_name(info->domain), info->name,
+			buf_printf(to, "%-12s %-32s since %d\n", op_domain_of(info), info->name,
 				info->since);
 	}
 }
@@ -131,6 +132,13 @@ static int print(struct process *p)
 {
 	struct buf b = buf_of(p->arena, 0);
 	struct slice text;
+	struct err err;
+	for (int i = 0; p->line.op_libraries[i]; i++) {
+		if (op_library_load(p->line.op_libraries[i], &err) != ERR_OK) {
+			log_err("op-library: %s", err.msg);
+			return EXIT_CONFIG;
+		}
+	}
 	if (p->line.command == COMMAND_VERSION)
 		buf_printf(&b, "signetd %s\n", PACKAGE_VERSION);
 	else if (p->line.command == COMMAND_HELP)

@@ -13,8 +13,9 @@ enum op_id {
 #define OP(id, domain, name, since, in_min, in_max, out_min, out_max, flags, infer_fn_, attrs_) OP_##id,
 #include "exec/ops.def"
 #undef OP
-	OP_COUNT_
+	OP_COUNT_ /* rows of libraries are numbered from here on: op_library.h */
 };
+#define OP_CUSTOM_MAX 256
 
 enum op_domain {
 	DOMAIN_ONNX,   /* "" or "ai.onnx" */
@@ -23,6 +24,7 @@ enum op_domain {
 	DOMAIN_TRAINING, /* "ai.onnx.preview.training" */
 	DOMAIN_PREVIEW, /* "ai.onnx.preview" */
 	DOMAIN_SIGNET, /* made by our passes, never read from a file */
+	DOMAIN_CUSTOM, /* any other: its rows come from libraries */
 	DOMAIN_COUNT_
 };
 
@@ -57,6 +59,7 @@ struct op_info {
 	unsigned flags;
 	infer_fn infer;
 	const struct attr_spec *attrs;
+	const char *custom_domain; /* of DOMAIN_CUSTOM */
 };
 
 const struct op_info *op_info(enum op_id op);
@@ -64,4 +67,12 @@ const struct op_info *op_info(enum op_id op);
 /* OP_NONE: no row. domain as in files ("" and "ai.onnx" are the same). */
 enum op_id op_find(struct slice domain, struct slice name);
 
-const char *op_domain_name(enum op_domain domain);
+const char *op_domain_name(enum op_domain domain); /* NULL: DOMAIN_CUSTOM, whose rows have their own */
+const char *op_domain_of(const struct op_info *op);
+/* A domain of ONNX's or ours. */
+bool op_domain_is_known(struct slice domain);
+
+/* Appends a row, which outlives all use of it; its number is OP_COUNT_ + the count before.
+   Before any graph is made, by one thread, and at most OP_CUSTOM_MAX times. */
+void op_register(const struct op_info *row);
+int op_custom_count(void);

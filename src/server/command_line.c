@@ -3,7 +3,7 @@
 
 #include <getopt.h>
 
-enum flag_kind { FLAG_OPTION, FLAG_COMMAND, FLAG_CONFIG, FLAG_ROOT, FLAG_MODEL, FLAG_SET };
+enum flag_kind { FLAG_OPTION, FLAG_COMMAND, FLAG_CONFIG, FLAG_ROOT, FLAG_LIBRARY, FLAG_MODEL, FLAG_SET };
 
 /* A flag for an option shows that option's help and default. */
 static const struct flag {
@@ -18,6 +18,8 @@ static const struct flag {
 	{ "model", "NAME=PATH", FLAG_MODEL, 0, "model", "path",
 		"Serve PATH/VERSION/model.onnx, or PATH/model.onnx, as NAME. May be given again." },
 	{ "config", "FILE", FLAG_CONFIG, 0, NULL, NULL, "Read options from FILE; SIGHUP reads it again." },
+	{ "op-library", "FILE", FLAG_LIBRARY, 0, NULL, NULL,
+		"Load operators (signet/op.h) from FILE. May be given again." },
 	{ "http", "ADDRESS", FLAG_OPTION, 0, "http", "listen", NULL },
 	{ "grpc", "ADDRESS", FLAG_OPTION, 0, "grpc", "listen", NULL },
 	{ "device", "DEVICE", FLAG_OPTION, 0, "server", "device", NULL },
@@ -38,8 +40,8 @@ static const struct flag {
 struct reading {
 	struct arena *arena;
 	struct command_line *line;
-	const char **roots;
-	int n_roots;
+	const char **roots, **libraries;
+	int n_roots, n_libraries;
 	struct command_set **tail;
 };
 
@@ -97,6 +99,9 @@ static enum err_code take(struct reading *r, const struct flag *f, const char *a
 	case FLAG_ROOT:
 		r->roots[r->n_roots++] = arg;
 		return ERR_OK;
+	case FLAG_LIBRARY:
+		r->libraries[r->n_libraries++] = arg;
+		return ERR_OK;
 	case FLAG_MODEL:
 		return add_model(r, arg, err);
 	case FLAG_SET:
@@ -116,9 +121,11 @@ enum err_code command_line_parse(int argc, char **argv, struct arena *arena, str
 	*ret = (struct command_line){ .command = COMMAND_SERVE };
 	struct reading r = { .arena = arena, .line = ret, .tail = (struct command_set **)&ret->sets };
 	r.roots = ARENA_ARRAY(arena, const char *, (size_t)argc + 1);
-	if (!r.roots)
+	r.libraries = ARENA_ARRAY(arena, const char *, (size_t)argc + 1);
+	if (!r.roots || !r.libraries)
 		return err_oom(err);
 	ret->roots = r.roots;
+	ret->op_libraries = r.libraries;
 
 	optind = 0; /* from the start, also when it is not the first time */
 	opterr = 0;

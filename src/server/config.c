@@ -277,6 +277,7 @@ static void make_repository(struct making *m, const struct command_line *line)
 {
 	const struct options_repository *o = m->c->repository;
 	struct repo_conf *r = &m->c->repo;
+	m->c->op_libraries = line->op_libraries;
 	r->roots = line->roots && line->roots[0] ? line->roots : o->roots.item;
 	r->explicit_only = o->explicit;
 	r->poll_ms = as_ms(o->poll);

@@ -64,6 +64,7 @@ struct command_line {
 	enum command command;
 	const char *config;             /* NULL: no file */
 	const char *const *roots;       /* NULL terminated; empty: those of the file */
+	const char *const *op_libraries; /* NULL terminated; before those of the file */
 	const struct command_set *sets;
 };
 
@@ -85,6 +86,7 @@ struct config {
 	const struct options_http *http;
 	const struct options_grpc *grpc;
 	const struct options_model *model_defaults;
+	const char *const *op_libraries; /* of the command line; NULL terminated */
 	struct repo_conf repo; /* but for backend, pool and threads */
 };
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exec/backend.h"
+#include "exec/op_library.h"
 #include "exec/run/pool.h"
 #include "server/batcher.h"
 #include "server/grpc/rpc.h"
@@ -141,9 +142,20 @@ static enum err_code load_certificates(const struct config *config, struct certi
 	return rc;
 }
 
+static enum err_code load_libraries(const struct config *config, struct err *err)
+{
+	const char *const *lists[] = { config->op_libraries, config->server->op_libraries.item };
+	for (int k = 0; k < 2; k++)
+		for (int i = 0; lists[k] && lists[k][i]; i++)
+			if (op_library_load(lists[k][i], err) != ERR_OK)
+				return err_prefix(err, "op-library");
+	return ERR_OK;
+}
+
 enum err_code server_check(const struct config *config, struct err *err)
 {
 	struct certificates certs = { 0 };
+	TRY(load_libraries(config, err));
 	TRY(load_certificates(config, &certs, err));
 	free_certificates(&certs);
 	return ERR_OK;
@@ -321,6 +333,8 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 	});
 	/* First: what is wrong with them shows before anything listens. */
 	enum err_code rc = load_certificates(config, &s->certs, err);
+	if (rc == ERR_OK)
+		rc = load_libraries(config, err);
 	if (rc == ERR_OK)
 		rc = pool_new((int)config->server->threads, cpu_backend.thread_init, &s->pool, err);
 	if (rc == ERR_OK)

@@ -18,7 +18,12 @@ struct ctl {
 	int argc; /* argv[1 ...] are the subcommand's */
 	char **argv;
 	bool usage; /* what went wrong is how it was called */
+	struct args_list libraries; /* CTL_LIBRARIES: ctl_options() loads them */
 };
+
+/* The row of an option for those that read models. */
+#define CTL_LIBRARIES(c) \
+	{ "op-library", ARGS_LIST, &(c)->libraries, "FILE", "operators of your own (signet/op.h)" }
 
 /* Leaves what is no option in argv; there must be at least min of them and at most max. */
 MUST_CHECK enum err_code ctl_options(struct ctl *c, const struct args_option *options, int min, int max,

@@ -151,6 +151,7 @@ enum err_code ctl_explain(struct ctl *c, struct err *err)
 		{ "batch", ARGS_COUNT, &batch, "N", "its leading dimension, where it varies (default 1)" },
 		{ "threads", ARGS_COUNT, &threads, "N", "plan for N threads; default: all" },
 		{ "precision", ARGS_TEXT, &precision, "P", "fast, exact or bf16: how results may be rounded" },
+		CTL_LIBRARIES(c),
 		{ 0 },
 	};
 	enum err_code rc = ctl_options(c, options, 1, 1, err);

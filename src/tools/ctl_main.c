@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec/op_library.h"
 #include "tools/ctl.h"
 
 #define SERVER_DEFAULT "http://localhost:8000"
@@ -58,7 +59,9 @@ enum err_code ctl_options(struct ctl *c, const struct args_option *options, int 
 	if (c->argc - 1 < min || c->argc - 1 > max)
 		return err_set(err, ERR_INVALID_ARGUMENT, "usage: signetctl %s %s", c->name, c->args);
 	c->usage = false;
-	return ERR_OK;
+	for (int i = 0; rc == ERR_OK && i < c->libraries.n; i++)
+		rc = op_library_load(c->libraries.item[i], err);
+	return rc;
 }
 
 static int run_command(const struct command *cmd, const char *server, int argc, char **argv)

@@ -185,6 +185,7 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 		{ "precision", ARGS_TEXT, &given.precision, "P", "fast, exact or bf16: how results may be rounded" },
 		{ "profile", ARGS_FLAG, &given.profile, NULL, "say how long each step took, the first of several runs aside" },
 		{ "json", ARGS_FLAG, &given.json, NULL, "print the times as one JSON object" },
+		CTL_LIBRARIES(c),
 		{ 0 },
 	};
 	enum err_code rc = ctl_options(c, options, 1, 1, err);

@@ -234,6 +234,7 @@ enum err_code ctl_test(struct ctl *c, struct err *err)
 		{ "atol", ARGS_POSITIVE, &opts.atol, "X", "absolute tolerance (default 1e-7)" },
 		{ "threads", ARGS_COUNT, &opts.threads, "N", "threads of a case (default 1)" },
 		{ "verbose", ARGS_FLAG, &opts.verbose, NULL, "a line for cases that pass, too" },
+		CTL_LIBRARIES(c),
 		{ 0 },
 	};
 	enum err_code rc = ctl_options(c, options, 1, INT32_MAX, err);

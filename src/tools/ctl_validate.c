@@ -119,6 +119,7 @@ enum err_code ctl_validate(struct ctl *c, struct err *err)
 	struct validate x = { .max_batch = MAX_BATCH_DEFAULT };
 	const struct args_option options[] = {
 		{ "max-batch", ARGS_COUNT, &x.max_batch, "N", "as the daemon's option (default 32)" },
+		CTL_LIBRARIES(c),
 		{ 0 },
 	};
 	enum err_code rc = ctl_options(c, options, 1, INT32_MAX, err);

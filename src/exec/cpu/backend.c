@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include "exec/backend.h"
+#include "exec/op_library.h"
 #include "exec/cpu/ncopy.h"
 #include "exec/cpu/nn/onednn.h"
 #include "exec/cpu/trial.h"
@@ -85,12 +86,13 @@ enum err_code
 cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
 {
 	bool blocked = false;
+	bool custom = op_is_custom(p->node->op);
 	for (int i = 0; i < p->n_in; i++)
 		blocked |= prep_has_in(p, i) && p->in[i].layout != LAYOUT_PLAIN;
 	*ret_want_plain = false;
 
 	enum err_code rc = ERR_UNIMPLEMENTED;
-	if (blocked)
+	if (blocked && !custom)
 		rc = ask_rows(p, true, ret, err);
 	if (rc != ERR_UNIMPLEMENTED)
 		return rc;
@@ -104,7 +106,7 @@ cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err
 	}
 	struct prep q = *p;
 	q.in = plain;
-	rc = ask_rows(&q, false, ret, err);
+	rc = custom ? op_library_prepare(&q, ret, err) : ask_rows(&q, false, ret, err);
 	*ret_want_plain = blocked;
 	return rc == ERR_UNIMPLEMENTED ? no_kernel(p, err) : rc;
 }

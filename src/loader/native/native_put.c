@@ -222,7 +222,7 @@ static void put_attr(struct writer *w, const struct attr *a)
 static void put_node(struct writer *w, const struct node *n)
 {
 	const struct op_info *op = op_info(n->op);
-	put_text(w->b, slice_of(op_domain_name(op->domain)));
+	put_text(w->b, slice_of(op_domain_of(op)));
 	put_text(w->b, slice_of(op->name));
 	put_text(w->b, slice_of(n->name));
 	put_indices(w->b, n->in, n->n_in);

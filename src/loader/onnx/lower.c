@@ -80,6 +80,13 @@ static void check_old_attrs(struct lower *x)
 enum err_code lower_node(struct lower *x, enum op_domain domain)
 {
 	const char *domain_name = op_domain_name(domain);
+	if (domain == DOMAIN_CUSTOM) { /* x->op is it, and has no older meaning */
+		const struct op_info *op = op_info(x->op);
+		if (x->opset < op->since)
+			lower_fail(x, ERR_UNIMPLEMENTED, "this operator of domain %s begins with opset %d",
+				op_domain_of(op), op->since);
+		return x->rc;
+	}
 	if (x->opset > opset_max[domain]) {
 		lower_fail(x, ERR_UNIMPLEMENTED, "domain %s is known up to opset %d", domain_name,
 			opset_max[domain]);

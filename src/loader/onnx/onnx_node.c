@@ -308,7 +308,7 @@ static enum err_code read_constant(struct reading *x, struct err *err)
 /* DOMAIN_COUNT_: none that files may use. */
 static enum op_domain find_domain(const char *name)
 {
-	for (int i = 0; i < DOMAIN_COUNT_; i++)
+	for (int i = 0; i < DOMAIN_CUSTOM; i++)
 		if (i != DOMAIN_SIGNET && strcmp(name, op_domain_name((enum op_domain)i)) == 0)
 			return (enum op_domain)i;
 	return DOMAIN_COUNT_;
@@ -342,7 +342,12 @@ read_node(struct onnx_scope *scope, Onnx__NodeProto **node, size_t n_node, struc
 		return read_constant(&x, err) == ERR_OK ? ERR_OK : blame(x.proto, err);
 	/* An operator that we have goes before a function of its name. */
 	int32_t function = onnx_find_function(r, x.proto);
-	if (function >= 0 && op_find(slice_of(domain_name(x.proto)), slice_of(op_type(x.proto))) == OP_NONE)
+	enum op_id op = op_find(slice_of(domain_name(x.proto)), slice_of(op_type(x.proto)));
+	if (domain == DOMAIN_COUNT_ && op != OP_NONE) {
+		domain = DOMAIN_CUSTOM;
+		x.draft.op = op;
+	}
+	if (function >= 0 && op == OP_NONE)
 		return onnx_inline(scope, x.proto, function, x.draft.in, err);
 	if (domain != DOMAIN_COUNT_)
 		return read_operator(&x, domain, err);
