@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exec/op_library.h"
-#include "exec/ops.h"
+#include "list_ops.h"
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/stats.h"
@@ -117,16 +117,6 @@ static void raise_fd_limit(void)
 }
 
 /* -- commands that only print ---------------------------------------------------------------- */
-
-static void list_ops(struct buf *to)
-{
-	for (int op = OP_NONE + 1; op < OP_COUNT_ + op_custom_count(); op++) {
-		const struct op_info *info = op_info(op);
-		if (info->domain != DOMAIN_SIGNET)
-			buf_printf(to, "%-12s %-32s since %d\n", op_domain_of(info), info->name,
-				info->since);
-	}
-}
 
 static int print(struct process *p)
 {
