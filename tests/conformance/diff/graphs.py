@@ -9,6 +9,9 @@ UNARY = ["Relu", "Sigmoid", "Tanh", "Neg", "Abs", "HardSwish", "LeakyRelu", "Sof
          "HardSigmoid", "Gelu", "Mish", "Dropout", "Clip"]
 
 
+EPSILON = 0.01  # less would make much of little where all numbers are nearly equal
+
+
 class Builder:
     """A graph as it grows; self.shapes knows every float value's shape."""
 
@@ -192,11 +195,11 @@ def layer_norm(b, x):
         return None
     scale, bias = b.weight([s[-1]]), b.weight([s[-1]])
     if b.d.chance(0.5):
-        return b.add("LayerNormalization", [x, scale, bias], s, axis=-1)
+        return b.add("LayerNormalization", [x, scale, bias], s, axis=-1, epsilon=EPSILON)
     m = s[:-1] + [1]
     centred = b.add("Sub", [x, b.add("ReduceMean", [x, b.ints(-1)], m)], s)
     squared = b.add("Pow", [centred, b.constant(np.array(2, np.float32))], s)
-    variance = b.add("Add", [b.add("ReduceMean", [squared, b.ints(-1)], m), b.constant(np.array(1e-5, np.float32))], m)
+    variance = b.add("Add", [b.add("ReduceMean", [squared, b.ints(-1)], m), b.constant(np.array(EPSILON, np.float32))], m)
     y = b.add("Div", [centred, b.add("Sqrt", [variance], m)], s)
     return b.add("Add", [b.add("Mul", [y, scale], s), bias], s)
 

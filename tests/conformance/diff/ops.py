@@ -70,7 +70,7 @@ def accepts(op, domain, opset, inputs, attrs, n_out):
 
 
 # Before, it meant something that its generator does not draw.
-MEANS_SINCE = {"Sum": 8, "Mean": 8, "Max": 8, "Min": 8, "GroupNormalization": 21, "Cast": 9}
+MEANS_SINCE = {"Sum": 8, "Mean": 8, "Max": 8, "Min": 8, "GroupNormalization": 21, "Cast": 9, "OptionalHasElement": 18}
 
 # ONNX Runtime has no kernel for later versions, and nobody else has one at all.
 ORT_UNTIL = {"MaxRoiPool": 21, "GlobalLpPool": 21}
