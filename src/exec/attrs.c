@@ -65,6 +65,7 @@ LIST(attrs_roi_align, STRING("coordinate_transformation_mode"), STRING("mode"),
 LIST(attrs_max_roi_pool, NEED("pooled_shape", ATTR_INTS), FLOAT("spatial_scale"), END);
 LIST(attrs_axes, INTS("axes"), END);
 
+LIST(attrs_metric, STRING("metric"), END);
 LIST(attrs_dft, INT("inverse"), INT("onesided"), END);
 LIST(attrs_onesided, INT("onesided"), END);
 LIST(attrs_cosine_window, INT("kind"), INT("periodic"), END);

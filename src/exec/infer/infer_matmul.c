@@ -110,6 +110,24 @@ enum err_code infer_det(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
+enum err_code infer_cdist(struct infer *x, struct err *err)
+{
+	const struct shape *a = &x->in[0]->shape, *b = &x->in[1]->shape;
+	struct slice metric = node_string(x->node, "metric", "sqeuclidean");
+	TRY(infer_want_one_type(x, 0, T_FLOAT, err));
+	TRY(infer_want_rank(x, 0, 2, 2, err));
+	TRY(infer_want_rank(x, 1, 2, 2, err));
+	if (!slice_is(metric, "euclidean") && !slice_is(metric, "sqeuclidean"))
+		return infer_fail(x, err, "metric is '%.*s', it must be euclidean or sqeuclidean",
+			SLICE_ARG(metric));
+	if (a->rank == 2 && b->rank == 2 && dim_conflict(a->dim[1], b->dim[1]))
+		return infer_fail(x, err, "A is %s and B is %s: their rows must be as long", SHAPE_TEXT(a),
+			SHAPE_TEXT(b));
+	struct shape out = shape_of(a->rank == 2 ? a->dim[0] : DIM_UNKNOWN, b->rank == 2 ? b->dim[0] : DIM_UNKNOWN);
+	infer_set(x, 0, x->in[0]->type.dtype, &out);
+	return ERR_OK;
+}
+
 enum err_code infer_inverse(struct infer *x, struct err *err)
 {
 	TRY(want_square(x, err));

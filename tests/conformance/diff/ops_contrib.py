@@ -83,3 +83,10 @@ def qlinear_unary(d):
     return [d.values(t, d.shape(1, 3), low=-60, high=60), Known(np.array(0.05, np.float32)), scalar(3, t),
             Known(np.array(1 / 128, np.float32)), scalar(0, t)], \
         {"alpha": 0.1 if d.op == "QLinearLeakyRelu" else None}, 1, (1e-4, 1.01)
+
+
+@generator("CDist", **MS)
+def cdist(d):
+    dtype, k = d.pick([np.float32, np.float64]), d.int(1, 9)
+    return [d.values(dtype, [d.int(1, 9), k], "plain"), d.values(dtype, [d.int(1, 9), k], "plain")], \
+        {"metric": d.pick(["euclidean", "sqeuclidean"])}, 1, (1e-3, 1e-3)

@@ -3,7 +3,8 @@
  * unary_reals.h -- the list of float functions: UNARY(id, type, expression in x)
  *
  * Included wherever the list is needed, with REAL the type and F(name) the function of that
- * type. alpha and beta are the operator's attributes. Written for NaN: it must come out.
+ * type. alpha and beta are the operator's attributes. Written for NaN: it must come out, where the
+ * operator's formula does not say otherwise (ThresholdedRelu).
  */
 UNARY(ABS, REAL, F(fabs)(x))
 UNARY(ACOS, REAL, F(acos)(x))
