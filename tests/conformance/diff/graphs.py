@@ -44,6 +44,9 @@ class Builder:
         share, how = not how, how or {"low": -0.7, "high": 0.7}
         return self.constant(self.d.values(np.float32, shape, **how), share)
 
+    def literal(self, value):
+        return self.constant(np.array(value, np.float32), False)
+
     def ints(self, *values):
         return self.constant(np.array(values, np.int64))
 
@@ -198,17 +201,17 @@ def layer_norm(b, x):
         return b.add("LayerNormalization", [x, scale, bias], s, axis=-1, epsilon=EPSILON)
     m = s[:-1] + [1]
     centred = b.add("Sub", [x, b.add("ReduceMean", [x, b.ints(-1)], m)], s)
-    squared = b.add("Pow", [centred, b.constant(np.array(2, np.float32))], s)
-    variance = b.add("Add", [b.add("ReduceMean", [squared, b.ints(-1)], m), b.constant(np.array(EPSILON, np.float32))], m)
+    squared = b.add("Pow", [centred, b.literal(2)], s)
+    variance = b.add("Add", [b.add("ReduceMean", [squared, b.ints(-1)], m), b.literal(EPSILON)], m)
     y = b.add("Div", [centred, b.add("Sqrt", [variance], m)], s)
     return b.add("Add", [b.add("Mul", [y, scale], s), bias], s)
 
 
 def gelu(b, x):
     s = b.shapes[x]
-    e = b.add("Erf", [b.add("Div", [x, b.constant(np.array(2 ** 0.5, np.float32))], s)], s)
-    e = b.add("Mul", [x, b.add("Add", [e, b.constant(np.array(1, np.float32))], s)], s)
-    return b.add("Mul", [e, b.constant(np.array(0.5, np.float32))], s)
+    e = b.add("Erf", [b.add("Div", [x, b.literal(2 ** 0.5)], s)], s)
+    e = b.add("Mul", [x, b.add("Add", [e, b.literal(1)], s)], s)
+    return b.add("Mul", [e, b.literal(0.5)], s)
 
 
 def attention(b, x):
@@ -217,14 +220,14 @@ def attention(b, x):
         return None
     q, k, v = (b.add("MatMul", [x, b.weight([s[2], 4])], s[:2] + [4]) for _ in range(3))
     k = b.add("Transpose", [k], [s[0], 4, s[1]], perm=[0, 2, 1])
-    scores = b.add("Mul", [b.add("MatMul", [q, k], [s[0], s[1], s[1]]), b.constant(np.array(0.5, np.float32))],
+    scores = b.add("Mul", [b.add("MatMul", [q, k], [s[0], s[1], s[1]]), b.literal(0.5)],
                    [s[0], s[1], s[1]])
     return b.add("MatMul", [b.add("Softmax", [scores], b.shapes[scores], axis=-1), v], s[:2] + [4])
 
 
 def where(b, x):
     cond = b.name() + "c"
-    b.nodes.append(Node("Greater", [x, b.constant(np.array(0.1, np.float32))], [cond], {}))
+    b.nodes.append(Node("Greater", [x, b.literal(0.1)], [cond], {}))
     return b.add("Where", [cond, x, b.weight(b.shapes[x][-1:])], b.shapes[x])
 
 
