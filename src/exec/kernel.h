@@ -106,6 +106,7 @@ struct prep {
 	int threads; /* most that will ever work on one step; 1: do not bother to split */
 	enum precision precision;
 	struct choices *choices; /* NULL: nothing is timed */
+	bool settled;            /* what was chosen before has to do */
 	struct arena *arena; /* the plan's */
 	struct packs *packs; /* the version's packed weights */
 	struct arena *tmp;   /* gone after prepare */

@@ -400,6 +400,7 @@ enum err_code signatures_compile(
 		.packs = v->packs,
 		.precision = conf->precision,
 		.choices = conf->choices,
+		.settled = &v->settled,
 		.threads = conf->threads,
 		.plans_max = conf->max_batch + 64 };
 	enum err_code rc = ERR_OK;

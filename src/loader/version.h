@@ -63,6 +63,8 @@ struct version {
 	int64_t load_ns, compile_ns, warm_ns;
 	const char *warning; /* what the warm-up could not do; NULL: nothing */
 
+	atomic_bool settled; /* warm: its programs time no kernels any more */
+
 	atomic_long refs;
 	atomic_int state; /* enum version_state; VERSION_DRAINING: no new requests */
 	void (*on_last_release)(struct version *v); /* the reaper's door; NULL: freed at once */

@@ -79,6 +79,7 @@ static enum err_code warm_model(struct loading *l)
 		rc = warmup_run(l->dirfd, v, l->conf, l->err);
 	if (rc != ERR_OK)
 		return rc;
+	atomic_store(&v->settled, true);
 	v->memory_bytes = memory_of(v);
 	if (most && v->memory_bytes > most)
 		return err_set(l->err, ERR_RESOURCE_EXHAUSTED,

@@ -42,10 +42,14 @@ struct trial {
 
 /* -- the key -------------------------------------------------------------------------------- */
 
+/* SIZES: the very shapes. KIND: images and sequences of any size. */
+enum detail { SIZES, KIND };
+
 /* Images of a batch are computed one by one: one answer serves every batch size, which
    also keeps each weight in one packed form. */
-static void put_tensor(struct buf *b, const struct tensor *t)
+static void put_tensor(struct buf *b, const struct tensor *t, enum detail detail)
 {
+	static const char *const layout[LAYOUT_COUNT_] = { "", "c8", "c16", "nhwc" };
 	struct shape s = t->shape;
 	if (s.rank == RANK_UNKNOWN) {
 		buf_str(b, " -");
@@ -53,10 +57,9 @@ static void put_tensor(struct buf *b, const struct tensor *t)
 	}
 	if (s.rank == 4 && !t->data)
 		s.dim[0] = DIM_UNKNOWN;
-	buf_printf(b, " %s%s%s", dtype_name(t->dtype), SHAPE_TEXT(&s),
-		t->layout == LAYOUT_PLAIN  ? ""
-		: t->layout == LAYOUT_NHWC ? "nhwc"
-					   : "blocked");
+	for (int i = 2; i < s.rank && !t->data && detail == KIND; i++)
+		s.dim[i] = DIM_UNKNOWN;
+	buf_printf(b, " %s%s%s", dtype_name(t->dtype), SHAPE_TEXT(&s), layout[t->layout]);
 }
 
 static void put_attr(struct buf *b, const struct attr *a)
@@ -74,17 +77,17 @@ static void put_attr(struct buf *b, const struct attr *a)
 }
 
 /* All that the times depend on, but for the machine and the values of constants. */
-static bool describe(const struct prep *p, struct arena *arena, const char **ret)
+static bool describe(const struct prep *p, enum detail detail, const char **ret)
 {
 	static const char *const precision[PRECISION_COUNT_] = { "", " exact", " bf16" };
-	struct buf b = buf_of(arena, 0);
+	struct buf b = buf_of(p->tmp, 0);
 	struct slice text;
 	buf_str(&b, op_info(p->node->op)->name);
 	for (int i = 0; i < p->n_in; i++)
-		put_tensor(&b, &p->in[i]);
+		put_tensor(&b, &p->in[i], detail);
 	buf_str(&b, " ->");
 	for (int i = 0; i < p->n_out; i++)
-		put_tensor(&b, &p->out[i]);
+		put_tensor(&b, &p->out[i], detail);
 	for (int32_t i = 0; i < p->node->n_attr; i++)
 		put_attr(&b, &p->node->attr[i]);
 	buf_printf(&b, " threads=%d%s", p->threads, precision[p->precision]);
@@ -243,27 +246,43 @@ static enum err_code hold(struct trial *t, const struct prep *p, const struct cp
 	return ERR_OK;
 }
 
+/* The row remembered under key, if it is one of these. */
+static bool remembered(
+	const struct prep *p, const char *key, const struct cpu_row *const *row, int n, int *ret)
+{
+	char name[CHOICE_NAME_MAX];
+	if (!choices_find(p->choices, key, name))
+		return false;
+	for (int i = 0; i < n; i++)
+		if (strcmp(row[i]->name, name) == 0) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
 enum err_code trial_choose(
 	const struct prep *p, const struct cpu_row *const *row, int n, int *ret, struct err *err)
 {
-	char name[CHOICE_NAME_MAX];
-	const char *key;
-	struct trial t = {.n = 0};
+	const char *key, *kind;
+	struct trial t = { .n = 0 };
 	*ret = n - 1;
-	if (!p->choices || !can_make_up(p) || !describe(p, p->tmp, &key))
+	if (!p->choices || !can_make_up(p) || !describe(p, SIZES, &key) || !describe(p, KIND, &kind))
 		return ERR_OK;
-	if (choices_find(p->choices, key, name))
-		for (int i = 0; i < n; i++)
-			if (strcmp(row[i]->name, name) == 0) {
-				*ret = i;
-				return ERR_OK;
-			}
+	if (remembered(p, key, row, n, ret))
+		return ERR_OK;
+	if (p->settled) {
+		(void)!remembered(p, kind, row, n, ret); /* sizes that warm-up has not seen */
+		return ERR_OK;
+	}
 	t.arena = arena_new(1 << 16, 0);
 	if (!t.arena)
 		return err_oom(err);
 	enum err_code rc = hold(&t, p, row, n, ret, err);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK) {
 		choices_put(p->choices, key, row[*ret]->name);
+		choices_put(p->choices, kind, row[*ret]->name);
+	}
 	arena_free(t.arena);
 	for (int i = 0; i < t.n; i++)
 		packs_free(t.c[i].packs);

@@ -37,7 +37,7 @@ static enum err_code new_prep(struct planner *pl, const struct node *n, struct p
 	*ret = (struct prep){ .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
 		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
-		.choices = pl->rq->conf->choices, .tmp = pl->tmp };
+		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp };
 	return ERR_OK;
 }
 

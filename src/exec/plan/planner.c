@@ -123,7 +123,7 @@ enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)
 	struct prep prep = { .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
 		.threads = pl->rq->conf->threads, .arena = p->arena,
 		.packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
-		.choices = pl->rq->conf->choices, .tmp = pl->tmp };
+		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp };
 	struct step *s = planner_add_step(pl, NULL, 1, 1);
 	if (!s)
 		return err_oom(pl->err);

@@ -23,6 +23,12 @@ struct planner {
 
 #define LABEL(pl, n) node_label((pl)->g, (n), (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX)
 
+static inline bool planner_is_settled(const struct planner *pl)
+{
+	const atomic_bool *settled = pl->rq->conf->settled;
+	return settled && atomic_load_explicit(settled, memory_order_relaxed);
+}
+
 /* SLOT_NONE: no memory, or the size overflows. */
 int32_t planner_add_slot(struct planner *pl, const struct tensor *t, enum slot_home home);
 

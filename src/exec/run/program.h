@@ -28,6 +28,7 @@ struct program_conf {
 	struct packs *packs;
 	enum precision precision;
 	struct choices *choices; /* NULL: kernels are not timed */
+	const atomic_bool *settled; /* (optional) once true nothing is timed: requests wait */
 	int plans_max;       /* LRU bound; 0: 64 */
 	size_t dynamic_bytes_max; /* ceiling of the arena for data-dependent results; 0: 1 GiB */
 	int threads;         /* most that help one run */

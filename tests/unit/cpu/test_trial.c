@@ -11,6 +11,7 @@ static struct err err;
 static struct tensor in, out;
 static struct node node = {.op = OP_RELU};
 static int runs;
+static bool settled;
 
 static void setup(void)
 {
@@ -19,6 +20,7 @@ static void setup(void)
 	choices = choices_new();
 	in = out = (struct tensor){.dtype = DTYPE_F32, .shape = {.rank = 1, .dim = {1000}}};
 	runs = 0;
+	settled = false;
 }
 
 static void teardown(void)
@@ -100,7 +102,7 @@ static int chosen(const struct cpu_row *a, const struct cpu_row *b, struct choic
 		.arena = arena,
 		.tmp = arena,
 		.packs = packs,
-		.choices = c};
+		.choices = c, .settled = settled };
 	int best = -1;
 	ck_assert_int_eq(trial_choose(&p, rows, 2, &best, &err), ERR_OK);
 	return best;
@@ -142,6 +144,21 @@ START_TEST(what_was_found_before_is_not_timed_again)
 }
 END_TEST
 
+START_TEST(when_settled_other_sizes_have_to_do)
+{
+	in.shape = out.shape = shape_of(1, 8, 20, 20);
+	settled = true;
+	ck_assert_int_eq(chosen(&fast, &slow, choices), 1); /* nothing like it was seen */
+	settled = false;
+	ck_assert_int_eq(chosen(&fast, &slow, choices), 0);
+	runs = 0;
+	settled = true;
+	in.shape = out.shape = shape_of(3, 8, 70, 9);
+	ck_assert_int_eq(chosen(&fast, &slow, choices), 0);
+	ck_assert_int_eq(runs, 0);
+}
+END_TEST
+
 START_TEST(without_a_memory_nothing_is_timed)
 {
 	ck_assert_int_eq(chosen(&fast, &slow, NULL), 1);
@@ -168,6 +185,7 @@ Suite *suite_trial(void)
 	tcase_add_test(t, one_that_disagrees_is_not_however_fast);
 	tcase_add_test(t, one_that_refuses_takes_no_part);
 	tcase_add_test(t, what_was_found_before_is_not_timed_again);
+	tcase_add_test(t, when_settled_other_sizes_have_to_do);
 	tcase_add_test(t, without_a_memory_nothing_is_timed);
 	tcase_add_test(t, inputs_that_cannot_be_made_up_are_not_timed);
 	suite_add_tcase(s, t);
