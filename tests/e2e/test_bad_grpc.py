@@ -3,6 +3,7 @@
 would not send it. After each one the server must still serve others."""
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -411,6 +412,32 @@ class Connections(Story):
             self.assertEqual(c.status(7), UNAVAILABLE)
             c.call(101, LIVE, b"")
             self.assertEqual(c.status(101), 0)
+
+
+class Descriptors(unittest.TestCase):
+    def test_G16_they_run_out_and_come_back(self):
+        """For gRPC alone, and with the pair of sockets that the relay adds."""
+        few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (90, 90))
+        for options in ({}, {"grpc.guard": "true"}):
+            with Server(grpc=True, preexec=few, options=options) as s:
+                for _ in range(2):
+                    held = [socket.create_connection(("127.0.0.1", s.grpc_port), 20) for _ in range(120)]
+                    # The last ones are closed at once; whose turn that was shows here.
+                    held[-1].settimeout(20)
+                    self.assertEqual(held[-1].recv(1), b"")
+                    for sock in held:
+                        sock.close()
+                    with Connection(s.grpc_port) as c:
+                        self.answered(c, s)
+
+    def answered(self, c, s):
+        """It may be shed too while the server still has to notice that the others have gone."""
+        until = time.monotonic() + 20
+        while not (c.call(1, LIVE, b"") and c.status(1) == 0):
+            self.assertLess(time.monotonic(), until)
+            c.sock.close()
+            time.sleep(0.05)
+            c.__init__(s.grpc_port)
 
 
 class Floods(Story):

@@ -21,6 +21,7 @@ import unittest
 import signet
 
 UNITS = os.environ.get("SIGNET_UNITS", os.path.join(os.path.dirname(signet.SIGNETD), "systemd"))
+SOCKETS = ("signetd.socket", "signetd-grpc.socket")
 SYSTEMD = "/lib/systemd/systemd"
 INSIDE = "SIGNET_TEST_IN_NAMESPACE"
 
@@ -86,7 +87,7 @@ class Verify(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             install_units(folder)
             done = subprocess.run(["systemd-analyze", "verify", *[os.path.join(folder, name) for name in
-                                                                  ("signetd.service", "signetd.socket")]],
+                                                                  ("signetd.service", *SOCKETS)]],
                                   capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
@@ -108,7 +109,8 @@ def install_units(folder, root=None, conf="/dev/null"):
         text = text.replace("%S/signet/models", root)
     with open(os.path.join(folder, "signetd.service"), "w") as file:
         file.write(text)
-    shutil.copy(os.path.join(signet.TREE, "systemd", "signetd.socket"), folder)
+    for name in SOCKETS:
+        shutil.copy(os.path.join(signet.TREE, "systemd", name), folder)
 
 
 class Manager(unittest.TestCase):
@@ -122,14 +124,16 @@ class Manager(unittest.TestCase):
         os.environ.update(HOME=cls.home, XDG_RUNTIME_DIR="/run/u")
         cls.models = signet.Models()
         cls.models.add("digits", 1)
-        with socket.create_server(("127.0.0.1", 0)) as any_port:
-            cls.port = any_port.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as any_port, \
+                socket.create_server(("127.0.0.1", 0)) as another:
+            cls.port, cls.grpc_port = any_port.getsockname()[1], another.getsockname()[1]
         cls.conf = os.path.join(cls.home, "signetd.conf")
         cls.log = os.path.join(cls.home, "log")
         install_units(cls.units, cls.models.path, cls.conf)
         cls.write(os.path.join(cls.units, "signetd.service.d", "user.conf"), DROP_IN.format(log=cls.log))
-        cls.write(os.path.join(cls.units, "signetd.socket"),
-                  cls.read(os.path.join(cls.units, "signetd.socket")).replace("8000", str(cls.port)))
+        for name, shipped, port in zip(SOCKETS, ("8000", "8001"), (cls.port, cls.grpc_port)):
+            path = os.path.join(cls.units, name)
+            cls.write(path, cls.read(path).replace(shipped, str(port)))
         cls.write(cls.conf, f"[http]\nlisten = 127.0.0.1:{cls.port}\n[grpc]\nlisten = 127.0.0.1:0\n")
         cls.manager = subprocess.Popen([SYSTEMD, "--user", "--unit=basic.target"],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -137,7 +141,7 @@ class Manager(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.systemctl("stop", "signetd.socket", "signetd.service")
+        cls.systemctl("stop", *SOCKETS, "signetd.service")
         cls.systemctl("exit")
         try:
             cls.manager.wait(10)
@@ -171,7 +175,7 @@ class Manager(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{done.stderr}\n{log}")
 
     def stop(self):
-        self.assertEqual(self.systemctl("stop", "signetd.socket", "signetd.service").returncode, 0)
+        self.assertEqual(self.systemctl("stop", *SOCKETS, "signetd.service").returncode, 0)
 
     def setUp(self):
         self.addCleanup(self.systemctl, "reset-failed")
@@ -248,6 +252,25 @@ class Manager(unittest.TestCase):
         # The socket outlives the service: what comes while it restarts, waits.
         self.assertEqual(self.systemctl("restart", "signetd.service").returncode, 0)
         self.assertTrue(self.ready())
+
+    def speaks_http2(self):
+        """The server's SETTINGS come in answer to ours."""
+        with socket.create_connection(("127.0.0.1", self.grpc_port), signet.PATIENCE_S) as s:
+            s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+            return s.recv(9)[3:4] == b"\4"
+
+    def test_the_sockets_of_both_wires_are_served(self):
+        with_port = self.read(self.conf)
+        self.write(self.conf, "[http]\nlisten = 127.0.0.1:1\n[grpc]\nlisten = 127.0.0.1:1\n")
+        self.addCleanup(self.write, self.conf, with_port)
+        for name in SOCKETS:
+            self.start(name)
+        self.assertEqual(self.show("ActiveState"), "inactive")
+        self.assertTrue(self.speaks_http2(), "a call to gRPC starts the service")
+        signet.wait_until(self.ready, "the model")
+        signet.wait_until(lambda: self.show("ActiveState") == "active", "READY=1")
+        self.assertEqual(self.systemctl("restart", "signetd.service").returncode, 0)
+        self.assertTrue(self.speaks_http2())
 
     def test_stop_is_clean(self):
         self.start()
