@@ -15,6 +15,14 @@
 
 #define BACKLOG 4096
 
+static bool is_loopback(const struct sockaddr_storage *sa)
+{
+	if (sa->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return sa->ss_family == AF_INET6 &&
+		IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
 static enum err_code name_address(const char *who, struct endpoint *e, struct err *err)
 {
 	struct sockaddr_storage sa = { 0 };
@@ -22,6 +30,7 @@ static enum err_code name_address(const char *who, struct endpoint *e, struct er
 	char host[64], port[16];
 	if (getsockname(e->fd, (struct sockaddr *)&sa, &len) != 0)
 		return err_set(err, ERR_INTERNAL, "%s: the listening socket has no address", who);
+	e->is_local = sa.ss_family == AF_UNIX || is_loopback(&sa);
 	if (sa.ss_family == AF_UNIX) {
 		snprintf(e->address, sizeof(e->address), "unix:%.110s",
 			((struct sockaddr_un *)&sa)->sun_path);

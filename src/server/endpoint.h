@@ -16,6 +16,7 @@ struct endpoint {
 	int fd; /* -1: none */
 	bool passed;
 	int port; /* 0: a unix socket */
+	bool is_local; /* a unix socket, or a loopback address */
 	char address[128]; /* "127.0.0.1:8000", "unix:/run/..." */
 	const char *unlink_path; /* NULL: no file of ours */
 };

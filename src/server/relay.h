@@ -24,8 +24,14 @@
 
 struct relay;
 
-/* Looks at the next bytes from a client. False: the connection is cut off. */
-typedef bool (*relay_look_fn)(void *state, const uint8_t *data, size_t n);
+enum relay_way {
+	RELAY_UP,   /* from the client */
+	RELAY_DOWN, /* to it */
+};
+
+/* Looks at the next bytes. False: the connection is cut off. */
+typedef bool (*relay_look_fn)(
+	const void *ctx, void *state, enum relay_way way, const uint8_t *data, size_t n);
 
 struct relay_conf {
 	const char *name;         /* of the threads */
@@ -35,6 +41,7 @@ struct relay_conf {
 	bool needs_protocol;      /* the client must choose ours by ALPN */
 	relay_look_fn look;       /* NULL: none */
 	size_t look_bytes;        /* of its state, zeroed for each connection */
+	const void *look_ctx;     /* the same for all; outlives the relay */
 	/* A handshake has failed; why in OpenSSL's words. On a thread of the relay. */
 	void (*on_failure)(void *ctx, const char *why);
 	void *ctx;

@@ -41,7 +41,7 @@ struct relay_conn *relay_conn_new(const struct relay_conf *conf, int fd, SSL *ss
 	c->wire = (struct relay_side){ .conn = c, .fd = fd };
 	c->plain = (struct relay_side){ .conn = c, .fd = -1 };
 	c->ssl = ssl;
-	c->look = conf->look;
+	c->conf = conf;
 	c->began_ns = clock_now_ns();
 	return c;
 }
@@ -204,7 +204,9 @@ static void read_in(struct relay_conn *c, struct relay_flow *f, uint8_t *scratch
 		return;
 	}
 	f->in_blocked = was_all(c, f, n);
-	if (f == &c->up && c->look && !c->look(c->look_state, scratch, (size_t)n)) {
+	const struct relay_conf *conf = c->conf;
+	if (conf->look && !conf->look(conf->look_ctx, c->look_state, f == &c->up ? RELAY_UP : RELAY_DOWN,
+				  scratch, (size_t)n)) {
 		c->cut_off = c->broken = true;
 		return;
 	}

@@ -43,11 +43,11 @@ struct relay_conn {
 	bool late;     /* out of time */
 	int64_t began_ns, hung_up_ns; /* the latter 0: not yet */
 	struct relay_flow up, down; /* to the library, to the client */
-	relay_look_fn look;
+	const struct relay_conf *conf;
 	uint64_t look_state[]; /* aligned for anything */
 };
 
-/* Takes fd and ssl. NULL: no memory, nothing is taken. */
+/* Takes fd and ssl, borrows conf. NULL: no memory, nothing is taken. */
 struct relay_conn *relay_conn_new(const struct relay_conf *conf, int fd, SSL *ssl);
 void relay_conn_free(struct relay_conn *c);
 

@@ -280,7 +280,7 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 		.write_timeout_ms = (int)(o->write_timeout / NS_PER_MS),
 		.allow_admin = o->allow_admin,
 		.reflection = o->reflection,
-		.guard = o->guard,
+		.guard = (enum rpc_guarding)o->guard,
 		.tls = hand_over(&s->certs.grpc),
 		.tls_timeout_ms = (int)(o->tls_timeout / NS_PER_MS),
 		.on_tls_failure = on_tls_failure,

@@ -21,6 +21,17 @@ def message(body, flag=0, length=None):
     return struct.pack(">BI", flag, len(body) if length is None else length) + body
 
 
+def head(path, more=(), encoder=None, **replaced):
+    """A header block, by default of a connection's first call. replaced: other values, p_ for
+    a colon, None to leave one out."""
+    fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "x",
+              "content-type": "application/grpc", "te": "trailers"}
+    for name, value in replaced.items():
+        fields[(":" + name[2:] if name.startswith("p_") else name).replace("_", "-")] = value
+    present = [(k, v) for k, v in fields.items() if v is not None]
+    return (encoder or hpack.Encoder()).encode(present + list(more))
+
+
 class Connection:
     """ack: acknowledge the server's settings and answer its pings, as one should; sock: a
     connection that is there already, in place of one to port."""
@@ -53,19 +64,8 @@ class Connection:
         except OSError:
             pass  # closed by the server
 
-    @staticmethod
-    def head_of(path):
-        """A header block for a connection's first call."""
-        return hpack.Encoder().encode([(":method", "POST"), (":scheme", "http"), (":path", path),
-                                       ("content-type", "application/grpc"), ("te", "trailers")])
-
     def head(self, path, more=(), **replaced):
-        """A header block. replaced: other values, p_ for a colon, None to leave one out."""
-        fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "x",
-                  "content-type": "application/grpc", "te": "trailers"}
-        fields.update({k.replace("_", "-").replace("p-", ":", 1) if k.startswith("p_") else k.replace("_", "-"): v
-                       for k, v in replaced.items()})
-        return self.encoder.encode([(k, v) for k, v in fields.items() if v is not None] + list(more))
+        return head(path, more, self.encoder, **replaced)
 
     def call(self, stream, path, body=None, more=(), **replaced):
         """Headers, and a whole call's message when there is a body."""

@@ -9,7 +9,6 @@
 #include "exec/run/pool.h"
 #include "server/grpc/rpc_accept.h"
 #include "server/grpc/rpc_call.h"
-#include "server/grpc/rpc_guard.h"
 #include "server/grpc/rpc_watch.h"
 
 /* Calls that each queue is ready for at any time. */
@@ -94,9 +93,14 @@ static enum err_code start_relay(struct rpc *r, struct err *err)
 	const struct relay_conf conf = { .name = "grpc-relay", .threads = 1 + r->n_queue / 4,
 		.connections_max = c->connections_max, .handshake_timeout_ms = c->tls_timeout_ms,
 		.needs_protocol = true, .look = rpc_guard_look, .look_bytes = sizeof(struct rpc_guard),
+		.look_ctx = &r->guard,
 		.on_failure = c->on_tls_failure, .ctx = c->ctx };
-	if (!c->tls && !c->guard)
+	bool guards = c->guard == RPC_GUARD_ON || (c->guard == RPC_GUARD_AUTO && !r->endpoint.is_local);
+	if (!c->tls && !guards)
 		return ERR_OK;
+	/* A client may open more before it hears of the limit; those are answered one by one. */
+	r->guard = (struct rpc_guard_conf){ .streams_max = (uint32_t)c->streams_max * 2,
+		.resets_max = (uint32_t)c->resets_max };
 	TRY(relay_new(&conf, c->tls, &r->relay, err));
 	r->conf.tls = NULL; /* the relay's now */
 	return ERR_OK;

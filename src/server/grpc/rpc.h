@@ -38,6 +38,13 @@ enum rpc_refusal {
 	RPC_REFUSAL_COUNT_
 };
 
+/* Whether frames are looked at where there is no TLS; as options.def has the choices. */
+enum rpc_guarding {
+	RPC_GUARD_AUTO, /* where clients may be on other machines */
+	RPC_GUARD_ON,
+	RPC_GUARD_OFF,
+};
+
 struct rpc_conf {
 	const char *listen;     /* "HOST:PORT", ":PORT", "unix:PATH"; port 0: any free one */
 	int listen_fd;          /* >= 0: this socket (systemd's) instead; taken on ERR_OK */
@@ -57,7 +64,7 @@ struct rpc_conf {
 	int write_timeout_ms;   /* for a client to take a reply */
 	bool allow_admin;       /* repository load and unload, settings */
 	bool reflection;        /* says which services there are */
-	bool guard;             /* look at each frame though there is no TLS */
+	enum rpc_guarding guard;
 	struct tls *tls;        /* NULL: plain. Taken, whatever comes of the start */
 	int tls_timeout_ms;     /* of a handshake */
 	/* A handshake has failed, from any thread. */

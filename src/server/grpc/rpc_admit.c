@@ -19,6 +19,9 @@ static int64_t deadline_of(const struct rpc_call *c)
 
 static enum err_code refuse(struct rpc_call *c, enum rpc_refusal why, const char *msg, struct err *err)
 {
+	/* Until its status is sent it takes memory, but no place that another call could have. */
+	atomic_fetch_sub(&c->rpc->in_flight, 1);
+	c->refused = true;
 	rpc_count_refusal(&c->rpc->conns, why);
 	rpc_conn_waste(&c->rpc->conns, c->ticket);
 	return err_set(err, ERR_UNAVAILABLE, "%s", msg);

@@ -411,7 +411,8 @@ static void on_sent(struct rpc_call *c, bool ok)
 			on_closed(c);
 		if (c->is_watch)
 			atomic_fetch_sub(&c->rpc->watches, 1);
-		atomic_fetch_sub(&c->rpc->in_flight, 1);
+		if (!c->refused)
+			atomic_fetch_sub(&c->rpc->in_flight, 1);
 		rpc_conn_leave(&c->rpc->conns, c->ticket);
 		settle(c); /* what on_new() expected */
 	} else if (ok && c->is_watch) {

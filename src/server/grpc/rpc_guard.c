@@ -7,7 +7,7 @@
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_LEN (sizeof(preface) - 1)
 
-enum frame {
+enum frame_type {
 	FRAME_DATA = 0,
 	FRAME_HEADERS = 1,
 	FRAME_RST_STREAM = 3,
@@ -17,54 +17,87 @@ enum frame {
 #define FLAG_END_STREAM 1
 #define FLAG_END_HEADERS 4
 
-/* A flood of these is a flood of calls: those are counted where they are known. */
-static bool is_counted_as_call(int type)
+struct frame {
+	uint32_t len, stream;
+	int type, flags;
+};
+
+static struct frame frame_of(const uint8_t *h)
 {
-	return type == FRAME_HEADERS || type == FRAME_RST_STREAM || type == FRAME_CONTINUATION;
+	return (struct frame){
+		.len = (uint32_t)h[0] << 16 | (uint32_t)h[1] << 8 | h[2],
+		.type = h[3],
+		.flags = h[4],
+		.stream = (uint32_t)(h[5] & 0x7f) << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8],
+	};
 }
 
-static bool is_control(int type, int flags, uint32_t len)
+/* --- streams --- */
+
+static void on_stream_end(struct rpc_guard *g)
 {
-	if (type == FRAME_DATA)
-		return len == 0 && !(flags & FLAG_END_STREAM);
-	return !is_counted_as_call(type) && type != FRAME_WINDOW_UPDATE;
+	/* Both sides may end one: then it is counted twice, in the client's favour. */
+	if (g->streams > 0)
+		g->streams--;
 }
 
-static bool on_block(struct rpc_guard *g, int type, int flags, uint32_t len)
+static bool on_block(const struct rpc_guard_conf *conf, struct rpc_guard *g, const struct frame *f)
 {
-	if (type == FRAME_HEADERS)
+	if (f->type == FRAME_HEADERS)
 		g->block_bytes = g->block_frames = 0;
 	else if (!g->in_block)
 		return true; /* gRPC will say what it thinks of that */
-	g->block_bytes += len;
+	if (f->type == FRAME_HEADERS && f->stream > g->last_stream) {
+		g->last_stream = f->stream;
+		g->streams++;
+	}
+	g->block_bytes += f->len;
 	g->block_frames++;
-	g->in_block = !(flags & FLAG_END_HEADERS);
-	return len <= GUARD_BLOCK_BYTES && g->block_bytes <= GUARD_BLOCK_BYTES &&
-		g->block_frames <= GUARD_BLOCK_FRAMES;
+	g->in_block = !(f->flags & FLAG_END_HEADERS);
+	return f->len <= GUARD_BLOCK_BYTES && g->block_bytes <= GUARD_BLOCK_BYTES &&
+		g->block_frames <= GUARD_BLOCK_FRAMES && g->streams <= conf->streams_max;
 }
 
-static bool on_frame(struct rpc_guard *g, int64_t now_ns)
+/* --- frames --- */
+
+static bool is_control(const struct frame *f)
 {
-	uint32_t len = (uint32_t)g->head[0] << 16 | (uint32_t)g->head[1] << 8 | g->head[2];
-	int type = g->head[3], flags = g->head[4];
-	g->head_len = 0;
-	g->left = len;
-	if (type == FRAME_HEADERS || type == FRAME_CONTINUATION)
-		return on_block(g, type, flags, len);
-	if (!is_control(type, flags, len))
+	if (f->type == FRAME_DATA)
+		return f->len == 0 && !(f->flags & FLAG_END_STREAM);
+	return f->type != FRAME_WINDOW_UPDATE;
+}
+
+static bool on_client_frame(
+	const struct rpc_guard_conf *conf, struct rpc_guard *g, const struct frame *f, int64_t now_ns)
+{
+	if (f->type == FRAME_HEADERS || f->type == FRAME_CONTINUATION)
+		return on_block(conf, g, f);
+	if (!is_control(f))
 		return true;
 	if (now_ns / NS_PER_S != g->second) {
 		g->second = now_ns / NS_PER_S;
-		g->control = 0;
+		g->control = g->resets = 0;
 	}
-	return len <= GUARD_BLOCK_BYTES && ++g->control <= GUARD_CONTROL_FRAMES;
+	if (f->type != FRAME_RST_STREAM)
+		return f->len <= GUARD_BLOCK_BYTES && ++g->control <= GUARD_CONTROL_FRAMES;
+	on_stream_end(g);
+	return ++g->resets <= conf->resets_max;
 }
 
-static size_t take(const uint8_t *data, size_t n, uint8_t *to, uint32_t *len, size_t want)
+static void on_server_frame(struct rpc_guard *g, const struct frame *f)
 {
-	size_t more = want - *len < n ? want - *len : n;
-	memcpy(to + *len, data, more);
-	*len += (uint32_t)more;
+	bool ends = (f->type == FRAME_HEADERS || f->type == FRAME_DATA) && (f->flags & FLAG_END_STREAM);
+	if (ends || f->type == FRAME_RST_STREAM)
+		on_stream_end(g);
+}
+
+/* --- bytes --- */
+
+static size_t take_head(struct rpc_guard_reader *r, const uint8_t *data, size_t n)
+{
+	size_t more = GUARD_HEAD_BYTES - r->head_len < n ? GUARD_HEAD_BYTES - r->head_len : n;
+	memcpy(r->head + r->head_len, data, more);
+	r->head_len += (uint32_t)more;
 	return more;
 }
 
@@ -78,24 +111,34 @@ static size_t check_preface(struct rpc_guard *g, const uint8_t *data, size_t n)
 	return more;
 }
 
-bool rpc_guard_bytes(struct rpc_guard *g, const uint8_t *data, size_t n, int64_t now_ns)
+bool rpc_guard_bytes(const struct rpc_guard_conf *conf, struct rpc_guard *g, enum relay_way way,
+	const uint8_t *data, size_t n, int64_t now_ns)
 {
-	size_t at = check_preface(g, data, n);
+	struct rpc_guard_reader *r = &g->way[way];
+	size_t at = way == RELAY_UP ? check_preface(g, data, n) : 0;
 	while (at < n) {
-		if (g->left > 0) {
-			uint32_t pass = n - at < g->left ? (uint32_t)(n - at) : g->left;
+		if (r->left > 0) {
+			uint32_t pass = n - at < r->left ? (uint32_t)(n - at) : r->left;
 			at += pass;
-			g->left -= pass;
+			r->left -= pass;
 			continue;
 		}
-		at += take(data + at, n - at, g->head, &g->head_len, GUARD_HEAD_BYTES);
-		if (g->head_len == GUARD_HEAD_BYTES && !on_frame(g, now_ns))
+		at += take_head(r, data + at, n - at);
+		if (r->head_len < GUARD_HEAD_BYTES)
+			continue;
+		struct frame f = frame_of(r->head);
+		r->head_len = 0;
+		r->left = f.len;
+		if (way == RELAY_DOWN)
+			on_server_frame(g, &f);
+		else if (!on_client_frame(conf, g, &f, now_ns))
 			return false;
 	}
 	return at == n;
 }
 
-bool rpc_guard_look(void *state, const uint8_t *data, size_t n)
+bool rpc_guard_look(
+	const void *ctx, void *state, enum relay_way way, const uint8_t *data, size_t n)
 {
-	return rpc_guard_bytes(state, data, n, clock_now_ns());
+	return rpc_guard_bytes(ctx, state, way, data, n, clock_now_ns());
 }

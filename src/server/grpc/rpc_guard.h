@@ -4,19 +4,22 @@
  *
  * Life of a request: [LISTEN] -> decode -> ...
  *
- * gRPC 1.51 joins the pieces of a header block anew with each that comes, without a limit
- * of its own, and answers any number of settings. What passes through a relay is looked at
- * here: a block of headers beyond GUARD_BLOCK_BYTES or GUARD_BLOCK_FRAMES, more than
- * GUARD_CONTROL_FRAMES a second that carry nothing, or a beginning that is not HTTP/2's cut
- * the connection off. Everything else is gRPC's to judge.
+ * gRPC 1.51 makes a call of every stream that it is sent, long before anybody here sees the
+ * first of them; it joins the pieces of a header block anew with each that comes; it answers
+ * any number of settings and pings. What passes through a relay is looked at here. Cut off
+ * is a connection with
+ *   - a beginning that is not HTTP/2's,
+ *   - a block of headers beyond GUARD_BLOCK_BYTES or GUARD_BLOCK_FRAMES,
+ *   - more than resets_max streams reset by the client within a second,
+ *   - more than streams_max streams that the server has not ended,
+ *   - more than GUARD_CONTROL_FRAMES a second that carry nothing.
+ * Everything else is gRPC's to judge.
  *
  * Threads: one. Memory: the caller's, zeroed at a connection's begin.
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "server/relay.h"
 
 #define GUARD_BLOCK_BYTES 65536
 #define GUARD_BLOCK_FRAMES 16
@@ -24,19 +27,31 @@
 
 #define GUARD_HEAD_BYTES 9
 
-struct rpc_guard {
-	uint32_t preface;            /* bytes of it seen */
-	uint32_t head_len;           /* of the next frame's head */
+struct rpc_guard_conf {
+	uint32_t streams_max, resets_max;
+};
+
+/* Where one way's next byte belongs. */
+struct rpc_guard_reader {
+	uint32_t head_len; /* of the next frame's head */
+	uint32_t left;     /* of the payload that passes now */
 	uint8_t head[GUARD_HEAD_BYTES];
-	uint32_t left;               /* of the payload that passes now */
+};
+
+struct rpc_guard {
+	struct rpc_guard_reader way[2]; /* by enum relay_way */
+	uint32_t preface;               /* bytes of it seen */
 	bool in_block;
 	uint32_t block_bytes, block_frames;
+	uint32_t last_stream, streams;  /* the client's newest; those that nobody has ended */
 	int64_t second;
-	uint32_t control;            /* frames in it */
+	uint32_t control, resets;       /* frames in it */
 };
 
 /* The next bytes; now_ns: clock_now_ns(). False: no more of this connection. */
-bool rpc_guard_bytes(struct rpc_guard *g, const uint8_t *data, size_t n, int64_t now_ns);
+bool rpc_guard_bytes(const struct rpc_guard_conf *conf, struct rpc_guard *g, enum relay_way way,
+	const uint8_t *data, size_t n, int64_t now_ns);
 
-/* The same for relay.h. */
-bool rpc_guard_look(void *state, const uint8_t *data, size_t n);
+/* The same for relay.h; ctx: a struct rpc_guard_conf. */
+bool rpc_guard_look(
+	const void *ctx, void *state, enum relay_way way, const uint8_t *data, size_t n);

@@ -24,6 +24,7 @@
 #include "server/endpoint.h"
 #include "server/grpc/rpc.h"
 #include "server/grpc/rpc_conn.h"
+#include "server/grpc/rpc_guard.h"
 #include "server/grpc/wire.h"
 #include "server/relay.h"
 #include "server/request.h"
@@ -80,6 +81,7 @@ struct rpc {
 	grpc_server *server;
 	grpc_server_credentials *credentials;
 	struct relay *relay; /* NULL: gRPC has the clients' own sockets */
+	struct rpc_guard_conf guard;
 	struct rpc_acceptor *acceptor;
 	struct rpc_conns conns;
 	struct admin *admin;
@@ -125,6 +127,7 @@ struct rpc_call {
 	int64_t began_ns, deadline_ns; /* the latter the client's; INT64_MAX: none */
 	atomic_bool cancelled;
 	atomic_bool close_taken; /* somebody asks, or has asked, for the client's end */
+	bool refused; /* no longer in flight */
 	bool opened, ended, is_watch, closes_with_status;
 	int was_cancelled;
 

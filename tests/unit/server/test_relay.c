@@ -12,21 +12,26 @@
 #include "server/relay.h"
 
 static struct relay *relay;
+static size_t back_max;
 static int client, library; /* the far ends */
 
-/* look: a 'X' is not let through. */
-static bool no_x(void *state, const uint8_t *data, size_t n)
+/* look: a client's 'X' is not let through, nor one more byte back than ctx says. */
+static bool no_x(const void *ctx, void *state, enum relay_way way, const uint8_t *data, size_t n)
 {
-	size_t *seen = state;
-	*seen += n;
-	return !memchr(data, 'X', n);
+	size_t *back = state;
+	if (way == RELAY_UP)
+		return !memchr(data, 'X', n);
+	*back += n;
+	return *back <= *(const size_t *)ctx;
 }
 
 static void given_relay(int connections_max)
 {
 	struct err err;
 	const struct relay_conf conf = { .name = "relay", .threads = 2, .connections_max = connections_max,
-		.handshake_timeout_ms = 1000, .look = no_x, .look_bytes = sizeof(size_t) };
+		.handshake_timeout_ms = 1000, .look = no_x, .look_bytes = sizeof(size_t),
+		.look_ctx = &back_max };
+	back_max = SIZE_MAX;
 	ck_assert_int_eq(relay_new(&conf, NULL, &relay, &err), ERR_OK);
 }
 
@@ -206,6 +211,16 @@ START_TEST(what_must_not_pass_cuts_the_connection_off)
 }
 END_TEST
 
+START_TEST(what_goes_back_is_looked_at_too)
+{
+	back_max = 4;
+	ck_assert_int_eq(send(library, "good", 4, 0), 4);
+	expect(client, "good");
+	ck_assert_int_eq(send(library, "x", 1, 0), 1);
+	expect_end(client);
+}
+END_TEST
+
 START_TEST(there_are_no_more_than_may_be)
 {
 	int more[4];
@@ -257,6 +272,7 @@ Suite *suite_relay(void)
 	tcase_add_test(t, bytes_that_were_never_read_do_not_keep_a_closed_side_alive);
 	tcase_add_test(t, a_client_that_is_gone_hangs_up_though_nobody_reads);
 	tcase_add_test(t, what_must_not_pass_cuts_the_connection_off);
+	tcase_add_test(t, what_goes_back_is_looked_at_too);
 	tcase_add_test(t, there_are_no_more_than_may_be);
 	tcase_add_test(t, it_ends_with_connections_in_any_state);
 	suite_add_tcase(s, t);

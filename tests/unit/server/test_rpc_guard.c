@@ -8,20 +8,22 @@
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
 enum { END_STREAM = 1, END_HEADERS = 4 };
 
+static const struct rpc_guard_conf conf = { .streams_max = 100, .resets_max = 50 };
 static struct rpc_guard guard;
+static uint32_t stream; /* of the next frame */
 static uint8_t zeros[1 << 17];
 static int64_t now_ns;
 
 static bool see(const void *bytes, size_t n)
 {
-	return rpc_guard_bytes(&guard, bytes, n, now_ns);
+	return rpc_guard_bytes(&conf, &guard, RELAY_UP, bytes, n, now_ns);
 }
 
 /* Head and payload in pieces of step bytes. */
 static bool frame_in(size_t step, int type, int flags, uint32_t len)
 {
 	uint8_t all[GUARD_HEAD_BYTES + 64] = { 0, (uint8_t)(len >> 8), (uint8_t)len, (uint8_t)type,
-		(uint8_t)flags, 0, 0, 0, 1 };
+		(uint8_t)flags, (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream };
 	all[0] = (uint8_t)(len >> 16);
 	uint32_t small = len < 64 ? len : 64;
 	size_t n = GUARD_HEAD_BYTES + small;
@@ -36,8 +38,22 @@ static bool frame(int type, int flags, uint32_t len)
 	return frame_in(SIZE_MAX / 2, type, flags, len);
 }
 
+/* The server's frame on the same stream. */
+static void answer(int type, int flags)
+{
+	const uint8_t head[] = { 0, 0, 0, (uint8_t)type, (uint8_t)flags, 0, 0, 0, (uint8_t)stream };
+	ck_assert(rpc_guard_bytes(&conf, &guard, RELAY_DOWN, head, sizeof(head), now_ns));
+}
+
+static bool call(void)
+{
+	stream += 2;
+	return frame(HEADERS, END_HEADERS, 10);
+}
+
 static void set_up(void)
 {
+	stream = 1;
 	memset(&guard, 0, sizeof(guard));
 	now_ns = 5 * NS_PER_S;
 	ck_assert(see(PREFACE, strlen(PREFACE)));
@@ -73,8 +89,41 @@ START_TEST(ordinary_calls_pass_in_any_number)
 		ck_assert(frame(DATA, 0, 16384));
 		ck_assert(frame(DATA, END_STREAM, 0));
 		ck_assert(frame(WINDOW_UPDATE, 0, 4));
-		ck_assert(frame(RST_STREAM, 0, 4));
+		answer(HEADERS, END_HEADERS);
+		answer(DATA, 0);
+		answer(HEADERS, END_HEADERS | END_STREAM);
+		stream += 2;
 	}
+}
+END_TEST
+
+START_TEST(streams_that_stay_open_have_a_limit)
+{
+	for (int i = 0; i < 100; i++)
+		ck_assert(call());
+	answer(HEADERS, END_HEADERS | END_STREAM);
+	answer(RST_STREAM, 0);
+	ck_assert(frame(RST_STREAM, 0, 4));
+	for (int i = 0; i < 3; i++)
+		ck_assert(call());
+	/* Trailers open nothing. */
+	ck_assert(frame(HEADERS, END_HEADERS | END_STREAM, 5));
+	ck_assert(!call());
+}
+END_TEST
+
+START_TEST(resets_have_a_budget_for_each_second)
+{
+	for (int second = 0; second < 3; second++) {
+		for (int i = 0; i < 50; i++) {
+			ck_assert(call());
+			ck_assert(frame(RST_STREAM, 0, 4));
+		}
+		now_ns += NS_PER_S;
+	}
+	for (int i = 0; i < 50; i++)
+		ck_assert(frame(RST_STREAM, 0, 4));
+	ck_assert(!frame(RST_STREAM, 0, 4));
 }
 END_TEST
 
@@ -127,6 +176,8 @@ Suite *suite_rpc_guard(void)
 	tcase_add_test(t, the_preface_comes_in_any_pieces);
 	tcase_add_test(t, another_beginning_is_cut_off);
 	tcase_add_test(t, ordinary_calls_pass_in_any_number);
+	tcase_add_test(t, streams_that_stay_open_have_a_limit);
+	tcase_add_test(t, resets_have_a_budget_for_each_second);
 	tcase_add_test(t, a_block_of_headers_has_its_bytes);
 	tcase_add_test(t, a_block_of_headers_has_its_frames_and_the_next_one_its_own);
 	tcase_add_test(t, control_frames_have_a_budget_for_each_second);
