@@ -34,7 +34,7 @@ static int32_t sum_at(int p, int m)
 static void expect_right(const struct qproduct *q, const struct requant *r, bool with_z)
 {
 	const int64_t run_at[RUNS] = { 0, BYTES };
-	struct qproduct_job j = { .x = x[0], .pixels = PIXELS, .x_pixel = BYTES, .y_pixel = CHANNELS,
+	struct qproduct_job j = { .x = x[0], .rows = 1, .pixels = PIXELS, .x_pixel = BYTES, .y_pixel = CHANNELS,
 		.run_at = run_at, .runs = RUNS, .slots = SLOTS, .w = &w[0][0][0][0][0], .bias = bias,
 		.factor = factor, .channels = CHANNELS, .y = y[0], .z = with_z ? z[0] : NULL, .requant = r };
 	memset(y, 0, sizeof(y));

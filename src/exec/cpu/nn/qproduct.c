@@ -202,24 +202,31 @@ static __attribute__((noinline)) void multiply_part(struct tile *t, int pixels, 
 		memcpy(to + i * y_pixel, y + i * QPRODUCT_PANEL, (size_t)channels);
 }
 
-/* Pixels are dealt out to tiles evenly. */
-static void qproduct_run(const struct qproduct_job *j)
+/* One panel of one row, whose pixels are dealt out to tiles evenly. */
+static void run_row(const struct qproduct_job *j, int64_t row, int64_t c, const int8_t *w)
 {
 	int64_t n = (j->pixels + TILE_PIXELS - 1) / TILE_PIXELS;
+	for (int64_t i = 0; i < n; i++) {
+		int64_t from = j->pixels * i / n, pixels = j->pixels * (i + 1) / n - from;
+		int64_t at = row * j->y_row + from * j->y_pixel + c;
+		struct tile t = { .j = j, .x = j->x + row * j->x_row + from * j->x_pixel,
+			.z = j->z ? j->z + at : NULL, .w = w, .bias = j->bias + c,
+			.factor = j->factor + c, .y = j->y + at, .y_pixel = j->y_pixel };
+		if (j->channels - c < QPRODUCT_PANEL)
+			multiply_part(&t, (int)pixels, j->channels - c);
+		else
+			tiles[pixels](&t);
+	}
+}
+
+/* A panel's weights, which may fill the second-level cache, serve all rows at once. */
+static void qproduct_run(const struct qproduct_job *j)
+{
 	int64_t panel_bytes = j->runs * j->slots * QPRODUCT_PANEL * QPRODUCT_SLOT;
-	for (int64_t c = 0; c < j->channels; c += QPRODUCT_PANEL)
-		for (int64_t i = 0; i < n; i++) {
-			int64_t from = j->pixels * i / n, pixels = j->pixels * (i + 1) / n - from;
-			int64_t at = from * j->y_pixel + c;
-			struct tile t = { .j = j, .x = j->x + from * j->x_pixel,
-				.z = j->z ? j->z + at : NULL,
-				.w = j->w + c / QPRODUCT_PANEL * panel_bytes, .bias = j->bias + c,
-				.factor = j->factor + c, .y = j->y + at, .y_pixel = j->y_pixel };
-			if (j->channels - c < QPRODUCT_PANEL)
-				multiply_part(&t, (int)pixels, j->channels - c);
-			else
-				tiles[pixels](&t);
-		}
+	const int8_t *w = j->w;
+	for (int64_t c = 0; c < j->channels; c += QPRODUCT_PANEL, w += panel_bytes)
+		for (int64_t row = 0; row < j->rows; row++)
+			run_row(j, row, c, w);
 }
 
 const struct qproduct VEC_NAME(qproduct) = { .run = qproduct_run };

@@ -37,8 +37,9 @@ int32_t requant_one(const struct requant *r, int32_t sum, float factor, const ui
 
 struct qproduct_job {
 	const uint8_t *x; /* the first pixel's window; flipped */
-	int64_t pixels;
-	int64_t x_pixel, y_pixel; /* bytes from one to the next */
+	int64_t rows, pixels;     /* of a row */
+	int64_t x_row, y_row;     /* bytes from one to the next */
+	int64_t x_pixel, y_pixel;
 	const int64_t *run_at;    /* bytes from the window's beginning */
 	int64_t runs, slots;      /* slots of four bytes in a run */
 	const int8_t *w;          /* packed */

@@ -110,24 +110,19 @@ static void run_unit(const struct kernel_args *a, const struct qconv_state *s, i
 	int64_t image = unit / s->bands, row = unit % s->bands * s->band;
 	int64_t rows = min_i64(s->band, s->out[0] - row), width = s->out[1] * s->channels;
 	struct qproduct_job j = {
+		.rows = rows, .x_row = s->pitch * s->stride[0], .y_row = width,
 		.pixels = s->out[1], .x_pixel = s->stride[1] * s->c, .y_pixel = s->channels,
 		.x = find_input(a, s, image, row, rows), .z = find_sum(a, s, image, row, rows),
 		.y = (uint8_t *)a->out[0].data + (image * s->out[0] + row) * width,
 		.run_at = s->run_at, .runs = s->runs, .slots = s->slots, .w = s->weights,
 		.bias = s->bias, .factor = s->factor, .channels = s->channels, .requant = &s->requant,
 	};
-	int64_t row_bytes = s->pitch * s->stride[0];
 	/* Rows whose pixels follow each other are one. */
-	if (row_bytes == j.pixels * j.x_pixel) {
+	if (j.x_row == j.pixels * j.x_pixel) {
 		j.pixels *= rows;
-		rows = 1;
+		j.rows = 1;
 	}
-	for (int64_t h = 0; h < rows; h++) {
-		s->product->run(&j);
-		j.x += row_bytes;
-		j.y += width;
-		j.z = j.z ? j.z + width : NULL;
-	}
+	s->product->run(&j);
 }
 
 static void run_quantized(const struct kernel_args *a, int64_t begin, int64_t end)
