@@ -2,26 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our time against ONNX Runtime's, on generated graphs with random weights.
 
-Graphs are written as PyTorch exports them. Both engines run alternately, round by round, in
-one run of this script; outputs must agree. Needs the Python packages onnx, onnxruntime and
-numpy.
+Graphs are written as PyTorch exports them; real models come from --real DIR (a folder each, with
+model.onnx and cases.json). Both engines run alternately, round by round, in one run of this script;
+outputs must agree. Times are medians of the rounds' medians, load is what comes before the first run,
+memory is the most that a process of its own held resident. Needs the Python packages onnx,
+onnxruntime and numpy.
 
 resnet50_int8 is resnet50 as onnxruntime.quantization makes it (QDQ, per channel, static). It is
 compared with ONNX Runtime on the same file, and a second line gives the ratio to ONNX Runtime's
 time for the floats; its outputs may be two steps apart.
 
-usage: ort_compare.py --signetctl PATH [--models NAME,...] [--threads 1,2] [--batch 1,8]
-                      [--rounds N] [--keep DIR]
+usage: ort_compare.py --signetctl PATH [--models NAME,...] [--real DIR] [--threads 1,2] [--batch 1,8]
+                      [--precision fast] [--rounds N] [--keep DIR] [--markdown FILE] [--plot FILE]
+Exit status 1 when outputs disagree.
 """
 import argparse
+import datetime
 import json
 import math
 import pathlib
+import pickle
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 import onnx
@@ -173,12 +177,27 @@ def mlp(batch):
     return g
 
 
+def lstm(batch, seq=100, width=128):
+    """Two layers, one direction each, as PyTorch exports nn.LSTM."""
+    g = Graph("lstm")
+    x = g.input("input", [seq, batch, width])
+    for _ in range(2):
+        scale = 1 / math.sqrt(width)
+        w, r = g.random((1, 4 * width, width), scale), g.random((1, 4 * width, width), scale)
+        zero = g.constant(np.zeros((1, batch, width), np.float32))
+        x = g.node("LSTM", [x, w, r, g.random((1, 8 * width), scale), "", zero, zero], hidden_size=width)
+        x = g.node("Squeeze", [x, g.constant(np.array([1], np.int64))])
+    g.output(x, [seq, batch, width])
+    return g
+
+
 MODELS = {
     "resnet50": resnet50,
     "mobilenet_v2": mobilenet_v2,
     "bert_base": lambda batch: encoder("bert_base", 12, 768, 12, True, batch),
     "encoder6": lambda batch: encoder("encoder6", 6, 384, 12, False, batch),
     "mlp": mlp,
+    "lstm": lstm,
 }
 
 
@@ -207,41 +226,62 @@ def quantize(graph, floats, model):
 
 
 class OurEngine:
-    def __init__(self, args, folder, model, inputs, threads):
-        self.command = [args.signetctl, "run", str(model), "--threads", str(threads), "--json"]
-        self.output = folder / "ours.npy"
-        for name, value in inputs.items():
-            np.save(folder / f"{name}.npy", value)
-            self.command += ["--input", f"{name}={folder / name}.npy"]
-        self.command += ["--output", f"output={self.output}"]
+    name = "signet"
+
+    def __init__(self, args, folder, model, inputs, outputs, threads):
+        self.command = [args.signetctl, "run", str(model), "--threads", str(threads), "--json",
+                        "--precision", args.precision]
+        self.outputs = {name: folder / f"ours_{i}.npy" for i, name in enumerate(outputs)}
+        for i, (name, value) in enumerate(inputs.items()):
+            np.save(folder / f"in_{i}.npy", value)
+            self.command += ["--input", f"{name}={folder / f'in_{i}.npy'}"]
+        for name, file in self.outputs.items():
+            self.command += ["--output", f"{name}={file}"]
 
     def run(self, times):
-        """Microseconds per run."""
+        """{"median_us", "load_ms", "peak_rss_bytes"}; a process of its own each time."""
         done = subprocess.run(self.command + ["--repeat", str(times)], check=True, stdout=subprocess.PIPE)
-        return json.loads(done.stdout)["median_us"]
+        return json.loads(done.stdout)
 
     def result(self):
-        return np.load(self.output)
+        return [np.load(file) for file in self.outputs.values()]
+
+
+THEIR_RUN = """
+import json, pickle, resource, statistics, sys, time
+import onnxruntime
+model, inputs, outputs, threads, times = pickle.load(sys.stdin.buffer)
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+options.log_severity_level = 3
+began = time.perf_counter()
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+load = time.perf_counter() - began
+taken = []
+for _ in range(times + 1):
+    began = time.perf_counter()
+    result = session.run(outputs, inputs)
+    taken.append(time.perf_counter() - began)
+pickle.dump(result, open(sys.argv[1], "wb"))
+print(json.dumps({"median_us": statistics.median(taken[1:]) * 1e6, "load_ms": load * 1e3,
+                  "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+"""
 
 
 class TheirEngine:
-    def __init__(self, model, inputs, threads):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self.inputs = inputs
+    name = "ort"
+
+    def __init__(self, folder, model, inputs, outputs, threads):
+        self.file = folder / "theirs.pickle"
+        self.job = (str(model), inputs, outputs, threads)
 
     def run(self, times):
-        taken = []
-        for _ in range(times):
-            began = time.perf_counter()
-            self.session.run(None, self.inputs)
-            taken.append((time.perf_counter() - began) * 1e6)
-        return statistics.median(taken)
+        done = subprocess.run([sys.executable, "-c", THEIR_RUN, str(self.file)], check=True,
+                              input=pickle.dumps((*self.job, times)), stdout=subprocess.PIPE)
+        return json.loads(done.stdout)
 
     def result(self):
-        return self.session.run(None, self.inputs)[0]
+        return pickle.loads(self.file.read_bytes())
 
 
 def random_inputs(graph, seed=2):
@@ -253,27 +293,104 @@ def random_inputs(graph, seed=2):
     return inputs
 
 
-def compare(args, name, batch, threads, folder):
-    """Medians of microseconds: ours, theirs, and theirs for the floats where the model is
-    quantized (else None); and the largest error in units of the tolerance."""
+class Job:
+    """A model with inputs; floats: what it was quantized from, with the size of an output's step."""
+
+    def __init__(self, name, batch, model, inputs, floats=None, step=None):
+        self.name, self.batch, self.model, self.inputs, self.floats, self.step = (
+            name, batch, model, inputs, floats, step)
+
+
+def generated(name, batch, folder):
     graph = MODELS[name.removesuffix(INT8)](batch)
-    model = floats = folder / f"{name.removesuffix(INT8)}_{batch}.onnx"
-    graph.save(model)
+    floats = folder / f"{name.removesuffix(INT8)}_{batch}.onnx"
+    graph.save(floats)
     inputs = random_inputs(graph)
-    step = None
-    if name.endswith(INT8):
-        model = folder / f"{name}_{batch}.onnx"
-        step = quantize(graph, floats, model)
-    engines = [OurEngine(args, folder, model, inputs, threads), TheirEngine(model, inputs, threads)]
-    if step is not None:
-        engines.append(TheirEngine(floats, inputs, threads))
-    engines[1].run(3)
-    times = max(3, int(ROUND_SECONDS * 1e6 / engines[1].run(3)))
-    taken = [[e.run(times) for e in engines] for _ in range(args.rounds)]
-    want = engines[1].result()
-    allowed = ATOL + RTOL * np.abs(want) if step is None else STEPS_MAX * step
-    error = np.max(np.abs(engines[0].result() - want) / allowed)
-    return *(statistics.median(t) for t in zip(*taken)), *[None] * (3 - len(engines)), error
+    if not name.endswith(INT8):
+        return Job(name, batch, floats, inputs)
+    model = folder / f"{name}_{batch}.onnx"
+    return Job(name, batch, model, inputs, floats, quantize(graph, floats, model))
+
+
+def real(folder):
+    """The model and the inputs of its first case."""
+    case = json.loads((folder / "cases.json").read_text())["cases"][0]
+    inputs = {i["name"]: np.fromfile(folder / i["file"], i["type"]).reshape(i["dims"]) for i in case["inputs"]}
+    return Job(folder.name, 1, folder / "model.onnx", inputs)
+
+
+def compare(args, job, threads, folder):
+    """Medians over the rounds of ours, theirs and, for a quantized model, theirs for the floats;
+    and the largest error in units of the tolerance."""
+    outputs = [o.name for o in onnx.load(job.model, load_external_data=False).graph.output]
+    engines = [OurEngine(args, folder, job.model, job.inputs, outputs, threads),
+               TheirEngine(folder, job.model, job.inputs, outputs, threads)]
+    if job.floats:
+        engines.append(TheirEngine(folder, job.floats, job.inputs, outputs, threads))
+    times = max(3, int(ROUND_SECONDS * 1e6 / engines[1].run(3)["median_us"]))
+    rounds = [[engine.run(times) for engine in engines] for _ in range(args.rounds)]
+    figures = [{key: statistics.median(r[i][key] for r in rounds) for key in rounds[0][i]}
+               for i in range(len(engines))]
+    engines[1].run(1)  # its result, not that of the floats
+    allowed = lambda b: STEPS_MAX * job.step if job.floats else ATOL + RTOL * np.abs(b)
+    error = max(np.max(np.abs(a.astype(float) - b) / allowed(b), initial=0)
+                for a, b in zip(engines[0].result(), engines[1].result()))
+    return figures, error
+
+
+def row(job, threads, figures, error):
+    ours, theirs = figures[:2]
+    return {"name": job.name, "batch": job.batch, "threads": threads, "ours_ms": ours["median_us"] / 1e3,
+            "ort_ms": theirs["median_us"] / 1e3, "ratio": theirs["median_us"] / ours["median_us"],
+            "load": ours["load_ms"] / theirs["load_ms"],
+            "memory": ours["peak_rss_bytes"] / theirs["peak_rss_bytes"], "error": error,
+            "floats": figures[2]["median_us"] / ours["median_us"] if job.floats else None}
+
+
+def machine():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return "unknown processor"
+
+
+def write_markdown(args, rows, mean):
+    lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Performance", "",
+             f"{machine()}, {datetime.date.today()}, ONNX Runtime {onnxruntime.__version__}, precision "
+             f"{args.precision}, medians of {args.rounds} rounds run in turn. `make bench` makes this page.", "",
+             "| graph | batch | threads | Signet ms | ONNX Runtime ms | times faster | load | memory |",
+             "| --- | --: | --: | --: | --: | --: | --: | --: |"]
+    lines += [f"| {r['name']} | {r['batch']} | {r['threads']} | {r['ours_ms']:.3f} | {r['ort_ms']:.3f} | "
+              f"{r['ratio']:.2f} | {r['load']:.2f} | {r['memory']:.2f} |" for r in rows]
+    lines += ["", f"Geometric mean: {mean:.2f} times faster. Load and memory are our part of theirs.", ""]
+    if args.plot:
+        lines += [f"![times faster]({pathlib.Path(args.plot).name})", ""]
+    pathlib.Path(args.markdown).write_text("\n".join(lines))
+
+
+def write_plot(path, rows):
+    """Bars as SVG: a length is a ratio, the line is ONNX Runtime."""
+    scale, height = 160, 22
+    width = 220 + int(scale * max(r["ratio"] for r in rows)) + 60
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height * len(rows) + 20}" '
+             'font-family="sans-serif" font-size="13">']
+    for i, r in enumerate(rows):
+        y, length = 10 + i * height, scale * r["ratio"]
+        parts.append(f'<text x="210" y="{y + 14}" text-anchor="end">{r["name"]} b{r["batch"]} t{r["threads"]}</text>'
+                     f'<rect x="220" y="{y + 2}" width="{length:.0f}" height="{height - 6}" fill="#4878a8"/>'
+                     f'<text x="{226 + length:.0f}" y="{y + 14}">{r["ratio"]:.2f}</text>')
+    parts.append(f'<line x1="{220 + scale}" y1="4" x2="{220 + scale}" y2="{height * len(rows) + 12}" '
+                 'stroke="#c04040" stroke-dasharray="4 3"/></svg>')
+    pathlib.Path(path).write_text("\n".join(parts) + "\n")
+
+
+def jobs(args, folder):
+    for name in filter(None, args.models.split(",")):
+        for batch in map(int, args.batch.split(",")):
+            yield generated(name, batch, folder)
+    for path in sorted(pathlib.Path(args.real).iterdir()) if args.real else ():
+        if (path / "cases.json").exists():
+            yield real(path)
 
 
 def main():
@@ -283,27 +400,34 @@ def main():
     parser.add_argument("--threads", default="1")
     parser.add_argument("--batch", default="1")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="fast")
+    parser.add_argument("--real", help="folder of real models")
     parser.add_argument("--keep", help="leave the generated graphs in this folder")
+    parser.add_argument("--markdown", help="write the table as a page")
+    parser.add_argument("--plot", help="draw it (SVG)")
     args = parser.parse_args()
 
-    ratios, wrong = [], 0
-    print(f"{'graph':14} batch threads {'ours ms':>10} {'ort ms':>10} {'ort/ours':>8}  error/tolerance")
+    rows = []
+    print(f"{'graph':14} batch threads {'ours ms':>10} {'ort ms':>10} {'ort/ours':>8} {'load':>6} {'memory':>6}"
+          "  error/tolerance")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(args.keep or temporary)
         folder.mkdir(exist_ok=True)
-        for name in args.models.split(","):
-            for batch in map(int, args.batch.split(",")):
-                for threads in map(int, args.threads.split(",")):
-                    ours, theirs, floats, error = compare(args, name, batch, threads, folder)
-                    ratios.append(theirs / ours)
-                    wrong += not error <= 1
-                    print(f"{name:14} {batch:5} {threads:7} {ours / 1e3:10.3f} {theirs / 1e3:10.3f} "
-                          f"{theirs / ours:8.2f}  {error:.3f}{'' if error <= 1 else ' WRONG'}", flush=True)
-                    if floats:
-                        print(f"{'  of floats':14} {batch:5} {threads:7} {'':10} {floats / 1e3:10.3f} "
-                              f"{floats / ours:8.2f}", flush=True)
-    print(f"geometric mean of ort/ours: {math.exp(statistics.fmean(map(math.log, ratios))):.2f}")
-    return 1 if wrong else 0
+        for job in jobs(args, folder):
+            for threads in map(int, args.threads.split(",")):
+                r = row(job, threads, *compare(args, job, threads, folder))
+                rows.append(r)
+                print("{name:14} {batch:5} {threads:7} {ours_ms:10.3f} {ort_ms:10.3f} {ratio:8.2f} {load:6.2f} "
+                      "{memory:6.2f}  {error:.3f}{0}".format("" if r["error"] <= 1 else " WRONG", **r), flush=True)
+                if r["floats"]:
+                    print(f"{'':14} {r['floats']:.2f} times ONNX Runtime's floats", flush=True)
+    mean = math.exp(statistics.fmean(math.log(r["ratio"]) for r in rows))
+    print(f"geometric mean of ort/ours: {mean:.2f}")
+    if args.markdown:
+        write_markdown(args, rows, mean)
+    if args.plot:
+        write_plot(args.plot, rows)
+    return 1 if any(not r["error"] <= 1 for r in rows) else 0
 
 
 if __name__ == "__main__":
