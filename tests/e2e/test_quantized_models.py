@@ -84,7 +84,7 @@ def test_like_onnxruntime(signetctl, tmp_path, net, integers, activations):
     name = model.graph.output[0].name
     scale = next(numpy_helper.to_array(i) for i in model.graph.initializer
                  if i.name == f"{name}_scale")
-    for flags in ([], ["--exact"]):
+    for flags in ([], ["--precision", "exact"]):
         signetctl("run", tmp_path / "model.onnx", *flags, "--input", f"x={tmp_path}/x.npy",
                   "--output", f"{name}={tmp_path}/y.npy")
         steps = np.abs(np.load(tmp_path / "y.npy") - want) / scale
