@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "loader/repo/repo.h"
-#include "server/tls.h"
+#include "server/net/tls.h"
 
 struct rpc;
 

@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "server/grpc/rpc_late.h"
 #include "server/grpc/rpc_watch.h"
-#include "server/intake.h"
-#include "server/tcp.h"
+#include "server/net/intake.h"
+#include "server/net/tcp.h"
 
 #define ROUND_MS 250
 /* What epoll hands back that is no slot. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/parse.h"
-#include "server/tcp.h"
+#include "server/net/tcp.h"
 
 #define SLOTS_MAX 1048576
 #define PEER_PREFIX "fd:"

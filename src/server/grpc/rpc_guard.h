@@ -19,7 +19,7 @@
  */
 #pragma once
 
-#include "server/relay.h"
+#include "server/net/relay.h"
 
 #define GUARD_BLOCK_BYTES 65536
 #define GUARD_BLOCK_FRAMES 16

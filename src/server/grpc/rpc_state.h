@@ -21,12 +21,12 @@
 #include <stdatomic.h>
 #include "base/buf.h"
 #include "server/admin.h"
-#include "server/endpoint.h"
+#include "server/net/endpoint.h"
 #include "server/grpc/rpc.h"
 #include "server/grpc/rpc_conn.h"
 #include "server/grpc/rpc_guard.h"
 #include "server/grpc/wire.h"
-#include "server/relay.h"
+#include "server/net/relay.h"
 #include "server/request.h"
 
 #define RPC_QUEUES_MAX 64

@@ -11,12 +11,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "server/admin.h"
-#include "server/endpoint.h"
+#include "server/net/endpoint.h"
 #include "server/http/call.h"
 #include "server/http/http.h"
 #include "server/http/route.h"
 #include "server/http/sock.h"
-#include "server/relay.h"
+#include "server/net/relay.h"
 
 #define IO_THREADS_MAX 64
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/http/http_state.h"
-#include "server/intake.h"
-#include "server/tcp.h"
+#include "server/net/intake.h"
+#include "server/net/tcp.h"
 
 #define SWEEP_MS 250
 #define LINGER_MAX 256

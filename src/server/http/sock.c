@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
-#include "server/tcp.h"
+#include "server/net/tcp.h"
 
 #define SLOTS_MAX 1048576
 #define BODY_RATE_BYTES_PER_S 1024

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "server/relay.h"
+#include "server/net/relay.h"
 
 static struct relay *relay;
 static size_t back_max;

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "server/relay.h"
+#include "server/net/relay.h"
 
 enum relay_step {
 	RELAY_WAIT,  /* for events */

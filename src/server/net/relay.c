@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/relay.h"
+#include "server/net/relay.h"
 
 #include <fcntl.h>
 #include <openssl/ssl.h>
@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "server/relay_conn.h"
+#include "server/net/relay_conn.h"
 
 #define SWEEP_MS 250
 /* The library has closed; the client has this long to read what was sent. */

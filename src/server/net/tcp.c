@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/tcp.h"
+#include "server/net/tcp.h"
 
 /* For tcpi_bytes_acked, which <netinet/tcp.h> lacks; the two headers exclude each other. */
 #include <linux/tcp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/tls.h"
+#include "server/net/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -12,8 +12,8 @@
 #pragma once
 
 #include <stdint.h>
-#include "server/endpoint.h"
-#include "server/relay.h"
+#include "server/net/endpoint.h"
+#include "server/net/relay.h"
 
 struct intake {
 	struct endpoint *endpoint;

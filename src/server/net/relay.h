@@ -18,7 +18,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "server/tls.h"
+#include "server/net/tls.h"
 
 #define RELAY_BYTES 65536
 

@@ -9,7 +9,7 @@
  * 1. A flow reads only while it has no rest.
  * 2. closed implies ended and no rest; when both flows are closed the connection is over.
  */
-#include "server/relay_conn.h"
+#include "server/net/relay_conn.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/endpoint.h"
+#include "server/net/endpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>

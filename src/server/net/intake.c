@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/intake.h"
+#include "server/net/intake.h"
 
 #include <errno.h>
 #include <fcntl.h>
