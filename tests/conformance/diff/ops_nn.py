@@ -60,6 +60,9 @@ def window(d, spatial, kernel, dilations, ceil=False):
         attrs["pads"] = pads
     elif how:
         attrs["auto_pad"] = how
+    if how and how.startswith("SAME") and attrs["strides"]:
+        # Beyond the kernel they would pad by less than nothing, of which everybody thinks otherwise.
+        attrs["strides"] = [min(s, e) for s, e in zip(attrs["strides"], kernel)]
     for i in range(n):
         spatial[i] = max(spatial[i], extent[i] - pads[i] - pads[n + i])
     return attrs
