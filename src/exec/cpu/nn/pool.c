@@ -12,27 +12,6 @@ struct pool_state {
 	int64_t p; /* of LpPool */
 };
 
-/* The taps of one output along one axis: indices start + k * dilation for k in [from, to),
-   and how many of them an average divides by. */
-struct taps {
-	int64_t start, from, to, counted;
-};
-
-static struct taps taps_of(const struct pool_state *s, int axis, int64_t o)
-{
-	const struct conv_geometry *g = &s->w.g;
-	int64_t dilation = g->dilation[axis];
-	struct taps t = { .start = window_at(&s->w, axis, o, 0) };
-	window_span(t.start, dilation, g->in[axis], g->kernel[axis], &t.from, &t.to);
-	t.to = max_i64(t.to, t.from);
-	t.counted = t.to - t.from;
-	if (s->count_pad) {
-		int64_t end = g->in[axis] + g->pad_end[axis];
-		t.counted = t.start >= end ? 0 : min_i64((end - 1 - t.start) / dilation + 1, g->kernel[axis]);
-	}
-	return t;
-}
-
 /* Visits every element under a window: body sees x[at] and at. */
 #define FOR_WINDOW(w, d, h, c, at, body) \
 	for (int64_t kd = (d).from; kd < (d).to; kd++) \
@@ -67,9 +46,9 @@ static int64_t column_major(const struct window *w, int64_t at)
 			struct window_row r = window_row(w, item); \
 			int64_t base = (r.n * w->c_in + r.c) * image; \
 			const T *x = (const T *)a->in[0].data + base; \
-			struct taps d = taps_of(s, AXIS_D, r.d), h = taps_of(s, AXIS_H, r.h); \
+			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
 			for (int64_t o = 0; o < width; o++) { \
-				struct taps c = taps_of(s, AXIS_W, o); \
+				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
 				T best = LOWEST; \
 				int64_t found = -1; \
 				FOR_WINDOW(w, d, h, c, at, { \
@@ -100,9 +79,9 @@ MAX_POOL(U8, uint8_t, 0)
 		for (int64_t item = from; item < to; item++) { \
 			struct window_row r = window_row(w, item); \
 			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
-			struct taps d = taps_of(s, AXIS_D, r.d), h = taps_of(s, AXIS_H, r.h); \
+			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
 			for (int64_t o = 0; o < width; o++) { \
-				struct taps c = taps_of(s, AXIS_W, o); \
+				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
 				int64_t counted = d.counted * h.counted * c.counted; \
 				double sum = 0; \
 				FOR_WINDOW(w, d, h, c, at, sum += (double)x[at]) \
@@ -130,9 +109,9 @@ static double power(double v, int64_t p)
 		for (int64_t item = from; item < to; item++) { \
 			struct window_row r = window_row(w, item); \
 			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
-			struct taps d = taps_of(s, AXIS_D, r.d), h = taps_of(s, AXIS_H, r.h); \
+			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
 			for (int64_t o = 0; o < width; o++) { \
-				struct taps c = taps_of(s, AXIS_W, o); \
+				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
 				double sum = 0; \
 				FOR_WINDOW(w, d, h, c, at, sum += power((double)x[at], s->p)) \
 				((T *)a->out[0].data)[item * width + o] = \

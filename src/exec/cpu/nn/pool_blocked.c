@@ -14,27 +14,6 @@ struct pool_state {
 	bool count_pad;
 };
 
-/* The taps of one output along one axis that lie in the image, [from, to), and how many an
-   average divides by. */
-struct taps {
-	int64_t start, from, to, counted;
-};
-
-static struct taps taps_of(const struct pool_state *s, int axis, int64_t o)
-{
-	const struct conv_geometry *g = &s->w.g;
-	int64_t dilation = g->dilation[axis];
-	struct taps t = { .start = window_at(&s->w, axis, o, 0) };
-	window_span(t.start, dilation, g->in[axis], g->kernel[axis], &t.from, &t.to);
-	t.to = max_i64(t.to, t.from);
-	t.counted = t.to - t.from;
-	if (s->count_pad) {
-		int64_t end = g->in[axis] + g->pad_end[axis];
-		t.counted = t.start >= end ? 0 : min_i64((end - 1 - t.start) / dilation + 1, g->kernel[axis]);
-	}
-	return t;
-}
-
 /* NaN wins, as in the reference. */
 static inline vec max_step(vec best, vec x)
 {
@@ -58,9 +37,9 @@ static inline vec sum_step(vec sum, vec x)
 			struct window_row r = window_row(w, item); \
 			const vec *x = (const vec *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
 			vec *y = (vec *)a->out[0].data + item * width; \
-			struct taps h = taps_of(s, AXIS_H, r.h); \
+			struct reach h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
 			for (int64_t o = 0; o < width; o++) { \
-				struct taps c = taps_of(s, AXIS_W, o); \
+				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
 				vec v = vec_all(first); \
 				for (int64_t kh = h.from; kh < h.to; kh++) { \
 					const vec *row = x + (h.start + kh * g->dilation[AXIS_H]) * \

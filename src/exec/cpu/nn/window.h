@@ -68,3 +68,24 @@ window_span(int64_t start, int64_t stride, int64_t size, int64_t n, int64_t *fro
 	*from = start >= 0 ? 0 : min_i64((-start + stride - 1) / stride, n);
 	*to = start >= size ? 0 : min_i64((size - 1 - start) / stride + 1, n);
 }
+
+/* What of a window along one axis lies in the image: indices start + k * dilation for k in
+   [from, to), and how many of them an average divides by. */
+struct reach {
+	int64_t start, from, to, counted;
+};
+
+static inline struct reach window_reach(const struct window *w, bool count_pad, int axis, int64_t o)
+{
+	const struct conv_geometry *g = &w->g;
+	int64_t dilation = g->dilation[axis];
+	struct reach r = { .start = window_at(w, axis, o, 0) };
+	window_span(r.start, dilation, g->in[axis], g->kernel[axis], &r.from, &r.to);
+	r.to = max_i64(r.to, r.from);
+	r.counted = r.to - r.from;
+	if (count_pad) {
+		int64_t end = g->in[axis] + g->pad_end[axis];
+		r.counted = r.start >= end ? 0 : min_i64((end - 1 - r.start) / dilation + 1, g->kernel[axis]);
+	}
+	return r;
+}
