@@ -557,6 +557,12 @@ class GuardedFloods(Floods):
     """The same behind the look at each frame."""
     options = {**Floods.options, "grpc.guard": "on"}
 
+    def test_refusals_are_counted(self):
+        self.test_G11_rapid_reset()
+        # Whichever is the first to have enough of it.
+        self.assertGreater(sum(self.metric('signet_grpc_refused_total{reason="%s"' % why)
+                               for why in ("wasted_calls", "frames")), 0)
+
     def test_it_is_there_where_clients_may_be_elsewhere(self):
         for listen, guarded in (("0.0.0.0:0", True), ("127.0.0.1:0", False)):
             with Server(grpc=True, options={"grpc.listen": listen}) as s:
