@@ -65,10 +65,13 @@ static void *run(void *ctx)
 		if (ev.type == GRPC_QUEUE_TIMEOUT)
 			continue;
 		struct rpc_event *e = ev.tag;
-		if (e)
-			e->fire(e->call, ev.success);
-		else
+		if (!e) {
 			atomic_store(&q->rpc->is_shut, true);
+			continue;
+		}
+		/* gRPC's queue orders what others did before; this shows it to who cannot see that. */
+		(void)atomic_load_explicit(&e->call->events, memory_order_acquire);
+		e->fire(e->call, ev.success);
 	}
 }
 
@@ -258,6 +261,7 @@ void rpc_read(const struct rpc *r, struct rpc_reading *ret)
 	struct relay_counts relay = relay_counts(r->relay);
 	ret->refused[RPC_REFUSAL_FRAMES] = relay.cut_off;
 	ret->refused[RPC_REFUSAL_TLS] = relay.failed;
+	ret->refused[RPC_REFUSAL_DESCRIPTORS] += relay.shed;
 }
 
 uint64_t rpc_progress(const struct rpc *r)

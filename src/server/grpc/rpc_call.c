@@ -83,9 +83,10 @@ static void settle(struct rpc_call *c)
 
 static void start(struct rpc_call *c, const grpc_op *ops, size_t n, struct rpc_event *event)
 {
+	grpc_call *call = c->call; /* what comes of it may be dealt with before this returns */
 	expect(c);
 	/* Fails only when the operations make no sense together. */
-	if (grpc_call_start_batch(c->call, ops, n, event, NULL) != GRPC_CALL_OK)
+	if (grpc_call_start_batch(call, ops, n, event, NULL) != GRPC_CALL_OK)
 		abort();
 }
 

@@ -264,8 +264,11 @@ static void emit_refused(struct scrape *s)
 	uint64_t n[REFUSAL_COUNT_];
 	for (int i = 0; i < REFUSAL_COUNT_; i++)
 		n[i] = atomic_load(&s->http->refused[i]);
-	if (s->http->relay)
-		n[REFUSAL_TLS] = relay_counts(s->http->relay).failed;
+	if (s->http->relay) {
+		struct relay_counts relay = relay_counts(s->http->relay);
+		n[REFUSAL_TLS] = relay.failed;
+		n[REFUSAL_DESCRIPTORS] += relay.shed;
+	}
 	put_refusals(s, "signet_http_refused", names, n, REFUSAL_COUNT_);
 }
 

@@ -27,8 +27,9 @@ void intake_done(struct intake *in)
 	in->spare_fd = -1;
 }
 
-/* No descriptor is left: with the spare one take what waits and turn it away. */
-static void shed_one(struct intake *in)
+/* No descriptor is left: with the spare one take what waits and turn it away. False: somebody
+   took the spare one as well; the connection waits until one is free. */
+static bool shed_one(struct intake *in)
 {
 	if (in->spare_fd >= 0)
 		close(in->spare_fd);
@@ -36,8 +37,9 @@ static void shed_one(struct intake *in)
 	if (fd >= 0)
 		in->refuse(in->ctx, fd);
 	else
-		usleep(10000); /* somebody took the spare one as well: wait, do not spin */
+		usleep(10000); /* the socket stays readable: do not spin */
 	in->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
 }
 
 static void take(struct intake *in, int fd)
@@ -55,9 +57,9 @@ static void accept_some(struct intake *in)
 		int fd = accept4(in->endpoint->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
 			take(in, fd);
-		else if (errno == EMFILE || errno == ENFILE)
-			shed_one(in);
 		else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+			return;
+		else if ((errno == EMFILE || errno == ENFILE) && !shed_one(in))
 			return;
 		/* Else that one connection failed before it was ours. */
 	}

@@ -41,7 +41,7 @@ struct relay {
 	atomic_uint next_thread;
 	atomic_bool stop;
 	atomic_int open;
-	atomic_uint_least64_t failed, cut_off;
+	atomic_uint_least64_t failed, cut_off, shed;
 	pthread_mutex_t lock; /* of what follows */
 	struct tls *tls;
 	struct arrival *ring;
@@ -141,7 +141,7 @@ static bool hand_out(struct relay_thread *t, struct relay_conn *c)
 		return false;
 	}
 	if (!relay_conn_open(c, &a.fd)) {
-		fail(t->relay, "no descriptor is left");
+		atomic_fetch_add(&t->relay->shed, 1);
 		return false;
 	}
 	a.wire = fcntl(c->wire.fd, F_DUPFD_CLOEXEC, 0);
@@ -375,5 +375,6 @@ int relay_accept(struct relay *r, int *ret_wire)
 struct relay_counts relay_counts(const struct relay *r)
 {
 	return (struct relay_counts){ .open = (uint64_t)atomic_load(&r->open),
-		.failed = atomic_load(&r->failed), .cut_off = atomic_load(&r->cut_off) };
+		.failed = atomic_load(&r->failed), .cut_off = atomic_load(&r->cut_off),
+		.shed = atomic_load(&r->shed) };
 }

@@ -67,8 +67,9 @@ int relay_accept(struct relay *r, int *ret_wire);
 /* Gives what was sent linger_ms to leave, then closes all. NULL is fine. */
 void relay_free(struct relay *r, int linger_ms);
 
-/* Connections, those still shaking hands too; what became of others. */
+/* Connections, those still shaking hands too; what became of others: no handshake, no
+   liking for what passed, no descriptor. */
 struct relay_counts {
-	uint64_t open, failed, cut_off;
+	uint64_t open, failed, cut_off, shed;
 };
 struct relay_counts relay_counts(const struct relay *r);
