@@ -30,17 +30,18 @@ def code(status):
 
 
 def field(number, data):
-    """A length-delimited field of a protobuf message shorter than 16 KB."""
-    head = bytes([number << 3 | 2])
-    size = len(data)
-    return head + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + data
+    """A length-delimited field of a protobuf message."""
+    size, n = len(data), b""
+    while size > 127:
+        n, size = n + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + n + bytes([size]) + data
 
 
 def digits_request(model=b"digits", rows=1):
     """A ModelInferRequest, by hand: it must not depend on a library."""
     shape = bytes([rows, 64])
     tensor = field(1, b"image") + field(2, b"FP32") + field(3, shape)
-    return field(1, model) + field(5, tensor) + field(7, b"\0" * 256 * rows)
+    return field(1, model) + field(5, tensor) + field(7, bytes(256 * rows))
 
 
 def resident_bytes(server):
@@ -68,12 +69,12 @@ class Story(unittest.TestCase):
     def check_others_are_served(self):
         self.assertEqual(self.channel.unary_unary(LIVE)(b"", timeout=20), b"\x08\x01")
 
-    def metrics(self):
-        return self.s.call("GET", "/metrics")[2].decode()
+    def metrics(self, server=None):
+        return (server or self.s).call("GET", "/metrics")[2].decode()
 
-    def metric(self, begin):
+    def metric(self, begin, server=None):
         """The sample of that name, or that begins with this name and labels; 0: none yet."""
-        for line in self.metrics().split("\n"):
+        for line in self.metrics(server).split("\n"):
             if line.startswith(begin) and line[len(begin):][:1] in (" ", "}", ","):
                 return float(line.split(" ")[-1])
         return 0
@@ -139,7 +140,8 @@ class Messages(Story):
     options = {"grpc.message_max": "1M"}
 
     def outcome_of(self, data, flags=END_STREAM, more=()):
-        """Of an infer call whose DATA is this."""
+        """Of an infer call whose DATA is this, which fits into the first window of 64 KB."""
+        assert len(data) < 65000
         c = self.connection()
         c.call(1, INFER, more=more)
         for at in range(0, max(len(data), 1), 16384):
@@ -167,8 +169,8 @@ class Messages(Story):
     def test_G3_flags_and_encodings(self):
         gzip = ("grpc-encoding", "gzip")
         bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
-        bomb = bomb.compress(bytes(200 << 20)) + bomb.flush()
-        with self.bounded_memory(64):
+        bomb = bomb.compress(bytes(50 << 20)) + bomb.flush()
+        with self.bounded_memory(32):
             for flag, body, more in ((2, b"abc", ()), (1, b"abc", ()), (255, b"", ()), (1, b"garbage", [gzip]),
                                      (1, bomb, [gzip]), (1, b"abc", [("grpc-encoding", "zstd")]),
                                      (1, b"abc", [("grpc-encoding", "identity")])):
@@ -176,6 +178,42 @@ class Messages(Story):
                 # they are when there is no encoding: both are refused as messages.
                 self.assertIn(self.outcome_of(message(body, flag=flag), more=more),
                               REFUSED + (code(grpc.StatusCode.NOT_FOUND),), (flag, more))
+
+    def test_G4_what_protobuf_allows(self):
+        """Fields twice: the last one counts. Numbers packed and not. Fields that nobody knows."""
+        tensor = field(1, b"label") + field(1, b"image") + field(2, b"FP32") + b"\x18\x01" + field(3, b"\x40")
+        parts = field(1, b"digits") + field(5, tensor) + field(7, bytes(256))
+        for data in (field(1, b"nobody") + parts, parts, b"\xf8\x07\x01" * 15000 + parts,
+                     parts + field(15, field(15, field(15, b"deep"))), parts + field(1, b"digits")):
+            self.assertEqual(self.outcome_of(message(data)), 0)
+
+    def test_G4_what_it_does_not(self):
+        good = digits_request()
+        with self.bounded_memory(32):
+            for bad in (b"\x00\x00", b"\x0b", b"\x0c", b"\x0e", b"\x80\x80\x80\x80\x10\x00", b"\x0a\xff\xff\xff\xff\x0f",
+                        b"\x0a" + b"\x80" * 10 + b"\x01", b"\x0d\x00", b"\x2a\x00" * 25000, b"\x3a\x00" * 25000,
+                        field(5, b"\x0b"), field(5, field(1, b"image") + b"\x1a\x0b" + b"\xff" * 11)):
+                self.assertEqual(self.outcome_of(message(good + bad)), code(grpc.StatusCode.INVALID_ARGUMENT), bad[:20])
+            for cut in range(1, len(good), 7):
+                self.assertNotIn(self.outcome_of(message(good[:cut])), (0, -1), cut)
+
+    def test_G7_shapes(self):
+        minus_one = b"\xff" * 9 + b"\x01"
+        for shape in (minus_one + b"\x40", b"\x01" * 50000, b"\x80" * 8 + b"\x40" + b"\x80" * 8 + b"\x40", b"",
+                      b"\x01\x41", b"\x00\x40"):
+            tensor = field(1, b"image") + field(2, b"FP32") + field(3, shape)
+            data = field(1, b"digits") + field(5, tensor) + field(7, bytes(256))
+            self.assertEqual(self.outcome_of(message(data)), code(grpc.StatusCode.INVALID_ARGUMENT), shape[:20])
+
+    def test_G8_parameters(self):
+        """A map's entry is a message: key 1, value 2, which is a oneof that may be unset."""
+        def entry(key, value):
+            return field(4, field(1, key) + field(2, value))
+        good = digits_request()
+        for more, want in ((entry(b"a", b"\x10\x01") * 3, 0), (entry(b"a", b""), 0),
+                           (b"".join(entry(b"%d" % i, b"\x10\x01") for i in range(1000)), 3),
+                           (entry(b"a", b"\x0b"), 3), (entry(b"\xff", b"\x10\x01"), 3), (field(4, b""), 0)):
+            self.assertEqual(self.outcome_of(message(good + more)), want, more[:40])
 
     def test_G6_names(self):
         for name, want in ((b"", grpc.StatusCode.NOT_FOUND), (b"a\0b", grpc.StatusCode.INVALID_ARGUMENT),
@@ -344,8 +382,10 @@ class Cancels(Story):
     def test_a_full_queue_says_when_to_come_back(self):
         with Server(grpc=True, options={**self.options, "model *.queue_rows": "2"}) as s, \
                 Connection(s.grpc_port) as c:
-            for i in range(3):
+            for i in range(2):
                 c.call(1 + 2 * i, INFER, digits_request())
+            self.wait_for(lambda: self.metric('signet_queue_rows{model="digits",version="1"', s) == 2)
+            c.call(5, INFER, digits_request())
             status, fields = c.outcome(5)
             self.assertEqual((status, fields.get("grpc-retry-pushback-ms")), (UNAVAILABLE, "1000"), fields)
 
