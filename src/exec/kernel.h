@@ -40,7 +40,15 @@ enum fault_code {
 	FAULT_ABSENT,  /* "the optional has no element" */
 	FAULT_PATTERN, /* "string %lld takes too many steps to match" */
 	FAULT_DISTRIBUTION, /* "row %lld is no distribution" */
+	FAULT_DEVICE,  /* "the device refused the work (code %lld)" */
 	FAULT_COUNT_
+};
+
+/* What a kernel that runs on a device gets besides; see backend.h. */
+struct device_args {
+	void *stream;       /* where it enqueues its work */
+	void *fault;        /* of the lane, in memory that the device can write */
+	int32_t step;       /* says which step's fault it is */
 };
 
 struct kernel_args {
@@ -51,6 +59,7 @@ struct kernel_args {
 	void *scratch;     /* scratch_bytes of this call's thread, 64-byte aligned */
 	struct fault *fault;
 	struct arena *arena; /* only for kernels of data-dependent operators: outputs go here */
+	const struct device_args *device; /* NULL: on the host */
 };
 
 /* Makes output i of a data-dependent operator in the arena and returns its memory, which is
@@ -79,6 +88,8 @@ enum precision {
 	PRECISION_FAST,  /* up to 1e-4 of a step's largest value, where that is faster */
 	PRECISION_EXACT, /* by the order of sums alone */
 	PRECISION_BF16,  /* products of matrices and convolutions of bfloat16, summed as floats */
+	PRECISION_TF32,  /* the same of floats with 10 bits of fraction; devices only */
+	PRECISION_FP16,  /* the same of float16 and what lies between them too; devices only */
 	PRECISION_COUNT_
 };
 
@@ -94,10 +105,14 @@ struct kernel {
 	                         read before written, by the same thread) */
 	int inplace_in;
 	enum layout out_layout; /* of output 0; others are plain */
+	uint32_t unread; /* bit i: run never touches input i, for prepare took what it needs of it */
 };
 
-/* What prepare sees. in[i].data is set for known values only. */
+struct backend;
+
+/* What prepare sees. in[i].data is set for known values only, and lies on the host. */
 struct prep {
+	const struct backend *backend; /* that was asked */
 	const struct graph *graph;
 	const struct node *node;
 	const struct tensor *in; /* layout says how the input will come */
@@ -142,6 +157,20 @@ MUST_CHECK enum err_code packs_get(struct packs *p, const void *key, size_t key_
    before they are made. Their source must be no tensor, so that no file can bring them. */
 const void *packs_find(struct packs *p, const void *key, size_t key_bytes);
 size_t packs_bytes(struct packs *p);
+
+/*
+ * The same in memory that is not the host's: make(&mem, ctx) gets it and fills it, drop(mem,
+ * owner) frees it with the packs. Files do not keep such forms, packs_bytes() does not count
+ * them. The key says which device it is for.
+ */
+struct pack_elsewhere {
+	enum err_code (*make)(void **ret, void *ctx, struct err *err);
+	void *ctx;
+	void (*drop)(void *mem, void *owner);
+	void *owner;
+};
+MUST_CHECK enum err_code packs_get_elsewhere(struct packs *p, const void *key, size_t key_bytes,
+	const struct pack_elsewhere *how, void **ret, struct err *err);
 
 /* One packed form, for files. */
 struct pack_entry {

@@ -14,6 +14,8 @@ struct pack {
 	struct pack *next;
 	size_t key_bytes, bytes;
 	const void *data;
+	void (*drop)(void *mem, void *owner); /* NULL: the arena's */
+	void *owner;
 	unsigned char key[];
 };
 
@@ -21,6 +23,7 @@ struct packs {
 	pthread_mutex_t lock; /* held while packing: two plans never pack the same weights twice */
 	struct arena *arena;
 	struct pack *bucket[BUCKETS];
+	struct pack *elsewhere[BUCKETS]; /* their data is no memory of the host */
 	size_t bytes;
 };
 
@@ -41,6 +44,9 @@ void packs_free(struct packs *p)
 {
 	if (!p)
 		return;
+	for (int i = 0; i < BUCKETS; i++)
+		for (const struct pack *e = p->elsewhere[i]; e; e = e->next)
+			e->drop((void *)e->data, e->owner);
 	arena_free(p->arena);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -54,29 +60,41 @@ static unsigned bucket_of(const unsigned char *key, size_t n)
 	return (h ^ h >> 16) % BUCKETS;
 }
 
-static struct pack *add(struct packs *p, const struct pack_entry *of)
+static struct pack *insert(struct packs *p, struct pack **table, const struct pack_entry *of)
 {
 	struct pack *e = arena_alloc(p->arena, sizeof(*e) + of->key_bytes);
 	if (!e)
 		return NULL;
-	struct pack **at = &p->bucket[bucket_of(of->key, of->key_bytes)];
+	struct pack **at = &table[bucket_of(of->key, of->key_bytes)];
 	*e = (struct pack){ .next = *at, .key_bytes = of->key_bytes, .data = of->data, .bytes = of->bytes };
 	memcpy(e->key, of->key, of->key_bytes);
 	*at = e;
-	p->bytes += of->bytes;
+	return e;
+}
+
+static struct pack *add(struct packs *p, const struct pack_entry *of)
+{
+	struct pack *e = insert(p, p->bucket, of);
+	if (e)
+		p->bytes += of->bytes;
 	return e;
 }
 
 #define ANY_SIZE SIZE_MAX
 
 /* Of this size: what a file brings is not believed to be of the size that its key asks for. */
-static struct pack *find(struct packs *p, const void *key, size_t key_bytes, size_t bytes)
+static struct pack *find_in(struct pack *const *table, const void *key, size_t key_bytes, size_t bytes)
 {
-	struct pack *e = p->bucket[bucket_of(key, key_bytes)];
+	struct pack *e = table[bucket_of(key, key_bytes)];
 	while (e && !(e->key_bytes == key_bytes && (bytes == ANY_SIZE || e->bytes == bytes) &&
 			    memcmp(e->key, key, key_bytes) == 0))
 		e = e->next;
 	return e;
+}
+
+static struct pack *find(struct packs *p, const void *key, size_t key_bytes, size_t bytes)
+{
+	return find_in(p->bucket, key, key_bytes, bytes);
 }
 
 const void *packs_find(struct packs *p, const void *key, size_t key_bytes)
@@ -105,6 +123,31 @@ enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size
 		return err_oom(err);
 	*ret = e->data;
 	return ERR_OK;
+}
+
+enum err_code packs_get_elsewhere(struct packs *p, const void *key, size_t key_bytes,
+	const struct pack_elsewhere *how, void **ret, struct err *err)
+{
+	enum err_code rc = ERR_OK;
+	pthread_mutex_lock(&p->lock);
+	struct pack *e = find_in(p->elsewhere, key, key_bytes, ANY_SIZE);
+	if (!e) {
+		void *mem = NULL;
+		rc = how->make(&mem, how->ctx, err);
+		if (rc == ERR_OK)
+			e = insert(p, p->elsewhere, &(struct pack_entry){ key, key_bytes, mem, 0 });
+		if (e) {
+			e->drop = how->drop;
+			e->owner = how->owner;
+		} else if (rc == ERR_OK) {
+			how->drop(mem, how->owner);
+			rc = err_oom(err);
+		}
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (rc == ERR_OK)
+		*ret = (void *)e->data;
+	return rc;
 }
 
 enum err_code packs_seed(struct packs *p, const struct pack_entry *of, struct err *err)

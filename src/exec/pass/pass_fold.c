@@ -44,12 +44,13 @@ static enum err_code compute(struct pass_ctx *c, struct node *n, const struct te
 	struct tensor *out, struct arena *tmp, bool *ret_ok, struct err *err)
 {
 	struct packs *packs = packs_new();
-	struct prep prep = { .graph = c->graph, .node = n, .in = in, .out = out, .n_in = n->n_in,
+	const struct backend *host = backend_host(c->backend);
+	struct prep prep = { .backend = host, .graph = c->graph, .node = n, .in = in, .out = out, .n_in = n->n_in,
 		.n_out = 1, .threads = 1, .arena = tmp, .packs = packs, .tmp = tmp };
 	struct kernel k = { .units = 1 };
 	bool want_plain;
 	*ret_ok = false;
-	enum err_code rc = packs ? c->backend->prepare(&prep, &k, &want_plain, err) : err_oom(err);
+	enum err_code rc = packs ? host->prepare(&prep, &k, &want_plain, err) : err_oom(err);
 	if (rc != ERR_OK || k.out_layout != LAYOUT_PLAIN)
 		goto out;
 	void *scratch = arena_alloc_aligned(tmp, k.scratch_bytes + 1, ARENA_ALIGN_TENSOR);

@@ -50,30 +50,39 @@ static void insert_by_offset(struct slot **placed, int32_t n, struct slot *s)
 	placed[i] = s;
 }
 
+/* The slots of one of the two memories. */
+static enum err_code place_slots(struct plan *p, bool on_device, struct slot **todo, size_t *ret_bytes,
+	struct err *err)
+{
+	struct slot **placed = todo + p->n_slot;
+	int32_t n = 0;
+	for (int32_t i = 0; i < p->n_slot; i++) {
+		struct slot *s = &p->slot[i];
+		if (s->root == i && s->home == SLOT_WORK && s->last >= 0 && s->on_device == on_device)
+			todo[n++] = s;
+	}
+	qsort(todo, (size_t)n, sizeof(*todo), by_size_descending);
+	for (int32_t i = 0; i < n; i++) {
+		struct slot *s = todo[i];
+		s->offset = lowest_gap(placed, i, s);
+		insert_by_offset(placed, i, s);
+		size_t end = s->offset + round_up(s->bytes, ARENA_ALIGN_TENSOR);
+		*ret_bytes = end > *ret_bytes ? end : *ret_bytes;
+		if (s->bytes > WORK_BYTES_MAX || *ret_bytes > WORK_BYTES_MAX)
+			return err_set(err, ERR_RESOURCE_EXHAUSTED,
+				"the workspace for these shapes exceeds %zu bytes", WORK_BYTES_MAX);
+	}
+	return ERR_OK;
+}
+
 enum err_code memplan(struct plan *p, struct err *err)
 {
 	struct slot **todo = calloc(2 * (size_t)p->n_slot + 1, sizeof(*todo));
 	if (!todo)
 		return err_oom(err);
-	struct slot **placed = todo + p->n_slot;
-	enum err_code rc = ERR_OK;
-	int32_t n = 0;
-	for (int32_t i = 0; i < p->n_slot; i++) {
-		struct slot *s = &p->slot[i];
-		if (s->root == i && s->home == SLOT_WORK && s->last >= 0)
-			todo[n++] = s;
-	}
-	qsort(todo, (size_t)n, sizeof(*todo), by_size_descending);
-	for (int32_t i = 0; i < n && rc == ERR_OK; i++) {
-		struct slot *s = todo[i];
-		s->offset = lowest_gap(placed, i, s);
-		insert_by_offset(placed, i, s);
-		size_t end = s->offset + round_up(s->bytes, ARENA_ALIGN_TENSOR);
-		p->work_bytes = end > p->work_bytes ? end : p->work_bytes;
-		if (s->bytes > WORK_BYTES_MAX || p->work_bytes > WORK_BYTES_MAX)
-			rc = err_set(err, ERR_RESOURCE_EXHAUSTED,
-				"the workspace for these shapes exceeds %zu bytes", WORK_BYTES_MAX);
-	}
+	enum err_code rc = place_slots(p, false, todo, &p->work_bytes, err);
+	if (rc == ERR_OK && p->device)
+		rc = place_slots(p, true, todo, &p->device_bytes, err);
 	free(todo);
 	return rc;
 }

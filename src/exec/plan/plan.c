@@ -7,6 +7,7 @@
  * constant of the plan: that is how Shape -> Gather -> Concat -> Reshape disappears. A
  * view shares its input's slot. For the rest the backend prepares a kernel, which may
  * leave its result in a blocked layout; whoever needs it plain gets one copy step, shared.
+ * What a device's backend refuses goes to its host, with a copy step where a value crosses.
  *
  * INVARIANTS
  *
@@ -24,17 +25,29 @@
 
 /* -- preparing a node ---------------------------------------------------------------------- */
 
-static enum err_code new_prep(struct planner *pl, const struct node *n, struct prep *ret)
+/* An operand on the other side comes plain: crossing makes it so. */
+static struct tensor operand(const struct planner *pl, int32_t v, bool on_device)
+{
+	if (v == VALUE_NONE)
+		return tensor_absent();
+	struct tensor t = planner_tensor_of(pl, v);
+	int32_t slot = pl->slot_of[v];
+	if (slot != SLOT_NONE && pl->p->slot[slot].on_device != on_device)
+		t.layout = LAYOUT_PLAIN;
+	return t;
+}
+
+static enum err_code
+new_prep(struct planner *pl, const struct backend *on, const struct node *n, struct prep *ret)
 {
 	struct tensor *t = ARENA_ARRAY(pl->tmp, struct tensor, (size_t)(n->n_in + n->n_out) + 1);
 	if (!t)
 		return err_oom(pl->err);
 	for (int32_t i = 0; i < n->n_in; i++)
-		t[i] = n->in[i] == VALUE_NONE ? tensor_absent() : planner_tensor_of(pl, n->in[i]);
+		t[i] = operand(pl, n->in[i], on->device);
 	for (int32_t i = 0; i < n->n_out; i++)
-		t[n->n_in + i] = n->out[i] == VALUE_NONE ? tensor_absent()
-							 : planner_tensor_of(pl, n->out[i]);
-	*ret = (struct prep){ .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
+		t[n->n_in + i] = operand(pl, n->out[i], on->device);
+	*ret = (struct prep){ .backend = on, .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
 		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
 		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp };
@@ -61,33 +74,69 @@ static void try_inplace(struct planner *pl, const struct node *n, const struct s
 	planner_bind(pl, n->out[0], s->slot[s->n_in]);
 }
 
+/* The kernel of a node, and who has it. */
+struct choice {
+	const struct backend *on;
+	struct kernel k;
+	bool want_plain;
+};
+
+static enum err_code ask(struct planner *pl, const struct backend *on, const struct node *n,
+	struct choice *ret)
+{
+	struct prep prep;
+	*ret = (struct choice){ .on = on, .k.units = 1 };
+	enum err_code rc = new_prep(pl, on, n, &prep);
+	return rc == ERR_OK ? on->prepare(&prep, &ret->k, &ret->want_plain, pl->err) : rc;
+}
+
+static enum err_code choose(struct planner *pl, const struct node *n, struct choice *ret)
+{
+	const struct backend *b = pl->rq->conf->backend, *host = backend_host(b);
+	enum err_code rc = ERR_UNIMPLEMENTED;
+	/* A data-dependent result lies in the run's arena. */
+	if (!pl->p->dynamic)
+		rc = ask(pl, b, n, ret);
+	if (rc == ERR_UNIMPLEMENTED && (b != host || pl->p->dynamic))
+		rc = ask(pl, host, n, ret);
+	return rc;
+}
+
+/* The slots that a kernel reads. Steps of their own may come before its step: copies. */
+static enum err_code operands(struct planner *pl, const struct node *n, const struct choice *c,
+	int32_t *ret_in)
+{
+	for (int32_t i = 0; i < n->n_in; i++) {
+		ret_in[i] = SLOT_NONE;
+		if (n->in[i] == VALUE_NONE || (i < 32 && c->k.unread >> i & 1))
+			continue;
+		int32_t slot = planner_slot_of(pl, n->in[i]);
+		if (c->want_plain)
+			slot = planner_plain_slot(pl, slot);
+		enum err_code rc = planner_move_to(pl, &slot, c->on->device);
+		if (rc != ERR_OK)
+			return rc;
+		ret_in[i] = slot;
+	}
+	return ERR_OK;
+}
+
 static enum err_code plan_kernel(struct planner *pl, int32_t at)
 {
 	const struct node *n = &pl->g->node[at];
-	struct prep prep;
-	struct kernel k = { .units = 1 };
-	bool want_plain = false;
-	enum err_code rc = new_prep(pl, n, &prep);
-	if (rc != ERR_OK)
-		return rc;
-	rc = pl->rq->conf->backend->prepare(&prep, &k, &want_plain, pl->err);
-	if (rc != ERR_OK)
-		return rc;
-	/* Slots first: planner_plain_slot() may add steps of its own before this one. */
+	struct choice c;
 	int32_t *in = ARENA_ARRAY(pl->tmp, int32_t, (size_t)n->n_in + 1);
 	if (!in)
 		return err_oom(pl->err);
-	for (int32_t i = 0; i < n->n_in; i++) {
-		in[i] = planner_slot_of(pl, n->in[i]);
-		if (want_plain)
-			in[i] = planner_plain_slot(pl, in[i]);
-		if (in[i] == SLOT_NONE && n->in[i] != VALUE_NONE)
-			return err_oom(pl->err);
-	}
-	struct step *s = planner_add_step(pl, n, n->n_in, n->n_out);
+	enum err_code rc = choose(pl, n, &c);
+	if (rc == ERR_OK)
+		rc = operands(pl, n, &c, in);
+	if (rc != ERR_OK)
+		return rc;
+	struct step *s = planner_add_step(pl, c.on, n, n->n_in, n->n_out);
 	if (!s)
 		return err_oom(pl->err);
-	s->k = k;
+	s->k = c.k;
 	memcpy(s->slot, in, (size_t)n->n_in * sizeof(*in));
 	for (int32_t i = 0; i < n->n_out; i++) {
 		int32_t v = n->out[i];
@@ -95,13 +144,14 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 		if (v == VALUE_NONE)
 			continue;
 		struct tensor t = planner_tensor_of(pl, v);
-		t.layout = i == 0 ? k.out_layout : LAYOUT_PLAIN;
-		s->slot[n->n_in + i] = planner_add_slot(pl, &t, SLOT_WORK);
-		planner_bind(pl, v, s->slot[n->n_in + i]);
-		if (pl->slot_of[v] == SLOT_NONE)
+		t.layout = i == 0 ? c.k.out_layout : LAYOUT_PLAIN;
+		int32_t slot = s->slot[n->n_in + i] = planner_add_slot(pl, &t, SLOT_WORK);
+		if (slot == SLOT_NONE)
 			return err_set(pl->err, ERR_RESOURCE_EXHAUSTED,
 				"%s: output %d of shape %s is too large", LABEL(pl, n), i,
 				SHAPE_TEXT(&t.shape));
+		pl->p->slot[slot].on_device = c.on->device;
+		planner_bind(pl, v, slot);
 	}
 	try_inplace(pl, n, s, at);
 	planner_commit_step(pl, s);
@@ -138,13 +188,14 @@ static enum err_code fold(struct planner *pl, const struct node *n)
 	struct prep prep;
 	struct kernel k = { .units = 1 };
 	bool want_plain;
-	enum err_code rc = new_prep(pl, n, &prep);
+	const struct backend *host = backend_host(pl->rq->conf->backend);
+	enum err_code rc = new_prep(pl, host, n, &prep);
 	if (rc != ERR_OK)
 		return rc;
 	prep.arena = pl->tmp;
 	prep.threads = 1;
 	prep.choices = NULL; /* it runs once */
-	rc = pl->rq->conf->backend->prepare(&prep, &k, &want_plain, pl->err);
+	rc = host->prepare(&prep, &k, &want_plain, pl->err);
 	if (rc != ERR_OK)
 		return rc;
 	struct tensor *out = ARENA_ARRAY(p->arena, struct tensor, (size_t)n->n_out + 1);
@@ -184,6 +235,7 @@ static enum err_code plan_view(struct planner *pl, const struct node *n)
 	p->slot[out].root = p->slot[in].root;
 	p->slot[out].index = p->slot[in].index;
 	p->slot[out].t.data = p->slot[in].t.data;
+	p->slot[out].on_device = p->slot[in].on_device;
 	planner_bind(pl, n->out[0], out);
 	return ERR_OK;
 }
@@ -268,6 +320,8 @@ static enum err_code plan_steps(struct planner *pl)
 		rc = plan_dynamic(pl);
 	if (rc == ERR_OK)
 		rc = planner_outputs(pl);
+	if (rc == ERR_OK)
+		planner_segments(p);
 	if (rc == ERR_OK)
 		rc = memplan(p, pl->err);
 	return rc;

@@ -21,6 +21,8 @@
 #include "exec/infer/infer.h"
 #include "exec/run/program.h"
 
+#define SLOT_NONE (-1)
+
 enum slot_home {
 	SLOT_CONST,
 	SLOT_INPUT,
@@ -35,8 +37,10 @@ struct slot {
 	int32_t root;  /* the slot whose bytes these are; itself for a root */
 	int32_t first, last; /* of a root: first and last step that touches the bytes */
 	int32_t last_node;   /* of a root: last node that reads a value lying there */
+	bool on_device;      /* the bytes are the backend's device's; a root's and its views' alike */
+	bool crosses;        /* of a root on the host: the device reads or writes it, so it stays in place */
 	size_t bytes;
-	size_t offset; /* SLOT_WORK roots: in the workspace */
+	size_t offset; /* SLOT_WORK roots: in the workspace of that memory */
 };
 
 struct step {
@@ -46,12 +50,14 @@ struct step {
 	int32_t n_in, n_out;
 	int32_t *slot; /* inputs, then outputs; VALUE_NONE: absent */
 	bool spread;   /* worth splitting over threads */
+	int32_t segment; /* of a device step: which row of them, see place.c */
 };
 
 /* A value that enters or leaves a plan. */
 struct port {
 	int32_t value; /* of the graph */
 	int32_t slot;
+	int32_t staged;  /* the slot that a run copies it to, or from, for the device; SLOT_NONE: none */
 	struct tensor t; /* type and shape; data only where part of the key */
 };
 
@@ -76,7 +82,12 @@ struct plan {
 	size_t work_bytes;    /* of all SLOT_WORK */
 	size_t scratch_bytes; /* of one thread, the largest of any step */
 	int scratch_threads;  /* most that may work on one step: conf's, and the caller */
+	const struct backend *device; /* runs steps of this plan; NULL: none is on a device */
+	size_t device_bytes;   /* as work_bytes, of slots on the device */
+	size_t device_scratch; /* behind them: the largest of any device step */
+	int32_t n_segment;
 	struct frame *frames; /* idle ones */
+	int n_frame;          /* all of them; the program's lock */
 };
 
 /* What enters: in[i] with data where its value may steer shapes. want[i]: the values
@@ -93,13 +104,14 @@ struct plan_request {
 MUST_CHECK enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct err *err);
 void plan_free(struct plan *p);
 
-/* memplan.c: lifetimes to offsets. Sets offset of SLOT_WORK roots and work_bytes. */
+/* memplan.c: lifetimes to offsets. Sets offset of SLOT_WORK roots, work_bytes and device_bytes. */
 MUST_CHECK enum err_code memplan(struct plan *p, struct err *err);
 
 /* run.c: tensors and pointers of one run of one plan; kept on the plan's list. */
 struct frame {
 	struct frame *next;
 	char *base; /* workspace that the pointers below point into */
+	struct lane *lane; /* of a plan with a device; NULL: none */
 	struct tensor *tensor; /* operands of all steps, in order */
 	struct fault fault;
 };
@@ -119,9 +131,18 @@ struct plan_run {
 	struct arena *arena;
 	struct profile *profile;
 };
+/* mem of a plan with a device is its lane's host_mem. */
 MUST_CHECK enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_run *r,
 	struct err *err);
 size_t plan_workspace_bytes(const struct plan *p);
+
+/* run.c: step i, whose operands begin at t. */
+MUST_CHECK enum err_code step_run(const struct plan *p, struct frame *f, const struct plan_run *r,
+	int32_t i, struct tensor *t, struct err *err);
+
+/* device_run.c: the steps of a plan with a device; f's pointers are set. */
+MUST_CHECK enum err_code device_run(const struct plan *p, struct frame *f, const struct plan_run *r,
+	struct err *err);
 
 /* A kernel's complaint as an error of the node. */
 enum err_code fault_error(const struct fault *f, const char *node, struct err *err);

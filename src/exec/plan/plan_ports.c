@@ -21,6 +21,7 @@ enum err_code planner_inputs(struct planner *pl)
 	for (int i = 0; i < p->n_in; i++) {
 		struct port *port = &p->in[i];
 		*port = pl->rq->in[i];
+		port->staged = SLOT_NONE;
 		struct ivalue *iv = &pl->iv[port->value];
 		struct tensor t = port->t;
 		if (port->t.data) { /* part of the key, so the plan keeps a copy */
@@ -45,17 +46,25 @@ enum err_code planner_inputs(struct planner *pl)
 	return ERR_OK;
 }
 
-/* Output i in the caller's memory: by giving a workspace root that home, or by a copy. */
+/* Output i in the caller's memory: by giving a workspace root that home, by a copy step, or,
+   where the device wrote it, by the run's last copies. */
 static enum err_code plan_output(struct planner *pl, int i)
 {
 	struct plan *p = pl->p;
 	struct port *port = &p->out[i];
 	int32_t slot = planner_plain_slot(pl, planner_slot_of(pl, port->value));
-	if (slot == SLOT_NONE)
-		return err_oom(pl->err);
+	enum err_code rc = planner_move_to(pl, &slot, false);
+	if (rc != ERR_OK)
+		return rc;
 	port->t = p->slot[slot].t;
 	port->t.data = NULL;
+	port->staged = SLOT_NONE;
 	struct slot *root = &p->slot[p->slot[slot].root];
+	if (root->home == SLOT_WORK && root->crosses) {
+		root->last = INT32_MAX;
+		port->staged = port->slot = slot;
+		return ERR_OK;
+	}
 	if (root->home == SLOT_WORK && root->bytes == p->slot[slot].bytes) {
 		root->home = SLOT_OUTPUT;
 		root->index = i;

@@ -27,22 +27,22 @@ bool planner_grow(struct planner *pl, void **array, int32_t n, int32_t *cap, siz
 int32_t planner_add_slot(struct planner *pl, const struct tensor *t, enum slot_home home)
 {
 	struct plan *p = pl->p;
-	int32_t cap = pl->cap_slot;
-	if (!planner_grow(pl, (void **)&p->slot, p->n_slot, &pl->cap_slot, sizeof(*p->slot)))
-		return SLOT_NONE;
-	if (!planner_grow(pl, (void **)&pl->plain_of, p->n_slot, &cap, sizeof(*pl->plain_of)))
+	int32_t cap = pl->cap_slot, cap_crossed = pl->cap_slot;
+	if (!planner_grow(pl, (void **)&p->slot, p->n_slot, &pl->cap_slot, sizeof(*p->slot)) ||
+		!planner_grow(pl, (void **)&pl->plain_of, p->n_slot, &cap, sizeof(*pl->plain_of)) ||
+		!planner_grow(pl, (void **)&pl->crossed_of, p->n_slot, &cap_crossed, sizeof(*pl->crossed_of)))
 		return SLOT_NONE;
 	struct slot *s = &p->slot[p->n_slot];
 	*s = (struct slot){ .t = *t, .home = home, .root = p->n_slot, .first = INT32_MAX, .last = -1,
 		.last_node = -1 };
 	if (shape_is_static(&t->shape) && tensor_bytes_overflow(t->dtype, &t->shape, &s->bytes))
 		return SLOT_NONE;
-	pl->plain_of[p->n_slot] = SLOT_NONE;
+	pl->plain_of[p->n_slot] = pl->crossed_of[p->n_slot] = SLOT_NONE;
 	return p->n_slot++;
 }
 
-struct step *
-planner_add_step(struct planner *pl, const struct node *n, int32_t n_in, int32_t n_out)
+struct step *planner_add_step(struct planner *pl, const struct backend *on, const struct node *n,
+	int32_t n_in, int32_t n_out)
 {
 	struct plan *p = pl->p;
 	if (!planner_grow(pl, (void **)&p->step, p->n_step, &pl->cap_step, sizeof(*p->step)))
@@ -52,7 +52,9 @@ planner_add_step(struct planner *pl, const struct node *n, int32_t n_in, int32_t
 		return NULL;
 	struct step *s = &p->step[p->n_step];
 	*s = (struct step){ .node = n, .n_in = n_in, .n_out = n_out, .slot = slot,
-		.backend = pl->rq->conf->backend };
+		.backend = on, .k.units = 1 };
+	if (on->device)
+		p->device = on;
 	return s;
 }
 
@@ -76,9 +78,10 @@ void planner_commit_step(struct planner *pl, struct step *s)
 		for (int32_t i = 0; i < s->n_out; i++)
 			if (s->slot[s->n_in + i] != SLOT_NONE)
 				cost += (int64_t)p->slot[s->slot[s->n_in + i]].bytes / 4;
-	s->spread = s->k.units > 1 && cost >= SPREAD_MIN_NS;
-	if (s->k.scratch_bytes > p->scratch_bytes)
-		p->scratch_bytes = round_up(s->k.scratch_bytes, ARENA_ALIGN_TENSOR);
+	s->spread = s->k.units > 1 && cost >= SPREAD_MIN_NS && !s->backend->device;
+	size_t *scratch = s->backend->device ? &p->device_scratch : &p->scratch_bytes;
+	if (s->k.scratch_bytes > *scratch)
+		*scratch = round_up(s->k.scratch_bytes, ARENA_ALIGN_TENSOR);
 	p->n_step++;
 }
 
@@ -116,19 +119,20 @@ struct tensor planner_tensor_of(const struct planner *pl, int32_t v)
 	return t;
 }
 
+/* Both lie in the same memory. */
 enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)
 {
 	struct plan *p = pl->p;
+	const struct backend *on = planner_backend_at(pl, p->slot[from].on_device);
 	struct tensor t[2] = { p->slot[from].t, p->slot[to].t };
-	struct prep prep = { .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
+	struct prep prep = { .backend = on, .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
 		.threads = pl->rq->conf->threads, .arena = p->arena,
 		.packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
 		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp };
-	struct step *s = planner_add_step(pl, NULL, 1, 1);
+	struct step *s = planner_add_step(pl, on, NULL, 1, 1);
 	if (!s)
 		return err_oom(pl->err);
-	s->k.units = 1;
-	enum err_code rc = s->backend->prepare_copy(&prep, &s->k, pl->err);
+	enum err_code rc = on->prepare_copy(&prep, &s->k, pl->err);
 	if (rc != ERR_OK)
 		return rc;
 	s->slot[0] = from;
@@ -147,7 +151,10 @@ int32_t planner_plain_slot(struct planner *pl, int32_t slot)
 	struct tensor t = p->slot[slot].t;
 	t.layout = LAYOUT_PLAIN;
 	int32_t to = planner_add_slot(pl, &t, SLOT_WORK);
-	if (to == SLOT_NONE || planner_add_copy(pl, slot, to) != ERR_OK)
+	if (to == SLOT_NONE)
+		return SLOT_NONE;
+	p->slot[to].on_device = p->slot[slot].on_device;
+	if (planner_add_copy(pl, slot, to) != ERR_OK)
 		return SLOT_NONE;
 	pl->plain_of[slot] = to;
 	p->slot[to].last_node = p->slot[p->slot[slot].root].last_node;

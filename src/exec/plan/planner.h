@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * planner.h -- a plan while it is made: shared by plan.c, planner.c and plan_ports.c only
+ * planner.h -- a plan while it is made: shared by plan.c, planner.c, plan_ports.c and place.c only
  */
 #pragma once
 
 #include "exec/plan/plan.h"
-
-#define SLOT_NONE (-1)
 
 struct planner {
 	const struct plan_request *rq;
@@ -16,6 +14,7 @@ struct planner {
 	struct ivalue *iv;   /* per value */
 	int32_t *slot_of;    /* per value */
 	int32_t *plain_of;   /* per slot: its plain copy */
+	int32_t *crossed_of; /* per slot: its copy in the other memory */
 	bool dynamic;        /* the node that was inferred last cannot be part of a static plan */
 	int32_t cap_slot, cap_step, cap_folded;
 	struct err *err;
@@ -34,7 +33,8 @@ int32_t planner_add_slot(struct planner *pl, const struct tensor *t, enum slot_h
 
 /* Opens a step at the end, its slots to be filled in; NULL: no memory. Then closes it:
    lifetimes, cost, scratch. No other step may be added in between. */
-struct step *planner_add_step(struct planner *pl, const struct node *n, int32_t n_in, int32_t n_out);
+struct step *planner_add_step(struct planner *pl, const struct backend *on, const struct node *n,
+	int32_t n_in, int32_t n_out);
 void planner_commit_step(struct planner *pl, struct step *s);
 
 /* A step that copies one slot to another of the same shape. */
@@ -42,6 +42,16 @@ MUST_CHECK enum err_code planner_add_copy(struct planner *pl, int32_t from, int3
 
 /* A plain slot with the contents of a blocked one; one copy step, however often asked. */
 int32_t planner_plain_slot(struct planner *pl, int32_t slot);
+
+/* place.c: replaces a slot by one with the same contents, plain, in the device's memory or in
+   the host's, unless it lies there; one copy step, however often asked. */
+MUST_CHECK enum err_code planner_move_to(struct planner *pl, int32_t *slot, bool on_device);
+
+/* place.c: which backend's steps work where the slot lies. */
+const struct backend *planner_backend_at(const struct planner *pl, bool on_device);
+
+/* place.c: numbers the segments when all steps are there. */
+void planner_segments(struct plan *p);
 
 /* The slot of a value; makes one for a constant, or for a result known since. */
 int32_t planner_slot_of(struct planner *pl, int32_t v);

@@ -59,6 +59,7 @@ enum err_code program_new(const struct graph *g, const struct program_conf *conf
 	if (p->conf.threads < 1 || p->conf.threads > THREADS_MAX)
 		p->conf.threads = p->conf.threads < 1 ? 1 : THREADS_MAX;
 	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->frame_back, NULL);
 	p->last_use = find_last_uses(g);
 	enum err_code rc = p->last_use ? list_inputs(p, err) : err_oom(err);
 	if (rc == ERR_OK)
@@ -77,6 +78,7 @@ void program_free(struct program *p)
 		return;
 	program_drop_plans(p);
 	control_free(p);
+	pthread_cond_destroy(&p->frame_back);
 	pthread_mutex_destroy(&p->lock);
 	free(p->last_use);
 	free(p->in_value);

@@ -191,31 +191,62 @@ static struct workspace *workspace_take(struct program *p, size_t need)
 	return w;
 }
 
-static struct frame *frame_take(struct program *p, struct plan *e, struct err *err)
+/* Frames of a plan with a device hold much of its memory: there are LANES_MAX of them, and a
+   run waits for one. A third batch is copied in while one computes and one is copied out. */
+#define LANES_MAX 3
+
+static enum err_code frame_take(struct program *p, struct plan *e, struct frame **ret, struct err *err)
 {
 	pthread_mutex_lock(&p->lock);
+	while (e->device && !e->frames && e->n_frame == LANES_MAX)
+		pthread_cond_wait(&p->frame_back, &p->lock);
 	struct frame *f = e->frames;
 	if (f)
 		e->frames = f->next;
+	else
+		e->n_frame++;
 	pthread_mutex_unlock(&p->lock);
-	if (!f && frame_new(e, &f, err) != ERR_OK)
-		return NULL;
-	return f;
+	enum err_code rc = f ? ERR_OK : frame_new(e, &f, err);
+	*ret = f;
+	if (rc == ERR_OK)
+		return ERR_OK;
+	pthread_mutex_lock(&p->lock);
+	e->n_frame--;
+	pthread_cond_broadcast(&p->frame_back);
+	pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
+/* The memory that a run of the plan works in: a workspace, or what its lane has. */
+static enum err_code mem_take(struct program *p, const struct plan *e, const struct frame *f,
+	struct workspace **ret, char **ret_mem, struct err *err)
+{
+	*ret = NULL;
+	if (f->lane) {
+		*ret_mem = f->lane->host_mem;
+		return ERR_OK;
+	}
+	*ret = workspace_take(p, plan_workspace_bytes(e));
+	if (!*ret)
+		return err_oom(err);
+	*ret_mem = (char *)*ret + WORKSPACE_HEAD;
+	return ERR_OK;
 }
 
 enum err_code program_run_plan(struct program *p, struct plan *e, struct plan_run *r, struct err *err)
 {
-	struct frame *f = frame_take(p, e, err);
-	struct workspace *w = workspace_take(p, plan_workspace_bytes(e));
-	enum err_code rc = f && w ? ERR_OK : err_oom(err);
-	if (rc == ERR_OK) {
-		r->mem = (char *)w + WORKSPACE_HEAD;
+	struct frame *f = NULL;
+	struct workspace *w = NULL;
+	enum err_code rc = frame_take(p, e, &f, err);
+	if (rc == ERR_OK)
+		rc = mem_take(p, e, f, &w, &r->mem, err);
+	if (rc == ERR_OK)
 		rc = plan_run(e, f, r, err);
-	}
 	pthread_mutex_lock(&p->lock);
 	if (f) {
 		f->next = e->frames;
 		e->frames = f;
+		pthread_cond_broadcast(&p->frame_back);
 	}
 	if (w) {
 		w->next = p->workspaces;

@@ -24,6 +24,7 @@ struct program {
 	struct body *bodies; /* control.c: programs of subgraphs */
 
 	pthread_mutex_t lock;
+	pthread_cond_t frame_back; /* of a plan with a device */
 	struct plan *table[PLAN_BUCKETS], *newest, *oldest;
 	int n_plans;
 	uint64_t plans_made;

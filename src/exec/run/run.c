@@ -26,6 +26,7 @@ static const char *const fault_text[FAULT_COUNT_] = {
 	[FAULT_DISTRIBUTION] = "row %lld is no distribution: its numbers are not finite, or none is above 0",
 	[FAULT_MAP] = "entry %lld of the map is not what it must be",
 	[FAULT_CATEGORY] = "element %lld is of no known category",
+	[FAULT_DEVICE] = "the device refused the work (code %lld)",
 	[FAULT_MEMORY] = "the result needs more memory than is allowed (%lld bytes)",
 };
 
@@ -40,8 +41,10 @@ enum err_code fault_error(const struct fault *f, const char *node, struct err *e
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	snprintf(text, sizeof(text), fault_text[code], value);
 #pragma GCC diagnostic pop
-	return err_set(err, code == FAULT_MEMORY ? ERR_RESOURCE_EXHAUSTED : ERR_INVALID_ARGUMENT,
-		"%s: %s", node, text);
+	enum err_code rc = code == FAULT_MEMORY ? ERR_RESOURCE_EXHAUSTED
+			   : code == FAULT_DEVICE ? ERR_UNAVAILABLE
+						  : ERR_INVALID_ARGUMENT;
+	return err_set(err, rc, "%s: %s", node, text);
 }
 
 size_t plan_workspace_bytes(const struct plan *p)
@@ -61,6 +64,14 @@ enum err_code frame_new(const struct plan *p, struct frame **ret, struct err *er
 		return err_oom(err);
 	}
 	f->tensor = t;
+	enum err_code rc = p->device ? p->device->device->lane_new(p->device,
+					       p->device_bytes + p->device_scratch, plan_workspace_bytes(p),
+					       p->n_segment, &f->lane, err)
+				     : ERR_OK;
+	if (rc != ERR_OK) {
+		frame_free(f);
+		return rc;
+	}
 	for (int32_t i = 0; i < p->n_step; i++)
 		for (int32_t k = 0; k < p->step[i].n_in + p->step[i].n_out; k++, t++) {
 			int32_t s = p->step[i].slot[k];
@@ -75,6 +86,8 @@ void frame_free(struct frame *f)
 {
 	if (!f)
 		return;
+	if (f->lane)
+		f->lane->backend->device->lane_free(f->lane);
 	free(f->tensor);
 	free(f);
 }
@@ -96,7 +109,7 @@ static void bind_pointers(const struct plan *p, struct frame *f, const struct pl
 			else if (root->home == SLOT_OUTPUT)
 				t->data = r->out[root->index];
 			else if (root->home == SLOT_WORK && moved)
-				t->data = r->mem + root->offset;
+				t->data = (root->on_device ? f->lane->device_mem : r->mem) + root->offset;
 		}
 }
 
@@ -141,30 +154,53 @@ static void profile_step(const struct plan *p, const struct step *s, struct prof
 		s->node ? op_info(s->node->op)->name : "copy", s->k.name, ns);
 }
 
+static enum err_code check_fault(const struct plan *p, const struct step *s, const struct fault *f,
+	struct err *err)
+{
+	if (atomic_load_explicit(&f->code, memory_order_relaxed) == FAULT_NONE)
+		return ERR_OK;
+	char label[NODE_LABEL_MAX] = "copy";
+	if (s->node)
+		node_label(p->graph, s->node, label, sizeof(label));
+	return fault_error(f, label, err);
+}
+
+enum err_code
+step_run(const struct plan *p, struct frame *f, const struct plan_run *r, int32_t i, struct tensor *t,
+	struct err *err)
+{
+	const struct step *s = &p->step[i];
+	struct device_args device;
+	struct kernel_args args = { .in = t, .out = t + s->n_in, .n_in = s->n_in, .n_out = s->n_out,
+		.state = s->k.state, .scratch = r->mem + p->work_bytes, .fault = &f->fault,
+		.arena = r->arena };
+	if (s->backend->device) {
+		device = (struct device_args){ f->lane->stream, f->lane->fault, i };
+		args.device = &device;
+		args.scratch = f->lane->device_mem + p->device_bytes;
+	}
+	int64_t began = r->profile ? clock_now_ns() : 0;
+	run_step(p, s, &args, r->pool);
+	if (r->profile && s->backend->device)
+		TRY(s->backend->device->wait(f->lane, err));
+	if (r->profile)
+		profile_step(p, s, r->profile, clock_now_ns() - began);
+	if (p->dynamic)
+		memcpy(r->out_tensor, args.out, (size_t)s->n_out * sizeof(*args.out));
+	return check_fault(p, s, &f->fault, err);
+}
+
 enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_run *r,
 	struct err *err)
 {
 	bind_pointers(p, f, r);
 	atomic_store_explicit(&f->fault.code, FAULT_NONE, memory_order_relaxed);
+	if (p->device)
+		return device_run(p, f, r, err);
 	struct tensor *t = f->tensor;
 	for (int32_t i = 0; i < p->n_step; i++) {
-		const struct step *s = &p->step[i];
-		struct kernel_args args = { .in = t, .out = t + s->n_in, .n_in = s->n_in,
-			.n_out = s->n_out, .state = s->k.state, .scratch = r->mem + p->work_bytes,
-			.fault = &f->fault, .arena = r->arena };
-		int64_t began = r->profile ? clock_now_ns() : 0;
-		run_step(p, s, &args, r->pool);
-		if (r->profile)
-			profile_step(p, s, r->profile, clock_now_ns() - began);
-		if (atomic_load_explicit(&f->fault.code, memory_order_relaxed) != FAULT_NONE) {
-			char label[NODE_LABEL_MAX] = "copy";
-			if (s->node)
-				node_label(p->graph, s->node, label, sizeof(label));
-			return fault_error(&f->fault, label, err);
-		}
-		if (p->dynamic)
-			memcpy(r->out_tensor, args.out, (size_t)s->n_out * sizeof(*args.out));
-		t += s->n_in + s->n_out;
+		TRY(step_run(p, f, r, i, t, err));
+		t += p->step[i].n_in + p->step[i].n_out;
 	}
 	return ERR_OK;
 }

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * place.c -- where values of a plan lie when a backend has memory of its own
+ *
+ * Life of a version: ... -> [COMPILE] -> warm -> ...
+ *
+ * A step works in the memory of its backend. A value that is wanted in the other memory is
+ * copied there once, by a step of the device that only enqueues the copy. What such a copy
+ * touches on the host stays where it is for as long as the frame lives, so that the copy
+ * can be recorded: inputs and outputs of a run, which come and go, are copied by the run
+ * itself to and from such places (port.staged).
+ *
+ * Steps of the device that follow each other are a segment: enqueued or replayed at one
+ * go, and waited for before the next step of the host.
+ */
+#include <string.h>
+#include "exec/plan/planner.h"
+
+const struct backend *planner_backend_at(const struct planner *pl, bool on_device)
+{
+	const struct backend *b = pl->rq->conf->backend;
+	return on_device ? b : backend_host(b);
+}
+
+/* -- constants ------------------------------------------------------------------------------ */
+
+/* Everything that the copy depends on. */
+struct constant_key {
+	const void *data;
+	const struct backend *backend;
+};
+
+struct constant_source {
+	const struct backend *backend;
+	const void *data;
+	size_t bytes;
+};
+
+static enum err_code upload(void **ret, void *ctx, struct err *err)
+{
+	const struct constant_source *c = ctx;
+	return c->backend->device->upload(c->backend, c->data, c->bytes, ret, err);
+}
+
+static void release(void *mem, void *owner)
+{
+	const struct backend *b = owner;
+	b->device->release(b, mem);
+}
+
+/* A constant's copy on the device, one for all plans of the version. */
+static enum err_code constant_on_device(struct planner *pl, int32_t slot, int32_t *ret)
+{
+	const struct backend *b = pl->rq->conf->backend;
+	struct tensor t = pl->p->slot[slot].t; /* a constant's view has the same data */
+	struct constant_key key = { t.data, b };
+	struct constant_source source = { b, t.data, pl->p->slot[slot].bytes };
+	struct pack_elsewhere how = { upload, &source, release, (void *)b };
+	enum err_code rc =
+		packs_get_elsewhere(pl->rq->conf->packs, &key, sizeof(key), &how, &t.data, pl->err);
+	if (rc == ERR_OK)
+		*ret = planner_add_slot(pl, &t, SLOT_CONST);
+	return rc;
+}
+
+/* -- values --------------------------------------------------------------------------------- */
+
+/* The place in pinned memory that input i is copied to when a run begins. */
+static enum err_code stage_input(struct planner *pl, int32_t *slot)
+{
+	struct plan *p = pl->p;
+	struct port *port = &p->in[p->slot[p->slot[*slot].root].index];
+	if (port->staged == SLOT_NONE) {
+		struct tensor t = port->t;
+		t.data = NULL;
+		port->staged = planner_add_slot(pl, &t, SLOT_WORK);
+		if (port->staged == SLOT_NONE)
+			return err_oom(pl->err);
+		p->slot[port->staged].first = 0;
+	}
+	*slot = port->staged; /* of another shape where *slot is a view: the bytes are the same */
+	return ERR_OK;
+}
+
+static enum err_code add_crossing(struct planner *pl, int32_t from, int32_t to)
+{
+	struct plan *p = pl->p;
+	const struct backend *b = pl->rq->conf->backend;
+	enum crossing way = p->slot[to].on_device ? TO_DEVICE : TO_HOST;
+	struct tensor t[2] = { p->slot[to].t, p->slot[to].t };
+	struct prep prep = { .backend = b, .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1,
+		.n_out = 1, .threads = 1, .arena = p->arena, .packs = pl->rq->conf->packs,
+		.tmp = pl->tmp };
+	struct step *s = planner_add_step(pl, b, NULL, 1, 1);
+	if (!s)
+		return err_oom(pl->err);
+	enum err_code rc = b->device->prepare_cross(&prep, way, &s->k, pl->err);
+	if (rc != ERR_OK)
+		return rc;
+	s->slot[0] = from;
+	s->slot[1] = to;
+	p->slot[p->slot[way == TO_DEVICE ? from : to].root].crosses = true;
+	planner_commit_step(pl, s);
+	return ERR_OK;
+}
+
+static enum err_code cross(struct planner *pl, int32_t slot, bool on_device, int32_t *ret)
+{
+	struct plan *p = pl->p;
+	struct tensor t = p->slot[slot].t;
+	const struct slot *root = &p->slot[p->slot[slot].root];
+	int32_t from = slot, last_node = root->last_node;
+	enum err_code rc = root->home == SLOT_INPUT ? stage_input(pl, &from) : ERR_OK;
+	if (rc != ERR_OK)
+		return rc;
+	*ret = planner_add_slot(pl, &t, SLOT_WORK);
+	if (*ret == SLOT_NONE)
+		return err_oom(pl->err);
+	p->slot[*ret].on_device = on_device;
+	p->slot[*ret].last_node = last_node;
+	return add_crossing(pl, from, *ret);
+}
+
+enum err_code planner_move_to(struct planner *pl, int32_t *slot, bool on_device)
+{
+	struct plan *p = pl->p;
+	if (*slot != SLOT_NONE && p->slot[*slot].on_device == on_device)
+		return ERR_OK;
+	int32_t from = planner_plain_slot(pl, *slot);
+	if (from == SLOT_NONE)
+		return err_oom(pl->err);
+	if (pl->crossed_of[from] == SLOT_NONE) {
+		int32_t to = SLOT_NONE;
+		bool constant = p->slot[p->slot[from].root].home == SLOT_CONST;
+		enum err_code rc = constant ? constant_on_device(pl, from, &to)
+					    : cross(pl, from, on_device, &to);
+		if (rc == ERR_OK && to == SLOT_NONE)
+			rc = err_oom(pl->err);
+		if (rc != ERR_OK)
+			return rc;
+		p->slot[to].on_device = on_device;
+		pl->crossed_of[from] = to;
+		pl->crossed_of[to] = from;
+	}
+	*slot = pl->crossed_of[from];
+	return ERR_OK;
+}
+
+void planner_segments(struct plan *p)
+{
+	bool inside = false;
+	for (int32_t i = 0; i < p->n_step; i++) {
+		bool on_device = p->step[i].backend->device;
+		p->n_segment += on_device && !inside;
+		p->step[i].segment = p->n_segment - 1;
+		inside = on_device;
+	}
+}
