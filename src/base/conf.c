@@ -94,9 +94,10 @@ static enum err_code block_new(struct conf *c, const struct conf_section *s, con
 	assert(s->n_options <= CONF_OPTIONS_MAX);
 	struct conf_block *b = ARENA_NEW(c->arena, struct conf_block);
 	void *values = arena_calloc(c->arena, 1, s->bytes);
-	if (!b || !values)
+	int *line_of = ARENA_ARRAY(c->arena, int, (size_t)s->n_options);
+	if (!b || !values || !line_of)
 		return err_oom(err);
-	*b = (struct conf_block){ .section = s, .name = name, .values = values };
+	*b = (struct conf_block){ .section = s, .name = name, .values = values, .line_of = line_of };
 	struct conf_block *from = name ? find_block(c, s, "*") : NULL;
 	if (from)
 		memcpy(values, from->values, s->bytes);
@@ -210,17 +211,20 @@ static char *read_line(char *to, int size, void *stream)
 	return to;
 }
 
+/* line 0: from elsewhere, which may say otherwise than the file does. */
 static enum err_code set_key(struct conf *c, struct conf_block *b, const char *key, const char *value,
-	bool once, struct err *err)
+	int line, struct err *err)
 {
 	const struct conf_option *o = find_option(b->section, key);
 	if (!o)
 		return err_set(err, ERR_INVALID_ARGUMENT, "section [%s] has no option '%s'",
 			b->section->name, key);
-	uint64_t bit = UINT64_C(1) << (o - b->section->option);
-	if (once && (b->given & bit))
+	int i = (int)(o - b->section->option);
+	uint64_t bit = UINT64_C(1) << i;
+	if (line && (b->given & bit))
 		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is given twice in this section", key);
 	b->given |= bit;
+	b->line_of[i] = line;
 	return conf_value_set(o, slice_of(value), b->values, c->arena, err);
 }
 
@@ -229,7 +233,7 @@ static int on_key(void *user, const char *section, const char *key, const char *
 {
 	struct parser *p = user;
 	(void)section;
-	enum err_code rc = p->block ? set_key(p->conf, p->block, key, value, true, p->err) :
+	enum err_code rc = p->block ? set_key(p->conf, p->block, key, value, p->line, p->err) :
 				      err_set(p->err, ERR_INVALID_ARGUMENT,
 					      "'%s' stands before the first [section]", key);
 	if (rc != ERR_OK)
@@ -292,14 +296,33 @@ enum err_code conf_set(struct conf *c, const char *section, const char *name, co
 		if (rc != ERR_OK)
 			return rc;
 	}
-	return set_key(c, b, key, value, false, err);
+	return set_key(c, b, key, value, 0, err);
+}
+
+const struct conf_block *conf_block_of(const struct conf *c, const char *section)
+{
+	const struct conf_section *s = find_section(c->sections, slice_of(section));
+	assert(s && !s->named);
+	return find_block(c, s, NULL);
 }
 
 const void *conf_get(const struct conf *c, const char *section)
 {
-	const struct conf_section *s = find_section(c->sections, slice_of(section));
-	assert(s && !s->named);
-	return find_block(c, s, NULL)->values;
+	return conf_block_of(c, section)->values;
+}
+
+void conf_overlay(const struct conf_block *b, void *values)
+{
+	for (int i = 0; i < b->section->n_options; i++)
+		if (b->given & UINT64_C(1) << i)
+			conf_value_copy(&b->section->option[i], values, b->values);
+}
+
+int conf_line(const struct conf_block *b, const char *key)
+{
+	const struct conf_option *o = find_option(b->section, key);
+	int line = o ? b->line_of[o - b->section->option] : 0;
+	return line ? line : b->line;
 }
 
 const struct conf_block *conf_next(const struct conf *c, const char *section,

@@ -9,8 +9,7 @@
  * FILE:LINE and what is wrong. conf_write() prints the same rows as a file to start from.
  *
  * Ownership: all of a conf lives in the arena that it was parsed into.
- * Threads:   parsing one at a time in the process (inih has global settings); a parsed
- *            conf may be read by any.
+ * Threads:   any may parse, each into an arena of its own; a parsed conf may be read by any.
  */
 #pragma once
 
@@ -73,6 +72,7 @@ struct conf_block {
 	const char *name; /* of a named section, else NULL */
 	int line;         /* 0: not in the file */
 	uint64_t given;   /* bit i: option i was set, by file or conf_set() */
+	int *line_of;     /* of each option that the file gives; else 0 */
 	void *values;
 };
 
@@ -103,6 +103,16 @@ const struct conf_block *conf_next(const struct conf *c, const char *section,
 MUST_CHECK enum err_code conf_defaults(const struct conf *c, const char *section, const void **ret,
 	struct err *err);
 
+/* Lays what the block was given over values, a struct of the same rows; lists and strings
+   stay where they are. */
+void conf_overlay(const struct conf_block *b, void *values);
+
+/* Where the file gives the option, or else where the section begins; 0: not in the file. */
+int conf_line(const struct conf_block *b, const char *key);
+
+/* The block of a section that is there once. */
+const struct conf_block *conf_block_of(const struct conf *c, const char *section);
+
 /* FAILED_PRECONDITION, naming it, if an option that cannot change while the process runs
    differs. Named sections are not looked at. */
 MUST_CHECK enum err_code conf_check_reload(const struct conf *old, const struct conf *next,
@@ -119,5 +129,6 @@ const struct conf_option *conf_find_option(const struct conf_section *sections, 
 MUST_CHECK enum err_code conf_value_set(const struct conf_option *o, struct slice text, void *values,
 	struct arena *arena, struct err *err);
 bool conf_value_equal(const struct conf_option *o, const void *a, const void *b);
+void conf_value_copy(const struct conf_option *o, void *to, const void *from);
 /* "whole number, 0 to 1024"; what conf_value_set() wants. */
 void conf_value_rule(const struct conf_option *o, struct buf *to);

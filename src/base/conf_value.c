@@ -158,6 +158,15 @@ bool conf_value_equal(const struct conf_option *o, const void *a, const void *b)
 	}
 }
 
+void conf_value_copy(const struct conf_option *o, void *to, const void *from)
+{
+#define X(type) [CONF_##type] = sizeof(CONF_C_##type)
+	static const size_t bytes[CONF_TYPE_COUNT_] = { X(STRING), X(BOOL), X(INT), X(SIZE), X(DURATION),
+		X(ENUM), X(LIST) };
+#undef X
+	memcpy((char *)to + o->offset, (const char *)from + o->offset, bytes[o->type]);
+}
+
 void conf_value_rule(const struct conf_option *o, struct buf *to)
 {
 	static const char *const words[CONF_TYPE_COUNT_] = {

@@ -201,6 +201,30 @@ static enum err_code read_and_close(int fd, size_t bytes, const char *name, stru
 	return ERR_OK;
 }
 
+enum err_code file_follow_beneath(const char *dir, const char *file, struct arena *arena,
+	const char **ret_dir, const char **ret_file, struct err *err)
+{
+	struct stat st;
+	char real[PATH_MAX], base[PATH_MAX], path[PATH_MAX];
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path))
+		return file_err(err, ENAMETOOLONG, file);
+	if (lstat(path, &st) != 0)
+		return file_err(err, errno, file);
+	*ret_dir = dir;
+	*ret_file = file;
+	if (!S_ISLNK(st.st_mode))
+		return ERR_OK;
+	if (!realpath(path, real) || !realpath(dir, base))
+		return file_err(err, errno, file);
+	size_t n = strlen(base);
+	if (strncmp(real, base, n) != 0 || real[n] != '/')
+		return err_set(err, ERR_FAILED_PRECONDITION, "%s is a link that leaves its directory", file);
+	char *slash = strrchr(real, '/');
+	*ret_file = arena_strdup(arena, slash + 1);
+	*ret_dir = arena_strndup(arena, real, (size_t)(slash - real));
+	return *ret_file && *ret_dir ? ERR_OK : err_oom(err);
+}
+
 enum err_code file_read(int dirfd, const char *path, size_t bytes_max, struct arena *arena,
 	struct slice *ret, struct err *err)
 {

@@ -38,6 +38,12 @@ MUST_CHECK enum err_code file_check_regular(int fd, const char *name, size_t byt
 MUST_CHECK enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
 	struct err *err);
 
+/* A ConfigMap's files are links into a directory beside them that is exchanged as a whole:
+   where such a one leads, which must be beneath dir, FAILED_PRECONDITION if not. Other files
+   stay what they are. Results lie in the arena, or are dir and file. */
+MUST_CHECK enum err_code file_follow_beneath(const char *dir, const char *file, struct arena *arena,
+	const char **ret_dir, const char **ret_file, struct err *err);
+
 /* The whole file, with a NUL behind it that is not counted. */
 MUST_CHECK enum err_code file_read(int dirfd, const char *path, size_t bytes_max, struct arena *arena,
 	struct slice *ret, struct err *err);

@@ -4,11 +4,13 @@
 #include <limits.h>
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/parse.h"
 #include "loader/repo/layout.h"
+#include "server/config_model.h"
 
 #define ROW(options, key, type, init, min, max, choices, reload, help) \
 	{ #key, CONF_##type, init, min, max, choices, offsetof(struct options, key), reload, help },
+
+#define N(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 static const struct conf_option server_rows[] = {
 #define SERVER(...) ROW(options_server, __VA_ARGS__)
@@ -37,233 +39,77 @@ static const struct conf_option signature_rows[] = {
 
 const struct conf_section config_sections[] = {
 #define SECTION(id, named, help) \
-	{ #id, named, sizeof(struct options_##id), id##_rows, sizeof(id##_rows) / sizeof(id##_rows[0]), help },
+	{ #id, named, sizeof(struct options_##id), id##_rows, N(id##_rows), help },
 #include "server/options.def"
+	{ 0 },
+};
+
+const struct conf_section config_model_sections[] = {
+	/* Without the first row, path: the file is where the model is. */
+	{ "model", false, sizeof(struct options_model), model_rows + 1, N(model_rows) - 1,
+		"The model beside which the file lies." },
+	{ "signature", true, sizeof(struct options_signature), signature_rows, N(signature_rows),
+		"One more signature of the model." },
 	{ 0 },
 };
 
 /* A file of CONF_BYTES_MAX full of short sections needs about this. */
 #define CONFIG_BYTES_MAX (64u << 20)
 
-/* A config in the making. */
-struct making {
-	struct config *c;
-	struct arena *arena;
-	struct err *err;
-};
-
-/* FILE:LINE of a section, before the message that is there. */
-static enum err_code at_block(struct making *m, const struct conf_block *b)
-{
-	if (b->line == 0)
-		return err_prefix(m->err, "%s '%s'", b->section->name, b->name);
-	return err_prefix(m->err, "%s:%d: [%s %s]", m->c->conf->file, b->line, b->section->name, b->name);
-}
-
-/* "latest", "latest N", "all", or numbers. */
-static enum err_code make_versions(struct making *m, const struct conf_list *list, struct model_conf *to)
-{
-	int64_t n = 1;
-	struct slice first = list->n > 0 ? slice_of(list->item[0]) : SLICE_LIT("");
-	if (list->n == 1 && slice_is(first, "all")) {
-		to->policy = POLICY_ALL;
-		return ERR_OK;
-	}
-	if (list->n == 1 && first.len >= 6 && memcmp(first.ptr, "latest", 6) == 0) {
-		struct slice rest = { first.ptr + 6, first.len - 6 };
-		bool good = rest.len == 0 ||
-			(rest.ptr[0] == ' ' && parse_i64((struct slice){ rest.ptr + 1, rest.len - 1 }, 1, 1000, &n));
-		if (!good)
-			return err_set(m->err, ERR_INVALID_ARGUMENT,
-				"versions is '%s', must be: latest N, with N from 1 to 1000", list->item[0]);
-		to->policy = POLICY_LATEST;
-		to->latest_n = (int)n;
-		return ERR_OK;
-	}
-	int64_t *numbers = ARENA_ARRAY(m->arena, int64_t, (size_t)list->n + 1);
-	if (!numbers)
-		return err_oom(m->err);
-	for (int i = 0; i < list->n; i++) {
-		if (!parse_i64(slice_of(list->item[i]), 0, INT64_MAX, &numbers[i]))
-			return err_set(m->err, ERR_INVALID_ARGUMENT,
-				"versions has '%s', must be: latest, latest N, all, or numbers", list->item[i]);
-	}
-	if (list->n == 0)
-		return err_set(m->err, ERR_INVALID_ARGUMENT, "versions is empty");
-	to->policy = POLICY_SPECIFIC;
-	to->versions = numbers;
-	to->n_versions = list->n;
-	return ERR_OK;
-}
-
-/* "NAME=REST"; NULL when there is no "=": *ret_rest is then all. */
-static enum err_code split_pair(struct making *m, const char *item, const char **ret_name,
-	const char **ret_rest)
-{
-	const char *eq = strchr(item, '=');
-	*ret_name = NULL;
-	*ret_rest = item;
-	if (!eq)
-		return ERR_OK;
-	char *name = arena_strndup(m->arena, item, (size_t)(eq - item));
-	if (!name)
-		return err_oom(m->err);
-	for (size_t len = strlen(name); len > 0 && name[len - 1] == ' '; len--)
-		name[len - 1] = '\0';
-	*ret_name = name;
-	*ret_rest = eq + 1 + strspn(eq + 1, " ");
-	return ERR_OK;
-}
-
-static enum err_code make_labels(struct making *m, const struct conf_list *list, struct model_conf *to)
-{
-	struct model_label *labels = ARENA_ARRAY(m->arena, struct model_label, (size_t)list->n + 1);
-	if (!labels)
-		return err_oom(m->err);
-	for (int i = 0; i < list->n; i++) {
-		const char *number;
-		enum err_code rc = split_pair(m, list->item[i], &labels[i].name, &number);
-		if (rc != ERR_OK)
-			return rc;
-		if (!labels[i].name || !layout_is_model_name(slice_of(labels[i].name)) ||
-			!parse_i64(slice_of(number), 0, INT64_MAX, &labels[i].number))
-			return err_set(m->err, ERR_INVALID_ARGUMENT,
-				"labels has '%s', must be: NAME=VERSION", list->item[i]);
-		for (int k = 0; k < i; k++) {
-			if (strcmp(labels[k].name, labels[i].name) == 0)
-				return err_set(m->err, ERR_INVALID_ARGUMENT, "label '%s' is given twice",
-					labels[i].name);
-		}
-	}
-	to->labels = labels;
-	to->n_labels = list->n;
-	return ERR_OK;
-}
-
-static enum err_code make_pairs(struct making *m, const char *key, const struct conf_list *list,
-	const struct signature_name_pair **ret, int *ret_n)
-{
-	struct signature_name_pair *pairs = ARENA_ARRAY(m->arena, struct signature_name_pair, (size_t)list->n + 1);
-	if (!pairs)
-		return err_oom(m->err);
-	for (int i = 0; i < list->n; i++) {
-		enum err_code rc = split_pair(m, list->item[i], &pairs[i].name, &pairs[i].value);
-		if (rc != ERR_OK)
-			return rc;
-		if (!pairs[i].name)
-			pairs[i].name = pairs[i].value;
-		if (!*pairs[i].name || !*pairs[i].value)
-			return err_set(m->err, ERR_INVALID_ARGUMENT, "%s has '%s', must be: NAME=VALUE or VALUE",
-				key, list->item[i]);
-	}
-	*ret = pairs;
-	*ret_n = list->n;
-	return ERR_OK;
-}
-
-/* The model's part of "MODEL/SIGNATURE"; model names have no "/". */
-static bool belongs_to(const struct conf_block *signature, const char *model)
-{
-	size_t len = strcspn(signature->name, "/");
-	return strncmp(signature->name, model, len) == 0 && model[len] == '\0';
-}
-
-static enum err_code make_signatures(struct making *m, const char *model, struct model_conf *to)
-{
-	const struct conf_block *b = NULL;
-	int n = 0;
-	while ((b = conf_next(m->c->conf, "signature", b)))
-		n += belongs_to(b, model);
-	struct signature_conf *sig = ARENA_ARRAY(m->arena, struct signature_conf, (size_t)n + 1);
-	if (!sig)
-		return err_oom(m->err);
-	to->sig = sig;
-	while ((b = conf_next(m->c->conf, "signature", b))) {
-		const struct options_signature *o = b->values;
-		if (!belongs_to(b, model))
-			continue;
-		struct signature_conf *s = &sig[to->n_sig++];
-		s->name = strchr(b->name, '/') + 1;
-		enum err_code rc = make_pairs(m, "inputs", &o->inputs, &s->in, &s->n_in);
-		if (rc == ERR_OK)
-			rc = make_pairs(m, "outputs", &o->outputs, &s->out, &s->n_out);
-		if (rc == ERR_OK && s->n_out == 0)
-			rc = err_set(m->err, ERR_INVALID_ARGUMENT, "outputs is empty");
-		if (rc != ERR_OK)
-			return at_block(m, b);
-	}
-	return ERR_OK;
-}
-
-/* What a model's options amount to; name NULL for the defaults. */
-static enum err_code make_model(struct making *m, const struct options_model *o, const char *name,
-	struct model_conf *to)
-{
-	static const char *const on_break[] = { "publish", "warn", "refuse" };
-	*to = (struct model_conf){
-		.name = name,
-		.path = *o->path ? o->path : NULL,
-		.on_break = on_break[o->on_break],
-		.max_batch = (int)o->max_batch,
-		.batch_dim = *o->batch_dim ? o->batch_dim : NULL,
-		.precision = (enum precision)o->precision, /* in the order of the row's choices */
-	};
-	enum err_code rc = make_versions(m, &o->versions, to);
-	if (rc == ERR_OK)
-		rc = make_labels(m, &o->labels, to);
-	return rc;
-}
-
 static enum err_code check_signature_names(struct making *m)
 {
-	for (const struct conf_block *b = NULL; (b = conf_next(m->c->conf, "signature", b));) {
+	for (const struct conf_block *b = NULL; (b = conf_next(m->conf, "signature", b));) {
 		const char *slash = strchr(b->name, '/');
 		const struct conf_block *model = NULL;
-		while (slash && (model = conf_next(m->c->conf, "model", model)) && !belongs_to(b, model->name))
+		while (slash && (model = conf_next(m->conf, "model", model)) && !config_belongs_to(b, model->name))
 			;
 		if (slash && slash[1] && model)
 			continue;
 		(void)err_set(m->err, ERR_INVALID_ARGUMENT,
 			slash ? "there is no section for its model" : "its name must be: MODEL/SIGNATURE");
-		return at_block(m, b);
+		return config_at_block(m, b);
 	}
 	return ERR_OK;
 }
 
-static enum err_code make_models(struct making *m)
+static enum err_code make_model(struct making *m, const struct conf_block *b, struct model_conf *to)
 {
-	struct repo_conf *r = &m->c->repo;
+	if (!layout_is_model_name(slice_of(b->name))) {
+		(void)err_set(m->err, ERR_INVALID_ARGUMENT, "its name must be 1 to %d of A-Z a-z 0-9 . _ -",
+			LAYOUT_NAME_MAX);
+		return config_at_block(m, b);
+	}
+	TRY(config_make_model(m, b->values, b, b->name, to));
+	return config_make_signatures(m, b->name, to);
+}
+
+static enum err_code make_defaults(struct making *m, struct config *c)
+{
+	const void *defaults;
+	TRY(conf_defaults(m->conf, "model", &defaults, m->err));
+	c->model_defaults = defaults;
+	if (config_make_model(m, defaults, NULL, NULL, &c->repo.defaults) != ERR_OK)
+		return err_prefix(m->err, "%s: [model *]", m->conf->file);
+	if (c->repo.defaults.path)
+		return err_set(m->err, ERR_INVALID_ARGUMENT, "%s: [model *]: path is for one model alone",
+			m->conf->file);
+	return ERR_OK;
+}
+
+static enum err_code make_models(struct making *m, struct config *c)
+{
+	struct repo_conf *r = &c->repo;
 	const struct conf_block *b = NULL;
 	int n = 0;
-	while ((b = conf_next(m->c->conf, "model", b)))
+	while ((b = conf_next(m->conf, "model", b)))
 		n++;
 	struct model_conf *models = ARENA_ARRAY(m->arena, struct model_conf, (size_t)n + 1);
 	if (!models)
 		return err_oom(m->err);
 	r->models = models;
-	while ((b = conf_next(m->c->conf, "model", b))) {
-		struct model_conf *to = &models[r->n_models++];
-		if (!layout_is_model_name(slice_of(b->name))) {
-			(void)err_set(m->err, ERR_INVALID_ARGUMENT,
-				"its name must be 1 to %d of A-Z a-z 0-9 . _ -", LAYOUT_NAME_MAX);
-			return at_block(m, b);
-		}
-		if (make_model(m, b->values, b->name, to) != ERR_OK)
-			return at_block(m, b);
-		enum err_code rc = make_signatures(m, b->name, to);
-		if (rc != ERR_OK)
-			return rc;
-	}
-	const void *defaults;
-	enum err_code rc = conf_defaults(m->c->conf, "model", &defaults, m->err);
-	if (rc != ERR_OK)
-		return rc;
-	m->c->model_defaults = defaults;
-	if (make_model(m, defaults, NULL, &r->defaults) != ERR_OK)
-		return err_prefix(m->err, "%s: [model *]", m->c->conf->file);
-	if (r->defaults.path)
-		return err_set(m->err, ERR_INVALID_ARGUMENT, "%s: [model *]: path is for one model alone",
-			m->c->conf->file);
+	while ((b = conf_next(m->conf, "model", b)))
+		TRY(make_model(m, b, &models[r->n_models++]));
+	TRY(make_defaults(m, c));
 	return check_signature_names(m);
 }
 
@@ -273,11 +119,11 @@ static int as_ms(int64_t ns)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-static void make_repository(struct making *m, const struct command_line *line)
+static void make_repository(struct config *c, const struct command_line *line)
 {
-	const struct options_repository *o = m->c->repository;
-	struct repo_conf *r = &m->c->repo;
-	m->c->op_libraries = line->op_libraries;
+	const struct options_repository *o = c->repository;
+	struct repo_conf *r = &c->repo;
+	c->op_libraries = line->op_libraries;
 	r->roots = line->roots && line->roots[0] ? line->roots : o->roots.item;
 	r->explicit_only = o->explicit;
 	r->poll_ms = as_ms(o->poll);
@@ -289,42 +135,34 @@ static void make_repository(struct making *m, const struct command_line *line)
 	r->allow_hardlinks = o->allow_hardlinks;
 }
 
-static enum err_code parse_options(struct making *m, const struct command_line *line, struct slice text,
-	const char *file)
+static enum err_code parse_options(struct config *c, const struct command_line *line, struct slice text,
+	const char *file, struct err *err)
 {
 	struct conf *conf;
-	enum err_code rc = conf_parse(config_sections, text, file, m->arena, &conf, m->err);
-	if (rc != ERR_OK)
-		return rc;
-	for (const struct command_set *s = line->sets; s; s = s->next) {
-		rc = conf_set(conf, s->section, s->name, s->key, s->value, m->err);
-		if (rc != ERR_OK)
-			return err_prefix(m->err, "command line: [%s%s%s]", s->section, s->name ? " " : "",
+	TRY(conf_parse(config_sections, text, file, c->arena, &conf, err));
+	for (const struct command_set *s = line->sets; s; s = s->next)
+		if (conf_set(conf, s->section, s->name, s->key, s->value, err) != ERR_OK)
+			return err_prefix(err, "command line: [%s%s%s]", s->section, s->name ? " " : "",
 				s->name ? s->name : "");
-	}
-	m->c->conf = conf;
-	m->c->server = conf_get(conf, "server");
-	m->c->repository = conf_get(conf, "repository");
-	m->c->http = conf_get(conf, "http");
-	m->c->grpc = conf_get(conf, "grpc");
+	c->conf = conf;
+	c->server = conf_get(conf, "server");
+	c->repository = conf_get(conf, "repository");
+	c->http = conf_get(conf, "http");
+	c->grpc = conf_get(conf, "grpc");
 	return ERR_OK;
 }
 
-static enum err_code make_all(struct making *m, const struct command_line *line, struct slice text,
-	const char *file)
+static enum err_code make_all(struct config *c, const struct command_line *line, struct slice text,
+	const char *file, struct err *err)
 {
-	enum err_code rc = parse_options(m, line, text, file);
-	if (rc != ERR_OK)
-		return rc;
-	make_repository(m, line);
-	rc = make_models(m);
-	if (rc != ERR_OK)
-		return rc;
+	TRY(parse_options(c, line, text, file, err));
+	make_repository(c, line);
+	TRY(make_models(&(struct making){ c->conf, c->arena, err }, c));
 	bool path = false;
-	for (int i = 0; i < m->c->repo.n_models; i++)
-		path |= m->c->repo.models[i].path != NULL;
-	if (!m->c->repo.roots[0] && !path)
-		return err_set(m->err, ERR_INVALID_ARGUMENT,
+	for (int i = 0; i < c->repo.n_models; i++)
+		path |= c->repo.models[i].path != NULL;
+	if (!c->repo.roots[0] && !path)
+		return err_set(err, ERR_INVALID_ARGUMENT,
 			"nothing to serve: give --model-root DIR or --model NAME=PATH");
 	return ERR_OK;
 }
@@ -340,8 +178,7 @@ enum err_code config_load_text(const struct command_line *line, struct slice tex
 		return err_oom(err);
 	}
 	c->arena = arena;
-	struct making m = { .c = c, .arena = arena, .err = err ? err : &own };
-	enum err_code rc = make_all(&m, line, text, file);
+	enum err_code rc = make_all(c, line, text, file, err ? err : &own);
 	if (rc != ERR_OK) {
 		config_free(c);
 		return rc;
@@ -369,13 +206,12 @@ void config_free(struct config *c)
 		arena_free(c->arena);
 }
 
-const struct options_model *config_model(const struct config *c, const char *model)
+const struct conf_block *config_model_block(const struct config *c, const char *model)
 {
-	for (const struct conf_block *b = NULL; (b = conf_next(c->conf, "model", b));) {
-		if (strcmp(b->name, model) == 0)
-			return b->values;
-	}
-	return c->model_defaults;
+	const struct conf_block *b = NULL;
+	while ((b = conf_next(c->conf, "model", b)) && strcmp(b->name, model) != 0)
+		;
+	return b;
 }
 
 enum log_level config_log_level(const struct config *c)

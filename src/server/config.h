@@ -50,6 +50,7 @@ struct options_signature {
 
 /* The table of sections, for conf_parse(), conf_write() and whoever documents them. */
 extern const struct conf_section config_sections[];
+extern const struct conf_section config_model_sections[]; /* of a model's own file */
 
 /* What the words on the command line are for; one per way to run. */
 enum command { COMMAND_SERVE, COMMAND_CHECK, COMMAND_PRINT, COMMAND_OPS, COMMAND_VERSION, COMMAND_HELP };
@@ -97,7 +98,12 @@ MUST_CHECK enum err_code config_load_text(const struct command_line *line, struc
 	const char *file, struct config **ret, struct err *err);
 void config_free(struct config *c); /* NULL is fine */
 
-/* Of a model that has no section: model_defaults. */
-const struct options_model *config_model(const struct config *c, const char *model);
+/* The section of a model; NULL: it has none. */
+const struct conf_block *config_model_block(const struct config *c, const char *model);
+
+/* config_model.c: a model's own file, with what it leaves open as this configuration has it;
+   [model NAME] here goes before it. Messages call it file. *ret lies in the arena. */
+MUST_CHECK enum err_code config_model_file(const struct config *c, const char *model, struct slice text,
+	const char *file, struct arena *arena, struct model_conf *ret, struct err *err);
 
 enum log_level config_log_level(const struct config *c);

@@ -121,6 +121,7 @@ enum err_code model_set_conf(const struct repo_conf *base, struct model_conf *mo
 		m->n_versions = given.n_versions;
 		m->labels = given.labels;
 		m->n_labels = given.n_labels;
+		m->asked = true;
 		TRY(find_place(base, own, m, arena, err));
 	}
 	*ret = *base;

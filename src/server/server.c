@@ -10,6 +10,7 @@
 #include "exec/backend.h"
 #include "exec/op_library.h"
 #include "exec/run/pool.h"
+#include "loader/repo/layout.h"
 #include "server/batcher.h"
 #include "server/grpc/rpc.h"
 #include "server/http/http.h"
@@ -50,19 +51,14 @@ static void detach(struct version *v)
 	stats_detach(v);
 }
 
-static struct batcher_conf batcher_conf_of(struct server *s, const char *model)
+static enum err_code on_configure(void *ctx, const char *model, struct slice text, struct arena *arena,
+	struct model_conf *ret, struct err *err)
 {
+	struct server *s = ctx;
 	pthread_mutex_lock(&s->lock);
-	const struct options_model *o = config_model(s->config, model);
-	struct batcher_conf c = {
-		.max_delay_us = o->batch_delay / NS_PER_US,
-		.max_queued_rows = (int)o->queue_rows,
-		.max_queued_bytes = o->queue_bytes,
-		.max_running = (int)o->batches_max,
-		.pool = s->pool,
-	};
+	enum err_code rc = config_model_file(s->config, model, text, LAYOUT_CONF, arena, ret, err);
 	pthread_mutex_unlock(&s->lock);
-	return c;
+	return rc;
 }
 
 /* Its warm-up has timed kernels. Not knowing them at the next start costs time, no more. */
@@ -73,14 +69,21 @@ static void save_learned(struct server *s)
 		log_warning("what was learned of kernels could not be saved: %s", err.msg);
 }
 
-static enum err_code on_publish(void *ctx, struct version *v, struct err *err)
+static enum err_code on_publish(void *ctx, struct version *v, const struct model_conf *conf, struct err *err)
 {
-	save_learned(ctx);
+	struct server *s = ctx;
+	save_learned(s);
 	enum err_code rc = stats_attach(v, err);
 	if (rc != ERR_OK)
 		return rc;
-	struct batcher_conf c = batcher_conf_of(ctx, v->model);
-	c.observer = stats_observer(v);
+	struct batcher_conf c = {
+		.max_delay_us = conf->batch_delay_ns / NS_PER_US,
+		.max_queued_rows = conf->queue_rows,
+		.max_queued_bytes = conf->queue_bytes,
+		.max_running = conf->batches_max,
+		.pool = s->pool,
+		.observer = stats_observer(v),
+	};
 	for (int i = 0; i < v->n_sig; i++) {
 		struct batcher *b;
 		c.max_batch = v->sig[i].max_batch;
@@ -192,8 +195,8 @@ static void complete_repo_conf(const struct server *s, struct repo_conf *r)
 
 static enum err_code start_repo(struct server *s, struct err *err)
 {
-	const struct repo_hooks hooks = {
-		.on_publish = on_publish, .on_unload = on_unload, .on_state = on_state, .ctx = s };
+	const struct repo_hooks hooks = { .on_configure = on_configure, .on_publish = on_publish,
+		.on_unload = on_unload, .on_state = on_state, .ctx = s };
 	complete_repo_conf(s, &s->config->repo);
 	return repo_new(&s->config->repo, &hooks, &s->repo, err);
 }

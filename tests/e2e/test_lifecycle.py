@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import time
 
 import signet
@@ -125,6 +126,98 @@ class Lifecycle(signet.Story):
         self.start()
         self.assertEqual(self.answering(), 5000)
         self.assertLess(len(self.server.log().splitlines()), 600)
+
+    def own(self, text, name="digits"):
+        """The model's own file, put there as a whole."""
+        with open(self.path(".conf"), "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+        os.rename(self.path(".conf"), self.path(name, "model.conf"))
+
+    def max_batch(self, name="digits"):
+        return self.server.get("/v2/models/%s/config" % name)[1].get("max_batch_size")
+
+    def test_m33_a_models_own_options_hold_and_change_while_it_is_served(self):
+        self.models.add("digits", 1)
+        self.own("[model]\nversions = all\nmax_batch = 4\nlabels = stable=1\n"
+                 "[signature raw]\ninputs = pixels = image\noutputs = scores = probabilities\n")
+        self.models.add("digits", 2, example(2))
+        self.start()
+        self.assertEqual(self.max_batch(), 4)
+        self.assertEqual([self.state(v) for v in (1, 2)], ["READY", "READY"])
+        status, _, body = self.server.request("POST", "/v1/models/digits/labels/stable:predict", {
+            "signature_name": "raw", "inputs": {"pixels": [[0.0] * 64]}})
+        self.assertEqual(status, 200, body)
+        self.own("[model]\nmax_batch = 7\n")
+        signet.wait_until(lambda: self.answering() == 2 and self.max_batch() == 7, "it is loaded again")
+        self.comes_to(1, "UNAVAILABLE")  # the latest one alone
+        os.remove(self.path("digits", "model.conf"))
+        signet.wait_until(lambda: self.max_batch() == 32, "the daemon's own options hold")
+        self.assertNotIn(": failed", self.server.log())
+
+    def test_m33_what_a_bad_file_says(self):
+        bad = {
+            "unknown": ("[model]\n\nmax_batches = 4\n", "model.conf:3: section [model] has no option 'max_batches'"),
+            "type": ("[model]\nmax_batch = many\n", "model.conf:2: max_batch is 'many', must be: whole number"),
+            "twice": ("[model]\nmax_batch = 1\nmax_batch = 1\n", "model.conf:3: 'max_batch' is given twice"),
+            "bom": (b"\xef\xbb\xbf[model]\n", "model.conf:1: begins with a byte order mark"),
+            "include": ("[model]\ninclude = model.conf\n", "model.conf:2: section [model] has no option 'include'"),
+            "deep": ("[" * 100000, "model.conf:1: line of 100000 bytes"),
+            "section": ("[model]\n[http]\n", "model.conf:2: there is no section [http]"),
+            "nul": (b"[model]\nmax_batch = 4\0\n", "model.conf:2: byte 14 (0x00) is no text"),
+        }
+        for name, (text, _) in bad.items():
+            self.models.add(name, 1, example(1))
+            self.own(text, name)
+        for name in ("huge", "fifo", "link", "crlf"):
+            self.models.add(name, 1, example(1))
+        with open(self.path("huge", "model.conf"), "wb") as file:
+            file.truncate(100 << 20)
+        os.mkfifo(self.path("fifo", "model.conf"))
+        os.symlink("/etc/passwd", self.path("link", "model.conf"))
+        self.own("[model]\r\nmax_batch = 4\r\n", "crlf")
+        self.server = self.daemon("--set", "repository.settle=300ms")
+        expected = {name: says for name, (_, says) in bad.items()}
+        expected.update(huge="model.conf: has 104857600 bytes, at most 1048576", fifo="model.conf: not a regular file",
+                        link="model.conf is a link that leaves its directory")
+        for name, says in expected.items():
+            signet.wait_until(lambda: self.index().get((name, "1"), {}).get("reason"), name)
+            self.assertIn(says, self.index()[(name, "1")]["reason"])
+            self.assertEqual(self.answering(name), -503)
+        signet.wait_until(lambda: self.state(1, "crlf") == "READY", "crlf")
+        self.assertEqual(self.max_batch("crlf"), 4)
+        self.assertNotIn("passwd", self.server.log())
+        self.own("[model]\nmax_batch = 4\n", "twice")
+        self.comes_to(1, "READY", "twice")
+
+    def test_m33_a_bad_file_takes_nothing_away_and_lets_nothing_in(self):
+        self.models.add("digits", 1)
+        self.own("[model]\nmax_batch = 4\n")
+        self.start()
+        self.own("[model]\nmax_batch = four\n")
+        self.server.wait_log("model.conf:2: max_batch is 'four'")
+        self.models.add("digits", 2, example(2))
+        self.comes_to(2, "UNAVAILABLE")
+        self.assertEqual((self.answering(), self.max_batch()), (1, 4))
+        self.assertIn("model.conf:2", self.index()[("digits", "1")]["reason"])
+        self.own("[model]\nmax_batch = 5\n[signature s]\noutputs = nothing\n")  # right, but not for this model
+        self.server.wait_log("version 2: failed: signature 's'")
+        self.assertEqual(self.answering(), 1)
+        self.own("[model]\nmax_batch = 5\n")
+        signet.wait_until(lambda: self.answering() == 2 and self.max_batch() == 5, "the mended one holds")
+        self.assertEqual(self.index()[("digits", "2")].get("reason", ""), "")
+
+    def test_m33_the_daemons_section_of_a_model_goes_before_its_own_file(self):
+        self.models.add("digits", 1)
+        self.own("[model]\nmax_batch = 4\non_break = refuse\n")
+        config = self.path(".signetd.conf")
+        with open(config, "w") as file:
+            file.write("[model *]\nmax_batch = 2\n")
+        self.start("--config", config)
+        self.assertEqual(self.max_batch(), 4)
+        with open(config, "w") as file:
+            file.write("[model *]\nmax_batch = 2\n[model digits]\nmax_batch = 3\n")
+        self.server.signal(signal.SIGHUP)
+        signet.wait_until(lambda: self.max_batch() == 3, "the operator has the last word")
 
     def test_m34_two_roots_with_one_name(self):
         self.models.add("digits", 1)

@@ -10,6 +10,10 @@
  *   PATH/NAME/VERSION/model.onnx       --model NAME=PATH where PATH is a Triton repository
  *   PATH/model.onnx                    --model NAME=PATH: version 1 (KServe's flat /mnt/models)
  *   PATH                               --model NAME=PATH where PATH is a file: version 1
+ *
+ * Beside the versions, or a flat model.onnx, may lie a file of the model's own options:
+ *
+ *   ROOT/NAME/model.conf
  */
 #pragma once
 
@@ -19,6 +23,7 @@
 
 #define LAYOUT_NAME_MAX 128
 #define LAYOUT_FLAT_VERSION 1
+#define LAYOUT_CONF "model.conf"
 
 /* [A-Za-z0-9._-]{1,128}, not "." or "..": what may stand in URLs, paths and metrics. */
 bool layout_is_model_name(struct slice name);

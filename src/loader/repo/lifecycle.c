@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "loader/repo/layout.h"
 
 /* INVARIANTS: (1) x->state moves by move() alone, along version_may_move(); (2) x->version
    is set exactly while x is READY; (3) x->load is set exactly while x is LOADING,
@@ -96,14 +97,18 @@ static bool is_passing(enum err_code code)
 	       code == ERR_UNAVAILABLE || code == ERR_ABORTED;
 }
 
+/* When to try again what has failed so many times before. */
+static int64_t retry_at(const struct lifecycle *lc, const struct err *why, int failures, int64_t now_ns)
+{
+	int doublings = failures < RETRY_DOUBLINGS_MAX ? failures : RETRY_DOUBLINGS_MAX;
+	return is_passing(why->code) ? clock_after(now_ns, (lc->models.conf->c.retry_ms * NS_PER_MS) << doublings)
+				     : INT64_MAX;
+}
+
 static void fail(struct lifecycle *lc, struct instance *x, const struct err *why, int64_t now_ns)
 {
-	int doublings = x->failures < RETRY_DOUBLINGS_MAX ? x->failures : RETRY_DOUBLINGS_MAX;
 	x->why = *why;
-	x->failures++;
-	x->retry_ns = is_passing(why->code)
-		? clock_after(now_ns, (lc->models.conf->c.retry_ms * NS_PER_MS) << doublings)
-		: INT64_MAX;
+	x->retry_ns = retry_at(lc, why, x->failures++, now_ns);
 	move(lc, x, VERSION_FAILED);
 }
 
@@ -123,35 +128,11 @@ static bool publish(struct lifecycle *lc)
 
 /* -- loading --------------------------------------------------------------------------------- */
 
-/* What is left of the memory for models; what drains still needs its own. 0: no limit. */
-static size_t budget(const struct lifecycle *lc)
-{
-	size_t most = lc->models.conf->c.memory_bytes_max, used = 0;
-	for (int i = 0; i < lc->models.n; i++)
-		for (const struct instance *x = lc->models.model[i]->first; x; x = x->next)
-			used += x->memory_bytes;
-	if (!most)
-		return 0;
-	return used < most ? most - used : 1;
-}
-
-/* What a load takes is known at its end, so under a limit they take turns: each gets all
-   that the ones before it have left. */
-static bool has_to_wait(const struct lifecycle *lc)
-{
-	if (!lc->models.conf->c.memory_bytes_max)
-		return false;
-	for (int i = 0; i < lc->models.n; i++)
-		for (const struct instance *x = lc->models.model[i]->first; x; x = x->next)
-			if (x->load)
-				return true;
-	return false;
-}
-
 static void begin_load(struct lifecycle *lc, struct instance *x, int64_t now_ns)
 {
-	struct load *l = load_new(x, lc->models.conf, budget(lc), lc->inbox);
+	struct load *l = load_new(x, lc->models.conf, models_memory_left(&lc->models), lc->inbox);
 	x->tried_stamp = x->stamp;
+	x->print = x->model->print;
 	move(lc, x, VERSION_LOADING);
 	if (!l) {
 		struct err err;
@@ -214,14 +195,16 @@ static void log_ready(const struct instance *x, const struct version *v)
 }
 
 /* Takes the reference on v in any case. From the registry's first look on it is served. */
-static void make_ready(struct lifecycle *lc, struct instance *x, struct version *v, int64_t now_ns)
+static void make_ready(struct lifecycle *lc, struct load *l, int64_t now_ns)
 {
+	struct instance *x = l->instance;
+	struct version *v = l->version;
 	const struct repo_hooks *h = &lc->ops.hooks;
 	struct err err = { .code = ERR_OK };
 	enum err_code rc = check_callers(x, v, &err);
 	lc->ops.adopt(lc->ops.ctx, v, x);
 	if (rc == ERR_OK && h->on_publish)
-		rc = h->on_publish(h->ctx, v, &err);
+		rc = h->on_publish(h->ctx, v, l->options, &err);
 	if (rc == ERR_OK) {
 		x->version = v;
 		x->memory_bytes = v->memory_bytes;
@@ -254,7 +237,7 @@ void lifecycle_loaded(struct lifecycle *lc, struct load *l, int64_t now_ns)
 	if (l->err.code == ERR_OK && !unwanted) {
 		while (x->state < VERSION_WARMING)
 			move(lc, x, (enum version_state)(x->state + 1));
-		make_ready(lc, x, l->version, now_ns);
+		make_ready(lc, l, now_ns);
 	} else if (l->err.code == ERR_OK) {
 		version_free(l->version);
 		move(lc, x, VERSION_UNLOADED);
@@ -306,7 +289,7 @@ static bool act(struct lifecycle *lc, const struct wish *w, int64_t now_ns)
 {
 	switch (w->act) {
 	case POLICY_LOAD:
-		w->x->waiting = has_to_wait(lc);
+		w->x->waiting = models_has_to_wait(&lc->models);
 		if (w->x->waiting) /* the other's end brings the next step */
 			return false;
 		begin_load(lc, w->x, now_ns);
@@ -328,38 +311,63 @@ static bool act(struct lifecycle *lc, const struct wish *w, int64_t now_ns)
 	return false;
 }
 
+/* The model's own options, in whatever state they are on disk. */
+static void take_file(struct lifecycle *lc, struct model *m, int64_t now_ns)
+{
+	struct model_file *f = &m->file;
+	bool same = f->stamp == f->taken;
+	model_file_take(f, m->name, lc->models.conf, &lc->ops.hooks);
+	model_use_conf(m);
+	lc->dirty = true;
+	if (f->err.code != ERR_OK) {
+		f->retry_ns = retry_at(lc, &f->err, 0, now_ns);
+		log_err("model '%s': nothing of it is loaded until this is mended: %s", m->name, f->err.msg);
+	} else if (!same) {
+		log_info("model '%s': " LAYOUT_CONF " %s", m->name, f->conf ? "holds" : "has gone");
+	}
+}
+
+/* What the disk, or other options, bring one instance. */
+static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_ns)
+{
+	const struct model_file *f = &x->model->file;
+	struct err err;
+	x->waiting = false;
+	if (x->state == VERSION_FOUND && x->blocked.code != ERR_OK)
+		fail(lc, x, &x->blocked, now_ns);
+	/* Of all its versions the newest tells it. */
+	if (x->state == VERSION_FOUND && x == x->model->first && !x->model->held && f->err.code != ERR_OK)
+		fail(lc, x, &f->err, now_ns);
+	if (x->tell_changed)
+		log_warning(LOG_MODEL
+			"its files were changed in place; it is served as it was "
+			"loaded. Rename new ones in, or order a load",
+			WHO(x));
+	x->tell_changed = false;
+	if (!instance_is_outdated(x))
+		return;
+	if (x->load)
+		atomic_store(&x->load->cancel, true); /* and again from the start */
+	else if (instance_supersede(x, &err) == ERR_OK)
+		log_info(LOG_MODEL "its options have changed, it is loaded again", WHO(x));
+	else
+		log_err(LOG_MODEL "its options have changed: %s", WHO(x), err.msg); /* and again in the next round */
+}
+
 static void step_model(struct lifecycle *lc, struct model *m, int64_t now_ns)
 {
 	struct wish w;
+	if (model_file_is_due(&m->file, now_ns))
+		take_file(lc, m, now_ns);
 	for (struct instance *x = m->first; x; x = x->next) {
 		follow(lc, x);
-		x->waiting = false;
-		if (x->state == VERSION_FOUND && x->blocked.code != ERR_OK)
-			fail(lc, x, &x->blocked, now_ns);
-		if (x->tell_changed)
-			log_warning(LOG_MODEL
-				"its files were changed in place; it is served as it was "
-				"loaded. Rename new ones in, or order a load",
-				WHO(x));
-		x->tell_changed = false;
+		step_instance(lc, x, now_ns);
 	}
 	do
 		w = model_next(m, !m->held && !lc->stopping, now_ns);
 	while (act(lc, &w, now_ns));
 	if (model_update_labels(m))
 		lc->dirty = true;
-}
-
-/* The earliest time at which a failed version is to be tried again. */
-static int64_t next_retry(const struct lifecycle *lc, int64_t now_ns)
-{
-	int64_t at = INT64_MAX;
-	for (int i = 0; i < lc->models.n; i++)
-		for (const struct instance *x = lc->models.model[i]->first; x; x = x->next)
-			if (x->state == VERSION_FAILED && x->present && x->retry_ns < at &&
-				x->retry_ns > now_ns)
-				at = x->retry_ns;
-	return at;
 }
 
 int64_t lifecycle_step(struct lifecycle *lc, int64_t now_ns)
@@ -374,7 +382,7 @@ int64_t lifecycle_step(struct lifecycle *lc, int64_t now_ns)
 	}
 	if (!publish(lc))
 		return clock_after(now_ns, NS_PER_S);
-	return next_retry(lc, now_ns);
+	return models_next_retry(&lc->models, now_ns);
 }
 
 /* -- the disk -------------------------------------------------------------------------------- */
@@ -415,14 +423,17 @@ int64_t lifecycle_saw(
 	return next_ns;
 }
 
-void lifecycle_configure(struct lifecycle *lc, struct settings *conf)
+void lifecycle_configure(struct lifecycle *lc, struct settings *conf, int64_t now_ns)
 {
 	struct settings *old = lc->models.conf;
 	lc->models.conf = conf;
 	lc->models.new_roots = true;
 	for (int i = 0; i < lc->models.n; i++) {
 		struct model *m = lc->models.model[i];
-		m->conf = settings_model(conf, m->name);
+		if (m->file.taken)
+			take_file(lc, m, now_ns);
+		else
+			model_use_conf(m);
 		if (old->c.explicit_only && !conf->c.explicit_only)
 			m->held = false;
 	}
@@ -441,13 +452,15 @@ static enum err_code find(
 	return err_set(err, ERR_NOT_FOUND, "model '%.*s' was not found", SLICE_ARG(model));
 }
 
-enum err_code lifecycle_want_model(struct lifecycle *lc, struct slice model, struct err *err)
+enum err_code lifecycle_want_model(struct lifecycle *lc, struct slice model, int64_t now_ns, struct err *err)
 {
 	struct model *m;
 	enum err_code rc = find(lc, model, &m, err);
 	if (rc != ERR_OK)
 		return rc;
 	m->held = false;
+	if (!model_file_holds(&m->file))
+		take_file(lc, m, now_ns);
 	for (struct instance *x = m->first; x && rc == ERR_OK; x = x->next) {
 		if (x->state == VERSION_FAILED)
 			x->retry_ns = 0;

@@ -36,7 +36,7 @@ MUST_CHECK enum err_code lifecycle_new(struct registry *r, struct inbox *inbox,
 void lifecycle_free(struct lifecycle *lc);
 
 /* A new configuration, from now on. Takes the reference. */
-void lifecycle_configure(struct lifecycle *lc, struct settings *conf);
+void lifecycle_configure(struct lifecycle *lc, struct settings *conf, int64_t now_ns);
 
 /* What the disk looks like. Returns when to scan again at the latest, INT64_MAX: when
    something changes. */
@@ -53,7 +53,7 @@ int64_t lifecycle_step(struct lifecycle *lc, int64_t now_ns);
 
 /* Orders: a model is wanted (again), or not any more. NOT_FOUND: nobody knows it. */
 MUST_CHECK enum err_code lifecycle_want_model(
-	struct lifecycle *lc, struct slice model, struct err *err);
+	struct lifecycle *lc, struct slice model, int64_t now_ns, struct err *err);
 MUST_CHECK enum err_code lifecycle_drop_model(
 	struct lifecycle *lc, struct slice model, struct err *err);
 /* All models, for good: the daemon stops. */

@@ -19,7 +19,10 @@ struct load *load_new(
 	if (!l)
 		return NULL;
 	settings_ref(conf);
+	own_conf_ref(x->model->file.conf);
 	l->conf = conf;
+	l->own = x->model->file.conf;
+	l->options = x->model->conf;
 	l->inbox = inbox;
 	l->instance = x;
 	l->model = strdup(x->model->name);
@@ -56,6 +59,7 @@ void load_free(struct load *l)
 {
 	if (!l)
 		return;
+	own_conf_release(l->own);
 	settings_release(l->conf);
 	free(l->model);
 	free(l->dir);

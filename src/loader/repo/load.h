@@ -23,6 +23,8 @@ struct load {
 	struct scan_version from;
 	char *model, *dir, *file;
 	struct settings *conf;
+	struct own_conf *own;
+	const struct model_conf *options; /* of own or conf */
 	struct version_conf vc;
 	atomic_bool cancel;
 	atomic_int progress; /* enum version_state */

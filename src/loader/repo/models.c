@@ -50,7 +50,7 @@ enum err_code models_add(struct models *ms, const char *name, struct model **ret
 		return err_oom(err);
 	}
 	m->models = ms;
-	m->conf = settings_model(ms->conf, name);
+	model_use_conf(m);
 	m->held = ms->conf->c.explicit_only;
 	memmove(&ms->model[at + 1], &ms->model[at], (size_t)(ms->n - at) * sizeof(*ms->model));
 	ms->model[at] = m;
@@ -70,8 +70,15 @@ void models_remove(struct models *ms, struct model *m)
 	for (int i = 0; i < m->n_label; i++)
 		free((char *)m->label[i].name);
 	free(m->label);
+	model_file_done(&m->file);
 	free(m->name);
 	free(m);
+}
+
+void model_use_conf(struct model *m)
+{
+	m->conf = m->file.conf ? &m->file.conf->c : settings_model(m->models->conf, m->name);
+	m->print = settings_print(m->conf);
 }
 
 void models_free(struct models *ms)
@@ -141,9 +148,26 @@ void model_remove_instance(struct model *m, struct instance *x)
 
 bool instance_is_loadable(const struct instance *x, int64_t now_ns)
 {
-	if (!x->present || !x->settled || x->dying || x->gone_since_ns || x->blocked.code != ERR_OK)
+	if (!x->present || !x->settled || x->dying || x->gone_since_ns || x->blocked.code != ERR_OK ||
+		!model_file_holds(&x->model->file))
 		return false;
 	if (x->state == VERSION_FOUND || x->state == VERSION_UNLOADED)
 		return true;
-	return x->state == VERSION_FAILED && (x->stamp != x->tried_stamp || now_ns >= x->retry_ns);
+	return x->state == VERSION_FAILED &&
+	       (x->stamp != x->tried_stamp || x->print != x->model->print || now_ns >= x->retry_ns);
+}
+
+bool instance_is_outdated(const struct instance *x)
+{
+	return (x->load || x->version) && x->present && x->settled && x->print != x->model->print &&
+	       model_file_holds(&x->model->file);
+}
+
+const struct instance *instance_failed_heir(const struct instance *x)
+{
+	for (const struct instance *y = x->model->first; y && x->version && !x->present; y = y->next)
+		if (y->number == x->number && y->present && y->state == VERSION_FAILED &&
+			scan_id_equal(&y->id, &x->id))
+			return y;
+	return NULL;
 }

@@ -16,6 +16,7 @@
 
 #include "loader/repo/settings.h"
 #include "loader/repo/inbox.h"
+#include "loader/repo/model_file.h"
 #include "loader/repo/scan.h"
 
 struct load;
@@ -43,6 +44,7 @@ struct instance {
 	int64_t since_ms; /* wall clock */
 	struct err why;   /* of the last failure */
 	uint64_t tried_stamp;
+	uint64_t print; /* of the options that it was loaded with */
 	int failures;
 	int64_t retry_ns; /* a failed one is tried again then; INT64_MAX: when its files change */
 	bool waiting; /* would load, but for another load that has to end before */
@@ -56,7 +58,9 @@ struct instance {
 struct model {
 	struct models *models;
 	char *name;
-	const struct model_conf *conf; /* of models->conf */
+	struct model_file file;        /* its own options */
+	const struct model_conf *conf; /* of file.conf, or of models->conf */
+	uint64_t print;                /* settings_print() of it */
 	struct instance *first;
 	bool held;       /* nothing of it is wanted: unloaded, or not loaded yet in explicit mode */
 	bool dropped;    /* no longer configured or on disk: goes when its last instance has gone */
@@ -81,6 +85,14 @@ MUST_CHECK enum err_code
 models_add(struct models *ms, const char *name, struct model **ret, struct err *err);
 void models_remove(struct models *ms, struct model *m);
 void models_free(struct models *ms);
+
+/* After file.conf or models->conf has changed. */
+void model_use_conf(struct model *m);
+
+/* The options that its version was, or is being, loaded with are not its model's any more. */
+bool instance_is_outdated(const struct instance *x);
+/* The same files, loaded with newer options, have failed: what x serves goes on. */
+const struct instance *instance_failed_heir(const struct instance *x);
 
 /* At its place in the order; v gives files and numbers. */
 MUST_CHECK enum err_code model_add_instance(struct model *m, const struct scan_version *v,
@@ -121,6 +133,12 @@ bool models_all_gone(const struct models *ms);
 /* Every model that is wanted, and has versions, has a ready one; strict false: leaving out
    those that never had, so that a broken newcomer does not take a server out. */
 bool models_all_ready(const struct models *ms, bool strict);
+/* Of the memory for models; what drains still needs its own. 0: no limit. */
+size_t models_memory_left(const struct models *ms);
+/* May no further load begin before one has ended? */
+bool models_has_to_wait(const struct models *ms);
+/* The earliest time at which something that failed is to be tried again. */
+int64_t models_next_retry(const struct models *ms, int64_t now_ns);
 /* The scan's question: is this version worth looking at? rank 0: the highest number. */
 bool models_want_version(const struct models *ms, const char *model, int64_t number, int rank);
 

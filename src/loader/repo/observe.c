@@ -26,16 +26,16 @@ static void look_again(struct observer *o, int64_t at_ns)
 
 /* ctime cannot be set, so copies that keep mtimes do not deceive; a clock that was set
    back makes it lie in the future, and then only our own watching counts. */
-static bool is_quiet(const struct observer *o, const struct scan_version *v)
+static bool is_quiet(const struct observer *o, int64_t changed_ms)
 {
-	int64_t age_ms = o->now_wall_ms - v->changed_ms;
+	int64_t age_ms = o->now_wall_ms - changed_ms;
 	return age_ms >= 0 && age_ms >= o->settle_ns / NS_PER_MS;
 }
 
 static void settle(struct observer *o, struct instance *x, const struct scan_version *v)
 {
 	if (!x->settled)
-		x->settled = v->moved_in || is_quiet(o, v) ||
+		x->settled = v->moved_in || is_quiet(o, v->changed_ms) ||
 			     o->now_ns - x->stamp_since_ns >= o->settle_ns;
 	if (!x->settled)
 		look_again(o, clock_after(x->stamp_since_ns, o->settle_ns));
@@ -128,6 +128,31 @@ static void miss_others(struct observer *o, struct model *m, const struct scan_m
 			miss(o, x);
 }
 
+/* Its own options. One that is being written is not looked at yet; one that is gone may be
+   about to be replaced. */
+static enum err_code see_file(struct observer *o, struct model *m, const struct scan_model *s)
+{
+	struct model_file *f = &m->file;
+	if (!f->dir || strcmp(f->dir, s->dir) != 0) {
+		char *dir = strdup(s->dir);
+		if (!dir)
+			return err_oom(o->err);
+		free(f->dir);
+		f->dir = dir;
+	}
+	f->blocked = (struct err){ .code = ERR_OK };
+	if (s->conf.code != ERR_OK)
+		err_set(&f->blocked, s->conf.code, "%s", s->conf.reason);
+	if (f->stamp != s->conf.stamp) {
+		f->stamp = s->conf.stamp;
+		f->since_ns = o->now_ns;
+	}
+	f->settled = (f->stamp && is_quiet(o, s->conf.changed_ms)) || o->now_ns - f->since_ns >= o->settle_ns;
+	if (!f->settled && f->stamp != f->taken)
+		look_again(o, clock_after(f->since_ns, o->settle_ns));
+	return ERR_OK;
+}
+
 static enum err_code see_model(struct observer *o, const struct scan_model *s)
 {
 	struct model *m = models_find(o->ms, slice_of(s->name));
@@ -136,6 +161,8 @@ static enum err_code see_model(struct observer *o, const struct scan_model *s)
 		return rc;
 	m->dropped = false;
 	m->unreadable = s->unreadable;
+	if (!s->unreadable)
+		TRY(see_file(o, m, s));
 	for (int i = 0; i < s->n_version && rc == ERR_OK; i++)
 		rc = see_version(o, m, &s->version[i]);
 	if (rc == ERR_OK && !s->unreadable)

@@ -14,6 +14,8 @@ static bool is_listed(int64_t number, const int64_t *list, int n)
    one that is still being copied. */
 static bool is_candidate(const struct policy_version *v)
 {
+	if (v->stands_in)
+		return true;
 	if (!v->present || v->cancelling)
 		return false;
 	return v->loadable || v->state == VERSION_READY || policy_is_loading(v->state);

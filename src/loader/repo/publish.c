@@ -19,6 +19,17 @@ static const struct instance *next_number(const struct instance *x)
 	return x;
 }
 
+/* Why it failed; of one that answers, why it does so with other options than it should. */
+static const char *reason_of(const struct instance *x)
+{
+	const struct instance *heir = instance_failed_heir(x);
+	if (x->state == VERSION_FAILED)
+		return x->why.msg;
+	if (heir)
+		return heir->why.msg;
+	return x->version && x->model->file.err.code != ERR_OK ? x->model->file.err.msg : "";
+}
+
 static struct registry_version row_of(const struct instance *x)
 {
 	return (struct registry_version){
@@ -26,7 +37,7 @@ static struct registry_version row_of(const struct instance *x)
 		.status = { .number = x->number,
 			.state = x->state,
 			.code = x->state == VERSION_FAILED ? x->why.code : ERR_OK,
-			.reason = x->state == VERSION_FAILED ? x->why.msg : "",
+			.reason = reason_of(x),
 			.since_ms = x->since_ms,
 			.memory_bytes = x->memory_bytes },
 	};

@@ -13,6 +13,8 @@ struct instance *model_best_ready(const struct model *m)
 
 static bool is_pending(const struct model *m)
 {
+	if (m->file.stamp != m->file.taken)
+		return true;
 	for (const struct instance *x = m->first; x; x = x->next)
 		if (x->load || x->waiting || (x->present && x->state == VERSION_FOUND && !x->settled))
 			return true;
@@ -28,6 +30,8 @@ bool models_is_settled(const struct models *ms, struct slice model, struct err *
 	if (!m || !m->first)
 		err_set(ret, ERR_NOT_FOUND, "model '%.*s' has no version that can be loaded",
 			SLICE_ARG(model));
+	else if (m->file.err.code != ERR_OK)
+		err_copy(ret, &m->file.err);
 	else if (m->first->state == VERSION_FAILED)
 		err_copy(ret, &m->first->why);
 	return true;
@@ -71,6 +75,43 @@ bool models_all_ready(const struct models *ms, bool strict)
 			return false;
 	}
 	return ms->observed;
+}
+
+size_t models_memory_left(const struct models *ms)
+{
+	size_t most = ms->conf->c.memory_bytes_max, used = 0;
+	for (int i = 0; i < ms->n; i++)
+		for (const struct instance *x = ms->model[i]->first; x; x = x->next)
+			used += x->memory_bytes;
+	if (!most)
+		return 0;
+	return used < most ? most - used : 1;
+}
+
+/* What a load takes is known at its end, so under a limit they take turns: each gets all
+   that the ones before it have left. */
+bool models_has_to_wait(const struct models *ms)
+{
+	for (int i = 0; i < ms->n && ms->conf->c.memory_bytes_max; i++)
+		for (const struct instance *x = ms->model[i]->first; x; x = x->next)
+			if (x->load)
+				return true;
+	return false;
+}
+
+int64_t models_next_retry(const struct models *ms, int64_t now_ns)
+{
+	int64_t at = INT64_MAX;
+	for (int i = 0; i < ms->n; i++) {
+		const struct model *m = ms->model[i];
+		if (m->file.err.code != ERR_OK && m->file.retry_ns < at)
+			at = m->file.retry_ns;
+		for (const struct instance *x = m->first; x; x = x->next)
+			if (x->state == VERSION_FAILED && x->present && x->retry_ns < at &&
+				x->retry_ns > now_ns)
+				at = x->retry_ns;
+	}
+	return at;
 }
 
 bool models_want_version(const struct models *ms, const char *model, int64_t number, int rank)

@@ -162,13 +162,13 @@ static void begin_order(struct repo *r, struct order *o)
 	o->begun = true;
 	switch (o->kind) {
 	case ORDER_LOAD:
-		o->err.code = lifecycle_want_model(r->lc, o->model, &o->err);
+		o->err.code = lifecycle_want_model(r->lc, o->model, clock_now_ns(), &o->err);
 		break;
 	case ORDER_UNLOAD:
 		o->err.code = lifecycle_drop_model(r->lc, o->model, &o->err);
 		break;
 	case ORDER_RELOAD:
-		lifecycle_configure(r->lc, o->conf);
+		lifecycle_configure(r->lc, o->conf, clock_now_ns());
 		r->scan_ns = 0;
 		break;
 	case ORDER_STOP:

@@ -34,9 +34,14 @@ struct model_conf {
 	const char *on_break; /* signature breaks old callers: "publish", "warn" or "refuse" */
 	int max_batch;
 	const char *batch_dim;
+	int64_t batch_delay_ns;
+	int queue_rows; /* of each signature, as the next two */
+	size_t queue_bytes;
+	int batches_max;
 	enum precision precision;
 	const struct signature_conf *sig;
 	int n_sig;
+	bool asked; /* a client has said which versions and labels; the model's own file does not change that */
 };
 
 struct repo_conf {
@@ -62,8 +67,14 @@ struct repo_conf {
 
 /* Calls into the server; on the repo's or a loader's thread. */
 struct repo_hooks {
-	/* Before a version becomes visible: attach queues. May fail: the load fails. */
-	enum err_code (*on_publish)(void *ctx, struct version *v, struct err *err);
+	/* (optional; else such files are ignored) A model's own file, LAYOUT_CONF: what it
+	   says, laid over the configuration. All of *ret lies in the arena. */
+	enum err_code (*on_configure)(void *ctx, const char *model, struct slice text,
+		struct arena *arena, struct model_conf *ret, struct err *err);
+	/* Before a version becomes visible: attach queues, as conf says. May fail: the load
+	   fails. */
+	enum err_code (*on_publish)(void *ctx, struct version *v, const struct model_conf *conf,
+		struct err *err);
 	/* No new request can reach it; those in flight hold references. */
 	void (*on_drain)(void *ctx, struct version *v);
 	/* On the reaper, before version_free(). */

@@ -103,6 +103,8 @@ static enum err_code list_numbers(
 	int n = 0, cap = 0, errnum;
 	while ((e = next_entry(s, dir, &errnum)) && n < SCAN_VERSIONS_MAX) {
 		int64_t v;
+		if (strcmp(e->d_name, LAYOUT_CONF) == 0)
+			continue;
 		if (!layout_parse_version(slice_of(e->d_name), &v) || !is_dir(dir, e)) {
 			scanner_remark(s, "%s/%s: ignored, not a version directory", path, e->d_name);
 			continue;
@@ -232,6 +234,7 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 		scanner_remark(s, "%s: %s", path, strerror(errno));
 		return;
 	}
+	scanner_look_conf(s, m, dirfd(below));
 	scan_versions(s, m, below);
 	closedir(below);
 }
@@ -311,14 +314,17 @@ static void scan_place_dir(struct scanner *s, struct scan_model *m, DIR *dir)
 {
 	const char *file, *nested;
 	if (has_version(s, dir)) {
+		scanner_look_conf(s, m, dirfd(dir));
 		scan_versions(s, m, dir);
 	} else if ((file = layout_find_file(dirfd(dir)))) {
+		scanner_look_conf(s, m, dirfd(dir));
 		scan_flat(s, m, m->dir, file, false);
 	} else if (!(nested = arena_printf(s->arena, "%s/%s", m->dir, m->name))) {
 		s->oom = true;
 	} else {
 		DIR *below = open_dir(nested);
 		m->dir = below ? nested : m->dir;
+		scanner_look_conf(s, m, dirfd(below ? below : dir));
 		scan_versions(s, m, below ? below : dir);
 		if (below)
 			closedir(below);

@@ -50,6 +50,12 @@ struct scan_model {
 	struct scan_version *version; /* highest number first */
 	int n_version;
 	bool unreadable; /* what is there is not known: change nothing */
+	struct scan_conf_file {
+		uint64_t stamp; /* 0: there is none */
+		int64_t changed_ms;
+		enum err_code code; /* not ERR_OK: it must not be read; reason says why */
+		const char *reason;
+	} conf; /* LAYOUT_CONF, where it may be */
 	int order; /* in which it was met */
 };
 

@@ -4,9 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,37 +58,11 @@ static enum err_code stamp_version(struct scanner *s, struct scan_version *v, st
 	return ERR_OK;
 }
 
-/* A ConfigMap's file is a link into a directory beside it that is exchanged as a whole.
-   The version is then what the link points to; it must lie beneath the version's own
-   directory. */
-static enum err_code follow_link(
-	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
+static enum err_code look_inside(struct scanner *s, struct scan_version *v, struct err *err)
 {
-	struct stat st;
-	char real[PATH_MAX], base[PATH_MAX], path[PATH_MAX];
-	if (fstatat(dirfd, v->file, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return file_err(err, errno, v->file);
-	if (!S_ISLNK(st.st_mode))
-		return ERR_OK;
-	if (snprintf(path, sizeof(path), "%s/%s", v->dir, v->file) >= (int)sizeof(path))
-		return file_err(err, ENAMETOOLONG, v->file);
-	if (!realpath(path, real) || !realpath(v->dir, base))
-		return file_err(err, errno, v->file);
-	size_t n = strlen(base);
-	if (strncmp(real, base, n) != 0 || real[n] != '/')
-		return err_set(err, ERR_FAILED_PRECONDITION,
-			"%s is a link that leaves its directory", v->file);
-	char *slash = strrchr(real, '/');
-	v->file = arena_strdup(s->arena, slash + 1);
-	v->dir = arena_strndup(s->arena, real, (size_t)(slash - real));
-	return v->file && v->dir ? ERR_OK : err_oom(err);
-}
-
-static enum err_code look_inside(
-	struct scanner *s, int dirfd, struct scan_version *v, struct err *err)
-{
-	enum err_code rc = follow_link(s, dirfd, v, err);
-	return rc == ERR_OK ? stamp_version(s, v, err) : rc;
+	/* The version is then what the link of a ConfigMap points to. */
+	TRY(file_follow_beneath(v->dir, v->file, s->arena, &v->dir, &v->file, err));
+	return stamp_version(s, v, err);
 }
 
 bool scanner_look(struct scanner *s, struct scan_version *v)
@@ -108,7 +79,7 @@ bool scanner_look(struct scanner *s, struct scan_version *v)
 		if (!v->file)
 			scanner_remark(s, "%s: no %s or %s in it (yet)", v->dir, layout_files[1], layout_files[0]);
 		else
-			v->code = look_inside(s, fd, v, &err);
+			v->code = look_inside(s, v, &err);
 		close(fd);
 	}
 	if (v->code != ERR_OK) {
@@ -116,6 +87,23 @@ bool scanner_look(struct scanner *s, struct scan_version *v)
 		s->oom |= !v->reason;
 	}
 	return (v->file || v->code != ERR_OK) && v->code != ERR_NOT_FOUND;
+}
+
+void scanner_look_conf(struct scanner *s, struct scan_model *m, int dirfd)
+{
+	struct stamp stamp;
+	struct err err;
+	enum err_code rc = stamp_file(dirfd, LAYOUT_CONF, &stamp, &err);
+	if (rc == ERR_NOT_FOUND)
+		return;
+	m->conf.stamp = 1; /* what cannot be looked at cannot be read either, and says so then */
+	if (rc == ERR_OK)
+		m->conf = (struct scan_conf_file){ .stamp = stamp.hash | 1, .changed_ms = stamp.changed_ms };
+	m->conf.code = scanner_check_writers(s, dirfd, LAYOUT_CONF, m->dir, &err);
+	if (m->conf.code == ERR_OK)
+		return;
+	m->conf.reason = arena_strdup(s->arena, err.msg);
+	s->oom |= !m->conf.reason;
 }
 
 enum err_code scan_look(int dirfd, const struct scan_version *v, struct scan_id *ret_id,

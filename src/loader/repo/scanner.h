@@ -23,6 +23,9 @@ void scanner_remark(struct scanner *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Fills v, whose number and dir are set. false: there is nothing (more) of it. */
 bool scanner_look(struct scanner *s, struct scan_version *v);
 
+/* Looks for the model's own options in its directory. */
+void scanner_look_conf(struct scanner *s, struct scan_model *m, int dirfd);
+
 /* Of a file in the directory fd, or of fd itself ("" for file), which messages call what:
    remarks that anyone may write it, or, where permissions are strict, PERMISSION_DENIED. */
 MUST_CHECK enum err_code scanner_check_writers(

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/hash.h"
 #include "loader/repo/layout.h"
 
 /* -- what cannot be served as it is written -------------------------------------------------- */
@@ -117,6 +118,18 @@ static void copy_model(struct arena *a, struct model_conf *m, bool *ok)
 	m->sig = copy_signatures(a, m, ok);
 }
 
+enum err_code settings_copy_model(const struct model_conf *from, struct arena *arena,
+	struct model_conf *ret, struct err *err)
+{
+	bool ok = true;
+	struct model_conf copy = *from;
+	copy_model(arena, &copy, &ok);
+	if (!ok)
+		return err_oom(err);
+	*ret = copy;
+	return ERR_OK;
+}
+
 static const char *const *copy_roots(struct arena *a, const char *const *from, bool *ok)
 {
 	int n = 0;
@@ -165,6 +178,33 @@ void settings_release(struct settings *c)
 {
 	if (c && atomic_fetch_sub(&c->refs, 1) == 1)
 		arena_free(c->arena);
+}
+
+/* -- comparing ------------------------------------------------------------------------------- */
+
+static uint64_t print_text(const char *text, uint64_t seed)
+{
+	return hash_slice(slice_of(text ? text : ""), seed + (text != NULL));
+}
+
+static uint64_t print_pairs(const struct signature_name_pair *pair, int n, uint64_t seed)
+{
+	for (int i = 0; i < n; i++)
+		seed = print_text(pair[i].value, print_text(pair[i].name, seed));
+	return seed + (uint64_t)n;
+}
+
+uint64_t settings_print(const struct model_conf *c)
+{
+	const int64_t number[] = { c->max_batch, c->precision, c->batch_delay_ns, c->queue_rows,
+		(int64_t)c->queue_bytes, c->batches_max, c->n_sig };
+	uint64_t print = hash_bytes(number, sizeof(number), print_text(c->batch_dim, 0));
+	for (int i = 0; i < c->n_sig; i++) {
+		const struct signature_conf *s = &c->sig[i];
+		print = print_pairs(s->in, s->n_in, print_text(s->name, print));
+		print = print_pairs(s->out, s->n_out, print);
+	}
+	return print;
 }
 
 const struct model_conf *settings_model(const struct settings *c, const char *name)

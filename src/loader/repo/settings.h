@@ -26,5 +26,12 @@ MUST_CHECK enum err_code settings_new(
 void settings_ref(struct settings *c);
 void settings_release(struct settings *c); /* NULL is fine */
 
+/* All that it points to is copied into the arena. */
+MUST_CHECK enum err_code settings_copy_model(const struct model_conf *from, struct arena *arena,
+	struct model_conf *ret, struct err *err);
+
+/* A number that differs when versions would be loaded or queued for otherwise. */
+uint64_t settings_print(const struct model_conf *c);
+
 /* The model's own section, or the defaults. */
 const struct model_conf *settings_model(const struct settings *c, const char *name);

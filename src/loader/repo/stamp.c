@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/hash.h"
+#include "loader/repo/layout.h"
 
 static int64_t ms_of(const struct statx_timestamp *t)
 {
@@ -35,7 +36,7 @@ static void add_file(struct stamp *s, const char *name, const struct statx *x)
 		s->changed_ms = ms_of(&x->stx_ctime);
 }
 
-static enum err_code stamp_file(int dirfd, const char *file, struct stamp *ret, struct err *err)
+enum err_code stamp_file(int dirfd, const char *file, struct stamp *ret, struct err *err)
 {
 	struct statx x;
 	if (statx(dirfd, file, 0, STATX_BASIC_STATS, &x) < 0)
@@ -58,6 +59,13 @@ static DIR *open_below(int dirfd, const char *name)
 	return dir;
 }
 
+/* A flat directory holds the model's options too; they are no part of its version. */
+static bool is_part(const char *name, int depth)
+{
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       (depth > 1 || strcmp(name, LAYOUT_CONF) != 0);
+}
+
 /* One entry of the innermost directory; false: that one has ended. */
 static bool stamp_entry(DIR **stack, int *depth, struct stamp *s)
 {
@@ -66,7 +74,7 @@ static bool stamp_entry(DIR **stack, int *depth, struct stamp *s)
 	if (!e)
 		return false;
 	struct statx x;
-	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+	if (!is_part(e->d_name, *depth) ||
 		statx(dirfd(dir), e->d_name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &x) < 0)
 		return true;
 	/* A link counts as what it points to: a ConfigMap's files change that way. */

@@ -22,3 +22,6 @@ struct stamp {
    *budget is taken down by the entries read. FAILED_PRECONDITION: not a regular file. */
 MUST_CHECK enum err_code stamp_look(int dirfd, const char *file, bool file_only, long *budget,
 	struct scan_id *ret_id, struct stamp *ret, struct err *err);
+
+/* Of one file, or of what a link leads to. */
+MUST_CHECK enum err_code stamp_file(int dirfd, const char *file, struct stamp *ret, struct err *err);

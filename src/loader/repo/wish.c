@@ -12,6 +12,7 @@ static struct policy_version view_of(const struct instance *x, int64_t now_ns)
 	return (struct policy_version){ .number = x->number,
 		.state = x->state,
 		.present = x->present,
+		.stands_in = instance_failed_heir(x) != NULL,
 		.loadable = instance_is_loadable(x, now_ns),
 		.cancelling = x->load && atomic_load(&x->load->cancel) };
 }

@@ -4,19 +4,23 @@
  * so, and a clock that only the script moves. One command a line; # begins a comment.
  *
  *   config latest N | all | specific N | explicit | label NAME N | no_labels | break POLICY |
- *          memory BYTES            takes effect with `reload` (or the first scan)
+ *          memory BYTES | batch N  takes effect with `reload` (or the first scan)
  *   add M/V          files that have been there for long
  *   copy M/V         files that are being written now
  *   rename M/V       files that are renamed in
  *   write M/V        changes files in place
  *   replace M/V      other files under the same name
  *   remove M/V | deny M/V | allow M/V | root gone | root back
+ *   options M N | wrong | none      the model's own file, there for long: its max_batch is N; it
+ *                    is wrong; it goes. writes_options: the same, being written now
  *   time MS          the clock goes on, then the disk is scanned
  *   loaded M/V       a load ends well; fails M/V CODE: badly; breaking M/V: well, but with
  *                    another interface
  *   gone M/V         the last request of a draining version is answered, the reaper is done
  *   want M | drop M | reload | stop
  *   state M/V STATE | none          what the registry shows
+ *   loads M/V N      its load in progress has max_batch N
+ *   reason M/V TEXT | none          why it failed, or serves with older options
  *   answers M[:LABEL] V | CODE      whom a request gets
  *   moves TEXT       every move since the last `moves`: "m/1 loading, m/1 ready"
  *   cancelled M/V    its load was told to stop
@@ -28,7 +32,9 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "loader/repo/layout.h"
 #include "loader/repo/lifecycle.h"
+#include "support/tempdir.h"
 
 #define FILES_MAX 16
 #define WALL_MS INT64_C(1000000000)
@@ -53,6 +59,12 @@ static struct play {
 	struct disk_file file[FILES_MAX];
 	int n_file;
 	bool root_gone;
+	struct tempdir dir; /* for the models' own files */
+	struct own_file {
+		char model[32];
+		struct scan_conf_file file;
+	} own[FILES_MAX];
+	int n_own;
 	uint64_t next_ino;
 	int64_t now_ns;
 	struct load *load[FILES_MAX];
@@ -95,6 +107,17 @@ static void on_adopt(void *ctx, struct version *v, struct instance *x)
 	(void)ctx;
 	v->on_last_release = on_last_release;
 	v->owner = x;
+}
+
+static enum err_code on_configure(void *ctx, const char *model, struct slice text, struct arena *arena,
+	struct model_conf *ret, struct err *err)
+{
+	(void)ctx, (void)model, (void)arena;
+	if (slice_is(text, "wrong"))
+		return err_set(err, ERR_INVALID_ARGUMENT, "model.conf:1: wrong");
+	*ret = p.defaults;
+	ret->max_batch = atoi(text.ptr);
+	return ERR_OK;
 }
 
 static void on_state(void *ctx, const char *model, int64_t number, enum version_state s,
@@ -148,6 +171,29 @@ static int64_t wall_ms(void)
 	return WALL_MS + p.now_ns / NS_PER_MS;
 }
 
+static struct own_file *find_own(const char *model)
+{
+	for (int i = 0; i < p.n_own; i++)
+		if (strcmp(p.own[i].model, model) == 0)
+			return &p.own[i];
+	return NULL;
+}
+
+static void put_own(const char *model, const char *text, int64_t changed_ms)
+{
+	char path[64];
+	struct own_file *own = find_own(model);
+	snprintf(path, sizeof(path), "%s/" LAYOUT_CONF, model);
+	tempdir_put_str(&p.dir, path, text);
+	if (!own) {
+		own = &p.own[p.n_own++];
+		strcpy(own->model, model);
+	}
+	own->file = (struct scan_conf_file){ .changed_ms = changed_ms };
+	if (strcmp(text, "none") != 0)
+		own->file.stamp = ++p.next_ino;
+}
+
 static int by_model_then_number(const void *a, const void *b)
 {
 	const struct disk_file *x = a, *y = b;
@@ -177,7 +223,11 @@ static void scan_disk(void)
 	scan.model = model;
 	for (int k = 0; k < n_models && !p.root_gone; k++) {
 		struct scan_model *m = &model[scan.n_model++];
+		const struct own_file *own = find_own(models[k]);
 		*m = (struct scan_model){ .name = models[k], .version = &version[n] };
+		m->dir = arena_printf(p.arena, "%s/%s", p.dir.path, models[k]);
+		if (own)
+			m->conf = own->file;
 		for (int i = 0; i < p.n_file; i++)
 			if (strcmp(p.file[i].model, models[k]) == 0) {
 				version[n++] = p.file[i].v;
@@ -276,21 +326,35 @@ static void end_version(const char *name)
 
 /* -- looking --------------------------------------------------------------------------------- */
 
-static void check_state(const char *name, const char *want)
+/* NULL: the registry does not show it. */
+static const struct version_status *status_of(const char *name)
 {
 	struct version_status *row;
 	struct err err;
 	int n;
-	const char *is = "none";
 	arena_reset(p.arena, SIZE_MAX);
 	ck_assert_int_eq(registry_list(p.registry, NULL, p.arena, &row, &n, &err), ERR_OK);
 	for (int i = 0; i < n; i++) {
 		char at[64];
 		snprintf(at, sizeof(at), "%s/%lld", row[i].model, (long long)row[i].number);
 		if (strcmp(at, name) == 0)
-			is = version_state_info(row[i].state)->text;
+			return &row[i];
 	}
+	return NULL;
+}
+
+static void check_state(const char *name, const char *want)
+{
+	const struct version_status *row = status_of(name);
+	const char *is = row ? version_state_info(row->state)->text : "none";
 	WANT(strcmp(is, want) == 0, "%s is %s, not %s", name, is, want);
+}
+
+static void check_reason(const char *name, const char *want)
+{
+	const struct version_status *row = status_of(name);
+	const char *is = row && *row->reason ? row->reason : "none";
+	WANT(strcmp(is, want) == 0, "the reason of %s is '%s', not '%s'", name, is, want);
 }
 
 static void check_answer(char *name, const char *want)
@@ -353,6 +417,8 @@ static void configure(const char *what, const char *a, const char *b)
 		p.defaults.n_labels = 0;
 	} else if (strcmp(what, "break") == 0) {
 		p.defaults.on_break = strcmp(a, "refuse") == 0 ? "refuse" : "warn";
+	} else if (strcmp(what, "batch") == 0) {
+		p.defaults.max_batch = atoi(a);
 	} else if (strcmp(what, "memory") == 0) {
 		p.memory = (size_t)atoi(a);
 	} else {
@@ -364,7 +430,8 @@ static void begin(void)
 {
 	struct err err;
 	struct lifecycle_ops ops = {
-		.load = on_load, .adopt = on_adopt, .hooks.on_state = on_state
+		.load = on_load, .adopt = on_adopt, .hooks.on_state = on_state,
+		.hooks.on_configure = on_configure
 	};
 	if (!p.lc)
 		ck_assert_int_eq(
@@ -386,9 +453,13 @@ static bool change_disk(const char *verb, const char *name)
 	return true;
 }
 
-static bool change_file(const char *verb, const char *name)
+static bool change_file(const char *verb, const char *name, const char *text)
 {
-	if (strcmp(verb, "write") == 0) {
+	if (strcmp(verb, "options") == 0) {
+		put_own(name, text, 1);
+	} else if (strcmp(verb, "writes_options") == 0) {
+		put_own(name, text, wall_ms());
+	} else if (strcmp(verb, "write") == 0) {
 		the_file(name)->v.stamp = ++p.next_ino;
 		the_file(name)->v.changed_ms = wall_ms();
 	} else if (strcmp(verb, "remove") == 0) {
@@ -428,11 +499,11 @@ static bool order(const char *verb, const char *a)
 		p.now_ns += atoi(a) * NS_PER_MS;
 		scan_disk();
 	} else if (strcmp(verb, "want") == 0) {
-		ck_assert_int_eq(lifecycle_want_model(p.lc, slice_of(a), &err), ERR_OK);
+		ck_assert_int_eq(lifecycle_want_model(p.lc, slice_of(a), p.now_ns, &err), ERR_OK);
 	} else if (strcmp(verb, "drop") == 0) {
 		ck_assert_int_eq(lifecycle_drop_model(p.lc, slice_of(a), &err), ERR_OK);
 	} else if (strcmp(verb, "reload") == 0) {
-		lifecycle_configure(p.lc, new_conf());
+		lifecycle_configure(p.lc, new_conf(), p.now_ns);
 	} else if (strcmp(verb, "stop") == 0) {
 		lifecycle_drop_all(p.lc);
 	} else {
@@ -450,6 +521,12 @@ static bool expectation(const char *verb, char *a, const char *b, const char *re
 	} else if (strcmp(verb, "moves") == 0) {
 		WANT(strcmp(p.moves, rest) == 0, "moves were '%s', not '%s'", p.moves, rest);
 		p.moves[0] = 0;
+	} else if (strcmp(verb, "reason") == 0) {
+		check_reason(a, strchr(rest, ' ') + 1);
+	} else if (strcmp(verb, "loads") == 0) {
+		struct load *l = take_load(a);
+		WANT(l->vc.max_batch == atoi(b), "%s is loaded with max_batch %d", a, l->vc.max_batch);
+		put_load_back(l);
 	} else if (strcmp(verb, "cancelled") == 0) {
 		struct load *l = take_load(a);
 		WANT(atomic_load(&l->cancel), "%s was not cancelled", a);
@@ -465,11 +542,11 @@ static bool expectation(const char *verb, char *a, const char *b, const char *re
 
 static void play_line(char *line)
 {
-	char verb[16] = "", a[64] = "", b[64] = "", c[64] = "";
+	char verb[20] = "", a[64] = "", b[64] = "", c[64] = "";
 	line[strcspn(line, "#\n")] = 0;
 	for (size_t n = strlen(line); n && line[n - 1] == ' '; n--)
 		line[n - 1] = 0;
-	if (sscanf(line, "%15s %63s %63s %63s", verb, a, b, c) < 1)
+	if (sscanf(line, "%19s %63s %63s %63s", verb, a, b, c) < 1)
 		return;
 	const char *rest = line + strlen(verb) + (line[strlen(verb)] == ' ');
 	if (strcmp(verb, "config") == 0) {
@@ -477,7 +554,7 @@ static void play_line(char *line)
 		return;
 	}
 	begin();
-	if (change_file(verb, a) || change_disk(verb, a))
+	if (change_file(verb, a, b) || change_disk(verb, a))
 		return;
 	if (expectation(verb, a, b, rest))
 		return;
@@ -511,6 +588,7 @@ static void finish(void)
 	registry_free(p.registry);
 	inbox_done(&p.inbox);
 	arena_free(p.arena);
+	tempdir_free(&p.dir);
 }
 
 static const char *const scripts[] = {
@@ -526,7 +604,7 @@ START_TEST(scenario)
 	snprintf(path, sizeof(path), SRCDIR "/tests/scenario/lifecycle/%s.scn", scripts[_i]);
 	FILE *f = fopen(path, "r");
 	ck_assert_msg(f, "%s", path);
-	p = (struct play){ .script = scripts[_i], .arena = arena_new(4096, 0),
+	p = (struct play){ .script = scripts[_i], .arena = arena_new(4096, 0), .dir = tempdir_new(),
 		.defaults = { .latest_n = 1 }, .now_ns = NS_PER_S };
 	log_set_level(LOG_LEVEL_ERR - 1);
 	ck_assert_int_eq(registry_new(&p.registry, &err), ERR_OK);

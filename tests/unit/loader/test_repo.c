@@ -19,9 +19,9 @@ static const char *roots[2];
 static struct err err;
 static atomic_int published, drained, unloaded, failed;
 
-static enum err_code on_publish(void *ctx, struct version *v, struct err *e)
+static enum err_code on_publish(void *ctx, struct version *v, const struct model_conf *mc, struct err *e)
 {
-	(void)ctx, (void)e;
+	(void)ctx, (void)mc, (void)e;
 	v->sig[0].queue = v;
 	atomic_fetch_add(&published, 1);
 	return ERR_OK;

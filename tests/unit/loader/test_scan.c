@@ -392,6 +392,59 @@ START_TEST(m40_strict_permissions_refuse_it)
 }
 END_TEST
 
+static const struct scan_conf_file *own_file(const char *model)
+{
+	for (int i = 0; i < scan.n_model; i++)
+		if (strcmp(scan.model[i].name, model) == 0)
+			return &scan.model[i].conf;
+	ck_abort_msg("no model %s", model);
+	return NULL;
+}
+
+START_TEST(m33_a_models_own_file_is_seen_with_its_changes)
+{
+	given_file("m/1/model.onnx", "x");
+	when_scanned(NULL, 0);
+	ck_assert_uint_eq(own_file("m")->stamp, 0);
+
+	given_file("m/model.conf", "[model]\n");
+	when_scanned(NULL, 0);
+	uint64_t first = own_file("m")->stamp;
+	ck_assert_uint_ne(first, 0);
+	ck_assert_int_eq(scan.n_remark, 0);
+
+	given_file("m/model.conf", "[model]\nmax_batch = 4\n");
+	when_scanned(NULL, 0);
+	ck_assert_uint_ne(own_file("m")->stamp, first);
+}
+END_TEST
+
+START_TEST(m33_it_is_no_part_of_a_flat_version)
+{
+	given_file("m/model.onnx", "x");
+	struct scan_place place = { "m", at("m") };
+	when_scanned(&place, 1);
+	uint64_t before = version("m", 1)->stamp;
+	given_file("m/model.conf", "[model]\n");
+	when_scanned(&place, 1);
+	ck_assert_uint_ne(own_file("m")->stamp, 0);
+	ck_assert_uint_eq(version("m", 1)->stamp, before);
+}
+END_TEST
+
+START_TEST(m33_strict_permissions_refuse_one_that_anyone_may_write)
+{
+	strict = true;
+	given_file("m/1/model.onnx", "x");
+	given_file("m/model.conf", "[model]\n");
+	given_mode("m/model.conf", 0666);
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(own_file("m")->code, ERR_PERMISSION_DENIED);
+	ck_assert_str_eq(own_file("m")->reason,
+		"model.conf: anyone may write it (mode 0666), which strict_permissions forbids");
+}
+END_TEST
+
 Suite *suite_scan(void);
 Suite *suite_scan(void)
 {
@@ -415,6 +468,9 @@ Suite *suite_scan(void)
 	tcase_add_test(t, files_in_folders_of_a_version_belong_to_its_stamp);
 	tcase_add_test(t, m40_what_anyone_may_write_is_remarked_on);
 	tcase_add_test(t, m40_strict_permissions_refuse_it);
+	tcase_add_test(t, m33_a_models_own_file_is_seen_with_its_changes);
+	tcase_add_test(t, m33_it_is_no_part_of_a_flat_version);
+	tcase_add_test(t, m33_strict_permissions_refuse_one_that_anyone_may_write);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -122,8 +122,8 @@ START_TEST(models_signatures_and_their_inheritance)
 	ck_assert_int_eq(s->n_out, 1);
 	ck_assert_int_eq(r->models[1].policy, POLICY_ALL);
 	ck_assert_int_eq(r->models[1].n_sig, 0);
-	ck_assert_int_eq(config_model(config, "b.c")->batch_delay, 2 * NS_PER_MS);
-	ck_assert_int_eq(config_model(config, "unheard of")->batch_delay, 0);
+	ck_assert_int_eq(r->models[1].batch_delay_ns, 2 * NS_PER_MS);
+	ck_assert_int_eq(r->defaults.batch_delay_ns, 0);
 }
 END_TEST
 
@@ -131,7 +131,7 @@ END_TEST
 static const struct {
 	const char *text, *says;
 } wrong[] = {
-	{ "[model a]\nversions = 1, -2\n", "t.conf:1: [model a]: versions has '-2'" },
+	{ "[model a]\nversions = 1, -2\n", "t.conf:2: [model a]: versions has '-2'" },
 	{ "[model a]\nversions = 01\n", "versions has '01', must be: latest, latest N, all, or numbers" },
 	{ "[model a]\nversions = latest 0\n", "versions is 'latest 0'" },
 	{ "[model a]\nversions = latestN\n", "versions is 'latestN'" },
@@ -146,7 +146,7 @@ static const struct {
 	{ "[signature a/]\noutputs = y\n", "t.conf:1: [signature a/]" },
 	{ "[signature a/b]\noutputs = y\n", "t.conf:1: [signature a/b]: there is no section for its model" },
 	{ "[model a]\n[signature a/b]\n", "t.conf:2: [signature a/b]: outputs is empty" },
-	{ "[model a]\n[signature a/b]\noutputs = =y\n", "t.conf:2: [signature a/b]: outputs has '=y'" },
+	{ "[model a]\n[signature a/b]\noutputs = =y\n", "t.conf:3: [signature a/b]: outputs has '=y'" },
 	{ "[model *]\npath = /x\n", "[model *]: path is for one model alone" },
 	{ "[http]\nbody_max = 0\n", "t.conf:2: body_max is '0'" },
 	{ "[grpc]\nstreams_max = 0\n", "t.conf:2: streams_max is '0'" },
@@ -157,6 +157,86 @@ START_TEST(mistakes_are_refused_with_their_place)
 {
 	ck_assert_int_eq(load_file(wrong[_i].text), ERR_INVALID_ARGUMENT);
 	ck_assert_msg(strstr(err.msg, wrong[_i].says), "%s", err.msg);
+}
+END_TEST
+
+/* -- M33: a model's own file ------------------------------------------------------------------- */
+
+static struct model_conf own;
+
+static enum err_code load_own(const char *central, const char *text)
+{
+	ck_assert_int_eq(load_file(central), ERR_OK);
+	enum err_code rc = config_model_file(config, "a", slice_of(text), "model.conf", arena, &own, &err);
+	config_free(config); /* what was made is the arena's alone */
+	config = NULL;
+	return rc;
+}
+
+START_TEST(m33_a_models_own_file_stands_between_the_defaults_and_its_section)
+{
+	ck_assert_int_eq(load_own("[model *]\nmax_batch = 8\nqueue_rows = 9\nprecision = exact\n"
+				  "[model a]\nmax_batch = 2\n",
+				 "[model]\nmax_batch = 3\nqueue_rows = 4\nlabels = stable = 3\nbatch_dim = N\n"),
+		ERR_OK);
+	ck_assert_int_eq(own.max_batch, 2);
+	ck_assert_int_eq(own.queue_rows, 4);
+	ck_assert_int_eq(own.precision, PRECISION_EXACT);
+	ck_assert_int_eq(own.n_labels, 1);
+	ck_assert_str_eq(own.labels[0].name, "stable");
+	ck_assert_str_eq(own.batch_dim, "N");
+	ck_assert_str_eq(own.name, "a");
+	ck_assert_int_eq(load_own("[model b]\nmax_batch = 2\n", ""), ERR_OK);
+	ck_assert_int_eq(own.max_batch, 32);
+}
+END_TEST
+
+START_TEST(m33_its_signatures_join_those_of_the_daemons_file_which_go_before_them)
+{
+	ck_assert_int_eq(load_own("[model a]\n[signature a/s]\noutputs = central\n[signature a/t]\noutputs = t\n"
+				  "[model b]\n[signature b/v]\noutputs = v\n",
+				 "[signature s]\noutputs = own\n[signature u]\ninputs = i = x\noutputs = u\n"),
+		ERR_OK);
+	ck_assert_int_eq(own.n_sig, 3);
+	ck_assert_str_eq(own.sig[0].name, "s");
+	ck_assert_str_eq(own.sig[0].out[0].value, "central");
+	ck_assert_str_eq(own.sig[1].name, "u");
+	ck_assert_str_eq(own.sig[1].in[0].value, "x");
+	ck_assert_str_eq(own.sig[2].name, "t");
+}
+END_TEST
+
+static const struct {
+	const char *text, *says;
+} wrong_own[] = {
+	{ "[model]\nmax_batch = 4\nmax_batches = 4\n", "model.conf:3: section [model] has no option 'max_batches'" },
+	{ "[model]\nmax_batch = many\n", "model.conf:2: max_batch is 'many', must be: whole number, 1 to 65536" },
+	{ "[model]\nmax_batch = 0\n", "model.conf:2: max_batch is '0'" },
+	{ "[model]\nmax_batch = 1\nmax_batch = 1\n", "model.conf:3: 'max_batch' is given twice" },
+	{ "[model]\nprecision = good\n", "model.conf:2: precision is 'good', must be: one of: fast exact bf16" },
+	{ "[model]\n\nversions = newest\n", "model.conf:3: [model]: versions has 'newest', must be" },
+	{ "[model]\nlabels = stable\n", "model.conf:2: [model]: labels has 'stable', must be: NAME=VERSION" },
+	{ "[model]\npath = /elsewhere\n", "model.conf:2: section [model] has no option 'path'" },
+	{ "[model a]\n", "model.conf:1: section [model] takes no name" },
+	{ "[http]\nallow_admin = true\n", "model.conf:1: there is no section [http]" },
+	{ "include = model.conf\n", "model.conf:1: 'include' stands before the first [section]" },
+	{ "\xef\xbb\xbf[model]\n", "model.conf:1: begins with a byte order mark" },
+	{ "[signature s]\ninputs = x\n", "model.conf:1: [signature s]: outputs is empty" },
+	{ "[signature s]\n\noutputs = =y\n", "model.conf:3: [signature s]: outputs has '=y'" },
+	{ "[signature]\n", "model.conf:1: section [signature] needs a name" },
+};
+
+START_TEST(m33_mistakes_in_it_are_refused_with_their_place)
+{
+	ck_assert_int_eq(load_own("[model a]\nmax_batch = 2\n", wrong_own[_i].text), ERR_INVALID_ARGUMENT);
+	ck_assert_msg(strstr(err.msg, wrong_own[_i].says), "%s", err.msg);
+}
+END_TEST
+
+START_TEST(m33_lines_may_end_in_cr_lf)
+{
+	ck_assert_int_eq(load_own("", "[model]\r\nbatch_dim = N\r\n"), ERR_OK);
+	ck_assert_str_eq(own.batch_dim, "N");
 }
 END_TEST
 
@@ -246,6 +326,11 @@ Suite *suite_config(void)
 	tcase_add_test(t, the_command_line_goes_over_the_file);
 	tcase_add_test(t, models_signatures_and_their_inheritance);
 	tcase_add_loop_test(t, mistakes_are_refused_with_their_place, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(t, m33_a_models_own_file_stands_between_the_defaults_and_its_section);
+	tcase_add_test(t, m33_its_signatures_join_those_of_the_daemons_file_which_go_before_them);
+	tcase_add_loop_test(t, m33_mistakes_in_it_are_refused_with_their_place, 0,
+		sizeof(wrong_own) / sizeof(wrong_own[0]));
+	tcase_add_test(t, m33_lines_may_end_in_cr_lf);
 	tcase_add_test(t, a_file_that_cannot_be_read_is_an_error);
 	tcase_add_test(t, the_command_line_is_strict);
 	tcase_add_test(t, every_default_keeps_its_own_rule);
