@@ -59,7 +59,7 @@ static const struct tensor *constant(const struct pass_ctx *c, int32_t v)
 
 static bool is_positive(const struct tensor *scale)
 {
-	for (int64_t i = 0; i < tensor_count(scale); i++)
+	for (int64_t i = 0, n = tensor_count(scale); i < n; i++)
 		if (!(tensor_float(scale, i) > 0 && isfinite(tensor_float(scale, i))))
 			return false;
 	return tensor_count(scale) > 0;
@@ -93,7 +93,7 @@ static bool read_operand(const struct pass_ctx *c, int32_t v, struct operand *re
 
 static bool is_all_zero(const struct tensor *t)
 {
-	for (int64_t i = 0; i < tensor_count(t); i++)
+	for (int64_t i = 0, n = tensor_count(t); i < n; i++)
 		if (tensor_int(t, i) != 0)
 			return false;
 	return true;
@@ -125,24 +125,30 @@ static double scale_at(const struct tensor *scale, int64_t i)
 	return tensor_float(scale, tensor_count(scale) == 1 ? 0 : i);
 }
 
-/* The i-th number of a constant, or of a constant that is dequantized. */
-static bool bias_at(const struct pass_ctx *c, int32_t v, int64_t i, double *ret)
+/* Numbers of a constant, or of a constant that is dequantized. No tensor: zeros. */
+struct bias {
+	const struct tensor *t, *scale; /* scale NULL: t's are the numbers */
+};
+
+static bool read_bias(const struct pass_ctx *c, int32_t v, struct bias *ret)
 {
-	const struct tensor *t = constant(c, v);
-	const struct node *n = pass_match(c, v, OP_DEQUANTIZE);
-	if (t) {
-		*ret = tensor_float(t, i);
+	*ret = (struct bias){ .t = constant(c, v) };
+	if (v == VALUE_NONE || ret->t)
 		return true;
-	}
-	const struct tensor *scale = n ? constant(c, pass_in(c, n, 1)) : NULL;
-	const struct tensor *zero = n ? constant(c, pass_in(c, n, 2)) : NULL;
-	t = n ? constant(c, pass_in(c, n, 0)) : NULL;
-	if (!t || !scale || node_int(n, "block_size", 0) || t->dtype != DTYPE_I32 ||
-		(tensor_count(scale) != 1 && tensor_count(scale) != tensor_count(t)) ||
-		(pass_in(c, n, 2) != VALUE_NONE && (!zero || !is_all_zero(zero))))
+	const struct node *n = pass_match(c, v, OP_DEQUANTIZE);
+	if (!n || node_int(n, "block_size", 0))
 		return false;
-	*ret = (double)tensor_int(t, i) * scale_at(scale, i);
-	return true;
+	const struct tensor *zero = constant(c, pass_in(c, n, 2));
+	*ret = (struct bias){ constant(c, pass_in(c, n, 0)), constant(c, pass_in(c, n, 1)) };
+	return ret->t && ret->scale && ret->t->dtype == DTYPE_I32 &&
+	       (tensor_count(ret->scale) == 1 || tensor_count(ret->scale) == tensor_count(ret->t)) &&
+	       (pass_in(c, n, 2) == VALUE_NONE || (zero && is_all_zero(zero)));
+}
+
+static double bias_at(const struct bias *b, int64_t i)
+{
+	double v = b->t ? tensor_float(b->t, i) : 0;
+	return b->scale ? v * scale_at(b->scale, i) : v;
 }
 
 /* One number per channel along the last dimension. */
@@ -230,10 +236,11 @@ static bool fill_bias(const struct pass_ctx *c, const struct product *p, const s
 	int32_t *ret)
 {
 	double room = (double)INT32_MAX - (double)p->w.depth * 256 * 128;
+	struct bias b;
+	if (!read_bias(c, p->bias, &b))
+		return false;
 	for (int64_t i = 0; i < p->w.channels; i++) {
-		double v = 0, unit = p->x.q.scale * scale_at(p->w.scale, i);
-		if (p->bias != VALUE_NONE && !bias_at(c, p->bias, i, &v))
-			return false;
+		double v = bias_at(&b, i), unit = p->x.q.scale * scale_at(p->w.scale, i);
 		double sum = rint(v / unit);
 		if (!(fabs(sum) < room) || fabs(sum - v / unit) * factor_at(p, y, i) > BIAS_ERROR_MAX)
 			return false;

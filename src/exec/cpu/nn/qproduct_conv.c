@@ -157,6 +157,20 @@ static int64_t slot_count(const struct source *x)
 	return (run_bytes(x) + QPRODUCT_SLOT - 1) / QPRODUCT_SLOT;
 }
 
+/* One channel's slots of a run; those of the next follow a panel's width behind. */
+static void pack_run(int8_t *to, const struct source *x, const int8_t *from, int64_t taps)
+{
+	int64_t at = 0; /* in the slot */
+	for (int64_t tap = 0; tap < taps; tap++)
+		for (int64_t c = 0; c < x->c; c++) {
+			to[at++] = from[tap + c * x->c_stride];
+			if (at == QPRODUCT_SLOT) {
+				to += QPRODUCT_SLOT * QPRODUCT_PANEL;
+				at = 0;
+			}
+		}
+}
+
 /* Channel by channel, each along its weights. */
 static void pack(void *dst, void *ctx)
 {
@@ -168,22 +182,27 @@ static void pack(void *dst, void *ctx)
 		int8_t *lane = (int8_t *)dst + m / QPRODUCT_PANEL * runs * bytes * QPRODUCT_PANEL +
 			       m % QPRODUCT_PANEL * QPRODUCT_SLOT;
 		for (int64_t r = 0; r < runs; r++)
-			for (int64_t tap = 0; tap < taps; tap++)
-				for (int64_t c = 0; c < x->c; c++) {
-					int64_t k = tap * x->c + c;
-					lane[(r * bytes + k - k % QPRODUCT_SLOT) * QPRODUCT_PANEL +
-						k % QPRODUCT_SLOT] =
-						x->w[m * x->m_stride + c * x->c_stride + r * taps + tap];
-				}
+			pack_run(lane + r * bytes * QPRODUCT_PANEL, x, x->w + m * x->m_stride + r * taps, taps);
 	}
+}
+
+static int32_t sum_of(const int8_t *w, int64_t n)
+{
+	int32_t sum = 0;
+	for (int64_t i = 0; i < n; i++)
+		sum += w[i];
+	return sum;
 }
 
 static int32_t weight_sum(const struct source *x, int64_t m)
 {
 	int32_t sum = 0;
+	int64_t taps = x->kernel[0] * x->kernel[1];
+	const int8_t *w = x->w + m * x->m_stride;
+	if (x->c_stride == taps)
+		return sum_of(w, x->c * taps);
 	for (int64_t c = 0; c < x->c; c++)
-		for (int64_t tap = 0; tap < x->kernel[0] * x->kernel[1]; tap++)
-			sum += x->w[m * x->m_stride + c * x->c_stride + tap];
+		sum += sum_of(w + c * x->c_stride, taps);
 	return sum;
 }
 
