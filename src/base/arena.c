@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "base/checked.h"
+#include "base/pages.h"
 
 /* From this size on a chunk is mapped by itself, so that freeing it gives it back. */
 #define MAP_THRESHOLD (1u << 20)
@@ -47,16 +47,9 @@ unsigned long arena_chunk_count(void)
 static struct chunk *chunk_new(size_t size)
 {
 	bool mapped = size >= MAP_THRESHOLD;
-	struct chunk *c;
-	if (mapped) {
-		c = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (c == MAP_FAILED)
-			return NULL;
-	} else {
-		c = aligned_alloc(ARENA_ALIGN_TENSOR, size);
-		if (!c)
-			return NULL;
-	}
+	struct chunk *c = mapped ? pages_map(size) : aligned_alloc(ARENA_ALIGN_TENSOR, size);
+	if (!c)
+		return NULL;
 	atomic_fetch_add_explicit(&chunks_ever, 1, memory_order_relaxed);
 	*c = (struct chunk){ .size = size, .used = sizeof(struct chunk), .mapped = mapped };
 	return c;
@@ -65,7 +58,7 @@ static struct chunk *chunk_new(size_t size)
 static void chunk_free(struct chunk *c)
 {
 	if (c->mapped)
-		munmap(c, c->size);
+		pages_unmap(c, c->size);
 	else
 		free(c);
 }

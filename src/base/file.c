@@ -7,12 +7,12 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/checked.h"
+#include "base/pages.h"
 
 #define OPEN_FLAGS (O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
@@ -250,12 +250,9 @@ enum err_code file_read_path(const char *path, size_t bytes_max, struct arena *a
 
 enum err_code file_mem_new(size_t bytes, struct file_mem *ret, struct err *err)
 {
-	void *p = NULL;
-	if (bytes > 0) {
-		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (p == MAP_FAILED)
-			return err_oom(err);
-	}
+	void *p = bytes ? pages_map(bytes) : NULL;
+	if (bytes && !p)
+		return err_oom(err);
 	*ret = (struct file_mem){ p, bytes };
 	return ERR_OK;
 }
@@ -263,7 +260,7 @@ enum err_code file_mem_new(size_t bytes, struct file_mem *ret, struct err *err)
 void file_mem_free(struct file_mem *m)
 {
 	if (m->ptr)
-		munmap(m->ptr, m->bytes);
+		pages_unmap(m->ptr, m->bytes);
 	*m = (struct file_mem){ 0 };
 }
 

@@ -18,8 +18,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "base/checked.h"
+#include "base/pages.h"
 #include "exec/run/program_impl.h"
 
 /* -- the cache of plans ------------------------------------------------------------------ */
@@ -156,7 +156,7 @@ enum err_code program_get_plan(struct program *p, int32_t begin, const struct po
 
 static void workspace_free(struct workspace *w)
 {
-	munmap(w, w->bytes);
+	pages_unmap(w, w->bytes);
 }
 
 /* One of at least that size from the list, or a new one; a too small one makes way. */
@@ -181,8 +181,8 @@ static struct workspace *workspace_take(struct program *p, size_t need)
 	if (w)
 		return w;
 	size_t bytes = round_up(need + WORKSPACE_HEAD, 4096);
-	w = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w == MAP_FAILED)
+	w = pages_map(bytes);
+	if (!w)
 		return NULL;
 	w->bytes = bytes;
 	pthread_mutex_lock(&p->lock);

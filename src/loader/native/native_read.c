@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <xxhash.h>
 #include "base/cursor.h"
@@ -149,8 +148,6 @@ static enum err_code make_room(struct reading *r, uint64_t chunks, struct arena 
 	enum err_code rc = file_mem_new(room, mem, r->err);
 	if (rc != ERR_OK)
 		return rc;
-	if (mem->ptr)
-		(void)madvise(mem->ptr, mem->bytes, MADV_HUGEPAGE);
 	rc = arena_adopt(arena, mem->bytes, free_data, mem);
 	if (rc != ERR_OK) {
 		file_mem_free(mem);

@@ -2,8 +2,8 @@
 #include "loader/onnx/pb_mem.h"
 
 #include <stdint.h>
-#include <sys/mman.h>
 #include "base/checked.h"
+#include "base/pages.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 
@@ -30,7 +30,7 @@ static void unlink_block(struct pb_mem *m, struct pb_block *b)
 static void unmap_block(void *ctx)
 {
 	struct pb_block *b = ctx;
-	munmap(b, b->bytes);
+	pages_unmap(b, b->bytes);
 }
 
 static void *alloc_big(struct pb_mem *m, size_t size)
@@ -39,9 +39,8 @@ static void *alloc_big(struct pb_mem *m, size_t size)
 	if (add_overflows(size, sizeof(struct pb_block), &bytes) || used > m->budget_bytes ||
 		bytes > m->budget_bytes - used)
 		return NULL;
-	struct pb_block *b =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (b == MAP_FAILED)
+	struct pb_block *b = pages_map(bytes);
+	if (!b)
 		return NULL;
 	*b = (struct pb_block){ .next = m->big, .bytes = bytes };
 	if (m->big)

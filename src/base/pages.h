@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pages.h -- pages of one's own from the system, for what is big
+ *
+ * What is mapped by itself goes back to the system when it is freed. From PAGES_HUGE_BYTES
+ * on huge pages are asked for: the system clears and maps them several times faster, and
+ * fewer of their addresses have to be translated.
+ *
+ * Threads: any.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#define PAGES_HUGE_BYTES ((size_t)2 << 20)
+
+/* Zeroed. NULL: no memory. bytes is not 0. */
+void *pages_map(size_t bytes);
+void pages_unmap(void *p, size_t bytes);
+
+/* What lies there is not wanted any more: the whole pages of it go back to the system now,
+   and read as zeros until they are written again or freed. */
+void pages_drop(void *p, size_t bytes);
