@@ -2,8 +2,13 @@
 /* A model file, and a tensor file: read, or refused with words; what is read passes the
    check of graphs, and inference ends. */
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "exec/infer/infer.h"
 #include "loader/onnx/onnx.h"
+#include "loader/onnx/pb_lift.h"
+#include "loader/onnx/pb_scan.h"
+#include "onnx.pb-c.h"
 
 #define ARENA_MAX ((size_t)256 << 20)
 
@@ -29,6 +34,34 @@ static void try_model(struct slice bytes, struct arena *arena)
 	check(rc == ERR_OK || err.code == rc);
 }
 
+static bool passes(struct slice bytes)
+{
+	const struct pb_limits limits = { 100000, ARENA_MAX, "doc_string" };
+	size_t estimate;
+	return pb_scan(&onnx__model_proto__descriptor, bytes, &limits, &estimate, NULL) == ERR_OK;
+}
+
+/* A valid file without some of its bytes is still valid, and no longer. */
+static void try_lift(struct slice bytes, struct arena *arena)
+{
+	static const struct pb_lift_conf conf = {
+		&onnx__model_proto__descriptor, &onnx__tensor_proto__descriptor, 9, 16 };
+	struct pb_lifted l;
+	struct err err;
+	int fd = memfd_create("model", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, bytes.ptr, bytes.len) != (ssize_t)bytes.len ||
+		pb_lift(fd, "model", bytes.len, &conf, arena, &l, &err) != ERR_OK) {
+		close(fd);
+		return;
+	}
+	check(l.skeleton_bytes <= bytes.len);
+	check(!passes(bytes) || passes((struct slice){ l.skeleton.ptr, l.skeleton_bytes }));
+	for (size_t i = 0; i < l.n; i++)
+		check(l.piece[i].bytes <= bytes.len && l.piece[i].offset <= bytes.len - l.piece[i].bytes);
+	file_mem_free(&l.skeleton);
+	close(fd);
+}
+
 static void try_tensor(struct slice bytes, struct arena *arena)
 {
 	struct tensor t;
@@ -46,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	try_model(bytes, arena);
 	try_tensor(bytes, arena);
+	try_lift(bytes, arena);
 	arena_free(arena);
 	return 0;
 }

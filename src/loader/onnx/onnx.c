@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include "base/checked.h"
 #include "base/file.h"
 #include "loader/onnx/onnx_reader.h"
 #include "loader/onnx/pb_scan.h"
@@ -15,6 +16,7 @@
 #define MEMORY_BYTES_MAX ((size_t)64 << 30)
 #define MESSAGES_MAX 4000000
 #define PROPS_MAX 4096
+#define RAW_DATA_FIELD 9 /* of TensorProto */
 
 enum err_code onnx_check_name(const char *name, const char *what, struct err *err)
 {
@@ -219,24 +221,95 @@ enum err_code onnx_parse(struct slice bytes, int dirfd, const struct onnx_limits
 	return rc;
 }
 
+/* -- files --------------------------------------------------------------------------------- */
+
+struct file {
+	int fd;
+	const char *name;
+	size_t bytes;
+};
+
+/* All pieces into one piece of memory, which the arena that stays gets. */
+static enum err_code read_pieces(struct onnx_reader *r, const struct file *f, struct err *err)
+{
+	struct pb_lifted *l = &r->lifted;
+	size_t bytes = 0;
+	void *to;
+	if (l->n == 0)
+		return ERR_OK;
+	for (size_t i = 0; i < l->n; i++) /* less than the file's bytes and as much again */
+		bytes += round_up(l->piece[i].bytes, ARENA_ALIGN_TENSOR);
+	enum err_code rc = onnx_alloc_mapped(r, bytes, &to, err);
+	for (size_t i = 0; i < l->n && rc == ERR_OK; i++) {
+		struct pb_piece *piece = &l->piece[i];
+		piece->data = to;
+		to = (char *)to + round_up(piece->bytes, ARENA_ALIGN_TENSOR);
+		rc = file_read_at(f->fd, f->name, piece->offset, piece->data, piece->bytes, err);
+	}
+	return rc;
+}
+
+/* INVALID_ARGUMENT: it has to be read whole, be it to say where it is wrong. */
+static enum err_code unpack_lifted(
+	struct onnx_reader *r, const struct file *f, ProtobufCMessage **ret, struct err *err)
+{
+	static const struct pb_lift_conf conf = { &onnx__model_proto__descriptor,
+		&onnx__tensor_proto__descriptor, RAW_DATA_FIELD, PB_BIG_BYTES };
+	struct pb_lifted l;
+	enum err_code rc = pb_lift(f->fd, f->name, f->bytes, &conf, onnx_scratch(r), &l, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = onnx_unpack(r, conf.root, (struct slice){ l.skeleton.ptr, l.skeleton_bytes }, ret, err);
+	file_mem_free(&l.skeleton);
+	if (rc != ERR_OK)
+		return rc;
+	r->lifted = l;
+	return read_pieces(r, f, err);
+}
+
+static enum err_code unpack_whole(
+	struct onnx_reader *r, const struct file *f, ProtobufCMessage **ret, struct err *err)
+{
+	struct file_mem mem;
+	enum err_code rc = file_read_mem(f->fd, f->name, f->bytes, &mem, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = onnx_unpack(r, &onnx__model_proto__descriptor, (struct slice){ mem.ptr, mem.bytes }, ret, err);
+	file_mem_free(&mem);
+	return rc;
+}
+
+static enum err_code read_file(struct onnx_reader *r, const struct file *f, struct onnx_model *ret,
+	struct err *err)
+{
+	ProtobufCMessage *m = NULL;
+	if (f->bytes == 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, "it is empty");
+	enum err_code rc = unpack_lifted(r, f, &m, err);
+	if (rc == ERR_INVALID_ARGUMENT)
+		rc = unpack_whole(r, f, &m, err);
+	return rc == ERR_OK ? read_model(r, (const Onnx__ModelProto *)m, ret, err) : rc;
+}
+
 enum err_code onnx_read(int dirfd, const char *file, const struct onnx_limits *limits,
 	struct arena *arena, struct onnx_model *ret, struct err *err)
 {
-	size_t max = limits && limits->file_bytes_max ? limits->file_bytes_max : FILE_BYTES_MAX, bytes;
-	struct file_mem mem = { 0 };
-	int fd;
-	enum err_code rc = file_open_beneath(dirfd, file, O_RDONLY, &fd, err);
+	size_t max = limits && limits->file_bytes_max ? limits->file_bytes_max : FILE_BYTES_MAX;
+	struct file f = { .name = file };
+	struct onnx_reader r;
+	enum err_code rc = file_open_beneath(dirfd, file, O_RDONLY, &f.fd, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = file_check_regular(fd, file, max, &bytes, err);
+	rc = file_check_regular(f.fd, file, max, &f.bytes, err);
 	if (rc == ERR_RESOURCE_EXHAUSTED)
 		err_set(err, rc, "'%.120s' is larger than %zu bytes: keep weights in external data", file,
 			max);
 	if (rc == ERR_OK)
-		rc = file_read_mem(fd, file, max, &mem, err);
-	close(fd);
-	if (rc == ERR_OK)
-		rc = onnx_parse((struct slice){ mem.ptr, mem.bytes }, dirfd, limits, arena, ret, err);
-	file_mem_free(&mem);
+		rc = onnx_reader_init(&r, dirfd, limits, arena, err);
+	if (rc == ERR_OK) {
+		rc = read_file(&r, &f, ret, err);
+		pb_mem_done(&r.mem);
+	}
+	close(f.fd);
 	return rc;
 }

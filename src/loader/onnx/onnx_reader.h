@@ -14,6 +14,7 @@
  *   onnx_sparse.c    sparse tensors made dense
  *   onnx_type.c      types and shapes of inputs and outputs
  *   onnx_value.c     values in files of their own
+ *   pb_lift.c        big raw_data read past protobuf-c
  *   lower*.c         older opsets rewritten
  *
  * Recursion: a body is read inside its node and a call inside its caller; both together
@@ -28,6 +29,7 @@
 #include "loader/onnx/lower.h"
 #include "loader/onnx/onnx.h"
 #include "loader/onnx/onnx_map.h"
+#include "loader/onnx/pb_lift.h"
 #include "loader/onnx/pb_mem.h"
 #include "onnx.pb-c.h"
 
@@ -42,6 +44,7 @@
 struct onnx_reader {
 	struct arena *arena; /* what stays */
 	struct pb_mem mem;   /* the file, unpacked, and scratch */
+	struct pb_lifted lifted; /* big raw_data, in the arena that stays */
 	size_t memory_max;
 	size_t arena_start;  /* used before us */
 	int dirfd;           /* -1: no external data */
@@ -151,6 +154,10 @@ MUST_CHECK enum err_code onnx_read_tensor(struct onnx_reader *r, const Onnx__Ten
    PB_BIG_BYTES on mapped, so that it goes back to the system by itself. */
 MUST_CHECK enum err_code onnx_new_tensor(struct onnx_reader *r, enum dtype dtype,
 	const struct shape *shape, struct tensor **ret, struct err *err);
+/* Pages of their own for big data, so that unloading gives them back, in the arena that
+   stays and within the reader's limit. bytes is not 0. */
+MUST_CHECK enum err_code
+onnx_alloc_mapped(struct onnx_reader *r, size_t bytes, void **ret, struct err *err);
 MUST_CHECK enum err_code
 onnx_read_dims(const int64_t *dim, size_t n, struct shape *ret, struct err *err);
 /* The bytes of a tensor whose data_location is EXTERNAL, as raw_data has them. */

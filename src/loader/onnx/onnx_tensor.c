@@ -5,8 +5,9 @@
  * Initializers, Constant nodes, attributes, sparse values and indices, bodies, functions
  * and test data all come through here, so that no way past the checks is left open.
  *
- * raw_data and the typed fields that look like it in memory are used where protobuf-c
- * put them when they are big (pb_mem_adopt), and copied to an aligned place when small.
+ * Big raw_data of a file was read past protobuf-c (pb_lift.h). Other raw_data and the typed
+ * fields that look like it in memory are used where protobuf-c put them when they are big
+ * (pb_mem_adopt), and copied to an aligned place when small.
  */
 #include "loader/onnx/onnx_reader.h"
 
@@ -86,14 +87,25 @@ static struct typed typed_data(const Onnx__TensorProto *p, enum source source)
 	}
 }
 
-static enum err_code
-find_source(const Onnx__TensorProto *p, enum dtype dtype, enum source *ret, struct err *err)
+static const struct pb_piece *lifted(const struct onnx_reader *r, const Onnx__TensorProto *p)
+{
+	return pb_lifted_piece(&r->lifted, &p->base);
+}
+
+static size_t raw_bytes(const struct onnx_reader *r, const Onnx__TensorProto *p)
+{
+	const struct pb_piece *piece = lifted(r, p);
+	return piece ? piece->bytes : p->raw_data.len;
+}
+
+static enum err_code find_source(const struct onnx_reader *r, const Onnx__TensorProto *p,
+	enum dtype dtype, enum source *ret, struct err *err)
 {
 	enum source found = p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL
 				    ? SOURCE_EXTERNAL
 				    : SOURCE_NONE;
 	for (enum source s = SOURCE_RAW; s < SOURCE_COUNT_; s++) {
-		bool has = s == SOURCE_RAW ? p->raw_data.len > 0 : typed_data(p, s).n > 0;
+		bool has = s == SOURCE_RAW ? raw_bytes(r, p) > 0 : typed_data(p, s).n > 0;
 		if (has && found != SOURCE_NONE)
 			return err_set(err, ERR_INVALID_ARGUMENT, "has both %s and %s",
 				source_names[found], source_names[s]);
@@ -143,9 +155,17 @@ static void free_mem(void *ctx)
 	file_mem_free(ctx);
 }
 
-/* Pages of their own for big data, so that unloading gives them back. */
-static enum err_code alloc_mapped(struct onnx_reader *r, size_t bytes, void **ret, struct err *err)
+static size_t memory_left(const struct onnx_reader *r)
 {
+	size_t used = arena_used_bytes(r->arena) - r->arena_start + r->mem.big_bytes;
+	return used < r->memory_max ? r->memory_max - used : 0;
+}
+
+enum err_code onnx_alloc_mapped(struct onnx_reader *r, size_t bytes, void **ret, struct err *err)
+{
+	size_t left = memory_left(r);
+	if (bytes > left)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, "its tensors take %zu bytes, %zu are allowed", bytes, left);
 	struct file_mem *m = ARENA_NEW(r->arena, struct file_mem);
 	if (!m)
 		return err_oom(err);
@@ -163,9 +183,8 @@ static enum err_code alloc_mapped(struct onnx_reader *r, size_t bytes, void **re
 enum err_code onnx_new_tensor(struct onnx_reader *r, enum dtype dtype, const struct shape *shape,
 	struct tensor **ret, struct err *err)
 {
-	size_t bytes, used = arena_used_bytes(r->arena) - r->arena_start + r->mem.big_bytes;
-	if (tensor_bytes_overflow(dtype, shape, &bytes) || used > r->memory_max ||
-		bytes > r->memory_max - used)
+	size_t bytes;
+	if (tensor_bytes_overflow(dtype, shape, &bytes) || bytes > memory_left(r))
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			"%s of shape %s does not fit in the memory allowed, %zu bytes",
 			dtype_name(dtype), SHAPE_TEXT(shape), r->memory_max);
@@ -174,7 +193,7 @@ enum err_code onnx_new_tensor(struct onnx_reader *r, enum dtype dtype, const str
 		return err_oom(err);
 	*t = (struct tensor){ .dtype = dtype, .shape = *shape };
 	if (bytes >= PB_BIG_BYTES) {
-		enum err_code rc = alloc_mapped(r, bytes, &t->data, err);
+		enum err_code rc = onnx_alloc_mapped(r, bytes, &t->data, err);
 		if (rc != ERR_OK)
 			return rc;
 	} else {
@@ -229,35 +248,59 @@ static bool is_packed(enum dtype dtype)
 	return bits > 0 && bits < 8;
 }
 
+static enum err_code use_bytes(struct onnx_reader *r, void *bytes, const struct spec *s,
+	struct tensor **ret, struct err *err)
+{
+	struct tensor *t = ARENA_NEW(r->arena, struct tensor);
+	if (!t)
+		return err_oom(err);
+	*t = (struct tensor){ .data = bytes, .dtype = s->dtype, .shape = s->shape };
+	*ret = t;
+	return ERR_OK;
+}
+
 /* bytes: as raw_data has them, in memory of protobuf-c's. */
 static enum err_code take_bytes(struct onnx_reader *r, void *bytes, size_t len,
 	const struct spec *s, struct tensor **ret, struct err *err)
 {
+	enum err_code rc;
 	if (len >= PB_BIG_BYTES && !is_packed(s->dtype)) {
-		struct tensor *t = ARENA_NEW(r->arena, struct tensor);
-		if (!t || pb_mem_adopt(&r->mem, bytes, r->arena) != ERR_OK)
-			return err_oom(err);
-		*t = (struct tensor){ .data = bytes, .dtype = s->dtype, .shape = s->shape };
-		*ret = t;
+		rc = pb_mem_adopt(&r->mem, bytes, r->arena) == ERR_OK ? use_bytes(r, bytes, s, ret, err)
+								      : err_oom(err);
 	} else {
-		enum err_code rc = onnx_new_tensor(r, s->dtype, &s->shape, ret, err);
-		if (rc != ERR_OK)
-			return rc;
-		if (is_packed(s->dtype))
+		rc = onnx_new_tensor(r, s->dtype, &s->shape, ret, err);
+		if (rc == ERR_OK && is_packed(s->dtype))
 			unpack_bits(bytes, *ret);
-		else if (len)
+		else if (rc == ERR_OK && len)
 			memcpy((*ret)->data, bytes, len);
 	}
-	normalize(*ret);
-	return ERR_OK;
+	if (rc == ERR_OK)
+		normalize(*ret);
+	return rc;
+}
+
+/* data: as raw_data has it, in memory that stays. */
+static enum err_code take_piece(struct onnx_reader *r, void *data, const struct spec *s,
+	struct tensor **ret, struct err *err)
+{
+	enum err_code rc = is_packed(s->dtype) ? onnx_new_tensor(r, s->dtype, &s->shape, ret, err)
+					       : use_bytes(r, data, s, ret, err);
+	if (rc == ERR_OK && is_packed(s->dtype))
+		unpack_bits(data, *ret); /* the piece stays: a function's constant is read at each call */
+	if (rc == ERR_OK)
+		normalize(*ret);
+	return rc;
 }
 
 static enum err_code read_raw(struct onnx_reader *r, const Onnx__TensorProto *p,
 	const struct spec *s, struct tensor **ret, struct err *err)
 {
-	size_t want = file_bytes(s);
-	if (p->raw_data.len != want)
-		return wrong_size("raw_data", p->raw_data.len, want, "bytes", err);
+	const struct pb_piece *piece = lifted(r, p);
+	size_t want = file_bytes(s), len = raw_bytes(r, p);
+	if (len != want)
+		return wrong_size("raw_data", len, want, "bytes", err);
+	if (piece)
+		return take_piece(r, piece->data, s, ret, err);
 	return take_bytes(r, p->raw_data.data, want, s, ret, err);
 }
 
@@ -371,7 +414,7 @@ static enum err_code read_tensor(struct onnx_reader *r, const Onnx__TensorProto 
 	enum source source = SOURCE_NONE;
 	enum err_code rc = onnx_read_dims(p->dims, p->n_dims, &s.shape, err);
 	if (rc == ERR_OK)
-		rc = find_source(p, s.dtype, &source, err);
+		rc = find_source(r, p, s.dtype, &source, err);
 	if (rc != ERR_OK)
 		return rc;
 	if (source == SOURCE_EXTERNAL)

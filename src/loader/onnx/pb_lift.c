@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * INVARIANTS
+ *
+ * 1. The skeleton is never longer than what was read: a field that is lifted takes 13 bytes
+ *    instead of more. So its room is as large as the file, of which only what is
+ *    written is ever touched.
+ * 2. A message's length keeps the bytes it had: a smaller number is written with leading
+ *    zeros, which protobuf allows.
+ */
+#include "loader/onnx/pb_lift.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "loader/onnx/pb_scan.h"
+
+#define WINDOW_BYTES ((size_t)64 << 10)
+#define LENGTH_BYTES_MAX 5 /* protobuf-c's */
+#define HEAD_BYTES_MAX 20  /* of a field: tag and length, or number */
+
+struct frame {
+	const ProtobufCMessageDescriptor *desc;
+	uint64_t end;      /* in the file */
+	size_t length_at;  /* in the skeleton */
+	size_t length_bytes;
+	bool seen; /* the field that is lifted */
+};
+
+struct lift {
+	const struct pb_lift_conf *conf;
+	int fd;
+	const char *file;
+	uint64_t at, end; /* in the file */
+	uint8_t *window;
+	uint64_t window_at;
+	size_t window_bytes;
+	uint8_t *out;
+	size_t out_bytes;
+	struct frame stack[PB_DEPTH_MAX];
+	int depth;
+	struct arena *arena;
+	struct pb_piece *piece;
+	size_t n, cap;
+	struct err *err;
+};
+
+static enum err_code odd(const struct lift *l)
+{
+	return err_set(l->err, ERR_INVALID_ARGUMENT, "%s: an odd field at byte %llu", l->file,
+		(unsigned long long)l->at);
+}
+
+/* -- reading ------------------------------------------------------------------------------- */
+
+/* Brings the next field's head into the window. */
+static enum err_code look(struct lift *l)
+{
+	uint64_t have = l->window_at + l->window_bytes;
+	if (l->at >= l->window_at && (l->at + HEAD_BYTES_MAX <= have || (have == l->end && l->at <= have)))
+		return ERR_OK;
+	uint64_t left = l->end - l->at;
+	l->window_at = l->at;
+	l->window_bytes = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+	return file_read_at(l->fd, l->file, l->at, l->window, l->window_bytes, l->err);
+}
+
+/* From the window; at most most bytes long. */
+static bool take_varint(struct lift *l, size_t most, uint64_t *ret)
+{
+	uint64_t v = 0, have = l->window_at + l->window_bytes;
+	for (size_t i = 0; i < most && l->at < have; i++) {
+		uint8_t b = l->window[l->at - l->window_at];
+		l->at++;
+		v |= (uint64_t)(b & 0x7f) << (7 * i);
+		if (!(b & 0x80)) {
+			*ret = v;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* -- the skeleton ------------------------------------------------------------------------------ */
+
+/* As the file has it. */
+static enum err_code keep(struct lift *l, uint64_t from, uint64_t to)
+{
+	uint8_t *out = l->out + l->out_bytes;
+	l->out_bytes += to - from;
+	if (from < l->window_at || to > l->window_at + l->window_bytes)
+		return file_read_at(l->fd, l->file, from, out, to - from, l->err);
+	memcpy(out, l->window + (from - l->window_at), to - from);
+	return ERR_OK;
+}
+
+static void put_varint(uint8_t *to, size_t bytes, uint64_t v)
+{
+	for (size_t i = 0; i < bytes; i++, v >>= 7)
+		to[i] = (uint8_t)((v & 0x7f) | (i + 1 < bytes ? 0x80 : 0));
+}
+
+static enum err_code lift_field(struct lift *l, uint64_t bytes)
+{
+	uint8_t *out = l->out + l->out_bytes;
+	uint64_t index = l->n;
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 256;
+		struct pb_piece *piece = ARENA_ARRAY(l->arena, struct pb_piece, cap);
+		if (!piece)
+			return err_oom(l->err);
+		if (l->n)
+			memcpy(piece, l->piece, l->n * sizeof(*piece));
+		l->piece = piece;
+		l->cap = cap;
+	}
+	l->piece[l->n++] = (struct pb_piece){ .offset = l->at, .bytes = (size_t)bytes };
+	put_varint(out, LENGTH_BYTES_MAX, (uint64_t)PB_LIFT_FIELD << 3 | 1);
+	memcpy(out + LENGTH_BYTES_MAX, &index, sizeof(index));
+	l->out_bytes += LENGTH_BYTES_MAX + sizeof(index);
+	l->at += bytes;
+	return ERR_OK;
+}
+
+static void leave(struct lift *l)
+{
+	const struct frame *top = &l->stack[--l->depth];
+	if (top->length_bytes)
+		put_varint(l->out + top->length_at, top->length_bytes,
+			l->out_bytes - top->length_at - top->length_bytes);
+}
+
+/* -- the walk ------------------------------------------------------------------------------------ */
+
+static int by_number(const void *key, const void *elem)
+{
+	uint32_t a = *(const uint32_t *)key, b = ((const ProtobufCFieldDescriptor *)elem)->id;
+	return a < b ? -1 : a > b;
+}
+
+static enum err_code enter(
+	struct lift *l, const ProtobufCMessageDescriptor *desc, uint64_t begin, uint64_t length_from, uint64_t bytes)
+{
+	if (l->depth == PB_DEPTH_MAX)
+		return odd(l);
+	enum err_code rc = keep(l, begin, l->at);
+	size_t length_bytes = (size_t)(l->at - length_from);
+	l->stack[l->depth++] = (struct frame){ .desc = desc, .end = l->at + bytes,
+		.length_at = l->out_bytes - length_bytes, .length_bytes = length_bytes };
+	return rc;
+}
+
+static bool is_the_field(const struct lift *l, uint32_t number)
+{
+	return l->stack[l->depth - 1].desc == l->conf->message && number == l->conf->field;
+}
+
+/* A field with a length; begin is where its tag stands. */
+static enum err_code walk_delimited(struct lift *l, uint64_t begin, uint32_t number)
+{
+	const struct frame *top = &l->stack[l->depth - 1];
+	const ProtobufCFieldDescriptor *f =
+		bsearch(&number, top->desc->fields, top->desc->n_fields, sizeof(*f), by_number);
+	uint64_t length_from = l->at, bytes;
+	if (!take_varint(l, LENGTH_BYTES_MAX, &bytes) || l->at > top->end || bytes > top->end - l->at)
+		return odd(l);
+	if (f && f->type == PROTOBUF_C_TYPE_MESSAGE)
+		return enter(l, f->descriptor, begin, length_from, bytes);
+	if (is_the_field(l, number) && bytes >= l->conf->least_bytes)
+		return lift_field(l, bytes);
+	l->at += bytes;
+	return keep(l, begin, l->at);
+}
+
+static enum err_code walk_field(struct lift *l)
+{
+	struct frame *top = &l->stack[l->depth - 1];
+	uint64_t begin = l->at, tag, v;
+	enum err_code rc = look(l);
+	if (rc != ERR_OK)
+		return rc;
+	if (!take_varint(l, LENGTH_BYTES_MAX, &tag) || tag >> 3 == 0 || tag >> 3 > PB_LIFT_FIELD)
+		return odd(l);
+	if (is_the_field(l, (uint32_t)(tag >> 3))) {
+		if (top->seen)
+			return odd(l);
+		top->seen = true;
+	}
+	switch (tag & 7) {
+	case 0:
+		if (!take_varint(l, 10, &v))
+			return odd(l);
+		break;
+	case 1: l->at += 8; break;
+	case 2: rc = walk_delimited(l, begin, (uint32_t)(tag >> 3)); break;
+	case 5: l->at += 4; break;
+	default: return odd(l);
+	}
+	if (rc != ERR_OK || (tag & 7) == 2)
+		return rc;
+	if (l->at > top->end)
+		return odd(l);
+	return tag >> 3 == PB_LIFT_FIELD ? ERR_OK : keep(l, begin, l->at);
+}
+
+static enum err_code walk(struct lift *l)
+{
+	enum err_code rc = ERR_OK;
+	l->stack[l->depth++] = (struct frame){ .desc = l->conf->root, .end = l->end };
+	while (l->depth > 0 && rc == ERR_OK) {
+		if (l->at == l->stack[l->depth - 1].end)
+			leave(l);
+		else
+			rc = walk_field(l);
+	}
+	return rc;
+}
+
+enum err_code pb_lift(int fd, const char *file, size_t file_bytes, const struct pb_lift_conf *conf,
+	struct arena *arena, struct pb_lifted *ret, struct err *err)
+{
+	struct lift l = { .conf = conf, .fd = fd, .file = file, .end = file_bytes, .arena = arena,
+		.window = arena_alloc(arena, WINDOW_BYTES), .err = err };
+	struct file_mem skeleton;
+	if (!l.window)
+		return err_oom(err);
+	enum err_code rc = file_mem_new(file_bytes, &skeleton, err);
+	if (rc != ERR_OK)
+		return rc;
+	l.out = skeleton.ptr;
+	rc = walk(&l);
+	if (rc != ERR_OK) {
+		file_mem_free(&skeleton);
+		return rc;
+	}
+	*ret = (struct pb_lifted){ skeleton, l.out_bytes, l.piece, l.n };
+	return ERR_OK;
+}
+
+struct pb_piece *pb_lifted_piece(const struct pb_lifted *l, const ProtobufCMessage *m)
+{
+	for (unsigned i = 0; i < m->n_unknown_fields; i++) {
+		const ProtobufCMessageUnknownField *f = &m->unknown_fields[i];
+		uint64_t index;
+		if (f->tag != PB_LIFT_FIELD || f->wire_type != PROTOBUF_C_WIRE_TYPE_64BIT)
+			continue;
+		memcpy(&index, f->data, sizeof(index));
+		return index < l->n ? &l->piece[index] : NULL;
+	}
+	return NULL;
+}
