@@ -50,6 +50,7 @@ struct step {
 	int32_t n_in, n_out;
 	int32_t *slot; /* inputs, then outputs; VALUE_NONE: absent */
 	bool spread;   /* worth splitting over threads */
+	int64_t cost_ns; /* rough */
 	int32_t segment; /* of a device step: which row of them, see place.c */
 };
 
@@ -82,6 +83,8 @@ struct plan {
 	size_t work_bytes;    /* of all SLOT_WORK */
 	size_t scratch_bytes; /* of one thread, the largest of any step */
 	int scratch_threads;  /* most that may work on one step: conf's, and the caller */
+	int64_t spread_ns;    /* rough, of all steps that are worth splitting */
+	int64_t helpers;      /* most that find work in any step */
 	const struct backend *device; /* runs steps of this plan; NULL: none is on a device */
 	size_t device_bytes;   /* as work_bytes, of slots on the device */
 	size_t device_scratch; /* behind them: the largest of any device step */
@@ -112,6 +115,7 @@ struct frame {
 	struct frame *next;
 	char *base; /* workspace that the pointers below point into */
 	struct lane *lane; /* of a plan with a device; NULL: none */
+	struct pool_team *team; /* of the run under way; NULL: this thread alone */
 	struct tensor *tensor; /* operands of all steps, in order */
 	struct fault fault;
 };

@@ -4,8 +4,8 @@
 #include <string.h>
 #include "base/checked.h"
 
-/* A step must take this long before waking other threads pays. */
-#define SPREAD_MIN_NS 100000
+/* A step must take this long before sharing it with a thread that is awake pays. */
+#define SPREAD_MIN_NS 4000
 
 /* -- growing arrays, in tmp until the plan is complete ------------------------------------- */
 
@@ -78,7 +78,12 @@ void planner_commit_step(struct planner *pl, struct step *s)
 		for (int32_t i = 0; i < s->n_out; i++)
 			if (s->slot[s->n_in + i] != SLOT_NONE)
 				cost += (int64_t)p->slot[s->slot[s->n_in + i]].bytes / 4;
+	s->cost_ns = cost;
 	s->spread = s->k.units > 1 && cost >= SPREAD_MIN_NS && !s->backend->device;
+	if (s->spread) {
+		p->spread_ns += cost;
+		p->helpers = s->k.units - 1 > p->helpers ? s->k.units - 1 : p->helpers;
+	}
 	size_t *scratch = s->backend->device ? &p->device_scratch : &p->scratch_bytes;
 	if (s->k.scratch_bytes > *scratch)
 		*scratch = round_up(s->k.scratch_bytes, ARENA_ALIGN_TENSOR);

@@ -12,6 +12,7 @@
 
 /* Copies larger than this are worth more than one thread. */
 #define COPY_UNIT_BYTES ((size_t)1 << 20)
+#define COPY_BYTES_PER_NS 8
 
 struct copy_job {
 	char *dst;
@@ -19,9 +20,10 @@ struct copy_job {
 	size_t bytes;
 };
 
-static void copy_units(void *ctx, int64_t begin, int64_t end)
+static void copy_units(void *ctx, int who, int64_t begin, int64_t end)
 {
 	const struct copy_job *c = ctx;
+	(void)who;
 	size_t from = (size_t)begin * COPY_UNIT_BYTES, to = (size_t)end * COPY_UNIT_BYTES;
 	to = to < c->bytes ? to : c->bytes;
 	memcpy(c->dst + from, c->src + from, to - from);
@@ -31,10 +33,9 @@ static void copy(struct pool *pool, void *dst, const void *src, size_t bytes)
 {
 	struct copy_job c = { dst, src, bytes };
 	int64_t units = (int64_t)((bytes + COPY_UNIT_BYTES - 1) / COPY_UNIT_BYTES);
-	if (pool && units > 1)
-		pool_parallel(pool, units, copy_units, &c);
-	else if (bytes)
-		memcpy(dst, src, bytes);
+	if (bytes)
+		pool_parallel_once(pool, &(struct pool_work){ copy_units, &c, units,
+					 (int64_t)(bytes / COPY_BYTES_PER_NS) });
 }
 
 static void *place_of(const struct plan *p, const struct plan_run *r, int32_t slot)

@@ -2,91 +2,157 @@
 /*
  * DESIGN
  *
- * One mutex guards the job queue and the list of open sections. A section lies on the
- * stack of the thread that opened it; its work is claimed in chunks by fetch-and-add, so
- * the mutex is taken once per helper, not per chunk. A thread looks for a job first and
- * helps only when there is none: under load every thread stays with its own batch.
+ * A mutex guards the job queue; threads with nothing to do wait on a condition. A thread looks
+ * for a job first and helps only when there is none: under load every thread stays with its own
+ * batch.
+ *
+ * Waking a thread takes longer than most sections do. So a run takes a team for its duration,
+ * one of a fixed few of the pool, and a helper that found nothing to do looks at the teams' words
+ * again and again for HOT_NS before it sleeps: for as long as waking it would take. While no
+ * team is taken nobody does that, and neither where cores are fewer than threads. Sections are
+ * claimed without the mutex (section.c).
  *
  * INVARIANTS
  *
- * 1. A section leaves the list before its opener returns, and only when no helper is in.
- * 2. idle counts the threads that wait on `wake`, and changes under the mutex only.
+ * 1. A team's memory is the pool's, so a helper may look at it at any time.
+ * 2. asleep counts the threads that wait on `wake`, helping those that look for sections; both
+ *    change under the mutex only.
+ * 3. Who goes to sleep has looked for jobs and sections since it took the mutex and was last
+ *    counted in helping. So who opens a section, then finds nobody helping, then takes the mutex
+ *    to see who sleeps, misses nobody.
  */
 #include "exec/run/pool.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/clock.h"
+#include "exec/run/section.h"
 
-struct section {
-	struct section *next;
-	pool_range_fn fn;
-	void *ctx;
-	int64_t units, chunk;
-	_Atomic int64_t claimed;
-	int helpers; /* in it now; under the mutex */
+/* Runs beyond this many at once get no help; there would be few idle threads anyway. */
+#define TEAMS_MAX 8
+/* How long a thread stays awake for what may come: about what it costs to wake it. */
+#define HOT_NS (50 * NS_PER_US)
+/* A section that is worth waking somebody. */
+#define WAKE_MIN_NS (100 * NS_PER_US)
+/* A chunk that is worth another thread's while. */
+#define CHUNK_MIN_NS 1500
+/* Looks at memory between looks at the clock. */
+#define LOOKS 32
+
+struct pool_team {
+	struct section section;
+	struct pool *pool;
+	int helpers;
+	atomic_bool taken, waits; /* waits: its runner sleeps on helper_out */
 };
 
 struct worker {
 	pthread_t thread;
 	struct pool *pool;
+	int number;                    /* from 1 */
 	_Atomic int64_t busy_since_ns; /* 0: waits */
 };
 
 struct pool {
+	struct pool_team team[TEAMS_MAX];
 	pthread_mutex_t lock;
-	pthread_cond_t wake;      /* jobs or sections came, or stop */
-	pthread_cond_t helper_out; /* a helper left a section */
+	pthread_cond_t wake;       /* jobs or runs came, or stop */
+	pthread_cond_t helper_out; /* a helper finished a section */
 	struct pool_job *head, **tail;
-	struct section *sections;
-	atomic_int queued, idle;
+	atomic_int queued, asleep;
+	atomic_int teams;   /* taken */
+	atomic_int helping; /* threads that look for sections */
+	atomic_int in_jobs; /* threads */
 	bool stop;
 	void (*thread_init)(void);
 	int n_workers;
+	int64_t hot_ns;
 	struct worker *workers;
 };
 
-static void section_work(struct section *s)
+static void relax(void)
 {
-	for (;;) {
-		int64_t begin = atomic_fetch_add_explicit(&s->claimed, s->chunk, memory_order_relaxed);
-		if (begin >= s->units)
-			return;
-		int64_t end = begin + s->chunk < s->units ? begin + s->chunk : s->units;
-		s->fn(s->ctx, begin, end);
-	}
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
 }
 
-static struct section *open_section(struct pool *p)
+/* For loops that look again and again: false when that went on for limit_ns. */
+struct patience {
+	int64_t limit_ns, since_ns;
+	unsigned looks;
+};
+
+static bool look_again(struct patience *p)
 {
-	for (struct section *s = p->sections; s; s = s->next)
-		if (atomic_load_explicit(&s->claimed, memory_order_relaxed) < s->units)
-			return s;
+	if (p->looks++ % LOOKS == 0) {
+		int64_t now = clock_now_ns();
+		if (p->looks == 1)
+			p->since_ns = now;
+		if (now - p->since_ns >= p->limit_ns)
+			return false;
+	}
+	relax();
+	return true;
+}
+
+/* -- helping --------------------------------------------------------------------------------- */
+
+static struct pool_team *find_work(struct pool *p)
+{
+	for (int i = 0; i < TEAMS_MAX; i++)
+		if (section_has_work(&p->team[i].section))
+			return &p->team[i];
 	return NULL;
 }
 
-/* The mutex is held on entry and on return. */
-static void help(struct pool *p, struct section *s)
+static void help_team(struct worker *w, struct pool_team *t)
 {
-	s->helpers++;
-	pthread_mutex_unlock(&p->lock);
-	section_work(s);
-	pthread_mutex_lock(&p->lock);
-	if (--s->helpers == 0)
+	struct pool *p = w->pool;
+	atomic_store_explicit(&w->busy_since_ns, clock_now_ns(), memory_order_relaxed);
+	bool last = section_help(&t->section, SECTION_BACK, w->number, &p->queued);
+	atomic_store_explicit(&w->busy_since_ns, 0, memory_order_relaxed);
+	if (last && atomic_load(&t->waits)) {
+		pthread_mutex_lock(&p->lock);
 		pthread_cond_broadcast(&p->helper_out);
+		pthread_mutex_unlock(&p->lock);
+	}
 }
 
-static void run_first_job(struct pool *p)
+/* As long as runs go on, no job comes, and they do not keep it waiting. */
+static void help(struct worker *w)
 {
+	struct pool *p = w->pool;
+	struct patience patience = { .limit_ns = p->hot_ns };
+	do {
+		struct pool_team *t = find_work(p);
+		if (t) {
+			help_team(w, t);
+			patience.looks = 0;
+		}
+	} while (atomic_load_explicit(&p->teams, memory_order_relaxed) > 0 &&
+		 atomic_load_explicit(&p->queued, memory_order_relaxed) == 0 && look_again(&patience));
+}
+
+/* The mutex is held on entry and on return. */
+static void run_first_job(struct worker *w)
+{
+	struct pool *p = w->pool;
 	struct pool_job *job = p->head;
 	p->head = job->next;
 	if (!p->head)
 		p->tail = &p->head;
 	atomic_fetch_sub(&p->queued, 1);
 	pthread_mutex_unlock(&p->lock);
+	atomic_fetch_add(&p->in_jobs, 1);
+	atomic_store(&w->busy_since_ns, clock_now_ns());
 	job->run(job);
+	atomic_store(&w->busy_since_ns, 0);
+	atomic_fetch_sub(&p->in_jobs, 1);
 	pthread_mutex_lock(&p->lock);
 }
 
@@ -94,50 +160,69 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct pool *p = w->pool;
+	bool may_help = true;
 	if (p->thread_init)
 		p->thread_init();
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct section *s = p->head ? NULL : open_section(p);
-		if (p->head || s) {
-			atomic_store(&w->busy_since_ns, clock_now_ns());
-			if (s)
-				help(p, s);
-			else
-				run_first_job(p);
-			atomic_store(&w->busy_since_ns, 0);
+		if (p->head) {
+			run_first_job(w);
+			may_help = true;
+		} else if (may_help && atomic_load(&p->teams) > 0) {
+			atomic_fetch_add(&p->helping, 1);
+			pthread_mutex_unlock(&p->lock);
+			help(w);
+			pthread_mutex_lock(&p->lock);
+			atomic_fetch_sub(&p->helping, 1);
+			may_help = find_work(p);
 		} else if (p->stop) {
 			break;
 		} else {
-			atomic_fetch_add(&p->idle, 1);
+			atomic_fetch_add(&p->asleep, 1);
 			pthread_cond_wait(&p->wake, &p->lock);
-			atomic_fetch_sub(&p->idle, 1);
+			atomic_fetch_sub(&p->asleep, 1);
+			may_help = true;
 		}
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
+/* -- the pool -------------------------------------------------------------------------------- */
+
+static struct pool *alloc_pool(int threads)
+{
+	struct pool *p = aligned_alloc(_Alignof(struct pool), sizeof(*p));
+	if (!p)
+		return NULL;
+	memset(p, 0, sizeof(*p));
+	p->workers = calloc((size_t)threads, sizeof(*p->workers));
+	if (!p->workers) {
+		free(p);
+		return NULL;
+	}
+	for (int i = 0; i < TEAMS_MAX; i++)
+		p->team[i].pool = p;
+	return p;
+}
+
 enum err_code pool_new(int threads, void (*thread_init)(void), struct pool **ret, struct err *err)
 {
 	if (threads <= 0)
 		threads = pool_default_threads();
-	struct pool *p = calloc(1, sizeof(*p));
+	struct pool *p = alloc_pool(threads);
 	if (!p)
 		return err_oom(err);
-	p->workers = calloc((size_t)threads, sizeof(*p->workers));
-	if (!p->workers) {
-		free(p);
-		return err_oom(err);
-	}
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->helper_out, NULL);
 	p->tail = &p->head;
 	p->thread_init = thread_init;
+	p->hot_ns = threads <= pool_whole_cpus() ? HOT_NS : 0;
 	for (int i = 0; i < threads; i++) {
 		struct worker *w = &p->workers[i];
 		w->pool = p;
+		w->number = i + 1;
 		if (pthread_create(&w->thread, NULL, worker_main, w) != 0) {
 			pool_free(p);
 			return err_set(err, ERR_RESOURCE_EXHAUSTED,
@@ -160,7 +245,7 @@ void pool_free(struct pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (int i = 0; i < p->n_workers; i++)
 		pthread_join(p->workers[i].thread, NULL);
-	assert(!p->sections);
+	assert(atomic_load(&p->teams) == 0);
 	pthread_cond_destroy(&p->helper_out);
 	pthread_cond_destroy(&p->wake);
 	pthread_mutex_destroy(&p->lock);
@@ -180,15 +265,10 @@ void pool_submit(struct pool *p, struct pool_job *job)
 	*p->tail = job;
 	p->tail = &job->next;
 	atomic_fetch_add(&p->queued, 1);
-	bool wake = atomic_load(&p->idle) > 0;
+	bool wake = atomic_load(&p->asleep) > 0;
 	pthread_mutex_unlock(&p->lock);
 	if (wake)
 		pthread_cond_signal(&p->wake);
-}
-
-bool pool_has_idle(const struct pool *p)
-{
-	return atomic_load_explicit(&p->idle, memory_order_relaxed) > 0;
 }
 
 int pool_queued(const struct pool *p)
@@ -196,31 +276,87 @@ int pool_queued(const struct pool *p)
 	return atomic_load_explicit(&p->queued, memory_order_relaxed);
 }
 
-void pool_parallel(struct pool *p, int64_t units, pool_range_fn fn, void *ctx)
+/* -- runs ------------------------------------------------------------------------------------ */
+
+static void wake_helpers(struct pool *p, int most)
 {
-	if (!p || units <= 1 || !pool_has_idle(p)) {
-		fn(ctx, 0, units);
+	pthread_mutex_lock(&p->lock);
+	int n = atomic_load(&p->asleep);
+	pthread_mutex_unlock(&p->lock);
+	for (int i = 0; i < n && i < most; i++)
+		pthread_cond_signal(&p->wake);
+}
+
+struct pool_team *pool_team_take(struct pool *p, int helpers)
+{
+	struct pool_team *t = NULL;
+	for (int i = 0; i < TEAMS_MAX && p && !t; i++)
+		if (!atomic_exchange(&p->team[i].taken, true))
+			t = &p->team[i];
+	if (!t)
+		return NULL;
+	t->helpers = helpers;
+	atomic_fetch_add(&p->teams, 1);
+	if (atomic_load_explicit(&p->asleep, memory_order_relaxed) > 0)
+		wake_helpers(p, helpers);
+	return t;
+}
+
+void pool_team_give(struct pool_team *t)
+{
+	if (!t)
+		return;
+	atomic_fetch_sub(&t->pool->teams, 1);
+	atomic_store(&t->taken, false);
+}
+
+/* Four chunks a thread even out what the threads lose to others. */
+static int64_t count_chunks(const struct pool *p, const struct pool_work *w)
+{
+	int64_t chunks = 4 * ((int64_t)p->n_workers + 1), most = w->cost_ns / CHUNK_MIN_NS;
+	most = w->units < most ? w->units : most;
+	chunks = chunks < most ? chunks : most;
+	return chunks < SECTION_CHUNKS_MAX ? chunks : SECTION_CHUNKS_MAX;
+}
+
+static void await_helpers(struct pool_team *t)
+{
+	struct pool *p = t->pool;
+	struct patience patience = { .limit_ns = p->hot_ns };
+	while (!section_is_finished(&t->section) && look_again(&patience))
+		;
+	if (section_is_finished(&t->section))
+		return;
+	pthread_mutex_lock(&p->lock);
+	atomic_store(&t->waits, true);
+	while (!section_is_finished(&t->section))
+		pthread_cond_wait(&p->helper_out, &p->lock);
+	atomic_store(&t->waits, false);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void pool_parallel(struct pool_team *t, const struct pool_work *w)
+{
+	struct pool *p = t ? t->pool : NULL;
+	int64_t chunks = p && atomic_load_explicit(&p->in_jobs, memory_order_relaxed) < p->n_workers
+				 ? count_chunks(p, w) : 1;
+	if (chunks <= 1) {
+		w->fn(w->ctx, 0, 0, w->units);
 		return;
 	}
-	/* Four chunks a thread even out what the threads lose to others. */
-	int64_t chunk = units / (4 * (int64_t)p->n_workers);
-	struct section s = { .fn = fn, .ctx = ctx, .units = units, .chunk = chunk ? chunk : 1 };
-	pthread_mutex_lock(&p->lock);
-	s.next = p->sections;
-	p->sections = &s;
-	pthread_cond_broadcast(&p->wake);
-	pthread_mutex_unlock(&p->lock);
+	section_open(&t->section, w, (int)chunks);
+	if (w->cost_ns >= WAKE_MIN_NS && atomic_load(&p->helping) == 0)
+		wake_helpers(p, t->helpers);
+	section_help(&t->section, SECTION_FRONT, 0, NULL);
+	await_helpers(t);
+}
 
-	section_work(&s);
-
-	pthread_mutex_lock(&p->lock);
-	while (s.helpers)
-		pthread_cond_wait(&p->helper_out, &p->lock);
-	struct section **at = &p->sections;
-	while (*at != &s)
-		at = &(*at)->next;
-	*at = s.next;
-	pthread_mutex_unlock(&p->lock);
+void pool_parallel_once(struct pool *p, const struct pool_work *w)
+{
+	int most = p && w->units > p->n_workers ? p->n_workers : (int)w->units - 1;
+	struct pool_team *t = w->units > 1 ? pool_team_take(p, most) : NULL;
+	pool_parallel(t, w);
+	pool_team_give(t);
 }
 
 bool pool_is_stuck(const struct pool *p, int64_t limit_ns)

@@ -9,7 +9,7 @@
 
 #define PLANS_MAX_DEFAULT 64
 #define DYNAMIC_BYTES_MAX_DEFAULT ((size_t)1 << 30)
-#define THREADS_MAX 63 /* scratch areas are claimed in a 64-bit mask */
+#define THREADS_MAX 256 /* each has a scratch area of its own in every workspace */
 
 /* For each value the last node that reads it; n_node for outputs, -1 for nobody. */
 static int32_t *find_last_uses(const struct graph *g)

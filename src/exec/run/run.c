@@ -15,6 +15,9 @@
 #include "base/clock.h"
 #include "exec/plan/plan.h"
 
+/* A run with less to share is over before another thread is awake. */
+#define TEAM_MIN_NS (100 * NS_PER_US)
+
 static const char *const fault_text[FAULT_COUNT_] = {
 	[FAULT_NONE] = "no fault",
 	[FAULT_INDEX] = "index %lld is out of range",
@@ -113,38 +116,39 @@ static void bind_pointers(const struct plan *p, struct frame *f, const struct pl
 		}
 }
 
-/* A step that several threads work on: each call borrows one scratch area. */
+/* A step that several threads work on: each has its own scratch. */
 struct spread_ctx {
 	const struct step *step;
 	const struct kernel_args *args;
 	size_t scratch_bytes;
-	_Atomic uint64_t taken;
 };
 
-static void run_range(void *ctx, int64_t begin, int64_t end)
+static void run_range(void *ctx, int who, int64_t begin, int64_t end)
 {
-	struct spread_ctx *c = ctx;
+	const struct spread_ctx *c = ctx;
 	struct kernel_args args = *c->args;
-	uint64_t taken = atomic_load(&c->taken), bit;
-	do {
-		bit = ~taken & (taken + 1); /* lowest free one */
-	} while (!atomic_compare_exchange_weak(&c->taken, &taken, taken | bit));
-	args.scratch = (char *)c->args->scratch +
-		       c->scratch_bytes * (size_t)__builtin_ctzll(bit);
+	args.scratch = (char *)c->args->scratch + c->scratch_bytes * (size_t)who;
 	c->step->k.run(&args, begin, end);
-	atomic_fetch_and(&c->taken, ~bit);
 }
 
-/* The caller may be no thread of the pool, so one more than the pool has can take part. */
 static void run_step(const struct plan *p, const struct step *s, const struct kernel_args *args,
-	struct pool *pool)
+	struct pool_team *team)
 {
-	if (!s->spread || !pool || pool_threads(pool) >= p->scratch_threads) {
+	if (!s->spread || !team) {
 		s->k.run(args, 0, s->k.units);
 		return;
 	}
 	struct spread_ctx c = { .step = s, .args = args, .scratch_bytes = p->scratch_bytes };
-	pool_parallel(pool, s->k.units, run_range, &c);
+	pool_parallel(team, &(struct pool_work){ run_range, &c, s->k.units, s->cost_ns });
+}
+
+/* The caller may be no thread of the pool, so one more than the pool has can take part. */
+static struct pool_team *take_team(const struct plan *p, struct pool *pool)
+{
+	bool fits = pool && pool_threads(pool) < p->scratch_threads;
+	if (!fits || p->spread_ns < TEAM_MIN_NS)
+		return NULL;
+	return pool_team_take(pool, p->helpers < p->scratch_threads ? (int)p->helpers : p->scratch_threads);
 }
 
 static void profile_step(const struct plan *p, const struct step *s, struct profile *prof, int64_t ns)
@@ -180,7 +184,7 @@ step_run(const struct plan *p, struct frame *f, const struct plan_run *r, int32_
 		args.scratch = f->lane->device_mem + p->device_bytes;
 	}
 	int64_t began = r->profile ? clock_now_ns() : 0;
-	run_step(p, s, &args, r->pool);
+	run_step(p, s, &args, f->team);
 	if (r->profile && s->backend->device)
 		TRY(s->backend->device->wait(f->lane, err));
 	if (r->profile)
@@ -190,11 +194,9 @@ step_run(const struct plan *p, struct frame *f, const struct plan_run *r, int32_
 	return check_fault(p, s, &f->fault, err);
 }
 
-enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_run *r,
+static enum err_code run_steps(const struct plan *p, struct frame *f, const struct plan_run *r,
 	struct err *err)
 {
-	bind_pointers(p, f, r);
-	atomic_store_explicit(&f->fault.code, FAULT_NONE, memory_order_relaxed);
 	if (p->device)
 		return device_run(p, f, r, err);
 	struct tensor *t = f->tensor;
@@ -203,4 +205,15 @@ enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_
 		t += p->step[i].n_in + p->step[i].n_out;
 	}
 	return ERR_OK;
+}
+
+enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_run *r,
+	struct err *err)
+{
+	bind_pointers(p, f, r);
+	atomic_store_explicit(&f->fault.code, FAULT_NONE, memory_order_relaxed);
+	f->team = take_team(p, r->pool);
+	enum err_code rc = run_steps(p, f, r, err);
+	pool_team_give(f->team);
+	return rc;
 }

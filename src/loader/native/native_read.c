@@ -121,9 +121,10 @@ static void read_chunk(struct reading *r, uint64_t i)
 		note_bad(r, (int64_t)i);
 }
 
-static void read_chunks(void *ctx, int64_t begin, int64_t end)
+static void read_chunks(void *ctx, int who, int64_t begin, int64_t end)
 {
 	struct reading *r = ctx;
+	(void)who;
 	for (int64_t i = begin; i < end && atomic_load(&r->bad_chunk) < 0; i++)
 		read_chunk(r, (uint64_t)i);
 }
@@ -169,7 +170,8 @@ static enum err_code read_data(struct reading *r, struct arena *arena)
 	if (rc != ERR_OK)
 		return rc;
 	atomic_store(&r->bad_chunk, -1);
-	pool_parallel(r->conf->pool, (int64_t)chunks, read_chunks, r);
+	pool_parallel_once(r->conf->pool,
+		&(struct pool_work){ read_chunks, r, (int64_t)chunks, (int64_t)(r->end - r->begin) });
 	long long bad = atomic_load(&r->bad_chunk);
 	if (bad < 0)
 		return ERR_OK;
