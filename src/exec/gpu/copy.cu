@@ -19,7 +19,7 @@ template <typename T> __device__ void copy_box(const struct gpu_box &b, T *dst, 
 	}
 }
 
-KERNEL(copy_box_1)(struct gpu_box b, uint8_t *dst, const uint8_t *src) { copy_box(b, dst, src); }
-KERNEL(copy_box_2)(struct gpu_box b, uint16_t *dst, const uint16_t *src) { copy_box(b, dst, src); }
-KERNEL(copy_box_4)(struct gpu_box b, uint32_t *dst, const uint32_t *src) { copy_box(b, dst, src); }
-KERNEL(copy_box_8)(struct gpu_box b, uint64_t *dst, const uint64_t *src) { copy_box(b, dst, src); }
+KERNEL(copy_box_1, (struct gpu_box b, uint8_t *dst, const uint8_t *src)) { copy_box(b, dst, src); }
+KERNEL(copy_box_2, (struct gpu_box b, uint16_t *dst, const uint16_t *src)) { copy_box(b, dst, src); }
+KERNEL(copy_box_4, (struct gpu_box b, uint32_t *dst, const uint32_t *src)) { copy_box(b, dst, src); }
+KERNEL(copy_box_8, (struct gpu_box b, uint64_t *dst, const uint64_t *src)) { copy_box(b, dst, src); }

@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include "exec/gpu/params.h"
 
-#define KERNEL(name) extern "C" __global__ void name
+#ifndef KERNEL /* the tests have their own: tests/gpu/device.h */
+#define KERNEL(name, params) extern "C" __global__ void name params
+#define DYNAMIC_SHARED(type, name) extern __shared__ __align__(16) type name[]
+#endif
 
 static __device__ inline int64_t thread_index()
 {
