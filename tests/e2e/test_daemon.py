@@ -111,7 +111,7 @@ class Signals(signet.Story):
     def test_c2_a_bad_reload_changes_nothing(self):
         path = self.write("[model digits]\nlabels = stable=1\n")
         daemon = self.daemon("--config", path).ready()
-        for text, says in (("[model digits]\nlabels = stable\n", ":1: [model digits]: labels has 'stable'"),
+        for text, says in (("[model digits]\nlabels = stable\n", ":2: [model digits]: labels has 'stable'"),
                            ("[nonsense]\n", ":1: there is no section [nonsense]"),
                            ("[server]\nthreads = 7\n", "[server] threads has changed, which needs a restart"),
                            ("\0", "is no text")):
