@@ -9,6 +9,9 @@
  * rows, pieces of k, panels, tiles. Rows are dealt out to tiles evenly (128 rows are ten
  * tiles of 12 or 13, not nine of 14 and one of 2).
  *
+ * Weights often come from memory: while a tile goes along k it fetches its part of the next
+ * panel, so that the first tile there does not wait, and the lines of c that it will write.
+ *
  * Between pieces of k the sums rest in c as floats, which is what they are in registers,
  * so the pieces do not show in the result.
  *
@@ -80,7 +83,13 @@ struct tile {
 	float factor[3];     /* of the product and of each addend */
 	const float *add[2]; /* NULL: none; neighbours along a row */
 	int64_t add_row[2];
+	const char *ahead; /* what is wanted soon, so many bytes of it with each slot */
+	int64_t ahead_step;
 };
+
+/* Arguments of __builtin_prefetch(). */
+enum { FOR_READING, FOR_WRITING };
+enum { SECOND_LEVEL = 2 };
 
 static inline __attribute__((always_inline)) void
 multiply(const struct tile *t, const int rows, const int panels)
@@ -90,8 +99,13 @@ multiply(const struct tile *t, const int rows, const int panels)
 	UNROLL for (int i = 0; i < rows; i++)
 		UNROLL for (int j = 0; j < vecs; j++)
 			sum[i][j] = t->more ? *(const vec *)(t->c + i * t->c_row + j * VEC_FLOATS) : (vec){ 0 };
+	UNROLL for (int i = 0; i < rows; i++)
+		UNROLL for (int j = 0; j < vecs; j++)
+			__builtin_prefetch(t->c + i * t->c_row + j * VEC_FLOATS, FOR_WRITING);
 	const float *a = t->a;
-	for (int64_t k = 0; k < t->k; k++, a += rows) {
+	const char *ahead = t->ahead;
+	for (int64_t k = 0; k < t->k; k++, a += rows, ahead += t->ahead_step) {
+		__builtin_prefetch(ahead, FOR_READING, SECOND_LEVEL);
 		vec b[4 * PANEL_VECS];
 		UNROLL for (int j = 0; j < vecs; j++)
 			b[j] = *(const vec *)(t->b + ((j / PANEL_VECS) * t->k_all + k) * PANEL +
@@ -297,6 +311,20 @@ static void fold_finish(const struct gemm_job *g, struct tile *t, int64_t row, i
 		}
 }
 
+/* The panel that comes after this one, shared out to the tiles; a lone tile reads b as it
+   lies there, which the processor sees coming. */
+static void look_ahead(const struct gemm_job *g, const struct piece *p, int64_t tile, int64_t next,
+	struct tile *t)
+{
+	bool more = next * PANEL < g->n;
+	t->ahead = (const char *)t->b;
+	if (p->tiles == 1 || (!more && p->last))
+		return;
+	const float *b = g->b + (more ? next * t->k_all + p->k : p->k + p->depth) * PANEL;
+	t->ahead_step = PANEL * (int64_t)sizeof(float) / p->tiles;
+	t->ahead = (const char *)b + tile * t->ahead_step * p->depth;
+}
+
 /* One tile of one or several panels. */
 static void run_tile(const struct gemm_job *g, const struct piece *p, int64_t tile, int64_t panel,
 	int64_t panels)
@@ -307,6 +335,7 @@ static void run_tile(const struct gemm_job *g, const struct piece *p, int64_t ti
 	float *c = g->c + (p->row + from) * g->c_row + col;
 	struct tile t = { .a = p->a + from * p->depth, .b = g->b + (panel * slots_of(g->k) + p->k) * PANEL,
 		.k = p->depth, .k_all = slots_of(g->k), .c = c, .c_row = g->c_row, .more = p->k > 0 };
+	look_ahead(g, p, tile, panel + panels, &t);
 	if (cols < panels * PANEL) {
 		multiply_part(&t, rows, cols);
 	} else {
