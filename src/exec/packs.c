@@ -10,6 +10,11 @@
 /* Versions have some hundred packed weights, looked up while planning only. */
 #define BUCKETS 256
 
+/* Weights beyond so much in all stand together in chunks that get huge pages (pages.h): they
+   are read from end to end in every run. */
+#define LARGE_FROM ((size_t)4 << 20)
+#define LARGE_CHUNK ((size_t)8 << 20)
+
 struct pack {
 	struct pack *next;
 	size_t key_bytes, bytes;
@@ -21,7 +26,7 @@ struct pack {
 
 struct packs {
 	pthread_mutex_t lock; /* held while packing: two plans never pack the same weights twice */
-	struct arena *arena;
+	struct arena *arena, *large;
 	struct pack *bucket[BUCKETS];
 	struct pack *elsewhere[BUCKETS]; /* their data is no memory of the host */
 	size_t bytes;
@@ -30,14 +35,15 @@ struct packs {
 struct packs *packs_new(void)
 {
 	struct packs *p = calloc(1, sizeof(*p));
-	struct arena *arena = p ? arena_new(1 << 16, 0) : NULL;
-	if (!arena) {
-		free(p);
+	if (!p)
 		return NULL;
-	}
-	p->arena = arena;
+	p->arena = arena_new(1 << 16, 0);
+	p->large = arena_new(LARGE_CHUNK, 0);
 	pthread_mutex_init(&p->lock, NULL);
-	return p;
+	if (p->arena && p->large)
+		return p;
+	packs_free(p);
+	return NULL;
 }
 
 void packs_free(struct packs *p)
@@ -48,6 +54,7 @@ void packs_free(struct packs *p)
 		for (const struct pack *e = p->elsewhere[i]; e; e = e->next)
 			e->drop((void *)e->data, e->owner);
 	arena_free(p->arena);
+	arena_free(p->large);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -112,7 +119,8 @@ enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size
 	pthread_mutex_lock(&p->lock);
 	struct pack *e = find(p, key, key_bytes, bytes);
 	if (!e) {
-		void *data = arena_alloc_aligned(p->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
+		struct arena *a = p->bytes + bytes < LARGE_FROM ? p->arena : p->large;
+		void *data = arena_alloc_aligned(a, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
 		if (data) {
 			fill(data, ctx);
 			e = add(p, &(struct pack_entry){ key, key_bytes, data, bytes });
