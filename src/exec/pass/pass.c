@@ -85,6 +85,17 @@ bool pass_is_f32(const struct pass_ctx *c, int32_t v)
 	return t->dtype == DTYPE_F32 && !t->is_sequence && !t->is_optional;
 }
 
+bool pass_perm(const struct pass_ctx *c, const struct node *n, int *ret_rank, int64_t *ret)
+{
+	int32_t have;
+	const int64_t *perm = node_ints(n, "perm", &have);
+	int rank = c->graph->value[n->out[0]].shape.rank;
+	for (int i = 0; i < rank; i++)
+		ret[i] = have ? perm[i] : rank - 1 - i;
+	*ret_rank = rank;
+	return rank >= 0;
+}
+
 static void drop_inputs(struct pass_ctx *c, const struct node *n)
 {
 	for (int k = 0; k < n->n_in; k++)
@@ -123,6 +134,18 @@ enum err_code pass_rewrite(struct pass_ctx *c, struct node *n, enum op_id op, co
 	n->n_attr = n_attr;
 	c->changes++;
 	return ERR_OK;
+}
+
+enum err_code pass_transpose(struct pass_ctx *c, struct node *n, int32_t x, const int64_t *perm,
+	int rank, struct err *err)
+{
+	int64_t *copy = ARENA_ARRAY(c->graph->arena, int64_t, (size_t)rank + 1);
+	if (!copy)
+		return err_oom(err);
+	for (int i = 0; i < rank; i++)
+		copy[i] = perm[i];
+	struct attr a = { .name = "perm", .kind = ATTR_INTS, .n = rank, .ints = copy };
+	return pass_rewrite(c, n, OP_TRANSPOSE, &x, 1, &a, 1, err);
 }
 
 /* x is made by a node of the graph and is nobody's but its readers'. */

@@ -69,11 +69,18 @@ bool pass_same_shape(const struct shape *a, const struct shape *b);
 /* v is a float32 tensor. */
 bool pass_is_f32(const struct pass_ctx *c, int32_t v);
 
+/* How a Transpose permutes; false: the rank is not known. ret has room for RANK_MAX. */
+bool pass_perm(const struct pass_ctx *c, const struct node *n, int *ret_rank, int64_t *ret);
+
 /* -- changing ------------------------------------------------------------------------------ */
 
 /* Makes n another node with the same outputs. attr is copied (its arrays are shared). */
 MUST_CHECK enum err_code pass_rewrite(struct pass_ctx *c, struct node *n, enum op_id op,
 	const int32_t *in, int n_in, const struct attr *attr, int n_attr, struct err *err);
+
+/* n becomes a Transpose of x. */
+MUST_CHECK enum err_code pass_transpose(struct pass_ctx *c, struct node *n, int32_t x,
+	const int64_t *perm, int rank, struct err *err);
 
 /* Readers of n's output 0 read v, which is equal to it; n dies. false: both ends are the
    graph's own, the node must stay. */

@@ -54,18 +54,6 @@ enum err_code pass_merge_views(struct pass_ctx *c, struct err *err)
 
 /* -- transposes ---------------------------------------------------------------------------- */
 
-/* false: the rank is not known. */
-static bool read_perm(const struct pass_ctx *c, const struct node *n, int *ret_rank, int64_t *ret)
-{
-	int32_t have;
-	const int64_t *perm = node_ints(n, "perm", &have);
-	int rank = c->graph->value[n->out[0]].shape.rank;
-	for (int i = 0; i < rank; i++)
-		ret[i] = have ? perm[i] : rank - 1 - i;
-	*ret_rank = rank;
-	return rank >= 0;
-}
-
 /* Only dimensions of size 1 change places: the bytes stay where they are. */
 static bool moves_ones_only(const struct shape *in, const int64_t *perm)
 {
@@ -80,30 +68,18 @@ static bool moves_ones_only(const struct shape *in, const int64_t *perm)
 	return in->rank >= 0;
 }
 
-static enum err_code set_perm(struct pass_ctx *c, struct node *n, int32_t x, const int64_t *perm,
-	int rank, struct err *err)
-{
-	int64_t *copy = ARENA_ARRAY(c->graph->arena, int64_t, (size_t)rank + 1);
-	if (!copy)
-		return err_oom(err);
-	for (int i = 0; i < rank; i++)
-		copy[i] = perm[i];
-	struct attr a = { .name = "perm", .kind = ATTR_INTS, .n = rank, .ints = copy };
-	return pass_rewrite(c, n, OP_TRANSPOSE, &x, 1, &a, 1, err);
-}
-
 static enum err_code merge_transpose(struct pass_ctx *c, struct node *n, struct err *err)
 {
 	int64_t perm[RANK_MAX], first[RANK_MAX], list[RANK_MAX];
 	int rank, before_rank;
-	if (n->op != OP_TRANSPOSE || !read_perm(c, n, &rank, perm))
+	if (n->op != OP_TRANSPOSE || !pass_perm(c, n, &rank, perm))
 		return ERR_OK;
 	int32_t x = pass_in(c, n, 0);
 	if (moves_ones_only(&pass_value(c, x)->shape, perm) &&
 		shape_list(&pass_value(c, n->out[0])->shape, list))
 		return become_reshape(c, n, x, list, err);
 	struct node *before = pass_match(c, x, OP_TRANSPOSE);
-	if (!before || !read_perm(c, before, &before_rank, first) || before_rank != rank)
+	if (!before || !pass_perm(c, before, &before_rank, first) || before_rank != rank)
 		return ERR_OK;
 	bool identity = true;
 	for (int i = 0; i < rank; i++) {
@@ -112,7 +88,7 @@ static enum err_code merge_transpose(struct pass_ctx *c, struct node *n, struct 
 	}
 	if (identity && pass_bypass(c, n, pass_in(c, before, 0)))
 		return ERR_OK;
-	return set_perm(c, n, pass_in(c, before, 0), perm, rank, err);
+	return pass_transpose(c, n, pass_in(c, before, 0), perm, rank, err);
 }
 
 enum err_code pass_merge_transposes(struct pass_ctx *c, struct err *err)
