@@ -131,6 +131,25 @@ START_TEST(erfc_keeps_its_relative_error_in_the_tail)
 }
 END_TEST
 
+START_TEST(gelu_keeps_its_relative_error_in_the_tail)
+{
+	for (float x = -12; x < 9; x += 1.0f / 1024) {
+		double want = 0.5 * (double)x * erfc((double)x * -sqrt(0.5));
+		ck_assert_msg(fabs((double)vec_gelu(x) - want) <= 8e-6 * fabs(want), "gelu(%g) is %g, want %g",
+			(double)x, (double)vec_gelu(x), want);
+	}
+	ck_assert(vec_gelu(INFINITY) == INFINITY && vec_gelu(-INFINITY) == 0 && isnan(vec_gelu(NAN)));
+}
+END_TEST
+
+START_TEST(exp_below_is_exp_where_that_is_normal)
+{
+	for (float x = -87; x <= 0; x += 1.0f / 1024)
+		ck_assert_msg(ulps(vec_exp_below(x), exp((double)x)) <= 2, "exp(%g)", (double)x);
+	ck_assert(vec_exp_below(-INFINITY) == 0 && vec_exp_below(-88) == 0 && isnan(vec_exp_below(NAN)));
+}
+END_TEST
+
 Suite *suite_vec_math(void);
 Suite *suite_vec_math(void)
 {
@@ -139,6 +158,8 @@ Suite *suite_vec_math(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, functions_stay_within_their_bounds, 0, sizeof(bounds) / sizeof(bounds[0]));
 	tcase_add_test(t, special_values_are_those_of_c);
+	tcase_add_test(t, gelu_keeps_its_relative_error_in_the_tail);
+	tcase_add_test(t, exp_below_is_exp_where_that_is_normal);
 	tcase_add_test(t, erfc_keeps_its_relative_error_in_the_tail);
 	suite_add_tcase(s, t);
 	return s;

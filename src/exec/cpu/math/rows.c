@@ -24,7 +24,7 @@ static void softmax_row(float *y, const float *x, int64_t n)
 {
 	float top = max_of(x, n);
 	IVDEP for (int64_t k = 0; k < n; k++)
-		y[k] = vec_exp(x[k] - top);
+		y[k] = vec_exp_below(x[k] - top);
 	float scale = 1 / sum_powers(y, n, 0, false);
 	IVDEP for (int64_t k = 0; k < n; k++)
 		y[k] *= scale;

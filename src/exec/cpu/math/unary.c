@@ -29,6 +29,16 @@ static inline double softplus(double x)
 	return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
 }
 
+static inline float geluf(float x)
+{
+	return 0.5f * x * erfcf(x * -0.70710678118654752440f);
+}
+
+static inline double gelu(double x)
+{
+	return 0.5 * x * erfc(x * -0.70710678118654752440);
+}
+
 #define LOOP1(name, TO, TI, expr) \
 	static void name(void *out, const void *in, int64_t n, const double *param) \
 	{ \

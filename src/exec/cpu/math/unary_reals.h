@@ -33,7 +33,7 @@ UNARY(AFFINE, REAL, alpha * x + beta)
 UNARY(CELU, REAL, x > 0 ? x : alpha * F(expm1)(x / alpha))
 UNARY(CLIP, REAL, x < alpha ? alpha : x > beta ? beta : x)
 UNARY(ELU, REAL, x > 0 ? x : alpha * F(expm1)(x))
-UNARY(GELU, REAL, (REAL)0.5 * x * F(erfc)(x * -(REAL)0.70710678118654752440))
+UNARY(GELU, REAL, F(gelu)(x))
 UNARY(GELU_TANH, REAL,
 	(REAL)0.5 * x *
 		(1 + F(tanh)((REAL)0.79788456080286535588 * (x + (REAL)0.044715 * x * x * x))))

@@ -32,7 +32,7 @@ static const struct gemm *const gemm = &VEC_NAME(gemm);
 /* The scratch, taken apart. */
 struct work {
 	float *scores;      /* ATTENTION_ROWS x KEYS */
-	float *sum, *part;  /* ATTENTION_ROWS x v_head: so far, and of this block */
+	float *sum, *part;  /* ATTENTION_ROWS x v_head: so far, and of a later block */
 	float *k, *v;       /* packed */
 	float *gemm;
 	float top[ATTENTION_ROWS], total[ATTENTION_ROWS];
@@ -105,11 +105,12 @@ static void multiply_keys(const struct attention_job *j, struct work *w, const s
 	gemm->run(&g);
 }
 
-static void multiply_values(const struct attention_job *j, struct work *w, const struct block *b)
+static void
+multiply_values(const struct attention_job *j, struct work *w, const struct block *b, float *to)
 {
 	if (j->rows <= FEW_ROWS) {
 		for (int64_t i = 0; i < j->rows; i++) {
-			float *part = w->part + i * j->v_head;
+			float *part = to + i * j->v_head;
 			memset(part, 0, (size_t)j->v_head * sizeof(float));
 			for (int64_t k = 0; k < b->n; k++) {
 				const float *v = b->v + k * b->v_row;
@@ -128,7 +129,7 @@ static void multiply_values(const struct attention_job *j, struct work *w, const
 		.a_row = KEYS,
 		.a_k = 1,
 		.b = w->v,
-		.c = w->part,
+		.c = to,
 		.c_row = j->v_head,
 		.alpha = 1,
 		.scratch = w->gemm };
@@ -161,32 +162,36 @@ static void mask_row(const struct attention_job *j, int64_t i, const struct bloc
 	}
 }
 
-/* Scores to exponentials, and what was there before to the same measure. */
-static void soften_row(struct work *w, int64_t i, int64_t n, int64_t v_head)
+/* Scores to exponentials, and what was there before to the same measure: sum is of the
+   blocks before, NULL for the first. */
+static void soften_row(struct work *w, int64_t i, int64_t n, float *sum, int64_t v_head)
 {
-	float *s = w->scores + i * KEYS, *sum = w->sum + i * v_head;
+	float *s = w->scores + i * KEYS;
 	float before = w->top[i], top = max_of(s, n);
 	top = top > before ? top : before;
 	/* As long as nothing is seen there is nothing to scale, and infinity less itself is NaN. */
 	float shift = top == -INFINITY ? 0 : top;
 	IVDEP for (int64_t k = 0; k < n; k++)
-		s[k] = vec_exp(s[k] - shift);
-	float scale = before == top ? 1 : vec_exp(before - shift);
+		s[k] = vec_exp_below(s[k] - shift);
+	float scale = before == top ? 1 : before == -INFINITY ? 0 : vec_exp(before - shift);
 	w->total[i] = w->total[i] * scale + sum_powers(s, n, 0, false);
 	w->top[i] = top;
-	if (scale != 1)
+	if (sum && scale != 1)
 		IVDEP for (int64_t d = 0; d < v_head; d++)
 			sum[d] *= scale;
 }
 
-static void run_block(const struct attention_job *j, struct work *w, const struct block *b)
+static void
+run_block(const struct attention_job *j, struct work *w, const struct block *b, bool first)
 {
 	multiply_keys(j, w, b);
 	for (int64_t i = 0; i < j->rows; i++) {
 		mask_row(j, i, b, w->scores + i * KEYS);
-		soften_row(w, i, b->n, j->v_head);
+		soften_row(w, i, b->n, first ? NULL : w->sum + i * j->v_head, j->v_head);
 	}
-	multiply_values(j, w, b);
+	multiply_values(j, w, b, first ? w->sum : w->part);
+	if (first)
+		return;
 	IVDEP for (int64_t d = 0; d < j->rows * j->v_head; d++)
 		w->sum[d] += w->part[d];
 }
@@ -203,12 +208,14 @@ static void attention_run(const struct attention_job *j)
 		w.top[i] = j->has_sink ? (float)j->sink : -INFINITY;
 		w.total[i] = j->has_sink ? 1 : 0;
 	}
-	memset(w.sum, 0, (size_t)(j->rows * j->v_head) * sizeof(float));
-	for (int64_t at = from / KEYS * KEYS; at < to;) {
+	bool first = true;
+	for (int64_t at = from / KEYS * KEYS; at < to; first = false) {
 		struct block b = block_at(j, at, to);
-		run_block(j, &w, &b);
+		run_block(j, &w, &b, first);
 		at += b.n;
 	}
+	if (first)
+		memset(w.sum, 0, (size_t)(j->rows * j->v_head) * sizeof(float));
 	for (int64_t i = 0; i < j->rows; i++) {
 		float *out = (float *)j->out + i * j->out_row, inverse = 1 / w.total[i];
 		const float *sum = w.sum + i * j->v_head;

@@ -343,24 +343,37 @@ static void run_tile(const struct gemm_job *g, const struct piece *p, int64_t ti
 			fold_finish(g, &t, p->row + from, col);
 		multiply_tile(&t, rows, panels);
 	}
-	for (int i = 0; i < rows && p->last; i++) {
-		if (!t.finish)
-			finish_row(g, c + i * g->c_row, p->row + from + i, col, cols);
-		if (g->act)
-			g->act(c + i * g->c_row, c + i * g->c_row, cols, g->act_param);
+	for (int i = 0; i < rows && p->last && !t.finish; i++)
+		finish_row(g, c + i * g->c_row, p->row + from + i, col, cols);
+}
+
+/* Panels whose sums are activated at once: long enough runs, and not yet out of the cache. */
+#define ACT_PANELS 4
+
+static void activate(const struct gemm_job *g, const struct piece *p, int64_t panel, int64_t panels)
+{
+	int64_t col = panel * PANEL, cols = min_i64(panels * PANEL, g->n - col);
+	for (int64_t i = 0; i < p->rows; i++) {
+		float *c = g->c + (p->row + i) * g->c_row + col;
+		g->act(c, c, cols, g->act_param);
 	}
 }
 
 /* All panels for one block of rows and one piece of k. */
 static void run_piece(const struct gemm_job *g, const struct piece *p)
 {
-	int64_t panels = (g->n + PANEL - 1) / PANEL, step;
+	int64_t panels = (g->n + PANEL - 1) / PANEL, active = 0, step;
 	int wide = p->tiles == 1 && p->rows <= WIDE_ROWS ? wide_tiles[p->rows].panels : 1;
 	for (int64_t at = 0; at < panels; at += step) {
 		/* A wide tile writes whole panels only. */
 		step = wide > 1 && (at + wide) * PANEL <= g->n ? wide : 1;
 		for (int64_t i = 0; i < p->tiles; i++)
 			run_tile(g, p, i, at, step);
+		bool due = at + step - active >= ACT_PANELS || at + step == panels;
+		if (g->act && p->last && due) {
+			activate(g, p, active, at + step - active);
+			active = at + step;
+		}
 	}
 }
 
