@@ -65,9 +65,20 @@ struct device_fault {
 
 enum crossing { TO_DEVICE, TO_HOST };
 
+/* What a device says of itself now; below 0: it does not. */
+struct device_gauges {
+	char name[96], uuid[48];
+	double memory_used, memory_total; /* bytes */
+	double utilization;               /* 0 to 1, of the last moments */
+	double power;                     /* watts */
+};
+
 struct device_ops {
 	/* What the device says is wrong with it; NULL: nothing. Threads: any. */
 	const char *(*sick)(const struct backend *b);
+
+	/* Threads: any. Takes up to some milliseconds. */
+	void (*gauges)(const struct backend *b, struct device_gauges *ret);
 
 	/* Memory that outlives runs, filled from the host. RESOURCE_EXHAUSTED: the device has
 	   no such room. Done when it returns. */

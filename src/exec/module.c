@@ -69,6 +69,37 @@ static int gpu_ordinal(const char *device)
 	return *end || n >= BACKEND_DEVICES_MAX ? -1 : (int)n;
 }
 
+bool backend_is_device_name(const char *device)
+{
+	return strcmp(device, "cpu") == 0 || gpu_ordinal(device) >= 0;
+}
+
+void backend_each_device(void (*fn)(void *ctx, const char *device, const struct backend *b), void *ctx)
+{
+	for (int i = 0; i < BACKEND_DEVICES_MAX; i++) {
+		pthread_mutex_lock(&modules.lock);
+		const struct backend *b = modules.opened[i];
+		pthread_mutex_unlock(&modules.lock);
+		char device[16];
+		snprintf(device, sizeof(device), "gpu:%d", i);
+		if (b)
+			fn(ctx, device, b);
+	}
+}
+
+static void look_whether_sick(void *ctx, const char *device, const struct backend *b)
+{
+	(void)device;
+	*(bool *)ctx |= b->device->sick(b) != NULL;
+}
+
+bool backend_any_sick(void)
+{
+	bool sick = false;
+	backend_each_device(look_whether_sick, &sick);
+	return sick;
+}
+
 enum err_code backend_open(const char *device, const struct backend **ret, struct err *err)
 {
 	if (strcmp(device, "cpu") == 0) {

@@ -19,6 +19,15 @@
    such module, driver, library or device. */
 MUST_CHECK enum err_code backend_open(const char *device, const struct backend **ret, struct err *err);
 
+/* Calls fn for each device that is open, "gpu:0" and so on; the cpu is none. */
+void backend_each_device(void (*fn)(void *ctx, const char *device, const struct backend *b), void *ctx);
+
+/* A device that is open has failed for good, and cannot compute until the process is another. */
+bool backend_any_sick(void);
+
+/* Is it a name that backend_open() takes? */
+bool backend_is_device_name(const char *device);
+
 /* What a module exports as `signet_module`. */
 struct backend_module {
 	const char *version; /* PACKAGE_VERSION */

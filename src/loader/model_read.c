@@ -20,7 +20,7 @@ static enum err_code read_onnx(int dirfd, const char *file, const struct version
 static enum err_code read_native(int dirfd, const char *file, const struct version_conf *conf,
 	struct packs *packs, struct arena *arena, struct model *ret, struct err *err)
 {
-	struct native_conf nc = {.backend = conf->backend,
+	struct native_conf nc = {.backend = backend_host(conf->backend),
 		.packs = packs,
 		.choices = conf->choices,
 		.pool = conf->pool,

@@ -396,7 +396,7 @@ enum err_code signatures_compile(
 	struct version *v, const struct version_conf *conf, struct err *err)
 {
 	/* Room for every batch size and as many shapes besides. */
-	struct program_conf pc = { .backend = conf->backend,
+	struct program_conf pc = { .backend = v->backend,
 		.packs = v->packs,
 		.precision = conf->precision,
 		.choices = conf->choices,

@@ -62,6 +62,7 @@ struct version {
 	size_t memory_bytes; /* weights, packed weights, workspaces: estimate at publish */
 	int64_t load_ns, compile_ns, warm_ns;
 	const char *warning; /* what the warm-up could not do; NULL: nothing */
+	const struct backend *backend; /* runs it */
 
 	atomic_bool settled; /* warm: its programs time no kernels any more */
 
@@ -78,7 +79,9 @@ struct version {
 struct version_conf {
 	const char *model;
 	int64_t number;
-	const struct backend *backend;
+	const struct backend *backend; /* where device is NULL */
+	const char *device;       /* (optional) as backend_open() takes it */
+	bool device_fallback;     /* no such device: on the host, with a warning */
 	struct pool *pool;        /* for warm-up */
 	int max_batch;            /* rows; 1: never batch */
 	int threads;              /* per run */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "exec/infer/infer.h"
+#include "exec/module.h"
 #include "exec/pass/passes.h"
 #include "loader/model_read.h"
 #include "loader/repo/layout.h"
@@ -46,7 +47,7 @@ static enum err_code read_model(struct loading *l)
 static enum err_code compile_model(struct loading *l)
 {
 	struct version *v = l->v;
-	struct passes_opts passes = { .backend = l->conf->backend, .exact_only = l->conf->precision == PRECISION_EXACT };
+	struct passes_opts passes = passes_opts_for(v->backend, l->conf->precision);
 	enum err_code rc = enter(l, VERSION_COMPILING);
 	if (rc == ERR_OK)
 		rc = graph_check(v->graph, l->err);
@@ -54,7 +55,8 @@ static enum err_code compile_model(struct loading *l)
 		rc = infer_graph(v->graph, l->err);
 	if (rc == ERR_OK)
 		rc = signatures_declare(v, l->conf, l->err);
-	if (rc == ERR_OK && !l->compiled)
+	passes.compiled = l->compiled;
+	if (rc == ERR_OK)
 		rc = passes_run(v->graph, &passes, l->err);
 	return rc == ERR_OK ? signatures_compile(v, l->conf, l->err) : rc;
 }
@@ -106,6 +108,21 @@ static struct version *new_version(const struct version_conf *conf)
 	return v;
 }
 
+/* Where the version runs. */
+static enum err_code choose_device(struct loading *l)
+{
+	struct version *v = l->v;
+	v->backend = l->conf->backend;
+	if (!l->conf->device)
+		return ERR_OK;
+	enum err_code rc = backend_open(l->conf->device, &v->backend, l->err);
+	if (rc != ERR_UNAVAILABLE || !l->conf->device_fallback)
+		return rc;
+	v->backend = backend_host(l->conf->backend);
+	v->warning = arena_printf(v->arena, "it runs on the CPU: %s", l->err->msg);
+	return v->warning ? ERR_OK : err_oom(l->err);
+}
+
 /* Runs a step and adds its time. */
 static enum err_code timed(enum err_code (*step)(struct loading *l), struct loading *l, int64_t *ns)
 {
@@ -126,7 +143,9 @@ enum err_code version_load(int dirfd, const char *file, const struct version_con
 		version_free(l.v);
 		return err_set(err, ERR_NOT_FOUND, "there is no %s and no %s", layout_files[0], layout_files[1]);
 	}
-	enum err_code rc = timed(read_model, &l, &l.v->load_ns);
+	enum err_code rc = choose_device(&l);
+	if (rc == ERR_OK)
+		rc = timed(read_model, &l, &l.v->load_ns);
 	if (rc == ERR_OK)
 		rc = timed(compile_model, &l, &l.v->compile_ns);
 	if (rc == ERR_OK)

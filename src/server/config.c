@@ -156,6 +156,8 @@ static enum err_code make_all(struct config *c, const struct command_line *line,
 	const char *file, struct err *err)
 {
 	TRY(parse_options(c, line, text, file, err));
+	if (config_check_device(c->server->device, err) != ERR_OK)
+		return err_prefix(err, "[server]");
 	make_repository(c, line);
 	TRY(make_models(&(struct making){ c->conf, c->arena, err }, c));
 	bool path = false;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/parse.h"
+#include "exec/module.h"
 #include "loader/repo/layout.h"
 #include "loader/repo/settings.h"
 
@@ -125,6 +126,14 @@ static enum err_code make_pairs(struct making *m, const char *key, const struct 
 
 /* -- a model ----------------------------------------------------------------------------------- */
 
+enum err_code config_check_device(const char *device, struct err *err)
+{
+	if (!*device || backend_is_device_name(device))
+		return ERR_OK;
+	return err_set(err, ERR_INVALID_ARGUMENT, "device is '%.40s', must be: cpu, gpu, or gpu:N with N below %d",
+		device, BACKEND_DEVICES_MAX);
+}
+
 enum err_code config_make_model(struct making *m, const struct options_model *o,
 	const struct conf_block *b, const char *name, struct model_conf *to)
 {
@@ -140,8 +149,11 @@ enum err_code config_make_model(struct making *m, const struct options_model *o,
 		.queue_bytes = o->queue_bytes,
 		.batches_max = (int)o->batches_max,
 		.precision = (enum precision)o->precision, /* in the order of the row's choices */
+		.device = *o->device ? o->device : NULL,
 	};
-	enum err_code rc = make_versions(m, &o->versions, to);
+	enum err_code rc = config_check_device(o->device, m->err);
+	if (rc == ERR_OK)
+		rc = make_versions(m, &o->versions, to);
 	if (rc != ERR_OK)
 		return b ? at_line(m, b, conf_line(b, "versions")) : rc;
 	rc = make_labels(m, &o->labels, to);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "exec/backend.h"
+#include "exec/module.h"
 #include "exec/op_library.h"
 #include "exec/run/pool.h"
 #include "loader/repo/layout.h"
@@ -32,6 +32,7 @@ struct server {
 	pthread_mutex_t reload_lock; /* reloads come one by one */
 	pthread_mutex_t lock; /* of config, which a reload replaces */
 	struct config *config;
+	const struct backend *backend; /* of models that name no device */
 	struct pool *pool;
 	struct learned *learned;
 	struct repo *repo;
@@ -184,10 +185,35 @@ static struct tls *hand_over(struct tls **t)
 
 /* -- start and stop -------------------------------------------------------------------------- */
 
+static void log_device(void *ctx, const char *device, const struct backend *b)
+{
+	(void)ctx;
+	struct device_gauges g;
+	b->device->gauges(b, &g);
+	log_notice("device %s is %s, %.1f GiB", device, g.name, g.memory_total / ((size_t)1 << 30));
+}
+
+static enum err_code open_device(struct server *s, struct err *err)
+{
+	const struct options_server *o = s->config->server;
+	enum err_code rc = backend_open(o->device, &s->backend, err);
+	if (rc == ERR_OK) {
+		backend_each_device(log_device, NULL);
+		return ERR_OK;
+	}
+	if (rc != ERR_UNAVAILABLE || !o->device_fallback)
+		return err_prefix(err, "[server] device = %s", o->device);
+	log_warning("[server] device = %s: %s; models run on the CPU, as device_fallback says", o->device,
+		err->msg);
+	s->backend = &cpu_backend;
+	return ERR_OK;
+}
+
 /* What the configuration does not say of the repository. */
 static void complete_repo_conf(const struct server *s, struct repo_conf *r)
 {
-	r->backend = &cpu_backend;
+	r->backend = s->backend;
+	r->device_fallback = s->config->server->device_fallback;
 	r->choices = learned_choices(s->learned);
 	r->pool = s->pool;
 	r->threads = pool_threads(s->pool);
@@ -338,6 +364,8 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 	enum err_code rc = load_certificates(config, &s->certs, err);
 	if (rc == ERR_OK)
 		rc = load_libraries(config, err);
+	if (rc == ERR_OK)
+		rc = open_device(s, err);
 	if (rc == ERR_OK)
 		rc = pool_new((int)config->server->threads, cpu_backend.thread_init, &s->pool, err);
 	if (rc == ERR_OK)

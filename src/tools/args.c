@@ -143,7 +143,7 @@ enum err_code args_check_names(const struct args_list *l, const char *option,
 
 enum err_code args_precision(const char *text, enum precision *ret, struct err *err)
 {
-	static const char *const names[PRECISION_COUNT_] = { "fast", "exact", "bf16" };
+	static const char *const names[PRECISION_COUNT_] = { "fast", "exact", "bf16", "tf32", "fp16" };
 	*ret = PRECISION_FAST;
 	for (int i = 0; i < PRECISION_COUNT_; i++) {
 		if (text && strcmp(text, names[i]) != 0)
@@ -151,5 +151,5 @@ enum err_code args_precision(const char *text, enum precision *ret, struct err *
 		*ret = (enum precision)i;
 		return ERR_OK;
 	}
-	return err_set(err, ERR_INVALID_ARGUMENT, "--precision '%s': expected fast, exact or bf16", text);
+	return err_set(err, ERR_INVALID_ARGUMENT, "--precision '%s': expected fast, exact, bf16, tf32 or fp16", text);
 }

@@ -55,7 +55,7 @@ const char *args_value(const struct args_list *l, const char *name);
 MUST_CHECK enum err_code args_shape(const char *option, const char *text, struct shape *ret,
 	struct err *err);
 
-/* "fast", "exact" or "bf16"; NULL: fast. */
+/* "fast", "exact", "bf16", "tf32" or "fp16"; NULL: fast. */
 MUST_CHECK enum err_code args_precision(const char *text, enum precision *ret, struct err *err);
 
 /* Every item's NAME must be one that is_known() knows. */

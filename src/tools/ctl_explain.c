@@ -144,13 +144,14 @@ enum err_code ctl_explain(struct ctl *c, struct err *err)
 	struct explain x = { .c = c };
 	struct args_list shapes = { 0 };
 	int64_t batch = 1, threads = 0;
-	const char *precision = NULL;
+	const char *precision = NULL, *device = NULL;
 	const struct args_option options[] = {
 		{ "dump-after", ARGS_TEXT, &x.dump_after, "PASS", "print the graph after this pass; \"read\": as it was read" },
 		{ "shape", ARGS_LIST, &shapes, "NAME=2,3", "shape of an input, where it varies" },
 		{ "batch", ARGS_COUNT, &batch, "N", "its leading dimension, where it varies (default 1)" },
 		{ "threads", ARGS_COUNT, &threads, "N", "plan for N threads; default: all" },
-		{ "precision", ARGS_TEXT, &precision, "P", "fast, exact or bf16: how results may be rounded" },
+		{ "precision", ARGS_TEXT, &precision, "P", "fast, exact, bf16, tf32 or fp16: how results may be rounded" },
+		{ "device", ARGS_TEXT, &device, "D", "cpu (default), gpu or gpu:N" },
 		CTL_LIBRARIES(c),
 		{ 0 },
 	};
@@ -164,7 +165,7 @@ enum err_code ctl_explain(struct ctl *c, struct err *err)
 		fputc('\n', stderr);
 		return err_set(err, ERR_INVALID_ARGUMENT, "--dump-after '%s': no such pass", x.dump_after);
 	}
-	struct offline_conf conf = { .threads = (int)threads, .on_pass = on_pass, .ctx = &x };
+	struct offline_conf conf = { .threads = (int)threads, .device = device, .on_pass = on_pass, .ctx = &x };
 	rc = args_precision(precision, &conf.precision, err);
 	if (rc == ERR_OK)
 		rc = explain_model(c, &conf, &shapes, batch, err);

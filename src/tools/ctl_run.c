@@ -20,7 +20,7 @@
 struct run_opts_given {
 	struct args_list input, output, shape;
 	int64_t repeat, threads, batch;
-	const char *precision;
+	const char *precision, *device;
 	bool json, profile;
 };
 
@@ -194,7 +194,8 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 		{ "batch", ARGS_COUNT, &given.batch, "N", "its leading dimension, where it varies (default 1)" },
 		{ "repeat", ARGS_COUNT, &given.repeat, "N", "run it N times and say how long it took" },
 		{ "threads", ARGS_COUNT, &given.threads, "N", "threads to use; default: all" },
-		{ "precision", ARGS_TEXT, &given.precision, "P", "fast, exact or bf16: how results may be rounded" },
+		{ "precision", ARGS_TEXT, &given.precision, "P", "fast, exact, bf16, tf32 or fp16: how results may be rounded" },
+		{ "device", ARGS_TEXT, &given.device, "D", "cpu (default), gpu or gpu:N" },
 		{ "profile", ARGS_FLAG, &given.profile, NULL, "say how long each step took, the first of several runs aside" },
 		{ "json", ARGS_FLAG, &given.json, NULL, "print the times as one JSON object" },
 		CTL_LIBRARIES(c),
@@ -206,7 +207,7 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 	if (given.repeat < 1 || given.repeat > 1000000000 || given.threads > 1024)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--repeat is 1 to 10^9, --threads at most 1024");
 	struct offline o = { 0 };
-	struct offline_conf conf = { .threads = (int)given.threads };
+	struct offline_conf conf = { .threads = (int)given.threads, .device = given.device };
 	rc = args_precision(given.precision, &conf.precision, err);
 	if (rc == ERR_OK)
 		rc = offline_open(c->argv[1], &conf, &o, err);

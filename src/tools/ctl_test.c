@@ -37,6 +37,7 @@ enum verdict { VERDICT_PASSED, VERDICT_FAILED, VERDICT_SKIPPED, VERDICT_COUNT_ }
 struct test_opts {
 	double rtol, atol;
 	int64_t threads;
+	const char *device;
 	bool verbose;
 };
 
@@ -101,7 +102,7 @@ static enum err_code run_data_set(struct offline *o, const char *set, const stru
 static enum err_code run_case(const char *dir, struct test_opts opts, enum verdict *ret, struct err *err)
 {
 	struct offline o = { 0 };
-	struct offline_conf conf = { .threads = (int)opts.threads };
+	struct offline_conf conf = { .threads = (int)opts.threads, .device = opts.device };
 	struct arena *arena = arena_new(64 << 10, 0);
 	const char *model = arena ? arena_printf(arena, "%s/model.onnx", dir) : NULL;
 	enum err_code rc = model ? offline_open(model, &conf, &o, err) : err_oom(err);
@@ -233,6 +234,7 @@ enum err_code ctl_test(struct ctl *c, struct err *err)
 		{ "rtol", ARGS_POSITIVE, &opts.rtol, "X", "relative tolerance (default 1e-3)" },
 		{ "atol", ARGS_POSITIVE, &opts.atol, "X", "absolute tolerance (default 1e-7)" },
 		{ "threads", ARGS_COUNT, &opts.threads, "N", "threads of a case (default 1)" },
+		{ "device", ARGS_TEXT, &opts.device, "D", "cpu (default), gpu or gpu:N" },
 		{ "verbose", ARGS_FLAG, &opts.verbose, NULL, "a line for cases that pass, too" },
 		CTL_LIBRARIES(c),
 		{ 0 },

@@ -26,6 +26,7 @@
 
 struct validate {
 	struct pool *pool;
+	const char *device;
 	int64_t max_batch;
 	int n_ok, n_bad;
 };
@@ -55,6 +56,7 @@ static void validate_version(struct validate *x, const char *path, int dirfd, co
 		.pool = x->pool,
 		.max_batch = (int)x->max_batch,
 		.threads = pool_threads(x->pool),
+		.device = x->device,
 	};
 	if (version_load(dirfd, file, &conf, &v, &err) != ERR_OK) {
 		printf("%s: %s: %s\n", path, err_name(err.code), err.msg);
@@ -119,6 +121,7 @@ enum err_code ctl_validate(struct ctl *c, struct err *err)
 	struct validate x = { .max_batch = MAX_BATCH_DEFAULT };
 	const struct args_option options[] = {
 		{ "max-batch", ARGS_COUNT, &x.max_batch, "N", "as the daemon's option (default 32)" },
+		{ "device", ARGS_TEXT, &x.device, "D", "cpu (default), gpu or gpu:N" },
 		CTL_LIBRARIES(c),
 		{ 0 },
 	};

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exec/module.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "exec/infer/infer.h"
@@ -54,10 +55,10 @@ static enum err_code describe(struct offline *o, struct err *err)
 /* Threads, and what a version has of its own. */
 static enum err_code prepare(struct offline *o, const struct offline_conf *conf, struct err *err)
 {
-	enum err_code rc = ERR_OK;
+	enum err_code rc = backend_open(conf->device ? conf->device : "cpu", &o->backend, err);
 	o->threads = conf->threads ? conf->threads : pool_default_threads();
 	/* This thread works too, so it is one of them. */
-	if (o->threads > 1)
+	if (rc == ERR_OK && o->threads > 1)
 		rc = pool_new(o->threads - 1, cpu_backend.thread_init, &o->pool, err);
 	if (cpu_backend.thread_init)
 		cpu_backend.thread_init();
@@ -71,7 +72,7 @@ static enum err_code read_model(
 {
 	int dirfd = -1;
 	const char *file = NULL;
-	struct version_conf vc = { .backend = &cpu_backend, .pool = o->pool, .choices = o->choices,
+	struct version_conf vc = { .backend = o->backend, .pool = o->pool, .choices = o->choices,
 		.precision = conf->precision };
 	enum err_code rc = offline_open_dir(path, &dirfd, &file, err);
 	if (rc == ERR_OK)
@@ -83,8 +84,10 @@ static enum err_code read_model(
 
 static enum err_code compile(struct offline *o, const struct offline_conf *conf, struct err *err)
 {
-	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = conf->precision == PRECISION_EXACT,
-		.on_pass = conf->on_pass, .ctx = conf->ctx };
+	struct passes_opts opts = passes_opts_for(o->backend, conf->precision);
+	opts.on_pass = conf->on_pass;
+	opts.ctx = conf->ctx;
+	opts.compiled = o->model.compiled;
 	struct graph *g = o->model.graph;
 	enum err_code rc = graph_check(g, err);
 	if (rc == ERR_OK)
@@ -93,9 +96,9 @@ static enum err_code compile(struct offline *o, const struct offline_conf *conf,
 		rc = describe(o, err);
 	if (rc == ERR_OK && conf->on_pass)
 		conf->on_pass(conf->ctx, "", g);
-	if (rc == ERR_OK && !o->model.compiled)
+	if (rc == ERR_OK)
 		rc = passes_run(g, &opts, err);
-	struct program_conf pc = { .backend = &cpu_backend, .packs = o->packs, .threads = o->threads,
+	struct program_conf pc = { .backend = o->backend, .packs = o->packs, .threads = o->threads,
 		.precision = conf->precision, .choices = o->choices };
 	return rc == ERR_OK ? program_new(g, &pc, &o->program, err) : rc;
 }

@@ -21,6 +21,7 @@
 struct offline_conf {
 	int threads; /* 0: as many as the machine has */
 	enum precision precision;
+	const char *device; /* as backend_open() takes it; NULL: cpu */
 	/* (optional) As passes_opts.on_pass; "" is the graph as it was read. */
 	void (*on_pass)(void *ctx, const char *pass, const struct graph *g);
 	void *ctx;
@@ -32,6 +33,7 @@ struct offline {
 	struct model_info info; /* inputs and outputs, for model_inputs_make() */
 	struct packs *packs;
 	struct choices *choices;
+	const struct backend *backend;
 	struct program *program;
 	int threads;
 	struct pool *pool; /* NULL: one thread */

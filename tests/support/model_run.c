@@ -61,27 +61,48 @@ static struct tensor make_input(const struct gvalue *v, uint32_t seed, struct ar
 	return t;
 }
 
-struct model_results model_run(const struct graph *g, uint32_t seed, struct arena *arena)
+static void run_once(struct program *p, uint32_t seed, struct arena *arena, struct model_results *ret)
 {
 	struct err err;
-	struct model_results r = { 0 };
-	struct sink sink = { &r, arena };
+	struct sink sink = { ret, arena };
 	struct tensor in[INPUTS_MAX];
-	struct program *p = NULL;
-	struct packs *packs = packs_new();
-	struct program_conf conf = { .backend = &cpu_backend, .packs = packs, .threads = 1 };
+	const struct graph *g = program_graph(p);
 	struct run_opts opts = { .arena = arena, .output = on_output, .output_ctx = &sink };
+	*ret = (struct model_results){ 0 };
 	if (g->n_input > INPUTS_MAX)
 		fail("inputs", "too many");
 	for (int i = 0; i < g->n_input; i++)
 		in[i] = make_input(&g->value[g->input[i]], seed + 7919u * (uint32_t)i, arena);
-	if (program_new(g, &conf, &p, &err) != ERR_OK)
-		fail("program", err.msg);
 	if (program_run(p, in, &opts, &err) != ERR_OK)
 		fail("run", err.msg);
+}
+
+static struct model_results run_after(
+	int others, const struct backend *backend, const struct graph *g, uint32_t seed, struct arena *arena)
+{
+	struct err err;
+	struct model_results r;
+	struct program *p = NULL;
+	struct packs *packs = packs_new();
+	struct program_conf conf = { .backend = backend, .packs = packs, .threads = 1 };
+	if (program_new(g, &conf, &p, &err) != ERR_OK)
+		fail("program", err.msg);
+	for (int i = others; i >= 0; i--)
+		run_once(p, seed + (uint32_t)i, arena, &r);
 	program_free(p);
 	packs_free(packs);
 	return r;
+}
+
+struct model_results model_run(const struct graph *g, uint32_t seed, struct arena *arena)
+{
+	return run_after(0, &cpu_backend, g, seed, arena);
+}
+
+struct model_results model_run_on(const struct backend *backend, const struct graph *g, uint32_t seed,
+	struct arena *arena)
+{
+	return run_after(4, backend, g, seed, arena);
 }
 
 int64_t model_first_difference(const struct tensor *a, const struct tensor *b, double rtol, double atol)

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "exec/graph.h"
+#include "exec/backend.h"
 
 #define MODEL_RUN_OUTPUTS_MAX 8
 
@@ -19,6 +19,10 @@ struct model_results {
 
 /* The results lie in the arena. */
 struct model_results model_run(const struct graph *g, uint32_t seed, struct arena *arena);
+
+/* The same on another backend, after some runs with other inputs. */
+struct model_results model_run_on(const struct backend *backend, const struct graph *g, uint32_t seed,
+	struct arena *arena);
 
 /* The first element of a that is further from b's than atol + rtol * the largest of b's;
    -1: all are near; types and shapes must be equal, else 0. */

@@ -7,8 +7,13 @@
 
 struct runner given_program(struct graph *g, int plans_max)
 {
+	return given_program_on(&cpu_backend, g, plans_max);
+}
+
+struct runner given_program_on(const struct backend *backend, struct graph *g, int plans_max)
+{
 	struct runner r = { .g = g, .packs = packs_new(), .arena = arena_new(1 << 16, 0) };
-	struct program_conf conf = { .backend = &cpu_backend, .packs = r.packs, .threads = 1,
+	struct program_conf conf = { .backend = backend, .packs = r.packs, .threads = 1,
 		.plans_max = plans_max };
 	ck_assert_int_eq(graph_compact(g, &r.err), ERR_OK);
 	ck_assert_msg(graph_check(g, &r.err) == ERR_OK, "%s", r.err.msg);

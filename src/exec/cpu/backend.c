@@ -120,6 +120,8 @@ static void machine(char *ret, size_t size)
 
 static const char *lacks(enum precision precision)
 {
+	if (precision == PRECISION_TF32 || precision == PRECISION_FP16)
+		return "precision tf32 and fp16 are for device gpu";
 	bool able = precision != PRECISION_BF16 || cpu_features() & CPU_BF16;
 	return able ? NULL : "precision bf16 needs a processor with AVX512-BF16";
 }

@@ -79,7 +79,7 @@ static void put_attr(struct buf *b, const struct attr *a)
 /* All that the times depend on, but for the machine and the values of constants. */
 static bool describe(const struct prep *p, enum detail detail, const char **ret)
 {
-	static const char *const precision[PRECISION_COUNT_] = { "", " exact", " bf16" };
+	static const char *const precision[PRECISION_COUNT_] = { "", " exact", " bf16", "", "" };
 	struct buf b = buf_of(p->tmp, 0);
 	struct slice text;
 	buf_str(&b, op_info(p->node->op)->name);

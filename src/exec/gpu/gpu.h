@@ -124,5 +124,8 @@ static inline bool gpu_has_in(const struct prep *p, int i)
 	return i < p->n_in && p->in[i].shape.rank != RANK_UNKNOWN;
 }
 
+/* gauges.c */
+void gpu_gauges(const struct backend *b, struct device_gauges *ret);
+
 /* lane.c */
 extern const struct device_ops gpu_device_ops;

@@ -25,6 +25,8 @@
 	X(cuDeviceGetName) \
 	X(cuDeviceGetAttribute) \
 	X(cuDeviceTotalMem_v2) \
+	X(cuDeviceGetPCIBusId) \
+	X(cuDeviceGetUuid_v2) \
 	X(cuDevicePrimaryCtxRetain) \
 	X(cuCtxSetCurrent) \
 	X(cuModuleLoadData) \

@@ -233,6 +233,7 @@ static enum err_code prepare_cross(struct prep *p, enum crossing way, struct ker
 
 const struct device_ops gpu_device_ops = {
 	.sick = sick,
+	.gauges = gpu_gauges,
 	.upload = upload,
 	.release = release,
 	.prepare_cross = prepare_cross,

@@ -22,12 +22,13 @@ struct pass_ctx {
 	int32_t *alias;  /* value that stands for each value by now */
 	bool *is_output; /* of the graph */
 	int32_t cap;     /* of the three */
+	enum dtype lower_to; /* pass_lower() only */
 	int changes;
 };
 
 typedef enum err_code (*pass_fn)(struct pass_ctx *c, struct err *err);
 
-#define PASS(name, fn, exact) enum err_code fn(struct pass_ctx *c, struct err *err);
+#define PASS(name, fn, flags) enum err_code fn(struct pass_ctx *c, struct err *err);
 #include "exec/pass/passes.def"
 #undef PASS
 

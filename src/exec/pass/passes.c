@@ -8,17 +8,19 @@
 struct pass {
 	const char *name;
 	pass_fn fn;
-	bool exact;
+	unsigned flags;
 };
 
+enum { EXACT = 1, HOST = 2, LAST = 4 };
+
 static const struct pass table[] = {
-#define PASS(name, fn, exact) { name, fn, exact },
+#define PASS(name, fn, flags) { name, fn, flags },
 #include "exec/pass/passes.def"
 #undef PASS
 };
 
 static const char *const names[] = {
-#define PASS(name, fn, exact) name,
+#define PASS(name, fn, flags) name,
 #include "exec/pass/passes.def"
 #undef PASS
 	NULL,
@@ -40,11 +42,12 @@ static void ctx_done(struct pass_ctx *c)
 	free(c->is_output);
 }
 
-static enum err_code ctx_init(struct pass_ctx *c, struct graph *g, const struct backend *backend,
+static enum err_code ctx_init(struct pass_ctx *c, struct graph *g, const struct passes_opts *opts,
 	struct err *err)
 {
 	size_t cap = (size_t)g->n_value + 64;
-	*c = (struct pass_ctx){ .graph = g, .backend = backend, .cap = (int32_t)cap,
+	*c = (struct pass_ctx){ .graph = g, .backend = opts->backend, .lower_to = opts->lower_to,
+		.cap = (int32_t)cap,
 		.uses = calloc(cap, sizeof(*c->uses)), .alias = calloc(cap, sizeof(*c->alias)),
 		.is_output = calloc(cap, sizeof(*c->is_output)) };
 	if (!c->uses || !c->alias || !c->is_output) {
@@ -93,11 +96,11 @@ static enum err_code tidy(struct pass_ctx *c, struct err *err)
 	return graph_compact(c->graph, err);
 }
 
-static enum err_code run_one(const struct pass *p, struct graph *g, const struct backend *backend,
+static enum err_code run_one(const struct pass *p, struct graph *g, const struct passes_opts *opts,
 	int *ret_changes, struct err *err)
 {
 	struct pass_ctx c;
-	TRY(ctx_init(&c, g, backend, err));
+	TRY(ctx_init(&c, g, opts, err));
 	enum err_code rc = p->fn(&c, err);
 	if (rc == ERR_OK && c.changes)
 		rc = tidy(&c, err);
@@ -145,8 +148,9 @@ static enum err_code run_everywhere(const struct pass *p, struct graph *g, struc
 {
 	*ret_changes = 0;
 	TRY(list_graphs(l, g, err));
-	for (int32_t i = 0; i < l->n; i++)
-		TRY(run_one(p, l->g[i], opts->backend, ret_changes, err));
+	/* What a body captures keeps its type, so the last ones leave bodies alone. */
+	for (int32_t i = 0; i < (p->flags & LAST ? 1 : l->n); i++)
+		TRY(run_one(p, l->g[i], opts, ret_changes, err));
 	if (*ret_changes == 0)
 		return ERR_OK;
 	enum err_code rc = infer_graph(g, err);
@@ -157,21 +161,48 @@ static enum err_code run_everywhere(const struct pass *p, struct graph *g, struc
 	return ERR_OK;
 }
 
+struct passes_opts passes_opts_for(const struct backend *backend, enum precision precision)
+{
+	struct passes_opts o = { .backend = backend, .exact_only = precision == PRECISION_EXACT };
+	if (backend->device && precision == PRECISION_FP16)
+		o.lower_to = DTYPE_F16;
+	if (backend->device && precision == PRECISION_BF16)
+		o.lower_to = DTYPE_BF16;
+	return o;
+}
+
+static bool is_wanted(const struct pass *p, const struct passes_opts *opts, bool last)
+{
+	bool on_device = opts->backend && opts->backend->device;
+	if (last)
+		return p->flags & LAST && opts->lower_to != DTYPE_UNDEFINED;
+	return !(p->flags & LAST) && !(opts->exact_only && !(p->flags & EXACT)) &&
+	       !(on_device && p->flags & HOST);
+}
+
+static enum err_code run_round(struct graph *g, struct graph_list *l, const struct passes_opts *opts, bool last,
+	int *ret_changes, struct err *err)
+{
+	*ret_changes = 0;
+	for (size_t i = 0; i < PASS_COUNT; i++) {
+		int here = 0;
+		if (!is_wanted(&table[i], opts, last))
+			continue;
+		TRY(run_everywhere(&table[i], g, l, opts, &here, err));
+		*ret_changes += here;
+	}
+	return ERR_OK;
+}
+
 enum err_code passes_run(struct graph *g, const struct passes_opts *opts, struct err *err)
 {
 	struct graph_list list = { 0 };
 	enum err_code rc = ERR_OK;
-	int changes = 1;
-	for (int round = 0; round < PASS_ROUNDS_MAX && changes && rc == ERR_OK; round++) {
-		changes = 0;
-		for (size_t i = 0; i < PASS_COUNT && rc == ERR_OK; i++) {
-			int here = 0;
-			if (opts->exact_only && !table[i].exact)
-				continue;
-			rc = run_everywhere(&table[i], g, &list, opts, &here, err);
-			changes += here;
-		}
-	}
+	int changes = !opts->compiled;
+	for (int round = 0; round < PASS_ROUNDS_MAX && changes && rc == ERR_OK; round++)
+		rc = run_round(g, &list, opts, false, &changes, err);
+	if (rc == ERR_OK)
+		rc = run_round(g, &list, opts, true, &changes, err);
 	free(list.g);
 	return rc == ERR_OK ? graph_check(g, err) : rc;
 }

@@ -21,10 +21,15 @@
 struct passes_opts {
 	const struct backend *backend; /* for constant folding; NULL: none */
 	bool exact_only; /* leave out passes that may change rounding */
+	bool compiled;   /* the graph has been through the others; only what the device wants is left */
+	enum dtype lower_to; /* DTYPE_F16 or DTYPE_BF16: compute float32 in it; DTYPE_UNDEFINED: no */
 	/* (optional) after each pass that changed something */
 	void (*on_pass)(void *ctx, const char *pass, const struct graph *g);
 	void *ctx;
 };
+
+/* The options for a backend and a precision. */
+struct passes_opts passes_opts_for(const struct backend *backend, enum precision precision);
 
 /* The graph passes graph_check() and infer_graph() before and after. */
 MUST_CHECK enum err_code passes_run(struct graph *g, const struct passes_opts *opts, struct err *err);

@@ -35,6 +35,8 @@ struct load *load_new(
 	l->vc = (struct version_conf){ .model = l->model,
 		.number = x->number,
 		.backend = conf->c.backend,
+		.device = m->device,
+		.device_fallback = conf->c.device_fallback,
 		.pool = conf->c.pool,
 		.max_batch = m->max_batch,
 		.threads = conf->c.threads,

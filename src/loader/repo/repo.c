@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/module.h"
 #include "loader/repo/repo.h"
 
 #include <errno.h>
@@ -394,7 +395,7 @@ bool repo_wait_settled(struct repo *r, int timeout_ms)
 
 bool repo_is_ready(struct repo *r)
 {
-	return atomic_load(&r->ready);
+	return atomic_load(&r->ready) && !backend_any_sick();
 }
 
 enum err_code repo_load(struct repo *r, struct slice model, struct err *err)

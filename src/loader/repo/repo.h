@@ -39,6 +39,7 @@ struct model_conf {
 	size_t queue_bytes;
 	int batches_max;
 	enum precision precision;
+	const char *device; /* NULL: as repo_conf.backend says */
 	const struct signature_conf *sig;
 	int n_sig;
 	bool asked; /* a client has said which versions and labels; the model's own file does not change that */
@@ -59,7 +60,8 @@ struct repo_conf {
 	size_t memory_bytes_max;
 	bool strict_permissions; /* refuse what anyone may write */
 	bool allow_hardlinks;
-	const struct backend *backend;
+	const struct backend *backend; /* of models that name no device */
+	bool device_fallback; /* see version.h */
 	struct choices *choices; /* (optional) kernels that were timed; outlives the repo */
 	struct pool *pool;
 	int threads;
@@ -102,7 +104,8 @@ MUST_CHECK enum err_code repo_reload(struct repo *r, const struct repo_conf *con
    timeout_ms -1: for ever. */
 bool repo_wait_settled(struct repo *r, int timeout_ms);
 
-/* At least one version of every model is ready, and no first load is pending. */
+/* At least one version of every model is ready, no first load is pending, and no device has
+   failed. */
 bool repo_is_ready(struct repo *r);
 
 /* Explicit load: rescans the model and waits until its wanted versions are ready or

@@ -114,6 +114,7 @@ static void copy_model(struct arena *a, struct model_conf *m, bool *ok)
 	m->path = copy_text(a, m->path, ok);
 	m->on_break = copy_text(a, m->on_break, ok);
 	m->batch_dim = copy_text(a, m->batch_dim, ok);
+	m->device = copy_text(a, m->device, ok);
 	m->versions = copy_array(a, m->versions, m->n_versions, sizeof(*m->versions), ok);
 	m->sig = copy_signatures(a, m, ok);
 }
@@ -198,7 +199,7 @@ uint64_t settings_print(const struct model_conf *c)
 {
 	const int64_t number[] = { c->max_batch, c->precision, c->batch_delay_ns, c->queue_rows,
 		(int64_t)c->queue_bytes, c->batches_max, c->n_sig };
-	uint64_t print = hash_bytes(number, sizeof(number), print_text(c->batch_dim, 0));
+	uint64_t print = hash_bytes(number, sizeof(number), print_text(c->device, print_text(c->batch_dim, 0)));
 	for (int i = 0; i < c->n_sig; i++) {
 		const struct signature_conf *s = &c->sig[i];
 		print = print_pairs(s->in, s->n_in, print_text(s->name, print));

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "base/json.h"
+#include "exec/module.h"
 #include "server/grpc/rpc.h"
 #include "server/http/http_state.h"
 #include "server/stats.h"
@@ -370,6 +371,67 @@ static void emit_cpu(struct scrape *s)
 		(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 			(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6);
 }
+
+/* --- devices --- */
+
+struct device_family {
+	struct scrape *s;
+	const char *name;
+	double (*value)(const struct backend *b, const struct device_gauges *g);
+};
+
+/* A device that does not say has no sample. */
+static void put_device(void *ctx, const char *device, const struct backend *b)
+{
+	const struct device_family *f = ctx;
+	struct device_gauges g;
+	b->device->gauges(b, &g);
+	double v = f->value(b, &g);
+	if (v >= 0)
+		buf_printf(&f->s->b, "%s{device=\"%s\",name=\"%s\",uuid=\"%s\"} %.10g\n", f->name, device,
+			g.name, g.uuid, v);
+}
+
+static double device_is_healthy(const struct backend *b, const struct device_gauges *g)
+{
+	(void)g;
+	return b->device->sick(b) == NULL;
+}
+
+static double device_used(const struct backend *b, const struct device_gauges *g)
+{
+	(void)b;
+	return g->memory_used;
+}
+
+static double device_memory(const struct backend *b, const struct device_gauges *g)
+{
+	(void)b;
+	return g->memory_total;
+}
+
+static double device_utilization(const struct backend *b, const struct device_gauges *g)
+{
+	(void)b;
+	return g->utilization;
+}
+
+static double device_power(const struct backend *b, const struct device_gauges *g)
+{
+	(void)b;
+	return g->power;
+}
+
+#define DEVICE_FAMILY(fn, name, value) \
+	static void fn(struct scrape *s) \
+	{ \
+		backend_each_device(put_device, &(struct device_family){ s, name, value }); \
+	}
+DEVICE_FAMILY(emit_device_healthy, "signet_device_healthy", device_is_healthy)
+DEVICE_FAMILY(emit_device_used, "signet_device_memory_used_bytes", device_used)
+DEVICE_FAMILY(emit_device_memory, "signet_device_memory_bytes", device_memory)
+DEVICE_FAMILY(emit_device_utilization, "signet_device_utilization", device_utilization)
+DEVICE_FAMILY(emit_device_power, "signet_device_power_watts", device_power)
 
 /* --- the table --- */
 

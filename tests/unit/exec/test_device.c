@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plans that work on a device (of the toy's kind): what crosses, how often, and what is told
+ * when the device or the data fails. That results are right is test_pass_random.c's.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+#include "support/models.h"
+#include "support/runner.h"
+#include "support/toy_device.h"
+
+struct steps {
+
+	char text[400];
+};
+
+static void on_step(void *ctx, const struct step_text *t)
+{
+	struct steps *s = ctx;
+	if (t->folded)
+		return;
+	size_t at = strlen(s->text);
+	snprintf(s->text + at, sizeof(s->text) - at, "%s@%s ", t->op, t->backend);
+}
+
+static struct steps steps_of(struct runner *r, const struct tensor *in)
+{
+	struct steps s = { 0 };
+	ck_assert_msg(program_explain(r->p, in, on_step, &s, &r->err) == ERR_OK, "%s", r->err.msg);
+	return s;
+}
+
+/* The operator that the toy refuses with this seed, of the two; the other it takes. */
+static uint32_t seed_that_refuses(enum op_id refused, enum op_id taken)
+{
+	for (uint32_t seed = 1;; seed++) {
+		uint32_t a = ((uint32_t)refused * 2654435761u) ^ (seed * 40503u);
+		uint32_t b = ((uint32_t)taken * 2654435761u) ^ (seed * 40503u);
+		if ((a >> 7) % 3 == 0 && (b >> 7) % 3 != 0)
+			return seed;
+	}
+}
+
+START_TEST(a_chain_goes_up_once_and_comes_down_once)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 2));
+	int32_t y = MODEL_NODE(g, OP_ADD, x, model_floats(g, shape_of(2), (float[]){ 1, 2 }));
+	model_output(g, MODEL_NODE(g, OP_NEG, y));
+	struct runner r = given_program_on(toy_device(0), g, 0);
+	struct tensor in = floats((float[]){ 1, 2, 3, 4 }, shape_of(2, 2));
+	ck_assert_str_eq(steps_of(&r, &in).text, "copy@toy Add@toy Neg@toy copy@toy ");
+	for (int i = 0; i < 5; i++) {
+		run_ok(&r, &in);
+		expect(&r.out[0], shape_of(2, 2), (float[]){ -2, -4, -4, -6 });
+	}
+	size_t held = toy_device_allocations();
+	struct tensor longer = floats((float[]){ 1, 2, 3, 4, 5, 6 }, shape_of(3, 2));
+	run_ok(&r, &longer);
+	ck_assert_uint_eq(toy_device_allocations(), held + 1); /* a lane; the constant is there */
+	done(&r);
+	ck_assert_uint_eq(toy_device_allocations(), 0);
+}
+END_TEST
+
+START_TEST(what_the_device_refuses_runs_on_the_host_between_two_crossings)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(3));
+	int32_t a = MODEL_NODE(g, OP_NEG, x), e = MODEL_NODE(g, OP_EXP, a);
+	model_output(g, MODEL_NODE(g, OP_NEG, e));
+	model_output(g, e);
+	struct runner r = given_program_on(toy_device(seed_that_refuses(OP_EXP, OP_NEG)), g, 0);
+	struct tensor in = floats((float[]){ 0, -1, 1 }, shape_of(3));
+	ck_assert_str_eq(steps_of(&r, &in).text, "copy@toy Neg@toy copy@toy Exp@cpu copy@toy Neg@toy copy@toy ");
+	for (int i = 0; i < 5; i++) {
+		run_ok(&r, &in);
+		expect(&r.out[0], shape_of(3), (float[]){ -1, -2.71828183f, -0.36787944f });
+		expect(&r.out[1], shape_of(3), (float[]){ 1, 2.71828183f, 0.36787944f });
+	}
+	done(&r);
+}
+END_TEST
+
+START_TEST(a_value_wanted_on_both_sides_crosses_once)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(2));
+	int32_t sum = MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_EXP, x), MODEL_NODE(g, OP_EXP, x));
+	model_output(g, MODEL_NODE(g, OP_ADD, sum, MODEL_NODE(g, OP_ADD, x, x)));
+	struct runner r = given_program_on(toy_device(seed_that_refuses(OP_EXP, OP_ADD)), g, 0);
+	struct tensor in = floats((float[]){ 0, 1 }, shape_of(2));
+	ck_assert_str_eq(steps_of(&r, &in).text,
+		"Exp@cpu Exp@cpu copy@toy copy@toy Add@toy copy@toy Add@toy Add@toy copy@toy ");
+	run_ok(&r, &in);
+	expect(&r.out[0], shape_of(2), (float[]){ 2, 7.43656366f });
+	done(&r);
+}
+END_TEST
+
+START_TEST(a_device_that_fails_is_unavailable)
+{
+	struct graph *g = model_new();
+	model_output(g, MODEL_NODE(g, OP_NEG, model_input(g, "x", DTYPE_F32, shape_of(2))));
+	struct runner r = given_program_on(toy_device(0), g, 0);
+	struct tensor in = floats((float[]){ 0, 1 }, shape_of(2));
+	run_ok(&r, &in);
+	toy_device_break();
+	ck_assert_int_eq(run(&r, &in), ERR_UNAVAILABLE);
+	ck_assert_str_eq(r.err.msg, "the toy is broken");
+	done(&r);
+}
+END_TEST
+
+START_TEST(data_that_is_wrong_is_the_nodes_fault_and_passes)
+{
+	struct graph *g = model_new();
+	int32_t data = model_floats(g, shape_of(3), (float[]){ 5, 6, 7 });
+	int32_t at = model_input(g, "at", DTYPE_I64, shape_of(2));
+	model_output(g, MODEL_NODE(g, OP_GATHER, data, at));
+	struct runner r = given_program_on(toy_device(0), g, 0);
+	for (int i = 0; i < 5; i++) { /* recorded by then */
+		struct tensor bad = { .data = (int64_t[]){ 1, 9 }, .dtype = DTYPE_I64, .shape = shape_of(2) };
+		ck_assert_int_eq(run(&r, &bad), ERR_INVALID_ARGUMENT);
+		ck_assert_msg(strstr(r.err.msg, "(Gather): index 9 is out of range"), "%s", r.err.msg);
+		struct tensor good = { .data = (int64_t[]){ 2, 0 }, .dtype = DTYPE_I64, .shape = shape_of(2) };
+		run_ok(&r, &good);
+		expect(&r.out[0], shape_of(2), (float[]){ 7, 5 });
+	}
+	done(&r);
+}
+END_TEST
+
+Suite *suite_device(void);
+Suite *suite_device(void)
+{
+	Suite *s = suite_create("device");
+	TCase *t = tcase_create("device");
+	tcase_add_test(t, a_chain_goes_up_once_and_comes_down_once);
+	tcase_add_test(t, what_the_device_refuses_runs_on_the_host_between_two_crossings);
+	tcase_add_test(t, a_value_wanted_on_both_sides_crosses_once);
+	tcase_add_test(t, a_device_that_fails_is_unavailable);
+	tcase_add_test(t, data_that_is_wrong_is_the_nodes_fault_and_passes);
+	suite_add_tcase(s, t);
+	return s;
+}
