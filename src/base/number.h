@@ -14,9 +14,11 @@
 #include <stdint.h>
 #include "base/slice.h"
 
+#define NUMBER_DIGITS_EXACT 19 /* 10^19 - 1 fits in 64 bits */
+
 struct number {
 	struct slice text;   /* as it stands in the document */
-	uint64_t mantissa;   /* its first digits as a whole number, 19 at most */
+	uint64_t mantissa;   /* its first NUMBER_DIGITS_EXACT digits as a whole number */
 	int32_t exp10;       /* value = mantissa * 10^exp10, when is_exact */
 	bool negative;
 	bool is_integer; /* neither fraction nor exponent */
@@ -35,12 +37,12 @@ bool number_to_u64(const struct number *n, uint64_t max, uint64_t *ret);
 bool number_to_f32(const struct number *n, float *ret);
 bool number_to_f64(const struct number *n, double *ret);
 
-/* Longest that the functions below write, sign and exponent included. */
-#define NUMBER_TEXT_MAX 32
+/* Room that the functions below need: the text is shorter, 24 bytes at most, but they write
+   beyond it. */
+#define NUMBER_TEXT_MAX 48
 
-/* Each writes at most NUMBER_TEXT_MAX bytes, no NUL, returns how many. The floats are the
-   shortest decimals that read back as the same bits; whole numbers end in ".0"; the value
-   must be finite. */
+/* Each returns the length of the text, which has no NUL. The floats are the shortest decimals
+   that read back as the same bits; whole numbers end in ".0"; the value must be finite. */
 size_t number_format_u64(char *to, uint64_t v);
 size_t number_format_i64(char *to, int64_t v);
 size_t number_format_f32(char *to, float v);

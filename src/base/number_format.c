@@ -1,206 +1,202 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DESIGN. The shortest decimal that reads back as v is the one with the fewest digits
- * inside v's rounding interval. For float32 the interval is wide enough to look for it
- * in double arithmetic: v is scaled to nine digits before the point, where an error of
- * the scaling is below 1e-6 and half an interval is above 1; a candidate nearer than
- * NEAR to the interval's edge is left to the slow way. For float64 a decimal of at most
- * 15 digits is tried; it is right when dividing it back gives v, as both operands are
- * exact. The slow way prints with rising precision until the text reads back as v.
+ * DESIGN. Digits are made eight at a time: 64 bits hold them as a byte each, found by
+ * multiplications that divide by 10000, 100 and 10 in all places at once. Copies have fixed
+ * lengths and run over what follows, so that random lengths cost no branches; hence
+ * NUMBER_TEXT_MAX is more than the longest text.
  */
 #include "base/number.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include "base/shortest.h"
 
-#define NEAR 1e-4
+#define NOINLINE __attribute__((noinline)) /* keeps what is rare out of what is not */
+#define UNIT UINT64_C(100000000)
+#define ZEROS UINT64_C(0x3030303030303030) /* '0' in each byte */
 
-static const double pow10_tab[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26,
-	1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41,
-	1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51, 1e52, 1e53, 1e54 };
-#define POW10_EXACT 22
+/* v < 10^8 as eight digits, a byte each, the first digit in the lowest byte. */
+DECIMAL_INLINE uint64_t eight_digits(uint32_t v)
+{
+	uint64_t fours = v / 10000 | (uint64_t)(v % 10000) << 32;
+	uint64_t hundreds = (fours * 10486 >> 20) & UINT64_C(0x0000007f0000007f);
+	uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+	uint64_t tens = (twos * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+	return tens | (twos - tens * 10) << 8;
+}
 
-static const char two_digits[] = "0001020304050607080910111213141516171819"
-				 "2021222324252627282930313233343536373839"
-				 "4041424344454647484950515253545556575859"
-				 "6061626364656667686970717273747576777879"
-				 "8081828384858687888990919293949596979899";
+static inline void store(char *to, uint64_t text)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	text = __builtin_bswap64(text);
+#endif
+	memcpy(to, &text, sizeof(text));
+}
+
+/* v < 10^8, without zeros in front. */
+static inline size_t put_short(char *to, uint32_t v)
+{
+	uint64_t digits = eight_digits(v);
+	unsigned zeros = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8;
+	store(to, (digits | ZEROS) >> 8 * zeros);
+	return 8 - zeros;
+}
 
 size_t number_format_u64(char *to, uint64_t v)
 {
-	char buf[20], *p = buf + sizeof(buf);
-	while (v >= 100) {
-		p -= 2;
-		memcpy(p, two_digits + v % 100 * 2, 2);
-		v /= 100;
-	}
-	if (v >= 10) {
-		p -= 2;
-		memcpy(p, two_digits + v * 2, 2);
+	size_t len = 0;
+	if (v < UNIT)
+		return put_short(to, (uint32_t)v);
+	uint64_t above = v / UNIT;
+	if (above >= UNIT) {
+		len = put_short(to, (uint32_t)(above / UNIT));
+		store(to + len, eight_digits((uint32_t)(above % UNIT)) | ZEROS);
+		len += 8;
 	} else {
-		*--p = (char)('0' + v);
+		len = put_short(to, (uint32_t)above);
 	}
-	size_t len = (size_t)(buf + sizeof(buf) - p);
-	memcpy(to, p, len);
-	return len;
+	store(to + len, eight_digits((uint32_t)(v % UNIT)) | ZEROS);
+	return len + 8;
 }
 
 size_t number_format_i64(char *to, int64_t v)
 {
-	if (v >= 0)
-		return number_format_u64(to, (uint64_t)v);
 	*to = '-';
-	return 1 + number_format_u64(to + 1, -(uint64_t)v);
+	return v >= 0 ? number_format_u64(to, (uint64_t)v) :
+			1 + number_format_u64(to + 1, -(uint64_t)v);
 }
 
-/* digits * 10^exp10 in decimal notation from 1e-5 to below 1e17, else with an exponent. */
-static size_t put_decimal(char *to, uint64_t digits, int exp10)
+/* --- floats --- */
+
+/* The digits of a decimal, as many as its type may have: 1 + 8 or 1 + 16. */
+struct digits {
+	char first;
+	uint64_t eight[2]; /* texts */
+	int n; /* without zeros at the end, 1 at least */
+};
+
+/* Where the last digit stands that is not 0, counted from 1; 0: all are. */
+DECIMAL_INLINE int last_digit(uint64_t digits)
 {
-	char buf[20];
-	char *w = to;
-	while (digits % 10 == 0) {
-		digits /= 10;
-		exp10++;
+	/* From the other end: bsr, which finds it from this one, waits for its old result. */
+	return digits ? 8 - __builtin_ctzll(__builtin_bswap64(digits)) / 8 : 0;
+}
+
+/* Brings v to max digits. */
+DECIMAL_INLINE struct decimal widen(struct decimal v, int max)
+{
+	while (v.digits < pow10_u64[max - 4]) {
+		v.digits *= 10000;
+		v.exp10 -= 4;
 	}
-	int n = (int)number_format_u64(buf, digits);
-	int scientific = n - 1 + exp10;
-	if (scientific < -5 || scientific >= 17) {
-		*w++ = buf[0];
-		if (n > 1) {
-			*w++ = '.';
-			memcpy(w, buf + 1, (size_t)n - 1);
-			w += n - 1;
-		}
-		*w++ = 'e';
-		return (size_t)(w - to) + number_format_i64(w, scientific);
+	uint64_t missing = 0;
+	for (int n = 1; n < 4; n++)
+		missing -= shortest_mask_less(v.digits, pow10_u64[max - n]);
+	return (struct decimal){ v.digits * pow10_u64[missing], v.exp10 - (int)missing };
+}
+
+/* v has max digits. */
+DECIMAL_INLINE struct digits spell(uint64_t v, int max)
+{
+	struct digits d;
+	if (max > 9) {
+		uint64_t first = v / (UNIT * UNIT);
+		v -= first * (UNIT * UNIT);
+		uint64_t one = eight_digits((uint32_t)(v / UNIT));
+		uint64_t two = eight_digits((uint32_t)(v % UNIT));
+		d.first = (char)('0' + first);
+		d.eight[0] = one | ZEROS;
+		d.eight[1] = two | ZEROS;
+		d.n = two ? 9 + last_digit(two) : 1 + last_digit(one);
+	} else {
+		uint32_t nine = (uint32_t)v, first = nine / (uint32_t)UNIT;
+		uint64_t rest = eight_digits(nine - first * (uint32_t)UNIT);
+		d.first = (char)('0' + first);
+		d.eight[0] = rest | ZEROS;
+		d.n = 1 + last_digit(rest);
 	}
-	int before = scientific < 0 ? 0 : n < scientific + 1 ? n : scientific + 1;
-	if (before == 0)
-		*w++ = '0';
-	memcpy(w, buf, (size_t)before);
-	w += before;
-	for (int i = n; i <= scientific; i++)
-		*w++ = '0';
-	*w++ = '.';
-	for (int i = -1; i > scientific; i--)
-		*w++ = '0';
-	memcpy(w, buf + before, (size_t)(n - before));
-	w += n - before;
-	if (before == n)
-		*w++ = '0';
-	return (size_t)(w - to);
+	return d;
 }
 
-/* The slow way; is_f32: reading back as a float is enough. */
-static size_t put_slowly(char *to, double v, bool is_f32)
+/* All but the first. */
+DECIMAL_INLINE void store_rest(char *to, const struct digits *d, int max)
 {
-	char buf[40];
-	for (int precision = is_f32 ? 0 : 14; precision < 17; precision++) {
-		snprintf(buf, sizeof(buf), "%.*e", precision, v);
-		if (is_f32 ? strtof(buf, NULL) == (float)v : strtod(buf, NULL) == v)
-			break;
-	}
-	uint64_t digits = 0;
-	int after_point = 0;
-	const char *p = buf;
-	for (; *p != 'e'; p++) {
-		if (*p < '0' || *p > '9')
-			continue;
-		digits = digits * 10 + (uint64_t)(*p - '0');
-		after_point += p > buf;
-	}
-	return put_decimal(to, digits, (int)strtol(p + 1, NULL, 10) - after_point);
+	store(to, d->eight[0]);
+	if (max > 9)
+		store(to + 8, d->eight[1]);
 }
 
-/* k so that v * 10^k is in [10^(n-1), 10^n), or one off where v is next to a power. */
-static int scale_for(double v, int n)
+/* d.ddde-7 */
+static NOINLINE size_t put_scientific(char *to, struct digits d, int max, int exp10)
 {
-	int e2;
-	frexp(v, &e2);
-	int e10 = (int)floor((e2 - 1) * 0.30102999566398120);
-	int k = n - 1 - e10;
-	return k;
+	to[0] = d.first;
+	to[1] = '.';
+	store_rest(to + 2, &d, max);
+	size_t len = d.n > 1 ? (size_t)d.n + 1 : 1;
+	to[len++] = 'e';
+	return len + number_format_i64(to + len, exp10);
 }
 
-static double scaled(double v, int k)
+/* ddd.dd: the point is behind as many digits as `before` says. */
+static NOINLINE size_t put_point(char *to, struct digits d, int max, int before)
 {
-	return k >= 0 ? v * pow10_tab[k] : v / pow10_tab[-k];
+	char text[48];
+	memset(text, '0', sizeof(text));
+	text[0] = d.first;
+	store_rest(text + 1, &d, max);
+	memcpy(to, text, 24);
+	to[before] = '.';
+	memcpy(to + before + 1, text + before, 24);
+	return (size_t)before + 1 + (size_t)(d.n > before ? d.n - before : 1);
 }
 
-/* v > 0; true: written. */
-static bool put_short_f32(char *to, float v, size_t *ret)
+/* In decimal notation from 1e-5 to below 1e17, else with an exponent. max: of v's type, 9 or
+   17 digits. */
+DECIMAL_INLINE size_t put_decimal(char *to, struct decimal v, int max)
 {
-	int k = scale_for(v, 9);
-	double w = scaled(v, k);
-	if (w >= 1e9)
-		w = scaled(v, --k);
-	double above = (nextafterf(v, INFINITY) - (double)v) / 2;
-	double below = ((double)v - nextafterf(v, 0)) / 2;
-	if (isinf(above))
+	v = widen(v, max);
+	struct digits d = spell(v.digits, max);
+	int exp10 = v.exp10 + max - 1; /* of the first digit */
+	if (exp10 < -5 || exp10 >= 17)
+		return put_scientific(to, d, max, exp10);
+	if (exp10 >= 0)
+		return put_point(to, d, max, exp10 + 1);
+	memcpy(to, "0.000000", 8);
+	to += 1 - exp10;
+	to[0] = d.first;
+	store_rest(to + 1, &d, max);
+	return (size_t)(1 - exp10 + d.n);
+}
+
+/* Whole numbers, zero among them, below where numbers of v's type stand closer than 1 or have
+   nine digits: no search for the shortest form. */
+DECIMAL_INLINE bool put_whole(char *to, double v, double below, size_t *ret)
+{
+	uint32_t whole = v < below ? (uint32_t)v : 0;
+	if ((double)whole != v)
 		return false;
-	above = scaled(above, k);
-	below = scaled(below, k);
-
-	double best = floor(w + 0.5);
-	for (double p = 10; p <= 1e9; p *= 10) {
-		double n = floor(w / p + 0.5) * p;
-		double gap = n > w ? n - w : w - n;
-		double half = n > w ? above : below;
-		if (fabs(gap - half) < NEAR)
-			return false;
-		if (gap > half)
-			break;
-		best = n;
-	}
-	*ret = put_decimal(to, (uint64_t)best, -k);
+	size_t len = put_short(to, whole);
+	memcpy(to + len, ".0", 2);
+	*ret = len + 2;
 	return true;
 }
 
 size_t number_format_f32(char *to, float v)
 {
-	size_t sign = 0, len;
-	if (signbit(v)) {
-		*to++ = '-';
-		sign = 1;
-		v = -v;
-	}
-	if (v == 0) {
-		memcpy(to, "0.0", 3);
-		return sign + 3;
-	}
-	if (!put_short_f32(to, v, &len))
-		len = put_slowly(to, v, true);
-	return sign + len;
-}
-
-static bool put_short_f64(char *to, double v, size_t *ret)
-{
-	int k = scale_for(v, 15);
-	if (k < -POW10_EXACT || k > POW10_EXACT)
-		return false;
-	double n = floor(scaled(v, k) + 0.5);
-	if (n >= 0x1p53 || (k >= 0 ? n / pow10_tab[k] : n * pow10_tab[-k]) != v)
-		return false;
-	*ret = put_decimal(to, (uint64_t)n, -k);
-	return true;
+	size_t negative = signbit(v) != 0, len;
+	*to = '-';
+	to += negative;
+	if (!put_whole(to, fabs((double)v), 0x1p24, &len))
+		len = put_decimal(to, shortest_f32(fabsf(v)), 9);
+	return negative + len;
 }
 
 size_t number_format_f64(char *to, double v)
 {
-	size_t sign = 0, len;
-	if (signbit(v)) {
-		*to++ = '-';
-		sign = 1;
-		v = -v;
-	}
-	if (v == 0) {
-		memcpy(to, "0.0", 3);
-		return sign + 3;
-	}
-	if (!put_short_f64(to, v, &len))
-		len = put_slowly(to, v, false);
-	return sign + len;
+	size_t negative = signbit(v) != 0, len;
+	*to = '-';
+	to += negative;
+	if (!put_whole(to, fabs(v), 1e8, &len))
+		len = put_decimal(to, shortest_f64(fabs(v)), 17);
+	return negative + len;
 }
