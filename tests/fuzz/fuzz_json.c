@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON of strangers: the checking reader and the skimming one agree on where a value ends,
- * strings written again are read again as the same, numbers too.
+ * strings written again are read again as the same, numbers too; numbers read many at a time
+ * are those read one by one.
  */
 #include <stdlib.h>
-#include "base/json.h"
+#include "base/json_run.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -67,6 +68,43 @@ static void walk(struct json *j, struct arena *arena)
 	} while (j->depth > 0 && !j->error);
 }
 
+#define ROOM 4096
+#define HEAD 64 /* runs begin only where as much stands before them */
+
+static size_t read_doubles(struct json *j, double *to, bool runs)
+{
+	struct json_rows rows = { .length = SIZE_MAX };
+	struct number number;
+	size_t n = 0;
+	json_enter_array(j);
+	while (n < ROOM && json_next(j)) {
+		size_t got = runs ? json_run_f64(j, to + n, ROOM - n, &rows) : 0;
+		if (got == 0 && (!json_number(j, &number) || !number_to_f64(&number, to + n)))
+			break;
+		n += got ? got : 1;
+	}
+	return n;
+}
+
+/* What the data would be as the elements of an array. */
+static void check_runs(struct arena *arena, const uint8_t *data, size_t size)
+{
+	static double many[ROOM], each[ROOM];
+	char *text = arena_alloc(arena, HEAD + size);
+	struct slice doc = { text, HEAD + size };
+	struct json j, k;
+	if (!text)
+		return;
+	memset(text, ' ', HEAD - 1);
+	text[HEAD - 1] = '[';
+	memcpy(text + HEAD, data, size);
+	json_init(&j, doc, arena, false);
+	json_init(&k, doc, arena, false);
+	size_t n = read_doubles(&j, many, true);
+	check(n == read_doubles(&k, each, false) && memcmp(many, each, n * sizeof(*many)) == 0);
+	check(j.at == k.at && j.error == k.error && j.error_at == k.error_at);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena *arena = arena_new(4096, 64 << 20);
@@ -85,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!good)
 		check(json_error(&checking, &err) == ERR_INVALID_ARGUMENT &&
 			checking.error_at <= size);
+	check_runs(arena, data, size);
 	arena_free(arena);
 	return 0;
 }

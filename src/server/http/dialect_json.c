@@ -7,8 +7,6 @@
 
 /* --- elements in --- */
 
-typedef bool (*element_fn)(struct literal *l, struct json *j, void *to);
-
 /* Of every type that JSON numbers may become: text of the refusal, and range. */
 #define INT_TYPES(X) \
 	X(I8, int8_t, i64, INT8_MIN, INT8_MAX, "int8") \
@@ -124,7 +122,25 @@ static bool read_STRING(struct literal *l, struct json *j, void *to)
 	return json_string(j, to);
 }
 
-static element_fn reader_of(enum dtype dtype)
+/* Of many numbers at a time; NULL: the type has none. */
+static json_run_fn *run_of(enum dtype dtype)
+{
+	switch (dtype) {
+	case DTYPE_F32: return json_run_f32;
+	case DTYPE_F64: return json_run_f64;
+	case DTYPE_I8: return json_run_i8;
+	case DTYPE_I16: return json_run_i16;
+	case DTYPE_I32: return json_run_i32;
+	case DTYPE_I64: return json_run_i64;
+	case DTYPE_U8: return json_run_u8;
+	case DTYPE_U16: return json_run_u16;
+	case DTYPE_U32: return json_run_u32;
+	case DTYPE_U64: return json_run_u64;
+	default: return NULL;
+	}
+}
+
+static literal_fn *reader_of(enum dtype dtype)
 {
 	switch (dtype) {
 #define X(id, type, wide, min, max, name) case DTYPE_##id: return read_##id;
@@ -170,7 +186,9 @@ static enum err_code init(
 	*l = (struct literal){ .dtype = dtype, .arena = arena, .rank = -1 };
 	for (int i = 0; i < RANK_MAX; i++)
 		l->dim[i] = -1;
-	if (reader_of(dtype))
+	l->read = reader_of(dtype);
+	l->run = run_of(dtype);
+	if (l->read)
 		return ERR_OK;
 	return err_set(err, ERR_UNIMPLEMENTED,
 		"Conversion of JSON Value to type %s is not supported", dtype_name(dtype));
@@ -193,7 +211,7 @@ enum err_code literal_init_over(
 	return ERR_OK;
 }
 
-static bool append(struct literal *l, struct json *j, element_fn read)
+static bool make_room(struct literal *l, struct json *j)
 {
 	if (l->n == l->capacity) {
 		if (l->fixed) {
@@ -205,10 +223,23 @@ static bool append(struct literal *l, struct json *j, element_fn read)
 			return false;
 		}
 	}
-	if (!read(l, j, l->data + l->n * dtype_bytes(l->dtype)))
-		return false;
-	l->n++;
 	return true;
+}
+
+/* The element next, or in an array as many as can be read at once: how many, 0: error. */
+static size_t append(struct literal *l, struct json *j, struct json_rows *rows)
+{
+	if (!make_room(l, j))
+		return 0;
+	char *to = l->data + l->n * dtype_bytes(l->dtype);
+	size_t n = l->run && rows ? l->run(j, to, l->capacity - l->n, rows) : 0;
+	if (n == 0) {
+		n = l->read(l, j, to);
+		if (rows)
+			rows->at += n;
+	}
+	l->n += n;
+	return n;
 }
 
 /* The array of dimension d has ended with count elements. */
@@ -225,23 +256,25 @@ static bool close_dim(struct literal *l, struct json *j, int d, int64_t count)
 	return false;
 }
 
-/* A scalar at depth, and the rest of its array. */
-static bool read_run(struct literal *l, struct json *j, int depth, bool in_array, int64_t *count)
+/* A scalar at depth. count: of the elements in each dimension; NULL: it is in no array, else
+   the rest of its array follows, and arrays of its kind beside it. */
+static bool read_scalars(struct literal *l, struct json *j, int depth, int level, int64_t *count)
 {
-	element_fn read = reader_of(l->dtype);
 	if (l->rank < 0)
 		l->rank = depth;
 	if (l->rank != depth) {
 		json_fail(j, "a value is found at incorrect level of nesting");
 		return false;
 	}
-	if (!append(l, j, read))
-		return false;
-	while (in_array && json_next(j)) {
-		++*count;
-		if (!append(l, j, read))
-			return false;
-	}
+	if (depth == level)
+		return append(l, j, NULL) != 0;
+	bool known = depth - 1 > level && l->dim[depth - 1] > 0;
+	struct json_rows rows = { .length = known ? (size_t)l->dim[depth - 1] : SIZE_MAX };
+	while (append(l, j, &rows) && json_next(j))
+		;
+	count[depth - 1] = (int64_t)rows.at;
+	if (rows.passed)
+		count[depth - 2] += (int64_t)rows.passed;
 	return !j->error;
 }
 
@@ -265,8 +298,7 @@ bool literal_read(struct literal *l, struct json *j, int level)
 				return false;
 			count[depth++] = 0;
 		} else {
-			if (!read_run(l, j, depth, depth > level,
-				    &count[depth > level ? depth - 1 : 0]))
+			if (!read_scalars(l, j, depth, level, count))
 				return false;
 			if (depth == level)
 				return true;

@@ -12,14 +12,20 @@
  */
 #pragma once
 
-#include "base/json.h"
+#include "base/json_run.h"
 #include "exec/tensor.h"
+
+struct literal;
+/* Reads one element; false: an error stands in j. */
+typedef bool literal_fn(struct literal *l, struct json *j, void *to);
 
 struct literal {
 	enum dtype dtype;
 	bool b64;          /* {"b64": "..."} stands for bytes */
 	bool fixed;        /* capacity is all there may be */
 	struct arena *arena;
+	literal_fn *read;
+	json_run_fn *run;  /* many at a time; NULL: there is no such thing for the type */
 	int rank;          /* -1: not known yet */
 	int64_t dim[RANK_MAX]; /* -1: not known yet */
 	char *data;

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN. Sixty-four bytes at a time become a bit per byte and class: digit, point, minus,
+ * comma, ... Shifts and one addition of such words check the grammar of all numbers in the
+ * block at once, and say where each begins, has its point and ends; so that finding them
+ * costs no branch, whatever their lengths. A block is used up to the first byte that is not
+ * as expected. The next one begins behind the last comma of this one: a number is never cut.
+ *
+ * Digits are read as the sixteen bytes that end where they end. What stands before them is
+ * masked away, the point is shuffled out, and neighbours are joined: digits to pairs, pairs
+ * to fours, to eights, to sixteen. A division by a power of ten, both exact, rounds
+ * correctly; what has more digits goes the ways of decimal.h.
+ *
+ * INVARIANTS
+ *   1. HEAD bytes before the block belong to the document, and so do all 64 of it.
+ *   2. What is not read here is left to json_number(), never refused.
+ *
+ * NOT DONE: exponents. Few are in what encoders print of numbers near 1.
+ */
+#include "base/json_run.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#include "base/decimal.h"
+#include "base/pow10.h"
+
+#define BLOCK 64
+#define HEAD 32 /* as far back as the first digits of a long number are looked for */
+#define TARGET __attribute__((target("avx2,bmi,bmi2,popcnt")))
+#define INLINE TARGET static inline __attribute__((always_inline))
+
+/* --- where they are --- */
+
+/* A bit per byte; of each number, in order, one in begin, point and end. */
+struct block {
+	uint64_t begin; /* its first byte, the minus if it has one */
+	uint64_t point; /* or the same as end */
+	uint64_t end;   /* the comma or bracket behind it */
+	uint64_t minus;
+};
+
+struct bytes {
+	__m256i low, high;
+};
+
+INLINE uint64_t bits(__m256i low, __m256i high)
+{
+	return (uint32_t)_mm256_movemask_epi8(low) |
+	       (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+}
+
+INLINE uint64_t equal(struct bytes v, char c)
+{
+	__m256i all = _mm256_set1_epi8(c);
+	return bits(_mm256_cmpeq_epi8(v.low, all), _mm256_cmpeq_epi8(v.high, all));
+}
+
+INLINE uint64_t digits(struct bytes v)
+{
+	const __m256i zero = _mm256_set1_epi8('0'), nine = _mm256_set1_epi8(9);
+	__m256i low = _mm256_sub_epi8(v.low, zero), high = _mm256_sub_epi8(v.high, zero);
+	return bits(_mm256_cmpeq_epi8(_mm256_min_epu8(low, nine), low),
+		_mm256_cmpeq_epi8(_mm256_min_epu8(high, nine), high));
+}
+
+/* Each byte looks up the one space that has the same four low bits. */
+INLINE uint64_t spaces(struct bytes v)
+{
+	const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+		' ', -1, -1, -1, -1, -1, -1, -1, -1, '\t', '\n', -1, -1, '\r', -1, -1));
+	return bits(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, v.low), v.low),
+		_mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, v.high), v.high));
+}
+
+INLINE uint64_t lowest(uint64_t bits)
+{
+	return bits & -bits;
+}
+
+/* The numbers that end in the block at p. points: fractions are wanted. after_row: p is at
+   the bracket behind the last number, not at what may be the next. */
+INLINE struct block find_numbers(const char *p, bool points, bool after_row)
+{
+	struct bytes v = { _mm256_loadu_si256((const __m256i *)p),
+		_mm256_loadu_si256((const __m256i *)(p + 32)) };
+	uint64_t digit = digits(v), minus = equal(v, '-'), point = points ? equal(v, '.') : 0;
+	uint64_t comma = equal(v, ','), open = equal(v, '['), close = equal(v, ']');
+	uint64_t space = spaces(v);
+
+	uint64_t number = digit | point | minus;
+	uint64_t begin = number & ~(number << 1), end = ~number & number << 1;
+	uint64_t first = (begin & ~minus) | (begin & minus) << 1; /* digit */
+	/* The carry runs through the digits of a fraction to what is behind them. */
+	uint64_t fraction_end = ((point << 1) + digit) & ~digit;
+
+	uint64_t bad = ~(number | comma | open | close | space);
+	bad |= minus & ~begin;
+	bad |= (minus | point) << 1 & ~digit;
+	bad |= (point & ~(digit << 1)) | (point & fraction_end);
+	bad |= (first & equal(v, '0')) << 1 & digit;
+
+	/* Behind a number comes a comma, or "],[" with a space at most. */
+	uint64_t row_comma = close << 1, row = close << 2;
+	row = (row & ~space) | (row & space) << 1;
+	bad |= (end | after_row) ^ ((comma & ~row_comma) | close);
+	bad |= (row_comma & ~comma) | (open ^ row) | (open << 1 & ~begin);
+
+	end &= lowest(bad) - 1;
+	return (struct block){ begin, point | (end & ~fraction_end), end, minus };
+}
+
+/* --- what they are --- */
+
+/* From row n on, the last n of sixteen bytes stay. */
+static const int8_t keep_last[32] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
+
+/* Row n takes out the n-th byte from the end, if n is not 0. */
+#define FROM(k, n) ((n) == 0 || (k) >= 17 - (n) ? (k) : (k) - 1)
+#define ROW(n) \
+	{ FROM(0, n), FROM(1, n), FROM(2, n), FROM(3, n), FROM(4, n), FROM(5, n), FROM(6, n), \
+		FROM(7, n), FROM(8, n), FROM(9, n), FROM(10, n), FROM(11, n), FROM(12, n), \
+		FROM(13, n), FROM(14, n), FROM(15, n) }
+static const int8_t take_out[17][16] = { ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
+	ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15), ROW(16) };
+
+/* By how far a point is from the end of its number. */
+static const double scale[17] = { 1, 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15 };
+
+/* The n <= 16 bytes that end at `end`, one of them, `point` from the end, no digit but a
+   point; 0: there is none. */
+INLINE uint64_t read_16(const char *end, size_t n, size_t point)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(end - 16));
+	v = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+	v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(keep_last + n)));
+	if (!__builtin_constant_p(point))
+		v = _mm_shuffle_epi8(v, _mm_loadu_si128((const __m128i *)take_out[point]));
+	v = _mm_maddubs_epi16(v, _mm_set1_epi16(0x010a));
+	v = _mm_madd_epi16(v, _mm_set1_epi32(0x00010064));
+	v = _mm_packus_epi32(v, v);
+	v = _mm_madd_epi16(v, _mm_set1_epi32(0x00012710));
+	uint64_t eights = (uint64_t)_mm_cvtsi128_si64(v);
+	return (eights & UINT32_MAX) * 100000000 + (eights >> 32);
+}
+
+/* Up to 19 digits. */
+INLINE uint64_t read_long(const char *end, size_t n)
+{
+	if (n <= 16)
+		return read_16(end, n, 0);
+	return read_16(end - 16, n - 16, 0) * pow10_u64[16] + read_16(end, 16, 0);
+}
+
+/* One number without its sign. */
+struct token {
+	const char *first, *point, *end;
+	uint64_t negative; /* or 0 */
+};
+
+INLINE bool long_decimal(struct token t, struct decimal *ret)
+{
+	size_t before = (size_t)(t.point - t.first);
+	size_t behind = t.point == t.end ? 0 : (size_t)(t.end - t.point) - 1;
+	if (before > 16 || behind > NUMBER_DIGITS_EXACT)
+		return false;
+	uint64_t whole = before == 1 ? (uint64_t)(*t.first - '0') : read_16(t.point, before, 0);
+	if (whole && before + behind > NUMBER_DIGITS_EXACT)
+		return false;
+	uint64_t all = whole * pow10_u64[behind] + read_long(t.end, behind);
+	*ret = (struct decimal){ all, -(int)behind };
+	return true;
+}
+
+INLINE double quotient_long(struct decimal d)
+{
+	return (double)(int64_t)d.digits / pow10_f64[-d.exp10];
+}
+
+/* Signs cannot be predicted: no branch. False: for json_number(). */
+INLINE bool put_f64(struct token t, void *to)
+{
+	double v;
+	size_t n = (size_t)(t.end - t.first), point = (size_t)(t.end - t.point);
+	if (n <= 16) {
+		v = (double)(int64_t)read_16(t.end, n, point) / scale[point];
+	} else {
+		struct decimal d;
+		if (!long_decimal(t, &d))
+			return false;
+		if (d.digits >> 53 == 0)
+			v = quotient_long(d);
+		else if (!decimal_to_f64(d, &v))
+			return false;
+	}
+	uint64_t bits;
+	memcpy(&bits, &v, sizeof(bits));
+	bits |= t.negative << 63;
+	memcpy(to, &bits, sizeof(bits));
+	return true;
+}
+
+INLINE bool put_f32(struct token t, void *to)
+{
+	float v;
+	size_t n = (size_t)(t.end - t.first), point = (size_t)(t.end - t.point);
+	struct decimal d;
+	if (n <= 16) {
+		/* Sixteen digits may be rounded to a double, which narrowing puts up with. */
+		uint64_t all = read_16(t.end, n, point);
+		d = (struct decimal){ all, point ? 1 - (int)point : 0 };
+		if (!decimal_narrow((double)(int64_t)all / scale[point], &v) &&
+			!decimal_to_f32(d, &v))
+			return false;
+	} else {
+		if (!long_decimal(t, &d))
+			return false;
+		bool narrowed = d.digits >> 53 == 0 && decimal_narrow(quotient_long(d), &v);
+		if (!narrowed && !decimal_to_f32(d, &v))
+			return false;
+	}
+	uint32_t bits;
+	memcpy(&bits, &v, sizeof(bits));
+	bits |= (uint32_t)t.negative << 31;
+	memcpy(to, &bits, sizeof(bits));
+	return true;
+}
+
+INLINE bool read_int(struct token t, uint64_t max, bool is_signed, uint64_t *ret)
+{
+	size_t n = (size_t)(t.end - t.first);
+	if (n > NUMBER_DIGITS_EXACT)
+		return false;
+	uint64_t v = read_long(t.end, n);
+	if (v > max + (is_signed ? t.negative : 0) || (!is_signed && t.negative && v))
+		return false;
+	*ret = (v ^ -t.negative) + t.negative;
+	return true;
+}
+
+#define X(name, type, max, is_signed) \
+	INLINE bool put_##name(struct token t, void *to) \
+	{ \
+		uint64_t v; \
+		if (!read_int(t, max, is_signed, &v)) \
+			return false; \
+		*(type *)to = (type)v; \
+		return true; \
+	}
+JSON_RUN_INTS(X)
+#undef X
+
+/* --- a run of them --- */
+
+INLINE struct token next_token(const char *p, struct block *b)
+{
+	int begin = __builtin_ctzll(b->begin);
+	uint64_t negative = b->minus >> begin & 1;
+	struct token t = { p + begin + negative, p + __builtin_ctzll(b->point),
+		p + __builtin_ctzll(b->end), negative };
+	b->begin &= b->begin - 1;
+	b->point &= b->point - 1;
+	b->end &= b->end - 1;
+	return t;
+}
+
+INLINE size_t run(struct json *j, char *to, size_t room, struct json_rows *rows, size_t size,
+	bool points, bool (*put)(struct token t, void *to))
+{
+	struct json_rows r = *rows;
+	const char *p = j->at, *behind = p; /* the last number */
+	size_t n = 0;
+	while (j->end - p >= BLOCK) {
+		struct block b = find_numbers(p, points, n > 0 && p == behind);
+		if (b.end == 0)
+			break;
+		while (b.end && n < room) {
+			struct token t = next_token(p, &b);
+			if (!put(t, to + n * size))
+				goto out;
+			behind = t.end;
+			n++;
+			if (r.at == r.length) {
+				r.at = 0;
+				r.passed++;
+			}
+			r.at++;
+			if (*behind == ']') {
+				if (r.at != r.length)
+					goto out;
+			} else if (r.at == r.length) {
+				goto out;
+			}
+		}
+		if (n == room)
+			break;
+		p = *behind == ']' ? behind : behind + 1;
+	}
+out:
+	j->at = behind;
+	*rows = r;
+	return n;
+}
+
+static bool can_run(const struct json *j, const struct json_rows *rows)
+{
+	return j->at - j->begin >= HEAD && rows->at < rows->length &&
+	       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+	       __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+}
+
+#define RUN(name, type, points) \
+	TARGET static size_t run_##name( \
+		struct json *j, char *to, size_t room, struct json_rows *rows) \
+	{ \
+		return run(j, to, room, rows, sizeof(type), points, put_##name); \
+	} \
+\
+	size_t json_run_##name(struct json *j, void *to, size_t room, struct json_rows *rows) \
+	{ \
+		return can_run(j, rows) ? run_##name(j, to, room, rows) : 0; \
+	}
+#else
+#define RUN(name, type, points) \
+	size_t json_run_##name(struct json *j, void *to, size_t room, struct json_rows *rows) \
+	{ \
+		(void)j, (void)to, (void)room, (void)rows; \
+		return 0; \
+	}
+#endif
+
+RUN(f32, float, true)
+RUN(f64, double, true)
+#define X(name, type, ...) RUN(name, type, false)
+JSON_RUN_INTS(X)
+#undef X
