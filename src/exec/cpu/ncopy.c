@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define TILE 16               /* elements on a side of a cache-blocked transpose */
-#define CHUNK_BYTES (64 << 10) /* of a long row in one item */
+#define CHUNK_BYTES (16 << 10) /* of a long row in one item */
 
 /* Drops dimensions of one and merges neighbours that are one run in both views. */
 static void merge(struct ncopy *c)

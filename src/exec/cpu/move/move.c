@@ -12,7 +12,6 @@
 struct piece {
 	int in, out;
 	int64_t src_bytes, dst_bytes; /* where the box begins */
-	int64_t first;                /* its first item among those of all pieces */
 	struct ncopy copy;
 };
 
@@ -22,16 +21,24 @@ struct pieces {
 	struct piece piece[];
 };
 
+/* All do the same part of every piece: a piece for each would have them write side by side
+   into one cache line where pieces are narrow. */
+static int64_t scale(int64_t items, int64_t at, int64_t all)
+{
+	return (int64_t)((__int128)items * at / all);
+}
+
 static void run_pieces(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct pieces *s = a->state;
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
-	for (int i = 0; i < s->n; i++) {
+	for (int i = 0; i < s->n && s->split.items; i++) {
 		const struct piece *q = &s->piece[i];
 		ncopy_run(&q->copy, (char *)a->out[q->out].data + q->dst_bytes,
-			(const char *)a->in[q->in].data + q->src_bytes, max_i64(from - q->first, 0),
-			min_i64(to - q->first, q->copy.items));
+			(const char *)a->in[q->in].data + q->src_bytes,
+			scale(q->copy.items, from, s->split.items),
+			scale(q->copy.items, to, s->split.items));
 	}
 }
 
@@ -48,7 +55,6 @@ static enum err_code pieces_done(struct prep *p, struct pieces *s, struct kernel
 	int64_t items = 0;
 	double ns = 0;
 	for (int i = 0; i < s->n; i++) {
-		s->piece[i].first = items;
 		items += s->piece[i].copy.items;
 		ns += (double)s->piece[i].copy.items * ncopy_item_ns(&s->piece[i].copy);
 	}
