@@ -104,8 +104,17 @@ static enum err_code pack_constant(struct prep *p, struct matmul_state *s, struc
 	return gemm_pack_constant(p, s->gemm, &b, &s->packed, err);
 }
 
-/* Blocks of rows as the product takes them; runs of panels until every thread has
-   something to do. */
+/* Of which every thread gets as many as the others. */
+static int64_t count_units(const struct prep *p, double ns, int64_t have)
+{
+	if (p->threads <= 1 || ns < 2 * CUT_MIN_NS || have >= 4 * p->threads)
+		return have;
+	int64_t want = min_i64(p->threads, (int64_t)(ns / CUT_MIN_NS));
+	return (have + want - 1) / want * want;
+}
+
+/* Blocks of rows as the product takes them, or fewer rows, or runs of panels, until every
+   thread has something to do. A unit of rows reads all of B, one of panels packs all of A. */
 static void cut_units(const struct prep *p, struct matmul_state *s, struct kernel *ret)
 {
 	const struct matmul_view *v = &s->v;
@@ -113,13 +122,15 @@ static void cut_units(const struct prep *p, struct matmul_state *s, struct kerne
 	int64_t panels = gemm_panels(s->gemm, n);
 	s->batches = shape_count_range(&v->out, 0, v->out.rank - 2);
 	double ns = (double)(s->batches * m) * (double)n * (double)v->k * 2 / FLOPS_PER_NS;
-	int64_t block = (int64_t)s->gemm->rows * GEMM_TILES;
+	int64_t block = (int64_t)s->gemm->rows * GEMM_TILES, batches = max_i64(s->batches, 1);
 	s->row_units = max_i64((m + block - 1) / block, 1);
+	int64_t units = count_units(p, ns, batches * s->row_units);
+	if (m > n)
+		s->row_units = max_i64(s->row_units, min_i64((units + batches - 1) / batches, m / s->gemm->rows));
 	s->rows = max_i64((m + s->row_units - 1) / s->row_units, 1);
-	int64_t want = p->threads > 1 && ns > UNIT_NS ? 2 * p->threads : 1;
-	int64_t have = s->batches * s->row_units;
-	s->col_units = have >= want || !have ? 1 : min_i64((want + have - 1) / have, panels);
-	s->col_units = max_i64(s->col_units, 1);
+	s->row_units = max_i64((m + s->rows - 1) / s->rows, 1);
+	int64_t have = batches * s->row_units;
+	s->col_units = max_i64(min_i64((units + have - 1) / have, panels), 1);
 	s->panels = (panels + s->col_units - 1) / s->col_units;
 	s->col_units = s->panels ? (panels + s->panels - 1) / s->panels : 1;
 	ret->units = s->batches * s->row_units * s->col_units;
