@@ -68,7 +68,9 @@ struct split {
 	int64_t items, per_unit;
 };
 
-#define UNIT_NS 10000.0
+#define UNIT_NS 2500.0
+/* A part of a step that is worth cutting it where that costs something. */
+#define CUT_MIN_NS 4000.0
 
 static inline struct split split_work(const struct prep *p, struct kernel *ret, int64_t items,
 	double item_ns)

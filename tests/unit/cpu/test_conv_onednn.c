@@ -15,6 +15,7 @@ struct conv_case {
 	int64_t n, ic, h, w, oc, kh, kw, group;
 	int64_t stride, dilation, pad[4]; /* pads as ONNX has them */
 	bool blocked, bias, sum, transposed, line; /* line: rank 3, of width w */
+	bool nhwc; /* by the row that has channels last inside */
 	enum activation act;
 	int threads;
 };
@@ -55,6 +56,21 @@ static const struct conv_case cases[] = {
 	{ 1, 8, 12, 13, 8, 3, 9, 1, 1, 1, { 1, 4, 1, 4 }, .bias = true, .act = ACT_RELU, .threads = 1 },
 	{ 2, 24, 9, 9, 24, 5, 5, 24, 2, 1, { 2, 2, 2, 2 }, .bias = true, .act = ACT_HARD_SWISH, .threads = 2 },
 	{ 1, 24, 9, 9, 40, 1, 1, 1, 1, 1, { 0 }, .bias = true, .sum = true, .threads = 2 },
+	/* parts of different numbers of blocks */
+	{ 1, 48, 30, 30, 144, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true, .threads = 2 },
+	{ 1, 144, 40, 40, 144, 3, 3, 144, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 2 },
+	/* channels last inside: parts of rows, of pixels, of a line, and of channels where weights are many */
+	{ 1, 32, 29, 30, 48, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .nhwc = true, .threads = 3 },
+	{ 1, 32, 23, 23, 48, 5, 5, 1, 1, 2, { 4, 4, 4, 4 }, .blocked = true, .nhwc = true, .threads = 5 },
+	{ 1, 32, 28, 27, 64, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_CLIP, .nhwc = true, .threads = 5 },
+	{ 1, 20, 24, 24, 40, 3, 3, 1, 1, 1, { 0, 1, 2, 1 }, .bias = true, .sum = true, .nhwc = true, .threads = 3 },
+	{ 3, 24, 20, 20, 33, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .nhwc = true, .threads = 2 },
+	{ 1, 32, 1, 400, 32, 1, 5, 1, 1, 1, { 0, 2 }, .bias = true, .line = true, .nhwc = true, .threads = 3 },
+	{ 1, 64, 40, 40, 64, 3, 3, 64, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .nhwc = true, .threads = 2 },
+	{ 1, 256, 7, 7, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .nhwc = true, .threads = 2 },
 	/* transposed */
 	{ 1, 32, 6, 5, 16, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true, .threads = 1 },
 	{ 2, 24, 6, 5, 9, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .bias = true, .transposed = true, .threads = 2 },
@@ -188,6 +204,8 @@ static void then_equals_definition(const struct conv_case *c, const struct conv_
 static void check_case(const struct conv_case *c, bool inplace)
 {
 	struct err err;
+	if (c->nhwc && !(cpu_features() & CPU_AVX512))
+		return; /* the row needs it */
 	struct graph *g = given_graph(c);
 	const struct node *n = &g->node[0];
 	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
@@ -207,11 +225,12 @@ static void check_case(const struct conv_case *c, bool inplace)
 		.threads = c->threads, .arena = g->arena, .packs = packs, .tmp = g->arena };
 	struct kernel k = { .units = 1 };
 	enum err_code rc = c->transposed ? prepare_conv_transpose_onednn(&p, &k, &err)
+			   : c->nhwc	 ? prepare_conv_nhwc(&p, &k, &err)
 					 : prepare_conv_onednn(&p, &k, &err);
 	ck_assert_msg(rc == ERR_OK, "case %d: %s", (int)(c - cases), err.msg);
 	if (c->blocked) /* a chain of convolutions never leaves the layout */
 		ck_assert_int_eq(k.out_layout, blocked);
-	if (c->threads > 1 && c->blocked)
+	if (c->threads > 1 && (c->blocked || c->nhwc))
 		ck_assert_int_gt(k.units, 1);
 	out.layout = k.out_layout;
 	if (inplace && !(c->sum && k.inplace && given[3].layout == k.out_layout))

@@ -8,62 +8,64 @@
  * wherever the library can; what comes or goes plain is reordered in scratch, image by image. The result
  * stays blocked, for the next step to take, wherever its channels fill the blocks.
  *
- * A unit of work is one image times one slice of the output channels. In a blocked layout
- * such a slice is one run of memory in the result, in the weights and in the bias, so all
- * slices share one primitive; and as the primitive is of one image, plans for all batch
- * sizes share the packed weights.
+ * A unit of work is a part of one image (conv_cut.h). Parts of a shape share the library's
+ * primitives; and as those are of one image, plans for all batch sizes share the packed weights.
  *
- * NOT DONE: slices of rows, which would need strides that the library's code does not take.
+ * NOT DONE: parts of rows in blocked layouts, which would need strides that the library's code
+ * does not take.
  */
 #include "exec/infer/conv_geometry.h"
 #include "exec/cpu/cpu.h"
-#include "exec/cpu/nn/onednn.h"
+#include "exec/cpu/nn/conv_cut.h"
 
 #include "base/checked.h"
 
-/* A step that takes less is not worth slicing by channels. */
-#define SLICE_MIN_NS 200000.0
 #define FLOPS_PER_NS 80.0
 /* Channels that the library's first-layer code reads from a plain image. */
 #define PLAIN_IC_MAX 3
 
-struct conv_state {
+struct part {
 	struct onednn_op *conv;
 	struct onednn_op *block_src, *block_sum, *plain_dst; /* NULL: no such reorder */
-	int64_t slices;
-	size_t src_image, src_slice, dst_image, dst_slice; /* bytes as they lie in the tensors */
-	int64_t bias_slice;                                /* elements */
+	const void *weights;
+	size_t src_at, dst_at, sum_at; /* bytes, where its tensors' parts begin in an image */
+	size_t dst_bytes;              /* where it lies in one piece */
+	int64_t bias_at;
+};
+
+struct conv_state {
+	int64_t parts;
+	size_t src_image, dst_image; /* bytes as they lie in the tensors */
 	bool bias, sum;
 	size_t scratch_src, scratch_dst; /* where in the scratch */
-	const void *weights[]; /* per slice */
+	struct part part[];
 };
 
 static void run_unit(const struct kernel_args *a, const struct conv_state *s, int64_t image,
-	int64_t slice)
+	const struct part *p)
 {
-	const char *src = (const char *)a->in[0].data + (size_t)image * s->src_image +
-			  (size_t)slice * s->src_slice;
-	size_t dst_at = (size_t)image * s->dst_image + (size_t)slice * s->dst_slice;
-	char *dst = (char *)a->out[0].data + dst_at, *scratch = a->scratch;
-	const char *sum = s->sum ? (const char *)a->in[3].data + dst_at : NULL;
-	struct onednn_args x = { .src = src, .weights = s->weights[slice], .dst = dst, .scratch = scratch };
+	const char *src = (const char *)a->in[0].data + (size_t)image * s->src_image + p->src_at;
+	size_t dst_at = (size_t)image * s->dst_image;
+	char *dst = (char *)a->out[0].data + dst_at + p->dst_at, *scratch = a->scratch;
+	const char *sum = s->sum ? (const char *)a->in[3].data + dst_at + p->sum_at : NULL;
+	struct onednn_args x = { .src = src, .weights = p->weights, .dst = dst, .scratch = scratch };
 	if (s->bias)
-		x.bias = (const float *)a->in[2].data + slice * s->bias_slice;
-	if (s->block_src) {
+		x.bias = (const float *)a->in[2].data + p->bias_at;
+	if (p->block_src) {
 		x.src = scratch + s->scratch_src;
-		onednn_run(s->block_src,
+		onednn_run(p->block_src,
 			&(struct onednn_args){ .src = src, .dst = scratch + s->scratch_src, .scratch = scratch });
 	}
-	if (s->plain_dst)
+	if (p->plain_dst)
 		x.dst = scratch + s->scratch_dst;
-	if (s->block_sum)
-		onednn_run(s->block_sum,
+	if (p->block_sum)
+		onednn_run(p->block_sum,
 			&(struct onednn_args){ .src = sum, .dst = x.dst, .scratch = scratch });
 	else if (sum && sum != x.dst)
-		memcpy(x.dst, sum, s->dst_slice);
-	onednn_run(s->conv, &x);
-	if (s->plain_dst)
-		onednn_run(s->plain_dst,
+		memcpy(x.dst, sum, p->dst_bytes);
+	onednn_run(p->conv, &x);
+	if (p->plain_dst)
+		onednn_run(p->plain_dst,
 			&(struct onednn_args){ .src = x.dst, .dst = dst, .scratch = scratch });
 }
 
@@ -71,7 +73,7 @@ static void run_conv(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct conv_state *s = a->state;
 	for (int64_t u = begin; u < end; u++)
-		run_unit(a, s, u / s->slices, u % s->slices);
+		run_unit(a, s, u / s->parts, &s->part[u % s->parts]);
 }
 
 /* -- prepare ---------------------------------------------------------------------------------- */
@@ -80,35 +82,16 @@ struct maker {
 	struct prep *p;
 	struct kernel *ret;
 	struct err *err;
-	struct onednn_conv c; /* of one slice, as the library gets it */
+	struct onednn_conv c; /* of an image */
+	struct conv_cut cut;
+	struct conv_part *part; /* as the library gets them; in p->tmp */
 	enum layout blocked;
-	int64_t block, images, slices;
+	int64_t block, images;
 	bool bf16;       /* of rounded sources and weights */
 	bool nhwc;       /* channels last inside, whatever the tensors are */
-	bool slices_src; /* a slice of the output reads only one of the input */
 	enum layout src_layout, dst_layout; /* of the tensors */
 	double ns;                          /* rough, of the whole step */
 };
-
-static void swap(int64_t *a, int64_t *b)
-{
-	int64_t was = *a;
-	*a = *b;
-	*b = was;
-}
-
-/* A column lies in memory as a row does, and rows are what the library's code is fast on. */
-static void lay_down(struct onednn_conv *c)
-{
-	if (c->src.w != 1 || c->dst.w != 1 || c->kernel[1] != 1)
-		return;
-	swap(&c->src.h, &c->src.w);
-	swap(&c->dst.h, &c->dst.w);
-	swap(&c->kernel[0], &c->kernel[1]);
-	swap(&c->stride[0], &c->stride[1]);
-	swap(&c->dilation[0], &c->dilation[1]);
-	swap(&c->pad_begin[0], &c->pad_begin[1]);
-}
 
 /* Rank 3 is rank 4 with one row. */
 static bool read_geometry(struct maker *m, const struct conv_geometry *g)
@@ -126,11 +109,10 @@ static bool read_geometry(struct maker *m, const struct conv_geometry *g)
 	}
 	c->group = g->group;
 	c->src = (struct onednn_image){ x->shape.dim[1], g->spatial < 2 ? 1 : g->in[0],
-		g->in[g->spatial - 1], m->blocked, m->bf16 };
+		g->in[g->spatial - 1], m->blocked, m->bf16, 0 };
 	c->dst = (struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[0],
-		g->out[g->spatial - 1], m->blocked, false };
+		g->out[g->spatial - 1], m->blocked, false, 0 };
 	m->images = x->shape.dim[0];
-	lay_down(c);
 	return tensor_count(x) > 0 && tensor_count(y) > 0;
 }
 
@@ -168,51 +150,24 @@ static bool choose_layouts(struct maker *m)
 	return !c->sum || p->in[3].layout == LAYOUT_PLAIN || p->in[3].layout == m->dst_layout;
 }
 
-/* Channels that must stay together when the output is sliced. */
-static int64_t slice_grain(const struct maker *m)
-{
-	const struct onednn_conv *c = &m->c;
-	if (c->group == 1)
-		return 2 * m->block; /* one block alone leaves half of the registers idle */
-	return is_depthwise(c) ? m->block : c->dst.c / c->group;
-}
-
-/* As few slices as give every thread the same to do, if there is enough to do. */
-static void choose_slices(struct maker *m)
+static void choose_cut(struct maker *m)
 {
 	struct onednn_conv *c = &m->c;
 	double flops = 2.0 * (double)(c->dst.c * c->dst.h * c->dst.w) *
 		       (double)(c->src.c / c->group * c->kernel[0] * c->kernel[1]);
 	m->ns = (double)m->images * flops / FLOPS_PER_NS;
-	m->slices = 1;
-	int64_t threads = m->p->threads, grain = slice_grain(m);
-	if (threads <= 1 || m->ns < SLICE_MIN_NS || c->dst.c % grain || m->images % threads == 0)
-		return;
-	int64_t most = c->dst.c / grain;
-	for (int64_t n = 1; n <= most && n <= 4 * threads; n++) {
-		if (most % n)
-			continue;
-		m->slices = n;
-		if (m->images * n % threads == 0)
-			break;
-	}
-}
-
-static void cut_slice(struct maker *m)
-{
-	struct onednn_conv *c = &m->c;
-	c->dst.c /= m->slices;
-	m->slices_src = c->group > 1;
-	if (m->slices_src) {
-		c->src.c /= m->slices;
-		c->group /= m->slices;
-	}
+	/* Each part of rows reads all weights, each part of channels the whole source. */
+	int64_t pixels = c->src.c * c->src.h * c->src.w + c->dst.c * c->dst.h * c->dst.w;
+	enum conv_axis axis = m->nhwc && tensor_count(&m->p->in[1]) < pixels ? CUT_ROWS : CUT_CHANNELS;
+	if (axis == CUT_ROWS)
+		conv_cut_stand_up(c);
+	m->cut = conv_cut_choose(m->p, c, axis, m->block, m->images, m->ns);
 }
 
 /* Floats in a tensor's layout, as the convolution has them. */
-static struct onednn_image in_tensor(const struct onednn_image *i, enum layout layout)
+static struct onednn_image in_tensor(const struct onednn_image *i, enum layout layout, int64_t plane)
 {
-	return (struct onednn_image){ i->c, i->h, i->w, layout, false };
+	return (struct onednn_image){ i->c, i->h, i->w, layout, false, plane };
 }
 
 /* From a tensor to what the convolution takes, or back; NULL where they are the same, as all
@@ -220,7 +175,8 @@ static struct onednn_image in_tensor(const struct onednn_image *i, enum layout l
 static enum err_code reorder(struct maker *m, const struct onednn_image *from,
 	const struct onednn_image *to, struct onednn_op **ret)
 {
-	bool same = from->layout == to->layout || (to->h * to->w == 1 && to->c % m->block == 0);
+	bool pixel = to->h * to->w == 1 && to->c % m->block == 0 && !from->plane && !to->plane;
+	bool same = from->layout == to->layout || pixel;
 	return same && from->bf16 == to->bf16 ? ERR_OK : onednn_reorder(m->p, from, to, ret, m->err);
 }
 
@@ -235,9 +191,8 @@ static size_t op_scratch(const struct onednn_op *op)
 }
 
 /* Few channels have no blocked code either; there is plain code (a matrix product). */
-static enum err_code make_conv(struct maker *m, struct onednn_op **ret)
+static enum err_code make_conv(struct maker *m, struct onednn_conv *c, struct onednn_op **ret)
 {
-	struct onednn_conv *c = &m->c;
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
 	if (rc != ERR_UNIMPLEMENTED || c->winograd || c->src.bf16 || m->nhwc || c->dst.layout == LAYOUT_PLAIN)
 		return rc;
@@ -245,69 +200,104 @@ static enum err_code make_conv(struct maker *m, struct onednn_op **ret)
 	return onednn_conv(m->p, c, ret, m->err);
 }
 
-static enum err_code make_ops(struct maker *m, struct conv_state *s)
+static enum layout sum_layout(const struct maker *m)
 {
-	struct onednn_conv *c = &m->c;
-	enum err_code rc = make_conv(m, &s->conv);
-	const struct onednn_image src = in_tensor(&c->src, m->src_layout),
-				  dst = in_tensor(&c->dst, m->dst_layout),
-				  sum = in_tensor(&c->dst, c->sum ? m->p->in[3].layout : c->dst.layout);
-	if (rc == ERR_OK)
-		rc = reorder(m, &src, &c->src, &s->block_src);
-	if (rc == ERR_OK)
-		rc = reorder(m, &sum, &c->dst, &s->block_sum);
-	if (rc == ERR_OK)
-		rc = reorder(m, &c->dst, &dst, &s->plain_dst);
-	if (rc != ERR_OK)
-		return rc;
-	/* What the ops need for themselves comes first, one after the other uses it. */
-	size_t scratch = max_size(op_scratch(s->conv), op_scratch(s->block_src));
-	scratch = max_size(scratch, max_size(op_scratch(s->block_sum), op_scratch(s->plain_dst)));
-	s->scratch_src = round_up(scratch, ARENA_ALIGN_TENSOR);
-	s->scratch_dst = s->scratch_src;
-	if (s->block_src)
-		s->scratch_dst += round_up(onednn_image_bytes(&c->src), ARENA_ALIGN_TENSOR);
-	m->ret->scratch_bytes = s->scratch_dst;
-	if (s->plain_dst)
-		m->ret->scratch_bytes += round_up(onednn_image_bytes(&c->dst), ARENA_ALIGN_TENSOR);
-	return ERR_OK;
+	return m->c.sum ? m->p->in[3].layout : m->dst_layout;
 }
 
-/* The slices' weights: in ONNX's form, too, a slice is one run (the transposed form is
-   sliced by groups only). */
-static enum err_code pack_weights(struct maker *m, struct conv_state *s)
+static enum err_code make_ops(struct maker *m, struct conv_part *from, struct part *p)
 {
+	struct onednn_conv *c = &from->c;
+	enum err_code rc = make_conv(m, c, &p->conv);
+	const struct onednn_image src = in_tensor(&c->src, m->src_layout, from->src_plane),
+				  dst = in_tensor(&c->dst, m->dst_layout, from->dst_plane),
+				  sum = in_tensor(&c->dst, sum_layout(m), from->dst_plane);
+	if (rc == ERR_OK)
+		rc = reorder(m, &src, &c->src, &p->block_src);
+	if (rc == ERR_OK && c->sum)
+		rc = reorder(m, &sum, &c->dst, &p->block_sum);
+	if (rc == ERR_OK)
+		rc = reorder(m, &c->dst, &dst, &p->plain_dst);
+	return rc;
+}
+
+/* The ops are those of an earlier part of the same shape, if there is one. The weights are one
+   run in ONNX's form, too (the transposed form is not cut). */
+static enum err_code make_part(struct maker *m, struct conv_state *s, int64_t i)
+{
+	struct conv_part *from = &m->part[i];
+	struct part *p = &s->part[i];
+	const struct onednn_image src = in_tensor(&m->c.src, m->src_layout, 0),
+				  dst = in_tensor(&m->c.dst, m->dst_layout, 0),
+				  sum = in_tensor(&m->c.dst, sum_layout(m), 0);
 	const struct tensor *w = &m->p->in[1];
-	int64_t per_slice = tensor_count(w) / m->slices;
-	enum err_code rc = ERR_OK;
-	for (int64_t i = 0; i < m->slices && rc == ERR_OK; i++)
-		rc = onednn_pack(m->p, s->conv, (const float *)w->data + i * per_slice,
-			&s->weights[i], m->err);
+	*from = conv_cut_part(&m->cut, &m->c, i);
+	enum err_code rc = ERR_UNIMPLEMENTED;
+	for (int64_t k = 0; k < i && rc != ERR_OK; k++)
+		if (conv_part_is_like(&m->part[k], from)) {
+			*p = s->part[k];
+			from->c = m->part[k].c; /* with the layouts that the library took */
+			rc = ERR_OK;
+		}
+	if (rc != ERR_OK)
+		rc = make_ops(m, from, p);
+	if (rc != ERR_OK)
+		return rc;
+	p->src_at = onednn_image_at(&src, from->src_channel, from->src_row);
+	p->dst_at = onednn_image_at(&dst, from->dst_channel, from->dst_row);
+	p->dst_bytes = onednn_image_bytes(&from->c.dst);
+	p->sum_at = onednn_image_at(&sum, from->dst_channel, from->dst_row);
+	p->bias_at = from->dst_channel;
+	int64_t per_channel = tensor_count(w) / m->c.dst.c;
+	return onednn_pack(m->p, p->conv, (const float *)w->data + from->dst_channel * per_channel,
+		&p->weights, m->err);
+}
+
+/* What the ops need for themselves comes first, one after the other uses it. */
+static void place_scratch(struct maker *m, struct conv_state *s)
+{
+	size_t ops = 0, src = 0, dst = 0;
+	for (int64_t i = 0; i < s->parts; i++) {
+		const struct part *p = &s->part[i];
+		const struct onednn_conv *c = &m->part[i].c;
+		ops = max_size(ops, max_size(op_scratch(p->conv), op_scratch(p->block_src)));
+		ops = max_size(ops, max_size(op_scratch(p->block_sum), op_scratch(p->plain_dst)));
+		src = max_size(src, p->block_src ? onednn_image_bytes(&c->src) : 0);
+		dst = max_size(dst, p->plain_dst ? onednn_image_bytes(&c->dst) : 0);
+	}
+	s->scratch_src = round_up(ops, ARENA_ALIGN_TENSOR);
+	s->scratch_dst = s->scratch_src + round_up(src, ARENA_ALIGN_TENSOR);
+	m->ret->scratch_bytes = s->scratch_dst + round_up(dst, ARENA_ALIGN_TENSOR);
+}
+
+static enum err_code make_parts(struct maker *m, struct conv_state *s)
+{
+	s->parts = m->cut.parts;
+	m->part = ARENA_ARRAY(m->p->tmp, struct conv_part, (size_t)s->parts);
+	enum err_code rc = m->part ? ERR_OK : err_oom(m->err);
+	for (int64_t i = 0; i < s->parts && rc == ERR_OK; i++)
+		rc = make_part(m, s, i);
+	if (rc == ERR_OK)
+		place_scratch(m, s);
 	return rc;
 }
 
 static void fill_kernel(struct maker *m, struct conv_state *s)
 {
-	struct onednn_conv *c = &m->c;
-	s->slices = m->slices;
-	const struct onednn_image src = in_tensor(&c->src, m->src_layout), dst = in_tensor(&c->dst, m->dst_layout);
+	const struct onednn_conv *c = &m->c;
+	const struct onednn_image src = in_tensor(&c->src, m->src_layout, 0),
+				  dst = in_tensor(&c->dst, m->dst_layout, 0);
 	s->src_image = onednn_image_bytes(&src);
-	if (m->slices_src) {
-		s->src_slice = s->src_image;
-		s->src_image *= (size_t)m->slices;
-	}
-	s->dst_slice = onednn_image_bytes(&dst);
-	s->dst_image = s->dst_slice * (size_t)m->slices;
+	s->dst_image = onednn_image_bytes(&dst);
 	s->bias = c->bias;
-	s->bias_slice = c->dst.c;
 	s->sum = c->sum;
 	struct kernel *k = m->ret;
 	k->run = run_conv;
 	k->state = s;
-	k->units = m->images * m->slices;
+	k->units = m->images * s->parts;
 	k->unit_cost_ns = (int64_t)(m->ns / (double)k->units) + 1;
 	k->out_layout = m->dst_layout;
-	if (c->sum && !s->block_sum && !s->plain_dst) {
+	if (c->sum && !s->part[0].block_sum && !s->part[0].plain_dst) {
 		k->inplace = true;
 		k->inplace_in = 3;
 	}
@@ -357,17 +347,11 @@ static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 		return prep_refuse(m->err, "bfloat16 is not wanted");
 	if (m->c.winograd && !suits_winograd(m))
 		return prep_refuse(m->err, "no dense 3x3 convolution, or its rounding is not wanted");
-	if (m->c.transposed || m->nhwc) /* slices of channels are not in one piece */
-		m->slices = 1;
-	else
-		choose_slices(m);
-	cut_slice(m);
-	struct conv_state *s = prep_alloc(p, sizeof(*s) + (size_t)m->slices * sizeof(s->weights[0]));
+	choose_cut(m);
+	struct conv_state *s = prep_alloc(p, sizeof(*s) + (size_t)m->cut.parts * sizeof(s->part[0]));
 	if (!s)
 		return err_oom(m->err);
-	enum err_code rc = make_ops(m, s);
-	if (rc == ERR_OK)
-		rc = pack_weights(m, s);
+	enum err_code rc = make_parts(m, s);
 	if (rc == ERR_OK)
 		fill_kernel(m, s);
 	return rc;

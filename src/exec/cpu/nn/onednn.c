@@ -65,6 +65,17 @@ static bool md_init(md_own *d, int rank, const int64_t *dim, dnnl_data_type_t ty
 	       dnnl_success;
 }
 
+/* What begins at its first element and has these dimensions. */
+static bool md_narrow(md_own *d, int rank, const int64_t *dim)
+{
+	md_own part = NULL;
+	bool ok = dnnl_memory_desc_create_submemory(&part, *d, dims_of(rank, dim).v, (dnnl_dims_t){ 0 }) ==
+		  dnnl_success;
+	dnnl_memory_desc_destroy(*d);
+	*d = part;
+	return ok;
+}
+
 static void md_done(md_own *d)
 {
 	if (*d)
@@ -113,6 +124,13 @@ static inline md_ref md_see(const md_own *d)
 static bool md_init(md_own *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
 	return dnnl_memory_desc_init_by_tag(d, rank, dims_of(rank, dim).v, type, tag) ==
+	       dnnl_success;
+}
+
+static bool md_narrow(md_own *d, int rank, const int64_t *dim)
+{
+	const md_own all = *d;
+	return dnnl_memory_desc_init_submemory(d, &all, dims_of(rank, dim).v, (dnnl_dims_t){ 0 }) ==
 	       dnnl_success;
 }
 
@@ -414,7 +432,13 @@ static dnnl_data_type_t type_of(bool bf16)
 
 static bool init_image(md_own *d, const struct onednn_image *i)
 {
-	return md_init(d, IMAGE_RANK, (int64_t[]){ 1, i->c, i->h, i->w }, type_of(i->bf16), tag_of(i->layout));
+	int64_t part[IMAGE_RANK] = { 1, i->c, i->h, i->w }, all[IMAGE_RANK] = { 1, i->c, i->h, i->w };
+	if (i->plane && i->h == 1) /* a part of a row, too, may be one of a long row */
+		all[3] = i->plane;
+	else if (i->plane)
+		all[2] = i->plane / i->w;
+	return md_init(d, IMAGE_RANK, all, type_of(i->bf16), tag_of(i->layout)) &&
+	       (!i->plane || md_narrow(d, IMAGE_RANK, part));
 }
 
 /* The library wants O before I; ONNX's transposed convolution has them the other way. */
@@ -523,10 +547,22 @@ enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from,
 	return rc;
 }
 
+static int64_t block_of(enum layout layout)
+{
+	return layout == LAYOUT_NCHW16C ? 16 : layout == LAYOUT_NCHW8C ? 8 : 1;
+}
+
 size_t onednn_image_bytes(const struct onednn_image *i)
 {
-	int64_t block = i->layout == LAYOUT_NCHW16C ? 16 : i->layout == LAYOUT_NCHW8C ? 8 : 1;
+	int64_t block = block_of(i->layout);
 	return (size_t)((i->c + block - 1) / block * block * i->h * i->w) * (i->bf16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+size_t onednn_image_at(const struct onednn_image *i, int64_t channel, int64_t row)
+{
+	int64_t at = i->layout == LAYOUT_NHWC ? row * i->w * i->c + channel
+					      : channel * i->h * i->w + row * i->w * block_of(i->layout);
+	return (size_t)at * sizeof(float);
 }
 
 /* -- weights ------------------------------------------------------------------------------------------ */

@@ -26,6 +26,7 @@ struct onednn_image {
 	int64_t c, h, w;
 	enum layout layout; /* any */
 	bool bf16;          /* else float; of a source: its weights are packed so, too */
+	int64_t plane; /* a stretch of rows lies in an image of so many pixels; 0: it is whole */
 };
 
 struct onednn_act {
@@ -53,7 +54,7 @@ const char *onednn_version(void);
 MUST_CHECK enum err_code onednn_conv(struct prep *p, const struct onednn_conv *c,
 	struct onednn_op **ret, struct err *err);
 
-/* The same image in another layout, or of the other type. */
+/* The same image in another layout, or of the other type; either may be a stretch of rows. */
 MUST_CHECK enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from,
 	const struct onednn_image *to, struct onednn_op **ret, struct err *err);
 
@@ -70,7 +71,9 @@ struct onednn_args {
 void onednn_run(struct onednn_op *op, const struct onednn_args *a);
 
 size_t onednn_scratch_bytes(const struct onednn_op *op);
+/* Of a whole image; and where in one of floats a channel, the first of its block, and a row begin. */
 size_t onednn_image_bytes(const struct onednn_image *i);
+size_t onednn_image_at(const struct onednn_image *i, int64_t channel, int64_t row);
 
 /* The library's name for the code it chose. */
 const char *onednn_impl(const struct onednn_op *op);
