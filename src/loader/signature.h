@@ -45,6 +45,9 @@ struct signature {
 	int64_t *latency_ns; /* [0 .. max_batch]: learnt time of a batch of n rows, filled by
 	                        interpolation between the sizes tried; NULL before warm-up */
 
+	int32_t *rows_as; /* [0 .. max_batch]: how many rows a batch of n is run as, where sizes
+	                     share plans; NULL: as it is */
+
 	void *queue; /* the server's batcher; set before publish by repo_hooks */
 };
 

@@ -260,6 +260,25 @@ static enum err_code learn_sizes(struct warmer *w)
 	return ERR_OK;
 }
 
+/* Sizes share the plans of those that were run: the quickest of them that is large enough. */
+static enum err_code share_sizes(struct warmer *w)
+{
+	struct signature *s = w->s;
+	int32_t *as = ARENA_ARRAY(w->v->arena, int32_t, (size_t)s->max_batch + 1);
+	if (!as)
+		return err_oom(w->err);
+	int32_t best = s->max_batch;
+	for (int32_t n = s->max_batch; n > 0; n--) {
+		bool was_run = (n & (n - 1)) == 0;
+		if (was_run && s->latency_ns[n] <= s->latency_ns[best])
+			best = n;
+		as[n] = best;
+		s->latency_ns[n] = s->latency_ns[best];
+	}
+	s->rows_as = as;
+	return ERR_OK;
+}
+
 /* Batches have any size; planning one on a request's time would show as latency. */
 static enum err_code plan_between(struct warmer *w)
 {
@@ -327,6 +346,8 @@ static enum err_code warm_signature(struct warmer *w)
 	s->max_batch = s->batchable ? w->conf->max_batch : 1;
 	if (rc == ERR_OK)
 		rc = learn_sizes(w);
+	if (rc == ERR_OK && s->batchable && program_wants_few_sizes(s->program))
+		return share_sizes(w);
 	return rc == ERR_OK ? plan_between(w) : rc;
 }
 

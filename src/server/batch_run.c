@@ -186,10 +186,12 @@ static enum err_code check_out_rows(const struct batch_runner *r, const struct t
 
 /* -- running --------------------------------------------------------------------------------- */
 
-static enum err_code run_program(struct batch_runner *r, output_fn output, void *ctx, struct err *err)
+static enum err_code run_program(struct batch_runner *r, int64_t rows, output_fn output, void *ctx,
+	struct err *err)
 {
+	const int32_t *as = r->sig->rows_as;
 	struct run_opts opts = { .pool = r->pool, .arena = r->arena, .output = output,
-		.output_ctx = ctx };
+		.output_ctx = ctx, .rows_as = as && rows <= r->sig->max_batch ? as[rows] : 0 };
 	return program_run(r->sig->program, r->in, &opts, err);
 }
 
@@ -232,7 +234,7 @@ static enum err_code run_alone(struct batch_runner *r, struct request *q, int ma
 		for (int i = 0; i < r->sig->n_in; i++)
 			if (take_rows(r, i, &q->in[i], o.from, rows) != ERR_OK)
 				return err_oom(&q->err);
-		enum err_code rc = run_program(r, to_request, &o, &q->err);
+		enum err_code rc = run_program(r, rows, to_request, &o, &q->err);
 		if (rc != ERR_OK)
 			return rc;
 	}
@@ -252,7 +254,7 @@ static enum err_code run_together(struct batch_runner *r, struct request *batch,
 		return err_oom(err);
 	int64_t gathered = clock_now_ns();
 	rec->gather_ns = gathered - began;
-	enum err_code rc = run_program(r, to_staging, r, err);
+	enum err_code rc = run_program(r, rec->rows, to_staging, r, err);
 	if (rc == ERR_OK)
 		rc = check_out_rows(r, r->out, rec->rows, err);
 	int64_t computed = clock_now_ns();

@@ -32,10 +32,10 @@ def build_folder():
 class Server:
     """options: {"http.body_max": "1M"} as --set takes them; models: {name: [versions]} of
     the examples; root: a model directory of the caller's instead of one made here; preexec:
-    as in subprocess.Popen; tls: an ssl.SSLContext to call over."""
+    as in subprocess.Popen; tls: an ssl.SSLContext to call over; env: variables besides ours."""
 
     def __init__(self, models=None, options=None, args=(), wait_ready=True, root=None, build=None,
-                 preexec=None, grpc=False, tls=None):
+                 preexec=None, grpc=False, tls=None, env=None):
         self.tls = tls
         self.dir = tempfile.mkdtemp(prefix="signet-test-")
         self.root = root or os.path.join(self.dir, "models")
@@ -52,7 +52,7 @@ class Server:
         self.log = []
         self.process = subprocess.Popen(command + list(args), stderr=subprocess.PIPE,
                                         stdout=subprocess.DEVNULL, text=True, errors="replace",
-                                        preexec_fn=preexec)
+                                        preexec_fn=preexec, env={**os.environ, **(env or {})})
         self.pid = self.process.pid
         self.port = self.grpc_port = None
         self.listening = threading.Event()

@@ -6,6 +6,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <unistd.h>
 #include "driver.h"
 
@@ -168,6 +169,19 @@ CUresult cuDeviceGetAttribute(int *ret, CUdevice_attribute a, CUdevice)
 CUresult cuDeviceTotalMem_v2(size_t *ret, CUdevice)
 {
 	*ret = conf.memory;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetPCIBusId(char *ret, int size, CUdevice device)
+{
+	snprintf(ret, static_cast<size_t>(size), "0000:00:%02x.0", static_cast<unsigned>(device));
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetUuid_v2(CUuuid *ret, CUdevice device)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->bytes[15] = static_cast<char>(device + 1);
 	return CUDA_SUCCESS;
 }
 

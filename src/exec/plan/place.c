@@ -8,7 +8,8 @@
  * copied there once, by a step of the device that only enqueues the copy. What such a copy
  * touches on the host stays where it is for as long as the frame lives, so that the copy
  * can be recorded: inputs and outputs of a run, which come and go, are copied by the run
- * itself to and from such places (port.staged).
+ * itself to and from such places (port.staged), all of them, so that the plan may be for
+ * more rows than come.
  *
  * Steps of the device that follow each other are a segment: enqueued or replayed at one
  * go, and waited for before the next step of the host.
@@ -65,21 +66,28 @@ static enum err_code constant_on_device(struct planner *pl, int32_t slot, int32_
 
 /* -- values --------------------------------------------------------------------------------- */
 
-/* The place in pinned memory that input i is copied to when a run begins. */
-static enum err_code stage_input(struct planner *pl, int32_t *slot)
+enum err_code planner_stage_input(struct planner *pl, struct port *port)
+{
+	struct tensor t = port->t;
+	t.data = NULL;
+	port->staged = planner_add_slot(pl, &t, SLOT_WORK);
+	if (port->staged == SLOT_NONE)
+		return err_oom(pl->err);
+	pl->p->slot[port->staged].first = 0;
+	planner_bind(pl, port->value, port->staged);
+	return ERR_OK;
+}
+
+void planner_unstage_inputs(struct planner *pl, bool dynamic)
 {
 	struct plan *p = pl->p;
-	struct port *port = &p->in[p->slot[p->slot[*slot].root].index];
-	if (port->staged == SLOT_NONE) {
-		struct tensor t = port->t;
-		t.data = NULL;
-		port->staged = planner_add_slot(pl, &t, SLOT_WORK);
-		if (port->staged == SLOT_NONE)
-			return err_oom(pl->err);
-		p->slot[port->staged].first = 0;
+	for (int i = 0; i < p->n_in; i++) {
+		struct port *port = &p->in[i];
+		if (port->staged == SLOT_NONE || (!dynamic && p->slot[port->staged].last >= 0))
+			continue;
+		port->staged = SLOT_NONE;
+		planner_bind(pl, port->value, port->slot);
 	}
-	*slot = port->staged; /* of another shape where *slot is a view: the bytes are the same */
-	return ERR_OK;
 }
 
 static enum err_code add_crossing(struct planner *pl, int32_t from, int32_t to)
@@ -99,7 +107,6 @@ static enum err_code add_crossing(struct planner *pl, int32_t from, int32_t to)
 		return rc;
 	s->slot[0] = from;
 	s->slot[1] = to;
-	p->slot[p->slot[way == TO_DEVICE ? from : to].root].crosses = true;
 	planner_commit_step(pl, s);
 	return ERR_OK;
 }
@@ -108,17 +115,13 @@ static enum err_code cross(struct planner *pl, int32_t slot, bool on_device, int
 {
 	struct plan *p = pl->p;
 	struct tensor t = p->slot[slot].t;
-	const struct slot *root = &p->slot[p->slot[slot].root];
-	int32_t from = slot, last_node = root->last_node;
-	enum err_code rc = root->home == SLOT_INPUT ? stage_input(pl, &from) : ERR_OK;
-	if (rc != ERR_OK)
-		return rc;
+	int32_t last_node = p->slot[p->slot[slot].root].last_node;
 	*ret = planner_add_slot(pl, &t, SLOT_WORK);
 	if (*ret == SLOT_NONE)
 		return err_oom(pl->err);
 	p->slot[*ret].on_device = on_device;
 	p->slot[*ret].last_node = last_node;
-	return add_crossing(pl, from, *ret);
+	return add_crossing(pl, slot, *ret);
 }
 
 enum err_code planner_move_to(struct planner *pl, int32_t *slot, bool on_device)

@@ -300,6 +300,7 @@ static enum err_code plan_dynamic(struct planner *pl)
 	const struct node *n = &pl->g->node[p->begin];
 	p->dynamic = true;
 	p->end = p->begin + 1;
+	planner_unstage_inputs(pl, true);
 	if (op_info(n->op)->flags & OP_CONTROL)
 		return ERR_OK; /* chain.c runs the bodies */
 	return plan_kernel(pl, p->begin);
@@ -320,8 +321,11 @@ static enum err_code plan_steps(struct planner *pl)
 		rc = plan_dynamic(pl);
 	if (rc == ERR_OK)
 		rc = planner_outputs(pl);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK && pl->rq->conf->backend->device && !p->dynamic) {
+		p->device = pl->rq->conf->backend;
 		planner_segments(p);
+		planner_unstage_inputs(pl, false);
+	}
 	if (rc == ERR_OK)
 		rc = memplan(p, pl->err);
 	return rc;

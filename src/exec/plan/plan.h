@@ -38,7 +38,6 @@ struct slot {
 	int32_t first, last; /* of a root: first and last step that touches the bytes */
 	int32_t last_node;   /* of a root: last node that reads a value lying there */
 	bool on_device;      /* the bytes are the backend's device's; a root's and its views' alike */
-	bool crosses;        /* of a root on the host: the device reads or writes it, so it stays in place */
 	size_t bytes;
 	size_t offset; /* SLOT_WORK roots: in the workspace of that memory */
 };
@@ -134,6 +133,7 @@ struct plan_run {
 	struct pool *pool;
 	struct arena *arena;
 	struct profile *profile;
+	int64_t rows, rows_as; /* rows of the ports' rows_as that are there; rows_as 0: all */
 };
 /* mem of a plan with a device is its lane's host_mem. */
 MUST_CHECK enum err_code plan_run(const struct plan *p, struct frame *f, const struct plan_run *r,

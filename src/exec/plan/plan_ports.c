@@ -42,12 +42,14 @@ enum err_code planner_inputs(struct planner *pl)
 		if (port->slot == SLOT_NONE)
 			return err_oom(pl->err);
 		p->slot[port->slot].index = i;
+		if (pl->rq->conf->backend->device && type_is_tensor(&iv->type))
+			TRY(planner_stage_input(pl, port));
 	}
 	return ERR_OK;
 }
 
 /* Output i in the caller's memory: by giving a workspace root that home, by a copy step, or,
-   where the device wrote it, by the run's last copies. */
+   where a device is at work, by the run's last copies. */
 static enum err_code plan_output(struct planner *pl, int i)
 {
 	struct plan *p = pl->p;
@@ -60,7 +62,7 @@ static enum err_code plan_output(struct planner *pl, int i)
 	port->t.data = NULL;
 	port->staged = SLOT_NONE;
 	struct slot *root = &p->slot[p->slot[slot].root];
-	if (root->home == SLOT_WORK && root->crosses) {
+	if (root->home == SLOT_WORK && pl->rq->conf->backend->device) {
 		root->last = INT32_MAX;
 		port->staged = port->slot = slot;
 		return ERR_OK;

@@ -53,8 +53,6 @@ struct step *planner_add_step(struct planner *pl, const struct backend *on, cons
 	struct step *s = &p->step[p->n_step];
 	*s = (struct step){ .node = n, .n_in = n_in, .n_out = n_out, .slot = slot,
 		.backend = on, .k.units = 1 };
-	if (on->device)
-		p->device = on;
 	return s;
 }
 

@@ -47,6 +47,12 @@ int32_t planner_plain_slot(struct planner *pl, int32_t slot);
    the host's, unless it lies there; one copy step, however often asked. */
 MUST_CHECK enum err_code planner_move_to(struct planner *pl, int32_t *slot, bool on_device);
 
+/* place.c: the value of an input lies where a run will copy it to. */
+MUST_CHECK enum err_code planner_stage_input(struct planner *pl, struct port *port);
+/* When all steps are there: nobody copies what nobody reads; of a dynamic plan (dynamic true)
+   before its step, whose inputs are taken as they come. */
+void planner_unstage_inputs(struct planner *pl, bool dynamic);
+
 /* place.c: which backend's steps work where the slot lies. */
 const struct backend *planner_backend_at(const struct planner *pl, bool on_device);
 

@@ -43,12 +43,24 @@ static void *place_of(const struct plan *p, const struct plan_run *r, int32_t sl
 	return r->mem + p->slot[p->slot[slot].root].offset;
 }
 
+/* Of a port's bytes, those of rows that are there. */
+static size_t bytes_there(const struct plan_run *r, size_t bytes)
+{
+	return r->rows_as ? bytes / (size_t)r->rows_as * (size_t)r->rows : bytes;
+}
+
+/* Rows that are not there are zeros: what a kernel makes of them nobody sees, but an index
+   among them must be in range. */
 static void stage_inputs(const struct plan *p, const struct plan_run *r)
 {
-	for (int i = 0; i < p->n_in; i++)
-		if (p->in[i].staged != SLOT_NONE)
-			copy(r->pool, place_of(p, r, p->in[i].staged), r->in[i],
-				p->slot[p->in[i].staged].bytes);
+	for (int i = 0; i < p->n_in; i++) {
+		if (p->in[i].staged == SLOT_NONE)
+			continue;
+		size_t all = p->slot[p->in[i].staged].bytes, there = bytes_there(r, all);
+		char *to = place_of(p, r, p->in[i].staged);
+		copy(r->pool, to, r->in[i], there);
+		memset(to + there, 0, all - there);
+	}
 }
 
 static void fetch_outputs(const struct plan *p, const struct plan_run *r)
@@ -56,7 +68,7 @@ static void fetch_outputs(const struct plan *p, const struct plan_run *r)
 	for (int i = 0; i < p->n_out; i++)
 		if (p->out[i].staged != SLOT_NONE)
 			copy(r->pool, r->out[i], place_of(p, r, p->out[i].staged),
-				p->slot[p->out[i].staged].bytes);
+				bytes_there(r, p->slot[p->out[i].staged].bytes));
 }
 
 /* Waits, and looks whether a kernel has complained. */

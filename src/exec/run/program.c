@@ -169,17 +169,24 @@ enum err_code run_room_fill(struct run_room *room, struct program *p, const stru
 	return ERR_OK;
 }
 
-/* A plan from the graph's inputs to its outputs. */
-static enum err_code run_whole(struct program *p, struct plan *e, struct run_room *room,
+/* A plan from the graph's inputs to its outputs; rows: that come and go, where the plan is for
+   opts->rows_as. */
+static enum err_code run_whole(struct program *p, struct plan *e, struct run_room *room, int64_t rows,
 	const struct run_opts *opts, struct err *err)
 {
 	for (int i = 0; i < e->n_out; i++) {
-		room->out[i] = opts->output(opts->output_ctx, i, &e->out[i].t);
+		struct tensor t = e->out[i].t;
+		if (rows && (t.shape.rank < 1 || t.shape.dim[0] != opts->rows_as))
+			return err_set(err, ERR_INTERNAL, "output %d has shape %s for %lld rows", i,
+				SHAPE_TEXT(&t.shape), (long long)opts->rows_as);
+		if (rows)
+			t.shape.dim[0] = rows;
+		room->out[i] = opts->output(opts->output_ctx, i, &t);
 		if (!room->out[i])
 			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
-				i, SHAPE_TEXT(&e->out[i].t.shape));
+				i, SHAPE_TEXT(&t.shape));
 	}
-	struct plan_run r = { .in = room->in, .out = room->out, .pool = opts->pool,
+	struct plan_run r = { .rows = rows, .rows_as = rows ? opts->rows_as : 0, .in = room->in, .out = room->out, .pool = opts->pool,
 		.arena = opts->arena, .profile = opts->profile };
 	return program_run_plan(p, e, &r, err);
 }
@@ -193,21 +200,57 @@ static void init_thread(const struct backend *backend)
 	ready = backend;
 }
 
+bool program_wants_few_sizes(const struct program *p)
+{
+	return p->conf.backend->device;
+}
+
+/* The ports for opts->rows_as rows instead of those that come, which are returned; 0: it is not
+   to be, and nothing has changed. */
+static int64_t widen_ports(const struct program *p, struct run_room *room, const struct run_opts *opts)
+{
+	int64_t rows = p->n_in && room->port[0].t.shape.rank > 0 ? room->port[0].t.shape.dim[0] : 0;
+	if (!p->conf.backend->device || rows <= 0 || opts->rows_as <= rows)
+		return 0;
+	for (int i = 0; i < p->n_in; i++)
+		if (room->port[i].t.shape.rank < 1 || room->port[i].t.shape.dim[0] != rows)
+			return 0;
+	for (int i = 0; i < p->n_in; i++)
+		room->port[i].t.shape.dim[0] = opts->rows_as;
+	return rows;
+}
+
+/* The plan to begin with. *ret_rows: as widen_ports(), but 0 for a plan that is not whole. */
+static enum err_code first_plan(struct program *p, struct run_room *room, const struct run_opts *opts,
+	struct plan **ret, int64_t *ret_rows, struct err *err)
+{
+	*ret_rows = widen_ports(p, room, opts);
+	TRY(program_get_plan(p, 0, room->port, p->n_in, ret, err));
+	if (!*ret_rows || (*ret)->whole)
+		return ERR_OK;
+	program_release_plan(p, *ret);
+	for (int i = 0; i < p->n_in; i++)
+		room->port[i].t.shape.dim[0] = *ret_rows;
+	*ret_rows = 0;
+	return program_get_plan(p, 0, room->port, p->n_in, ret, err);
+}
+
 enum err_code program_run(struct program *p, const struct tensor *in, const struct run_opts *opts,
 	struct err *err)
 {
 	struct run_room room;
 	init_thread(p->conf.backend);
 	struct plan *e;
+	int64_t rows;
 	enum err_code rc = run_room_init(&room, p, err);
 	if (rc != ERR_OK)
 		return rc;
 	rc = run_room_fill(&room, p, in, err);
 	if (rc == ERR_OK)
-		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
+		rc = first_plan(p, &room, opts, &e, &rows, err);
 	if (rc == ERR_OK) {
 		if (e->whole)
-			rc = run_whole(p, e, &room, opts, err);
+			rc = run_whole(p, e, &room, rows, opts, err);
 		else
 			rc = chain_run(p, e, in, opts, err);
 		program_release_plan(p, e);

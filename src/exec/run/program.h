@@ -40,6 +40,9 @@ MUST_CHECK enum err_code program_new(const struct graph *g, const struct program
 	struct program **ret, struct err *err);
 void program_free(struct program *p);
 
+/* Is one plan to serve several sizes of batches, since a plan of each costs more? */
+bool program_wants_few_sizes(const struct program *p);
+
 const struct graph *program_graph(const struct program *p);
 
 /* Where outputs go: called once per output, in order, when its type and shape are known
@@ -55,6 +58,10 @@ struct run_opts {
 	struct arena *arena; /* for data-dependent results and strings; NULL: static graphs only */
 	output_fn output;
 	void *output_ctx;
+	/* Inputs and outputs have dimension 0 in common; their rows are run as this many (more than
+	   they are), so that one plan serves several sizes. 0: as they are. For programs of a
+	   backend with a device; where a shape hangs on data it is not done. */
+	int64_t rows_as;
 	struct profile *profile; /* NULL, or gets a record per step */
 };
 

@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "support/models.h"
 #include "support/runner.h"
@@ -132,6 +133,42 @@ START_TEST(data_that_is_wrong_is_the_nodes_fault_and_passes)
 }
 END_TEST
 
+static struct tensor out_of_rows;
+
+static void *keep_exactly(void *ctx, int i, const struct tensor *t)
+{
+	(void)ctx, (void)i;
+	out_of_rows = *t;
+	out_of_rows.data = malloc(tensor_bytes(t)); /* a byte more written is seen by sanitizers */
+	return out_of_rows.data;
+}
+
+START_TEST(fewer_rows_run_as_many_and_come_back_alone)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 2));
+	int32_t e = MODEL_NODE(g, OP_EXP, x);
+	model_output(g, MODEL_NODE(g, OP_NEG, MODEL_NODE(g, OP_ADD, e, x)));
+	struct runner r = given_program_on(toy_device(seed_that_refuses(OP_EXP, OP_NEG)), g, 0);
+	struct run_opts opts = { .output = keep_exactly, .rows_as = 8 };
+	for (int rows = 1; rows < 8; rows++) {
+		float in[14], want[14];
+		for (int i = 0; i < 2 * rows; i++) {
+			in[i] = (float)(i % 2);
+			want[i] = i % 2 ? -3.71828183f : -1;
+		}
+		struct tensor t = floats(in, shape_of(rows, 2));
+		ck_assert_msg(program_run(r.p, &t, &opts, &r.err) == ERR_OK, "%s", r.err.msg);
+		expect(&out_of_rows, shape_of(rows, 2), want);
+		free(out_of_rows.data);
+	}
+	struct program_stats stats;
+	program_stats(r.p, &stats);
+	ck_assert_int_eq(stats.plans, 1);
+	done(&r);
+}
+END_TEST
+
 Suite *suite_device(void);
 Suite *suite_device(void)
 {
@@ -141,6 +178,7 @@ Suite *suite_device(void)
 	tcase_add_test(t, what_the_device_refuses_runs_on_the_host_between_two_crossings);
 	tcase_add_test(t, a_value_wanted_on_both_sides_crosses_once);
 	tcase_add_test(t, a_device_that_fails_is_unavailable);
+	tcase_add_test(t, fewer_rows_run_as_many_and_come_back_alone);
 	tcase_add_test(t, data_that_is_wrong_is_the_nodes_fault_and_passes);
 	suite_add_tcase(s, t);
 	return s;
