@@ -5,7 +5,8 @@
  * usage: bench_ops [--seconds S] [WORD]...      only the cases whose names contain a WORD
  *
  * Prints time, GFLOP/s and the share of what the processor can do at most, measured first
- * by a loop of multiply-adds on registers. Times are the smallest of several rounds.
+ * by a loop of multiply-adds on registers, for each kernel that a plan would choose from. Times
+ * are the smallest of several rounds, with all that is read in the caches.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "exec/attrs.h"
-#include "exec/backend.h"
-#include "exec/cpu/cpu_features.h"
+#include "exec/cpu/cpu.h"
 #include "exec/infer/infer.h"
 #include "support/models.h"
 
@@ -196,51 +196,85 @@ static int64_t time_once(const struct kernel *k, const struct kernel_args *a, in
 	return (clock_now_ns() - began) / times;
 }
 
-static void run_case(const struct bench_case *c, double seconds, double peak)
+/* A step with its operands, as the planner would hand it to the rows. */
+struct bench_step {
+	struct graph *g;
+	struct tensor t[8]; /* inputs, then the output */
+	int n_in;
+};
+
+static void make_step(const struct bench_case *c, struct bench_step *s)
 {
-	struct graph *g = c->kind == BENCH_CONV ? conv_graph(c) : matmul_graph(c);
-	const struct node *n = &g->node[0];
 	struct err err;
-	if (infer_graph(g, &err) != ERR_OK)
+	*s = (struct bench_step){ .g = c->kind == BENCH_CONV ? conv_graph(c) : matmul_graph(c) };
+	const struct graph *g = s->g;
+	const struct node *n = &g->node[0];
+	if (infer_graph(s->g, &err) != ERR_OK)
 		die(c, &err);
-	struct tensor t[8] = { 0 };
+	s->n_in = n->n_in;
 	for (int i = 0; i < n->n_in + n->n_out; i++) {
 		int32_t v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
-		t[i].shape = SHAPE_UNKNOWN;
+		s->t[i].shape = SHAPE_UNKNOWN;
 		if (v == VALUE_NONE)
 			continue;
 		if (g->value[v].constant)
-			t[i] = *g->value[v].constant;
+			s->t[i] = *g->value[v].constant;
 		else
-			t[i] = (struct tensor){ .dtype = g->value[v].type.dtype, .shape = g->value[v].shape };
-		t[i].layout = i < n->n_in ? layout_of(c, &t[i]) : LAYOUT_PLAIN;
+			s->t[i] = (struct tensor){ .dtype = g->value[v].type.dtype, .shape = g->value[v].shape };
+		s->t[i].layout = i < n->n_in ? layout_of(c, &s->t[i]) : LAYOUT_PLAIN;
 	}
-	struct tensor *out = &t[n->n_in];
-	struct packs *packs = packs_new();
-	struct prep p = { .graph = g, .node = n, .in = t, .out = out, .n_in = n->n_in, .n_out = 1,
-		.threads = 1, .arena = g->arena, .packs = packs, .tmp = g->arena };
-	struct kernel k = { .units = 1 };
-	bool want_plain;
-	if (cpu_backend.prepare(&p, &k, &want_plain, &err) != ERR_OK)
-		die(c, &err);
-	for (int i = 0; i <= n->n_in; i++)
+}
+
+static void time_kernel(const struct bench_case *c, const struct bench_step *s, const struct kernel *k,
+	double seconds, double peak)
+{
+	struct arena *arena = s->g->arena;
+	struct tensor t[8];
+	memcpy(t, s->t, sizeof(t));
+	for (int i = 0; i <= s->n_in; i++)
 		if (!t[i].data && t[i].shape.rank >= 0)
-			t[i].data = filled(g->arena, &t[i]);
-	struct kernel_args a = { .in = t, .out = out, .n_in = n->n_in, .n_out = 1, .state = k.state,
-		.scratch = arena_alloc_aligned(g->arena, k.scratch_bytes + 1, ARENA_ALIGN_TENSOR),
+			t[i].data = filled(arena, &t[i]);
+	struct kernel_args a = { .in = t, .out = &t[s->n_in], .n_in = s->n_in, .n_out = 1, .state = k->state,
+		.scratch = arena_alloc_aligned(arena, k->scratch_bytes + 1, ARENA_ALIGN_TENSOR),
 		.fault = &(struct fault){ 0 } };
 
-	int64_t once = time_once(&k, &a, 3), best = INT64_MAX;
+	int64_t once = time_once(k, &a, 3), best = INT64_MAX;
 	int64_t times = (int64_t)(seconds * 1e9 / ROUNDS / (double)(once + 1)) + 1;
 	for (int i = 0; i < ROUNDS; i++) {
-		int64_t ns = time_once(&k, &a, times);
+		int64_t ns = time_once(k, &a, times);
 		best = ns < best ? ns : best;
 	}
-	double rate = flops_of(c, out) / (double)(best + 1);
-	printf("%-26s %10.1f us %8.1f GFLOP/s %5.1f%%  %s%s\n", c->name, (double)best / 1e3, rate,
-		peak > 0 ? 100 * rate / peak : 0.0, k.name, want_plain ? " (plain)" : "");
-	packs_free(packs);
-	model_free(g);
+	double rate = flops_of(c, a.out) / (double)(best + 1);
+	printf("%-26s %10.1f us %8.1f GFLOP/s %5.1f%%  %s\n", c->name, (double)best / 1e3, rate,
+		peak > 0 ? 100 * rate / peak : 0.0, k->name);
+}
+
+/* All rows that would be timed against each other, the one to be trusted last. */
+static void run_case(const struct bench_case *c, double seconds, double peak)
+{
+	struct bench_step s;
+	struct err err;
+	enum err_code rc = ERR_UNIMPLEMENTED;
+	make_step(c, &s);
+	const struct node *n = &s.g->node[0];
+	for (int i = 0; i < cpu_rows_count; i++) {
+		const struct cpu_row *row = &cpu_rows[i];
+		if (row->op != n->op || !dtype_in(DTYPE_F32, row->types) || !cpu_row_runs_here(row))
+			continue;
+		struct packs *packs = packs_new();
+		struct prep p = { .graph = s.g, .node = n, .in = s.t, .out = &s.t[s.n_in], .n_in = s.n_in,
+			.n_out = 1, .threads = 1, .arena = s.g->arena, .packs = packs, .tmp = s.g->arena };
+		struct kernel k = { .name = row->name, .units = 1 };
+		rc = row->prepare(&p, &k, &err);
+		if (rc == ERR_OK)
+			time_kernel(c, &s, &k, seconds, peak);
+		packs_free(packs);
+		if (rc == ERR_OK && !(row->needs & CPU_TIMED))
+			break;
+	}
+	if (rc != ERR_OK)
+		die(c, &err);
+	model_free(s.g);
 }
 
 static bool is_wanted(const char *name, int n, char **word)

@@ -20,6 +20,8 @@
 
 #define ROUNDS 5
 #define ROUND_NS 20000000 /* long ones are not repeated as often */
+#define CACHE_BYTES ((size_t)16 << 20) /* of the last level, what a model may hope for */
+#define LINE_BYTES 64
 #define TOLERANCE 1e-4      /* what precision "fast" promises */
 #define TOLERANCE_BF16 2e-2 /* eight bits of each factor */
 
@@ -36,9 +38,18 @@ struct contestant {
 struct trial {
 	struct arena *arena;
 	struct tensor *in;
+	bool cold; /* weights come from memory */
 	int n;
 	struct contestant c[TRIAL_ROWS_MAX];
 };
+
+static bool exceeds_caches(const struct graph *g)
+{
+	size_t sum = 0;
+	for (int32_t i = 0; g && i < g->n_value && sum <= CACHE_BYTES; i++)
+		sum += g->value[i].constant ? tensor_bytes(g->value[i].constant) : 0;
+	return sum > CACHE_BYTES;
+}
 
 /* -- the key -------------------------------------------------------------------------------- */
 
@@ -90,7 +101,8 @@ static bool describe(const struct prep *p, enum detail detail, const char **ret)
 		put_tensor(&b, &p->out[i], detail);
 	for (int32_t i = 0; i < p->node->n_attr; i++)
 		put_attr(&b, &p->node->attr[i]);
-	buf_printf(&b, " threads=%d%s", p->threads, precision[p->precision]);
+	buf_printf(&b, " threads=%d%s%s", p->threads, precision[p->precision],
+		exceeds_caches(p->graph) ? " cold" : "");
 	buf_char(&b, '\0');
 	if (buf_finish(&b, &text, NULL) != ERR_OK || text.len >= CHOICE_KEY_MAX)
 		return false;
@@ -166,8 +178,20 @@ static enum err_code enter(
 	return c->out.data && c->scratch ? ERR_OK : err_oom(err);
 }
 
+/* Out of the caches, where the processor lets us. */
+static void evict(void *ctx, const struct pack_entry *e)
+{
+	(void)ctx, (void)e;
+#ifdef __x86_64__
+	for (size_t at = 0; at < e->bytes; at += LINE_BYTES)
+		__builtin_ia32_clflush((const char *)e->data + at);
+#endif
+}
+
 static void run_once(struct trial *t, struct contestant *c)
 {
+	if (t->cold)
+		packs_walk(c->packs, evict, NULL);
 	struct fault fault = {0};
 	struct kernel_args a = {.in = t->in,
 		.out = &c->out,
@@ -275,6 +299,7 @@ enum err_code trial_choose(
 		(void)!remembered(p, kind, row, n, ret); /* sizes that warm-up has not seen */
 		return ERR_OK;
 	}
+	t.cold = exceeds_caches(p->graph);
 	t.arena = arena_new(1 << 16, 0);
 	if (!t.arena)
 		return err_oom(err);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <string.h>
 #include "exec/cpu/cpu.h"
 
 #ifndef ISA
@@ -36,17 +37,31 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* For arrays of vectors: not across lines of the cache, and not zeroed first, as the
+   compiler is told to do with all that is automatic. */
+#define VEC_ARRAY __attribute__((aligned(64), uninitialized)) vec
+
 /* Any float array may be read through a pointer to it. */
 typedef float vec __attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(4), may_alias));
 typedef int32_t vec_mask __attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(4), may_alias));
 
+/* By way of the bits: adding x to zeros would be an addition, for the sake of -0. */
 static inline __attribute__((always_inline)) vec vec_all(float x)
 {
-	return (vec){ 0 } + x;
+	int32_t bits;
+	memcpy(&bits, &x, sizeof(bits));
+	return (vec)((vec_mask){ 0 } + bits);
 }
 
 /* Per element a where the mask is set, else b. */
 static inline __attribute__((always_inline)) vec vec_select(vec_mask mask, vec a, vec b)
 {
 	return (vec)(((vec_mask)a & mask) | ((vec_mask)b & ~mask));
+}
+
+/* Between low and high; NaN stays. */
+static inline __attribute__((always_inline)) vec vec_clamp(vec x, vec low, vec high)
+{
+	x = vec_select(x < low, low, x);
+	return vec_select(x > high, high, x);
 }

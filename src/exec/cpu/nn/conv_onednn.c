@@ -17,6 +17,7 @@
 #include "exec/infer/conv_geometry.h"
 #include "exec/cpu/cpu.h"
 #include "exec/cpu/nn/conv_cut.h"
+#include "exec/cpu/nn/conv_job.h"
 
 #include "base/checked.h"
 
@@ -135,7 +136,7 @@ static bool choose_layouts(struct maker *m)
 	struct onednn_conv *c = &m->c;
 	bool images = p->in[0].shape.rank == 4, pixel = c->dst.h * c->dst.w == 1;
 	m->src_layout = p->in[0].layout;
-	if (m->src_layout != LAYOUT_PLAIN && m->src_layout != m->blocked)
+	if (m->src_layout == LAYOUT_NHWC)
 		return false;
 	bool first = m->src_layout == LAYOUT_PLAIN && c->src.c <= PLAIN_IC_MAX && c->group == 1;
 	if (first && !c->transposed)
@@ -145,9 +146,16 @@ static bool choose_layouts(struct maker *m)
 	if (m->nhwc)
 		c->src.layout = c->dst.layout = LAYOUT_NHWC;
 	/* One pixel is the same in both layouts, and plain suits whoever comes next. */
-	bool whole = c->dst.c % m->block == 0;
-	m->dst_layout = images && whole && !pixel ? m->blocked : LAYOUT_PLAIN;
+	m->dst_layout = images && !pixel ? conv_layout(c->dst.c) : LAYOUT_PLAIN;
 	return !c->sum || p->in[3].layout == LAYOUT_PLAIN || p->in[3].layout == m->dst_layout;
+}
+
+/* A part of channels is one run of memory only where no block is cut. */
+static bool is_in_runs(const struct maker *m, int64_t grain)
+{
+	const struct onednn_conv *c = &m->c;
+	int64_t src_grain = c->group > 1 ? grain * c->src.c / c->dst.c : 0;
+	return grain % layout_block(m->dst_layout) == 0 && src_grain % layout_block(m->src_layout) == 0;
 }
 
 static void choose_cut(struct maker *m)
@@ -161,7 +169,10 @@ static void choose_cut(struct maker *m)
 	enum conv_axis axis = m->nhwc && tensor_count(&m->p->in[1]) < pixels ? CUT_ROWS : CUT_CHANNELS;
 	if (axis == CUT_ROWS)
 		conv_cut_stand_up(c);
-	m->cut = conv_cut_choose(m->p, c, axis, m->block, m->images, m->ns);
+	int64_t block = max_i64(m->block, layout_block(m->dst_layout));
+	m->cut = conv_cut_choose(m->p, c, axis, block, m->images, m->ns);
+	if (axis == CUT_CHANNELS && !is_in_runs(m, m->cut.grain))
+		m->cut.parts = 1;
 }
 
 /* Floats in a tensor's layout, as the convolution has them. */
@@ -194,7 +205,7 @@ static size_t op_scratch(const struct onednn_op *op)
 static enum err_code make_conv(struct maker *m, struct onednn_conv *c, struct onednn_op **ret)
 {
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
-	if (rc != ERR_UNIMPLEMENTED || c->winograd || c->src.bf16 || m->nhwc || c->dst.layout == LAYOUT_PLAIN)
+	if (rc != ERR_UNIMPLEMENTED || c->src.bf16 || m->nhwc || c->dst.layout == LAYOUT_PLAIN)
 		return rc;
 	c->src.layout = c->dst.layout = LAYOUT_PLAIN;
 	return onednn_conv(m->p, c, ret, m->err);
@@ -303,8 +314,8 @@ static void fill_kernel(struct maker *m, struct conv_state *s)
 	}
 }
 
-/* As the image comes; else by 16 where processor and channels allow it. Eight channels in
-   blocks of 8 are half as fast as sixteen, but several times as fast as plain ones. */
+/* By 16 where processor and channels allow it. Eight channels in blocks of 8 are half as fast
+   as sixteen, but several times as fast as plain ones. */
 static void choose_block(struct maker *m)
 {
 	const struct prep *p = m->p;
@@ -312,9 +323,7 @@ static void choose_block(struct maker *m)
 	bool first = in <= PLAIN_IC_MAX, eight = (first || in % 8 == 0) && out % 8 == 0,
 	     sixteen = (first || in % 16 == 0) && out % 16 == 0;
 	m->blocked = cpu_features() & CPU_AVX512 && (sixteen || !eight) ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
-	if (p->in[0].layout == LAYOUT_NCHW8C)
-		m->blocked = LAYOUT_NCHW8C;
-	m->block = m->blocked == LAYOUT_NCHW16C ? 16 : 8;
+	m->block = layout_block(m->blocked);
 }
 
 static bool operands_fit(const struct prep *p)
@@ -323,16 +332,6 @@ static bool operands_fit(const struct prep *p)
 		if (prep_has_in(p, i) && p->in[i].dtype != DTYPE_F32)
 			return false;
 	return p->in[1].data;
-}
-
-/* 3.x has it for Arm alone, and does not tell packed forms of weights apart. */
-static bool suits_winograd(const struct maker *m)
-{
-	const struct onednn_conv *c = &m->c;
-	bool dense = c->group == 1 && c->src.c % m->block == 0 && c->dst.c % m->block == 0;
-	for (int i = 0; i < 2; i++)
-		dense &= c->kernel[i] == 3 && c->stride[i] == 1 && c->dilation[i] == 1;
-	return dense && m->p->precision != PRECISION_EXACT && onednn_has_winograd();
 }
 
 static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
@@ -345,8 +344,6 @@ static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 		return prep_refuse(m->err, "types, rank or layouts that oneDNN is not asked for");
 	if (m->bf16 && p->precision != PRECISION_BF16)
 		return prep_refuse(m->err, "bfloat16 is not wanted");
-	if (m->c.winograd && !suits_winograd(m))
-		return prep_refuse(m->err, "no dense 3x3 convolution, or its rounding is not wanted");
 	choose_cut(m);
 	struct conv_state *s = prep_alloc(p, sizeof(*s) + (size_t)m->cut.parts * sizeof(s->part[0]));
 	if (!s)
@@ -371,11 +368,6 @@ static enum err_code prepare_conv(struct maker *m)
 enum err_code prepare_conv_onednn(struct prep *p, struct kernel *ret, struct err *err)
 {
 	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err });
-}
-
-enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct err *err)
-{
-	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .c.winograd = true });
 }
 
 enum err_code prepare_conv_bf16(struct prep *p, struct kernel *ret, struct err *err)

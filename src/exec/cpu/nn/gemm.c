@@ -59,14 +59,6 @@ static inline __attribute__((always_inline)) vec add_products(vec sum, vec x, ve
 }
 #endif
 
-/* In every place the same bits, whatever number they are. */
-static inline __attribute__((always_inline)) vec slot_all(float slot)
-{
-	int32_t bits;
-	memcpy(&bits, &slot, sizeof(bits));
-	return (vec)((vec_mask){ 0 } + bits);
-}
-
 static inline int64_t slots_of(int64_t k)
 {
 	return (k + PER_SLOT - 1) / PER_SLOT;
@@ -111,7 +103,7 @@ multiply(const struct tile *t, const int rows, const int panels)
 			b[j] = *(const vec *)(t->b + ((j / PANEL_VECS) * t->k_all + k) * PANEL +
 					      j % PANEL_VECS * VEC_FLOATS);
 		UNROLL for (int i = 0; i < rows; i++) {
-			vec x = slot_all(a[i]);
+			vec x = vec_all(a[i]);
 			UNROLL for (int j = 0; j < vecs; j++)
 				sum[i][j] = add_products(sum[i][j], x, b[j]);
 		}

@@ -151,13 +151,6 @@ static bool append_sum(dnnl_post_ops_t po)
 
 static void md_describe(md_ref d, int64_t *ret, int max)
 {
-	if (d->format_kind == dnnl_format_kind_wino) {
-		const dnnl_wino_desc_t *w = &d->format_desc.wino_desc;
-		const int64_t form[] = { -1, w->wino_format, w->r, w->alpha, w->ic, w->oc, w->ic_block,
-			w->oc_block, w->ic2_block, w->oc2_block };
-		memcpy(ret, form, sizeof(form));
-		return;
-	}
 	const dnnl_blocking_desc_t *b = &d->format_desc.blocking;
 	int at = 0;
 	for (int i = 0; i < d->ndims && at + 2 <= max; i++) {
@@ -185,9 +178,7 @@ static bool create_conv_pd(const struct onednn_conv *c, const struct conv_mds *m
 		    end = dims_of(2, pad_end);
 	/* The library counts the holes, not the distance. */
 	struct dims holes = dims_of(2, (int64_t[]){ c->dilation[0] - 1, c->dilation[1] - 1 });
-	dnnl_alg_kind_t alg = c->transposed ? dnnl_deconvolution_direct
-			      : c->winograd ? dnnl_convolution_winograd
-					    : dnnl_convolution_direct;
+	dnnl_alg_kind_t alg = c->transposed ? dnnl_deconvolution_direct : dnnl_convolution_direct;
 	md_ref bias = c->bias ? md_see(&m->bias) : NULL;
 #if DNNL_VERSION_MAJOR >= 3
 	return (c->transposed ? dnnl_deconvolution_forward_primitive_desc_create
@@ -493,11 +484,6 @@ const char *onednn_version(void)
 	const dnnl_version_t *v = dnnl_version();
 	snprintf(text, sizeof(text), "%d.%d.%d", v->major, v->minor, v->patch);
 	return text;
-}
-
-bool onednn_has_winograd(void)
-{
-	return DNNL_VERSION_MAJOR < 3;
 }
 
 enum err_code onednn_conv(struct prep *p, const struct onednn_conv *c, struct onednn_op **ret,

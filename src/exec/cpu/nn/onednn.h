@@ -36,7 +36,6 @@ struct onednn_act {
 
 struct onednn_conv {
 	bool transposed;
-	bool winograd; /* fewer multiplications, more rounding; 3x3 alone */
 	bool bias;
 	bool sum; /* dst holds what is added before the activation */
 	struct onednn_image src, dst;
@@ -44,8 +43,6 @@ struct onednn_conv {
 	int64_t kernel[2], stride[2], dilation[2], pad_begin[2];
 	struct onednn_act act;
 };
-
-bool onednn_has_winograd(void);
 
 /* "2.6.3" */
 const char *onednn_version(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The convolutions on oneDNN against the definition, written out as loops. */
+/* The fast convolutions, oneDNN's and ours, against the definition, written out as loops. */
 #include <check.h>
 #include <math.h>
 #include <pthread.h>
@@ -8,6 +8,7 @@
 #include "exec/infer/conv_geometry.h"
 #include "exec/cpu/cpu.h"
 #include "exec/cpu/ncopy.h"
+#include "exec/cpu/nn/conv_job.h"
 #include "exec/infer/infer.h"
 #include "support/models.h"
 
@@ -15,7 +16,8 @@ struct conv_case {
 	int64_t n, ic, h, w, oc, kh, kw, group;
 	int64_t stride, dilation, pad[4]; /* pads as ONNX has them */
 	bool blocked, bias, sum, transposed, line; /* line: rank 3, of width w */
-	bool nhwc; /* by the row that has channels last inside */
+	bool nhwc;   /* by the row that has channels last inside */
+	bool rounds; /* more than sums of products do */
 	enum activation act;
 	int threads;
 };
@@ -75,7 +77,48 @@ static const struct conv_case cases[] = {
 	{ 1, 32, 6, 5, 16, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true, .threads = 1 },
 	{ 2, 24, 6, 5, 9, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .bias = true, .transposed = true, .threads = 2 },
 };
-#define CASES ((int)(sizeof(cases) / sizeof(cases[0])))
+#define COUNT(cases) ((int)(sizeof(cases) / sizeof(cases[0])))
+
+/* What tiles of our own must take. */
+static const struct conv_case tiles_cases[] = {
+	/* rows that are pieces of one, as many pixels as fill tiles or not */
+	{ 1, 32, 14, 14, 64, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
+	{ 2, 16, 5, 3, 48, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .act = ACT_CLIP, .threads = 1 },
+	{ 1, 512, 20, 20, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 4 },
+	/* sums in pieces */
+	{ 1, 2048, 7, 7, 32, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_HARD_SWISH, .threads = 1 },
+	{ 1, 256, 9, 7, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true, .threads = 1 },
+	/* strides, holes, padding on all sides, columns that no window reads */
+	{ 1, 32, 13, 16, 32, 1, 1, 1, 2, 1, { 0 }, .blocked = true, .sum = true, .act = ACT_SIGMOID, .threads = 1 },
+	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 0, 2, 3 }, .blocked = true, .bias = true, .threads = 2 },
+	{ 1, 16, 9, 20, 16, 3, 2, 1, 1, 3, { 2, 1, 0, 4 }, .blocked = true, .act = ACT_LEAKY_RELU, .threads = 1 },
+	{ 1, 128, 60, 61, 128, 3, 3, 1, 2, 1, { 0, 0, 0, 0 }, .blocked = true, .bias = true, .threads = 2 },
+	/* plain and in blocks of eight, from and to */
+	{ 1, 3, 17, 19, 32, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .act = ACT_RELU, .threads = 1 },
+	{ 1, 20, 6, 7, 24, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_SWISH, .threads = 1 },
+	{ 2, 24, 9, 9, 144, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .act = ACT_CLIP, .threads = 2 },
+	{ 1, 40, 9, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_TANH, .threads = 1 },
+	{ 1, 24, 5, 5, 8, 5, 5, 1, 1, 1, { 2, 2, 2, 2 }, .blocked = true, .threads = 1 },
+	/* one pixel */
+	{ 2, 32, 1, 1, 48, 1, 1, 1, 1, 1, { 0 }, .bias = true, .sum = true, .act = ACT_RELU, .threads = 1 },
+	{ 1, 8, 3, 3, 16, 3, 3, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 1 },
+};
+
+/* And what Winograd's way must, on vectors of 16 as on those of 8. */
+static const struct conv_case winograd_cases[] = {
+	{ 1, 32, 14, 14, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
+	{ 2, 16, 9, 11, 48, 3, 3, 1, 1, 1, { 0, 0, 0, 0 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
+	{ 1, 64, 57, 58, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
+		.threads = 4 },
+	{ 1, 32, 5, 7, 32, 3, 3, 1, 1, 1, { 2, 1, 0, 3 }, .blocked = true, .sum = true, .act = ACT_CLIP, .threads = 1 },
+	{ 1, 512, 7, 7, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
+		.threads = 1 },
+	{ 3, 64, 6, 6, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true, .threads = 2 },
+};
 
 static double activate(enum activation act, double v)
 {
@@ -187,6 +230,7 @@ static void then_equals_definition(const struct conv_case *c, const struct conv_
 	const struct tensor *in, const float *sum, const float *got)
 {
 	int64_t oh = c->line ? 1 : g->out[0], ow = c->line ? g->out[0] : g->out[1], at = 0;
+	double tolerance = c->rounds ? 1e-3 : 1e-4;
 	for (int64_t n = 0; n < c->n; n++)
 		for (int64_t oc = 0; oc < c->oc; oc++)
 			for (int64_t y = 0; y < oh; y++)
@@ -194,14 +238,14 @@ static void then_equals_definition(const struct conv_case *c, const struct conv_
 					double want = conv_at(c, g, in, n, oc, y, x);
 					want += c->bias ? (double)floats(&in[2])[oc] : 0;
 					want = activate(c->act, want + (sum ? (double)sum[at] : 0));
-					ck_assert_msg(fabs(want - (double)got[at]) < 1e-4 * (1 + fabs(want)),
+					ck_assert_msg(fabs(want - (double)got[at]) < tolerance * (1 + fabs(want)),
 						"image %d, channel %d, row %d, column %d: %g, not %g",
 						(int)n, (int)oc, (int)y, (int)x,
 						(double)got[at], want);
 				}
 }
 
-static void check_case(const struct conv_case *c, bool inplace)
+static void check_case(const struct conv_case *c, prepare_fn prepare, bool inplace)
 {
 	struct err err;
 	if (c->nhwc && !(cpu_features() & CPU_AVX512))
@@ -214,9 +258,9 @@ static void check_case(const struct conv_case *c, bool inplace)
 		in[i] = i < n->n_in ? *g->value[n->in[i]].constant : (struct tensor){ .shape = SHAPE_UNKNOWN };
 	struct tensor z = filled(g, &out.shape);
 	struct tensor x = in[0];
-	enum layout blocked = cpu_features() & CPU_AVX512 ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
+	enum layout blocked = conv_layout(c->oc);
 	if (c->blocked)
-		x = copied(g, &in[0], blocked);
+		x = copied(g, &in[0], conv_layout(c->ic));
 	struct tensor given[4] = { x, in[1], in[2], in[3] };
 	if (c->sum)
 		given[3] = copied(g, &z, c->blocked ? blocked : LAYOUT_PLAIN);
@@ -224,11 +268,9 @@ static void check_case(const struct conv_case *c, bool inplace)
 	struct prep p = { .graph = g, .node = n, .in = given, .out = &out, .n_in = 4, .n_out = 1,
 		.threads = c->threads, .arena = g->arena, .packs = packs, .tmp = g->arena };
 	struct kernel k = { .units = 1 };
-	enum err_code rc = c->transposed ? prepare_conv_transpose_onednn(&p, &k, &err)
-			   : c->nhwc	 ? prepare_conv_nhwc(&p, &k, &err)
-					 : prepare_conv_onednn(&p, &k, &err);
-	ck_assert_msg(rc == ERR_OK, "case %d: %s", (int)(c - cases), err.msg);
-	if (c->blocked) /* a chain of convolutions never leaves the layout */
+	enum err_code rc = prepare(&p, &k, &err);
+	ck_assert_msg(rc == ERR_OK, "%s", err.msg);
+	if (c->blocked && shape_count_range(&out.shape, 2, 4) > 1) /* a chain of convolutions never leaves the layout */
 		ck_assert_int_eq(k.out_layout, blocked);
 	if (c->threads > 1 && (c->blocked || c->nhwc))
 		ck_assert_int_gt(k.units, 1);
@@ -251,23 +293,79 @@ done:
 	model_free(g);
 }
 
+static prepare_fn onednn(const struct conv_case *c)
+{
+	return c->transposed ? prepare_conv_transpose_onednn
+	       : c->nhwc     ? prepare_conv_nhwc
+			     : prepare_conv_onednn;
+}
+
 START_TEST(equals_the_definition)
 {
-	check_case(&cases[_i], false);
+	check_case(&cases[_i], onednn(&cases[_i]), false);
 }
 END_TEST
 
 START_TEST(equals_the_definition_in_place)
 {
-	check_case(&cases[_i], true);
+	check_case(&cases[_i], onednn(&cases[_i]), true);
 }
 END_TEST
 
 START_TEST(equals_the_definition_without_avx512)
 {
 	cpu_features_limit(CPU_AVX2);
-	check_case(&cases[_i], false);
+	check_case(&cases[_i], onednn(&cases[_i]), false);
 	cpu_features_limit(~0u);
+}
+END_TEST
+
+/* Our own on all that a processor may have, in place where that can be. */
+static void check_own(const struct conv_case *c, prepare_fn prepare)
+{
+	check_case(c, prepare, false);
+	check_case(c, prepare, true);
+	cpu_features_limit(CPU_AVX2);
+	check_case(c, prepare, false);
+	cpu_features_limit(~0u);
+}
+
+START_TEST(tiles_equal_the_definition)
+{
+	check_own(&tiles_cases[_i], prepare_conv_tiles);
+}
+END_TEST
+
+START_TEST(winograd_equals_the_definition)
+{
+	check_own(&winograd_cases[_i], prepare_conv_winograd);
+}
+END_TEST
+
+static enum err_code prepare_exactly(const struct conv_case *c, prepare_fn prepare)
+{
+	struct err err;
+	struct kernel k = { .units = 1 };
+	struct graph *g = given_graph(c);
+	const struct node *n = &g->node[0];
+	ck_assert_int_eq(infer_graph(g, &err), ERR_OK);
+	struct tensor in[2] = { *g->value[n->in[0]].constant, *g->value[n->in[1]].constant };
+	struct tensor out = { .dtype = DTYPE_F32, .shape = g->value[n->out[0]].shape };
+	in[0].layout = conv_layout(c->ic);
+	struct packs *packs = packs_new();
+	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 2, .n_out = 1, .threads = 1,
+		.arena = g->arena, .packs = packs, .tmp = g->arena, .precision = PRECISION_EXACT };
+	enum err_code rc = prepare(&p, &k, &err);
+	packs_free(packs);
+	model_free(g);
+	return rc;
+}
+
+START_TEST(winograd_is_not_for_exact_results)
+{
+	struct conv_case c = { 1, 32, 9, 9, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 };
+	ck_assert_int_eq(prepare_exactly(&c, prepare_conv_winograd), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_exactly(&c, prepare_conv_tiles), ERR_OK);
 }
 END_TEST
 
@@ -333,17 +431,20 @@ START_TEST(many_threads_run_one_plan_at_once)
 }
 END_TEST
 
-Suite *suite_conv_onednn(void);
-Suite *suite_conv_onednn(void)
+Suite *suite_conv(void);
+Suite *suite_conv(void)
 {
-	Suite *s = suite_create("conv_onednn");
-	TCase *t = tcase_create("conv_onednn");
+	Suite *s = suite_create("conv");
+	TCase *t = tcase_create("conv");
 	tcase_set_timeout(t, 60); /* the loops that define it are slow on a busy machine */
 	if (cpu_features() & CPU_AVX2) {
 		tcase_add_test(t, many_threads_run_one_plan_at_once);
-		tcase_add_loop_test(t, equals_the_definition, 0, CASES);
-		tcase_add_loop_test(t, equals_the_definition_in_place, 0, CASES);
-		tcase_add_loop_test(t, equals_the_definition_without_avx512, 0, CASES);
+		tcase_add_loop_test(t, equals_the_definition, 0, COUNT(cases));
+		tcase_add_loop_test(t, equals_the_definition_in_place, 0, COUNT(cases));
+		tcase_add_loop_test(t, equals_the_definition_without_avx512, 0, COUNT(cases));
+		tcase_add_loop_test(t, tiles_equal_the_definition, 0, COUNT(tiles_cases));
+		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
+		tcase_add_test(t, winograd_is_not_for_exact_results);
 	}
 	suite_add_tcase(s, t);
 	return s;

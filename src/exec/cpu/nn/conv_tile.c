@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN
+ *
+ * A tile's sums stay in registers while it goes along the taps and their channels: a row of
+ * the packed panel (two vectors of weights) times one number of each pixel. Pixels are read
+ * where they lie. Fourteen of them with two vectors leave room for the weights and one number;
+ * from four on, the processor multiplies all the time.
+ *
+ * Addresses of pixels are three to a pointer: with its base, an index and twice that index
+ * every one is an operand, and the pointers fit in registers, too.
+ *
+ * Compiled once per instruction set; ISA is avx2 or avx512.
+ */
+#include "exec/cpu/nn/conv_vec.h"
+#include "exec/cpu/vec_isa.h"
+
+#ifdef __AVX512F__
+#define TILE_PIXELS 14
+#else
+#define TILE_PIXELS 6
+#endif
+#define POINTERS ((TILE_PIXELS + 2) / 3)
+
+typedef float half_vec
+	__attribute__((vector_size(VEC_FLOATS * sizeof(float) / 2), aligned(4), may_alias));
+
+/* -- vectors where blocks are half as long, or more is to be done --------------------------------
+ */
+
+/* Vector j of a pixel whose first block is at `at`; what there is no block for is zero. */
+static vec get(const struct conv_tile *t, const float *at, int j)
+{
+	vec v = {0};
+	if (t->block == VEC_FLOATS)
+		return *(const vec *)(at + j * t->dst_block);
+	memcpy(&v, at + 2 * j * t->dst_block, sizeof(half_vec));
+	if (2 * j + 1 < t->blocks)
+		memcpy((half_vec *)&v + 1, at + (2 * j + 1) * t->dst_block, sizeof(half_vec));
+	return v;
+}
+
+static void put(const struct conv_tile *t, float *at, int j, vec v)
+{
+	if (t->block == VEC_FLOATS) {
+		*(vec *)(at + j * t->dst_block) = v;
+		return;
+	}
+	memcpy(at + 2 * j * t->dst_block, &v, sizeof(half_vec));
+	if (2 * j + 1 < t->blocks)
+		memcpy(at + (2 * j + 1) * t->dst_block, (half_vec *)&v + 1, sizeof(half_vec));
+}
+
+static __attribute__((noinline)) void fetch(
+	const struct conv_tile *t, vec *to, int pixels, int vecs)
+{
+	for (int i = 0; i < pixels; i++)
+		for (int j = 0; j < vecs; j++)
+			to[i * vecs + j] = get(t, t->dst + i * t->dst_pixel, j);
+}
+
+static __attribute__((noinline)) void finish(
+	const struct conv_tile *t, vec *v, int pixels, int vecs)
+{
+	const struct conv_act *act = &t->act;
+	vec low = vec_all(act->low), high = vec_all(act->high);
+	for (int i = 0; i < pixels && t->last; i++)
+		for (int j = 0; j < vecs; j++) {
+			vec x = v[i * vecs + j];
+			if (t->sum)
+				x += get(t, t->sum + i * t->dst_pixel, j);
+			v[i * vecs + j] = vec_clamp(x, low, high);
+		}
+	if (t->last && act->fn)
+		act->fn(v, v, (int64_t)pixels * vecs * VEC_FLOATS, act->param);
+	for (int i = 0; i < pixels; i++)
+		for (int j = 0; j < vecs; j++)
+			put(t, t->dst + i * t->dst_pixel, j, v[i * vecs + j]);
+}
+
+/* -- the tile ------------------------------------------------------------------------------- */
+
+#define INLINE static inline __attribute__((always_inline))
+/* Loops over the sums of a tile; the sums stay in registers. */
+#define EACH_PIXEL UNROLL for (int i = 0; i < pixels; i++)
+#define EACH_VEC UNROLL for (int j = 0; j < vecs; j++)
+
+typedef vec tile_sums[TILE_PIXELS][TILE_VECS];
+
+/* What the tile will write, and add, is not in the nearest cache; it has time to get there. */
+INLINE void fetch_result(const struct conv_tile *t, const int pixels, const int vecs)
+{
+	EACH_PIXEL
+		EACH_VEC
+			__builtin_prefetch(t->dst + i * t->dst_pixel + j * t->dst_block, 1);
+	if (t->sum)
+		EACH_PIXEL
+			EACH_VEC
+				__builtin_prefetch(t->sum + i * t->dst_pixel + j * t->dst_block);
+}
+
+INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
+{
+	VEC_ARRAY part[TILE_PIXELS * TILE_VECS];
+	if (t->more)
+		fetch(t, part, pixels, vecs);
+	EACH_PIXEL
+		EACH_VEC
+			sum[i][j] = t->more ? part[i * vecs + j]
+					    : *(const vec *)(t->bias + j * VEC_FLOATS);
+}
+
+INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
+{
+	vec low = vec_all(t->act.low), high = vec_all(t->act.high);
+	if (t->block != VEC_FLOATS || !t->last || t->act.fn) {
+		VEC_ARRAY part[TILE_PIXELS * TILE_VECS];
+		EACH_PIXEL
+			EACH_VEC
+				part[i * vecs + j] = sum[i][j];
+		finish(t, part, pixels, vecs);
+		return;
+	}
+	if (t->sum)
+		EACH_PIXEL
+			EACH_VEC
+				sum[i][j] += *(const vec *)(t->sum + i * t->dst_pixel + j * t->dst_block);
+	EACH_PIXEL
+		EACH_VEC
+			*(vec *)(t->dst + i * t->dst_pixel + j * t->dst_block) =
+				vec_clamp(sum[i][j], low, high);
+}
+
+/* One channel of one tap: x points to it at every third pixel. */
+INLINE void add_channel(tile_sums sum, const float *const *x, int64_t step, const float *w,
+	const int pixels, const int vecs)
+{
+	vec b[TILE_VECS];
+	EACH_VEC
+		b[j] = *(const vec *)(w + j * VEC_FLOATS);
+	EACH_PIXEL {
+		vec a = vec_all(x[i / 3][i % 3 * step]);
+		EACH_VEC
+			sum[i][j] += a * b[j];
+	}
+}
+
+INLINE void convolve(const struct conv_tile *t, const int pixels, const int vecs)
+{
+	__attribute__((uninitialized)) tile_sums sum;
+	const float *w = t->weights, *ahead = t->ahead;
+	const int64_t step = t->src_pixel, ahead_step = t->ahead_step;
+	fetch_result(t, pixels, vecs);
+	begin_sums(t, sum, pixels, vecs);
+	for (int64_t tap = 0; tap < t->taps; tap++) {
+		const float *x[POINTERS];
+		UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
+			x[g] = t->src + t->tap[tap] + 3 * g * step;
+		for (int64_t k = 0; k < t->run; k++) {
+			add_channel(sum, x, step, w, pixels, vecs);
+			UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
+				x[g]++;
+			w += vecs * VEC_FLOATS;
+			__builtin_prefetch(ahead, 0, 2);
+			ahead += ahead_step;
+		}
+	}
+	end_sums(t, sum, pixels, vecs);
+}
+
+#define TILE(pixels, vecs) \
+	static void tile_##pixels##_##vecs(const struct conv_tile *t) \
+	{ \
+		convolve(t, pixels, vecs); \
+	}
+#define TILES(pixels) TILE(pixels, 1) TILE(pixels, 2)
+#define ROW(pixels) { tile_##pixels##_1, tile_##pixels##_2 }
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
+#if TILE_PIXELS > 6
+TILES(7)
+TILES(8)
+TILES(9)
+TILES(10)
+TILES(11)
+TILES(12)
+TILES(13)
+TILES(14)
+#endif
+
+typedef void (*tile_fn)(const struct conv_tile *t);
+
+static const tile_fn tiles[TILE_PIXELS][TILE_VECS] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
+#if TILE_PIXELS > 6
+	ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14)
+#endif
+};
+
+static void run_tile(const struct conv_tile *t, int pixels, int vecs)
+{
+	tiles[pixels - 1][vecs - 1](t);
+}
+
+const struct conv_vec VEC_NAME(conv_vec) = {
+	.floats = VEC_FLOATS,
+	.pixels = TILE_PIXELS,
+	.tile = run_tile,
+};

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conv_vec.h -- convolutions of our own: the loops that are compiled per instruction set
+ *
+ * Life of a request: ... -> plan -> [KERNELS] -> ...
+ *
+ * Both ways to convolve (conv_tiles.c, conv_winograd.c) come down to tiles: some neighbouring
+ * pixels of the result times two vectors of its channels, summed in registers.
+ *
+ * Threads: any; all state is the caller's. Memory: none.
+ */
+#pragma once
+
+#include "exec/cpu/math/unary.h"
+
+#define TILE_VECS 2 /* of channels, in a panel of weights */
+
+/* What is done to a complete sum, but for the addition. */
+struct conv_act {
+	float low, high; /* clamped between; infinite: not at all */
+	unary_fn fn;	 /* NULL: none */
+	const double *param;
+};
+
+struct conv_tile {
+	const float *src;   /* first pixel's window */
+	int64_t src_pixel;  /* floats from a pixel's window to the next one's */
+	const int64_t *tap; /* floats from a window to the channels that the tap reads */
+	int64_t taps;
+	int64_t run;	      /* channels that lie together at each tap */
+	const float *weights; /* a row of the panel's vectors per channel of each tap */
+	const float *ahead;   /* weights to fetch meanwhile, */
+	int64_t ahead_step;   /* and how far to go in them per channel */
+	const float *bias;
+	const float *sum; /* what is added at the end, laid out as dst; NULL: nothing */
+	float *dst;
+	int64_t dst_pixel, dst_block; /* floats to the next pixel, to the next block */
+	int block;  /* channels that lie together in dst: a vector, or half of one */
+	int blocks; /* there are in dst, from here on */
+	bool more;  /* dst holds the sums so far */
+	bool last;  /* the sums are complete */
+	struct conv_act act;
+};
+
+/* One instruction set's. */
+struct conv_vec {
+	int floats; /* of a vector */
+	int pixels; /* of the largest tile */
+	void (*tile)(const struct conv_tile *t, int pixels, int vecs);
+};
+
+/* Winograd's minimal filtering of 3x3 windows, size x size pixels of the result at once: as
+   many products as there are points, (size + 2)^2, each between all channels. */
+#define WINO_POINTS(size) (((size) + 2) * ((size) + 2))
+
+/* Some pixels of one block of channels, of a vector; where they are outside of the image they
+   are zero, or not written. */
+struct wino_patch {
+	float *image; /* of the block */
+	int64_t h, w; /* of the image */
+	int64_t y, x; /* first pixel */
+};
+
+/* A patch's points of one block, stride floats apart. */
+struct wino_points {
+	float *first;
+	int64_t stride;
+};
+
+/* How sums of a block are finished; sum is laid out as the image, NULL: none. */
+struct wino_end {
+	const float *bias, *sum;
+	struct conv_act act;
+};
+
+struct wino_vec {
+	/* From (size + 2)^2 pixels. */
+	void (*points)(int size, const struct wino_patch *from, struct wino_points to);
+	/* To size^2 pixels. */
+	void (*pixels)(int size, struct wino_points from, const struct wino_patch *to,
+		const struct wino_end *end);
+};
+
+#ifdef __x86_64__
+extern const struct conv_vec conv_vec_avx2, conv_vec_avx512;
+extern const struct wino_vec wino_vec_avx2, wino_vec_avx512;
+#endif
