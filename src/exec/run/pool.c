@@ -123,8 +123,8 @@ static void help_team(struct worker *w, struct pool_team *t)
 	}
 }
 
-/* As long as runs go on, no job comes, and they do not keep it waiting. */
-static void help(struct worker *w)
+/* As long as runs go on, no job comes, and they do not keep it waiting; false when they did. */
+static bool help(struct worker *w)
 {
 	struct pool *p = w->pool;
 	struct patience patience = { .limit_ns = p->hot_ns };
@@ -134,8 +134,11 @@ static void help(struct worker *w)
 			help_team(w, t);
 			patience.looks = 0;
 		}
-	} while (atomic_load_explicit(&p->teams, memory_order_relaxed) > 0 &&
-		 atomic_load_explicit(&p->queued, memory_order_relaxed) == 0 && look_again(&patience));
+		if (atomic_load_explicit(&p->teams, memory_order_relaxed) == 0 ||
+			atomic_load_explicit(&p->queued, memory_order_relaxed) > 0)
+			return true;
+	} while (look_again(&patience));
+	return false;
 }
 
 /* The mutex is held on entry and on return. */
@@ -171,10 +174,10 @@ static void *worker_main(void *arg)
 		} else if (may_help && atomic_load(&p->teams) > 0) {
 			atomic_fetch_add(&p->helping, 1);
 			pthread_mutex_unlock(&p->lock);
-			help(w);
+			bool pays = help(w);
 			pthread_mutex_lock(&p->lock);
 			atomic_fetch_sub(&p->helping, 1);
-			may_help = find_work(p);
+			may_help = pays || find_work(p);
 		} else if (p->stop) {
 			break;
 		} else {
