@@ -40,33 +40,9 @@ fail:
 	return NULL;
 }
 
-char *buf_reserve(struct buf *b, size_t bytes)
+char *buf_grow(struct buf *b, size_t bytes)
 {
 	return grow(b, bytes, 0);
-}
-
-void buf_bytes(struct buf *b, const void *data, size_t bytes)
-{
-	char *to = bytes ? buf_reserve(b, bytes) : NULL;
-	if (!to)
-		return;
-	memcpy(to, data, bytes);
-	b->len += bytes;
-}
-
-void buf_slice(struct buf *b, struct slice s)
-{
-	buf_bytes(b, s.ptr, s.len);
-}
-
-void buf_str(struct buf *b, const char *str)
-{
-	buf_slice(b, slice_of(str));
-}
-
-void buf_char(struct buf *b, char c)
-{
-	buf_bytes(b, &c, 1);
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

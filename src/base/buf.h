@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <string.h>
 #include "base/arena.h"
 
 struct buf {
@@ -23,14 +24,42 @@ struct buf {
 /* Allocates nothing yet. bytes_max 0: no limit of its own. */
 struct buf buf_of(struct arena *arena, size_t bytes_max);
 
+/* buf_reserve() when there is no room yet. */
+char *buf_grow(struct buf *b, size_t bytes);
+
 /* Room for bytes more at ptr + len, for who writes in place and then adds to len; NULL:
    failed. */
-char *buf_reserve(struct buf *b, size_t bytes);
+static inline char *buf_reserve(struct buf *b, size_t bytes)
+{
+	if (bytes > b->capacity - b->len || bytes > b->bytes_max - b->len || b->failed)
+		return buf_grow(b, bytes);
+	return b->ptr + b->len;
+}
 
-void buf_bytes(struct buf *b, const void *data, size_t bytes);
-void buf_slice(struct buf *b, struct slice s);
-void buf_str(struct buf *b, const char *str);
-void buf_char(struct buf *b, char c);
+static inline void buf_bytes(struct buf *b, const void *data, size_t bytes)
+{
+	char *to = bytes ? buf_reserve(b, bytes) : NULL;
+	if (!to)
+		return;
+	memcpy(to, data, bytes);
+	b->len += bytes;
+}
+
+static inline void buf_slice(struct buf *b, struct slice s)
+{
+	buf_bytes(b, s.ptr, s.len);
+}
+
+static inline void buf_str(struct buf *b, const char *str)
+{
+	buf_slice(b, slice_of(str));
+}
+
+static inline void buf_char(struct buf *b, char c)
+{
+	buf_bytes(b, &c, 1);
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 

@@ -16,5 +16,8 @@ int64_t clock_now_ns(void);
 /* CLOCK_REALTIME, milliseconds since 1970. */
 int64_t clock_wall_ms(void);
 
+/* The same as of the last tick of the system, some milliseconds ago, at a fraction of the cost. */
+int64_t clock_wall_coarse_ms(void);
+
 /* now + add, INT64_MAX instead of an overflow. */
 int64_t clock_after(int64_t now_ns, int64_t add_ns);

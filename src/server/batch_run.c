@@ -288,9 +288,11 @@ void batch_run(struct batch_runner *r, struct request *batch, int max_batch, str
 		ret->requests++;
 	}
 	struct err err;
-	enum err_code rc = batch->next ? run_together(r, batch, ret, &err) : ERR_UNKNOWN;
-	if (!batch->next || rc == ERR_INVALID_ARGUMENT) {
-		/* Alone; or one request's data spoilt the batch, and only it shall fail. */
+	enum err_code rc = batch->next ? run_together(r, batch, ret, &err) : ERR_OK;
+	if (!batch->next) {
+		batch->code = ret->code = run_alone(r, batch, max_batch);
+	} else if (rc == ERR_INVALID_ARGUMENT) {
+		/* One request's data spoilt the batch, and only it shall fail. */
 		run_each(r, batch, max_batch, ret);
 	} else if (rc != ERR_OK) {
 		ret->code = rc;

@@ -68,7 +68,7 @@ struct batcher {
 };
 
 static void on_run(struct pool_job *job);
-static void work(struct batcher *b, struct batch_runner *runner);
+static void work(struct batcher *b, struct batch_runner *runner, int64_t now);
 static void on_timer(struct timer *t);
 
 enum err_code batcher_new(const struct signature *sig, const struct batcher_conf *conf,
@@ -338,7 +338,7 @@ enum err_code batcher_submit(struct batcher *b, struct request *r, struct err *e
 	struct batch_runner *runner = waits(b, now) ? NULL : take_runner(b);
 	pthread_mutex_unlock(&b->lock);
 	if (runner && at_once)
-		work(b, runner);
+		work(b, runner, now);
 	else if (runner)
 		pool_submit(b->conf.pool, &runner->job);
 	return ERR_OK;
@@ -386,13 +386,15 @@ void batcher_load(struct batcher *b, int64_t *ret_rows, size_t *ret_bytes)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void run_batch(struct batcher *b, struct batch_runner *runner, struct request *batch)
+static void run_batch(struct batcher *b, struct batch_runner *runner, struct request *batch, int64_t began)
 {
 	struct batch_record rec = { 0 };
 	for (struct request *r = batch; r; r = r->next)
-		r->began_ns = b->now_ns();
+		r->began_ns = began;
 	batch_run(runner, batch, b->conf.max_batch, &rec);
 	int64_t now = b->now_ns();
+	if (rec.requests == 1)
+		rec.compute_ns = now - began;
 	/* The observer reads nothing of the requests; they may be gone once answered. */
 	while (batch) {
 		struct request *next = batch->next;
@@ -405,16 +407,15 @@ static void run_batch(struct batcher *b, struct batch_runner *runner, struct req
 }
 
 /* One batch, on whatever thread this is. */
-static void work(struct batcher *b, struct batch_runner *runner)
+static void work(struct batcher *b, struct batch_runner *runner, int64_t now)
 {
-	int64_t now = b->now_ns();
 	pthread_mutex_lock(&b->lock);
 	struct request *expired = take_expired(b, now);
 	struct request *batch = waits(b, now) ? NULL : take_batch(b, now);
 	pthread_mutex_unlock(&b->lock);
 	answer_expired(expired, now);
 	if (batch)
-		run_batch(b, runner, batch);
+		run_batch(b, runner, batch, now);
 
 	struct pool *pool = b->conf.pool;
 	pthread_mutex_lock(&b->lock);
@@ -431,5 +432,5 @@ static void work(struct batcher *b, struct batch_runner *runner)
 static void on_run(struct pool_job *job)
 {
 	struct batch_runner *runner = (struct batch_runner *)job;
-	work(runner->batcher, runner);
+	work(runner->batcher, runner, runner->batcher->now_ns());
 }

@@ -140,7 +140,7 @@ void stats_record(void *stats, enum stats_api api, const struct request *r, enum
 		return;
 	int64_t took_ns = clock_now_ns() - r->arrived_ns;
 	add(&s->code[api][code], 1);
-	atomic_store_explicit(&s->last_ms, clock_wall_ms(), memory_order_relaxed);
+	atomic_store_explicit(&s->last_ms, clock_wall_coarse_ms(), memory_order_relaxed);
 	if (code != ERR_OK) {
 		add(&s->fail_ns, (uint64_t)took_ns);
 		return;

@@ -23,9 +23,14 @@ static void refuse(struct reading *r, int status, bool fatal, const char *msg)
 	r->fatal = fatal;
 }
 
-static bool slice_is_nocase(struct slice s, const char *str)
+static bool slice_eq_nocase(struct slice a, struct slice b)
 {
-	return s.len == strlen(str) && strncasecmp(s.ptr, str, s.len) == 0;
+	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+static inline bool slice_is_nocase(struct slice s, const char *str)
+{
+	return slice_eq_nocase(s, slice_of(str));
 }
 
 static struct slice trim(struct slice s)
@@ -116,27 +121,34 @@ static void on_timeout_ms(struct reading *r, struct slice value)
 		r->head->timeout_us = (int64_t)ms * 1000;
 }
 
+#define NAME(lit) { (lit), sizeof(lit) - 1 }
 static const struct {
-	const char *name;
+	struct slice name;
 	void (*on)(struct reading *r, struct slice value);
 } known[] = {
-	{ "Host", on_host },
-	{ "Content-Length", on_length },
-	{ "Content-Type", on_content_type },
-	{ "Transfer-Encoding", on_transfer_encoding },
-	{ "Content-Encoding", on_content_encoding },
-	{ "Inference-Header-Content-Length", on_json_len },
-	{ "Expect", on_expect },
-	{ "Accept", on_accept },
-	{ "Origin", on_origin },
-	{ "x-envoy-expected-rq-timeout-ms", on_timeout_ms },
+	{ NAME("Host"), on_host },
+	{ NAME("Content-Length"), on_length },
+	{ NAME("Content-Type"), on_content_type },
+	{ NAME("Transfer-Encoding"), on_transfer_encoding },
+	{ NAME("Content-Encoding"), on_content_encoding },
+	{ NAME("Inference-Header-Content-Length"), on_json_len },
+	{ NAME("Expect"), on_expect },
+	{ NAME("Accept"), on_accept },
+	{ NAME("Origin"), on_origin },
+	{ NAME("x-envoy-expected-rq-timeout-ms"), on_timeout_ms },
 };
+
+/* Of the visible characters, those that stand in no token. */
+static const bool separates[128] = { ['"'] = true, ['('] = true, [')'] = true, [','] = true,
+	['/'] = true, [':'] = true, [';'] = true, ['<'] = true, ['='] = true, ['>'] = true,
+	['?'] = true, ['@'] = true, ['['] = true, ['\\'] = true, [']'] = true, ['{'] = true,
+	['}'] = true };
 
 static bool is_token(struct slice name)
 {
 	for (size_t i = 0; i < name.len; i++) {
 		unsigned char c = (unsigned char)name.ptr[i];
-		if (c <= ' ' || c >= 0x7f || memchr("\"(),/:;<=>?@[\\]{}", c, 17))
+		if (c <= ' ' || c >= 0x7f || separates[c])
 			return false;
 	}
 	return name.len > 0;
@@ -153,7 +165,7 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
 		return MHD_YES;
 	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (slice_is_nocase(name, known[i].name)) {
+		if (slice_eq_nocase(name, known[i].name)) {
 			known[i].on(r,
 				trim((struct slice){ value ? value : "", value ? value_len : 0 }));
 			break;

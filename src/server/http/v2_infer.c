@@ -18,18 +18,20 @@
 enum member { SEEN_ID = 1, SEEN_PARAMETERS = 2, SEEN_INPUTS = 4, SEEN_OUTPUTS = 8, SEEN_NAME = 16,
 	SEEN_DATATYPE = 32, SEEN_SHAPE = 64, SEEN_DATA = 128 };
 
+#define NAME(lit) { (lit), sizeof(lit) - 1 }
 static const struct {
-	const char *name;
+	struct slice name;
 	enum member bit;
-} members[] = { { "id", SEEN_ID }, { "parameters", SEEN_PARAMETERS }, { "inputs", SEEN_INPUTS },
-	{ "outputs", SEEN_OUTPUTS }, { "name", SEEN_NAME }, { "datatype", SEEN_DATATYPE },
-	{ "shape", SEEN_SHAPE }, { "data", SEEN_DATA } };
+} members[] = { { NAME("id"), SEEN_ID }, { NAME("parameters"), SEEN_PARAMETERS },
+	{ NAME("inputs"), SEEN_INPUTS }, { NAME("outputs"), SEEN_OUTPUTS },
+	{ NAME("name"), SEEN_NAME }, { NAME("datatype"), SEEN_DATATYPE },
+	{ NAME("shape"), SEEN_SHAPE }, { NAME("data"), SEEN_DATA } };
 
 /* Which member a key names (0: none known); a second one of a kind is an error. */
 static enum member see(struct json *j, struct slice key, unsigned allowed, unsigned *seen)
 {
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
-		if (!(members[i].bit & allowed) || !slice_is(key, members[i].name))
+		if (!(members[i].bit & allowed) || !slice_eq(key, members[i].name))
 			continue;
 		if (*seen & members[i].bit)
 			json_fail(j, "a key stands twice");
