@@ -386,7 +386,8 @@ void batcher_load(struct batcher *b, int64_t *ret_rows, size_t *ret_bytes)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void run_batch(struct batcher *b, struct batch_runner *runner, struct request *batch, int64_t began)
+static void run_batch(
+	struct batcher *b, struct batch_runner *runner, struct request *batch, int64_t began)
 {
 	struct batch_record rec = { 0 };
 	for (struct request *r = batch; r; r = r->next)

@@ -27,7 +27,8 @@
 #include "server/stats.h"
 
 #define CALL_CHUNK_BYTES 16384
-#define CALL_KEEP_BYTES (1u << 20)
+#define CALL_KEEP_BYTES (8u << 20) /* a picture as JSON, in and out */
+#define CALLS_KEEP_BYTES (32u << 20) /* of all idle calls of an IO thread, but for one chunk each */
 #define CALLS_KEPT 1024       /* per IO thread */
 #define DRAIN_BYTES 65536     /* a refused body up to this size is read, not reset */
 #define PIECES_MAX 65536      /* of a body: a flood of tiny chunks is not served */
@@ -42,6 +43,7 @@ static struct call *take_call(struct io *io)
 	if (c) {
 		io->idle = c->next;
 		io->n_idle--;
+		io->idle_bytes -= arena_held_bytes(c->arena);
 	} else {
 		c = malloc(sizeof(*c));
 		struct arena *arena =
@@ -61,6 +63,8 @@ static void release_call(struct io *io, struct call *c)
 	request_free(c->request);
 	c->request = NULL;
 	arena_reset(c->arena, CALL_KEEP_BYTES);
+	if (io->idle_bytes + arena_held_bytes(c->arena) > CALLS_KEEP_BYTES)
+		arena_reset(c->arena, CALL_CHUNK_BYTES);
 	if (io->n_idle >= CALLS_KEPT) {
 		arena_free(c->arena);
 		free(c);
@@ -69,6 +73,7 @@ static void release_call(struct io *io, struct call *c)
 	c->next = io->idle;
 	io->idle = c;
 	io->n_idle++;
+	io->idle_bytes += arena_held_bytes(c->arena);
 }
 
 /* Called with the request line, before any header is read. */

@@ -360,33 +360,39 @@ static void put_string(struct buf *b, struct slice s, bool b64)
 	buf_str(b, "\"}");
 }
 
-static size_t format_f32(char *to, float v)
-{
-	return number_format_f32(to, v);
-}
-
-static bool all_finite_f32(const float *v, int64_t n)
-{
-	/* Adding up 0 * v finds any NaN or infinity without a branch per element. */
-	float sum = 0;
-	for (int64_t i = 0; i < n; i++)
-		sum += v[i] * 0.0f;
-	return sum == 0;
-}
+/* Does an exponent have all its bits set, as infinities and NaNs have it? */
+#define ANY_SPECIAL(id, type, exponent) \
+	static bool any_special_##id(const struct tensor *t, int64_t first, int64_t count) \
+	{ \
+		const char *p = (const char *)t->data + (size_t)first * sizeof(type); \
+		bool any = false; \
+		for (int64_t i = 0; i < count; i++, p += sizeof(type)) { \
+			type bits; \
+			memcpy(&bits, p, sizeof(bits)); \
+			any |= (bits & (exponent)) == (exponent); \
+		} \
+		return any; \
+	}
+ANY_SPECIAL(f32, uint32_t, UINT32_C(0x7f800000))
+ANY_SPECIAL(f64, uint64_t, UINT64_C(0x7ff0000000000000))
 
 static void put_run(struct buf *b, const struct tensor *t, int64_t first, int64_t count,
 	const struct put_opts *o)
 {
 	switch (t->dtype) {
 	case DTYPE_F32:
-		if (all_finite_f32((const float *)t->data + first, count)) {
-			PUT_NUMBERS(float, format_f32)
-		} else {
+		if (any_special_f32(t, first, count))
 			PUT_EACH(json_put_f32(b, ((const float *)t->data)[first + i], o->allow_nan))
-		}
+		else
+			PUT_NUMBERS(float, number_format_f32)
 		break;
 	case DTYPE_F64:
-		PUT_EACH(json_put_f64(b, ((const double *)t->data)[first + i], o->allow_nan)) break;
+		if (any_special_f64(t, first, count))
+			PUT_EACH(json_put_f64(
+				b, ((const double *)t->data)[first + i], o->allow_nan))
+		else
+			PUT_NUMBERS(double, number_format_f64)
+		break;
 	case DTYPE_I64: PUT_NUMBERS(int64_t, number_format_i64) break;
 	case DTYPE_I32: PUT_NUMBERS(int32_t, number_format_i64) break;
 	case DTYPE_I16: PUT_NUMBERS(int16_t, number_format_i64) break;
@@ -404,8 +410,20 @@ static void put_run(struct buf *b, const struct tensor *t, int64_t first, int64_
 	}
 }
 
+/* Room for all at once, as far as that can be told: a buffer that doubles its size copies what
+   it has, and takes memory for it once more. */
+static void expect_elements(struct buf *b, const struct tensor *t)
+{
+	static const uint8_t typical[] = { [DTYPE_F32] = 12, [DTYPE_F64] = 20, [DTYPE_I32] = 6,
+		[DTYPE_I64] = 8 };
+	size_t each = (size_t)t->dtype < sizeof(typical) ? typical[t->dtype] : 0, bytes;
+	if (!mul_overflows((size_t)tensor_count(t), each ? each : 4, &bytes))
+		(void)buf_reserve(b, bytes);
+}
+
 void dialect_put_flat(struct buf *b, const struct tensor *t, const struct put_opts *o)
 {
+	expect_elements(b, t);
 	buf_char(b, '[');
 	put_run(b, t, 0, tensor_count(t), o);
 	buf_char(b, ']');
@@ -428,6 +446,7 @@ static int brackets_at(const struct shape *s, int inner, int64_t i)
 void dialect_put_nested(struct buf *b, const struct tensor *t, const struct put_opts *o)
 {
 	const struct shape *s = &t->shape;
+	expect_elements(b, t);
 	if (s->rank == 0) {
 		put_run(b, t, 0, 1, o);
 		return;

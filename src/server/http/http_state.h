@@ -45,6 +45,7 @@ struct io {
 	struct MHD_Daemon *daemon;
 	struct call *idle;
 	int n_idle;
+	size_t idle_bytes; /* that their arenas hold */
 };
 
 #define STATUS_CLASSES 6
