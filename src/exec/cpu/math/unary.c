@@ -56,14 +56,14 @@ static inline double gelu(double x)
 #define F(name) name##f
 #define REAL float
 #define UNARY(id, T, expr) LOOP1(f32_##id, T, T, expr)
-#include "exec/cpu/math/unary_reals.h"
+#include "exec/unary_reals.h"
 #undef F
 #undef REAL
 
 #define F(name) name
 #define REAL double
 #define UNARY(id, T, expr) LOOP1(f64_##id, T, T, expr)
-#include "exec/cpu/math/unary_reals.h"
+#include "exec/unary_reals.h"
 #undef F
 #undef REAL
 #undef alpha
@@ -71,7 +71,7 @@ static inline double gelu(double x)
 
 static const unary_fn reals[2][UNARY_COUNT_] = {
 #define UNARY(id, T, expr) [0][UNARY_##id] = f32_##id, [1][UNARY_##id] = f64_##id,
-#include "exec/cpu/math/unary_reals.h"
+#include "exec/unary_reals.h"
 };
 
 /* -- the other types ------------------------------------------------------------------- */
@@ -148,27 +148,6 @@ static const unary_fn others[OP_COUNT_][DTYPE_COUNT_] = {
 
 /* -- from operator to function ------------------------------------------------------------ */
 
-/* Operators whose function is of floats, with the defaults of their attributes. */
-struct unary_op {
-	bool real;
-	enum unary_id id;
-	float alpha, beta;
-};
-
-static const struct unary_op unary_ops[OP_COUNT_] = {
-#define OPF(id, ...) [OP_##id] = { true, UNARY_##id, __VA_ARGS__ }
-	OPF(ABS, 0, 0), OPF(ACOS, 0, 0), OPF(ACOSH, 0, 0), OPF(ASIN, 0, 0), OPF(ASINH, 0, 0),
-	OPF(ATAN, 0, 0), OPF(ATANH, 0, 0), OPF(CEIL, 0, 0), OPF(COS, 0, 0), OPF(COSH, 0, 0),
-	OPF(ERF, 0, 0), OPF(EXP, 0, 0), OPF(SINH, 0, 0), OPF(SWISH, 1, 0), OPF(TAN, 0, 0),
-	OPF(FLOOR, 0, 0), OPF(LOG, 0, 0), OPF(NEG, 0, 0), OPF(RECIPROCAL, 0, 0),
-	OPF(ROUND, 0, 0), OPF(SIGN, 0, 0), OPF(SIN, 0, 0), OPF(SQRT, 0, 0),
-	OPF(CELU, 1, 0), OPF(ELU, 1, 0), OPF(GELU, 0, 0), OPF(HARD_SIGMOID, 0.2f, 0.5f),
-	OPF(HARD_SWISH, 0, 0), OPF(LEAKY_RELU, 0.01f, 0), OPF(MISH, 0, 0), OPF(RELU, 0, 0),
-	OPF(SELU, 1.67326319217681884765625f, 1.05070102214813232421875f),
-	OPF(SIGMOID, 0, 0), OPF(SOFTPLUS, 0, 0), OPF(SOFTSIGN, 0, 0), OPF(TANH, 0, 0),
-	OPF(THRESHOLDED_RELU, 1, 0),
-};
-
 struct unary_state {
 	struct split split; /* of elements */
 	unary_fn fn;
@@ -204,23 +183,22 @@ static struct unary_state *unary_state(struct prep *p, struct kernel *ret, unary
 static enum err_code
 prepare_real(struct prep *p, struct kernel *ret, const unary_fn *table, double ns, struct err *err)
 {
-	const struct unary_op *u = &unary_ops[p->node->op];
-	enum unary_id id = u->id;
-	if (id == UNARY_GELU && slice_is(node_string(p->node, "approximate", "none"), "tanh"))
-		id = UNARY_GELU_TANH;
-	struct unary_state *s = unary_state(p, ret, table[id], ns);
+	struct unary_call call;
+	if (!unary_of(p->node, &call))
+		return prep_refuse(err, "no loop for this type");
+	struct unary_state *s = unary_state(p, ret, table[call.id], ns);
 	if (!s)
 		return err_oom(err);
-	s->param[0] = (double)node_float(p->node, "alpha", u->alpha);
-	s->param[1] = (double)node_float(
-		p->node, p->node->op == OP_SELU ? "gamma" : "beta", u->beta);
+	s->param[0] = (double)call.alpha;
+	s->param[1] = (double)call.beta;
 	return ERR_OK;
 }
 
 enum err_code prepare_unary(struct prep *p, struct kernel *ret, struct err *err)
 {
 	enum dtype dtype = p->in[0].dtype;
-	if (unary_ops[p->node->op].real && dtype_in(dtype, T_REAL))
+	struct unary_call call;
+	if (unary_of(p->node, &call) && dtype_in(dtype, T_REAL))
 		return prepare_real(p, ret, reals[dtype == DTYPE_F64], 8, err);
 	unary_fn fn = others[p->node->op][dtype];
 	if (!fn)
@@ -280,25 +258,13 @@ unary_fn unary_best(enum unary_id id, enum dtype dtype)
 
 bool activation_find(const struct node *n, enum dtype dtype, struct activation_loop *ret)
 {
-	static const enum unary_id ids[ACT_COUNT_] = {
-		[ACT_RELU] = UNARY_RELU,
-		[ACT_LEAKY_RELU] = UNARY_LEAKY_RELU,
-		[ACT_CLIP] = UNARY_CLIP,
-		[ACT_SIGMOID] = UNARY_SIGMOID,
-		[ACT_TANH] = UNARY_TANH,
-		[ACT_HARD_SIGMOID] = UNARY_HARD_SIGMOID,
-		[ACT_HARD_SWISH] = UNARY_HARD_SWISH,
-		[ACT_SWISH] = UNARY_SWISH,
-		[ACT_GELU] = UNARY_GELU,
-		[ACT_GELU_TANH] = UNARY_GELU_TANH,
-	};
-	int64_t act = node_int(n, "activation", ACT_NONE);
+	struct unary_call call;
 	*ret = (struct activation_loop){ 0 };
-	if (act <= ACT_NONE || act >= ACT_COUNT_)
+	if (!unary_of_activation(n, &call))
 		return false;
-	ret->fn = unary_best(ids[act], dtype);
-	ret->param[0] = (double)node_float(n, "alpha", 0);
-	ret->param[1] = (double)node_float(n, "beta", 0);
+	ret->fn = unary_best(call.id, dtype);
+	ret->param[0] = (double)call.alpha;
+	ret->param[1] = (double)call.beta;
 	return true;
 }
 

@@ -2,21 +2,15 @@
 /*
  * unary.h -- functions of one operand, by operator, type and instruction set
  *
- * unary_reals.h has the expressions, once. They are compiled with C's functions for the
+ * The expressions of exec/unary_reals.h are compiled with C's functions for the
  * reference (unary.c) and with vec_math.h for speed (vec_unary.c, once per instruction set).
  *
  * Threads: any. Memory: none.
  */
 #pragma once
 
-#include "exec/attrs.h"
 #include "exec/cpu/cpu.h"
-
-enum unary_id {
-#define UNARY(id, T, expr) UNARY_##id,
-#include "exec/cpu/math/unary_reals.h"
-	UNARY_COUNT_
-};
+#include "exec/unary.h"
 
 /* alpha, beta. out may be in. */
 typedef void (*unary_fn)(void *out, const void *in, int64_t n, const double *param);

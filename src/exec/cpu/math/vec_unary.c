@@ -57,9 +57,9 @@ VEC float vec_softplus(float x)
 		} \
 	}
 #define REAL float
-#include "exec/cpu/math/unary_reals.h"
+#include "exec/unary_reals.h"
 
 const unary_fn GLUE(unary_f32_, ISA)[UNARY_COUNT_] = {
 #define UNARY(id, type, expr) [UNARY_##id] = loop_##id,
-#include "exec/cpu/math/unary_reals.h"
+#include "exec/unary_reals.h"
 };
