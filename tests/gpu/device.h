@@ -8,7 +8,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <math.h>
 #include <cstdint>
 #include <cstring>
 #include <cuda_bf16.h>

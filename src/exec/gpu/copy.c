@@ -2,11 +2,9 @@
 /*
  * copy.c -- kernels that only move elements
  */
-#include "exec/gpu/gpu.h"
-#include "exec/gpu/params.h"
+#include "exec/gpu/walk.h"
 
 #define BLOCK 256
-#define BLOCKS_MAX 8192
 
 struct copy_state {
 	struct gpu_launch launch;
@@ -19,23 +17,6 @@ static void run_copy(const struct kernel_args *a, int64_t from, int64_t to)
 	const struct copy_state *s = a->state;
 	void *params[] = { (void *)&s->box, (void *)&a->out[0].data, (void *)&a->in[0].data };
 	gpu_launch(a, &s->launch, params);
-}
-
-/* Strides of a tensor's four dimensions N, C, H, W as its layout has them. */
-static void strides_of(const struct tensor *t, int64_t *ret)
-{
-	int rank = t->shape.rank;
-	const int64_t *dim = t->shape.dim;
-	bool channels_last = t->layout == LAYOUT_NHWC && rank >= 3;
-	int64_t at = channels_last ? dim[1] : 1;
-	for (int d = rank - 1; d >= 0; d--) {
-		if (channels_last && d == 1) {
-			ret[1] = 1;
-			continue;
-		}
-		ret[d] = at;
-		at *= dim[d];
-	}
 }
 
 enum err_code gpu_prepare_copy(struct prep *p, struct kernel *ret, struct err *err)
@@ -53,12 +34,9 @@ enum err_code gpu_prepare_copy(struct prep *p, struct kernel *ret, struct err *e
 	s->box.count = tensor_count(in);
 	for (int d = 0; d < in->shape.rank; d++)
 		s->box.dim[d] = in->shape.dim[d];
-	strides_of(in, s->box.src);
-	strides_of(&p->out[0], s->box.dst);
-	int64_t blocks = (s->box.count + BLOCK - 1) / BLOCK;
-	s->launch = (struct gpu_launch){ .grid = { blocks > BLOCKS_MAX ? BLOCKS_MAX : blocks ? (unsigned)blocks : 1, 1, 1 },
-		.block = { BLOCK, 1, 1 } };
+	gpu_strides(in, s->box.src);
+	gpu_strides(&p->out[0], s->box.dst);
 	ret->name = "copy";
 	ret->run = run_copy;
-	return gpu_function(gpu_of(p->backend), name[size], &s->launch.fn, err);
+	return gpu_launch_over(p, name[size], s->box.count, BLOCK, &s->launch, err);
 }

@@ -69,7 +69,7 @@ enum err_code gpu_error(const struct gpu *g, CUresult r, const char *what, struc
 /* extern "C" __global__ name in a .cu file here; INTERNAL: there is none. */
 MUST_CHECK enum err_code gpu_function(const struct gpu *g, const char *name, CUfunction *ret, struct err *err);
 
-/* A launch, prepared once. */
+/* A launch, prepared once; of no blocks where there is nothing to do. */
 struct gpu_launch {
 	CUfunction fn;
 	unsigned grid[3], block[3];

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/gpu/walk.h"
+
+_Static_assert(sizeof(struct gpu_fault) == sizeof(struct device_fault), "one fault, said twice");
+
+/* Blocks for each multiprocessor: enough to fill it, few enough that they go on with more. */
+#define BLOCKS_PER_SM 16
+
+static bool is_channels_last(const struct tensor *t)
+{
+	return t->layout == LAYOUT_NHWC && t->shape.rank >= 3;
+}
+
+void gpu_strides(const struct tensor *t, int64_t *ret)
+{
+	const int64_t *dim = t->shape.dim;
+	bool last = is_channels_last(t);
+	int64_t at = last ? dim[1] : 1;
+	for (int d = t->shape.rank - 1; d >= 0; d--) {
+		if (last && d == 1) {
+			ret[1] = 1;
+			continue;
+		}
+		ret[d] = at;
+		at *= dim[d];
+	}
+}
+
+struct gpu_div gpu_div(uint32_t d)
+{
+	uint32_t shift = d <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(d - 1);
+	uint64_t mul = ((UINT64_C(1) << 32) * ((UINT64_C(1) << shift) - d)) / d + 1;
+	return (struct gpu_div){ d, (uint32_t)mul, shift };
+}
+
+/* -- walks ---------------------------------------------------------------------------------- */
+
+/* A walk while it is made: 64 bits wide, dimensions of one left out. */
+struct draft {
+	int rank, n;
+	int64_t dim[RANK_MAX], stride[GPU_OPERANDS_MAX][RANK_MAX];
+};
+
+static int64_t stride_of(const struct tensor *t, const struct shape *out, int d)
+{
+	int64_t all[RANK_MAX];
+	int own = d - (out->rank - t->shape.rank);
+	if (own < 0 || t->shape.dim[own] == 1)
+		return 0;
+	gpu_strides(t, all);
+	return all[own];
+}
+
+/* Appends dimension d, or lets the one before it grow where all operands go on evenly. */
+static void append(struct draft *w, const struct tensor *out, const struct tensor *const in[], int d)
+{
+	int64_t dim = out->shape.dim[d], stride[GPU_OPERANDS_MAX];
+	int last = w->rank - 1;
+	bool even = w->rank > 0;
+	if (dim == 1)
+		return;
+	for (int k = 0; k < w->n; k++) {
+		stride[k] = stride_of(in[k], &out->shape, d);
+		even &= w->rank > 0 && w->stride[k][last] == stride[k] * dim;
+	}
+	if (!even)
+		last = w->rank++;
+	w->dim[last] = even ? w->dim[last] * dim : dim;
+	for (int k = 0; k < w->n; k++)
+		w->stride[k][last] = stride[k];
+}
+
+static void draft(struct draft *w, const struct tensor *out, int n, const struct tensor *const in[])
+{
+	bool last = is_channels_last(out);
+	*w = (struct draft){ .n = n };
+	for (int d = 0; d < out->shape.rank; d++)
+		if (!last || d != 1)
+			append(w, out, in, d);
+	if (last)
+		append(w, out, in, 1);
+	if (w->rank == 0)
+		w->dim[w->rank++] = 1;
+}
+
+static bool takes_groups(const struct draft *w, int wide)
+{
+	int last = w->rank - 1;
+	bool good = w->dim[last] % wide == 0;
+	for (int k = 0; k < w->n; k++) {
+		good &= w->stride[k][last] <= 1;
+		for (int d = 0; d < last; d++)
+			good &= w->stride[k][last] == 0 || w->stride[k][d] % wide == 0;
+	}
+	return good;
+}
+
+bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n, const struct tensor *const in[],
+	int wide, bool *ret_wide)
+{
+	struct draft all;
+	*ret_wide = false;
+	*w = (struct gpu_walk){ .rank = 1 };
+	if (tensor_count(out) == 0)
+		return true;
+	if (tensor_count(out) > INT32_MAX)
+		return false;
+	draft(&all, out, n, in);
+	if (all.rank > GPU_RANK_MAX)
+		return false;
+	*ret_wide = wide > 1 && takes_groups(&all, wide);
+	int64_t group = *ret_wide ? wide : 1;
+	int last = all.rank - 1;
+	*w = (struct gpu_walk){ .count = (uint32_t)(tensor_count(out) / group), .rank = all.rank };
+	for (int d = 0; d < all.rank; d++)
+		w->dim[d] = gpu_div((uint32_t)(d == last ? all.dim[d] / group : all.dim[d]));
+	for (int k = 0; k < n; k++) {
+		w->dense |= (uint32_t)(all.stride[k][last] == 1) << k;
+		for (int d = 0; d < all.rank; d++)
+			w->stride[k][d] = (uint32_t)(d == last ? all.stride[k][d] * group : all.stride[k][d]);
+	}
+	return true;
+}
+
+/* -- launches --------------------------------------------------------------------------------- */
+
+enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t items, int block,
+	struct gpu_launch *ret, struct err *err)
+{
+	const struct gpu *g = gpu_of(p->backend);
+	int64_t blocks = (items + block - 1) / block, most = (int64_t)g->sms * BLOCKS_PER_SM;
+	*ret = (struct gpu_launch){ .grid = { (unsigned)(blocks < most ? blocks : most), 1, 1 },
+		.block = { (unsigned)block, 1, 1 } };
+	return gpu_function(g, name, &ret->fn, err);
+}
+
+const char *gpu_type_name(enum dtype dtype)
+{
+	switch (dtype) {
+	case DTYPE_F32: return "f32";
+	case DTYPE_F16: return "f16";
+	case DTYPE_BF16: return "bf16";
+	case DTYPE_I32: return "i32";
+	case DTYPE_I64: return "i64";
+	case DTYPE_BOOL:
+	case DTYPE_U8: return "u8";
+	case DTYPE_I8: return "i8";
+	default: return NULL;
+	}
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * walk.h -- broadcast operands, and launches, as kernels of the device want them
+ *
+ * Life of a version: ... -> [COMPILE] -> warm -> ...
+ *
+ * Threads: any. Memory: none.
+ */
+#pragma once
+
+#include "exec/gpu/gpu.h"
+#include "exec/gpu/params.h"
+
+/* Strides of t's dimensions in elements, as its layout has them. */
+void gpu_strides(const struct tensor *t, int64_t *ret);
+
+/* Divisor of numbers below 2^31. */
+struct gpu_div gpu_div(uint32_t d);
+
+/* in[k] broadcast to out, in the order of out's memory. wide: try groups of that many elements;
+   *ret_wide says whether it can be. false: more elements, or dimensions, than
+   kernels count. */
+MUST_CHECK bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n,
+	const struct tensor *const in[], int wide, bool *ret_wide);
+
+/* A kernel by name over `items` of work for a thread each, in blocks of `block` threads that
+   go on with further ones. */
+MUST_CHECK enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t items, int block,
+	struct gpu_launch *ret, struct err *err);
+
+/* "f32" ... of names; NULL: no kernel has such elements. */
+const char *gpu_type_name(enum dtype dtype);
+
+static inline struct gpu_complaint gpu_complaint(const struct kernel_args *a, enum fault_code code)
+{
+	return (struct gpu_complaint){ a->device->fault, a->device->step, code };
+}
