@@ -4,22 +4,97 @@
  */
 #include "exec/gpu/kernels.cuh"
 
-/* Element i of the destination's order comes from the place that its coordinates name. */
+/* Where element i of a box is, in both. */
+static __device__ inline void box_at(const struct gpu_box &b, uint32_t i, int32_t *src, int32_t *dst)
+{
+	*src = *dst = 0;
+	for (int d = b.rank - 1; d > 0; d--) {
+		uint32_t q = quotient(i, b.dim[d]), r = i - q * b.dim[d].d;
+		*src += (int32_t)r * b.src[d];
+		*dst += (int32_t)r * b.dst[d];
+		i = q;
+	}
+	*src += (int32_t)i * b.src[0];
+	*dst += (int32_t)i * b.dst[0];
+}
+
 template <typename T> __device__ void copy_box(const struct gpu_box &b, T *dst, const T *src)
 {
 	for (int64_t i = thread_index(); i < b.count; i += thread_stride()) {
-		int64_t rest = i, from = 0, to = 0;
-		for (int d = b.rank - 1; d >= 0; d--) {
-			int64_t at = rest % b.dim[d];
-			rest /= b.dim[d];
-			from += at * b.src[d];
-			to += at * b.dst[d];
-		}
+		int32_t from, to;
+		box_at(b, (uint32_t)i, &from, &to);
 		dst[to] = src[from];
 	}
 }
 
-KERNEL(copy_box_1, (struct gpu_box b, uint8_t *dst, const uint8_t *src)) { copy_box(b, dst, src); }
-KERNEL(copy_box_2, (struct gpu_box b, uint16_t *dst, const uint16_t *src)) { copy_box(b, dst, src); }
-KERNEL(copy_box_4, (struct gpu_box b, uint32_t *dst, const uint32_t *src)) { copy_box(b, dst, src); }
-KERNEL(copy_box_8, (struct gpu_box b, uint64_t *dst, const uint64_t *src)) { copy_box(b, dst, src); }
+/* A block of 32 by 8 threads for a square: rows of the source in, rows of the destination out. */
+template <typename T> __device__ void copy_tiles(const struct gpu_tiles &t, T *dst, const T *src)
+{
+	__shared__ T square[GPU_SQUARE][GPU_SQUARE + 1];
+	for (uint32_t s = blockIdx.x; s < t.squares; s += gridDim.x) {
+		uint32_t rest = quotient(s, t.last_squares), x = (s - rest * t.last_squares.d) * GPU_SQUARE;
+		uint32_t place = quotient(rest, t.tile_squares), y = (rest - place * t.tile_squares.d) * GPU_SQUARE;
+		int32_t from, to;
+		box_at(t.outer, place, &from, &to);
+		for (uint32_t r = threadIdx.y; r < GPU_SQUARE; r += blockDim.y)
+			if (x + r < t.last && y + threadIdx.x < t.tile)
+				square[r][threadIdx.x] = src[from + (int32_t)(x + r) * t.last_src + (int32_t)(y + threadIdx.x)];
+		__syncthreads();
+		for (uint32_t r = threadIdx.y; r < GPU_SQUARE; r += blockDim.y)
+			if (y + r < t.tile && x + threadIdx.x < t.last)
+				dst[to + (int32_t)(y + r) * t.tile_dst + (int32_t)(x + threadIdx.x)] = square[threadIdx.x][r];
+		__syncthreads();
+	}
+}
+
+/* Where coordinate i falls in a dimension of n; below 0: nowhere. */
+static __device__ inline int32_t pad_source(int mode, int32_t i, int32_t n)
+{
+	if (i >= 0 && i < n)
+		return i;
+	if (n == 0 || mode == GPU_PAD_CONSTANT)
+		return -1;
+	if (mode == GPU_PAD_EDGE)
+		return i < 0 ? 0 : n - 1;
+	int32_t period = mode == GPU_PAD_WRAP ? n : n == 1 ? 1 : 2 * (n - 1);
+	i %= period;
+	i += i < 0 ? period : 0;
+	return i < n ? i : period - i;
+}
+
+template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const T *src, const T *value)
+{
+	T constant;
+	if (value)
+		constant = *value;
+	else
+		memset(&constant, 0, sizeof(constant));
+	for (int64_t i = thread_index(); i < p.count; i += thread_stride()) {
+		uint32_t rest = (uint32_t)i;
+		int32_t from = 0;
+		bool outside = false;
+		for (int d = p.rank - 1; d >= 0; d--) {
+			uint32_t q = quotient(rest, p.dim[d]);
+			int32_t at = pad_source(p.mode, (int32_t)(rest - q * p.dim[d].d) - p.begin[d], p.in[d]);
+			outside |= at < 0;
+			from += at * p.src[d];
+			rest = q;
+		}
+		dst[i] = outside ? constant : src[from];
+	}
+}
+
+#define COPY(T, size) \
+	KERNEL(copy_box_##size, (struct gpu_box b, T *dst, const T *src)) { copy_box(b, dst, src); } \
+	KERNEL(copy_tiles_##size, (struct gpu_tiles t, T *dst, const T *src)) { copy_tiles(t, dst, src); }
+#define PAD(T, size) \
+	KERNEL(pad_##size, (struct gpu_pad p, T *dst, const T *src, const T *value)) { pad(p, dst, src, value); }
+COPY(uint8_t, 1)
+COPY(uint16_t, 2)
+COPY(uint32_t, 4)
+COPY(uint64_t, 8)
+COPY(uint4, 16)
+PAD(uint8_t, 1)
+PAD(uint16_t, 2)
+PAD(uint32_t, 4)
+PAD(uint64_t, 8)

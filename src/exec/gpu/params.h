@@ -9,16 +9,56 @@
 #define GPU_RANK_MAX 8 /* of boxes after dimensions are merged */
 #define GPU_OPERANDS_MAX 3
 
-/* A box that is copied; strides in elements. */
-struct gpu_box {
-	int64_t count;
-	int32_t rank;
-	int64_t dim[GPU_RANK_MAX], src[GPU_RANK_MAX], dst[GPU_RANK_MAX];
-};
-
 /* Division by d of numbers below 2^31: a product, a sum, a shift. */
 struct gpu_div {
 	uint32_t d, mul, shift;
+};
+
+/* A box of elements that is copied, in the order of the destination; strides in elements. */
+struct gpu_box {
+	uint32_t count;
+	int32_t rank; /* at least 1 */
+	struct gpu_div dim[GPU_RANK_MAX];
+	int32_t src[GPU_RANK_MAX], dst[GPU_RANK_MAX];
+};
+
+/* A box whose last dimension is dense in the destination, and `tile` in the source: squares of
+   both go through shared memory, one for each place of the outer dimensions. */
+struct gpu_tiles {
+	struct gpu_box outer;
+	uint32_t last, tile; /* sizes */
+	int32_t last_src, tile_dst;
+	struct gpu_div last_squares, tile_squares;
+	uint32_t squares; /* all of them */
+};
+#define GPU_SQUARE 32
+
+/* Pad: an element of the result comes from the place that its coordinates less `begin` name, or
+   from where the mode says, or is the constant. */
+enum gpu_pad_mode { GPU_PAD_CONSTANT, GPU_PAD_EDGE, GPU_PAD_REFLECT, GPU_PAD_WRAP };
+struct gpu_pad {
+	uint32_t count;
+	int32_t rank, mode;
+	struct gpu_div dim[GPU_RANK_MAX];
+	int32_t begin[GPU_RANK_MAX], in[GPU_RANK_MAX], src[GPU_RANK_MAX];
+};
+
+/* An axis of n, with what comes before and after it. */
+struct gpu_axis {
+	uint32_t outer, n, inner;
+};
+
+/* Indices, of int64 or int32, into rows of a tensor. */
+struct gpu_gather {
+	uint32_t count; /* elements moved */
+	int32_t wide;   /* int64 */
+	int64_t n;      /* Gather: of the axis */
+	struct gpu_div row, indices; /* elements of a row; Gather: indices, else tuples of a batch */
+	int64_t batch;  /* elements of the data for a batch of tuples */
+	int32_t depth;  /* of a tuple; of the elements' kind: the rank */
+	int32_t axis;   /* of the elements' kind */
+	struct gpu_div place[GPU_RANK_MAX]; /* of the elements' kind: the indices' shape */
+	int64_t dim[GPU_RANK_MAX], stride[GPU_RANK_MAX]; /* that the tuple's numbers index */
 };
 
 /*
@@ -32,6 +72,9 @@ struct gpu_walk {
 	uint32_t stride[GPU_OPERANDS_MAX][GPU_RANK_MAX];
 	uint32_t dense; /* bit k: a group of operand k lies side by side; else it is one element */
 };
+
+/* Types that a parameter names. */
+enum gpu_type { GPU_F32, GPU_F16, GPU_BF16, GPU_I64, GPU_I32, GPU_I8, GPU_U8, GPU_BOOL };
 
 /* struct device_fault (backend.h). */
 struct gpu_fault {

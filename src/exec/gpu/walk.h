@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "exec/axis.h"
 #include "exec/gpu/gpu.h"
 #include "exec/gpu/params.h"
 
