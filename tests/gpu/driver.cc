@@ -166,6 +166,18 @@ CUresult cuDeviceGetAttribute(int *ret, CUdevice_attribute a, CUdevice)
 	return CUDA_SUCCESS;
 }
 
+CUresult cuDeviceGetPCIBusId(char *ret, int size, CUdevice d)
+{
+	snprintf(ret, (size_t)size, "0000:%02x:00.0", d);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetUuid_v2(CUuuid *ret, CUdevice d)
+{
+	memset(ret, d, sizeof(*ret));
+	return CUDA_SUCCESS;
+}
+
 CUresult cuDeviceTotalMem_v2(size_t *ret, CUdevice)
 {
 	*ret = conf.memory;
