@@ -40,6 +40,15 @@ enum err_code trial_run(const struct signature *s, const struct tensor *in, stru
 	return rc;
 }
 
+enum err_code trial_warm_lanes(
+	const struct signature *s, const struct tensor *in, struct arena *arena, struct err *err)
+{
+	struct sink sink = { .s = s, .arena = arena,
+		.out = ARENA_ARRAY(arena, struct tensor, (size_t)s->n_out + 1) };
+	struct run_opts opts = { .arena = arena, .output = on_output, .output_ctx = &sink, .every_lane = true };
+	return sink.out ? program_run(s->program, in, &opts, err) : err_oom(err);
+}
+
 static bool is_float(enum dtype d)
 {
 	return dtype_in(d, T_FLOAT);

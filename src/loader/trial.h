@@ -36,6 +36,10 @@ MUST_CHECK enum err_code sample_make(const struct signature *s, const struct sam
 MUST_CHECK enum err_code sample_row(const struct signature *s, const struct tensor *in, int64_t row,
 	struct arena *arena, struct tensor **ret, struct err *err);
 
+/* Runs on every lane of the program's device, so that none has to be made ready later. */
+MUST_CHECK enum err_code trial_warm_lanes(const struct signature *s, const struct tensor *in,
+	struct arena *arena, struct err *err);
+
 /* Runs; s->n_out outputs and the time that it took. */
 MUST_CHECK enum err_code trial_run(const struct signature *s, const struct tensor *in,
 	struct arena *arena, struct tensor **ret_out, int64_t *ret_ns, struct err *err);

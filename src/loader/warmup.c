@@ -215,6 +215,8 @@ static enum err_code run_size(struct warmer *w, int64_t rows, int64_t *ret_ns)
 		if (ns < *ret_ns)
 			*ret_ns = ns;
 	}
+	if (rc == ERR_OK && program_wants_few_sizes(w->s->program))
+		rc = trial_warm_lanes(w->s, in, w->arena, w->err);
 	return rc;
 }
 

@@ -14,7 +14,7 @@
 static struct {
 	uint32_t seed;
 	char *memory;
-	size_t used, live;
+	size_t used, live, limit;
 	bool broken;
 } toy;
 
@@ -100,6 +100,8 @@ static void record(struct recording *r, const struct work *w)
 static enum err_code lane_new(const struct backend *b, size_t device_bytes, size_t host_bytes, int32_t segments,
 	struct lane **ret, struct err *err)
 {
+	if (toy.live >= toy.limit)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, "the toy is full");
 	struct toy_lane *l = calloc(1, sizeof(*l) + (size_t)segments * sizeof(l->recording[0]));
 	if (!l)
 		return err_oom(err);
@@ -231,7 +233,9 @@ static const char *sick(const struct backend *b)
 
 static enum err_code upload(const struct backend *b, const void *src, size_t bytes, void **ret, struct err *err)
 {
-	(void)b, (void)err;
+	(void)b;
+	if (toy.live >= toy.limit)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, "the toy is full");
 	*ret = device_alloc(bytes);
 	open_memory(true);
 	memcpy(*ret, src, bytes);
@@ -267,12 +271,18 @@ const struct backend *toy_device(uint32_t seed)
 		fail("mmap");
 	toy.seed = seed;
 	toy.broken = false;
+	toy.limit = 10000;
 	return &backend;
 }
 
 size_t toy_device_allocations(void)
 {
 	return toy.live;
+}
+
+void toy_device_limit(size_t allocations)
+{
+	toy.limit = allocations;
 }
 
 void toy_device_break(void)

@@ -18,5 +18,8 @@ const struct backend *toy_device(uint32_t seed);
 /* What it still holds: 0 after everything was freed. */
 size_t toy_device_allocations(void);
 
+/* It has room for so many allocations; toy_device() sets it to 10000. */
+void toy_device_limit(size_t allocations);
+
 /* From now on waiting fails, and the device is sick. */
 void toy_device_break(void);

@@ -90,6 +90,7 @@ struct plan {
 	int32_t n_segment;
 	struct frame *frames; /* idle ones */
 	int n_frame;          /* all of them; the program's lock */
+	bool no_room;         /* the device had no memory for one more */
 };
 
 /* What enters: in[i] with data where its value may steer shapes. want[i]: the values
@@ -133,6 +134,7 @@ struct plan_run {
 	struct pool *pool;
 	struct arena *arena;
 	struct profile *profile;
+	bool every_lane; /* on every lane that there is room for, see run_opts */
 	int64_t rows, rows_as; /* rows of the ports' rows_as that are there; rows_as 0: all */
 };
 /* mem of a plan with a device is its lane's host_mem. */

@@ -186,7 +186,7 @@ static enum err_code run_whole(struct program *p, struct plan *e, struct run_roo
 			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
 				i, SHAPE_TEXT(&t.shape));
 	}
-	struct plan_run r = { .rows = rows, .rows_as = rows ? opts->rows_as : 0, .in = room->in, .out = room->out, .pool = opts->pool,
+	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows, .rows_as = rows ? opts->rows_as : 0, .in = room->in, .out = room->out, .pool = opts->pool,
 		.arena = opts->arena, .profile = opts->profile };
 	return program_run_plan(p, e, &r, err);
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * program_cache.c -- plans, frames and workspaces that are kept
+ * program_cache.c -- plans that are kept
  *
  * DESIGN
  *
  * The cache of plans is a hash table and an LRU list under one mutex, which is held for a
  * lookup and never while planning or running. A plan is referenced by the cache and by
- * its runs; the last reference frees it. Frames and workspaces are kept for the next run:
- * frames with their plan, workspaces (any plan of the program fits into a large enough
- * one) with the program, last in first out.
+ * its runs; the last reference frees it.
  *
  * INVARIANTS
  *
@@ -18,8 +16,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/checked.h"
-#include "base/pages.h"
 #include "exec/run/program_impl.h"
 
 /* -- the cache of plans ------------------------------------------------------------------ */
@@ -152,110 +148,6 @@ enum err_code program_get_plan(struct program *p, int32_t begin, const struct po
 	return ERR_OK;
 }
 
-/* -- frames and workspaces ---------------------------------------------------------------- */
-
-static void workspace_free(struct workspace *w)
-{
-	pages_unmap(w, w->bytes);
-}
-
-/* One of at least that size from the list, or a new one; a too small one makes way. */
-static struct workspace *workspace_take(struct program *p, size_t need)
-{
-	struct workspace *w, *small = NULL;
-	pthread_mutex_lock(&p->lock);
-	struct workspace **at = &p->workspaces;
-	while (*at && (*at)->bytes - WORKSPACE_HEAD < need)
-		at = &(*at)->next;
-	w = *at;
-	if (w) {
-		*at = w->next;
-	} else if (p->workspaces) {
-		small = p->workspaces;
-		p->workspaces = small->next;
-		p->workspace_bytes -= small->bytes;
-	}
-	pthread_mutex_unlock(&p->lock);
-	if (small)
-		workspace_free(small);
-	if (w)
-		return w;
-	size_t bytes = round_up(need + WORKSPACE_HEAD, 4096);
-	w = pages_map(bytes);
-	if (!w)
-		return NULL;
-	w->bytes = bytes;
-	pthread_mutex_lock(&p->lock);
-	p->workspace_bytes += bytes;
-	pthread_mutex_unlock(&p->lock);
-	return w;
-}
-
-/* Frames of a plan with a device hold much of its memory: there are LANES_MAX of them, and a
-   run waits for one. A third batch is copied in while one computes and one is copied out. */
-#define LANES_MAX 3
-
-static enum err_code frame_take(struct program *p, struct plan *e, struct frame **ret, struct err *err)
-{
-	pthread_mutex_lock(&p->lock);
-	while (e->device && !e->frames && e->n_frame == LANES_MAX)
-		pthread_cond_wait(&p->frame_back, &p->lock);
-	struct frame *f = e->frames;
-	if (f)
-		e->frames = f->next;
-	else
-		e->n_frame++;
-	pthread_mutex_unlock(&p->lock);
-	enum err_code rc = f ? ERR_OK : frame_new(e, &f, err);
-	*ret = f;
-	if (rc == ERR_OK)
-		return ERR_OK;
-	pthread_mutex_lock(&p->lock);
-	e->n_frame--;
-	pthread_cond_broadcast(&p->frame_back);
-	pthread_mutex_unlock(&p->lock);
-	return rc;
-}
-
-/* The memory that a run of the plan works in: a workspace, or what its lane has. */
-static enum err_code mem_take(struct program *p, const struct plan *e, const struct frame *f,
-	struct workspace **ret, char **ret_mem, struct err *err)
-{
-	*ret = NULL;
-	if (f->lane) {
-		*ret_mem = f->lane->host_mem;
-		return ERR_OK;
-	}
-	*ret = workspace_take(p, plan_workspace_bytes(e));
-	if (!*ret)
-		return err_oom(err);
-	*ret_mem = (char *)*ret + WORKSPACE_HEAD;
-	return ERR_OK;
-}
-
-enum err_code program_run_plan(struct program *p, struct plan *e, struct plan_run *r, struct err *err)
-{
-	struct frame *f = NULL;
-	struct workspace *w = NULL;
-	enum err_code rc = frame_take(p, e, &f, err);
-	if (rc == ERR_OK)
-		rc = mem_take(p, e, f, &w, &r->mem, err);
-	if (rc == ERR_OK)
-		rc = plan_run(e, f, r, err);
-	pthread_mutex_lock(&p->lock);
-	if (f) {
-		f->next = e->frames;
-		e->frames = f;
-		pthread_cond_broadcast(&p->frame_back);
-	}
-	if (w) {
-		w->next = p->workspaces;
-		p->workspaces = w;
-	}
-	pthread_mutex_unlock(&p->lock);
-	return rc;
-}
-
 void program_drop_plans(struct program *p)
 {
 	while (p->newest) {
@@ -264,9 +156,5 @@ void program_drop_plans(struct program *p)
 		plan_free(p->newest);
 		p->newest = next;
 	}
-	while (p->workspaces) {
-		struct workspace *next = p->workspaces->next;
-		workspace_free(p->workspaces);
-		p->workspaces = next;
-	}
+	program_drop_workspaces(p);
 }

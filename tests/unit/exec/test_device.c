@@ -169,6 +169,40 @@ START_TEST(fewer_rows_run_as_many_and_come_back_alone)
 }
 END_TEST
 
+START_TEST(warm_up_makes_every_lane_that_there_is_room_for)
+{
+	struct graph *g = model_new();
+	model_output(g, MODEL_NODE(g, OP_NEG, model_input(g, "x", DTYPE_F32, shape_of(2))));
+	struct runner r = given_program_on(toy_device(0), g, 0);
+	struct run_opts opts = { .output = keep_exactly, .every_lane = true };
+	struct tensor in = floats((float[]){ 0, 1 }, shape_of(2));
+	toy_device_limit(_i ? 2 : 100);
+	ck_assert_msg(program_run(r.p, &in, &opts, &r.err) == ERR_OK, "%s", r.err.msg);
+	ck_assert_uint_eq(toy_device_allocations(), _i ? 2 : 3);
+	expect(&out_of_rows, shape_of(2), (float[]){ 0, -1 });
+	free(out_of_rows.data);
+	for (int i = 0; i < 5; i++)
+		run_ok(&r, &in);
+	ck_assert_uint_eq(toy_device_allocations(), _i ? 2 : 3);
+	done(&r);
+}
+END_TEST
+
+START_TEST(a_device_without_room_for_one_lane_refuses)
+{
+	struct graph *g = model_new();
+	model_output(g, MODEL_NODE(g, OP_NEG, model_input(g, "x", DTYPE_F32, shape_of(2))));
+	struct runner r = given_program_on(toy_device(0), g, 0);
+	struct tensor in = floats((float[]){ 0, 1 }, shape_of(2));
+	toy_device_limit(0);
+	ck_assert_int_eq(run(&r, &in), ERR_RESOURCE_EXHAUSTED);
+	ck_assert_str_eq(r.err.msg, "the toy is full");
+	toy_device_limit(1);
+	run_ok(&r, &in);
+	done(&r);
+}
+END_TEST
+
 Suite *suite_device(void);
 Suite *suite_device(void)
 {
@@ -179,6 +213,8 @@ Suite *suite_device(void)
 	tcase_add_test(t, a_value_wanted_on_both_sides_crosses_once);
 	tcase_add_test(t, a_device_that_fails_is_unavailable);
 	tcase_add_test(t, fewer_rows_run_as_many_and_come_back_alone);
+	tcase_add_loop_test(t, warm_up_makes_every_lane_that_there_is_room_for, 0, 2);
+	tcase_add_test(t, a_device_without_room_for_one_lane_refuses);
 	tcase_add_test(t, data_that_is_wrong_is_the_nodes_fault_and_passes);
 	suite_add_tcase(s, t);
 	return s;

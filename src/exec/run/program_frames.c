@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * program_frames.c -- what runs of a plan work in: frames and workspaces, kept for the next run
+ *
+ * Frames are kept with their plan, workspaces (any plan of the program fits into a large enough
+ * one) with the program, last in first out. All lists and counts change under `lock`.
+ */
+#include <stdlib.h>
+#include "base/checked.h"
+#include "base/pages.h"
+#include "exec/run/program_impl.h"
+
+/* -- workspaces ------------------------------------------------------------------------------ */
+
+static void workspace_free(struct workspace *w)
+{
+	pages_unmap(w, w->bytes);
+}
+
+/* One of at least that size from the list, or a new one; a too small one makes way. */
+static struct workspace *workspace_take(struct program *p, size_t need)
+{
+	struct workspace *w, *small = NULL;
+	pthread_mutex_lock(&p->lock);
+	struct workspace **at = &p->workspaces;
+	while (*at && (*at)->bytes - WORKSPACE_HEAD < need)
+		at = &(*at)->next;
+	w = *at;
+	if (w) {
+		*at = w->next;
+	} else if (p->workspaces) {
+		small = p->workspaces;
+		p->workspaces = small->next;
+		p->workspace_bytes -= small->bytes;
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (small)
+		workspace_free(small);
+	if (w)
+		return w;
+	size_t bytes = round_up(need + WORKSPACE_HEAD, 4096);
+	w = pages_map(bytes);
+	if (!w)
+		return NULL;
+	w->bytes = bytes;
+	pthread_mutex_lock(&p->lock);
+	p->workspace_bytes += bytes;
+	pthread_mutex_unlock(&p->lock);
+	return w;
+}
+
+void program_drop_workspaces(struct program *p)
+{
+	while (p->workspaces) {
+		struct workspace *next = p->workspaces->next;
+		workspace_free(p->workspaces);
+		p->workspaces = next;
+	}
+}
+
+/* -- frames ---------------------------------------------------------------------------------- */
+
+/* Frames of a plan with a device hold much of its memory: there are LANES_MAX of them, or fewer
+   where the device has no room for more, and a run waits for one. A third batch is copied in
+   while one computes and one is copied out. */
+#define LANES_MAX 3
+
+static bool may_make_frame(const struct plan *e)
+{
+	return !e->device || (e->n_frame < LANES_MAX && !(e->no_room && e->n_frame > 0));
+}
+
+/* Gives up the place that a frame was to have. true: others will do. */
+static bool give_up_frame(struct program *p, struct plan *e, enum err_code why)
+{
+	pthread_mutex_lock(&p->lock);
+	bool others = --e->n_frame > 0 && e->device && why == ERR_RESOURCE_EXHAUSTED;
+	e->no_room |= others;
+	pthread_cond_broadcast(&p->frame_back);
+	pthread_mutex_unlock(&p->lock);
+	return others;
+}
+
+/* An idle frame, or a new one; NULL where there is neither, and ERR_OK. */
+static enum err_code frame_try(struct program *p, struct plan *e, struct frame **ret, struct err *err)
+{
+	pthread_mutex_lock(&p->lock);
+	struct frame *f = e->frames;
+	bool make = !f && may_make_frame(e);
+	if (f)
+		e->frames = f->next;
+	e->n_frame += make;
+	pthread_mutex_unlock(&p->lock);
+	enum err_code rc = make ? frame_new(e, &f, err) : ERR_OK;
+	*ret = rc == ERR_OK ? f : NULL;
+	return rc != ERR_OK && give_up_frame(p, e, rc) ? ERR_OK : rc;
+}
+
+static enum err_code frame_take(struct program *p, struct plan *e, struct frame **ret, struct err *err)
+{
+	enum err_code rc = frame_try(p, e, ret, err);
+	while (rc == ERR_OK && !*ret) {
+		pthread_mutex_lock(&p->lock);
+		while (!e->frames && !may_make_frame(e))
+			pthread_cond_wait(&p->frame_back, &p->lock);
+		pthread_mutex_unlock(&p->lock);
+		rc = frame_try(p, e, ret, err);
+	}
+	return rc;
+}
+
+static void frame_give(struct program *p, struct plan *e, struct frame *f)
+{
+	pthread_mutex_lock(&p->lock);
+	f->next = e->frames;
+	e->frames = f;
+	pthread_cond_broadcast(&p->frame_back);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* -- running --------------------------------------------------------------------------------- */
+
+/* In a workspace, or in what its lane has. */
+static enum err_code run_in(struct program *p, struct plan *e, struct frame *f, struct plan_run *r,
+	struct err *err)
+{
+	if (f->lane) {
+		r->mem = f->lane->host_mem;
+		return plan_run(e, f, r, err);
+	}
+	struct workspace *w = workspace_take(p, plan_workspace_bytes(e));
+	if (!w)
+		return err_oom(err);
+	r->mem = (char *)w + WORKSPACE_HEAD;
+	enum err_code rc = plan_run(e, f, r, err);
+	pthread_mutex_lock(&p->lock);
+	w->next = p->workspaces;
+	p->workspaces = w;
+	pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
+/* Frames that a run on each makes ready: what a device does at first (recording, lazy loading)
+   is not to be a request's time. */
+#define RUNS_TO_BE_READY 4
+
+static enum err_code run_on_all(struct program *p, struct plan *e, struct plan_run *r, struct err *err)
+{
+	struct frame *held[LANES_MAX];
+	int n = 0;
+	enum err_code rc = frame_take(p, e, &held[0], err);
+	while (rc == ERR_OK && held[n]) {
+		for (int i = 0; i < RUNS_TO_BE_READY && rc == ERR_OK; i++)
+			rc = run_in(p, e, held[n], r, err);
+		if (++n == LANES_MAX || rc != ERR_OK)
+			break;
+		rc = frame_try(p, e, &held[n], err);
+	}
+	for (int i = 0; i < n; i++)
+		frame_give(p, e, held[i]);
+	return rc;
+}
+
+enum err_code program_run_plan(struct program *p, struct plan *e, struct plan_run *r, struct err *err)
+{
+	struct frame *f;
+	if (r->every_lane && e->device)
+		return run_on_all(p, e, r, err);
+	enum err_code rc = frame_take(p, e, &f, err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = run_in(p, e, f, r, err);
+	frame_give(p, e, f);
+	return rc;
+}
