@@ -28,6 +28,11 @@ static __device__ inline float softplusf(float x)
 	return (x < 0 ? 0 : x) + log1pf(expf(-fabsf(x)));
 }
 
+static __device__ inline float sigmoidf(float x)
+{
+	return 1 / (1 + expf(-x));
+}
+
 static __device__ inline float geluf(float x)
 {
 	return 0.5f * x * erfcf(x * -0.70710678118654752440f);

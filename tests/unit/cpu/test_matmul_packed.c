@@ -21,6 +21,10 @@ struct product_case {
 
 static const struct product_case cases[] = {
 	{ OP_MATMUL, { 2, 1, 64 }, { 2, 64, 256 }, .threads = 1 },
+	/* Eight panels at once, four, two and one, and half of one. */
+	{ OP_MATMUL, { 2, 1, 30 }, { 2, 30, 496 }, .threads = 1 },
+	{ OP_MATMUL, { 2, 2, 30 }, { 2, 30, 496 }, .threads = 1 },
+	{ OP_FUSED_MATMUL, { 2, 3, 30 }, { 2, 30, 496 }, { 1, 496 }, .alpha = 1, .act = ACT_TANH, .threads = 1 },
 	{ OP_MATMUL, { 2, 5, 7 }, { 2, 7, 3 }, .threads = 1 },
 	{ OP_MATMUL, { 2, 33, 1 }, { 2, 1, 33 }, .threads = 1 },
 	{ OP_MATMUL, { 1, 19 }, { 2, 19, 40 }, .threads = 1 },

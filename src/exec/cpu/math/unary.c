@@ -29,6 +29,16 @@ static inline double softplus(double x)
 	return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
 }
 
+static inline float sigmoidf(float x)
+{
+	return 1 / (1 + expf(-x));
+}
+
+static inline double sigmoid(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
 static inline float geluf(float x)
 {
 	return 0.5f * x * erfcf(x * -0.70710678118654752440f);

@@ -129,17 +129,24 @@ VEC float vec_sign_of(float magnitude, float x)
 	return bits_float((float_bits(magnitude) & 0x7fffffff) | (float_bits(x) & 0x80000000u));
 }
 
+/* (exp(2a) - 1) / (exp(2a) + 1); from 10 on that is 1. */
 VEC float vec_tanh(float x)
 {
-	float a = vec_abs(x), z = a * a;
-	float p = -5.7049706e-3f;
-	p = p * z + 2.0639071e-2f;
-	p = p * z - 5.373971e-2f;
-	p = p * z + 1.3331442e-1f;
-	p = p * z - 3.333328e-1f;
-	float small = a + a * z * p;
-	float large = 1.0f - 2.0f / (vec_exp(2.0f * a) + 1.0f);
-	return x != x ? x : vec_sign_of(a < 0.625f ? small : large, x);
+	float a = vec_abs(x), c = a > 10.0f ? 10.0f : a;
+	int32_t n;
+	float r = vec_reduce(2.0f * c, &n), s = vec_pow2(n);
+	float m = (s - 1.0f) + s * (r + vec_exp_tail(r));
+	return vec_sign_of(m / (m + 2.0f), x);
+}
+
+/* 1 / (1 + exp(-x)); what would be no normal number is 0. */
+VEC float vec_sigmoid(float x)
+{
+	float c = x < -87.0f ? -87.0f : x > 87.0f ? 87.0f : x;
+	int32_t n;
+	float r = vec_reduce(-c, &n);
+	float y = (1.0f + (r + vec_exp_tail(r))) * vec_pow2(n);
+	return x < -87.0f ? 0.0f : 1.0f / (1.0f + y);
 }
 
 /* erfc(a) for a >= 0.8, times 1 where a is smaller. */

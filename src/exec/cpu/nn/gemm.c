@@ -26,8 +26,10 @@
 
 #ifdef __AVX512F__
 #define TILE_ROWS 14
+#define PANELS_MAX 8
 #else
 #define TILE_ROWS 6
+#define PANELS_MAX 4
 #endif
 #define PANEL_VECS 2
 #define PANEL (PANEL_VECS * VEC_FLOATS)
@@ -87,7 +89,7 @@ static inline __attribute__((always_inline)) void
 multiply(const struct tile *t, const int rows, const int panels)
 {
 	const int vecs = panels * PANEL_VECS;
-	vec sum[TILE_ROWS][4 * PANEL_VECS];
+	vec sum[TILE_ROWS][PANELS_MAX * PANEL_VECS];
 	UNROLL for (int i = 0; i < rows; i++)
 		UNROLL for (int j = 0; j < vecs; j++)
 			sum[i][j] = t->more ? *(const vec *)(t->c + i * t->c_row + j * VEC_FLOATS) : (vec){ 0 };
@@ -98,7 +100,7 @@ multiply(const struct tile *t, const int rows, const int panels)
 	const char *ahead = t->ahead;
 	for (int64_t k = 0; k < t->k; k++, a += rows, ahead += t->ahead_step) {
 		__builtin_prefetch(ahead, FOR_READING, SECOND_LEVEL);
-		vec b[4 * PANEL_VECS];
+		vec b[PANELS_MAX * PANEL_VECS];
 		UNROLL for (int j = 0; j < vecs; j++)
 			b[j] = *(const vec *)(t->b + ((j / PANEL_VECS) * t->k_all + k) * PANEL +
 					      j % PANEL_VECS * VEC_FLOATS);
@@ -135,7 +137,14 @@ typedef void (*tile_fn)(const struct tile *t);
 	{ \
 		multiply(t, rows, panels); \
 	}
+#if PANELS_MAX == 8
+TILE(1, 8)
+#endif
 TILE(1, 4)
+TILE(1, 2)
+#if PANELS_MAX == 8
+TILE(2, 4)
+#endif
 TILE(2, 2)
 TILE(3, 2)
 TILE(1, 1)
@@ -162,12 +171,19 @@ static const tile_fn tiles[TILE_ROWS + 1] = { NULL, tile_1_1, tile_2_1, tile_3_1
 #endif
 };
 
-/* Of few rows, over several panels. */
+/* Of few rows, over several panels: one row needs sixteen sums for the second-level cache to
+   give all it can. */
 #define WIDE_ROWS 3
-static const struct {
-	tile_fn fn;
-	int panels;
-} wide_tiles[WIDE_ROWS + 1] = { { NULL, 0 }, { tile_1_4, 4 }, { tile_2_2, 2 }, { tile_3_2, 2 } };
+static const tile_fn wide_tiles[WIDE_ROWS + 1][PANELS_MAX + 1] = {
+#if PANELS_MAX == 8
+	[1][8] = tile_1_8,
+	[2][4] = tile_2_4,
+#endif
+	[1][4] = tile_1_4,
+	[1][2] = tile_1_2,
+	[2][2] = tile_2_2,
+	[3][2] = tile_3_2,
+};
 
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
 
@@ -264,7 +280,7 @@ static void deal(int64_t rows, int64_t n, int64_t i, int64_t *from, int64_t *to)
 static void multiply_tile(const struct tile *t, int rows, int64_t panels)
 {
 	if (panels > 1)
-		wide_tiles[rows].fn(t);
+		wide_tiles[rows][panels](t);
 	else
 		tiles[rows](t);
 }
@@ -351,14 +367,23 @@ static void activate(const struct gemm_job *g, const struct piece *p, int64_t pa
 	}
 }
 
+/* How many panels a tile takes from this one on; a wide one writes whole panels only. */
+static int64_t panels_at_once(const struct gemm_job *g, const struct piece *p, int64_t panel)
+{
+	if (p->tiles > 1 || p->rows > WIDE_ROWS)
+		return 1;
+	for (int64_t n = PANELS_MAX; n > 1; n /= 2)
+		if (wide_tiles[p->rows][n] && (panel + n) * PANEL <= g->n)
+			return n;
+	return 1;
+}
+
 /* All panels for one block of rows and one piece of k. */
 static void run_piece(const struct gemm_job *g, const struct piece *p)
 {
 	int64_t panels = (g->n + PANEL - 1) / PANEL, active = 0, step;
-	int wide = p->tiles == 1 && p->rows <= WIDE_ROWS ? wide_tiles[p->rows].panels : 1;
 	for (int64_t at = 0; at < panels; at += step) {
-		/* A wide tile writes whole panels only. */
-		step = wide > 1 && (at + wide) * PANEL <= g->n ? wide : 1;
+		step = panels_at_once(g, p, at);
 		for (int64_t i = 0; i < p->tiles; i++)
 			run_tile(g, p, i, at, step);
 		bool due = at + step - active >= ACT_PANELS || at + step == panels;
