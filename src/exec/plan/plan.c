@@ -181,8 +181,9 @@ static bool is_known(const struct planner *pl, const struct node *n)
 	return true;
 }
 
-/* Computes a node whose inputs are known; its outputs become constants. */
-static enum err_code fold(struct planner *pl, const struct node *n)
+/* Computes a node whose inputs are known; its outputs become constants. *ret_done false: its
+   kernel leaves a layout that constants do not have, so that it is a step as any other. */
+static enum err_code fold(struct planner *pl, const struct node *n, bool *ret_done)
 {
 	struct plan *p = pl->p;
 	struct prep prep;
@@ -196,7 +197,8 @@ static enum err_code fold(struct planner *pl, const struct node *n)
 	prep.threads = 1;
 	prep.choices = NULL; /* it runs once */
 	rc = host->prepare(&prep, &k, &want_plain, pl->err);
-	if (rc != ERR_OK)
+	*ret_done = rc == ERR_OK && k.out_layout == LAYOUT_PLAIN;
+	if (!*ret_done)
 		return rc;
 	struct tensor *out = ARENA_ARRAY(p->arena, struct tensor, (size_t)n->n_out + 1);
 	void *scratch = arena_alloc_aligned(pl->tmp, k.scratch_bytes + 1, ARENA_ALIGN_TENSOR);
@@ -283,8 +285,12 @@ static enum err_code plan_node(struct planner *pl, int32_t at, bool *ret_cut)
 	enum err_code rc = infer_here(pl, n, ret_cut);
 	if (rc != ERR_OK || *ret_cut)
 		return rc;
-	if (is_known(pl, n))
-		return fold(pl, n);
+	if (is_known(pl, n)) {
+		bool done;
+		rc = fold(pl, n, &done);
+		if (rc != ERR_OK || done)
+			return rc;
+	}
 	bool is_view = op_info(n->op)->flags & OP_VIEW;
 	for (int32_t i = 1; i < n->n_out; i++)
 		is_view &= n->out[i] == VALUE_NONE;

@@ -78,6 +78,30 @@ START_TEST(shape_arithmetic_disappears_while_planning)
 }
 END_TEST
 
+START_TEST(a_convolution_of_constants_is_as_plain_as_they_are)
+{
+	/* y = x + conv(c, identity): the convolution leaves blocks of channels if it may. */
+	enum { CHANNELS = 8, PIXELS = 4, COUNT = CHANNELS * PIXELS };
+	struct graph *g = model_new();
+	float c[COUNT], identity[CHANNELS * CHANNELS] = { 0 }, zeros[COUNT] = { 0 };
+	for (int i = 0; i < COUNT; i++)
+		c[i] = (float)i;
+	for (int i = 0; i < CHANNELS; i++)
+		identity[i * CHANNELS + i] = 1;
+	struct shape s = shape_of(1, CHANNELS, 2, 2);
+	int32_t x = model_input(g, "x", DTYPE_F32, s), image = model_floats(g, s, c);
+	int32_t w = model_floats(g, shape_of(CHANNELS, CHANNELS, 1, 1), identity);
+	model_output(g, MODEL_NODE(g, OP_ADD, x, MODEL_NODE(g, OP_CONV, image, w)));
+	struct runner r = given_program(g, 0);
+
+	struct tensor in = floats(zeros, s);
+	run_ok(&r, &in);
+
+	expect(&r.out[0], s, c);
+	done(&r);
+}
+END_TEST
+
 static struct graph *negate_any_rows(void)
 {
 	struct graph *g = model_new();
@@ -354,6 +378,7 @@ Suite *suite_program(void)
 	tcase_add_test(t, outputs_may_be_inputs_constants_views_and_the_same_twice);
 	tcase_add_test(t, a_result_never_overwrites_what_is_read_later);
 	tcase_add_test(t, shape_arithmetic_disappears_while_planning);
+	tcase_add_test(t, a_convolution_of_constants_is_as_plain_as_they_are);
 	tcase_add_test(t, plans_are_kept_by_shape_and_the_least_recent_goes);
 	tcase_add_test(t, a_wrong_input_is_refused_by_name);
 	tcase_add_test(t, zero_rows_run);
