@@ -2,10 +2,11 @@
 /*
  * lower_quantize.c -- products and convolutions of quantized numbers, in terms of whole ones
  *
- * Products go in int32, which wraps as the specification's does. Convolutions go in float64,
- * whose sums of whole numbers are exact up to 2^53.
- *
- * NOT DONE: kernels of 8-bit products. These are right, and as slow as int32 is.
+ * QLinearConv and QLinearMatMul are what they stand for, between DequantizeLinear and
+ * QuantizeLinear, which the pass "quantize" makes one integer kernel of. Where scales are not
+ * float32, or lists that DequantizeLinear does not take, products go in int32, which wraps as the
+ * specification's does, and convolutions in float64, whose sums of whole numbers are exact up
+ * to 2^53: these are right, and slow.
  */
 #include "loader/onnx/lower.h"
 
@@ -55,9 +56,111 @@ void lower_matmul_integer(struct lower *x)
 	lower_set_in(x, 1, b);
 }
 
+/* -- as floats that stand between ------------------------------------------------------------ */
+
+static bool is_one(const struct shape *s)
+{
+	return s->rank == 0 || (s->rank == 1 && s->dim[0] == 1);
+}
+
+/* Has operand i a scale and, behind it, a zero point that DequantizeLinear takes? */
+static bool is_float32(struct lower *x, int i)
+{
+	if (lower_dtype(x, lower_in(x, i + 1)) != DTYPE_F32)
+		return false;
+	struct shape scale = *lower_shape(x, x->in[i + 1]);
+	if (scale.rank < 0 || scale.rank > 1 || !lower_has_in(x, i + 2))
+		return scale.rank == 0 || scale.rank == 1;
+	const struct shape *zero = lower_shape(x, x->in[i + 2]);
+	return shape_equal(&scale, zero) || (is_one(&scale) && is_one(zero));
+}
+
+static int32_t dequantized(struct lower *x, int32_t v, int32_t scale, int32_t zero, int axis)
+{
+	const int32_t in[3] = { v, scale, zero };
+	if (!is_one(lower_shape(x, scale)))
+		lower_with_int(x, "axis", axis);
+	return lower_emit(x, OP_DEQUANTIZE, zero == VALUE_NONE ? 2 : 3, in);
+}
+
+static int32_t operand(struct lower *x, int i, int axis)
+{
+	int32_t zero = lower_has_in(x, i + 2) ? x->in[i + 2] : VALUE_NONE;
+	return dequantized(x, lower_in(x, i), lower_in(x, i + 1), zero, axis);
+}
+
+static const struct tensor *constant_in(struct lower *x, int i)
+{
+	int32_t v = lower_in(x, i);
+	return v == VALUE_NONE ? NULL : x->graph->value[v].constant;
+}
+
+/* Does the bias, input i, have a scale that is known? */
+static bool is_bias_known(struct lower *x, int i)
+{
+	return !lower_has_in(x, i) || (constant_in(x, 1) && constant_in(x, 4));
+}
+
+/* Input i, in units of the product of both scales, of which the second may be a list along
+   the last axis. */
+static int32_t dequantized_bias(struct lower *x, int i)
+{
+	if (!lower_has_in(x, i))
+		return VALUE_NONE;
+	const struct tensor *image = constant_in(x, 1), *kernel = constant_in(x, 4);
+	int64_t n = tensor_count(kernel);
+	float *scale = arena_alloc(x->scratch, (size_t)n * sizeof(*scale) + 1);
+	if (!scale || n > INT32_MAX) {
+		x->rc = err_oom(x->err);
+		return VALUE_NONE;
+	}
+	for (int64_t k = 0; k < n; k++)
+		scale[k] = (float)(tensor_float(image, 0) * tensor_float(kernel, k));
+	int last = lower_shape(x, x->in[i])->rank - 1;
+	return dequantized(x, x->in[i], lower_floats(x, scale, (int32_t)n), VALUE_NONE, last);
+}
+
+static bool convolve_floats(struct lower *x)
+{
+	if (!is_float32(x, 0) || !is_float32(x, 3) || !is_bias_known(x, 8))
+		return false;
+	const int32_t in[3] = { operand(x, 0, 0), operand(x, 3, 0), dequantized_bias(x, 8) };
+	int32_t y = lower_emit_draft(x, OP_CONV, in[2] == VALUE_NONE ? 2 : 3, in);
+	lower_quantized(x, y, lower_in(x, 6), lower_in(x, 7));
+	return true;
+}
+
+static bool multiply_floats(struct lower *x)
+{
+	int a_rank = lower_shape(x, lower_in(x, 0))->rank, b_rank = lower_shape(x, lower_in(x, 3))->rank;
+	if (!is_float32(x, 0) || !is_float32(x, 3) || a_rank < 2 || b_rank < 2)
+		return false;
+	int32_t a = operand(x, 0, a_rank - 2), b = operand(x, 3, b_rank - 1);
+	lower_quantized(x, LOWER_EMIT(x, MATMUL, a, b), lower_in(x, 6), lower_in(x, 7));
+	return true;
+}
+
+/* QGemm of these attributes. */
+static bool gemm_floats(struct lower *x, float alpha, bool trans_a, bool trans_b)
+{
+	if (alpha != 1 || !lower_has_in(x, 7) || !is_float32(x, 0) || !is_float32(x, 3) ||
+		!is_bias_known(x, 6))
+		return false;
+	const int32_t in[3] = { operand(x, 0, trans_a), operand(x, 3, !trans_b), dequantized_bias(x, 6) };
+	lower_with_int(x, "transA", trans_a);
+	lower_with_int(x, "transB", trans_b);
+	int32_t y = lower_emit(x, OP_GEMM, in[2] == VALUE_NONE ? 2 : 3, in);
+	lower_quantized(x, y, lower_in(x, 7), lower_in(x, 8));
+	return true;
+}
+
+/* -- as whole numbers ------------------------------------------------------------------------- */
+
 /* Scales and zero points of a are per row, of b per column. */
 void lower_qlinear_matmul(struct lower *x)
 {
+	if (multiply_floats(x))
+		return;
 	int behind = lower_shape(x, lower_in(x, 0))->rank == 1 ? 0 : 1;
 	int32_t a = centred(x, 0, 2, behind, DTYPE_I32), b = centred(x, 3, 5, 0, DTYPE_I32);
 	int32_t scale = LOWER_EMIT(x, MUL, list_before(x, lower_in(x, 1), behind),
@@ -86,6 +189,8 @@ void lower_conv_integer(struct lower *x)
 /* The bias is in units of the two scales' product; the kernel's are per output channel. */
 void lower_qlinear_conv(struct lower *x)
 {
+	if (convolve_floats(x))
+		return;
 	int rank = lower_shape(x, lower_in(x, 3))->rank;
 	int32_t image = centred(x, 0, 2, 0, DTYPE_F64);
 	int32_t kernel = centred(x, 3, 5, rank - 1, DTYPE_F64);
@@ -142,7 +247,9 @@ void lower_qgemm(struct lower *x)
 {
 	float alpha = lower_take_float(x, "alpha", 1);
 	bool trans_b = lower_take_int(x, "transB", 0) != 0;
-	int64_t trans_a = lower_take_int(x, "transA", 0) != 0;
+	bool trans_a = lower_take_int(x, "transA", 0) != 0;
+	if (gemm_floats(x, alpha, trans_a, trans_b))
+		return;
 	int32_t a = centred(x, 0, 2, 0, DTYPE_I32), b = centred(x, 3, 5, trans_b, DTYPE_I32);
 	int32_t in[3] = { a, b, lower_has_in(x, 6) ? x->in[6] : VALUE_NONE };
 	lower_with_int(x, "transA", trans_a);

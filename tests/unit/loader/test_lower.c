@@ -168,16 +168,28 @@ static const struct rewrite rewrites[] = {
 		"Cast(v) to=11 -> %0\nCast(zero) to=11 -> %1\nSub(%0, %1) -> %2\n"
 		"Cast(k) to=11 -> %3\nConv(%2, %3) pads=1,1,1,1 -> %4\nCast(%4) to=6 -> y\n" },
 	{ "10", "node QLinearMatMul u,one,zero,u,one,zero,one,zero -> y",
+		"DequantizeLinear(u, one, zero) -> %0\nDequantizeLinear(u, one, zero) -> %1\n"
+		"MatMul(%0, %1) -> %2\nQuantizeLinear(%2, one, zero) -> y\n" },
+	{ "10", "node QLinearConv v,one,zero,k,one,zero,one,zero,units -> y strides=[2,2]",
+		"DequantizeLinear(v, one, zero) -> %0\nDequantizeLinear(k, one, zero) -> %1\n"
+		"DequantizeLinear(units, {1}) -> %2\n"
+		"Conv(%0, %1, %2) strides=2,2 -> %3\nQuantizeLinear(%3, one, zero) -> y\n" },
+	{ MS, "node com.microsoft:QGemm u,one,zero,u,one,zero,units,one,zero -> y transB=1",
+		"DequantizeLinear(u, one, zero) -> %0\nDequantizeLinear(u, one, zero) -> %1\n"
+		"DequantizeLinear(units, {1}) -> %2\n"
+		"Gemm(%0, %1, %2) transA=0 transB=1 -> %3\nQuantizeLinear(%3, one, zero) -> y\n" },
+	/* A scale per column and one zero point for all are not alike. */
+	{ "10", "node QLinearMatMul u,one,zero,u,last,zero,one,zero -> y",
 		"Cast(u) to=6 -> %0\nCast(zero) to=6 -> %1\nUnsqueeze(%1, {1}) -> %2\n"
 		"Sub(%0, %2) -> %3\nCast(u) to=6 -> %4\nCast(zero) to=6 -> %5\n"
-		"Sub(%4, %5) -> %6\nUnsqueeze(one, {1}) -> %7\nMul(%7, one) -> %8\n"
+		"Sub(%4, %5) -> %6\nUnsqueeze(one, {1}) -> %7\nMul(%7, last) -> %8\n"
 		"MatMul(%3, %6) -> %9\nCastLike(%9, %8) -> %10\nMul(%10, %8) -> %11\n"
 		"QuantizeLinear(%11, one, zero) -> y\n" },
-	{ "10", "node QLinearConv v,one,zero,k,one,zero,one,zero -> y strides=[2,2]",
+	{ "10", "node QLinearConv v,one,zero,k,c,zero,one,zero -> y strides=[2,2]",
 		"Cast(v) to=11 -> %0\nCast(zero) to=11 -> %1\nSub(%0, %1) -> %2\n"
 		"Cast(k) to=11 -> %3\nCast(zero) to=11 -> %4\nUnsqueeze(%4, {1,2,3}) -> %5\n"
 		"Sub(%3, %5) -> %6\nConv(%2, %6) strides=2,2 -> %7\n"
-		"Unsqueeze(one, {1,2}) -> %8\nMul(one, %8) -> %9\nCastLike(%7, %9) -> %10\n"
+		"Unsqueeze(c, {1,2}) -> %8\nMul(one, %8) -> %9\nCastLike(%7, %9) -> %10\n"
 		"Mul(%10, %9) -> %11\nQuantizeLinear(%11, one, zero) -> y\n" },
 
 	{ "28", "node SimplifiedLayerNormalization tok,last -> y,z epsilon=0.5",
@@ -362,7 +374,7 @@ static enum err_code read_node(const char *opset, const char *node, const char *
 		"init c float32 [3] 1 2 3\ninit last float32 [5] 1 2 3 4 5\ninit one float32 [1] 1\n"
 		"in g float32 [2,6,7,2]\ninit n int64 [] 5\nin u uint8 [4,4]\nin t int64 [4]\nin words string [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
 		"in w float32 [3,3,1,1]\nin yes bool [4,4]\nin tok float32 [2,4,6]\nin wide float32 [6,18]\n"
-		"init zero uint8 [1] 3\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
+		"init zero uint8 [1] 3\ninit units int32 [1] 2\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
 		opset, node);
 	struct slice bytes = onnx_text_pack(arena, &onnx_text_model(arena, text)->base);
 	enum err_code rc = onnx_parse(bytes, -1, NULL, arena, &model, &err);
