@@ -5,16 +5,24 @@
 Graphs are written as PyTorch exports them; real models come from --real DIR (a folder each, with
 model.onnx and cases.json). Both engines run alternately, round by round, in one run of this script;
 outputs must agree. Times are medians of the rounds' medians, load is what comes before the first run,
-memory is the most that a process of its own held resident. Needs the Python packages onnx,
-onnxruntime and numpy.
+memory is the most that a process of its own held resident. Needs the Python packages of
+tests/requirements.txt.
 
 resnet50_int8 is resnet50 as onnxruntime.quantization makes it (QDQ, per channel, static). It is
 compared with ONNX Runtime on the same file, and a second line gives the ratio to ONNX Runtime's
 time for the floats; its outputs may be two steps apart.
 
+A name with _bf16 behind it is run with that precision, against ONNX Runtime's float32; outputs may
+be BF16_PART of the largest apart. digits (of examples) and, with --real, magika are classifiers run
+on many real inputs: "top-1" says how many answers are ONNX Runtime's.
+
+trees are 500 of depth 8; ONNX Runtime gets other rows in every run, as clients send them: processors
+learn the way of a row that comes again and again, and then its branches cost nothing. Ours has
+no branches.
+
 usage: ort_compare.py --signetctl PATH [--models NAME,...] [--real DIR] [--threads 1,2] [--batch 1,8]
                       [--precision fast] [--rounds N] [--keep DIR] [--markdown FILE] [--plot FILE]
-Exit status 1 when outputs disagree.
+Exit status 1 when outputs disagree, or an answer is another.
 """
 import argparse
 import datetime
@@ -30,16 +38,23 @@ import tempfile
 import numpy as np
 import onnx
 import onnxruntime
+from sklearn.datasets import load_digits
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+import trees
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
 RTOL, ATOL = 1e-3, 1e-4
+BF16_PART = 0.05
 ROUND_SECONDS = 0.6  # of each engine in each round
 
 
 class Graph:
     """A graph under construction; every method returns the name of its result."""
+
+    variants = 1  # of inputs, which ONNX Runtime gets in turn
 
     def __init__(self, name, seed=1):
         self.name = name
@@ -198,11 +213,24 @@ MODELS = {
     "encoder6": lambda batch: encoder("encoder6", 6, 384, 12, False, batch),
     "mlp": mlp,
     "lstm": lstm,
+    "trees": lambda batch: trees.Ensemble("regressor", batch),
+    "trees_boosted": lambda batch: trees.Ensemble("boosted", batch),
+    "trees_forest": lambda batch: trees.Ensemble("forest", batch),
 }
 
 
-INT8 = "_int8"  # behind the name of one of MODELS
+# Behind the name of one of MODELS.
+INT8, BF16 = "_int8", "_bf16"
 STEPS_MAX = 2
+
+
+def has_bf16():
+    return "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+
+
+def default_models():
+    names = [name for name in MODELS if not name.startswith("trees_")] + ["resnet50" + INT8, "digits"]
+    return names + [name + BF16 for name in ("resnet50", "bert_base", "encoder6", "digits") if has_bf16()]
 
 
 class Samples(CalibrationDataReader):
@@ -228,11 +256,11 @@ def quantize(graph, floats, model):
 class OurEngine:
     name = "signet"
 
-    def __init__(self, args, folder, model, inputs, outputs, threads):
-        self.command = [args.signetctl, "run", str(model), "--threads", str(threads), "--json",
-                        "--precision", args.precision]
+    def __init__(self, args, folder, job, outputs, threads):
+        self.command = [args.signetctl, "run", str(job.model), "--threads", str(threads), "--json",
+                        "--precision", job.precision or args.precision]
         self.outputs = {name: folder / f"ours_{i}.npy" for i, name in enumerate(outputs)}
-        for i, (name, value) in enumerate(inputs.items()):
+        for i, (name, value) in enumerate(job.inputs[0].items()):
             np.save(folder / f"in_{i}.npy", value)
             self.command += ["--input", f"{name}={folder / f'in_{i}.npy'}"]
         for name, file in self.outputs.items():
@@ -250,7 +278,7 @@ class OurEngine:
 THEIR_RUN = """
 import json, pickle, re, statistics, sys, time
 import onnxruntime
-model, inputs, outputs, threads, times = pickle.load(sys.stdin.buffer)
+model, variants, outputs, threads, times = pickle.load(sys.stdin.buffer)
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
 options.log_severity_level = 3
@@ -258,7 +286,8 @@ began = time.perf_counter()
 session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 load = time.perf_counter() - began
 taken = []
-for _ in range(times + 1):
+for i in reversed(range(times + 1)):
+    inputs = variants[i % len(variants)]
     began = time.perf_counter()
     result = session.run(outputs, inputs)
     taken.append(time.perf_counter() - began)
@@ -271,9 +300,9 @@ print(json.dumps({"median_us": statistics.median(taken[1:]) * 1e6, "load_ms": lo
 class TheirEngine:
     name = "ort"
 
-    def __init__(self, folder, model, inputs, outputs, threads):
+    def __init__(self, folder, model, variants, outputs, threads):
         self.file = folder / "theirs.pickle"
-        self.job = (str(model), inputs, outputs, threads)
+        self.job = (str(model), variants, outputs, threads)
 
     def run(self, times):
         done = subprocess.run([sys.executable, "-c", THEIR_RUN, str(self.file)], check=True,
@@ -294,36 +323,66 @@ def random_inputs(graph, seed=2):
 
 
 class Job:
-    """A model with inputs; floats: what it was quantized from, with the size of an output's step."""
+    """A model with inputs, one or several variants of all; floats: what it was quantized from, with
+    the size of an output's step; top1: the output whose largest element is the answer."""
 
-    def __init__(self, name, batch, model, inputs, floats=None, step=None):
-        self.name, self.batch, self.model, self.inputs, self.floats, self.step = (
-            name, batch, model, inputs, floats, step)
+    def __init__(self, name, batch, model, inputs, floats=None, step=None, precision=None, top1=None):
+        self.name, self.batch, self.model, self.inputs, self.floats, self.step, self.precision, self.top1 = (
+            name, batch, model, inputs, floats, step, precision, top1)
+
+    def allowed(self, b):
+        """How far an output may be from b."""
+        if self.floats:
+            return STEPS_MAX * self.step
+        return BF16_PART * np.max(np.abs(b)) if self.precision == "bf16" else ATOL + RTOL * np.abs(b)
 
 
 def generated(name, batch, folder):
-    graph = MODELS[name.removesuffix(INT8)](batch)
-    floats = folder / f"{name.removesuffix(INT8)}_{batch}.onnx"
+    base = name.removesuffix(INT8).removesuffix(BF16)
+    graph = MODELS[base](batch)
+    floats = folder / f"{base}_{batch}.onnx"
     graph.save(floats)
-    inputs = random_inputs(graph)
+    inputs = [random_inputs(graph, 2 + i) for i in range(graph.variants)]
     if not name.endswith(INT8):
-        return Job(name, batch, floats, inputs)
+        return Job(base, batch, floats, inputs, precision="bf16" if name.endswith(BF16) else None)
     model = folder / f"{name}_{batch}.onnx"
     return Job(name, batch, model, inputs, floats, quantize(graph, floats, model))
+
+
+def digits(precision):
+    """All of scikit-learn's images."""
+    images = load_digits().data.astype(np.float32)
+    return Job("digits", len(images), TREE / "examples/models/digits/2/model.onnx", [{"image": images}],
+               precision=precision, top1="probabilities")
+
+
+def magika(model, precision):
+    """Begin and end of this tree's files, as magika reads them: numbers from 0 to 255, 256 for none."""
+    files = sorted(p for p in TREE.glob("[dest]*/**/*") if p.is_file() and p.stat().st_size >= 2048)[::7][:64]
+    read = lambda p: np.frombuffer(p.read_bytes(), np.uint8).astype(np.int32)
+    rows = np.stack([np.concatenate([b[:1024], b[-1024:]]) for b in map(read, files)])
+    return Job("magika", len(rows), model, [{"bytes": rows}], precision=precision, top1="target_label")
 
 
 def real(folder):
     """The model and the inputs of its first case."""
     case = json.loads((folder / "cases.json").read_text())["cases"][0]
     inputs = {i["name"]: np.fromfile(folder / i["file"], i["type"]).reshape(i["dims"]) for i in case["inputs"]}
-    return Job(folder.name, 1, folder / "model.onnx", inputs)
+    return Job(folder.name, 1, folder / "model.onnx", [inputs])
+
+
+def same_answers(job, outputs, ours, theirs):
+    """How many of how many."""
+    i = outputs.index(job.top1)
+    same = ours[i].argmax(-1) == theirs[i].argmax(-1)
+    return int(same.sum()), same.size
 
 
 def compare(args, job, threads, folder):
     """Medians over the rounds of ours, theirs and, for a quantized model, theirs for the floats;
-    and the largest error in units of the tolerance."""
+    the largest error in units of the tolerance; and, where that is asked for, same_answers()."""
     outputs = [o.name for o in onnx.load(job.model, load_external_data=False).graph.output]
-    engines = [OurEngine(args, folder, job.model, job.inputs, outputs, threads),
+    engines = [OurEngine(args, folder, job, outputs, threads),
                TheirEngine(folder, job.model, job.inputs, outputs, threads)]
     if job.floats:
         engines.append(TheirEngine(folder, job.floats, job.inputs, outputs, threads))
@@ -332,18 +391,20 @@ def compare(args, job, threads, folder):
     figures = [{key: statistics.median(r[i][key] for r in rounds) for key in rounds[0][i]}
                for i in range(len(engines))]
     engines[1].run(1)  # its result, not that of the floats
-    allowed = lambda b: STEPS_MAX * job.step if job.floats else ATOL + RTOL * np.abs(b)
-    error = max(np.max(np.abs(a.astype(float) - b) / allowed(b), initial=0)
-                for a, b in zip(engines[0].result(), engines[1].result()))
-    return figures, error
+    ours, theirs = engines[0].result(), engines[1].result()
+    error = max(np.max(np.abs(a.astype(float) - b) / job.allowed(b), initial=0) for a, b in zip(ours, theirs))
+    return figures, error, same_answers(job, outputs, ours, theirs) if job.top1 else None
 
 
-def row(job, threads, figures, error):
+def row(args, job, threads, figures, error, answers):
     ours, theirs = figures[:2]
-    return {"name": job.name, "batch": job.batch, "threads": threads, "ours_ms": ours["median_us"] / 1e3,
+    wrong = not error <= 1 or (answers and answers[0] != answers[1])
+    return {"name": job.name, "batch": job.batch, "threads": threads, "precision": job.precision or args.precision,
+            "ours_ms": ours["median_us"] / 1e3,
             "ort_ms": theirs["median_us"] / 1e3, "ratio": theirs["median_us"] / ours["median_us"],
             "load": ours["load_ms"] / theirs["load_ms"],
             "memory": ours["peak_rss_bytes"] / theirs["peak_rss_bytes"], "error": error,
+            "top1": "{}/{}".format(*answers) if answers else "", "wrong": wrong,
             "floats": figures[2]["median_us"] / ours["median_us"] if job.floats else None}
 
 
@@ -356,16 +417,23 @@ def machine():
 
 def write_markdown(args, rows, mean):
     lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Performance", "",
-             f"{machine()}, {datetime.date.today()}, ONNX Runtime {onnxruntime.__version__}, precision "
-             f"{args.precision}, medians of {args.rounds} rounds run in turn. `make bench` makes this page.", "",
-             "| graph | batch | threads | Signet ms | ONNX Runtime ms | times faster | load | memory |",
-             "| --- | --: | --: | --: | --: | --: | --: | --: |"]
-    lines += [f"| {r['name']} | {r['batch']} | {r['threads']} | {r['ours_ms']:.3f} | {r['ort_ms']:.3f} | "
-              f"{r['ratio']:.2f} | {r['load']:.2f} | {r['memory']:.2f} |" for r in rows]
-    lines += ["", f"Geometric mean: {mean:.2f} times faster. Load and memory are our part of theirs.", ""]
+             f"{machine()}, {datetime.date.today()}, ONNX Runtime {onnxruntime.__version__}, "
+             f"medians of {args.rounds} rounds run in turn. `make bench` makes this page.", "",
+             "| graph | batch | threads | precision | Signet ms | ONNX Runtime ms | times faster | load | memory | "
+             "same top-1 |", "| --- | --: | --: | --- | --: | --: | --: | --: | --: | --: |"]
+    lines += [f"| {r['name']} | {r['batch']} | {r['threads']} | {r['precision']} | {r['ours_ms']:.3f} | "
+              f"{r['ort_ms']:.3f} | {r['ratio']:.2f} | {r['load']:.2f} | {r['memory']:.2f} | {r['top1']} |"
+              for r in rows]
+    lines += ["", f"Geometric mean, bf16 aside: {mean:.2f} times faster. Load and memory are our part of theirs. "
+              "ONNX Runtime computes in float32 where we do in bf16.", ""]
     if args.plot:
         lines += [f"![times faster]({pathlib.Path(args.plot).name})", ""]
     pathlib.Path(args.markdown).write_text("\n".join(lines))
+
+
+def label(r):
+    precision = " bf16" if r["precision"] == "bf16" else ""
+    return f'{r["name"]}{precision} b{r["batch"]} t{r["threads"]}'
 
 
 def write_plot(path, rows):
@@ -376,7 +444,7 @@ def write_plot(path, rows):
              'font-family="sans-serif" font-size="13">']
     for i, r in enumerate(rows):
         y, length = 10 + i * height, scale * r["ratio"]
-        parts.append(f'<text x="210" y="{y + 14}" text-anchor="end">{r["name"]} b{r["batch"]} t{r["threads"]}</text>'
+        parts.append(f'<text x="210" y="{y + 14}" text-anchor="end">{label(r)}</text>'
                      f'<rect x="220" y="{y + 2}" width="{length:.0f}" height="{height - 6}" fill="#4878a8"/>'
                      f'<text x="{226 + length:.0f}" y="{y + 14}">{r["ratio"]:.2f}</text>')
     parts.append(f'<line x1="{220 + scale}" y1="4" x2="{220 + scale}" y2="{height * len(rows) + 12}" '
@@ -386,17 +454,22 @@ def write_plot(path, rows):
 
 def jobs(args, folder):
     for name in filter(None, args.models.split(",")):
+        if name.removesuffix(BF16) == "digits":
+            yield digits("bf16" if name.endswith(BF16) else None)
+            continue
         for batch in map(int, args.batch.split(",")):
             yield generated(name, batch, folder)
     for path in sorted(pathlib.Path(args.real).iterdir()) if args.real else ():
         if (path / "cases.json").exists():
             yield real(path)
+            if path.name == "magika" and has_bf16():
+                yield magika(path / "model.onnx", "bf16")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--signetctl", default="./signetctl")
-    parser.add_argument("--models", default=",".join([*MODELS, "resnet50" + INT8]))
+    parser.add_argument("--models", default=",".join(default_models()))
     parser.add_argument("--threads", default="1")
     parser.add_argument("--batch", default="1")
     parser.add_argument("--rounds", type=int, default=5)
@@ -408,26 +481,28 @@ def main():
     args = parser.parse_args()
 
     rows = []
-    print(f"{'graph':14} batch threads {'ours ms':>10} {'ort ms':>10} {'ort/ours':>8} {'load':>6} {'memory':>6}"
-          "  error/tolerance")
+    print(f"{'graph':14} batch threads precision {'ours ms':>10} {'ort ms':>10} {'ort/ours':>8} {'load':>6} "
+          f"{'memory':>6}  error/tolerance")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(args.keep or temporary)
         folder.mkdir(exist_ok=True)
         for job in jobs(args, folder):
             for threads in map(int, args.threads.split(",")):
-                r = row(job, threads, *compare(args, job, threads, folder))
+                r = row(args, job, threads, *compare(args, job, threads, folder))
                 rows.append(r)
-                print("{name:14} {batch:5} {threads:7} {ours_ms:10.3f} {ort_ms:10.3f} {ratio:8.2f} {load:6.2f} "
-                      "{memory:6.2f}  {error:.3f}{0}".format("" if r["error"] <= 1 else " WRONG", **r), flush=True)
+                print("{name:14} {batch:5} {threads:7} {precision:9} {ours_ms:10.3f} {ort_ms:10.3f} {ratio:8.2f} "
+                      "{load:6.2f} {memory:6.2f}  {error:.3f}{0} {top1}".format(" WRONG" if r["wrong"] else "", **r),
+                      flush=True)
                 if r["floats"]:
                     print(f"{'':14} {r['floats']:.2f} times ONNX Runtime's floats", flush=True)
-    mean = math.exp(statistics.fmean(math.log(r["ratio"]) for r in rows))
-    print(f"geometric mean of ort/ours: {mean:.2f}")
+    same = [r["ratio"] for r in rows if r["precision"] != "bf16"] or [1]
+    mean = math.exp(statistics.fmean(map(math.log, same)))
+    print(f"geometric mean of ort/ours, bf16 aside: {mean:.2f}")
     if args.markdown:
         write_markdown(args, rows, mean)
     if args.plot:
         write_plot(args.plot, rows)
-    return 1 if any(not r["error"] <= 1 for r in rows) else 0
+    return int(any(r["wrong"] for r in rows))
 
 
 if __name__ == "__main__":
