@@ -85,6 +85,44 @@ enum err_code infer_quantized_matmul(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
+/* A zero point for all, or one for each of n. */
+static enum err_code want_zero_point(struct infer *x, int i, enum dtype dtype, int64_t n, struct err *err)
+{
+	if (!infer_has(x, i))
+		return ERR_OK;
+	const struct shape *s = &x->in[i]->shape;
+	TRY(infer_want_type(x, i, T_BYTE, err));
+	if (x->in[i]->type.dtype != dtype)
+		return infer_fail(x, err, "input %d is %s, the numbers are %s", i,
+			dtype_name(x->in[i]->type.dtype), dtype_name(dtype));
+	TRY(infer_want_rank(x, i, 0, 1, err));
+	if (s->rank == 1 && s->dim[0] != 1 && dim_conflict(s->dim[0], n))
+		return infer_fail(x, err, "input %d is %s, one zero point or one per column is wanted", i,
+			SHAPE_TEXT(s));
+	return ERR_OK;
+}
+
+/* Sums of products of A and B, both less their zero points; B is a matrix. */
+enum err_code infer_integer_matmul(struct infer *x, struct err *err)
+{
+	struct shape out = x->in[0]->shape;
+	const struct shape *b = &x->in[1]->shape;
+	int64_t k = b->rank == 2 ? b->dim[0] : DIM_UNKNOWN, n = b->rank == 2 ? b->dim[1] : DIM_UNKNOWN;
+	TRY(infer_want_type(x, 0, T_BYTE, err));
+	TRY(infer_want_type(x, 1, T_BYTE, err));
+	TRY(infer_want_rank(x, 0, 1, RANK_MAX, err));
+	TRY(infer_want_rank(x, 1, 2, 2, err));
+	TRY(want_zero_point(x, 2, x->in[0]->type.dtype, 1, err));
+	TRY(want_zero_point(x, 3, x->in[1]->type.dtype, n, err));
+	if (out.rank > 0 && dim_conflict(out.dim[out.rank - 1], k))
+		return infer_fail(x, err, "A is %s and B is %s: their inner dimensions differ",
+			SHAPE_TEXT(&x->in[0]->shape), SHAPE_TEXT(b));
+	if (out.rank > 0)
+		out.dim[out.rank - 1] = n;
+	infer_set(x, 0, DTYPE_I32, &out);
+	return ERR_OK;
+}
+
 /* Of images, one number per channel. */
 enum err_code infer_quantized_global_pool(struct infer *x, struct err *err)
 {

@@ -6,12 +6,20 @@
  * QuantizeLinear, which the pass "quantize" makes one integer kernel of. Where scales are not
  * float32, or lists that DequantizeLinear does not take, products go in int32, which wraps as the
  * specification's does, and convolutions in float64, whose sums of whole numbers are exact up
- * to 2^53: these are right, and slow.
+ * to 2^53: these are right, and slow. Sums of products that are asked for as such are
+ * IntegerMatMul's, where B is a matrix and A has one zero point.
+ *
+ * NOT DONE: ConvInteger on an integer kernel.
  */
 #include "loader/onnx/lower.h"
 
 const struct attr_spec old_qgemm[] = { { "alpha", ATTR_FLOAT, false }, { "transA", ATTR_INT, false },
 	{ "transB", ATTR_INT, false }, { NULL, 0, false } };
+
+static bool is_one(const struct shape *s)
+{
+	return s->rank == 0 || (s->rank == 1 && s->dim[0] == 1);
+}
 
 /* A list with dimensions of one behind it, so many; a scalar as it is. */
 static int32_t list_before(struct lower *x, int32_t list, int behind)
@@ -46,8 +54,31 @@ static void requantize(struct lower *x, int32_t sum, int32_t scale, int y)
 	lower_quantized(x, v, lower_in(x, y), lower_in(x, y + 1));
 }
 
+/* IntegerMatMul's operands, of the inputs A, B and their zero points; false: it does not take
+   these. */
+static bool read_integer_matmul(struct lower *x, int a_zero, int b_zero, int32_t *ret)
+{
+	const int from[4] = { 0, 1, a_zero, b_zero };
+	struct shape a = *lower_shape(x, lower_in(x, 0)), b = *lower_shape(x, lower_in(x, 1));
+	for (int i = 0; i < 4; i++)
+		ret[i] = lower_has_in(x, from[i]) ? x->in[from[i]] : VALUE_NONE;
+	if (a.rank < 1 || b.rank != 2 || x->rc != ERR_OK)
+		return false;
+	for (int i = 2; i < 4; i++) {
+		struct shape zero = ret[i] == VALUE_NONE ? SHAPE_SCALAR : *lower_shape(x, ret[i]);
+		if (!is_one(&zero) && (i == 2 || zero.rank != 1))
+			return false;
+	}
+	return true;
+}
+
 void lower_matmul_integer(struct lower *x)
 {
+	int32_t in[4];
+	if (read_integer_matmul(x, 2, 3, in)) {
+		lower_become(x, OP_INTEGER_MATMUL, 1, 4, in);
+		return;
+	}
 	int behind = lower_shape(x, lower_in(x, 0))->rank == 1 ? 0 : 1;
 	int32_t a = centred(x, 0, 2, behind, DTYPE_I32), b = centred(x, 1, 3, 0, DTYPE_I32);
 	x->op = OP_MATMUL;
@@ -57,11 +88,6 @@ void lower_matmul_integer(struct lower *x)
 }
 
 /* -- as floats that stand between ------------------------------------------------------------ */
-
-static bool is_one(const struct shape *s)
-{
-	return s->rank == 0 || (s->rank == 1 && s->dim[0] == 1);
-}
 
 /* Has operand i a scale and, behind it, a zero point that DequantizeLinear takes? */
 static bool is_float32(struct lower *x, int i)
@@ -203,6 +229,17 @@ void lower_qlinear_conv(struct lower *x)
 
 /* -- com.microsoft: products of 8-bit numbers that come out as floats ------------------------------ */
 
+static int32_t integer_product(struct lower *x, int a_zero, int b_zero)
+{
+	int32_t in[4];
+	if (read_integer_matmul(x, a_zero, b_zero, in)) {
+		int n = in[3] != VALUE_NONE ? 4 : in[2] != VALUE_NONE ? 3 : 2;
+		return lower_emit(x, OP_INTEGER_MATMUL, n, in);
+	}
+	int32_t a = centred(x, 0, a_zero, 0, DTYPE_I32), b = centred(x, 1, b_zero, 0, DTYPE_I32);
+	return LOWER_EMIT(x, MATMUL, a, b);
+}
+
 static int32_t as_float32(struct lower *x, int32_t v)
 {
 	return lower_dtype(x, v) == DTYPE_F32 ? v : lower_as(x, v, DTYPE_F32);
@@ -211,13 +248,13 @@ static int32_t as_float32(struct lower *x, int32_t v)
 /* Inputs A, B, their scales, their zero points, bias; B's are per column. */
 void lower_matmul_integer_to_float(struct lower *x)
 {
-	int32_t a = centred(x, 0, 4, 0, DTYPE_I32), b = centred(x, 1, 5, 0, DTYPE_I32);
+	int32_t product = integer_product(x, 4, 5);
 	int32_t a_scale = lower_in(x, 2), b_scale = lower_in(x, 3);
 	enum dtype dtype = lower_dtype(x, a_scale);
 	a_scale = as_float32(x, a_scale);
 	b_scale = as_float32(x, b_scale);
 	int32_t scale = LOWER_EMIT(x, MUL, a_scale, b_scale);
-	int32_t sum = lower_as(x, LOWER_EMIT(x, MATMUL, a, b), DTYPE_F32);
+	int32_t sum = lower_as(x, product, DTYPE_F32);
 	int32_t v = LOWER_EMIT(x, MUL, sum, scale);
 	if (lower_has_in(x, 6)) {
 		int32_t bias = as_float32(x, x->in[6]);

@@ -158,10 +158,12 @@ static const struct rewrite rewrites[] = {
 		"LogSoftmax(m) axis=1 -> z\nUnsqueeze(t, {1}) -> %0\n"
 		"GatherElements(z, %0) axis=1 -> %1\nSqueeze(%1, {1}) -> %2\nNeg(%2) -> %3\n"
 		"Identity(%3) -> y\n" },
-	{ "10", "node MatMulInteger u,u -> y",
-		"Cast(u) to=6 -> %0\nCast(u) to=6 -> %1\nMatMul(%0, %1) -> y\n" },
-	{ "10", "node MatMulInteger u,u,zero,zero -> y",
-		"Cast(u) to=6 -> %0\nCast(zero) to=6 -> %1\nUnsqueeze(%1, {1}) -> %2\n"
+	{ "10", "node MatMulInteger u,u -> y", "IntegerMatMul(u, u) -> y\n" },
+	{ "10", "node MatMulInteger u,u,_,zero -> y", "IntegerMatMul(u, u, _, zero) -> y\n" },
+	{ "10", "node MatMulInteger u,v -> y",
+		"Cast(u) to=6 -> %0\nCast(v) to=6 -> %1\nMatMul(%0, %1) -> y\n" },
+	{ "10", "node MatMulInteger u,u,zeros,zero -> y",
+		"Cast(u) to=6 -> %0\nCast(zeros) to=6 -> %1\nUnsqueeze(%1, {1}) -> %2\n"
 		"Sub(%0, %2) -> %3\nCast(u) to=6 -> %4\nCast(zero) to=6 -> %5\n"
 		"Sub(%4, %5) -> %6\nMatMul(%3, %6) -> y\n" },
 	{ "10", "node ConvInteger v,k,zero -> y pads=[1,1,1,1]",
@@ -224,15 +226,12 @@ static const struct rewrite rewrites[] = {
 	{ MS, "node com.microsoft:GridSample x,g -> y mode=\"bicubic\"",
 		"GridSample(x, g) mode=cubic -> y\n" },
 	{ MS, "node com.microsoft:DynamicQuantizeMatMul m,u,one,zero,one -> y",
-		"DynamicQuantizeLinear(m) -> %0, %1, %2\nCast(%0) to=6 -> %3\n"
-		"Cast(%2) to=6 -> %4\nSub(%3, %4) -> %5\nCast(u) to=6 -> %6\n"
-		"Cast(zero) to=6 -> %7\nSub(%6, %7) -> %8\nMul(%1, one) -> %9\n"
-		"MatMul(%5, %8) -> %10\nCast(%10) to=1 -> %11\nMul(%11, %9) -> %12\n"
-		"Add(%12, one) -> %13\nIdentity(%13) -> y\n" },
+		"DynamicQuantizeLinear(m) -> %0, %1, %2\nIntegerMatMul(%0, u, %2, zero) -> %3\n"
+		"Mul(%1, one) -> %4\nCast(%3) to=1 -> %5\nMul(%5, %4) -> %6\n"
+		"Add(%6, one) -> %7\nIdentity(%7) -> y\n" },
 	{ MS, "node com.microsoft:MatMulIntegerToFloat u,u,one,one -> y",
-		"Cast(u) to=6 -> %0\nCast(u) to=6 -> %1\nMul(one, one) -> %2\n"
-		"MatMul(%0, %1) -> %3\nCast(%3) to=1 -> %4\nMul(%4, %2) -> %5\n"
-		"Identity(%5) -> y\n" },
+		"IntegerMatMul(u, u) -> %0\nMul(one, one) -> %1\nCast(%0) to=1 -> %2\n"
+		"Mul(%2, %1) -> %3\nIdentity(%3) -> y\n" },
 	{ MS, "node com.microsoft:QGemm u,one,zero,u,one,zero,_,one,zero -> y transB=1 alpha=0.5",
 		"Cast(u) to=6 -> %0\nCast(zero) to=6 -> %1\nSub(%0, %1) -> %2\n"
 		"Cast(u) to=6 -> %3\nCast(zero) to=6 -> %4\nUnsqueeze(%4, {1}) -> %5\n"
@@ -374,7 +373,7 @@ static enum err_code read_node(const char *opset, const char *node, const char *
 		"init c float32 [3] 1 2 3\ninit last float32 [5] 1 2 3 4 5\ninit one float32 [1] 1\n"
 		"in g float32 [2,6,7,2]\ninit n int64 [] 5\nin u uint8 [4,4]\nin t int64 [4]\nin words string [4]\nin v uint8 [1,1,4,4]\nin k uint8 [1,1,2,2]\n"
 		"in w float32 [3,3,1,1]\nin yes bool [4,4]\nin tok float32 [2,4,6]\nin wide float32 [6,18]\n"
-		"init zero uint8 [1] 3\ninit units int32 [1] 2\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
+		"init zero uint8 [1] 3\ninit zeros uint8 [4] 1 2 3 4\ninit units int32 [1] 2\ninit i int64 [2] 0 1\ninit s float32 [4] 1 1 2 2\ninit empty float32 [0]\n%s\nout y\n",
 		opset, node);
 	struct slice bytes = onnx_text_pack(arena, &onnx_text_model(arena, text)->base);
 	enum err_code rc = onnx_parse(bytes, -1, NULL, arena, &model, &err);

@@ -104,8 +104,17 @@ struct tile {
 	const int32_t *bias;
 	const float *factor;
 	uint8_t *y;
+	int32_t *sums;
 	int64_t y_pixel;
 };
+
+static inline __attribute__((always_inline)) void
+leave(const struct tile *t, const int pixels, ivec sum[TILE_PIXELS][PANEL_VECS])
+{
+	UNROLL for (int i = 0; i < pixels; i++)
+		UNROLL for (int v = 0; v < PANEL_VECS; v++)
+			*(ivec *)(t->sums + i * t->y_pixel + v * VEC_FLOATS) = sum[i][v];
+}
 
 static inline __attribute__((always_inline)) void
 store(const struct tile *t, const int pixels, const bool z, ivec sum[TILE_PIXELS][PANEL_VECS])
@@ -151,7 +160,9 @@ static inline __attribute__((always_inline)) void multiply(const struct tile *t,
 			w += QPRODUCT_PANEL * QPRODUCT_SLOT;
 		}
 	}
-	if (t->z)
+	if (t->sums)
+		leave(t, pixels, sum);
+	else if (t->z)
 		store(t, pixels, true, sum);
 	else
 		store(t, pixels, false, sum);
@@ -202,6 +213,30 @@ static __attribute__((noinline)) void multiply_part(struct tile *t, int pixels, 
 		memcpy(to + i * y_pixel, y + i * QPRODUCT_PANEL, (size_t)channels);
 }
 
+/* The same where sums are left. */
+static __attribute__((noinline)) void sum_part(struct tile *t, int pixels, int64_t channels)
+{
+	int32_t part[TILE_PIXELS * QPRODUCT_PANEL], *to = t->sums;
+	int64_t y_pixel = t->y_pixel;
+	t->sums = part;
+	t->y_pixel = QPRODUCT_PANEL;
+	tiles[pixels](t);
+	for (int i = 0; i < pixels; i++)
+		memcpy(to + i * y_pixel, part + i * QPRODUCT_PANEL, (size_t)channels * sizeof(*to));
+}
+
+/* Where a tile's results go, and what is added to them. */
+static void place_results(const struct qproduct_job *j, int64_t at, int64_t c, struct tile *t)
+{
+	t->y_pixel = j->y_pixel;
+	t->sums = j->sums ? j->sums + at : NULL;
+	if (j->sums)
+		return;
+	t->y = j->y + at;
+	t->z = j->z ? j->z + at : NULL;
+	t->factor = j->factor + c;
+}
+
 /* One panel of one row, whose pixels are dealt out to tiles evenly. */
 static void run_row(const struct qproduct_job *j, int64_t row, int64_t c, const int8_t *w)
 {
@@ -209,13 +244,15 @@ static void run_row(const struct qproduct_job *j, int64_t row, int64_t c, const 
 	for (int64_t i = 0; i < n; i++) {
 		int64_t from = j->pixels * i / n, pixels = j->pixels * (i + 1) / n - from;
 		int64_t at = row * j->y_row + from * j->y_pixel + c;
-		struct tile t = { .j = j, .x = j->x + row * j->x_row + from * j->x_pixel,
-			.z = j->z ? j->z + at : NULL, .w = w, .bias = j->bias + c,
-			.factor = j->factor + c, .y = j->y + at, .y_pixel = j->y_pixel };
-		if (j->channels - c < QPRODUCT_PANEL)
-			multiply_part(&t, (int)pixels, j->channels - c);
-		else
+		struct tile t = { .j = j, .x = j->x + row * j->x_row + from * j->x_pixel, .w = w,
+			.bias = j->bias + c };
+		place_results(j, at, c, &t);
+		if (j->channels - c >= QPRODUCT_PANEL)
 			tiles[pixels](&t);
+		else if (j->sums)
+			sum_part(&t, (int)pixels, j->channels - c);
+		else
+			multiply_part(&t, (int)pixels, j->channels - c);
 	}
 }
 

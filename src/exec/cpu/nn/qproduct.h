@@ -44,9 +44,10 @@ struct qproduct_job {
 	int64_t runs, slots;      /* slots of four bytes in a run */
 	const int8_t *w;          /* packed */
 	const int32_t *bias;      /* filled up to whole panels, as factor is */
-	const float *factor;
 	int64_t channels;
+	int32_t *sums; /* not NULL: sums are left here, and what follows does not count */
 	uint8_t *y;
+	const float *factor;
 	const uint8_t *z; /* as y; NULL: none */
 	const struct requant *requant;
 };
