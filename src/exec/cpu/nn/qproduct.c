@@ -7,6 +7,9 @@
  * Nothing is packed of x, whose pixels lie at equal distances. AVX512-VNNI has one instruction
  * for a slot; the others widen the four bytes one after the other.
  *
+ * Weights come from memory, mostly: while a tile goes along its window it fetches its part of
+ * the next panel, and the lines that it will write.
+ *
  * Compiled once per instruction set; ISA is base, avx2, avx512 or avx512_vnni.
  */
 #include "exec/cpu/nn/qproduct.h"
@@ -23,6 +26,7 @@
 #define TILE_PIXELS 4
 #endif
 #define PANEL_VECS (QPRODUCT_PANEL / VEC_FLOATS)
+#define SLOT_BYTES (QPRODUCT_PANEL * QPRODUCT_SLOT) /* of a panel */
 
 typedef int32_t ivec __attribute__((vector_size(VEC_FLOATS * 4), aligned(1), may_alias));
 typedef uint8_t bytes __attribute__((vector_size(VEC_FLOATS), aligned(1), may_alias));
@@ -106,7 +110,13 @@ struct tile {
 	uint8_t *y;
 	int32_t *sums;
 	int64_t y_pixel;
+	const int8_t *ahead; /* what is wanted soon, so many bytes of it with each slot */
+	int64_t ahead_step;
 };
+
+/* Arguments of __builtin_prefetch(). */
+enum { FOR_READING, FOR_WRITING };
+enum { SECOND_LEVEL = 2 };
 
 static inline __attribute__((always_inline)) void
 leave(const struct tile *t, const int pixels, ivec sum[TILE_PIXELS][PANEL_VECS])
@@ -144,11 +154,15 @@ static inline __attribute__((always_inline)) void multiply(const struct tile *t,
 		UNROLL for (int i = 0; i < pixels; i++)
 			sum[i][v] = bias;
 	}
-	const int8_t *w = t->w;
+	if (!t->sums)
+		UNROLL for (int i = 0; i < pixels; i++)
+			__builtin_prefetch(t->y + i * t->y_pixel, FOR_WRITING);
+	const int8_t *w = t->w, *ahead = t->ahead;
 	for (int64_t r = 0; r < j->runs; r++) {
 		const uint8_t *x = t->x + j->run_at[r];
-		for (int64_t s = 0; s < j->slots; s++) {
+		for (int64_t s = 0; s < j->slots; s++, ahead += t->ahead_step) {
 			ivec b[PANEL_VECS];
+			__builtin_prefetch(ahead, FOR_READING, SECOND_LEVEL);
 			UNROLL for (int v = 0; v < PANEL_VECS; v++)
 				b[v] = *(const ivec *)(w + (size_t)v * sizeof(ivec));
 			UNROLL for (int i = 0; i < pixels; i++) {
@@ -157,7 +171,7 @@ static inline __attribute__((always_inline)) void multiply(const struct tile *t,
 					sum[i][v] = dot(sum[i][v], four, b[v]);
 			}
 			x += QPRODUCT_SLOT;
-			w += QPRODUCT_PANEL * QPRODUCT_SLOT;
+			w += SLOT_BYTES;
 		}
 	}
 	if (t->sums)
@@ -237,6 +251,18 @@ static void place_results(const struct qproduct_job *j, int64_t at, int64_t c, s
 	t->factor = j->factor + c;
 }
 
+/* The panel behind w, if there is one, is shared out to the tiles of all rows. */
+static void
+look_ahead(const struct qproduct_job *j, int64_t tile, int64_t tiles, bool more, struct tile *t)
+{
+	int64_t slots = j->runs * j->slots, step = tiles < SLOT_BYTES ? SLOT_BYTES / tiles : 1;
+	t->ahead = t->w;
+	if (!more || tile * step >= SLOT_BYTES)
+		return;
+	t->ahead = t->w + slots * (SLOT_BYTES + tile * step);
+	t->ahead_step = step;
+}
+
 /* One panel of one row, whose pixels are dealt out to tiles evenly. */
 static void run_row(const struct qproduct_job *j, int64_t row, int64_t c, const int8_t *w)
 {
@@ -247,6 +273,7 @@ static void run_row(const struct qproduct_job *j, int64_t row, int64_t c, const 
 		struct tile t = { .j = j, .x = j->x + row * j->x_row + from * j->x_pixel, .w = w,
 			.bias = j->bias + c };
 		place_results(j, at, c, &t);
+		look_ahead(j, row * n + i, j->rows * n, c + QPRODUCT_PANEL < j->channels, &t);
 		if (j->channels - c >= QPRODUCT_PANEL)
 			tiles[pixels](&t);
 		else if (j->sums)
@@ -259,7 +286,7 @@ static void run_row(const struct qproduct_job *j, int64_t row, int64_t c, const 
 /* A panel's weights, which may fill the second-level cache, serve all rows at once. */
 static void qproduct_run(const struct qproduct_job *j)
 {
-	int64_t panel_bytes = j->runs * j->slots * QPRODUCT_PANEL * QPRODUCT_SLOT;
+	int64_t panel_bytes = j->runs * j->slots * SLOT_BYTES;
 	const int8_t *w = j->w;
 	for (int64_t c = 0; c < j->channels; c += QPRODUCT_PANEL, w += panel_bytes)
 		for (int64_t row = 0; row < j->rows; row++)
