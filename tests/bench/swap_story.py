@@ -31,9 +31,10 @@ from signet_server import Server  # noqa: E402
 
 
 def settled_rss_kib(pid):
-    """The least of two seconds: a load in progress and its memory are not what is kept."""
+    """The least of four seconds: a load in progress and its memory are not what is kept, and
+    the reaper puts off giving freed memory back for up to two."""
     least = rss_kib(pid)
-    for _ in range(20):
+    for _ in range(40):
         time.sleep(0.1)
         least = min(least, rss_kib(pid))
     return least
