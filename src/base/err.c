@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
+enum err_code err_vset(struct err *err, enum err_code code, const char *fmt, va_list ap)
 {
 	if (!err)
 		return code;
 	/* Arguments may point into err->msg itself, hence the detour. */
 	char msg[ERR_MSG_MAX];
-	va_list ap;
-	va_start(ap, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, ap);
-	va_end(ap);
 	memcpy(err->msg, msg, sizeof(msg));
 	err->code = code;
+	return code;
+}
+
+enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	err_vset(err, code, fmt, ap);
+	va_end(ap);
 	return code;
 }
 

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -52,6 +53,9 @@ struct err {
 
 /* Sets code and message, returns code: "return err_set(err, ...)". err may be NULL. */
 enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+enum err_code err_vset(struct err *err, enum err_code code, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 
 /* Puts "<prefix>: " before the message that is there; returns the code that is there. */
 enum err_code err_prefix(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -201,6 +201,15 @@ static enum err_code read_and_close(int fd, size_t bytes, const char *name, stru
 	return ERR_OK;
 }
 
+DIR *file_open_dir(int dirfd, const char *path, int flags)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | OPEN_FLAGS | flags);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (fd >= 0 && !dir)
+		close(fd);
+	return dir;
+}
+
 enum err_code file_follow_beneath(const char *dir, const char *file, struct arena *arena,
 	const char **ret_dir, const char **ret_file, struct err *err)
 {

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/arena.h"
@@ -37,6 +38,10 @@ MUST_CHECK enum err_code file_check_regular(int fd, const char *name, size_t byt
 /* Exactly bytes bytes from offset. FAILED_PRECONDITION: the file has become shorter. */
 MUST_CHECK enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
 	struct err *err);
+
+/* path, relative to dirfd or AT_FDCWD, to be read; NULL: errno says why not. flags: further
+   ones of open(). */
+DIR *file_open_dir(int dirfd, const char *path, int flags);
 
 /* A ConfigMap's files are links into a directory beside them that is exchanged as a whole:
    where such a one leads, which must be beneath dir, FAILED_PRECONDITION if not. Other files

@@ -14,7 +14,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,13 +82,11 @@ static const float *host_floats(const struct signet_node *n, const char *name, s
 
 static int32_t host_refuse(struct signet_node *n, const char *fmt, ...)
 {
-	char text[ERR_MSG_MAX];
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	err_vset(n->err, ERR_INVALID_ARGUMENT, fmt, ap);
 	va_end(ap);
 	n->refused = true;
-	err_set(n->err, ERR_INVALID_ARGUMENT, "%s", text);
 	return REFUSED;
 }
 

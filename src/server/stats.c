@@ -152,6 +152,15 @@ void stats_record(void *stats, enum stats_api api, const struct request *r, enum
 	hist_add(&s->compute, r->computed_ns - r->began_ns);
 }
 
+uint64_t stats_requests(const struct stats *s, int from, int to)
+{
+	uint64_t n = 0;
+	for (int api = 0; api < STATS_API_COUNT_; api++)
+		for (int code = from; code < to; code++)
+			n += stats_load(&s->code[api][code]);
+	return n;
+}
+
 void stats_walk(void (*fn)(void *ctx, const struct stats *s), void *ctx)
 {
 	pthread_mutex_lock(&list.lock);

@@ -57,6 +57,15 @@ void stats_on_state(const char *model, int64_t number, enum version_state s);
 /* A request whose version was pinned has been answered. stats NULL: nothing happens. */
 void stats_record(void *stats, enum stats_api api, const struct request *r, enum err_code code);
 
+/* One counter; stats_walk() gives them const. */
+static inline uint64_t stats_load(const atomic_uint_fast64_t *v)
+{
+	return atomic_load_explicit((atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
+}
+
+/* Requests of both protocols that were answered with a code in [from, to). */
+uint64_t stats_requests(const struct stats *s, int from, int to);
+
 /* Calls fn for each, loaded or not, by model and number, under the list's lock. */
 void stats_walk(void (*fn)(void *ctx, const struct stats *s), void *ctx);
 

@@ -79,16 +79,11 @@ static enum err_code malformed(struct err *err, const char *what)
 static bool next_entry(
 	struct wire *w, uint32_t field, struct arena *arena, struct wire_entry *ret)
 {
-	uint32_t at;
 	enum wire_type type;
-	while (wire_next(w, &at, &type)) {
-		if (at == field) {
-			*ret = wire_map_entry(w, type, NAME_MAX_BYTES, arena);
-			return wire_ok(w);
-		}
-		wire_skip(w, type);
-	}
-	return false;
+	if (!wire_seek(w, field, &type))
+		return false;
+	*ret = wire_map_entry(w, type, NAME_MAX_BYTES, arena);
+	return wire_ok(w);
 }
 
 enum err_code protocol_rpc_tfs_decode(const struct model_info *m, struct slice body,

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,12 +13,11 @@
 enum err_code infer_fail(const struct infer *x, struct err *err, const char *fmt, ...)
 {
 	(void)x;
-	char msg[ERR_MSG_MAX];
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(msg, sizeof(msg), fmt, ap);
+	enum err_code rc = err_vset(err, ERR_INVALID_ARGUMENT, fmt, ap);
 	va_end(ap);
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s", msg);
+	return rc;
 }
 
 enum err_code infer_need_data(struct infer *x, int i)

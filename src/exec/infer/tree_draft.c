@@ -2,17 +2,15 @@
 #include "exec/infer/tree_draft.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 enum err_code tree_draft_fail(struct tree_draft *d, const char *fmt, ...)
 {
-	char msg[ERR_MSG_MAX];
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(msg, sizeof(msg), fmt, ap);
+	enum err_code rc = err_vset(d->err, ERR_INVALID_ARGUMENT, fmt, ap);
 	va_end(ap);
-	return err_set(d->err, ERR_INVALID_ARGUMENT, "%s", msg);
+	return rc;
 }
 
 enum err_code tree_draft_want_count(

@@ -44,17 +44,6 @@ void scanner_remark(struct scanner *s, const char *fmt, ...)
 
 /* -- directories ----------------------------------------------------------------------------- */
 
-static DIR *open_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return NULL;
-	DIR *dir = fdopendir(fd);
-	if (!dir)
-		close(fd);
-	return dir;
-}
-
 /* The next entry that is not hidden. NULL: the end, *ret_errnum 0, or an error. Hidden
    ones ("..data", ".snapshot", ".2.tmp") are nobody's models and not worth a word. */
 static const struct dirent *next_entry(struct scanner *s, DIR *dir, int *ret_errnum)
@@ -228,7 +217,7 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 	if (!m)
 		return;
 	s->out->n_root_models++;
-	DIR *below = open_dir(path);
+	DIR *below = file_open_dir(AT_FDCWD, path, 0);
 	if (!below) {
 		m->unreadable = true;
 		scanner_remark(s, "%s: %s", path, strerror(errno));
@@ -243,7 +232,7 @@ static void scan_root(struct scanner *s, const char *root)
 {
 	const struct dirent *e;
 	int errnum;
-	DIR *dir = open_dir(root);
+	DIR *dir = file_open_dir(AT_FDCWD, root, 0);
 	if (!dir) {
 		s->out->incomplete = true;
 		scanner_remark(s, "model root %s: %s", root, strerror(errno));
@@ -322,7 +311,7 @@ static void scan_place_dir(struct scanner *s, struct scan_model *m, DIR *dir)
 	} else if (!(nested = arena_printf(s->arena, "%s/%s", m->dir, m->name))) {
 		s->oom = true;
 	} else {
-		DIR *below = open_dir(nested);
+		DIR *below = file_open_dir(AT_FDCWD, nested, 0);
 		m->dir = below ? nested : m->dir;
 		scanner_look_conf(s, m, dirfd(below ? below : dir));
 		scan_versions(s, m, below ? below : dir);
@@ -341,7 +330,7 @@ static void scan_place(struct scanner *s, const struct scan_place *p)
 		scan_place_file(s, m, p->path);
 		return;
 	}
-	DIR *dir = open_dir(p->path);
+	DIR *dir = file_open_dir(AT_FDCWD, p->path, 0);
 	if (!dir) {
 		m->unreadable = true;
 		scanner_remark(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));

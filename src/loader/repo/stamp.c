@@ -50,13 +50,7 @@ enum err_code stamp_file(int dirfd, const char *file, struct stamp *ret, struct 
    walk ends. */
 static DIR *open_below(int dirfd, const char *name)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return NULL;
-	DIR *dir = fdopendir(fd);
-	if (!dir)
-		close(fd);
-	return dir;
+	return file_open_dir(dirfd, name, O_NOFOLLOW);
 }
 
 /* A flat directory holds the model's options too; they are no part of its version. */

@@ -239,11 +239,6 @@ struct walk {
 	struct buf b;
 };
 
-static uint64_t load(const atomic_uint_fast64_t *v)
-{
-	return atomic_load_explicit((atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
-}
-
 static uint64_t load_signed(const atomic_int_fast64_t *v)
 {
 	return (uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)v);
@@ -257,15 +252,6 @@ static void put_duration(struct buf *b, uint32_t field, uint64_t count, uint64_t
 	wire_put_message(b, field, &one);
 }
 
-static uint64_t requests(const struct stats *s, int from, int to)
-{
-	uint64_t n = 0;
-	for (int api = 0; api < STATS_API_COUNT_; api++)
-		for (int code = from; code < to; code++)
-			n += load(&s->code[api][code]);
-	return n;
-}
-
 /* One message per batch size that was run; returns how many batches there were. */
 static uint64_t put_batches(struct buf *b, const struct stats *s, uint64_t *gather_ns,
 	uint64_t *scatter_ns)
@@ -274,16 +260,16 @@ static uint64_t put_batches(struct buf *b, const struct stats *s, uint64_t *gath
 	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
 		const struct stats_batch *at = &s->by_rows[rows];
 		struct buf one = buf_of(b->arena, 0);
-		uint64_t n = load(&at->count);
+		uint64_t n = stats_load(&at->count);
 		if (n == 0)
 			continue;
 		batches += n;
-		*gather_ns += load(&at->gather_ns);
-		*scatter_ns += load(&at->scatter_ns);
+		*gather_ns += stats_load(&at->gather_ns);
+		*scatter_ns += stats_load(&at->scatter_ns);
 		wire_put_uint(&one, BATCH_SIZE, (uint64_t)rows);
-		put_duration(&one, BATCH_INPUT, n, load(&at->gather_ns));
-		put_duration(&one, BATCH_COMPUTE, n, load(&at->compute_ns));
-		put_duration(&one, BATCH_OUTPUT, n, load(&at->scatter_ns));
+		put_duration(&one, BATCH_INPUT, n, stats_load(&at->gather_ns));
+		put_duration(&one, BATCH_COMPUTE, n, stats_load(&at->compute_ns));
+		put_duration(&one, BATCH_OUTPUT, n, stats_load(&at->scatter_ns));
 		wire_put_message(b, STATS_BATCH, &one);
 	}
 	return batches;
@@ -293,17 +279,17 @@ static void put_stats(void *ctx, const struct stats *s)
 {
 	struct walk *k = ctx;
 	struct buf one = buf_of(k->b.arena, 0), infer = buf_of(k->b.arena, 0);
-	uint64_t gather_ns = 0, scatter_ns = 0, ok = requests(s, 0, 1);
+	uint64_t gather_ns = 0, scatter_ns = 0, ok = stats_requests(s, 0, 1);
 	if (!s->loaded || (k->q.name.len && !slice_is(k->q.name, s->model)) ||
 		(k->spec.pick == VERSION_PICK_NUMBER && k->spec.number != s->number))
 		return;
 	wire_put_bytes(&one, STATS_NAME, slice_of(s->model));
 	put_number(&one, STATS_VERSION, s->number);
 	wire_put_uint(&one, STATS_LAST, load_signed(&s->last_ms));
-	wire_put_uint(&one, STATS_ROWS, load(&s->rows));
+	wire_put_uint(&one, STATS_ROWS, stats_load(&s->rows));
 	wire_put_uint(&one, STATS_BATCHES, put_batches(&one, s, &gather_ns, &scatter_ns));
-	put_duration(&infer, INFER_SUCCESS, ok, load(&s->success_ns));
-	put_duration(&infer, INFER_FAIL, requests(s, 1, STATS_CODES), load(&s->fail_ns));
+	put_duration(&infer, INFER_SUCCESS, ok, stats_load(&s->success_ns));
+	put_duration(&infer, INFER_FAIL, stats_requests(s, 1, STATS_CODES), stats_load(&s->fail_ns));
 	put_duration(&infer, INFER_QUEUE, ok, load_signed(&s->queue.sum));
 	put_duration(&infer, INFER_INPUT, ok, gather_ns);
 	put_duration(&infer, INFER_COMPUTE, ok, load_signed(&s->compute.sum));

@@ -194,18 +194,24 @@ struct slice wire_string(struct wire *w, enum wire_type type, size_t max, struct
 	return s;
 }
 
-bool wire_find(struct wire *w, uint32_t field, struct wire *ret)
+bool wire_seek(struct wire *w, uint32_t field, enum wire_type *ret_type)
 {
 	uint32_t at;
-	enum wire_type type;
-	while (wire_next(w, &at, &type)) {
-		if (at == field) {
-			*ret = wire_message(w, type);
-			return wire_ok(w);
-		}
-		wire_skip(w, type);
+	while (wire_next(w, &at, ret_type)) {
+		if (at == field)
+			return true;
+		wire_skip(w, *ret_type);
 	}
 	return false;
+}
+
+bool wire_find(struct wire *w, uint32_t field, struct wire *ret)
+{
+	enum wire_type type;
+	if (!wire_seek(w, field, &type))
+		return false;
+	*ret = wire_message(w, type);
+	return wire_ok(w);
 }
 
 enum { MAP_KEY = 1, MAP_VALUE };

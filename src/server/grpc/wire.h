@@ -55,7 +55,11 @@ uint64_t wire_fixed64(struct wire *w, enum wire_type type);
    all for bytes and packed fields: wire_copy() and wire_raw_*() read those. */
 struct wire wire_message(struct wire *w, enum wire_type type);
 
-/* The next field of this number, a message or bytes; false: there is none, or an error. */
+/* Goes on to the next field of this number, whose value is then to be read; false: there is
+   none, or an error. */
+bool wire_seek(struct wire *w, uint32_t field, enum wire_type *ret_type);
+
+/* The same of a message or bytes, read. */
 bool wire_find(struct wire *w, uint32_t field, struct wire *ret);
 
 /* An entry of a map from texts to messages; key as wire_string(). w goes on behind it. */

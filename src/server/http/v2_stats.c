@@ -10,24 +10,10 @@ struct walk {
 	bool any;
 };
 
-static uint64_t load(const atomic_uint_fast64_t *v)
-{
-	return atomic_load_explicit((atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
-}
-
 static void put_duration(struct buf *b, const char *name, uint64_t count, uint64_t ns)
 {
 	buf_printf(b, "\"%s\":{\"count\":%llu,\"ns\":%llu}", name, (unsigned long long)count,
 		(unsigned long long)ns);
-}
-
-static uint64_t requests(const struct stats *s, int from, int to)
-{
-	uint64_t n = 0;
-	for (int api = 0; api < STATS_API_COUNT_; api++)
-		for (int code = from; code < to; code++)
-			n += load(&s->code[api][code]);
-	return n;
 }
 
 struct totals {
@@ -38,20 +24,20 @@ static struct totals sum_batches(const struct stats *s)
 {
 	struct totals t = { 0 };
 	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
-		t.batches += load(&s->by_rows[rows].count);
-		t.gather_ns += load(&s->by_rows[rows].gather_ns);
-		t.scatter_ns += load(&s->by_rows[rows].scatter_ns);
+		t.batches += stats_load(&s->by_rows[rows].count);
+		t.gather_ns += stats_load(&s->by_rows[rows].gather_ns);
+		t.scatter_ns += stats_load(&s->by_rows[rows].scatter_ns);
 	}
 	return t;
 }
 
 static void put_inference_stats(struct buf *b, const struct stats *s, const struct totals *t)
 {
-	uint64_t ok = requests(s, 0, 1);
+	uint64_t ok = stats_requests(s, 0, 1);
 	buf_str(b, "\"inference_stats\":{");
-	put_duration(b, "success", ok, load(&s->success_ns));
+	put_duration(b, "success", ok, stats_load(&s->success_ns));
 	buf_char(b, ',');
-	put_duration(b, "fail", requests(s, 1, STATS_CODES), load(&s->fail_ns));
+	put_duration(b, "fail", stats_requests(s, 1, STATS_CODES), stats_load(&s->fail_ns));
 	buf_char(b, ',');
 	put_duration(b, "queue", ok,
 		(uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->queue.sum));
@@ -71,16 +57,16 @@ static void put_batch_stats(struct buf *b, const struct stats *s)
 	buf_str(b, "\"batch_stats\":[");
 	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
 		const struct stats_batch *at = &s->by_rows[rows];
-		uint64_t n = load(&at->count);
+		uint64_t n = stats_load(&at->count);
 		if (n == 0)
 			continue;
 		buf_printf(b, "%s{\"batch_size\":%d,", any ? "," : "", rows);
 		any = true;
-		put_duration(b, "compute_input", n, load(&at->gather_ns));
+		put_duration(b, "compute_input", n, stats_load(&at->gather_ns));
 		buf_char(b, ',');
-		put_duration(b, "compute_infer", n, load(&at->compute_ns));
+		put_duration(b, "compute_infer", n, stats_load(&at->compute_ns));
 		buf_char(b, ',');
-		put_duration(b, "compute_output", n, load(&at->scatter_ns));
+		put_duration(b, "compute_output", n, stats_load(&at->scatter_ns));
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
@@ -101,7 +87,7 @@ static void put_version(void *ctx, const struct stats *s)
 			  "\"execution_count\":%llu,",
 		(long long)s->number,
 		(long long)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->last_ms),
-		(unsigned long long)load(&s->rows), (unsigned long long)t.batches);
+		(unsigned long long)stats_load(&s->rows), (unsigned long long)t.batches);
 	put_inference_stats(&w->b, s, &t);
 	buf_str(&w->b, ",\"response_stats\":{},");
 	put_batch_stats(&w->b, s);
