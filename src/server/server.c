@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "exec/module.h"
 #include "exec/op_library.h"
 #include "exec/run/pool.h"
 #include "loader/repo/layout.h"
 #include "server/batcher.h"
+#include "server/certificates.h"
 #include "server/grpc/rpc.h"
 #include "server/http/http.h"
 #include "server/learned.h"
 #include "server/model_set.h"
+#include "server/net/endpoint.h"
 #include "server/notify.h"
 #include "server/stats.h"
 
 #define LIST_BYTES_MAX (16u << 20)
 /* The repository's thread rescans at least this much later than it is told to. */
 #define REPO_LATE_NS (60 * NS_PER_S)
-
-/* NULL: no TLS there. */
-struct certificates {
-	struct tls *http, *grpc;
-};
 
 struct server {
 	pthread_mutex_t reload_lock; /* reloads come one by one */
@@ -67,7 +67,7 @@ static void save_learned(struct server *s)
 {
 	struct err err;
 	if (learned_save(s->learned, &err) != ERR_OK)
-		log_warning("what was learned of kernels could not be saved: %s", err.msg);
+		log_warning("what was learned of kernels could not be saved in state_dir: %s", err.msg);
 }
 
 static enum err_code on_publish(void *ctx, struct version *v, const struct model_conf *conf, struct err *err)
@@ -112,39 +112,7 @@ static void on_state(void *ctx, const char *model, int64_t number, enum version_
 	stats_on_state(model, number, state);
 }
 
-/* -- certificates ------------------------------------------------------------------------------ */
-
-static void free_certificates(struct certificates *c)
-{
-	tls_free(c->http);
-	tls_free(c->grpc);
-	*c = (struct certificates){ 0 };
-}
-
-static enum err_code load_one(const char *section, const struct tls_conf *c, struct tls **ret, struct err *err)
-{
-	*ret = NULL;
-	if (!*c->cert && !*c->key && !*c->client_ca)
-		return ERR_OK;
-	if (!*c->cert || !*c->key)
-		return err_set(err, ERR_INVALID_ARGUMENT, "[%s] %s is missing", section,
-			*c->cert ? "tls_key" : "tls_cert");
-	return tls_new(c, ret, err) == ERR_OK ? ERR_OK : err_prefix(err, "[%s]", section);
-}
-
-static enum err_code load_certificates(const struct config *config, struct certificates *ret, struct err *err)
-{
-	const struct options_http *h = config->http;
-	const struct options_grpc *g = config->grpc;
-	const struct tls_conf http = { h->tls_cert, h->tls_key, h->tls_client_ca, "\10http/1.1" };
-	const struct tls_conf grpc = { g->tls_cert, g->tls_key, g->tls_client_ca, "\2h2" };
-	enum err_code rc = load_one("http", &http, &ret->http, err);
-	if (rc == ERR_OK)
-		rc = load_one("grpc", &grpc, &ret->grpc, err);
-	if (rc != ERR_OK)
-		free_certificates(ret);
-	return rc;
-}
+/* -- what can be checked before anything starts ------------------------------------------------ */
 
 static enum err_code load_libraries(const struct config *config, struct err *err)
 {
@@ -156,12 +124,38 @@ static enum err_code load_libraries(const struct config *config, struct err *err
 	return ERR_OK;
 }
 
+static bool is_off(const char *listen)
+{
+	return strcmp(listen, "off") == 0;
+}
+
+static enum err_code check_listen(const struct config *config, struct err *err)
+{
+	if (!is_off(config->http->listen))
+		TRY(endpoint_check("http", config->http->listen, err));
+	return is_off(config->grpc->listen) ? ERR_OK : endpoint_check("grpc", config->grpc->listen, err);
+}
+
+/* It may be mounted later, so it is no error. */
+static void warn_of_missing_roots(const struct config *config)
+{
+	for (const char *const *root = config->repo.roots; *root; root++) {
+		DIR *dir = file_open_dir(AT_FDCWD, *root, 0);
+		if (!dir)
+			log_warning("model root %s: %s", *root, strerror(errno));
+		else
+			closedir(dir);
+	}
+}
+
 enum err_code server_check(const struct config *config, struct err *err)
 {
 	struct certificates certs = { 0 };
+	TRY(check_listen(config, err));
 	TRY(load_libraries(config, err));
-	TRY(load_certificates(config, &certs, err));
-	free_certificates(&certs);
+	TRY(certificates_load(config, &certs, err));
+	certificates_free(&certs);
+	warn_of_missing_roots(config);
 	return ERR_OK;
 }
 
@@ -240,7 +234,7 @@ static const char *join(struct arena *arena, const struct conf_list *list)
 static enum err_code start_http(struct server *s, struct err *err)
 {
 	const struct options_http *o = s->config->http;
-	if (strcmp(o->listen, "off") == 0)
+	if (is_off(o->listen))
 		return ERR_OK;
 	struct http_conf c = {
 		.listen = o->listen,
@@ -288,7 +282,7 @@ static enum err_code set_models(
 static enum err_code start_rpc(struct server *s, struct err *err)
 {
 	const struct options_grpc *o = s->config->grpc;
-	if (strcmp(o->listen, "off") == 0)
+	if (is_off(o->listen))
 		return ERR_OK;
 	struct rpc_conf c = {
 		.listen = o->listen,
@@ -341,7 +335,7 @@ static void stop_parts(struct server *s, int64_t timeout_ns)
 	learned_close(s->learned);
 	if (s->pool)
 		pool_free(s->pool);
-	free_certificates(&s->certs);
+	certificates_free(&s->certs);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->reload_lock);
 	free(s);
@@ -361,7 +355,9 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 		.arena_bytes_max = config->server->request_memory,
 	});
 	/* First: what is wrong with them shows before anything listens. */
-	enum err_code rc = load_certificates(config, &s->certs, err);
+	enum err_code rc = check_listen(config, err);
+	if (rc == ERR_OK)
+		rc = certificates_load(config, &s->certs, err);
 	if (rc == ERR_OK)
 		rc = load_libraries(config, err);
 	if (rc == ERR_OK)
@@ -415,22 +411,13 @@ void server_stop(struct server *s, int64_t timeout_ns)
 
 /* -- while it runs --------------------------------------------------------------------------- */
 
-/* TLS itself comes and goes only with a restart: clients would not follow. */
-static enum err_code check_same_tls(const char *section, const char *old, const char *next, struct err *err)
-{
-	if (!*old == !*next)
-		return ERR_OK;
-	return err_set(err, ERR_FAILED_PRECONDITION, "[%s] tls_cert: turning TLS %s needs a restart",
-		section, *next ? "on" : "off");
-}
-
 static void use_certificates(struct server *s, struct certificates *certs)
 {
 	if (s->http && certs->http)
 		http_set_tls(s->http, hand_over(&certs->http));
 	if (s->rpc && certs->grpc)
 		rpc_set_tls(s->rpc, hand_over(&certs->grpc));
-	free_certificates(certs);
+	certificates_free(certs);
 }
 
 static enum err_code reload(struct server *s, struct config *next, struct err *err)
@@ -438,9 +425,8 @@ static enum err_code reload(struct server *s, struct config *next, struct err *e
 	struct config *old = s->config; /* only this replaces it */
 	struct certificates certs = { 0 };
 	TRY(conf_check_reload(old->conf, next->conf, err));
-	TRY(check_same_tls("http", old->http->tls_cert, next->http->tls_cert, err));
-	TRY(check_same_tls("grpc", old->grpc->tls_cert, next->grpc->tls_cert, err));
-	TRY(load_certificates(next, &certs, err));
+	TRY(certificates_check_reload(old, next, err));
+	TRY(certificates_load(next, &certs, err));
 	complete_repo_conf(s, &next->repo);
 	/* First the new options: the repository may publish before repo_reload() returns. */
 	pthread_mutex_lock(&s->lock);
@@ -448,7 +434,7 @@ static enum err_code reload(struct server *s, struct config *next, struct err *e
 	pthread_mutex_unlock(&s->lock);
 	enum err_code rc = repo_reload(s->repo, &next->repo, err);
 	if (rc != ERR_OK) {
-		free_certificates(&certs);
+		certificates_free(&certs);
 		pthread_mutex_lock(&s->lock);
 		s->config = old;
 		pthread_mutex_unlock(&s->lock);

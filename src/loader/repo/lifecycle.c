@@ -399,7 +399,8 @@ static void tell_remarks(struct lifecycle *lc, const struct scan *scan)
 {
 	for (int i = 0; i < scan->n_remark; i++)
 		if (!was_told(lc, scan->remark[i].hash))
-			log_notice("%s", scan->remark[i].text);
+			log_line(scan->remark[i].serious ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "%s",
+				scan->remark[i].text);
 	lc->n_told = scan->n_remark;
 	for (int i = 0; i < scan->n_remark; i++)
 		lc->told[i] = scan->remark[i].hash;

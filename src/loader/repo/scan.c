@@ -23,23 +23,36 @@ bool scan_id_equal(const struct scan_id *a, const struct scan_id *b)
 
 /* -- remarks: what is passed over, and why --------------------------------------------------- */
 
-void scanner_remark(struct scanner *s, const char *fmt, ...)
+static void remark(struct scanner *s, bool serious, const char *fmt, va_list ap)
 {
 	char text[600];
 	if (s->out->n_remark >= SCAN_REMARKS_MAX)
 		return;
-	va_list ap;
-	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	const char *copy = arena_strdup(s->arena, text);
 	if (!copy) {
 		s->oom = true;
 		return;
 	}
 	s->out->remark[s->out->n_remark++] = (struct scan_remark){
-		.text = copy, .hash = hash_slice(slice_of(copy), 0)
+		.text = copy, .serious = serious, .hash = hash_slice(slice_of(copy), 0)
 	};
+}
+
+void scanner_remark(struct scanner *s, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	remark(s, false, fmt, ap);
+	va_end(ap);
+}
+
+void scanner_complain(struct scanner *s, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	remark(s, true, fmt, ap);
+	va_end(ap);
 }
 
 /* -- directories ----------------------------------------------------------------------------- */
@@ -151,7 +164,7 @@ static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
 	int n = 0, cap = 0;
 	if (list_numbers(s, dir, m->dir, &number, &n, &err) != ERR_OK) {
 		m->unreadable = true;
-		scanner_remark(s, "%s", err.msg);
+		scanner_complain(s, "%s", err.msg);
 		return;
 	}
 	for (int i = 0; i < n && !s->oom; i++) {
@@ -220,7 +233,7 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 	DIR *below = file_open_dir(AT_FDCWD, path, 0);
 	if (!below) {
 		m->unreadable = true;
-		scanner_remark(s, "%s: %s", path, strerror(errno));
+		scanner_complain(s, "%s: %s", path, strerror(errno));
 		return;
 	}
 	scanner_look_conf(s, m, dirfd(below));
@@ -235,13 +248,13 @@ static void scan_root(struct scanner *s, const char *root)
 	DIR *dir = file_open_dir(AT_FDCWD, root, 0);
 	if (!dir) {
 		s->out->incomplete = true;
-		scanner_remark(s, "model root %s: %s", root, strerror(errno));
+		scanner_complain(s, "model root %s: %s", root, strerror(errno));
 		return;
 	}
 	struct err err;
 	if (scanner_check_writers(s, dirfd(dir), "", root, &err) != ERR_OK) {
 		s->out->incomplete = true;
-		scanner_remark(s, "model root %s: not looked at, %s", root, err.msg);
+		scanner_complain(s, "model root %s: not looked at, %s", root, err.msg);
 		closedir(dir);
 		return;
 	}
@@ -249,7 +262,7 @@ static void scan_root(struct scanner *s, const char *root)
 		scan_root_entry(s, root, dir, e);
 	if (!s->oom && errnum) {
 		s->out->incomplete = true;
-		scanner_remark(s, "model root %s: %s", root, strerror(errnum));
+		scanner_complain(s, "model root %s: %s", root, strerror(errnum));
 	}
 	closedir(dir);
 }
@@ -333,7 +346,7 @@ static void scan_place(struct scanner *s, const struct scan_place *p)
 	DIR *dir = file_open_dir(AT_FDCWD, p->path, 0);
 	if (!dir) {
 		m->unreadable = true;
-		scanner_remark(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
+		scanner_complain(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
 		return;
 	}
 	scan_place_dir(s, m, dir);

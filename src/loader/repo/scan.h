@@ -61,6 +61,7 @@ struct scan_model {
 
 struct scan_remark {
 	const char *text;
+	bool serious; /* something that should be looked at is not */
 	uint64_t hash; /* of the text: tells a new remark from one made before */
 };
 

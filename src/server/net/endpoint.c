@@ -14,6 +14,7 @@
 #include "base/parse.h"
 
 #define BACKLOG 4096
+#define HOST_BYTES 256
 
 static bool is_loopback(const struct sockaddr_storage *sa)
 {
@@ -58,13 +59,18 @@ static bool is_stale(const struct sockaddr_un *sa)
 	return stale;
 }
 
+static enum err_code check_unix(const char *who, const char *path, struct err *err)
+{
+	if (strlen(path) < sizeof(((struct sockaddr_un *)0)->sun_path))
+		return ERR_OK;
+	return err_set(err, ERR_INVALID_ARGUMENT, "%s: the path of the unix socket is too long", who);
+}
+
 static enum err_code open_unix(
 	const char *who, const char *path, struct endpoint *e, struct err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"%s: the path of the unix socket is too long", who);
+	TRY(check_unix(who, path, err));
 	memcpy(sa.sun_path, path, strlen(path));
 	e->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (e->fd < 0)
@@ -93,24 +99,32 @@ static int bind_one(const struct addrinfo *ai)
 	return -1;
 }
 
-static enum err_code open_tcp(
-	const char *who, const char *text, struct endpoint *e, struct err *err)
+/* HOST:PORT; *ret_port is what stands behind the colon. */
+static enum err_code split_tcp(const char *who, const char *text, char host[HOST_BYTES],
+	const char **ret_port, struct err *err)
 {
-	char host[256];
 	int64_t number;
 	const char *colon = strrchr(text, ':');
-	if (!colon || (size_t)(colon - text) >= sizeof(host) ||
-		!parse_i64(slice_of(colon + 1), 0, 65535, &number))
+	if (!colon || colon - text >= HOST_BYTES || !parse_i64(slice_of(colon + 1), 0, 65535, &number))
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%s' is not HOST:PORT", who, text);
 	size_t len = (size_t)(colon - text);
 	bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
-	snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), text + bracketed);
+	snprintf(host, HOST_BYTES, "%.*s", (int)(bracketed ? len - 2 : len), text + bracketed);
+	*ret_port = colon + 1;
+	return ERR_OK;
+}
 
+static enum err_code open_tcp(
+	const char *who, const char *text, struct endpoint *e, struct err *err)
+{
+	char host[HOST_BYTES];
+	const char *port;
+	TRY(split_tcp(who, text, host, &port, err));
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	struct addrinfo *list = NULL;
 	int bad = getaddrinfo(
-		host[0] && strcmp(host, "*") != 0 ? host : NULL, colon + 1, &hints, &list);
+		host[0] && strcmp(host, "*") != 0 ? host : NULL, port, &hints, &list);
 	if (bad)
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%s': %s", who, text,
 			gai_strerror(bad));
@@ -133,6 +147,15 @@ static enum err_code take_passed(const char *who, int fd, struct endpoint *e, st
 	e->fd = fd;
 	e->passed = true;
 	return ERR_OK;
+}
+
+enum err_code endpoint_check(const char *who, const char *where, struct err *err)
+{
+	char host[HOST_BYTES];
+	const char *port;
+	if (strncmp(where, "unix:", 5) == 0)
+		return check_unix(who, where + 5, err);
+	return split_tcp(who, where, host, &port, err);
 }
 
 enum err_code endpoint_open(const char *who, const char *where, int passed_fd, struct endpoint *e,

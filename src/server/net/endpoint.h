@@ -27,6 +27,9 @@ struct endpoint {
 MUST_CHECK enum err_code endpoint_open(const char *who, const char *where, int passed_fd,
 	struct endpoint *e, struct err *err);
 
+/* Is it written as endpoint_open() wants it? */
+MUST_CHECK enum err_code endpoint_check(const char *who, const char *where, struct err *err);
+
 /* No more connections. */
 void endpoint_close(struct endpoint *e);
 void endpoint_done(struct endpoint *e);
