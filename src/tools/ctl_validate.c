@@ -3,7 +3,7 @@
  * ctl_validate.c -- signetctl validate: would the daemon load this?
  *
  * By the daemon's own loader, warm-up and proof of the batch dimension included, so the
- * answer is the daemon's.
+ * answer is the daemon's. A model's own options, model.conf, are read as the daemon does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,17 +17,17 @@
 
 #include "base/file.h"
 #include "base/parse.h"
-#include "loader/version.h"
+#include "loader/repo/layout.h"
+#include "server/config.h"
 #include "tools/ctl.h"
 #include "tools/offline.h"
 
-/* What the daemon takes when nothing is configured. */
-#define MAX_BATCH_DEFAULT 32
-
 struct validate {
 	struct pool *pool;
-	const char *device;
-	int64_t max_batch;
+	struct config *config;   /* what the daemon takes when nothing is configured */
+	const char *device;      /* NULL: as configured */
+	int64_t max_batch;       /* 0: as configured */
+	struct model_conf model; /* of the path being looked at */
 	int n_ok, n_bad;
 };
 
@@ -54,9 +54,13 @@ static void validate_version(struct validate *x, const char *path, int dirfd, co
 		.number = number,
 		.backend = &cpu_backend,
 		.pool = x->pool,
-		.max_batch = (int)x->max_batch,
+		.max_batch = x->max_batch ? (int)x->max_batch : x->model.max_batch,
 		.threads = pool_threads(x->pool),
-		.device = x->device,
+		.device = x->device ? x->device : x->model.device,
+		.precision = x->model.precision,
+		.sig = x->model.sig,
+		.n_sig = x->model.n_sig,
+		.batch_dim = x->model.batch_dim,
 	};
 	if (version_load(dirfd, file, &conf, &v, &err) != ERR_OK) {
 		printf("%s: %s: %s\n", path, err_name(err.code), err.msg);
@@ -91,11 +95,29 @@ static int validate_versions(struct validate *x, const char *path, struct arena 
 	return found;
 }
 
+/* A model's directory may hold its own options. */
+static enum err_code read_options(struct validate *x, const char *path, struct arena *arena, struct err *err)
+{
+	struct slice text;
+	const char *dir, *file;
+	x->model = x->config->repo.defaults;
+	enum err_code rc = file_follow_beneath(path, LAYOUT_CONF, arena, &dir, &file, err);
+	if (rc == ERR_NOT_FOUND)
+		return ERR_OK;
+	const char *at = rc == ERR_OK ? arena_printf(arena, "%s/%s", dir, file) : NULL;
+	if (rc == ERR_OK)
+		rc = at ? file_read_path(at, CONF_BYTES_MAX, arena, &text, err) : err_oom(err);
+	if (rc == ERR_OK)
+		rc = config_model_file(x->config, "", text, LAYOUT_CONF, arena, &x->model, err);
+	return rc == ERR_OK ? ERR_OK : err_prefix(err, "%s", path);
+}
+
 static enum err_code validate_path(struct validate *x, const char *path, struct arena *arena, struct err *err)
 {
 	struct stat st;
 	if (stat(path, &st) != 0)
 		return file_err(err, errno, path);
+	TRY(read_options(x, path, arena, err));
 	bool is_dir = S_ISDIR(st.st_mode);
 	if (is_dir && validate_versions(x, path, arena) > 0)
 		return ERR_OK;
@@ -118,7 +140,10 @@ static enum err_code validate_path(struct validate *x, const char *path, struct 
 
 enum err_code ctl_validate(struct ctl *c, struct err *err)
 {
-	struct validate x = { .max_batch = MAX_BATCH_DEFAULT };
+	/* Of no interest but that a configuration without it serves nothing. */
+	static const char *const roots[] = { ".", NULL };
+	const struct command_line line = { .roots = roots };
+	struct validate x = { 0 };
 	const struct args_option options[] = {
 		{ "max-batch", ARGS_COUNT, &x.max_batch, "N", "as the daemon's option (default 32)" },
 		{ "device", ARGS_TEXT, &x.device, "D", "cpu (default), gpu or gpu:N" },
@@ -127,10 +152,13 @@ enum err_code ctl_validate(struct ctl *c, struct err *err)
 	};
 	enum err_code rc = ctl_options(c, options, 1, INT32_MAX, err);
 	if (rc == ERR_OK)
+		rc = config_load(&line, &x.config, err);
+	if (rc == ERR_OK)
 		rc = pool_new(0, cpu_backend.thread_init, &x.pool, err);
 	for (int i = 1; rc == ERR_OK && i < c->argc; i++)
 		rc = validate_path(&x, c->argv[i], c->arena, err);
 	pool_free(x.pool);
+	config_free(x.config);
 	if (rc == ERR_OK && x.n_bad)
 		rc = err_set(err, ERR_FAILED_PRECONDITION, "%d of %d versions would not load", x.n_bad,
 			x.n_ok + x.n_bad);

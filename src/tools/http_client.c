@@ -224,8 +224,9 @@ static enum err_code send_all(int fd, struct slice s, int timeout_ms, struct err
 		if (rc != ERR_OK)
 			return rc;
 		ssize_t n = send(fd, s.ptr + done, s.len - done, MSG_NOSIGNAL);
+		/* The connection is made meanwhile, so this is where nobody is found to listen. */
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return err_set(err, ERR_UNAVAILABLE, "cannot send: %s", strerror(errno));
+			return err_set(err, ERR_UNAVAILABLE, "%s", strerror(errno));
 		done += n > 0 ? (size_t)n : 0;
 	}
 	return ERR_OK;
@@ -277,7 +278,8 @@ enum err_code http_call(const struct http_url *url, const struct http_request *q
 	if (rc == ERR_OK)
 		rc = receive_reply(fd, timeout_ms, &b, ret, err);
 	close(fd);
-	if (rc == ERR_OK)
-		*ret_body = (struct slice){ b.ptr + ret->head_bytes, ret->body_bytes };
-	return rc;
+	if (rc != ERR_OK)
+		return err_prefix(err, "server '%s'", url->authority);
+	*ret_body = (struct slice){ b.ptr + ret->head_bytes, ret->body_bytes };
+	return ERR_OK;
 }

@@ -48,6 +48,21 @@ class Commands(signet.Story):
         for words in (["--frobnicate"], ["models"], [], ["--model-root", "/x", "--http", "nonsense"]):
             self.assertEqual(run(*words).returncode, 78, words)
 
+    def test_a_wrong_address_is_found_before_anything_loads(self):
+        self.models.add("digits", 1)
+        for check in (["--check-config"], []):
+            done = run(*check, "--model-root", self.models.path, "--http", "localhost")
+            self.assertEqual(done.returncode, 78)
+            self.assertIn("http: 'localhost' is not HOST:PORT", done.stderr)
+            self.assertNotIn("loading", done.stderr)
+
+    def test_a_root_that_is_not_there_is_a_warning(self):
+        done = run("--check-config", "--model-root", "/nonexistent")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r"warning +model root /nonexistent: No such file or directory")
+        daemon = self.daemon("--model-root", "/nonexistent").ready()
+        self.assertRegex(daemon.log(), r"warning +model root /nonexistent: No such file or directory")
+
     def test_c14_an_address_in_use_is_said(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -2,6 +2,8 @@
 """signetctl without a server: run, explain, validate, test."""
 import json
 import re
+import shutil
+import socket
 
 import numpy as np
 import onnx
@@ -149,6 +151,26 @@ def test_validate_takes_files_versions_and_models(signetctl, digits, tmp_path):
     status, out, err = signetctl("validate", digits, bad, check=False)
     assert status == 1
     assert out.count(": ok") == 2 and "1 of 3" in err
+
+
+def test_m33_validate_reads_a_models_own_options(signetctl, digits, tmp_path):
+    model = tmp_path / "digits"
+    shutil.copytree(digits, model)
+    (model / "model.conf").write_text("[model]\nmax_batch = 4\n")
+    assert "batches up to 4 rows" in signetctl("validate", model)
+    (model / "model.conf").write_text("[model]\n[signature raw]\noutputs = nothing\n")
+    status, out, _ = signetctl("validate", model, check=False)
+    assert status == 1 and "signature 'raw': the graph has no value 'nothing'" in out
+    (model / "model.conf").write_text("[model]\nmax_batch = four\n")
+    status, _, err = signetctl("validate", model, check=False)
+    assert status == 1 and "digits: model.conf:2: max_batch is 'four', must be: whole number" in err
+
+
+def test_a_server_that_is_not_there_is_named(signetctl):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    status, _, err = signetctl("--server", f"http://{address}", "status", check=False)
+    assert status == 1 and f"server '{address}': Connection refused" in err
 
 
 def write_case(folder, want, sets=1):
