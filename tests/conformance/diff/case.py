@@ -163,7 +163,7 @@ def describe(case):
 
 def tags(case):
     """Words that rows of differential.list are matched by."""
-    found = {f"opset{case.opset}", f"shapes={case.shapes}"}
+    found = {f"opset{case.opset}", f"shapes={case.shapes}"} | {f"opset<{n}" for n in range(case.opset + 1, 32)}
     for name, x in case.values.items():
         for a in x if isinstance(x, list) else [x]:
             found.add(draw.NAMES[a.dtype])
@@ -173,6 +173,7 @@ def tags(case):
             if a.dtype.kind in "iu":
                 found |= {"intmax"} if (np.abs(a.astype(np.float64)) >= 2 ** 31 - 1).any() else set()
             if draw.is_float(a.dtype):
+                found.add("floating")
                 f = a.astype(np.float64)
                 found |= {"nan"} if np.isnan(f).any() else set()
                 found |= {"inf"} if np.isinf(f).any() else set()
