@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/file.h"
+#include "loader/repo/settings.h"
 #include "server/config.h"
 #include "support/tempdir.h"
 
@@ -234,6 +235,38 @@ START_TEST(m33_mistakes_in_it_are_refused_with_their_place)
 }
 END_TEST
 
+/* A value that is not the default. */
+static const char *other_value(const struct conf_option *o)
+{
+	static const char *const by_type[CONF_TYPE_COUNT_] = { [CONF_STRING] = "cpu", [CONF_BOOL] = "true",
+		[CONF_INT] = "7", [CONF_SIZE] = "2K", [CONF_DURATION] = "7ms", [CONF_LIST] = "7=7" };
+	if (strcmp(o->key, "versions") == 0)
+		return "all";
+	const char *last = o->choices ? strrchr(o->choices, ' ') : NULL;
+	return last ? last + 1 : by_type[o->type];
+}
+
+START_TEST(m33_an_option_that_a_version_is_loaded_with_shows_in_the_print)
+{
+	static const char *const not_loaded_with[] = { "path", "versions", "labels", "on_break" };
+	const struct conf_section *s = config_sections;
+	while (strcmp(s->name, "model") != 0)
+		s++;
+	for (int i = 0; i < s->n_options; i++) {
+		bool is_loaded_with = true;
+		for (size_t k = 0; k < sizeof(not_loaded_with) / sizeof(not_loaded_with[0]); k++)
+			is_loaded_with &= strcmp(s->option[i].key, not_loaded_with[k]) != 0;
+		const char *text = arena_printf(arena, "[model a]\n%s = %s\n", s->option[i].key,
+			other_value(&s->option[i]));
+		config_free(config);
+		ck_assert_msg(load_file(text) == ERR_OK, "%s", err.msg);
+		const struct repo_conf *r = &config->repo;
+		ck_assert_msg((settings_print(&r->models[0]) != settings_print(&r->defaults)) == is_loaded_with,
+			"settings_print() does not know %s, or need not", s->option[i].key);
+	}
+}
+END_TEST
+
 START_TEST(m33_lines_may_end_in_cr_lf)
 {
 	ck_assert_int_eq(load_own("", "[model]\r\nbatch_dim = N\r\n"), ERR_OK);
@@ -331,6 +364,7 @@ Suite *suite_config(void)
 	tcase_add_test(t, m33_its_signatures_join_those_of_the_daemons_file_which_go_before_them);
 	tcase_add_loop_test(t, m33_mistakes_in_it_are_refused_with_their_place, 0,
 		sizeof(wrong_own) / sizeof(wrong_own[0]));
+	tcase_add_test(t, m33_an_option_that_a_version_is_loaded_with_shows_in_the_print);
 	tcase_add_test(t, m33_lines_may_end_in_cr_lf);
 	tcase_add_test(t, a_file_that_cannot_be_read_is_an_error);
 	tcase_add_test(t, the_command_line_is_strict);
