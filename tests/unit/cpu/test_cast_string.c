@@ -126,6 +126,24 @@ START_TEST(large_integers_are_read_exactly)
 }
 END_TEST
 
+START_TEST(integers_of_text_wrap_to_the_bits_of_their_type)
+{
+	static const struct {
+		const char *text;
+		enum dtype to;
+		int want;
+	} cases[] = { { "-3", DTYPE_I4, -3 }, { "20", DTYPE_I4, 4 }, { "15", DTYPE_I4, -1 },
+		{ "-3", DTYPE_U4, 13 }, { "300", DTYPE_U4, 12 }, { "3", DTYPE_I2, -1 }, { "6", DTYPE_U2, 2 },
+		{ "300", DTYPE_I8, 44 } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct slice s = slice_of(cases[i].text);
+		int8_t v;
+		cast(DTYPE_STRING, &s, cases[i].to, &v);
+		ck_assert_msg(v == cases[i].want, "'%s' is %d, want %d", cases[i].text, v, cases[i].want);
+	}
+}
+END_TEST
+
 START_TEST(text_that_is_no_number_is_a_fault)
 {
 	static const char *const bad[] = { "", "abc", "1.5x", "--1" };
@@ -149,6 +167,7 @@ Suite *suite_cast_string(void)
 	tcase_add_test(t, integers_and_bools_are_whole);
 	tcase_add_test(t, text_is_read_plain_with_exponent_and_as_words);
 	tcase_add_test(t, large_integers_are_read_exactly);
+	tcase_add_test(t, integers_of_text_wrap_to_the_bits_of_their_type);
 	tcase_add_test(t, text_that_is_no_number_is_a_fault);
 	suite_add_tcase(s, t);
 	return s;

@@ -9,7 +9,7 @@
  * Floats out of an integer's range: cut to the range for int32 and wider, then wrapped for
  * the narrow ones. Integers wrap. Floats are rounded to nearest even, once.
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/math/cast.h"
 
 #include <math.h>
 #include "exec/cpu/minifloat.h"
@@ -160,7 +160,7 @@ static int64_t wrap_bits(int64_t v, int bits, bool is_signed)
 	return is_signed ? (int64_t)u >> (64 - bits) : (int64_t)(u >> (64 - bits));
 }
 
-static void write_int(enum dtype to, void *out, int64_t i, int64_t v)
+void cast_write_int(enum dtype to, void *out, int64_t i, int64_t v)
 {
 	switch (to) {
 	case DTYPE_BOOL: ((uint8_t *)out)[i] = v != 0; break;
@@ -199,7 +199,7 @@ static void write_double(const struct cast_state *s, void *out, int64_t i, doubl
 	else if (s->to == DTYPE_BOOL)
 		((uint8_t *)out)[i] = v != 0;
 	else
-		write_int(s->to, out, i, s->to == DTYPE_U64 ? (int64_t)cut_u64(v) : cut_i64(v));
+		cast_write_int(s->to, out, i, s->to == DTYPE_U64 ? (int64_t)cut_u64(v) : cut_i64(v));
 }
 
 /* int64 to double without a second rounding to come: the last bit sticks. */
@@ -225,7 +225,7 @@ static void cast_block(const struct cast_state *s, void *out, const struct tenso
 		if (is_float(s->to))
 			write_float(s, out, i, int_to_double(v, s->from == DTYPE_U64));
 		else
-			write_int(s->to, out, i, v);
+			cast_write_int(s->to, out, i, v);
 	}
 }
 

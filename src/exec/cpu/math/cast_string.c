@@ -4,7 +4,7 @@
  * from 1e-4 to 1e16 and with an exponent beyond, infinities "inf", "-inf", NaN "nan"; the
  * same words, in any case, are read.
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/math/cast.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -130,22 +130,17 @@ static bool write_number(const struct tensor *t, int64_t i, const char *text, bo
 {
 	double v = 0;
 	int64_t k = 0;
-	bool is_int = dtype_info(t->dtype)->class != DTYPE_CLASS_FLOAT;
-	bool ok = is_int ? parse_int(text, t->dtype == DTYPE_U64, &k) : parse_real(text, &v);
+	if (dtype_info(t->dtype)->class != DTYPE_CLASS_FLOAT) {
+		bool is_number = parse_int(text, t->dtype == DTYPE_U64, &k);
+		cast_write_int(t->dtype, t->data, i, k);
+		return is_number;
+	}
+	bool ok = parse_real(text, &v);
 	switch (t->dtype) {
 	case DTYPE_F32: ((float *)t->data)[i] = strtof(text, NULL); break;
 	case DTYPE_F64: ((double *)t->data)[i] = v; break;
 	case DTYPE_F16: ((uint16_t *)t->data)[i] = float_to_half((float)v); break;
 	case DTYPE_BF16: ((uint16_t *)t->data)[i] = float_to_bfloat((float)v); break;
-	case DTYPE_BOOL: ((uint8_t *)t->data)[i] = k != 0; break;
-	case DTYPE_I64:
-	case DTYPE_U64: ((int64_t *)t->data)[i] = k; break;
-	case DTYPE_I32:
-	case DTYPE_U32: ((int32_t *)t->data)[i] = (int32_t)k; break;
-	case DTYPE_I16:
-	case DTYPE_U16: ((int16_t *)t->data)[i] = (int16_t)k; break;
-	case DTYPE_I8:
-	case DTYPE_U8: ((int8_t *)t->data)[i] = (int8_t)k; break;
 	case DTYPE_F8E8M0:
 		((uint8_t *)t->data)[i] = minifloat_encode_e8m0((float)v, saturate, MINIFLOAT_UP);
 		break;
@@ -178,9 +173,7 @@ static void run_from_string(const struct kernel_args *a, int64_t begin, int64_t 
 enum err_code prepare_cast_string(struct prep *p, struct kernel *ret, struct err *err)
 {
 	bool from = p->in[0].dtype == DTYPE_STRING, to = p->out[0].dtype == DTYPE_STRING;
-	enum dtype other = from ? p->out[0].dtype : p->in[0].dtype;
-	bool sub_byte = other == DTYPE_I4 || other == DTYPE_U4 || other == DTYPE_I2 || other == DTYPE_U2;
-	if (from == to || (from && sub_byte))
+	if (from == to)
 		return prep_refuse(err, "no cast between these types");
 	struct string_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
