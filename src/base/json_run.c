@@ -15,9 +15,12 @@
  *   1. HEAD bytes before the block belong to the document, and so do all 64 of it.
  *   2. What is not read here is left to json_number(), never refused.
  *
- * NOT DONE: exponents. Few are in what encoders print of numbers near 1.
+ * Few numbers near 1 are written with an exponent: blocks are looked at for them only when
+ * nothing can be made of one without.
  */
 #include "base/json_run.h"
+
+#include <float.h>
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -31,12 +34,20 @@
 
 /* --- where they are --- */
 
-/* A bit per byte; of each number, in order, one in begin, point and end. */
+/* A bit per byte; of each number, in order, one in begin, point, mantissa and end. */
 struct block {
-	uint64_t begin; /* its first byte, the minus if it has one */
-	uint64_t point; /* or the same as end */
-	uint64_t end;   /* the comma or bracket behind it */
+	uint64_t begin;    /* its first byte, the minus if it has one */
+	uint64_t point;    /* or the same as mantissa */
+	uint64_t mantissa; /* the byte behind it: the 'e' of an exponent, or the same as end */
+	uint64_t end;      /* the comma or bracket behind it */
 	uint64_t minus;
+};
+
+/* What is looked for. */
+enum forms {
+	FORM_INTEGERS,
+	FORM_FRACTIONS, /* too */
+	FORM_EXPONENTS, /* too */
 };
 
 struct bytes {
@@ -77,26 +88,35 @@ INLINE uint64_t lowest(uint64_t bits)
 	return bits & -bits;
 }
 
-/* The numbers that end in the block at p. points: fractions are wanted. after_row: p is at
-   the bracket behind the last number, not at what may be the next. */
-INLINE struct block find_numbers(const char *p, bool points, bool after_row)
+/* The numbers that end in the block at p. after_row: p is at the bracket behind the last
+   number, not at what may be the next. */
+INLINE struct block find_numbers(const char *p, enum forms forms, bool after_row)
 {
 	struct bytes v = { _mm256_loadu_si256((const __m256i *)p),
 		_mm256_loadu_si256((const __m256i *)(p + 32)) };
-	uint64_t digit = digits(v), minus = equal(v, '-'), point = points ? equal(v, '.') : 0;
+	uint64_t digit = digits(v), minus = equal(v, '-'), plus = 0, point = 0, e = 0;
+	if (forms >= FORM_FRACTIONS)
+		point = equal(v, '.');
+	if (forms == FORM_EXPONENTS) {
+		e = equal(v, 'e') | equal(v, 'E');
+		plus = equal(v, '+');
+	}
 	uint64_t comma = equal(v, ','), open = equal(v, '['), close = equal(v, ']');
 	uint64_t space = spaces(v);
 
-	uint64_t number = digit | point | minus;
+	uint64_t sign = minus | plus, number = digit | point | sign | e;
 	uint64_t begin = number & ~(number << 1), end = ~number & number << 1;
 	uint64_t first = (begin & ~minus) | (begin & minus) << 1; /* digit */
-	/* The carry runs through the digits of a fraction to what is behind them. */
+	/* The carry runs through the digits of a fraction, or exponent, to what is behind them. */
 	uint64_t fraction_end = ((point << 1) + digit) & ~digit;
+	uint64_t exponent = e << 1, exponent_sign = exponent & sign;
+	uint64_t exponent_end = ((exponent ^ exponent_sign) | exponent_sign << 1) + digit;
+	exponent_end &= ~digit;
 
 	uint64_t bad = ~(number | comma | open | close | space);
-	bad |= minus & ~begin;
-	bad |= (minus | point) << 1 & ~digit;
-	bad |= (point & ~(digit << 1)) | (point & fraction_end);
+	bad |= (sign & ~(begin | exponent_sign)) | (plus & begin);
+	bad |= ((sign | point) << 1 | exponent) & ~(digit | exponent_sign);
+	bad |= ((point | e) & ~(digit << 1)) | (point & fraction_end) | (number & exponent_end);
 	bad |= (first & equal(v, '0')) << 1 & digit;
 
 	/* Behind a number comes a comma, or "],[" with a space at most. */
@@ -106,12 +126,13 @@ INLINE struct block find_numbers(const char *p, bool points, bool after_row)
 	bad |= (row_comma & ~comma) | (open ^ row) | (open << 1 & ~begin);
 
 	end &= lowest(bad) - 1;
-	return (struct block){ begin, point | (end & ~fraction_end), end, minus };
+	uint64_t mantissa = e | (end & ~exponent_end);
+	return (struct block){ begin, point | (mantissa & ~fraction_end), mantissa, end, minus };
 }
 
 /* --- what they are --- */
 
-/* From row n on, the last n of sixteen bytes stay. */
+/* A mask of sixteen bytes begins at each: the one from the n-th on keeps the last n. */
 static const int8_t keep_last[32] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1,
 	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
 
@@ -155,27 +176,46 @@ INLINE uint64_t read_long(const char *end, size_t n)
 
 /* One number without its sign. */
 struct token {
-	const char *first, *point, *end;
+	const char *first, *point, *mantissa, *end; /* the last three: as in struct block */
 	uint64_t negative; /* or 0 */
 };
 
-INLINE bool long_decimal(struct token t, struct decimal *ret)
+/* What follows the 'e', three digits at most. */
+INLINE bool read_exponent(struct token t, int *ret)
+{
+	const char *p = t.mantissa + 1;
+	int e = 0, negative = *p == '-';
+	p += negative || *p == '+';
+	if (t.end - p > 3)
+		return false;
+	for (; p < t.end; p++)
+		e = e * 10 + (*p - '0');
+	*ret += negative ? -e : e;
+	return true;
+}
+
+INLINE bool any_decimal(struct token t, struct decimal *ret)
 {
 	size_t before = (size_t)(t.point - t.first);
-	size_t behind = t.point == t.end ? 0 : (size_t)(t.end - t.point) - 1;
+	size_t behind = t.point == t.mantissa ? 0 : (size_t)(t.mantissa - t.point) - 1;
 	if (before > 16 || behind > NUMBER_DIGITS_EXACT)
 		return false;
 	uint64_t whole = before == 1 ? (uint64_t)(*t.first - '0') : read_16(t.point, before, 0);
 	if (whole && before + behind > NUMBER_DIGITS_EXACT)
 		return false;
-	uint64_t all = whole * pow10_u64[behind] + read_long(t.end, behind);
+	uint64_t all = whole * pow10_u64[behind] + read_long(t.mantissa, behind);
 	*ret = (struct decimal){ all, -(int)behind };
-	return true;
+	return t.mantissa == t.end || read_exponent(t, &ret->exp10);
 }
 
-INLINE double quotient_long(struct decimal d)
+/* Is one division or multiplication of doubles exact? */
+INLINE bool quotient(struct decimal d, double *ret)
 {
-	return (double)(int64_t)d.digits / pow10_f64[-d.exp10];
+	if (d.digits >> 53 || d.exp10 < -POW10_F64_MAX || d.exp10 > POW10_F64_MAX)
+		return false;
+	double v = (double)(int64_t)d.digits;
+	*ret = d.exp10 < 0 ? v / pow10_f64[-d.exp10] : v * pow10_f64[d.exp10];
+	return true;
 }
 
 /* Signs cannot be predicted: no branch. False: for json_number(). */
@@ -183,15 +223,12 @@ INLINE bool put_f64(struct token t, void *to)
 {
 	double v;
 	size_t n = (size_t)(t.end - t.first), point = (size_t)(t.end - t.point);
-	if (n <= 16) {
+	if (n <= 16 && t.mantissa == t.end) {
 		v = (double)(int64_t)read_16(t.end, n, point) / scale[point];
 	} else {
 		struct decimal d;
-		if (!long_decimal(t, &d))
-			return false;
-		if (d.digits >> 53 == 0)
-			v = quotient_long(d);
-		else if (!decimal_to_f64(d, &v))
+		if (!any_decimal(t, &d) || (!quotient(d, &v) && !decimal_to_f64(d, &v)) ||
+			v > DBL_MAX)
 			return false;
 	}
 	uint64_t bits;
@@ -206,7 +243,7 @@ INLINE bool put_f32(struct token t, void *to)
 	float v;
 	size_t n = (size_t)(t.end - t.first), point = (size_t)(t.end - t.point);
 	struct decimal d;
-	if (n <= 16) {
+	if (n <= 16 && t.mantissa == t.end) {
 		/* Sixteen digits may be rounded to a double, which narrowing puts up with. */
 		uint64_t all = read_16(t.end, n, point);
 		d = (struct decimal){ all, point ? 1 - (int)point : 0 };
@@ -214,10 +251,12 @@ INLINE bool put_f32(struct token t, void *to)
 			!decimal_to_f32(d, &v))
 			return false;
 	} else {
-		if (!long_decimal(t, &d))
+		double wide;
+		if (!any_decimal(t, &d))
 			return false;
-		bool narrowed = d.digits >> 53 == 0 && decimal_narrow(quotient_long(d), &v);
-		if (!narrowed && !decimal_to_f32(d, &v))
+		bool near = quotient(d, &wide) && wide >= (double)FLT_MIN &&
+			    wide <= (double)FLT_MAX;
+		if (!(near && decimal_narrow(wide, &v)) && (!decimal_to_f32(d, &v) || v > FLT_MAX))
 			return false;
 	}
 	uint32_t bits;
@@ -253,54 +292,76 @@ JSON_RUN_INTS(X)
 
 /* --- a run of them --- */
 
-INLINE struct token next_token(const char *p, struct block *b)
+/* Takes the first number out of the block at p. */
+INLINE struct token next_token(const char *p, struct block *b, bool exponents)
 {
 	int begin = __builtin_ctzll(b->begin);
 	uint64_t negative = b->minus >> begin & 1;
-	struct token t = { p + begin + negative, p + __builtin_ctzll(b->point),
-		p + __builtin_ctzll(b->end), negative };
+	const char *point = p + __builtin_ctzll(b->point), *end = p + __builtin_ctzll(b->end);
+	struct token t = { p + begin + negative, point, end, end, negative };
+	if (exponents)
+		t.mantissa = p + __builtin_ctzll(b->mantissa);
 	b->begin &= b->begin - 1;
 	b->point &= b->point - 1;
+	b->mantissa &= b->mantissa - 1;
 	b->end &= b->end - 1;
 	return t;
 }
 
-INLINE size_t run(struct json *j, char *to, size_t room, struct json_rows *rows, size_t size,
-	bool points, bool (*put)(struct token t, void *to))
+/* Where they go. */
+struct sink {
+	char *to;
+	size_t size, n, room;
+	struct json_rows rows;
+	const char *behind; /* the last number */
+};
+
+/* Takes all of the block. exponents: there may be some. False: the run is over. */
+INLINE bool take_block(struct sink *s, const char *p, struct block b, bool exponents,
+	bool (*put)(struct token t, void *to))
 {
-	struct json_rows r = *rows;
-	const char *p = j->at, *behind = p; /* the last number */
-	size_t n = 0;
-	while (j->end - p >= BLOCK) {
-		struct block b = find_numbers(p, points, n > 0 && p == behind);
-		if (b.end == 0)
-			break;
-		while (b.end && n < room) {
-			struct token t = next_token(p, &b);
-			if (!put(t, to + n * size))
-				goto out;
-			behind = t.end;
-			n++;
-			if (r.at == r.length) {
-				r.at = 0;
-				r.passed++;
-			}
-			r.at++;
-			if (*behind == ']') {
-				if (r.at != r.length)
-					goto out;
-			} else if (r.at == r.length) {
-				goto out;
-			}
+	while (b.end) {
+		struct token t = next_token(p, &b, exponents);
+		if (!put(t, s->to + s->n * s->size))
+			return false;
+		s->behind = t.end;
+		if (s->rows.at == s->rows.length) {
+			s->rows.at = 0;
+			s->rows.passed++;
 		}
-		if (n == room)
-			break;
-		p = *behind == ']' ? behind : behind + 1;
+		s->rows.at++;
+		if (++s->n == s->room)
+			return false;
+		if (*t.end == ']') {
+			if (s->rows.at != s->rows.length)
+				return false;
+		} else if (s->rows.at == s->rows.length) {
+			return false;
+		}
 	}
-out:
-	j->at = behind;
-	*rows = r;
-	return n;
+	return true;
+}
+
+INLINE size_t run(struct json *j, struct sink s, struct json_rows *rows, enum forms forms,
+	bool (*put)(struct token t, void *to))
+{
+	const char *p = s.behind = j->at;
+	bool more = s.room > 0;
+	while (more && j->end - p >= BLOCK) {
+		bool after_row = s.n > 0 && p == s.behind;
+		struct block b = find_numbers(p, forms, after_row);
+		if (b.end) {
+			more = take_block(&s, p, b, false, put);
+		} else {
+			if (forms == FORM_FRACTIONS)
+				b = find_numbers(p, FORM_EXPONENTS, after_row);
+			more = b.end && take_block(&s, p, b, true, put);
+		}
+		p = *s.behind == ']' ? s.behind : s.behind + 1;
+	}
+	j->at = s.behind;
+	*rows = s.rows;
+	return s.n;
 }
 
 static bool can_run(const struct json *j, const struct json_rows *rows)
@@ -310,11 +371,12 @@ static bool can_run(const struct json *j, const struct json_rows *rows)
 	       __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 }
 
-#define RUN(name, type, points) \
+#define RUN(name, type, forms) \
 	TARGET static size_t run_##name( \
 		struct json *j, char *to, size_t room, struct json_rows *rows) \
 	{ \
-		return run(j, to, room, rows, sizeof(type), points, put_##name); \
+		struct sink s = { .to = to, .size = sizeof(type), .room = room, .rows = *rows }; \
+		return run(j, s, rows, forms, put_##name); \
 	} \
 \
 	size_t json_run_##name(struct json *j, void *to, size_t room, struct json_rows *rows) \
@@ -322,7 +384,7 @@ static bool can_run(const struct json *j, const struct json_rows *rows)
 		return can_run(j, rows) ? run_##name(j, to, room, rows) : 0; \
 	}
 #else
-#define RUN(name, type, points) \
+#define RUN(name, type, forms) \
 	size_t json_run_##name(struct json *j, void *to, size_t room, struct json_rows *rows) \
 	{ \
 		(void)j, (void)to, (void)room, (void)rows; \
@@ -330,8 +392,8 @@ static bool can_run(const struct json *j, const struct json_rows *rows)
 	}
 #endif
 
-RUN(f32, float, true)
-RUN(f64, double, true)
-#define X(name, type, ...) RUN(name, type, false)
+RUN(f32, float, FORM_FRACTIONS)
+RUN(f64, double, FORM_FRACTIONS)
+#define X(name, type, ...) RUN(name, type, FORM_INTEGERS)
 JSON_RUN_INTS(X)
 #undef X

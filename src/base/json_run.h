@@ -4,11 +4,11 @@
  *
  * Life of a request: listen -> [DECODE] -> signature check -> ...
  *
- * The reader stands before an element of an array. As many as are written plainly, without
- * exponent, and fit the type are read, `room` at most; the reader stands behind the last one
- * then. None is as good an answer as any: what stands there, right or wrong, is for
- * json_number(), which also knows the errors. When it is known how long the array and those
- * beside it are, a run goes on from one to the next.
+ * The reader stands before an element of an array. As many as are written plainly and fit
+ * the type are read, `room` at most; the reader stands behind the last one then. None is as
+ * good an answer as any: what stands there, right or wrong, is for json_number(), which also
+ * knows the errors. When it is known how long the array and those beside it are, a run goes
+ * on from one to the next.
  *
  * Threads: one at a time. Memory: none.
  */

@@ -2,6 +2,7 @@
 #include "base/number.h"
 
 #include <string.h>
+#include "base/pow10.h"
 
 #define EXP10_BOUND 100000
 
@@ -10,24 +11,28 @@ static inline bool is_digit(char c)
 	return (unsigned)(c - '0') < 10;
 }
 
-/* Eight digits at p as one number; false: they are not all digits. */
-static inline bool eight_digits(const char *p, uint32_t *ret)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* The digits that stand at p, eight at most, as one number; returns how many there are. */
+static inline unsigned some_digits(const char *p, uint64_t *ret)
 {
 	uint64_t w;
 	memcpy(&w, p, sizeof(w));
-	if (((w & UINT64_C(0xf0f0f0f0f0f0f0f0)) |
-		    ((w + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0)) >> 4) !=
-		UINT64_C(0x3333333333333333))
-		return false;
-	/* Neighbours are joined: digits to pairs, pairs to fours, fours to all eight. */
-	w -= UINT64_C(0x3030303030303030);
+	/* The top bit of each byte that is no digit, at least of the first such byte. */
+	uint64_t other = ((w + UINT64_C(0x4646464646464646)) | (w - UINT64_C(0x3030303030303030))) &
+			 UINT64_C(0x8080808080808080);
+	unsigned n = other ? (unsigned)__builtin_ctzll(other) / 8 : 8;
+	if (n == 0)
+		return 0;
+	/* Zeros move in before them. Neighbours are joined: digits to pairs, to fours, to all. */
+	w = (w & UINT64_C(0x0f0f0f0f0f0f0f0f)) << 8 * (8 - n);
 	w = w * 10 + (w >> 8);
-	*ret = (uint32_t)(((w & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
-				  (w >> 16 & UINT64_C(0x000000ff000000ff)) *
-					  UINT64_C(0x0000271000000001)) >>
-			  32);
-	return true;
+	*ret = ((w & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
+		       (w >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >>
+	       32;
+	*ret &= UINT32_MAX;
+	return n;
 }
+#endif
 
 /* Digits at p go into the mantissa while it has room; ret_dropped counts the rest, and
    *ret_sticky says whether one of those was not 0. */
@@ -35,12 +40,14 @@ static const char *scan_digits(const char *p, const char *end, struct number *n,
 	int64_t *dropped, bool *sticky)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	uint32_t eight;
-	while (*digits <= NUMBER_DIGITS_EXACT - 8 && end - p >= 8 && (n->mantissa || *p != '0') &&
-		eight_digits(p, &eight)) {
-		n->mantissa = n->mantissa * 100000000 + eight;
-		*digits += 8;
-		p += 8;
+	while (*digits <= NUMBER_DIGITS_EXACT - 8 && end - p >= 8 && (n->mantissa || *p != '0')) {
+		uint64_t v = 0;
+		unsigned some = some_digits(p, &v);
+		n->mantissa = n->mantissa * pow10_u64[some] + v;
+		*digits += (int)some;
+		p += some;
+		if (some < 8)
+			return p;
 	}
 #endif
 	for (; p < end && is_digit(*p); p++) {

@@ -93,11 +93,14 @@ static uint64_t next_random(void)
 /* Numbers as they come, in rows that mostly agree. */
 static size_t random_document(char *to, size_t room)
 {
-	static const char *const odd[] = { "0", "-0", "1e5", "1E-7", "-1.5e+3", "16777217",
-		"9007199254740993", "18446744073709551615", "9223372036854775808", "-128", "256",
-		"00", "01", "-", ".5", "5.", "--1", "1.2.3", "1-2", "null", "NaN", "1,", ",2",
-		"[3]", "4 5", "]", "[", "1e", "0.30000001192092896", "123456789012345678901234567890",
+	static const char *const odd[] = { "0", "-0", "1e5", "1E-7", "-1.5e+3", "1e+", "1e-",
+		"1e5e5", "1e5.5", "1e--5", "+1", "1+1", "0e0", "-0e-0", "01e1", "1e0005", "1.e5",
+		"e5", "1e39", "-1e-46", "1e309", "1.e", "1ee5", "16777217", "9007199254740993",
+		"18446744073709551615", "9223372036854775808", "-128", "256", "00", "01", "-",
+		".5", "5.", "--1", "1.2.3", "1-2", "null", "NaN", "1,", ",2", "[3]", "4 5", "]",
+		"[", "1e", "0.30000001192092896", "123456789012345678901234567890",
 		"0.000000000000000000000000000012345", "\t\n7", "8 ", " 9\r" };
+	const size_t n_odd = sizeof(odd) / sizeof(*odd);
 	static const char *const separators[] = { ",", ", ", ",\n  " };
 	const char *separator = separators[next_random() % 3];
 	size_t rows = next_random() % 12 + 1, columns = next_random() % 24 + 1;
@@ -112,12 +115,15 @@ static size_t random_document(char *to, size_t room)
 			w += sprintf(w, "%s", k ? separator : "");
 			if (kind < 12)
 				w += sprintf(w, "%.*f", (int)(kind + next_random() % 8), v);
-			else if (kind < 24)
+			else if (kind < 18)
 				w += sprintf(w, "%.*g", (int)kind - 6, v);
+			else if (kind < 24)
+				w += sprintf(w, "%.*e", (int)(next_random() % 20),
+					ldexp(v, (int)(next_random() % 300) - 150));
 			else if (kind < 36)
 				w += sprintf(w, "%lld", (long long)next_random() >> (kind * 2 - 8));
 			else
-				w += sprintf(w, "%s", odd[next_random() % 34]);
+				w += sprintf(w, "%s", odd[next_random() % n_odd]);
 		}
 		w += sprintf(w, "]");
 	}
