@@ -211,6 +211,89 @@ START_TEST(written_numbers_are_json_whatever_they_are) /* H5 */
 }
 END_TEST
 
+/* xorshift: the same numbers on every run */
+static uint64_t next_random(void)
+{
+	static uint64_t s = 12345;
+	s ^= s << 13;
+	s ^= s >> 7;
+	s ^= s << 17;
+	return s;
+}
+
+/* Arrays and objects in each other, with strings that look like brackets. */
+static void random_value(struct buf *b)
+{
+	static const char *const leaves[] = { "1", "-2.5e3", "true", "null", "\"\"", "\"a]b\"",
+		"\"{\\\"[,\"", "\"\\\\\"", "[]", "{}",
+		"\"0123456789012345678901234567890123456789\"" };
+	char closing[20];
+	int depth = 0;
+	do {
+		bool deeper = depth < 20 && next_random() % 5 < 2;
+		if (deeper) {
+			bool object = next_random() % 2;
+			buf_str(b, object ? "{\"k,\": " : "[ ");
+			closing[depth++] = object ? '}' : ']';
+			continue;
+		}
+		buf_str(b, leaves[next_random() % (sizeof(leaves) / sizeof(*leaves))]);
+		while (depth > 0 && next_random() % 2)
+			buf_char(b, closing[--depth]);
+		if (depth > 0)
+			buf_str(b, closing[depth - 1] == '}' ? ",\"k\":" : ", ");
+	} while (depth > 0);
+}
+
+START_TEST(skimming_ends_where_reading_does)
+{
+	for (int i = 0; i < 10000; i++) {
+		struct buf b = buf_of(arena, 0);
+		struct slice text, read, skimmed;
+		size_t commas;
+		buf_char(&b, '[');
+		for (uint64_t k = next_random() % 16; k > 0; k--) {
+			random_value(&b);
+			buf_char(&b, ',');
+		}
+		random_value(&b);
+		buf_str(&b, "] , \"]\"");
+		ck_assert_int_eq(buf_finish(&b, &text, &err), ERR_OK);
+		/* A copy of that very size, so that a sanitizer sees a byte read too far. */
+		size_t len = i % 2 ? text.len : next_random() % text.len + 1;
+		char *copy = malloc(len);
+		memcpy(copy, text.ptr, len);
+		struct json checking, skimming;
+		json_init(&checking, (struct slice){ copy, len }, arena, false);
+		json_init(&skimming, (struct slice){ copy, len }, arena, false);
+		bool good = json_skip(&checking, &read);
+		ck_assert_msg(json_skim(&skimming, &skimmed, &commas) == good, "%.*s", (int)len,
+			copy);
+		ck_assert_msg(!good || slice_eq(read, skimmed), "%.*s", (int)len, copy);
+		free(copy);
+		arena_reset(arena, 1 << 20);
+	}
+}
+END_TEST
+
+START_TEST(skimming_counts_commas_and_depth)
+{
+	static char text[1000];
+	struct slice raw;
+	size_t commas;
+	for (int depth = 1; depth <= JSON_DEPTH_MAX + 1; depth++) {
+		char *w = text;
+		for (int i = 0; i < depth; i++)
+			w += sprintf(w, "[1,\",\",");
+		for (int i = 0; i < depth; i++)
+			w += sprintf(w, "%s]", i ? "" : "2");
+		struct json j = given(text);
+		ck_assert_int_eq(json_skim(&j, &raw, &commas), depth <= JSON_DEPTH_MAX);
+		ck_assert(depth > JSON_DEPTH_MAX || commas == 2 * (size_t)depth);
+	}
+}
+END_TEST
+
 Suite *suite_json(void);
 Suite *suite_json(void)
 {
@@ -228,6 +311,8 @@ Suite *suite_json(void)
 	tcase_add_test(t, skim_finds_the_same_end_as_skip);
 	tcase_add_test(t, written_strings_are_always_valid);
 	tcase_add_test(t, written_numbers_are_json_whatever_they_are);
+	tcase_add_test(t, skimming_ends_where_reading_does);
+	tcase_add_test(t, skimming_counts_commas_and_depth);
 	suite_add_tcase(s, t);
 	return s;
 }
