@@ -218,12 +218,15 @@ INLINE bool quotient(struct decimal d, double *ret)
 	return true;
 }
 
-/* Signs cannot be predicted: no branch. False: for json_number(). */
-INLINE bool put_f64(struct token t, void *to)
+/* As much as forms says may be there. Signs cannot be predicted: no branch. False: for
+   json_number(). */
+INLINE bool put_f64(struct token t, enum forms forms, void *to)
 {
 	double v;
 	size_t n = (size_t)(t.end - t.first), point = (size_t)(t.end - t.point);
-	if (n <= 16 && t.mantissa == t.end) {
+	if (n <= 8 && forms == FORM_INTEGERS) {
+		v = (double)(int32_t)read_16(t.end, n, 0);
+	} else if (n <= 16 && t.mantissa == t.end) {
 		v = (double)(int64_t)read_16(t.end, n, point) / scale[point];
 	} else {
 		struct decimal d;
@@ -238,12 +241,14 @@ INLINE bool put_f64(struct token t, void *to)
 	return true;
 }
 
-INLINE bool put_f32(struct token t, void *to)
+INLINE bool put_f32(struct token t, enum forms forms, void *to)
 {
 	float v;
 	size_t n = (size_t)(t.end - t.first), point = (size_t)(t.end - t.point);
 	struct decimal d;
-	if (n <= 16 && t.mantissa == t.end) {
+	if (n <= 7 && forms == FORM_INTEGERS) {
+		v = (float)(int32_t)read_16(t.end, n, 0); /* exact */
+	} else if (n <= 16 && t.mantissa == t.end) {
 		/* Sixteen digits may be rounded to a double, which narrowing puts up with. */
 		uint64_t all = read_16(t.end, n, point);
 		d = (struct decimal){ all, point ? 1 - (int)point : 0 };
@@ -279,9 +284,10 @@ INLINE bool read_int(struct token t, uint64_t max, bool is_signed, uint64_t *ret
 }
 
 #define X(name, type, max, is_signed) \
-	INLINE bool put_##name(struct token t, void *to) \
+	INLINE bool put_##name(struct token t, enum forms forms, void *to) \
 	{ \
 		uint64_t v; \
+		(void)forms; \
 		if (!read_int(t, max, is_signed, &v)) \
 			return false; \
 		*(type *)to = (type)v; \
@@ -292,14 +298,18 @@ JSON_RUN_INTS(X)
 
 /* --- a run of them --- */
 
+typedef bool put_fn(struct token t, enum forms forms, void *to);
+
 /* Takes the first number out of the block at p. */
-INLINE struct token next_token(const char *p, struct block *b, bool exponents)
+INLINE struct token next_token(const char *p, struct block *b, enum forms forms)
 {
 	int begin = __builtin_ctzll(b->begin);
 	uint64_t negative = b->minus >> begin & 1;
-	const char *point = p + __builtin_ctzll(b->point), *end = p + __builtin_ctzll(b->end);
-	struct token t = { p + begin + negative, point, end, end, negative };
-	if (exponents)
+	const char *end = p + __builtin_ctzll(b->end);
+	struct token t = { p + begin + negative, end, end, end, negative };
+	if (forms >= FORM_FRACTIONS)
+		t.point = p + __builtin_ctzll(b->point);
+	if (forms == FORM_EXPONENTS)
 		t.mantissa = p + __builtin_ctzll(b->mantissa);
 	b->begin &= b->begin - 1;
 	b->point &= b->point - 1;
@@ -316,13 +326,13 @@ struct sink {
 	const char *behind; /* the last number */
 };
 
-/* Takes all of the block. exponents: there may be some. False: the run is over. */
-INLINE bool take_block(struct sink *s, const char *p, struct block b, bool exponents,
-	bool (*put)(struct token t, void *to))
+/* Takes all of the block. False: the run is over. */
+INLINE bool take_block(
+	struct sink *s, const char *p, struct block b, enum forms forms, put_fn *put)
 {
 	while (b.end) {
-		struct token t = next_token(p, &b, exponents);
-		if (!put(t, s->to + s->n * s->size))
+		struct token t = next_token(p, &b, forms);
+		if (!put(t, forms, s->to + s->n * s->size))
 			return false;
 		s->behind = t.end;
 		if (s->rows.at == s->rows.length) {
@@ -342,20 +352,22 @@ INLINE bool take_block(struct sink *s, const char *p, struct block b, bool expon
 	return true;
 }
 
-INLINE size_t run(struct json *j, struct sink s, struct json_rows *rows, enum forms forms,
-	bool (*put)(struct token t, void *to))
+INLINE size_t run(
+	struct json *j, struct sink s, struct json_rows *rows, enum forms forms, put_fn *put)
 {
 	const char *p = s.behind = j->at;
 	bool more = s.room > 0;
 	while (more && j->end - p >= BLOCK) {
 		bool after_row = s.n > 0 && p == s.behind;
 		struct block b = find_numbers(p, forms, after_row);
-		if (b.end) {
-			more = take_block(&s, p, b, false, put);
+		if (b.end && b.point == b.end) {
+			more = take_block(&s, p, b, FORM_INTEGERS, put); /* pixels, say */
+		} else if (b.end) {
+			more = take_block(&s, p, b, forms, put);
 		} else {
 			if (forms == FORM_FRACTIONS)
 				b = find_numbers(p, FORM_EXPONENTS, after_row);
-			more = b.end && take_block(&s, p, b, true, put);
+			more = b.end && take_block(&s, p, b, FORM_EXPONENTS, put);
 		}
 		p = *s.behind == ']' ? s.behind : s.behind + 1;
 	}
