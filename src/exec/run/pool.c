@@ -8,9 +8,9 @@
  *
  * Waking a thread takes longer than most sections do. So a run takes a team for its duration,
  * one of a fixed few of the pool, and a helper that found nothing to do looks at the teams' words
- * again and again for HOT_NS before it sleeps: for as long as waking it would take. While no
- * team is taken nobody does that, and neither where cores are fewer than threads. Sections are
- * claimed without the mutex (section.c).
+ * again and again before it sleeps: for HOT_NS, as long as waking it would take, and the time of a
+ * chunk or two, as others may be in theirs. While no team is taken nobody does that, and neither
+ * where cores are fewer than threads. Sections are claimed without the mutex (section.c).
  *
  * INVARIANTS
  *
@@ -45,6 +45,7 @@ struct pool_team {
 	struct section section;
 	struct pool *pool;
 	int helpers;
+	_Atomic int64_t chunk_ns; /* rough, of the section that is or was open */
 	atomic_bool taken, waits; /* waits: its runner sleeps on helper_out */
 };
 
@@ -79,6 +80,12 @@ static void relax(void)
 #elif defined(__aarch64__)
 	__asm__ volatile("yield");
 #endif
+}
+
+/* Who has nothing left to claim waits for those that are still in a chunk of theirs, too. */
+static int64_t wait_ns(const struct pool_team *t)
+{
+	return t->pool->hot_ns ? t->pool->hot_ns + 2 * atomic_load_explicit(&t->chunk_ns, memory_order_relaxed) : 0;
 }
 
 /* For loops that look again and again: false when that went on for limit_ns. */
@@ -132,7 +139,7 @@ static bool help(struct worker *w)
 		struct pool_team *t = find_work(p);
 		if (t) {
 			help_team(w, t);
-			patience.looks = 0;
+			patience = (struct patience){ .limit_ns = wait_ns(t) };
 		}
 		if (atomic_load_explicit(&p->teams, memory_order_relaxed) == 0 ||
 			atomic_load_explicit(&p->queued, memory_order_relaxed) > 0)
@@ -325,7 +332,7 @@ static int64_t count_chunks(const struct pool *p, const struct pool_work *w)
 static void await_helpers(struct pool_team *t)
 {
 	struct pool *p = t->pool;
-	struct patience patience = { .limit_ns = p->hot_ns };
+	struct patience patience = { .limit_ns = wait_ns(t) };
 	while (!section_is_finished(&t->section) && look_again(&patience))
 		;
 	if (section_is_finished(&t->section))
@@ -347,6 +354,7 @@ void pool_parallel(struct pool_team *t, const struct pool_work *w)
 		w->fn(w->ctx, 0, 0, w->units);
 		return;
 	}
+	atomic_store_explicit(&t->chunk_ns, w->cost_ns / chunks, memory_order_relaxed);
 	section_open(&t->section, w, (int)chunks);
 	if (w->cost_ns >= WAKE_MIN_NS && atomic_load(&p->helping) == 0)
 		wake_helpers(p, t->helpers);

@@ -102,12 +102,17 @@ enum err_code conv_job_init(struct prep *p, struct conv_job *j, struct err *err)
 	return read_bias(p, j, err);
 }
 
+int64_t job_units(const struct prep *p, int64_t units)
+{
+	int64_t threads = max_i64(p->threads, 1);
+	return units > 1 && units < 4 * threads ? (units + threads - 1) / threads * threads : units;
+}
+
 int64_t job_slices(const struct prep *p, const struct conv_job *j, int64_t units, double ns)
 {
 	if (p->threads <= 1 || ns < 2 * CUT_MIN_NS || units % p->threads == 0)
 		return 1;
-	int64_t want = 2 * p->threads;
-	return units >= 2 * want ? 1 : min_i64((want + units - 1) / units, job_panels(j));
+	return units >= 4 * p->threads ? 1 : min_i64(p->threads, job_panels(j));
 }
 
 void job_fetch_ahead(const struct conv_job *j, struct conv_tile *t, const float *next, int64_t rows,

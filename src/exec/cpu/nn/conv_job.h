@@ -74,6 +74,9 @@ static inline void deal_out(int64_t total, int64_t n, int64_t i, int64_t *from, 
 	*to = total * (i + 1) / n;
 }
 
+/* As many units, or a few more so that every thread gets as many as the others. */
+int64_t job_units(const struct prep *p, int64_t units);
+
 /* Into how many slices the panels go so that all threads have something to do. */
 int64_t job_slices(const struct prep *p, const struct conv_job *j, int64_t units, double ns);
 

@@ -96,8 +96,7 @@ static void run_unit(const struct kernel_args *a, const struct tiles_state *s, i
 	int64_t slice = index % s->slices, rows = index / s->slices % s->row_units;
 	int64_t image = index / s->slices / s->row_units, area = j->out[0] * j->out[1];
 	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
-	u.row[0] = rows * s->unit_rows;
-	u.row[1] = min_i64(u.row[0] + s->unit_rows, s->rows);
+	deal_out(s->rows, s->row_units, rows, &u.row[0], &u.row[1]);
 	u.src = (const float *)a->in[0].data + image * j->ic * j->in[0] * j->in[1];
 	u.dst = (float *)a->out[0].data + image * j->oc * area;
 	if (j->sum)
@@ -137,19 +136,20 @@ static bool is_flat(const struct conv_job *j)
 	return flat;
 }
 
-static void cut_flat(struct tiles_state *s)
+static void cut_flat(const struct prep *p, struct tiles_state *s)
 {
 	const struct conv_job *j = &s->j;
 	int64_t pixel = j->ic * (int64_t)sizeof(float), area = j->out[0] * j->out[1];
 	int64_t width = max_i64(SRC_BYTES / pixel, 2 * j->vec->pixels);
-	s->rows = (area + width - 1) / width;
+	s->rows = job_units(p, (area + width - 1) / width);
 	s->width = (area + s->rows - 1) / s->rows;
+	s->row_units = s->rows = (area + s->width - 1) / s->width;
 	s->unit_rows = 1;
 	s->row_floats = s->width * j->src_run;
 	s->plane_floats = area * j->src_run;
 }
 
-static bool cut_rows(struct tiles_state *s)
+static bool cut_rows(const struct prep *p, struct tiles_state *s)
 {
 	const struct conv_job *j = &s->j;
 	for (int i = 0; i < 2; i++)
@@ -160,7 +160,9 @@ static bool cut_rows(struct tiles_state *s)
 		return false;
 	s->rows = j->out[0];
 	s->width = j->out[1];
-	s->unit_rows = min_i64(max_i64(SRC_BYTES / (pixel * width * j->stride[0]), 1), s->rows);
+	int64_t most = min_i64(max_i64(SRC_BYTES / (pixel * width * j->stride[0]), 1), s->rows);
+	s->row_units = min_i64(job_units(p, (s->rows + most - 1) / most), s->rows);
+	s->unit_rows = (s->rows + s->row_units - 1) / s->row_units;
 	s->row_floats = width * j->src_run;
 	s->plane_floats = s->row_floats * (s->padded ? reach(j, 0, s->unit_rows) : j->in[0]);
 	return true;
@@ -219,7 +221,6 @@ static void cut_units(const struct prep *p, struct tiles_state *s, struct kernel
 	const struct conv_job *j = &s->j;
 	double ns = 2.0 * (double)(j->images * j->oc * j->out[0] * j->out[1]) *
 		    (double)(s->taps * j->src_run) / FLOPS_PER_NS;
-	s->row_units = (s->rows + s->unit_rows - 1) / s->unit_rows;
 	s->slices = job_slices(p, j, j->images * s->row_units, ns);
 	ret->units = j->images * s->row_units * s->slices;
 	ret->unit_cost_ns = (int64_t)(ns / (double)ret->units) + 1;
@@ -235,8 +236,8 @@ enum err_code prepare_conv_tiles(struct prep *p, struct kernel *ret, struct err 
 		return err_oom(err);
 	s->j = j;
 	if (is_flat(&j))
-		cut_flat(s);
-	else if (!cut_rows(s))
+		cut_flat(p, s);
+	else if (!cut_rows(p, s))
 		return prep_refuse(err, "rows too wide to be copied");
 	place_taps(s);
 	TRY(pack_weights(p, s, err));

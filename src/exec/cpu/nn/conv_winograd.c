@@ -177,7 +177,7 @@ static void cut_patches(struct wino_state *s, const struct prep *p, struct kerne
 	int64_t room =
 		max_i64(POINTS_BYTES, s->points * j->ic * job_floats(j) * (int64_t)sizeof(float));
 	int64_t most = max_i64(room / bytes, j->vec->pixels);
-	s->patch_units = (all + most - 1) / most;
+	s->patch_units = min_i64(job_units(p, (all + most - 1) / most), all);
 	s->unit_patches = (all + s->patch_units - 1) / s->patch_units;
 	double ns = (double)j->images * image_ns(j, s->size);
 	s->slices = job_slices(p, j, j->images * s->patch_units, ns);
