@@ -106,6 +106,11 @@ struct kernel {
 	int inplace_in;
 	enum layout out_layout; /* of output 0; others are plain */
 	uint32_t unread; /* bit i: run never touches input i, for prepare took what it needs of it */
+	/* Bit i, of those: constant i is read by packs_get() alone, which finds it the next time the
+	   same shapes are prepared; packed_always: or any other shapes of the same ranks. The
+	   planner may then give its memory back (plan/forget.h). */
+	uint32_t packed;
+	bool packed_always;
 };
 
 struct backend;
@@ -125,6 +130,7 @@ struct prep {
 	struct arena *arena; /* the plan's */
 	struct packs *packs; /* the version's packed weights */
 	struct arena *tmp;   /* gone after prepare */
+	struct arena *trial; /* what a trial needs, reset after each; NULL: nothing is timed */
 };
 
 typedef enum err_code (*prepare_fn)(struct prep *p, struct kernel *ret, struct err *err);
@@ -149,14 +155,27 @@ enum err_code prep_refuse(struct err *err, const char *why);
  */
 struct packs;
 struct packs *packs_new(void);
+/* Whose memory is the arena's; packs_free() comes before that is reset. */
+struct packs *packs_new_in(struct arena *arena);
 void packs_free(struct packs *p);
 typedef void (*pack_fn)(void *dst, void *ctx);
 MUST_CHECK enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes,
 	pack_fn fill, void *ctx, const void **ret, struct err *err);
+/* What packs_get() would find; NULL: it would call fill. */
+const void *packs_look(struct packs *p, const void *key, size_t key_bytes, size_t bytes);
 /* What packs_get() made for that key; NULL: nothing yet. For packs whose size is not known
    before they are made. Their source must be no tensor, so that no file can bring them. */
 const void *packs_find(struct packs *p, const void *key, size_t key_bytes);
 size_t packs_bytes(struct packs *p);
+size_t packs_retired_bytes(struct packs *p);
+
+/* What lies there was packed in every form that will be asked for: its memory is the packs'
+   own from now on, for what is packed next. Whoever asks for it in a form that is not there
+   gets INTERNAL. It outlives the packs. */
+MUST_CHECK enum err_code packs_retire(struct packs *p, const void *data, size_t bytes, struct err *err);
+bool packs_retired(struct packs *p, const void *data);
+/* Gives what is left of such memory to the system. */
+void packs_trim(struct packs *p);
 
 /*
  * The same in memory that is not the host's: make(&mem, ctx) gets it and fills it, drop(mem,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/arena.h"
 #include "base/checked.h"
+#include "base/pages.h"
 #include "exec/kernel.h"
 
 /* Versions have some hundred packed weights, looked up while planning only. */
@@ -24,22 +25,41 @@ struct pack {
 	unsigned char key[];
 };
 
+struct range {
+	struct range *next;
+	uintptr_t begin, end;
+};
+
 struct packs {
 	pthread_mutex_t lock; /* held while packing: two plans never pack the same weights twice */
 	struct arena *arena, *large;
+	bool borrowed; /* both, and they are one */
 	struct pack *bucket[BUCKETS];
 	struct pack *elsewhere[BUCKETS]; /* their data is no memory of the host */
-	size_t bytes;
+	struct range *retired; /* as they came */
+	struct range *spare;   /* what is left of them, joined where they touch */
+	size_t bytes, retired_bytes;
 };
 
-struct packs *packs_new(void)
+struct packs *packs_new_in(struct arena *arena)
 {
 	struct packs *p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
+	p->arena = p->large = arena;
+	p->borrowed = true;
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+struct packs *packs_new(void)
+{
+	struct packs *p = packs_new_in(NULL);
+	if (!p)
+		return NULL;
+	p->borrowed = false;
 	p->arena = arena_new(1 << 16, 0);
 	p->large = arena_new(LARGE_CHUNK, 0);
-	pthread_mutex_init(&p->lock, NULL);
 	if (p->arena && p->large)
 		return p;
 	packs_free(p);
@@ -53,8 +73,10 @@ void packs_free(struct packs *p)
 	for (int i = 0; i < BUCKETS; i++)
 		for (const struct pack *e = p->elsewhere[i]; e; e = e->next)
 			e->drop((void *)e->data, e->owner);
-	arena_free(p->arena);
-	arena_free(p->large);
+	if (!p->borrowed) {
+		arena_free(p->arena);
+		arena_free(p->large);
+	}
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -104,12 +126,116 @@ static struct pack *find(struct packs *p, const void *key, size_t key_bytes, siz
 	return find_in(p->bucket, key, key_bytes, bytes);
 }
 
-const void *packs_find(struct packs *p, const void *key, size_t key_bytes)
+const void *packs_look(struct packs *p, const void *key, size_t key_bytes, size_t bytes)
 {
 	pthread_mutex_lock(&p->lock);
-	struct pack *e = find(p, key, key_bytes, ANY_SIZE);
+	struct pack *e = find(p, key, key_bytes, bytes);
 	pthread_mutex_unlock(&p->lock);
 	return e ? e->data : NULL;
+}
+
+const void *packs_find(struct packs *p, const void *key, size_t key_bytes)
+{
+	return packs_look(p, key, key_bytes, ANY_SIZE);
+}
+
+/* -- memory that was retired -------------------------------------------------------------- */
+
+static bool is_retired(const struct packs *p, uintptr_t at)
+{
+	const struct range *r = p->retired;
+	while (r && !(at >= r->begin && at < r->end))
+		r = r->next;
+	return r;
+}
+
+bool packs_retired(struct packs *p, const void *data)
+{
+	pthread_mutex_lock(&p->lock);
+	bool retired = is_retired(p, (uintptr_t)data);
+	pthread_mutex_unlock(&p->lock);
+	return retired;
+}
+
+/* The smallest that is large enough; its end stays. NULL: there is none. */
+static void *take_spare(struct packs *p, size_t bytes)
+{
+	struct range *best = NULL;
+	for (struct range *r = p->spare; r; r = r->next)
+		if (r->end - r->begin >= bytes && (!best || r->end - r->begin < best->end - best->begin))
+			best = r;
+	if (!best)
+		return NULL;
+	void *mem = (void *)best->begin;
+	best->begin += round_up(bytes, ARENA_ALIGN_TENSOR);
+	best->begin = best->begin < best->end ? best->begin : best->end;
+	return mem;
+}
+
+/* Joined with the spare ranges that it touches, up to what aligns them. */
+static void add_spare(struct packs *p, struct range *add)
+{
+	for (struct range **at = &p->spare; *at;) {
+		struct range *r = *at;
+		bool before = r->end <= add->begin && add->begin - r->end < ARENA_ALIGN_TENSOR;
+		bool behind = add->end <= r->begin && r->begin - add->end < ARENA_ALIGN_TENSOR;
+		if (!before && !behind) {
+			at = &r->next;
+			continue;
+		}
+		add->begin = before ? r->begin : add->begin;
+		add->end = behind ? r->end : add->end;
+		*at = r->next;
+	}
+	add->next = p->spare;
+	p->spare = add;
+}
+
+enum err_code packs_retire(struct packs *p, const void *data, size_t bytes, struct err *err)
+{
+	uintptr_t begin = (uintptr_t)data;
+	pthread_mutex_lock(&p->lock);
+	struct range *r = ARENA_ARRAY(p->arena, struct range, 2);
+	if (r) {
+		r[0] = (struct range){ p->retired, begin, begin + bytes };
+		r[1] = (struct range){ NULL, round_up(begin, ARENA_ALIGN_TENSOR), begin + bytes };
+		p->retired = &r[0];
+		p->retired_bytes += bytes;
+		if (r[1].begin < r[1].end)
+			add_spare(p, &r[1]);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return r ? ERR_OK : err_oom(err);
+}
+
+void packs_trim(struct packs *p)
+{
+	pthread_mutex_lock(&p->lock);
+	for (const struct range *r = p->spare; r; r = r->next)
+		pages_drop((void *)r->begin, r->end - r->begin);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* -- packing ------------------------------------------------------------------------------- */
+
+static enum err_code make(struct packs *p, const struct pack_entry *of, pack_fn fill, void *ctx,
+	struct pack **ret, struct err *err)
+{
+	const void *source;
+	memcpy(&source, of->key, sizeof(source));
+	if (is_retired(p, (uintptr_t)source))
+		return err_set(err, ERR_INTERNAL, "weights are wanted in a form that is not there any more");
+	struct pack_entry e = *of;
+	struct arena *a = p->bytes + e.bytes < LARGE_FROM ? p->arena : p->large;
+	void *data = take_spare(p, e.bytes);
+	if (!data)
+		data = arena_alloc_aligned(a, e.bytes ? e.bytes : 1, ARENA_ALIGN_TENSOR);
+	if (!data)
+		return err_oom(err);
+	fill(data, ctx);
+	e.data = data;
+	*ret = add(p, &e);
+	return *ret ? ERR_OK : err_oom(err);
 }
 
 enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes, pack_fn fill,
@@ -117,20 +243,14 @@ enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size
 {
 	assert(key_bytes >= sizeof(void *));
 	pthread_mutex_lock(&p->lock);
+	enum err_code rc = ERR_OK;
 	struct pack *e = find(p, key, key_bytes, bytes);
-	if (!e) {
-		struct arena *a = p->bytes + bytes < LARGE_FROM ? p->arena : p->large;
-		void *data = arena_alloc_aligned(a, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
-		if (data) {
-			fill(data, ctx);
-			e = add(p, &(struct pack_entry){ key, key_bytes, data, bytes });
-		}
-	}
-	pthread_mutex_unlock(&p->lock);
 	if (!e)
-		return err_oom(err);
-	*ret = e->data;
-	return ERR_OK;
+		rc = make(p, &(struct pack_entry){ key, key_bytes, NULL, bytes }, fill, ctx, &e, err);
+	pthread_mutex_unlock(&p->lock);
+	if (rc == ERR_OK)
+		*ret = e->data;
+	return rc;
 }
 
 enum err_code packs_get_elsewhere(struct packs *p, const void *key, size_t key_bytes,
@@ -177,6 +297,14 @@ size_t packs_bytes(struct packs *p)
 {
 	pthread_mutex_lock(&p->lock);
 	size_t bytes = p->bytes;
+	pthread_mutex_unlock(&p->lock);
+	return bytes;
+}
+
+size_t packs_retired_bytes(struct packs *p)
+{
+	pthread_mutex_lock(&p->lock);
+	size_t bytes = p->retired_bytes;
 	pthread_mutex_unlock(&p->lock);
 	return bytes;
 }

@@ -63,7 +63,8 @@ static enum err_code compile_model(struct loading *l)
 
 static size_t memory_of(const struct version *v)
 {
-	size_t bytes = sizeof(*v) + arena_held_bytes(v->arena) + packs_bytes(v->packs);
+	/* What was retired is the arena's, and either went or holds what was packed. */
+	size_t bytes = sizeof(*v) + arena_held_bytes(v->arena) + packs_bytes(v->packs) - packs_retired_bytes(v->packs);
 	for (int i = 0; i < v->n_sig; i++) {
 		struct program_stats stats;
 		program_stats(v->sig[i].program, &stats);

@@ -41,6 +41,7 @@ static enum err_code load(
 		.threads = pool_threads(x->pool),
 		.precision = x->precision,
 		.choices = x->choices,
+		.keep_weights = true,
 	};
 	enum err_code rc = offline_open_dir(path, &dirfd, &file, err);
 	if (rc == ERR_OK)

@@ -207,7 +207,7 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 	if (given.repeat < 1 || given.repeat > 1000000000 || given.threads > 1024)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--repeat is 1 to 10^9, --threads at most 1024");
 	struct offline o = { 0 };
-	struct offline_conf conf = { .threads = (int)given.threads, .device = given.device };
+	struct offline_conf conf = { .threads = (int)given.threads, .device = given.device, .forget = true };
 	rc = args_precision(given.precision, &conf.precision, err);
 	if (rc == ERR_OK)
 		rc = offline_open(c->argv[1], &conf, &o, err);

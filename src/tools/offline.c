@@ -99,7 +99,7 @@ static enum err_code compile(struct offline *o, const struct offline_conf *conf,
 	if (rc == ERR_OK)
 		rc = passes_run(g, &opts, err);
 	struct program_conf pc = { .backend = o->backend, .packs = o->packs, .threads = o->threads,
-		.precision = conf->precision, .choices = o->choices };
+		.precision = conf->precision, .choices = o->choices, .forget = conf->forget };
 	return rc == ERR_OK ? program_new(g, &pc, &o->program, err) : rc;
 }
 

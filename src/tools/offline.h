@@ -22,6 +22,7 @@ struct offline_conf {
 	int threads; /* 0: as many as the machine has */
 	enum precision precision;
 	const char *device; /* as backend_open() takes it; NULL: cpu */
+	bool forget; /* weights go once they are packed: for runs alone */
 	/* (optional) As passes_opts.on_pass; "" is the graph as it was read. */
 	void (*on_pass)(void *ctx, const char *pass, const struct graph *g);
 	void *ctx;

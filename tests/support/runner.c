@@ -5,6 +5,18 @@
 #include "exec/infer/infer.h"
 #include "support/models.h"
 
+static struct runner given(struct graph *g, struct program_conf conf)
+{
+	struct runner r = { .g = g, .packs = packs_new(), .arena = arena_new(1 << 16, 0) };
+	conf.packs = r.packs;
+	conf.threads = 1;
+	ck_assert_int_eq(graph_compact(g, &r.err), ERR_OK);
+	ck_assert_msg(graph_check(g, &r.err) == ERR_OK, "%s", r.err.msg);
+	ck_assert_msg(infer_graph(g, &r.err) == ERR_OK, "%s", r.err.msg);
+	ck_assert_msg(program_new(g, &conf, &r.p, &r.err) == ERR_OK, "%s", r.err.msg);
+	return r;
+}
+
 struct runner given_program(struct graph *g, int plans_max)
 {
 	return given_program_on(&cpu_backend, g, plans_max);
@@ -12,14 +24,12 @@ struct runner given_program(struct graph *g, int plans_max)
 
 struct runner given_program_on(const struct backend *backend, struct graph *g, int plans_max)
 {
-	struct runner r = { .g = g, .packs = packs_new(), .arena = arena_new(1 << 16, 0) };
-	struct program_conf conf = { .backend = backend, .packs = r.packs, .threads = 1,
-		.plans_max = plans_max };
-	ck_assert_int_eq(graph_compact(g, &r.err), ERR_OK);
-	ck_assert_msg(graph_check(g, &r.err) == ERR_OK, "%s", r.err.msg);
-	ck_assert_msg(infer_graph(g, &r.err) == ERR_OK, "%s", r.err.msg);
-	ck_assert_msg(program_new(g, &conf, &r.p, &r.err) == ERR_OK, "%s", r.err.msg);
-	return r;
+	return given(g, (struct program_conf){ .backend = backend, .plans_max = plans_max });
+}
+
+struct runner given_forgetful_program(struct graph *g)
+{
+	return given(g, (struct program_conf){ .backend = &cpu_backend, .forget = true });
 }
 
 void done(struct runner *r)

@@ -22,6 +22,8 @@ struct runner {
 /* Checked and inferred, without passes. plans_max 0: the default. */
 struct runner given_program(struct graph *g, int plans_max);
 struct runner given_program_on(const struct backend *backend, struct graph *g, int plans_max);
+/* Whose weights may go once they are packed. */
+struct runner given_forgetful_program(struct graph *g);
 void done(struct runner *r);
 
 MUST_CHECK enum err_code run(struct runner *r, const struct tensor *in);

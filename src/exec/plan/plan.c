@@ -18,6 +18,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "exec/plan/forget.h"
 #include "exec/plan/planner.h"
 
 /* Values up to this size are worth knowing while planning: shapes, axes, indices. */
@@ -50,7 +51,7 @@ new_prep(struct planner *pl, const struct backend *on, const struct node *n, str
 	*ret = (struct prep){ .backend = on, .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
 		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
-		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp };
+		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp, .trial = pl->trial };
 	return ERR_OK;
 }
 
@@ -131,6 +132,8 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 	enum err_code rc = choose(pl, n, &c);
 	if (rc == ERR_OK)
 		rc = operands(pl, n, &c, in);
+	if (rc == ERR_OK)
+		rc = forget_packed(pl, n, &c.k);
 	if (rc != ERR_OK)
 		return rc;
 	struct step *s = planner_add_step(pl, c.on, n, n->n_in, n->n_out);
@@ -350,11 +353,13 @@ enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct 
 	p->scratch_threads = rq->conf->threads + 1;
 	p->arena = arena_new(1 << 16, 0);
 	pl.tmp = arena_new(1 << 16, 0);
-	if (p->arena && pl.tmp) {
+	pl.trial = arena_new((size_t)16 << 20, 0); /* one chunk for most trials */
+	if (p->arena && pl.tmp && pl.trial) {
 		pl.iv = ARENA_ARRAY(pl.tmp, struct ivalue, (size_t)rq->graph->n_value + 1);
 		pl.slot_of = ARENA_ARRAY(pl.tmp, int32_t, (size_t)rq->graph->n_value + 1);
 	}
 	rc = pl.iv && pl.slot_of ? plan_steps(&pl) : err_oom(err);
+	arena_free(pl.trial);
 	arena_free(pl.tmp);
 	if (rc != ERR_OK) {
 		plan_free(p);

@@ -101,6 +101,7 @@ struct plan_request {
 	int32_t begin;
 	const struct port *in;
 	int n_in;
+	const struct forget *forget; /* NULL: constants stay as they are */
 	const int32_t *last_use; /* per value: last node that reads it; n_node: a graph output */
 };
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "exec/plan/forget.h"
 #include "exec/run/control.h"
 #include "exec/run/program_impl.h"
 
@@ -62,6 +63,8 @@ enum err_code program_new(const struct graph *g, const struct program_conf *conf
 	pthread_cond_init(&p->frame_back, NULL);
 	p->last_use = find_last_uses(g);
 	enum err_code rc = p->last_use ? list_inputs(p, err) : err_oom(err);
+	if (rc == ERR_OK && p->conf.forget)
+		rc = forget_new(g, &p->forget, err);
 	if (rc == ERR_OK)
 		rc = control_new(p, err);
 	if (rc != ERR_OK) {
@@ -80,6 +83,7 @@ void program_free(struct program *p)
 	control_free(p);
 	pthread_cond_destroy(&p->frame_back);
 	pthread_mutex_destroy(&p->lock);
+	forget_free(p->forget);
 	free(p->last_use);
 	free(p->in_value);
 	free(p);

@@ -29,6 +29,8 @@ struct program_conf {
 	enum precision precision;
 	struct choices *choices; /* NULL: kernels are not timed */
 	const atomic_bool *settled; /* (optional) once true nothing is timed: requests wait */
+	bool forget;         /* this program alone reads the graph's weights, and until it is settled one
+	                        thread alone plans: they may go once they are packed */
 	int plans_max;       /* LRU bound; 0: 64 */
 	size_t dynamic_bytes_max; /* ceiling of the arena for data-dependent results; 0: 1 GiB */
 	int threads;         /* most that help one run */

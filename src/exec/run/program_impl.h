@@ -21,6 +21,7 @@ struct program {
 	int32_t *last_use; /* per value, see struct plan_request */
 	int32_t *in_value; /* graph inputs, then captures */
 	int n_in;
+	struct forget *forget; /* NULL: weights stay as they are */
 	struct body *bodies; /* control.c: programs of subgraphs */
 
 	pthread_mutex_t lock;

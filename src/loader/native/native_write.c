@@ -190,6 +190,8 @@ static enum err_code format(struct format *f, struct file_mem *ret)
 enum err_code native_format(const struct native_model *m, const struct native_conf *conf,
 	struct file_mem *ret, struct err *err)
 {
+	if (conf->packs && packs_retired_bytes(conf->packs))
+		return err_set(err, ERR_INTERNAL, "weights are gone, load the model with keep_weights");
 	struct format f = {.m = m, .conf = conf, .arena = arena_new(1 << 20, 0), .err = err};
 	if (!f.arena)
 		return err_oom(err);

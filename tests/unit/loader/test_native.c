@@ -51,7 +51,9 @@ static void teardown(void)
 static void given_compiled(const char *source_dir, const char *source)
 {
 	int fd = open(source_dir, O_RDONLY | O_DIRECTORY);
+	conf.keep_weights = true;
 	ck_assert_msg(version_load(fd, source, &conf, &version, &err) == ERR_OK, "%s", err.msg);
+	conf.keep_weights = false;
 	close(fd);
 	struct native_model m = {.graph = version->graph,
 		.prop = version->prop,

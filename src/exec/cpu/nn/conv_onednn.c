@@ -304,6 +304,7 @@ static void fill_kernel(struct maker *m, struct conv_state *s)
 	s->sum = c->sum;
 	struct kernel *k = m->ret;
 	k->run = run_conv;
+	k->packed = k->unread = 1u << 1;
 	k->state = s;
 	k->units = m->images * s->parts;
 	k->unit_cost_ns = (int64_t)(m->ns / (double)k->units) + 1;

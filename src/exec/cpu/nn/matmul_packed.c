@@ -160,6 +160,9 @@ enum err_code prepare_matmul_packed(struct prep *p, struct kernel *ret, struct e
 	ret->scratch_bytes = s->scratch_b;
 	if (!s->packed)
 		ret->scratch_bytes += (size_t)(s->panels * s->gemm->cols * s->v.k) * sizeof(float);
+	/* One B for all products is packed the same way whatever there is to multiply. */
+	ret->packed_always = s->packed && p->in[1].shape.rank <= 2;
+	ret->packed = ret->unread = s->packed ? 1u << 1 : 0;
 	ret->run = run_matmul;
 	return ERR_OK;
 }
