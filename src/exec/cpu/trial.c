@@ -5,7 +5,11 @@
  * Each row is prepared in an arena of the trial's own, with packs of its own: what the
  * losers have packed must not stay with the version. All run on one thread, in turn, on the
  * same inputs, made up where they are not constants; the least time of each counts, for what
- * disturbs a run only makes it longer. The winner is prepared anew by the caller.
+ * disturbs a run only makes it longer. Who is clearly behind is not run any more, so that the
+ * usual trial takes two rounds. The winner is prepared anew by the caller.
+ *
+ * Trials are most of what a load without remembered choices takes. The arena is the same for
+ * all of a plan, so that the system does not clear the same memory for each of them.
  *
  * A result agrees with another one when no element differs by more than a part of the
  * largest, which hangs on the precision.
@@ -20,6 +24,9 @@
 
 #define ROUNDS 5
 #define ROUND_NS 20000000 /* long ones are not repeated as often */
+#define BEHIND 1.2        /* times the least time, after ROUNDS_MIN */
+#define ROUNDS_MIN 2
+#define KEEP_BYTES ((size_t)32 << 20)
 #define CACHE_BYTES ((size_t)16 << 20) /* of the last level, what a model may hope for */
 #define LINE_BYTES 64
 #define TOLERANCE 1e-4      /* what precision "fast" promises */
@@ -30,15 +37,16 @@ struct contestant {
 	struct kernel k;
 	struct packs *packs;
 	struct tensor out; /* the rows' kernels all have one */
-	void *scratch;
 	int64_t ns;
-	bool failed;
+	bool failed, behind;
 };
 
 struct trial {
 	struct arena *arena;
 	struct tensor *in;
 	bool cold; /* weights come from memory */
+	void *scratch; /* of whoever runs */
+	size_t scratch_bytes;
 	int n;
 	struct contestant c[TRIAL_ROWS_MAX];
 };
@@ -156,7 +164,7 @@ static enum err_code enter(
 	struct trial *t, const struct prep *p, const struct cpu_row *row, struct err *err)
 {
 	struct contestant *c = &t->c[t->n++];
-	c->packs = packs_new();
+	c->packs = packs_new_in(t->arena);
 	if (!c->packs)
 		return err_oom(err);
 	c->prep = *p;
@@ -174,8 +182,9 @@ static enum err_code enter(
 	c->out = p->out[0];
 	c->out.layout = c->k.out_layout;
 	c->out.data = room(t, tensor_bytes(&p->out[0]));
-	c->scratch = room(t, c->k.scratch_bytes);
-	return c->out.data && c->scratch ? ERR_OK : err_oom(err);
+	if (c->k.scratch_bytes > t->scratch_bytes)
+		t->scratch_bytes = c->k.scratch_bytes;
+	return c->out.data ? ERR_OK : err_oom(err);
 }
 
 /* Out of the caches, where the processor lets us. */
@@ -198,7 +207,7 @@ static void run_once(struct trial *t, struct contestant *c)
 		.n_in = c->prep.n_in,
 		.n_out = 1,
 		.state = c->k.state,
-		.scratch = c->scratch,
+		.scratch = t->scratch,
 		.fault = &fault};
 	int64_t begin = clock_now_ns();
 	c->k.run(&a, 0, c->k.units);
@@ -207,14 +216,38 @@ static void run_once(struct trial *t, struct contestant *c)
 	c->failed |= atomic_load(&fault.code) != FAULT_NONE;
 }
 
+/* A kernel that can be split is shared by the threads that will be there. */
+static int64_t shared_ns(const struct contestant *c)
+{
+	int64_t threads = c->prep.threads > 1 ? c->prep.threads : 1;
+	return c->ns / (c->k.units < threads ? max_i64(c->k.units, 1) : threads);
+}
+
+/* How many are still in the race. */
+static int drop_who_is_behind(struct trial *t)
+{
+	int64_t least = INT64_MAX;
+	int left = 0;
+	for (int i = 0; i < t->n; i++)
+		if (!t->c[i].failed)
+			least = min_i64(least, shared_ns(&t->c[i]));
+	for (int i = 0; i < t->n; i++) {
+		struct contestant *c = &t->c[i];
+		c->behind |= !c->failed && (double)shared_ns(c) > BEHIND * (double)least;
+		left += !c->failed && !c->behind;
+	}
+	return left;
+}
+
 static void run_all(struct trial *t)
 {
 	int64_t begin = clock_now_ns();
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < t->n; i++)
-			if (!t->c[i].failed)
+			if (!t->c[i].failed && !t->c[i].behind)
 				run_once(t, &t->c[i]);
-		if (round > 0 && clock_now_ns() - begin > ROUND_NS)
+		if (round + 1 >= ROUNDS_MIN &&
+			(drop_who_is_behind(t) <= 1 || clock_now_ns() - begin > ROUND_NS))
 			break;
 	}
 }
@@ -233,13 +266,6 @@ static bool agrees(const struct tensor *a, const struct tensor *b, double tolera
 		largest = fabs((double)y[i]) > largest ? fabs((double)y[i]) : largest;
 	}
 	return apart <= tolerance * largest;
-}
-
-/* A kernel that can be split is shared by the threads that will be there. */
-static int64_t shared_ns(const struct contestant *c)
-{
-	int64_t threads = c->prep.threads > 1 ? c->prep.threads : 1;
-	return c->ns / (c->k.units < threads ? max_i64(c->k.units, 1) : threads);
 }
 
 static int winner(const struct trial *t)
@@ -261,6 +287,9 @@ static enum err_code hold(struct trial *t, const struct prep *p, const struct cp
 		rc = enter(t, p, row[i], err);
 	if (rc != ERR_OK)
 		return rc;
+	t->scratch = room(t, t->scratch_bytes);
+	if (!t->scratch)
+		return err_oom(err);
 	int able = 0;
 	for (int i = 0; i < n; i++)
 		able += !t->c[i].failed;
@@ -289,9 +318,9 @@ enum err_code trial_choose(
 	const struct prep *p, const struct cpu_row *const *row, int n, int *ret, struct err *err)
 {
 	const char *key, *kind;
-	struct trial t = { .n = 0 };
+	struct trial t = { .arena = p->trial };
 	*ret = n - 1;
-	if (!p->choices || !can_make_up(p) || !describe(p, SIZES, &key) || !describe(p, KIND, &kind))
+	if (!p->choices || !p->trial || !can_make_up(p) || !describe(p, SIZES, &key) || !describe(p, KIND, &kind))
 		return ERR_OK;
 	if (remembered(p, key, row, n, ret))
 		return ERR_OK;
@@ -300,16 +329,13 @@ enum err_code trial_choose(
 		return ERR_OK;
 	}
 	t.cold = exceeds_caches(p->graph);
-	t.arena = arena_new(1 << 16, 0);
-	if (!t.arena)
-		return err_oom(err);
 	enum err_code rc = hold(&t, p, row, n, ret, err);
 	if (rc == ERR_OK) {
 		choices_put(p->choices, key, row[*ret]->name);
 		choices_put(p->choices, kind, row[*ret]->name);
 	}
-	arena_free(t.arena);
 	for (int i = 0; i < t.n; i++)
 		packs_free(t.c[i].packs);
+	arena_reset(t.arena, KEEP_BYTES);
 	return rc;
 }

@@ -7,6 +7,7 @@
 static struct arena *arena;
 static struct packs *packs;
 static struct choices *choices;
+static struct arena *trial_arena;
 static struct err err;
 static struct tensor in, out;
 static struct node node = {.op = OP_RELU};
@@ -18,6 +19,7 @@ static void setup(void)
 	arena = arena_new(0, 0);
 	packs = packs_new();
 	choices = choices_new();
+	trial_arena = arena_new(1 << 16, 0);
 	in = out = (struct tensor){.dtype = DTYPE_F32, .shape = {.rank = 1, .dim = {1000}}};
 	runs = 0;
 	settled = false;
@@ -26,6 +28,7 @@ static void setup(void)
 static void teardown(void)
 {
 	choices_free(choices);
+	arena_free(trial_arena);
 	packs_free(packs);
 	arena_free(arena);
 }
@@ -101,6 +104,7 @@ static int chosen(const struct cpu_row *a, const struct cpu_row *b, struct choic
 		.threads = 1,
 		.arena = arena,
 		.tmp = arena,
+		.trial = trial_arena,
 		.packs = packs,
 		.choices = c, .settled = settled };
 	int best = -1;

@@ -210,8 +210,13 @@ static void omp_set_num_threads(int n)
 static dnnl_engine_t the_engine;
 static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
 
+/* Primitives that the library keeps for whoever wants the same ones: those of a model's
+   repeated blocks, but not all that trials have made. A megabyte each, code and all. */
+#define CACHED_PRIMITIVES 16
+
 static void make_engine(void)
 {
+	(void)dnnl_set_primitive_cache_capacity(CACHED_PRIMITIVES);
 	if (dnnl_engine_create(&the_engine, dnnl_cpu, 0) != dnnl_success)
 		the_engine = NULL;
 }
@@ -575,6 +580,22 @@ static void fill(void *dst, void *ctx)
 	onednn_run(k->reorder, &(struct onednn_args){ .src = k->source, .dst = dst, .scratch = k->scratch });
 }
 
+static enum err_code make_pack(struct prep *p, const struct onednn_op *op, struct pack *ret, struct err *err)
+{
+	enum err_code rc = op_new(p, &ret->reorder, err);
+	if (rc != ERR_OK)
+		return rc;
+	md_own from = { 0 };
+	bool ok = md_init(&from, op->weights_rank, op->weights_dim, dnnl_f32, op->weights_tag) &&
+		  make_reorder(ret->reorder, md_see(&from), op->md[PORT_WEIGHTS]);
+	md_done(&from);
+	rc = ok ? op_finish(ret->reorder, err) : err_oom(err);
+	if (rc != ERR_OK)
+		return rc;
+	ret->scratch = arena_alloc_aligned(p->arena, onednn_scratch_bytes(ret->reorder) + 1, ARENA_ALIGN_TENSOR);
+	return ret->scratch ? ERR_OK : err_oom(err);
+}
+
 enum err_code onednn_pack(struct prep *p, const struct onednn_op *op, const float *weights,
 	const void **ret, struct err *err)
 {
@@ -587,21 +608,17 @@ enum err_code onednn_pack(struct prep *p, const struct onednn_op *op, const floa
 	memcpy(key.dim, op->weights_dim, sizeof(key.dim));
 	md_describe(to, key.form, FORM_MAX);
 
-	struct pack k = { .source = weights };
-	struct prep tmp = *p; /* the reorder is not needed afterwards */
-	tmp.arena = p->tmp;
-	enum err_code rc = op_new(&tmp, &k.reorder, err);
-	if (rc != ERR_OK)
-		return rc;
-	md_own from = { 0 };
-	bool ok = md_init(&from, op->weights_rank, op->weights_dim, dnnl_f32, op->weights_tag) &&
-		  make_reorder(k.reorder, md_see(&from), to);
-	md_done(&from);
-	rc = ok ? op_finish(k.reorder, err) : err_oom(err);
-	if (rc != ERR_OK)
-		return rc;
-	k.scratch = prep_alloc(&tmp, onednn_scratch_bytes(k.reorder));
-	if (!k.scratch)
+	*ret = packs_look(p->packs, &key, sizeof(key), key.bytes);
+	if (*ret)
+		return ERR_OK;
+	struct prep own = *p; /* the reorder is not needed afterwards, and may take much scratch */
+	own.arena = arena_new(1 << 16, 0);
+	if (!own.arena)
 		return err_oom(err);
-	return packs_get(p->packs, &key, sizeof(key), key.bytes, fill, &k, ret, err);
+	struct pack k = { .source = weights };
+	enum err_code rc = make_pack(&own, op, &k, err);
+	if (rc == ERR_OK)
+		rc = packs_get(p->packs, &key, sizeof(key), key.bytes, fill, &k, ret, err);
+	arena_free(own.arena);
+	return rc;
 }
