@@ -242,6 +242,7 @@ enum err_code prepare_conv_tiles(struct prep *p, struct kernel *ret, struct err 
 	place_taps(s);
 	TRY(pack_weights(p, s, err));
 	cut_units(p, s, ret);
+	ret->packed = ret->unread = 1u << 1;
 	ret->run = run_tiles;
 	if (s->padded)
 		ret->scratch_bytes = (size_t)(j.ic / j.src_run * s->plane_floats) * sizeof(float);

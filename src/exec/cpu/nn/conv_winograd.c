@@ -271,6 +271,7 @@ enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct e
 	cut_patches(s, p, ret);
 	lay_out(s, ret);
 	TRY(pack_weights(p, s, err));
+	ret->packed = ret->unread = 1u << 1;
 	ret->run = run_winograd;
 	ret->out_layout = j.out_layout;
 	ret->inplace = j.sum;
