@@ -171,9 +171,25 @@ size_t packs_retired_bytes(struct packs *p);
 
 /* What lies there was packed in every form that will be asked for: its memory is the packs'
    own from now on, for what is packed next. Whoever asks for it in a form that is not there
-   gets INTERNAL. It outlives the packs. */
+   gets INTERNAL. It outlives the packs, and nobody else reads it. */
 MUST_CHECK enum err_code packs_retire(struct packs *p, const void *data, size_t bytes, struct err *err);
 bool packs_retired(struct packs *p, const void *data);
+/* From now on retiring is only noted: nothing goes. For who writes a native file. */
+void packs_keep_retired(struct packs *p);
+
+/* Sources that have not been read from their file, for they are there packed: as if retired,
+   until somebody wants one, when bring() has to bring them all. done(ctx) when that is not
+   possible any more: at packs_settle(), or with the packs. */
+struct packs_source {
+	enum err_code (*bring)(void *ctx, struct err *err);
+	void (*done)(void *ctx);
+	void *ctx;
+};
+MUST_CHECK enum err_code packs_absent(struct packs *p, const void *data, size_t bytes, struct err *err);
+void packs_set_source(struct packs *p, const struct packs_source *s);
+void packs_settle(struct packs *p);
+/* data's bytes will be read. INTERNAL: they were retired. */
+MUST_CHECK enum err_code packs_want(struct packs *p, const void *data, struct err *err);
 /* Gives what is left of such memory to the system. */
 void packs_trim(struct packs *p);
 

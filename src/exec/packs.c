@@ -37,6 +37,9 @@ struct packs {
 	struct pack *bucket[BUCKETS];
 	struct pack *elsewhere[BUCKETS]; /* their data is no memory of the host */
 	struct range *retired; /* as they came */
+	struct range *absent;  /* likewise */
+	struct packs_source source;
+	bool keep; /* what is retired */
 	struct range *spare;   /* what is left of them, joined where they touch */
 	size_t bytes, retired_bytes;
 };
@@ -70,6 +73,7 @@ void packs_free(struct packs *p)
 {
 	if (!p)
 		return;
+	packs_settle(p);
 	for (int i = 0; i < BUCKETS; i++)
 		for (const struct pack *e = p->elsewhere[i]; e; e = e->next)
 			e->drop((void *)e->data, e->owner);
@@ -141,9 +145,9 @@ const void *packs_find(struct packs *p, const void *key, size_t key_bytes)
 
 /* -- memory that was retired -------------------------------------------------------------- */
 
-static bool is_retired(const struct packs *p, uintptr_t at)
+static bool is_in(const struct range *r, const void *data)
 {
-	const struct range *r = p->retired;
+	uintptr_t at = (uintptr_t)data;
 	while (r && !(at >= r->begin && at < r->end))
 		r = r->next;
 	return r;
@@ -152,9 +156,61 @@ static bool is_retired(const struct packs *p, uintptr_t at)
 bool packs_retired(struct packs *p, const void *data)
 {
 	pthread_mutex_lock(&p->lock);
-	bool retired = is_retired(p, (uintptr_t)data);
+	bool retired = is_in(p->retired, data) || is_in(p->absent, data);
 	pthread_mutex_unlock(&p->lock);
 	return retired;
+}
+
+void packs_keep_retired(struct packs *p)
+{
+	p->keep = true;
+}
+
+void packs_set_source(struct packs *p, const struct packs_source *s)
+{
+	p->source = *s;
+}
+
+void packs_settle(struct packs *p)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->source.done)
+		p->source.done(p->source.ctx);
+	p->source = (struct packs_source){ 0 };
+	pthread_mutex_unlock(&p->lock);
+}
+
+enum err_code packs_absent(struct packs *p, const void *data, size_t bytes, struct err *err)
+{
+	pthread_mutex_lock(&p->lock);
+	struct range *r = ARENA_NEW(p->arena, struct range);
+	if (r) {
+		*r = (struct range){ p->absent, (uintptr_t)data, (uintptr_t)data + bytes };
+		p->absent = r;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return r ? ERR_OK : err_oom(err);
+}
+
+static enum err_code want(struct packs *p, const void *data, struct err *err)
+{
+	if (is_in(p->absent, data) && p->source.bring) {
+		enum err_code rc = p->source.bring(p->source.ctx, err);
+		if (rc == ERR_OK)
+			p->absent = NULL;
+		return rc;
+	}
+	if (is_in(p->absent, data) || (is_in(p->retired, data) && !p->keep))
+		return err_set(err, ERR_INTERNAL, "weights are wanted in a form that is not there any more");
+	return ERR_OK;
+}
+
+enum err_code packs_want(struct packs *p, const void *data, struct err *err)
+{
+	pthread_mutex_lock(&p->lock);
+	enum err_code rc = want(p, data, err);
+	pthread_mutex_unlock(&p->lock);
+	return rc;
 }
 
 /* The smallest that is large enough; its end stays. NULL: there is none. */
@@ -200,6 +256,8 @@ enum err_code packs_retire(struct packs *p, const void *data, size_t bytes, stru
 		r[0] = (struct range){ p->retired, begin, begin + bytes };
 		r[1] = (struct range){ NULL, round_up(begin, ARENA_ALIGN_TENSOR), begin + bytes };
 		p->retired = &r[0];
+	}
+	if (r && !p->keep) {
 		p->retired_bytes += bytes;
 		if (r[1].begin < r[1].end)
 			add_spare(p, &r[1]);
@@ -223,8 +281,9 @@ static enum err_code make(struct packs *p, const struct pack_entry *of, pack_fn 
 {
 	const void *source;
 	memcpy(&source, of->key, sizeof(source));
-	if (is_retired(p, (uintptr_t)source))
-		return err_set(err, ERR_INTERNAL, "weights are wanted in a form that is not there any more");
+	enum err_code rc = want(p, source, err);
+	if (rc != ERR_OK)
+		return rc;
 	struct pack_entry e = *of;
 	struct arena *a = p->bytes + e.bytes < LARGE_FROM ? p->arena : p->large;
 	void *data = take_spare(p, e.bytes);

@@ -401,7 +401,7 @@ enum err_code signatures_compile(
 		.precision = conf->precision,
 		.choices = conf->choices,
 		.settled = &v->settled,
-		.forget = v->n_sig == 1 && !conf->keep_weights,
+		.forget = v->n_sig == 1,
 		.threads = conf->threads,
 		.plans_max = conf->max_batch + 64 };
 	enum err_code rc = ERR_OK;

@@ -87,7 +87,7 @@ struct version_conf {
 	int threads;              /* per run */
 	size_t memory_bytes_max;  /* refuse a load that needs more; 0: no limit */
 	enum precision precision;
-	bool keep_weights; /* also those that nobody reads once they are packed */
+	bool keep_weights; /* also those that nobody reads once they are packed: to write them */
 	struct choices *choices;  /* NULL: kernels are not timed */
 	bool allow_hardlinks;     /* external data with st_nlink > 1 */
 	const struct signature_conf *sig; /* named signatures from configuration */

@@ -83,6 +83,7 @@ static enum err_code warm_model(struct loading *l)
 	if (rc != ERR_OK)
 		return rc;
 	atomic_store(&v->settled, true);
+	packs_settle(v->packs);
 	v->memory_bytes = memory_of(v);
 	if (most && v->memory_bytes > most)
 		return err_set(l->err, ERR_RESOURCE_EXHAUSTED,
@@ -98,6 +99,8 @@ static struct version *new_version(const struct version_conf *conf)
 		return NULL;
 	v->arena = arena_new(1 << 16, conf->memory_bytes_max);
 	v->packs = packs_new();
+	if (v->packs && conf->keep_weights)
+		packs_keep_retired(v->packs);
 	v->model = v->arena ? arena_strdup(v->arena, conf->model ? conf->model : "") : NULL;
 	v->number = conf->number;
 	atomic_init(&v->refs, 1);

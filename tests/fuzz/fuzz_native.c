@@ -25,8 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena *arena = arena_new(1 << 16, ARENA_MAX);
 	if (!arena)
 		return 0;
+	struct slice half = {weights, sizeof(weights) / 2};
 	enum err_code rc = native_take_graph((struct slice){(const char *)data, size},
-		(struct slice){weights, sizeof(weights)}, arena, &m, &tensors, &err);
+		&(struct native_weights){half, half}, arena, &m, &tensors, &err);
 	check(rc == err.code && (rc == ERR_OK || err.msg[0]));
 	if (rc == ERR_OK && graph_check(m.graph, &err) == ERR_OK)
 		(void)!infer_graph(m.graph, &err);

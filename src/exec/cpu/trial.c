@@ -279,10 +279,21 @@ static int winner(const struct trial *t)
 	return best;
 }
 
+static enum err_code want_constants(const struct prep *p, struct err *err)
+{
+	enum err_code rc = ERR_OK;
+	for (int i = 0; i < p->n_in && rc == ERR_OK; i++)
+		if (prep_has_in(p, i) && p->in[i].data)
+			rc = packs_want(p->packs, p->in[i].data, err);
+	return rc;
+}
+
 static enum err_code hold(struct trial *t, const struct prep *p, const struct cpu_row *const *row,
 	int n, int *ret, struct err *err)
 {
-	enum err_code rc = make_inputs(t, p, err);
+	enum err_code rc = want_constants(p, err);
+	if (rc == ERR_OK)
+		rc = make_inputs(t, p, err);
 	for (int i = 0; i < n && rc == ERR_OK; i++)
 		rc = enter(t, p, row[i], err);
 	if (rc != ERR_OK)

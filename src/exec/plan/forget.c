@@ -131,10 +131,7 @@ enum err_code forget_packed(const struct planner *pl, const struct node *n, cons
 		if (v == VALUE_NONE || !f->sole[v])
 			continue;
 		const struct tensor *t = pl->g->value[v].constant;
-		bool retired = packs_retired(packs, t->data);
-		if (retired && !(k->unread >> i & 1))
-			return err_set(pl->err, ERR_INTERNAL, "%s: input %d was given back", LABEL(pl, n), i);
-		enum err_code rc = may && !retired && k->packed >> i & 1
+		enum err_code rc = may && k->packed >> i & 1 && !packs_retired(packs, t->data)
 			? packs_retire(packs, t->data, tensor_bytes(t), pl->err)
 			: ERR_OK;
 		if (rc != ERR_OK)

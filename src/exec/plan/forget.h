@@ -21,7 +21,6 @@ struct forget;
 MUST_CHECK enum err_code forget_new(const struct graph *g, struct forget **ret, struct err *err);
 void forget_free(struct forget *f);
 
-/* k was prepared for n: retires what it has packed, if nobody else can want it. INTERNAL: k
-   reads what was retired. */
+/* k was prepared for n: retires what it has packed, if nobody else can want it. */
 MUST_CHECK enum err_code forget_packed(const struct planner *pl, const struct node *n,
 	const struct kernel *k);

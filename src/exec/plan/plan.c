@@ -103,6 +103,13 @@ static enum err_code choose(struct planner *pl, const struct node *n, struct cho
 	return rc;
 }
 
+/* Constants may be out of memory, see packs_want(). */
+static enum err_code want_constant(const struct planner *pl, const struct node *n, const void *data)
+{
+	enum err_code rc = data ? packs_want(pl->rq->conf->packs, data, pl->err) : ERR_OK;
+	return rc == ERR_OK ? rc : err_prefix(pl->err, "%s", LABEL(pl, n));
+}
+
 /* The slots that a kernel reads. Steps of their own may come before its step: copies. */
 static enum err_code operands(struct planner *pl, const struct node *n, const struct choice *c,
 	int32_t *ret_in)
@@ -112,9 +119,12 @@ static enum err_code operands(struct planner *pl, const struct node *n, const st
 		if (n->in[i] == VALUE_NONE || (i < 32 && c->k.unread >> i & 1))
 			continue;
 		int32_t slot = planner_slot_of(pl, n->in[i]);
+		enum err_code rc = slot == SLOT_NONE ? ERR_OK : want_constant(pl, n, pl->p->slot[slot].t.data);
+		if (rc != ERR_OK)
+			return rc;
 		if (c->want_plain)
 			slot = planner_plain_slot(pl, slot);
-		enum err_code rc = planner_move_to(pl, &slot, c->on->device);
+		rc = planner_move_to(pl, &slot, c->on->device);
 		if (rc != ERR_OK)
 			return rc;
 		ret_in[i] = slot;

@@ -35,6 +35,7 @@ struct native_conf {
 	struct packs *packs;	       /* (optional) get what the file has */
 	struct choices *choices;       /* (optional) likewise */
 	struct pool *pool;	       /* (optional) helps to read */
+	bool packed_only; /* leave weights in the file that the packs have; packs fetch them if need be */
 	size_t memory_bytes_max;       /* 0: no limit */
 };
 
@@ -51,21 +52,29 @@ MUST_CHECK enum err_code native_format(const struct native_model *m, const struc
 /* native_put.c, native_take.c: the graph as bytes, its tensors aside. */
 struct native_tensor {
 	const struct tensor *t;
-	uint64_t offset; /* in the section of weights; strings have none */
+	uint64_t offset; /* as the file has it; strings have none */
 };
 
 struct native_tensors {
 	struct native_tensor *row; /* as they occur in the graph */
 	int64_t n;
-	uint64_t bytes; /* of the section */
+	uint64_t bytes, source_bytes; /* of WEIGHTS, of SOURCES */
 };
 
-MUST_CHECK enum err_code native_collect(
-	const struct graph *g, struct arena *arena, struct native_tensors *ret, struct err *err);
+/* packs (optional): what they have retired goes to SOURCES. */
+MUST_CHECK enum err_code native_collect(const struct graph *g, struct packs *packs,
+	struct arena *arena, struct native_tensors *ret, struct err *err);
 void native_put_graph(struct buf *b, const struct native_model *m, const struct native_tensors *t);
 
-/* bytes of the section begin at weights; both must outlive the graph. ret: rows in the
-   arena, for packs. */
-MUST_CHECK enum err_code native_take_graph(struct slice bytes, struct slice weights,
+/* Both sections' bytes. */
+struct native_weights {
+	struct slice weights, sources;
+};
+
+/* Where an offset points to, bytes long; NULL: outside. */
+const char *native_weight(const struct native_weights *w, uint64_t offset, uint64_t bytes);
+
+/* bytes and weights must outlive the graph. ret: rows in the arena, for packs. */
+MUST_CHECK enum err_code native_take_graph(struct slice bytes, const struct native_weights *weights,
 	struct arena *arena, struct native_model *ret, struct native_tensors *ret_tensors,
 	struct err *err);

@@ -9,22 +9,26 @@
  *   CHOICES  which kernels were chosen (choices.h)      } for one kind of machine,
  *   KEYS     what was packed, and where it lies         } which the header names
  *   PACKED   packed weights                             }
+ *   SOURCES  weights that such a machine reads in their packed form alone
  *
- * They follow one another in this order; a reader on another kind of machine ends after
- * WEIGHTS. Everything behind the table is covered by it, a checksum (XXH3, 64 bits) for
- * every NATIVE_CHUNK bytes; header and table are covered by one in the header.
+ * They follow one another in this order, SOURCES on a boundary of a chunk. On a machine of
+ * that kind a reader ends before SOURCES, on another one it leaves out PACKED. A tensor's
+ * offset is in WEIGHTS, or with NATIVE_IN_SOURCES set in SOURCES. Everything behind the table
+ * is covered by it, a checksum (XXH3, 64 bits) for every NATIVE_CHUNK bytes; header and table
+ * are covered by one in the header.
  */
 #pragma once
 
 #include <stdint.h>
 
 #define NATIVE_MAGIC "\x89SIGNET\n"
-#define NATIVE_VERSION 1 /* changes whenever a reader of the old form would misunderstand */
+#define NATIVE_VERSION 2 /* changes whenever a reader of the old form would misunderstand */
 #define NATIVE_ENDIAN 0x01020304u
 #define NATIVE_ALIGN 64
 #define NATIVE_PAGE 4096
 #define NATIVE_CHUNK (1u << 20)
 #define NATIVE_MACHINE_MAX 256
+#define NATIVE_IN_SOURCES (UINT64_C(1) << 63)
 
 enum native_section {
 	NATIVE_GRAPH,
@@ -32,6 +36,7 @@ enum native_section {
 	NATIVE_CHOICES,
 	NATIVE_KEYS,
 	NATIVE_PACKED,
+	NATIVE_SOURCES,
 	NATIVE_SECTION_COUNT_
 };
 
@@ -64,4 +69,12 @@ static inline uint64_t native_align(uint64_t n)
 static inline uint64_t native_data_begin(uint64_t chunks)
 {
 	return native_align(NATIVE_PAGE + chunks * sizeof(uint64_t));
+}
+
+/* Where a section of that many bytes begins, the one before it having ended at `at`. */
+static inline uint64_t native_section_begin(
+	enum native_section s, uint64_t bytes, uint64_t at, uint64_t chunks)
+{
+	uint64_t begin = native_data_begin(chunks), rest = (at - begin) % NATIVE_CHUNK;
+	return s == NATIVE_SOURCES && bytes && rest ? at + (NATIVE_CHUNK - rest) : at;
 }

@@ -23,6 +23,7 @@
 /* -- tensors --------------------------------------------------------------------------------- */
 
 struct collector {
+	struct packs *packs;
 	struct arena *arena;
 	struct native_tensors *out;
 	int64_t cap;
@@ -99,16 +100,18 @@ static enum err_code place(struct collector *c)
 			continue;
 		}
 		first[h % places] = i + 1;
-		t->row[i].offset = t->bytes;
-		t->bytes += native_align(bytes);
+		bool source = c->packs && packs_retired(c->packs, x->data);
+		uint64_t *end = source ? &t->source_bytes : &t->bytes;
+		t->row[i].offset = *end | (source ? NATIVE_IN_SOURCES : 0);
+		*end += native_align(bytes);
 	}
 	return ERR_OK;
 }
 
-enum err_code native_collect(
-	const struct graph *g, struct arena *arena, struct native_tensors *ret, struct err *err)
+enum err_code native_collect(const struct graph *g, struct packs *packs, struct arena *arena,
+	struct native_tensors *ret, struct err *err)
 {
-	struct collector c = {.arena = arena, .out = ret, .err = err};
+	struct collector c = {.packs = packs, .arena = arena, .out = ret, .err = err};
 	*ret = (struct native_tensors){0};
 	enum err_code rc = collect_graph(&c, g);
 	return rc == ERR_OK ? place(&c) : rc;

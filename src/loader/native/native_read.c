@@ -18,13 +18,13 @@
 struct reading {
 	int fd;
 	const char *file;
-	const struct native_conf *conf;
+	struct native_conf conf;
 	size_t file_bytes;
 	struct native_header head;
 	const uint64_t *table; /* checksums of the chunks */
-	uint64_t begin, end;   /* of what is read of the data */
-	bool same_machine;
-	char *data;		/* from begin on */
+	uint64_t begin;        /* of the data */
+	bool same_machine, skips; /* SOURCES stay in the file */
+	char *data;		/* from begin on; pages that nothing is read to take no memory */
 	atomic_llong bad_chunk; /* -1: none */
 	struct err *err;
 };
@@ -42,7 +42,8 @@ static enum err_code check_spans(const struct reading *r)
 	uint64_t at = native_data_begin(h->chunks);
 	for (int i = 0; i < NATIVE_SECTION_COUNT_; i++) {
 		const struct native_span *s = &h->section[i];
-		if (s->offset != at || s->bytes > h->file_bytes - at)
+		at = s->bytes <= h->file_bytes ? native_section_begin(i, s->bytes, at, h->chunks) : at;
+		if (at > h->file_bytes || s->offset != at || s->bytes > h->file_bytes - at)
 			return damaged(r, "a section is not where it has to be");
 		at += native_align(s->bytes);
 		if (at > h->file_bytes)
@@ -110,7 +111,6 @@ static void note_bad(struct reading *r, int64_t chunk)
 	atomic_compare_exchange_strong(&r->bad_chunk, &none, chunk);
 }
 
-/* The last chunk may reach beyond what is kept: the rest of it is for the checksum alone. */
 static void read_chunk(struct reading *r, uint64_t i)
 {
 	uint64_t at = i * NATIVE_CHUNK, all = r->head.file_bytes - r->begin;
@@ -121,57 +121,27 @@ static void read_chunk(struct reading *r, uint64_t i)
 		note_bad(r, (int64_t)i);
 }
 
-static void read_chunks(void *ctx, int who, int64_t begin, int64_t end)
+/* Chunks that a section has a part in. */
+struct chunks {
+	struct reading *r;
+	uint64_t begin, end;
+};
+
+static void read_some(void *ctx, int who, int64_t begin, int64_t end)
 {
-	struct reading *r = ctx;
 	(void)who;
-	for (int64_t i = begin; i < end && atomic_load(&r->bad_chunk) < 0; i++)
-		read_chunk(r, (uint64_t)i);
+	const struct chunks *c = ctx;
+	for (int64_t i = begin; i < end && atomic_load(&c->r->bad_chunk) < 0; i++)
+		read_chunk(c->r, c->begin + (uint64_t)i);
 }
 
-static void free_data(void *ctx)
+static enum err_code read_chunks(const struct chunks *c)
 {
-	file_mem_free(ctx);
-}
-
-/* Room for whole chunks up to the end of what is wanted. */
-static enum err_code make_room(struct reading *r, uint64_t chunks, struct arena *arena)
-{
-	uint64_t all = r->head.file_bytes - r->begin, room = chunks * NATIVE_CHUNK;
-	room = room < all ? room : all;
-	struct file_mem *mem = ARENA_NEW(arena, struct file_mem);
-	if (!mem)
-		return err_oom(r->err);
-	if (r->conf->memory_bytes_max && room > r->conf->memory_bytes_max)
-		return err_set(r->err, ERR_RESOURCE_EXHAUSTED,
-			"%s takes %llu bytes, %zu are left of the memory for models", r->file,
-			(unsigned long long)room, r->conf->memory_bytes_max);
-	enum err_code rc = file_mem_new(room, mem, r->err);
-	if (rc != ERR_OK)
-		return rc;
-	rc = arena_adopt(arena, mem->bytes, free_data, mem);
-	if (rc != ERR_OK) {
-		file_mem_free(mem);
-		return err_oom(r->err);
-	}
-	r->data = mem->ptr;
-	return ERR_OK;
-}
-
-static enum err_code read_data(struct reading *r, struct arena *arena)
-{
-	char machine[NATIVE_MACHINE_MAX];
-	const struct native_span *weights = &r->head.section[NATIVE_WEIGHTS];
-	r->conf->backend->machine(machine, sizeof(machine));
-	r->same_machine = strcmp(machine, r->head.machine) == 0;
-	r->end = r->same_machine ? r->head.file_bytes : weights->offset + weights->bytes;
-	uint64_t chunks = (r->end - r->begin + NATIVE_CHUNK - 1) / NATIVE_CHUNK;
-	enum err_code rc = make_room(r, chunks, arena);
-	if (rc != ERR_OK)
-		return rc;
-	atomic_store(&r->bad_chunk, -1);
-	pool_parallel_once(r->conf->pool,
-		&(struct pool_work){ read_chunks, r, (int64_t)chunks, (int64_t)(r->end - r->begin) });
+	struct reading *r = c->r;
+	const int64_t n = (int64_t)(c->end - c->begin);
+	if (n > 0)
+		pool_parallel_once(r->conf.pool,
+			&(struct pool_work){read_some, (void *)c, n, n * NATIVE_CHUNK});
 	long long bad = atomic_load(&r->bad_chunk);
 	if (bad < 0)
 		return ERR_OK;
@@ -180,10 +150,106 @@ static enum err_code read_data(struct reading *r, struct arena *arena)
 		(unsigned long long)r->begin + (unsigned long long)bad * NATIVE_CHUNK);
 }
 
+/* From the first of the sections to the end of the last. */
+static struct chunks chunks_of(struct reading *r, enum native_section first, enum native_section last)
+{
+	const struct native_span *s = r->head.section;
+	uint64_t end = s[last].offset + s[last].bytes - r->begin;
+	return (struct chunks){r, (s[first].offset - r->begin) / NATIVE_CHUNK,
+		(end + NATIVE_CHUNK - 1) / NATIVE_CHUNK};
+}
+
+static void free_data(void *ctx)
+{
+	file_mem_free(ctx);
+}
+
+/* Addresses for all of the data, memory for so many chunks. */
+static enum err_code make_room(struct reading *r, uint64_t chunks, struct arena *arena)
+{
+	uint64_t all = r->head.file_bytes - r->begin, room = chunks * NATIVE_CHUNK;
+	room = room < all ? room : all;
+	struct file_mem *mem = ARENA_NEW(arena, struct file_mem);
+	if (!mem)
+		return err_oom(r->err);
+	if (r->conf.memory_bytes_max && room > r->conf.memory_bytes_max)
+		return err_set(r->err, ERR_RESOURCE_EXHAUSTED,
+			"%s takes %llu bytes, %zu are left of the memory for models", r->file,
+			(unsigned long long)room, r->conf.memory_bytes_max);
+	enum err_code rc = file_mem_new(all, mem, r->err);
+	if (rc != ERR_OK)
+		return rc;
+	rc = arena_adopt(arena, room, free_data, mem);
+	if (rc != ERR_OK) {
+		file_mem_free(mem);
+		return err_oom(r->err);
+	}
+	r->data = mem->ptr;
+	return ERR_OK;
+}
+
+/* Chunks that two sections share are read once. */
+static enum err_code read_data(struct reading *r, struct arena *arena)
+{
+	char machine[NATIVE_MACHINE_MAX];
+	r->conf.backend->machine(machine, sizeof(machine));
+	r->same_machine = strcmp(machine, r->head.machine) == 0;
+	r->skips = r->same_machine && r->conf.packs && r->conf.packed_only &&
+		   r->head.section[NATIVE_SOURCES].bytes > 0;
+	struct chunks first = chunks_of(r, NATIVE_GRAPH, r->same_machine ? NATIVE_PACKED : NATIVE_WEIGHTS);
+	struct chunks rest = chunks_of(r, NATIVE_SOURCES, NATIVE_SOURCES);
+	rest.begin = rest.begin < first.end ? first.end : rest.begin;
+	if (r->skips || rest.end < rest.begin)
+		rest.end = rest.begin;
+	enum err_code rc = make_room(r, first.end + (rest.end - rest.begin), arena);
+	if (rc == ERR_OK)
+		rc = read_chunks(&first);
+	return rc == ERR_OK ? read_chunks(&rest) : rc;
+}
+
+/* -- what stays in the file ---------------------------------------------------------------------- */
+
+static enum err_code bring(void *ctx, struct err *err)
+{
+	struct reading *r = ctx;
+	r->err = err;
+	struct chunks c = chunks_of(r, NATIVE_SOURCES, NATIVE_SOURCES);
+	return read_chunks(&c);
+}
+
+static void close_file(void *ctx)
+{
+	close(((struct reading *)ctx)->fd);
+}
+
+/* The packs get the descriptor. */
+static enum err_code leave_sources(struct reading *r, const struct native_tensors *t, struct arena *arena)
+{
+	struct reading *later = ARENA_NEW(arena, struct reading);
+	enum err_code rc = later ? ERR_OK : err_oom(r->err);
+	for (int64_t i = 0; i < t->n && rc == ERR_OK; i++) {
+		const struct native_tensor *row = &t->row[i];
+		if (row->t->dtype != DTYPE_STRING && row->offset & NATIVE_IN_SOURCES)
+			rc = packs_absent(r->conf.packs, row->t->data, tensor_bytes(row->t), r->err);
+	}
+	if (rc != ERR_OK)
+		return rc;
+	*later = *r;
+	later->file = "model.signet";
+	packs_set_source(r->conf.packs, &(struct packs_source){bring, close_file, later});
+	r->fd = -1;
+	return ERR_OK;
+}
+
 static struct slice section(const struct reading *r, enum native_section s)
 {
 	const struct native_span *x = &r->head.section[s];
 	return (struct slice){r->data + (x->offset - r->begin), x->bytes};
+}
+
+static struct native_weights weights_of(const struct reading *r)
+{
+	return (struct native_weights){section(r, NATIVE_WEIGHTS), section(r, NATIVE_SOURCES)};
 }
 
 /* -- what was packed --------------------------------------------------------------------------- */
@@ -191,20 +257,21 @@ static struct slice section(const struct reading *r, enum native_section s)
 /* What native_write.c's on_pack() put. */
 static enum err_code take_pack(struct reading *r, struct cursor *c)
 {
-	struct slice weights = section(r, NATIVE_WEIGHTS), packed = section(r, NATIVE_PACKED);
+	struct native_weights weights = weights_of(r);
+	struct slice packed = section(r, NATIVE_PACKED);
 	char key[sizeof(void *) + KEY_BYTES_MAX];
 	uint64_t source = cursor_u64(c);
 	uint32_t key_bytes = cursor_u32(c);
 	const void *rest = cursor_take(c, key_bytes);
 	uint64_t at = cursor_u64(c), bytes = cursor_u64(c);
-	if (c->failed || key_bytes > KEY_BYTES_MAX || source >= weights.len || at % NATIVE_ALIGN ||
+	const void *address = native_weight(&weights, source, 1);
+	if (c->failed || key_bytes > KEY_BYTES_MAX || !address || at % NATIVE_ALIGN ||
 		at > packed.len || bytes > packed.len - at)
 		return damaged(r, "an entry of packed weights makes no sense");
-	const void *address = weights.ptr + source;
 	memcpy(key, &address, sizeof(address));
 	memcpy(key + sizeof(address), rest, key_bytes);
 	const struct pack_entry e = {key, sizeof(address) + key_bytes, packed.ptr + at, bytes};
-	return packs_seed(r->conf->packs, &e, r->err);
+	return packs_seed(r->conf.packs, &e, r->err);
 }
 
 static enum err_code take_machine_part(struct reading *r)
@@ -212,9 +279,9 @@ static enum err_code take_machine_part(struct reading *r)
 	struct slice keys = section(r, NATIVE_KEYS);
 	struct cursor c = cursor_of(keys.ptr, keys.len);
 	enum err_code rc = ERR_OK;
-	if (r->conf->choices)
-		(void)choices_read(r->conf->choices, r->head.machine, section(r, NATIVE_CHOICES));
-	while (r->conf->packs && rc == ERR_OK && cursor_left(&c))
+	if (r->conf.choices)
+		(void)choices_read(r->conf.choices, r->head.machine, section(r, NATIVE_CHOICES));
+	while (r->conf.packs && rc == ERR_OK && cursor_left(&c))
 		rc = take_pack(r, &c);
 	return rc;
 }
@@ -225,11 +292,13 @@ static enum err_code read_all(struct reading *r, struct arena *arena, struct nat
 	enum err_code rc = read_header(r, arena);
 	if (rc == ERR_OK)
 		rc = read_data(r, arena);
+	struct native_weights weights = rc == ERR_OK ? weights_of(r) : (struct native_weights){0};
 	if (rc == ERR_OK)
-		rc = native_take_graph(section(r, NATIVE_GRAPH), section(r, NATIVE_WEIGHTS), arena,
-			ret, &tensors, r->err);
+		rc = native_take_graph(section(r, NATIVE_GRAPH), &weights, arena, ret, &tensors, r->err);
 	if (rc == ERR_OK && r->same_machine)
 		rc = take_machine_part(r);
+	if (rc == ERR_OK && r->skips)
+		rc = leave_sources(r, &tensors, arena);
 	ret->precision = (enum precision)r->head.precision;
 	return rc;
 }
@@ -237,14 +306,15 @@ static enum err_code read_all(struct reading *r, struct arena *arena, struct nat
 enum err_code native_read(int dirfd, const char *file, const struct native_conf *conf,
 	struct arena *arena, struct native_model *ret, struct err *err)
 {
-	struct reading r = {.file = file, .conf = conf, .err = err};
+	struct reading r = {.file = file, .conf = *conf, .bad_chunk = -1, .err = err};
 	struct native_model m = {0};
 	enum err_code rc =
 		file_open_regular(dirfd, file, FILE_BYTES_MAX, &r.fd, &r.file_bytes, err);
 	if (rc != ERR_OK)
 		return rc;
 	rc = read_all(&r, arena, &m);
-	close(r.fd);
+	if (r.fd >= 0)
+		close(r.fd);
 	if (rc == ERR_OK)
 		*ret = m;
 	return rc;

@@ -15,7 +15,7 @@
 
 struct reader {
 	struct cursor c;
-	struct slice weights;
+	const struct native_weights *weights;
 	struct arena *arena;
 	struct native_tensors *tensors;
 	int64_t tensor; /* the next one of an attribute or value */
@@ -124,6 +124,13 @@ static enum err_code take_strings(struct reader *r, struct tensor *t)
 	return ERR_OK;
 }
 
+const char *native_weight(const struct native_weights *w, uint64_t offset, uint64_t bytes)
+{
+	const struct slice *s = offset & NATIVE_IN_SOURCES ? &w->sources : &w->weights;
+	uint64_t at = offset & ~NATIVE_IN_SOURCES;
+	return at <= s->len && bytes <= s->len - at ? s->ptr + at : NULL;
+}
+
 static enum err_code take_tensor(struct reader *r, struct native_tensor *row)
 {
 	struct tensor *t = ARENA_NEW(r->arena, struct tensor);
@@ -139,11 +146,10 @@ static enum err_code take_tensor(struct reader *r, struct native_tensor *row)
 	if (t->dtype == DTYPE_STRING)
 		return take_strings(r, t);
 	row->offset = cursor_u64(&r->c);
-	if (tensor_bytes_overflow(t->dtype, &t->shape, &bytes) || row->offset % NATIVE_ALIGN ||
-		row->offset > r->weights.len || bytes > r->weights.len - row->offset)
+	if (tensor_bytes_overflow(t->dtype, &t->shape, &bytes) || row->offset % NATIVE_ALIGN)
 		return damaged(r, "a tensor lies outside of the weights");
-	t->data = (char *)(uintptr_t)r->weights.ptr + row->offset;
-	return ERR_OK;
+	t->data = (char *)(uintptr_t)native_weight(r->weights, row->offset, bytes);
+	return t->data ? ERR_OK : damaged(r, "a tensor lies outside of the weights");
 }
 
 static enum err_code take_tensors(struct reader *r)
@@ -153,7 +159,7 @@ static enum err_code take_tensors(struct reader *r)
 	enum err_code rc = row ? ERR_OK : err_oom(r->err);
 	for (uint32_t i = 0; i < n && rc == ERR_OK; i++)
 		rc = take_tensor(r, &row[i]);
-	*r->tensors = (struct native_tensors){row, n, r->weights.len};
+	*r->tensors = (struct native_tensors){row, n, r->weights->weights.len, r->weights->sources.len};
 	return rc;
 }
 
@@ -355,8 +361,8 @@ static enum err_code take_symbols(struct reader *r, struct graph *g)
 	return r->c.failed ? damaged(r, "its symbols") : ERR_OK;
 }
 
-enum err_code native_take_graph(struct slice bytes, struct slice weights, struct arena *arena,
-	struct native_model *ret, struct native_tensors *ret_tensors, struct err *err)
+enum err_code native_take_graph(struct slice bytes, const struct native_weights *weights,
+	struct arena *arena, struct native_model *ret, struct native_tensors *ret_tensors, struct err *err)
 {
 	struct reader r = {.c = cursor_of(bytes.ptr, bytes.len),
 		.weights = weights,

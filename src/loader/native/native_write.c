@@ -44,7 +44,7 @@ static enum err_code order_tensors(struct format *f)
 	return ERR_OK;
 }
 
-/* Where in the section of weights this address lies; false: in none of them, which what a
+/* The offset of this address; false: in none of them, which what a
    plan computed for itself does not. */
 static bool find_source(const struct format *f, const void *address, uint64_t *ret)
 {
@@ -97,10 +97,12 @@ static void lay_out(struct native_header *h, const uint64_t *bytes)
 {
 	uint64_t all = 0;
 	for (int i = 0; i < NATIVE_SECTION_COUNT_; i++)
-		all += native_align(bytes[i]);
+		all = native_section_begin(i, bytes[i], all + native_data_begin(0), 0) -
+		      native_data_begin(0) + native_align(bytes[i]);
 	h->chunks = (all + NATIVE_CHUNK - 1) / NATIVE_CHUNK;
 	uint64_t at = native_data_begin(h->chunks);
 	for (int i = 0; i < NATIVE_SECTION_COUNT_; i++) {
+		at = native_section_begin(i, bytes[i], at, h->chunks);
 		h->section[i] = (struct native_span){at, bytes[i]};
 		at += native_align(bytes[i]);
 	}
@@ -127,12 +129,18 @@ static void fill_checks(const struct native_header *h, char *file)
 	((struct native_header *)(void *)file)->check = XXH3_64bits(file, begin);
 }
 
+static char *file_place(char *file, const struct native_header *h, uint64_t offset)
+{
+	enum native_section s = offset & NATIVE_IN_SOURCES ? NATIVE_SOURCES : NATIVE_WEIGHTS;
+	return file + h->section[s].offset + (offset & ~NATIVE_IN_SOURCES);
+}
+
 static enum err_code fill_file(struct format *f, struct slice graph, struct slice choices,
 	struct slice keys, struct file_mem *ret)
 {
 	struct native_header *h = &f->head;
 	uint64_t bytes[NATIVE_SECTION_COUNT_] = {
-		graph.len, f->tensors.bytes, choices.len, keys.len, f->packed_bytes};
+		graph.len, f->tensors.bytes, choices.len, keys.len, f->packed_bytes, f->tensors.source_bytes};
 	struct file_mem mem;
 	lay_out(h, bytes);
 	enum err_code rc = file_mem_new(h->file_bytes, &mem, f->err);
@@ -147,8 +155,7 @@ static enum err_code fill_file(struct format *f, struct slice graph, struct slic
 		const struct native_tensor *row = &f->tensors.row[f->by_address[i]];
 		size_t n = tensor_bytes(row->t);
 		if (n)
-			memcpy(file + h->section[NATIVE_WEIGHTS].offset + row->offset, row->t->data,
-				n);
+			memcpy(file_place(file, h, row->offset), row->t->data, n);
 	}
 	f->packed = file + h->section[NATIVE_PACKED].offset;
 	f->packed_bytes = 0;
@@ -167,7 +174,7 @@ static enum err_code format(struct format *f, struct file_mem *ret)
 		.endian = NATIVE_ENDIAN, .version = NATIVE_VERSION, .precision = f->m->precision};
 	memcpy(h->magic, NATIVE_MAGIC, sizeof(h->magic));
 	f->conf->backend->machine(h->machine, sizeof(h->machine));
-	enum err_code rc = native_collect(f->m->graph, f->arena, &f->tensors, f->err);
+	enum err_code rc = native_collect(f->m->graph, f->conf->packs, f->arena, &f->tensors, f->err);
 	if (rc == ERR_OK)
 		rc = order_tensors(f);
 	if (rc != ERR_OK)

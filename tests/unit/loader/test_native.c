@@ -138,6 +138,133 @@ START_TEST(another_machine_packs_for_itself)
 }
 END_TEST
 
+/* -- weights that stay in the file ------------------------------------------------------------- */
+
+#define N 160
+
+/* y = x w, w of N x N: worth leaving away once it is packed. */
+static void given_product(void)
+{
+	Onnx__ModelProto *m = onnx_text_model(arena,
+		"opset 17\nin x float32 [R,160]\ninit w float32 [1] 1\n"
+		"node MatMul x,w -> y\nout y float32 [R,160]\n");
+	Onnx__TensorProto *w = m->graph->initializer[0];
+	float *v = ARENA_ARRAY(arena, float, N * N);
+	for (int i = 0; i < N * N; i++)
+		v[i] = (float)(i % 31) - 15;
+	w->n_dims = 2;
+	w->dims = (int64_t[]){N, N};
+	w->n_float_data = 0;
+	w->has_raw_data = 1;
+	w->raw_data = (ProtobufCBinaryData){N * N * sizeof(float), (uint8_t *)v};
+	struct slice bytes = onnx_text_pack(arena, &m->base);
+	tempdir_put(&dir, "source.onnx", bytes.ptr, bytes.len);
+	given_compiled(dir.path, "source.onnx");
+	const struct native_header *h = file.ptr;
+	ck_assert_uint_eq(h->section[NATIVE_SOURCES].bytes, N * N * sizeof(float));
+	ck_assert_uint_lt(h->section[NATIVE_WEIGHTS].bytes, 1024);
+}
+
+static struct tensor row(void)
+{
+	float *x = arena_alloc_aligned(arena, N * sizeof(float), ARENA_ALIGN_TENSOR);
+	for (int i = 0; i < N; i++)
+		x[i] = (float)(i % 7) - 3;
+	return (struct tensor){.data = x, .dtype = DTYPE_F32, .shape = shape_of(1, N)};
+}
+
+static const float *weight_of(const struct graph *g)
+{
+	const struct tensor *t = NULL;
+	for (int32_t v = 0; v < g->n_value && !t; v++)
+		t = g->value[v].constant;
+	return t->data;
+}
+
+START_TEST(packed_weights_do_without_their_sources)
+{
+	given_product();
+	struct tensor in = row();
+	gives_the_same(&in);
+	ck_assert_float_eq(weight_of(again->graph)[1], 0); /* never read */
+}
+END_TEST
+
+START_TEST(another_machine_reads_the_sources)
+{
+	given_product();
+	machine_text = "another one";
+	struct tensor in = row();
+	gives_the_same(&in);
+}
+END_TEST
+
+START_TEST(signatures_of_ones_own_get_the_sources)
+{
+	given_product();
+	struct signature_name_pair in_x = {.name = "in", .value = "x"}, out_y = {.name = "out", .value = "y"};
+	struct signature_conf sig = {.name = "mine", .in = &in_x, .out = &out_y, .n_in = 1, .n_out = 1};
+	conf.sig = &sig;
+	conf.n_sig = 1;
+	struct tensor in = row();
+	gives_the_same(&in);
+	ck_assert_float_eq(weight_of(again->graph)[1], -14);
+}
+END_TEST
+
+static enum err_code read_without_sources(struct packs *packs, struct native_model *ret)
+{
+	struct native_conf nc = {.backend = &backend, .packs = packs, .packed_only = true};
+	return native_read(dir.fd, "model.signet", &nc, arena, ret, &err);
+}
+
+START_TEST(sources_come_when_they_are_wanted_while_a_version_loads)
+{
+	given_product();
+	struct packs *packs = packs_new();
+	struct native_model m;
+	ck_assert_int_eq(read_without_sources(packs, &m), ERR_OK);
+	const float *w = weight_of(m.graph);
+	ck_assert(packs_retired(packs, w));
+
+	ck_assert_int_eq(packs_want(packs, w, &err), ERR_OK);
+
+	ck_assert(!packs_retired(packs, w));
+	ck_assert_mem_eq(w, weight_of(version->graph), N * N * sizeof(float));
+	packs_free(packs);
+}
+END_TEST
+
+START_TEST(sources_do_not_come_any_more_once_it_is_settled)
+{
+	given_product();
+	struct packs *packs = packs_new();
+	struct native_model m;
+	ck_assert_int_eq(read_without_sources(packs, &m), ERR_OK);
+	packs_settle(packs);
+
+	ck_assert_int_eq(packs_want(packs, weight_of(m.graph), &err), ERR_INTERNAL);
+	packs_free(packs);
+}
+END_TEST
+
+START_TEST(m39_damaged_sources_are_refused_by_who_reads_them)
+{
+	given_product();
+	const struct native_header *h = file.ptr;
+	((char *)file.ptr)[h->section[NATIVE_SOURCES].offset + 1000] ^= 1;
+	tempdir_put(&dir, "model.signet", file.ptr, file.bytes);
+	struct packs *packs = packs_new();
+	struct native_model m;
+	ck_assert_int_eq(read_without_sources(packs, &m), ERR_OK);
+	ck_assert_int_eq(packs_want(packs, weight_of(m.graph), &err), ERR_INVALID_ARGUMENT);
+	packs_free(packs);
+	machine_text = "another one";
+	ck_assert_int_eq(load(), ERR_INVALID_ARGUMENT);
+	ck_assert_ptr_nonnull(strstr(err.msg, "damaged"));
+}
+END_TEST
+
 START_TEST(bodies_strings_attributes_and_properties_come_along)
 {
 	given_text("opset 17\nmeta owner me\n"
@@ -242,7 +369,8 @@ START_TEST(m39_headers_that_lie_are_refused)
 	struct native_header *h = file.ptr, good = *h;
 	uint64_t *field[] = {&h->file_bytes, &h->chunks, &h->section[0].offset,
 		&h->section[0].bytes, &h->section[1].offset, &h->section[1].bytes,
-		&h->section[4].offset, &h->section[4].bytes};
+		&h->section[4].offset, &h->section[4].bytes, &h->section[5].offset,
+		&h->section[5].bytes};
 	for (size_t f = 0; f < sizeof(field) / sizeof(*field); f++)
 		for (size_t v = 0; v < sizeof(values) / sizeof(*values); v++) {
 			*h = good;
@@ -253,10 +381,10 @@ START_TEST(m39_headers_that_lie_are_refused)
 			is_refused("a header that lies");
 		}
 	*h = good;
-	h->version = 2;
+	h->version = 3;
 	forge();
 	ck_assert_int_eq(load(), ERR_UNIMPLEMENTED);
-	ck_assert_ptr_nonnull(strstr(err.msg, "format 2, this build reads format 1"));
+	ck_assert_ptr_nonnull(strstr(err.msg, "format 3, this build reads format 2"));
 	*h = good;
 	h->endian = 0x04030201;
 	forge();
@@ -315,6 +443,12 @@ Suite *suite_native(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_model_gives_the_same_bits_from_its_native_file);
 	tcase_add_test(t, another_machine_packs_for_itself);
+	tcase_add_test(t, packed_weights_do_without_their_sources);
+	tcase_add_test(t, another_machine_reads_the_sources);
+	tcase_add_test(t, signatures_of_ones_own_get_the_sources);
+	tcase_add_test(t, sources_come_when_they_are_wanted_while_a_version_loads);
+	tcase_add_test(t, sources_do_not_come_any_more_once_it_is_settled);
+	tcase_add_test(t, m39_damaged_sources_are_refused_by_who_reads_them);
 	tcase_add_test(t, bodies_strings_attributes_and_properties_come_along);
 	tcase_add_test(t, precision_fast_cannot_become_exact);
 	tcase_add_test(t, a_memory_limit_holds);
