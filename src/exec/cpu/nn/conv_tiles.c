@@ -189,19 +189,28 @@ struct pack_key {
 	int64_t oc, ic, kernel[2], run, panel, floats;
 };
 
-/* In the order of taps. */
+/* In the order of taps, channel by channel of a panel next to each other. */
+static void pack_panel(const struct conv_job *j, int64_t panel, float *w)
+{
+	int64_t area = j->kernel[0] * j->kernel[1], depth = j->ic * area, run = j->src_run;
+	int64_t first = panel * job_panel(j), width = job_panel_width(j, panel);
+	int64_t n = min_i64(width, j->oc - first);
+	const float *from = j->weights + first * depth;
+	for (int64_t c = 0; c < j->ic; c++)
+		for (int64_t k = 0; k < area; k++) {
+			float *to = w + ((c / run * area + k) * run + c % run) * width;
+			for (int64_t o = 0; o < n; o++)
+				to[o] = from[o * depth + c * area + k];
+		}
+}
+
 static void pack(void *to, void *ctx)
 {
 	const struct conv_job *j = ctx;
-	int64_t area = j->kernel[0] * j->kernel[1], depth = j->ic * area, run = j->src_run;
-	float *w = to;
-	memset(w, 0, (size_t)(job_floats(j) * depth) * sizeof(*w));
-	for (int64_t o = 0; o < j->oc; o++)
-		for (int64_t c = 0; c < j->ic; c++)
-			for (int64_t k = 0; k < area; k++)
-				w[job_weight_at(
-					j, depth, o, (c / run * area + k) * run + c % run)] =
-					j->weights[(o * j->ic + c) * area + k];
+	int64_t depth = j->ic * j->kernel[0] * j->kernel[1];
+	memset(to, 0, (size_t)(job_floats(j) * depth) * sizeof(float));
+	for (int64_t panel = 0; panel < job_panels(j); panel++)
+		pack_panel(j, panel, (float *)to + panel * job_panel(j) * depth);
 }
 
 static enum err_code pack_weights(struct prep *p, struct tiles_state *s, struct err *err)

@@ -215,32 +215,49 @@ static const double rows_4[6][3] = {{.25, 0, 0}, {-1. / 6, -1. / 6, -1. / 6},
 	{-1. / 6, 1. / 6, -1. / 6}, {1. / 24, 1. / 12, 1. / 6}, {1. / 24, -1. / 12, 1. / 6},
 	{0, 0, 1}};
 
-static double weight_point(int size, const float *window, int y, int x)
+/* Windows of neighbouring output channels, one in each lane. */
+#define LANES 16
+
+/* G g G^T, in two steps. to: a point's weights are step apart. */
+static void transform(int size, double (*window)[LANES], int lanes, float *to, int64_t step)
 {
-	const double *col = size == 2 ? rows_2[y] : rows_4[y],
-		     *row = size == 2 ? rows_2[x] : rows_4[x];
-	double sum = 0;
-	for (int i = 0; i < 3; i++)
-		for (int k = 0; k < 3; k++)
-			sum += col[i] * row[k] * (double)window[i * 3 + k];
-	return sum;
+	double half[6][3][LANES] = {0};
+	int side = size + 2;
+	for (int y = 0; y < side; y++)
+		for (int i = 0; i < 9; i++) {
+			double by = (size == 2 ? rows_2[y] : rows_4[y])[i / 3];
+			for (int l = 0; l < LANES; l++)
+				half[y][i % 3][l] += by * window[i][l];
+		}
+	for (int y = 0; y < side; y++)
+		for (int x = 0; x < side; x++) {
+			const double *by = size == 2 ? rows_2[x] : rows_4[x];
+			float *point = to + (y * side + x) * step;
+			for (int l = 0; l < lanes; l++)
+				point[l] = (float)(by[0] * half[y][0][l] + by[1] * half[y][1][l] +
+						   by[2] * half[y][2][l]);
+		}
+}
+
+/* As many as stand in a vector; those beyond the last channel are zeros. */
+static void pack_channels(const struct pack *k, int64_t o, float *w)
+{
+	const struct conv_job *j = k->j;
+	int lanes = j->vec->floats, n = (int)min_i64(lanes, j->oc - o);
+	for (int64_t c = 0; c < j->ic; c++) {
+		double window[9][LANES] = {0};
+		for (int l = 0; l < n; l++)
+			for (int i = 0; i < 9; i++)
+				window[i][l] = (double)j->weights[((o + l) * j->ic + c) * 9 + i];
+		transform(k->size, window, lanes, w + job_weight_at(j, j->ic, o, c), job_floats(j) * j->ic);
+	}
 }
 
 static void pack(void *to, void *ctx)
 {
 	const struct pack *k = ctx;
-	const struct conv_job *j = k->j;
-	int side = k->size + 2;
-	int64_t weights = job_floats(j) * j->ic;
-	float *w = to;
-	memset(w, 0, (size_t)(weights * WINO_POINTS(k->size)) * sizeof(*w));
-	for (int64_t o = 0; o < j->oc; o++)
-		for (int64_t c = 0; c < j->ic; c++) {
-			int64_t at = job_weight_at(j, j->ic, o, c);
-			for (int i = 0; i < side * side; i++)
-				w[i * weights + at] = (float)weight_point(k->size,
-					j->weights + (o * j->ic + c) * 9, i / side, i % side);
-		}
+	for (int64_t o = 0; o < k->j->oc; o += k->j->vec->floats)
+		pack_channels(k, o, to);
 }
 
 static enum err_code pack_weights(struct prep *p, struct wino_state *s, struct err *err)
