@@ -6,7 +6,7 @@
  * losers have packed must not stay with the version. All run on one thread, in turn, on the
  * same inputs, made up where they are not constants; the least time of each counts, for what
  * disturbs a run only makes it longer. Who is clearly behind is not run any more, so that the
- * usual trial takes two rounds. The winner is prepared anew by the caller.
+ * usual trial takes one round or two. The winner is prepared anew by the caller.
  *
  * Trials are most of what a load without remembered choices takes. The arena is the same for
  * all of a plan, so that the system does not clear the same memory for each of them.
@@ -24,8 +24,8 @@
 
 #define ROUNDS 5
 #define ROUND_NS 20000000 /* long ones are not repeated as often */
-#define BEHIND 1.2        /* times the least time, after ROUNDS_MIN */
-#define ROUNDS_MIN 2
+#define BEHIND_FIRST 3.0  /* times the least time, after one round, when caches are cold */
+#define BEHIND 1.2        /* after more */
 #define KEEP_BYTES ((size_t)32 << 20)
 #define CACHE_BYTES ((size_t)16 << 20) /* of the last level, what a model may hope for */
 #define LINE_BYTES 64
@@ -224,7 +224,7 @@ static int64_t shared_ns(const struct contestant *c)
 }
 
 /* How many are still in the race. */
-static int drop_who_is_behind(struct trial *t)
+static int drop_who_is_behind(struct trial *t, double most)
 {
 	int64_t least = INT64_MAX;
 	int left = 0;
@@ -233,7 +233,7 @@ static int drop_who_is_behind(struct trial *t)
 			least = min_i64(least, shared_ns(&t->c[i]));
 	for (int i = 0; i < t->n; i++) {
 		struct contestant *c = &t->c[i];
-		c->behind |= !c->failed && (double)shared_ns(c) > BEHIND * (double)least;
+		c->behind |= !c->failed && (double)shared_ns(c) > most * (double)least;
 		left += !c->failed && !c->behind;
 	}
 	return left;
@@ -246,8 +246,8 @@ static void run_all(struct trial *t)
 		for (int i = 0; i < t->n; i++)
 			if (!t->c[i].failed && !t->c[i].behind)
 				run_once(t, &t->c[i]);
-		if (round + 1 >= ROUNDS_MIN &&
-			(drop_who_is_behind(t) <= 1 || clock_now_ns() - begin > ROUND_NS))
+		int left = drop_who_is_behind(t, round == 0 ? BEHIND_FIRST : BEHIND);
+		if (left <= 1 || (round > 0 && clock_now_ns() - begin > ROUND_NS))
 			break;
 	}
 }
