@@ -184,19 +184,6 @@ CUresult cuDeviceTotalMem_v2(size_t *ret, CUdevice)
 	return CUDA_SUCCESS;
 }
 
-CUresult cuDeviceGetPCIBusId(char *ret, int size, CUdevice device)
-{
-	snprintf(ret, static_cast<size_t>(size), "0000:00:%02x.0", static_cast<unsigned>(device));
-	return CUDA_SUCCESS;
-}
-
-CUresult cuDeviceGetUuid_v2(CUuuid *ret, CUdevice device)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->bytes[15] = static_cast<char>(device + 1);
-	return CUDA_SUCCESS;
-}
-
 CUresult cuDevicePrimaryCtxRetain(CUcontext *ret, CUdevice)
 {
 	*ret = reinterpret_cast<CUcontext>(&conf);
