@@ -49,6 +49,7 @@ struct device_args {
 	void *stream;       /* where it enqueues its work */
 	void *fault;        /* of the lane, in memory that the device can write */
 	int32_t step;       /* says which step's fault it is */
+	struct lane *lane;  /* whose stream it is */
 };
 
 struct kernel_args {
@@ -134,6 +135,11 @@ struct prep {
 };
 
 typedef enum err_code (*prepare_fn)(struct prep *p, struct kernel *ret, struct err *err);
+
+static inline bool prep_has_in(const struct prep *p, int i)
+{
+	return i < p->n_in && p->in[i].shape.rank != RANK_UNKNOWN;
+}
 
 /* Zeroed memory of the plan, 64-byte aligned; NULL: none left, or more than 256 MiB. fn(ctx) at plan end. */
 void *prep_alloc(struct prep *p, size_t bytes);

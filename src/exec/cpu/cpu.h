@@ -93,11 +93,6 @@ split_range(const struct split *s, int64_t begin, int64_t end, int64_t *from, in
 	*to = end * s->per_unit < s->items ? end * s->per_unit : s->items;
 }
 
-static inline bool prep_has_in(const struct prep *p, int i)
-{
-	return i < p->n_in && p->in[i].shape.rank != RANK_UNKNOWN;
-}
-
 static inline bool args_has_in(const struct kernel_args *a, int i)
 {
 	return i < a->n_in && a->in[i].data;

@@ -179,7 +179,7 @@ step_run(const struct plan *p, struct frame *f, const struct plan_run *r, int32_
 		.state = s->k.state, .scratch = r->mem + p->work_bytes, .fault = &f->fault,
 		.arena = r->arena };
 	if (s->backend->device) {
-		device = (struct device_args){ f->lane->stream, f->lane->fault, i };
+		device = (struct device_args){ f->lane->stream, f->lane->fault, i, f->lane };
 		args.device = &device;
 		args.scratch = f->lane->device_mem + p->device_bytes;
 	}

@@ -4,14 +4,16 @@
  * columns at a time, float in double. All three are one product with strides, addends
  * that broadcast, a factor and an activation.
  */
-#include "exec/cpu/nn/matmul_view.h"
+#include "exec/cpu/math/unary.h"
 #include "exec/cpu/types.h"
+#include "exec/matmul_view.h"
 
 #define COLS 256
 
 struct matmul_state {
 	struct split split; /* of output rows */
 	struct matmul_view v;
+	struct activation_loop act;
 };
 
 static void row_index(const struct shape *out, int64_t row, int64_t *index)
@@ -69,8 +71,8 @@ static void row_index(const struct shape *out, int64_t row, int64_t *index)
 				for (int64_t j = 0; j < cols; j++) \
 					o[at + j] = (T)acc[j]; \
 			} \
-			if (s->act.fn) \
-				s->act.fn(o, o, n, s->act.param); \
+			if (state->act.fn) \
+				state->act.fn(o, o, n, state->act.param); \
 		} \
 	}
 #define SCALE_F32(x, by) ((x) * (by))
@@ -101,6 +103,7 @@ enum err_code prepare_matmul_ref(struct prep *p, struct kernel *ret, struct err 
 	enum err_code rc = matmul_view(p, &s->v, err);
 	if (rc != ERR_OK)
 		return rc;
+	activation_find(p->node, p->in[0].dtype, &s->act);
 	int64_t cols = s->v.out.dim[s->v.out.rank - 1];
 	s->split = split_work(p, ret, shape_count_range(&s->v.out, 0, s->v.out.rank - 1),
 		20 + (double)s->v.k * (double)cols * 0.5);

@@ -7,14 +7,16 @@
  * product can occupy all threads.
  */
 #include "exec/cpu/nn/gemm.h"
-#include "exec/cpu/nn/matmul_view.h"
+#include "exec/cpu/math/unary.h"
 
 #include "base/checked.h"
+#include "exec/matmul_view.h"
 
 #define FLOPS_PER_NS 80.0
 
 struct matmul_state {
 	struct matmul_view v;
+	struct activation_loop act;
 	const struct gemm *gemm;
 	const float *packed; /* NULL: B comes with the run */
 	int64_t batches, row_units, col_units;
@@ -63,8 +65,8 @@ static void run_unit(const struct kernel_args *a, const struct matmul_state *s, 
 		.c_row = n,
 		.alpha = (float)v->alpha,
 		.beta = (float)v->beta,
-		.act = v->act.fn,
-		.act_param = v->act.param,
+		.act = s->act.fn,
+		.act_param = s->act.param,
 		.scratch = a->scratch,
 	};
 	for (int i = 0; i < 2; i++) {
@@ -151,6 +153,7 @@ enum err_code prepare_matmul_packed(struct prep *p, struct kernel *ret, struct e
 	if (rc != ERR_OK)
 		return rc;
 	matmul_view_merge(&s->v);
+	activation_find(p->node, DTYPE_F32, &s->act);
 	s->gemm = gemm_for(p->precision);
 	rc = pack_constant(p, s, err);
 	if (rc != ERR_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exec/cpu/nn/matmul_view.h"
+#include "exec/matmul_view.h"
 
 /* Batch strides of an operand whose last two dimensions are the matrix. */
 static void batch_strides(const struct shape *x, const struct shape *out, struct operand *v)
@@ -61,9 +61,8 @@ enum err_code matmul_view(const struct prep *p, struct matmul_view *ret, struct 
 	if (gemm) {
 		ret->alpha = (double)node_float(n, "alpha", 1);
 		ret->beta = (double)node_float(n, "beta", 1);
-	} else if (n->op == OP_FUSED_MATMUL) {
+	} else {
 		ret->alpha = (double)node_float(n, "scale", 1);
-		activation_find(n, p->in[0].dtype, &ret->act);
 	}
 	set_addend(p, ret, 2, &ret->add[0]);
 	set_addend(p, ret, 3, &ret->add[1]);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * matmul_view.h -- MatMul, Gemm and FusedMatMul as one product
+ * matmul_view.h -- MatMul, Gemm and FusedMatMul as one product, for the kernels of all backends
  *
- * alpha * A B + beta * add[0] + add[1], then the activation: matrices along the last two
- * dimensions, one product per index of the ones before, every operand by strides.
+ * alpha * A B + beta * add[0] + add[1], then the node's activation: matrices along the last
+ * two dimensions, one product per index of the ones before, every operand by strides.
  *
  * Threads: read only after matmul_view(). Memory: none.
  */
 #pragma once
 
-#include "exec/cpu/math/unary.h"
+#include "exec/kernel.h"
 
 /* A view of an operand along the output's leading dimensions (batch, row) and columns. */
 struct operand {
@@ -22,7 +22,6 @@ struct matmul_view {
 	int64_t k, a_k, b_k;
 	struct operand a, b, add[2];
 	double alpha, beta; /* of the product, of add[0] */
-	struct activation_loop act;
 };
 
 MUST_CHECK enum err_code matmul_view(const struct prep *p, struct matmul_view *ret, struct err *err);
