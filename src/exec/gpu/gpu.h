@@ -41,7 +41,7 @@ struct gpu {
 	size_t memory_bytes;
 	CUmodule kernels[GPU_FATBINS]; /* the static ones, a .cu file each */
 	cublasLtHandle_t blas;
-	cudnnHandle_t dnn; /* for planning only, under dnn_lock; runs have one each per lane */
+	cudnnHandle_t dnn; /* for planning only, under dnn_lock; lanes have their own */
 	pthread_mutex_t dnn_lock;
 	atomic_int sick; /* the first CUresult that does not go away; 0: none */
 };
@@ -88,6 +88,9 @@ void gpu_launch(const struct kernel_args *a, const struct gpu_launch *l, void **
  */
 MUST_CHECK enum err_code gpu_pack(struct prep *p, const void *key, size_t key_bytes, size_t bytes,
 	pack_fn fill, void *ctx, void **ret, struct err *err);
+
+/* Input i, a constant, on the device as it lies: the copy that other steps have too. */
+MUST_CHECK enum err_code gpu_constant(struct prep *p, int i, void **ret, struct err *err);
 
 /* -- rows ------------------------------------------------------------------------------------- */
 

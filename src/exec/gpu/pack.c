@@ -46,3 +46,16 @@ enum err_code gpu_pack(struct prep *p, const void *key, size_t key_bytes, size_t
 	struct pack_elsewhere how = { make, &s, drop, (void *)p->backend };
 	return packs_get_elsewhere(p->packs, whole, key_bytes + sizeof(p->backend), &how, ret, err);
 }
+
+static void fill_constant(void *dst, void *ctx)
+{
+	const struct tensor *t = ctx;
+	memcpy(dst, t->data, tensor_bytes(t));
+}
+
+/* The key is plan/place.c's constant_key. */
+enum err_code gpu_constant(struct prep *p, int i, void **ret, struct err *err)
+{
+	struct tensor t = p->in[i];
+	return gpu_pack(p, &t.data, sizeof(t.data), tensor_bytes(&t), fill_constant, &t, ret, err);
+}

@@ -100,3 +100,14 @@ enum gpu_binary {
 #include "exec/gpu/binary.h"
 	GPU_BINARY_COUNT
 };
+
+/* y = call(y + scale[0] * add0 + scale[1] * add1) over y's elements in order; an addend's strides in
+   elements, 0 where it broadcasts. */
+struct gpu_finish {
+	int64_t count;
+	int32_t rank;
+	struct gpu_call call; /* GPU_NO_CALL: none */
+	float scale[2];
+	int64_t dim[GPU_RANK_MAX], stride[2][GPU_RANK_MAX];
+};
+#define GPU_NO_CALL (-1)
