@@ -131,4 +131,6 @@ static inline bool gpu_has_in(const struct prep *p, int i)
 void gpu_gauges(const struct backend *b, struct device_gauges *ret);
 
 /* lane.c */
+/* cuDNN on the lane's stream, made when first asked for; NULL: it cannot be made. */
+cudnnHandle_t gpu_lane_dnn(struct lane *l);
 extern const struct device_ops gpu_device_ops;

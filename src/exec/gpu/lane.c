@@ -23,6 +23,7 @@ struct segment {
 struct gpu_lane {
 	struct lane lane; /* first */
 	struct gpu *gpu;
+	cudnnHandle_t dnn; /* NULL: nobody has asked for it */
 	int32_t n_segment;
 	struct segment segment[];
 };
@@ -88,6 +89,8 @@ static void lane_free(struct lane *lane)
 		for (int32_t i = 0; i < l->n_segment; i++)
 			if (l->segment[i].graph)
 				cu.cuGraphExecDestroy(l->segment[i].graph);
+		if (l->dnn)
+			dnn.cudnnDestroy(l->dnn);
 		if (lane->stream)
 			cu.cuStreamDestroy_v2(lane->stream);
 		if (lane->device_mem)
@@ -136,6 +139,17 @@ static enum err_code lane_new(const struct backend *b, size_t device_bytes, size
 	}
 	*ret = &l->lane;
 	return ERR_OK;
+}
+
+/* A segment's first runs are not recorded, so that is when this happens. */
+cudnnHandle_t gpu_lane_dnn(struct lane *lane)
+{
+	struct gpu_lane *l = lane_of(lane);
+	if (!l->dnn && dnn.cudnnCreate(&l->dnn) != CUDNN_STATUS_SUCCESS)
+		l->dnn = NULL;
+	else if (dnn.cudnnSetStream(l->dnn, lane->stream) != CUDNN_STATUS_SUCCESS)
+		return NULL;
+	return l->dnn;
 }
 
 /* -- segments ------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ static void fetch(struct run_on_device *r, const struct op_rig *rig, const struc
 	to.data = r->lane->host_mem;
 	struct prep p = { .backend = r->b, .in = &from, .out = &to, .n_in = 1, .n_out = 1, .arena = rig->plan };
 	expect_ok(r->b->device->prepare_cross(&p, TO_HOST, &k, &err), n, &err);
-	struct device_args d = { r->lane->stream, r->lane->fault, 0 };
+	struct device_args d = { r->lane->stream, r->lane->fault, 0, r->lane };
 	struct kernel_args a = { .in = &from, .out = &to, .n_in = 1, .n_out = 1, .state = k.state,
 		.fault = &r->fault, .device = &d };
 	if (tensor_bytes(t) == 0)
@@ -104,7 +104,7 @@ static void run_on_device(const struct op_rig *rig, const struct op_node *n, str
 	struct run_on_device r;
 	struct err err = { 0 };
 	begin(&r, rig, n, in_place);
-	struct device_args d = { r.lane->stream, r.lane->fault, 0 };
+	struct device_args d = { r.lane->stream, r.lane->fault, 0, r.lane };
 	struct kernel_args a = { .in = r.in, .out = r.out, .n_in = n->n_in, .n_out = n->n_out,
 		.state = rig->kernel.state, .scratch = r.lane->device_mem, .fault = &r.fault, .device = &d };
 	rig->kernel.run(&a, 0, rig->kernel.units);
