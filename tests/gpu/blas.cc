@@ -132,7 +132,9 @@ cublasStatus_t check_layouts(const problem &p)
 		if (l.batch > 1 && l.step && l.step < (int64_t)l.rows && l.step < l.ld)
 			return INVALID("matrices of a batch lie %lld elements apart", (long long)l.step);
 	}
-	if (p.m[3].batch > 1 && p.m[3].step < p.m[3].ld * (int64_t)(n - 1) + (int64_t)m)
+	const layout &d = p.m[3];
+	bool behind = d.step >= d.ld * (int64_t)(n - 1) + (int64_t)m; /* each other; else beside each other */
+	if (d.batch > 1 && !behind && (d.step < (int64_t)m || d.step * (d.batch - 1) + (int64_t)m > d.ld))
 		return INVALID("the results of a batch overlap");
 	return CUBLAS_STATUS_SUCCESS;
 }

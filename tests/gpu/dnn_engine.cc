@@ -2,7 +2,8 @@
 /*
  * dnn_engine.cc -- which graphs the stand-in cuDNN computes, as the real one does, and how
  *
- * What it takes was asked of cuDNN 9.19 for an H100: any single convolution; compiled engines
+ * What it takes was asked of cuDNN 9.19 for an H100: attention of halves in the form that
+ * attention_plan.c has, sizes being multiples of 8; any single convolution; compiled engines
  * for conv(x) [+ z] + bias [-> ReLU] in this order with floats between; engines that are
  * compiled at run time, on tensor cores, for other pointwise functions behind a convolution,
  * channels last and multiples of 16 bytes. Of floats tensor cores keep 10 bits.
@@ -126,6 +127,34 @@ bool is_compiled(const std::vector<operation> &ops)
 	return i == ops.size() || (i + 1 == ops.size() && is_plain_relu(ops[i]));
 }
 
+/* Q K' * scale [+ mask], softmax with the logarithm of its sum, times V; in halves. */
+bool is_attention(const std::vector<operation> &ops)
+{
+	using K = kind;
+	static const struct {
+		K what;
+		int mode; /* of a function or a reduction */
+	} want[] = { { K::multiply, 0 }, { K::apply, CUDNN_POINTWISE_MUL }, { K::apply, CUDNN_POINTWISE_ADD },
+		{ K::reduce, CUDNN_REDUCE_TENSOR_MAX }, { K::apply, CUDNN_POINTWISE_SUB }, { K::apply, CUDNN_POINTWISE_EXP },
+		{ K::reduce, CUDNN_REDUCE_TENSOR_ADD }, { K::apply, CUDNN_POINTWISE_LOG }, { K::apply, CUDNN_POINTWISE_ADD },
+		{ K::apply, CUDNN_POINTWISE_DIV }, { K::multiply, 0 } };
+	size_t n = sizeof(want) / sizeof(want[0]), at = 0;
+	if (ops.size() != n && ops.size() != n - 1)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (i == 2 && ops.size() == n - 1)
+			continue;
+		const operation &o = ops[at++];
+		if (o.what != want[i].what || (o.what == K::apply && o.f.mode != want[i].mode) ||
+			(o.what == K::reduce && o.reduction != want[i].mode))
+			return false;
+	}
+	const operation &first = ops[0], &weights = ops[ops.size() - 2];
+	cudnnDataType_t type = first.x.type;
+	return type != CUDNN_DATA_FLOAT && first.b.type == type && weights.y.type == type && first.y.type == CUDNN_DATA_FLOAT &&
+	       ops.back().y.type == type && first.x.dim[3] <= 128 && first.x.dim[3] % 8 == 0 && ops.back().y.dim[3] % 8 == 0;
+}
+
 bool is_fusible(const std::vector<operation> &ops)
 {
 	const operation &c = ops[0];
@@ -140,7 +169,7 @@ std::vector<engine> engines_for(const std::vector<operation> &ops, cudnnBackendH
 {
 	std::vector<engine> all;
 	bool compiled = is_compiled(ops), floats = ops[0].x.type == CUDNN_DATA_FLOAT;
-	if (!compiled && !is_fusible(ops))
+	if (!compiled && !is_fusible(ops) && !is_attention(ops))
 		return all;
 	std::vector<cudnnBackendNumericalNote_t> tensor_core = { CUDNN_NUMERICAL_NOTE_TENSOR_CORE };
 	if (mode == CUDNN_HEUR_MODE_A) {
@@ -192,6 +221,7 @@ using values = std::vector<double>;
 struct run {
 	std::map<int64_t, void *> bound;
 	std::map<int64_t, values> made;
+	std::map<int64_t, double> numbers; /* given by value */
 	bool tensor_core;
 
 	values read(const tensor &t) const
@@ -199,6 +229,8 @@ struct run {
 		if (t.is_virtual)
 			return made.at(t.id);
 		values v(t.count());
+		if (t.by_value)
+			return values(1, numbers.at(t.id));
 		each(t, [&](size_t i, int64_t at) { v[i] = load(t.type, bound.at(t.id), at); });
 		return v;
 	}
@@ -283,6 +315,7 @@ double apply(const function &f, double x, double b)
 	case CUDNN_POINTWISE_SUB: return x - b;
 	case CUDNN_POINTWISE_DIV: return x / b;
 	case CUDNN_POINTWISE_EXP: return exp(x);
+	case CUDNN_POINTWISE_LOG: return log(x);
 	case CUDNN_POINTWISE_RELU_FWD: return x < f.low ? f.low + f.slope * (x - f.low) : x > f.high ? f.high : x;
 	case CUDNN_POINTWISE_SIGMOID_FWD: return 1 / (1 + exp(-x));
 	case CUDNN_POINTWISE_TANH_FWD: return tanh(x);
@@ -315,6 +348,44 @@ void apply_all(run &r, const operation &o)
 	r.write(o.y, y);
 }
 
+/* Matrices of the last two dimensions; a head of b serves as many of a as there are for each. */
+void multiply_all(run &r, const operation &o)
+{
+	values a = r.read(o.x), b = r.read(o.b), y(o.y.count());
+	int64_t heads = o.y.dim[1], share = heads / o.b.dim[1], m = o.y.dim[2], n = o.y.dim[3], k = o.x.dim[3];
+	for (int64_t i = 0; i < o.y.dim[0] * heads; i++) {
+		const double *left = &a[(size_t)(i * m * k)];
+		const double *right = &b[(size_t)((i / heads * o.b.dim[1] + i % heads / share) * k * n)];
+		for (int64_t row = 0; row < m; row++)
+			for (int64_t col = 0; col < n; col++)
+				for (int64_t t = 0; t < k; t++)
+					y[(size_t)((i * m + row) * n + col)] += left[row * k + t] * right[t * n + col];
+	}
+	r.write(o.y, y);
+}
+
+void reduce_all(run &r, const operation &o)
+{
+	bool max = o.reduction == CUDNN_REDUCE_TENSOR_MAX;
+	values x = r.read(o.x), y(o.y.count(), max ? -INFINITY : 0);
+	for (size_t i = 0; i < x.size(); i++) {
+		double &to = y[place_in(o.y, o.x, i)];
+		to = max ? std::max(to, x[i]) : to + x[i];
+	}
+	r.write(o.y, y);
+}
+
+void compute(run &r, const operation &o)
+{
+	switch (o.what) {
+	case kind::convolve:
+	case kind::convolve_back: convolve(r, o); break;
+	case kind::apply: apply_all(r, o); break;
+	case kind::multiply: multiply_all(r, o); break;
+	case kind::reduce: reduce_all(r, o); break;
+	}
+}
+
 cudnnStatus_t check_bound(const std::vector<operation> &ops, const run &r)
 {
 	for (const operation &o : ops)
@@ -324,7 +395,7 @@ cudnnStatus_t check_bound(const std::vector<operation> &ops, const run &r)
 			auto at = r.bound.find(t->id);
 			if (at == r.bound.end() || !at->second)
 				return refuse(CUDNN_STATUS_BAD_PARAM, "tensor %ld is not brought", (long)t->id);
-			if ((uintptr_t)at->second % (size_t)t->align)
+			if (!t->by_value && (uintptr_t)at->second % (size_t)t->align)
 				return refuse(CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "tensor %ld is not aligned by %ld", (long)t->id,
 					(long)t->align);
 			if (!t->by_value && !stand_in::is_device_memory(at->second, t->bytes()))
@@ -344,6 +415,9 @@ cudnnStatus_t execute(const descriptor &plan, const descriptor &pack, CUstream s
 		r.tensor_core |= n == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
 	for (size_t i = 0; i < pack.ids.size(); i++)
 		r.bound[pack.ids[i]] = pack.at[i];
+	for (const operation &o : plan.ops)
+		if (o.has_b && o.b.by_value && r.bound[o.b.id])
+			r.numbers[o.b.id] = load(o.b.type, r.bound[o.b.id], 0);
 	cudnnStatus_t s = check_bound(plan.ops, r);
 	if (s != CUDNN_STATUS_SUCCESS)
 		return s;
@@ -355,7 +429,7 @@ cudnnStatus_t execute(const descriptor &plan, const descriptor &pack, CUstream s
 		if (workspace)
 			memset(mem, 0xa5, workspace);
 		for (const operation &o : ops)
-			o.what == kind::apply ? apply_all(r, o) : convolve(r, o);
+			compute(r, o);
 	});
 	return e == CUDA_SUCCESS ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exec/gpu/conv_plan.h"
 
-#include "exec/attrs.h"
-
 #include <float.h>
-#include <stdlib.h>
+#include "exec/attrs.h"
+#include "exec/gpu/dnn_answers.h"
 
 /* -- the graph -------------------------------------------------------------------------------- */
 
@@ -85,8 +84,9 @@ static void convolve(struct dnn_graph *g, const struct conv_spec *s, dnn_tensor 
 
 /* In this order, with floats between, and with a finite bound above, engines that are compiled
    already take it all: conv(x) + z + bias, then ReLU. */
-void conv_describe(struct dnn_graph *g, const struct conv_spec *s)
+void conv_describe(struct dnn_graph *g, const void *spec)
 {
+	const struct conv_spec *s = spec;
 	static const struct dnn_function add = { .mode = CUDNN_POINTWISE_ADD };
 	struct dnn_function act;
 	bool acts = activation_of(s, &act);
@@ -108,56 +108,9 @@ void conv_describe(struct dnn_graph *g, const struct conv_spec *s)
 		dnn_apply(g, &act, at, NULL, next(g, &y, &left));
 }
 
-/* -- one plan for all that are equal ---------------------------------------------------------------- */
-
-/* A refusal is remembered too: asking again can take seconds. */
-struct answer {
-	struct dnn_plan *plan; /* NULL: refused */
-	struct err why;
-};
-
-static enum err_code ask(void **ret, void *ctx, struct err *err)
-{
-	const struct conv_spec *s = ctx;
-	struct gpu *gpu = gpu_of(s->backend);
-	struct dnn_target target = { .handle = gpu->dnn };
-	struct dnn_limits limits = { (size_t)s->workspace_bytes, s->forbidden };
-	struct dnn_graph g;
-	struct answer *a = calloc(1, sizeof(*a));
-	if (!a)
-		return err_oom(err);
-	pthread_mutex_lock(&gpu->dnn_lock);
-	dnn_init(&g, &target);
-	conv_describe(&g, s);
-	enum err_code rc = dnn_plan(&g, &limits, &a->plan, &a->why);
-	dnn_done(&g);
-	pthread_mutex_unlock(&gpu->dnn_lock);
-	if (rc != ERR_OK && rc != ERR_UNIMPLEMENTED) {
-		err_copy(err, &a->why);
-		free(a);
-		return rc;
-	}
-	*ret = a;
-	return ERR_OK;
-}
-
-static void drop(void *mem, void *owner)
-{
-	(void)owner;
-	struct answer *a = mem;
-	dnn_plan_free(a->plan);
-	free(a);
-}
-
 enum err_code conv_plan(struct prep *p, const struct conv_spec *s, struct dnn_plan **ret, struct err *err)
 {
-	struct conv_spec key = *s;
-	struct pack_elsewhere how = { ask, &key, drop, NULL };
-	void *found;
-	TRY(packs_get_elsewhere(p->packs, &key, sizeof(key), &how, &found, err));
-	const struct answer *a = found;
-	if (!a->plan)
-		return err_copy(err, &a->why);
-	*ret = a->plan;
-	return ERR_OK;
+	const struct dnn_question q = { .key = s, .key_bytes = sizeof(*s), .describe = conv_describe,
+		.limits = { (size_t)s->workspace_bytes, s->forbidden } };
+	return dnn_plan_for(p, &q, ret, err);
 }

@@ -38,8 +38,8 @@ struct conv_spec {
 /* Can the activation be part of the plan? */
 bool conv_plan_takes(const struct conv_spec *s);
 
-/* The graph of it, for a device. */
-void conv_describe(struct dnn_graph *g, const struct conv_spec *s);
+/* The graph of a struct conv_spec. */
+void conv_describe(struct dnn_graph *g, const void *spec);
 
 /* UNIMPLEMENTED: the library has nothing for it. */
 MUST_CHECK enum err_code conv_plan(struct prep *p, const struct conv_spec *s, struct dnn_plan **ret,

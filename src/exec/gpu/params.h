@@ -111,3 +111,14 @@ struct gpu_finish {
 	int64_t dim[GPU_RANK_MAX], stride[2][GPU_RANK_MAX];
 };
 #define GPU_NO_CALL (-1)
+
+/* Scores [batch, heads, queries, keys], of which a query sees the first `seen`, if causal those up
+   to its own place. The mask's strides are those of batch, head and query. */
+struct gpu_attention {
+	int32_t keys, seen, q_len, heads, causal;
+	int32_t mask; /* enum gpu_mask */
+	float softcap; /* 0: none */
+	int64_t mask_stride[3];
+};
+enum gpu_mask { GPU_MASK_NONE, GPU_MASK_BOOL, GPU_MASK_ADDED };
+#define GPU_ATTENTION_THREADS 128

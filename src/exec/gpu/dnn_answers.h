@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dnn_answers.h -- one plan of cuDNN's for all that ask the same
+ *
+ * Life of a version: ... -> [COMPILE] -> warm -> ...
+ *
+ * A refusal is remembered too: finding out that there is no engine can take seconds.
+ *
+ * Ownership: the version's packs own plans and refusals.
+ * Threads:   as in gpu.h.
+ */
+#pragma once
+
+#include "exec/gpu/dnn.h"
+#include "exec/gpu/gpu.h"
+
+/* key: everything that the graph depends on, without padding; it begins with the backend. */
+struct dnn_question {
+	const void *key;
+	size_t key_bytes;
+	void (*describe)(struct dnn_graph *g, const void *key);
+	struct dnn_limits limits;
+};
+
+/* UNIMPLEMENTED: the library has nothing for it. */
+MUST_CHECK enum err_code dnn_plan_for(struct prep *p, const struct dnn_question *q, struct dnn_plan **ret,
+	struct err *err);
