@@ -23,6 +23,12 @@ enum layout {
 	LAYOUT_COUNT_
 };
 
+/* Channels in a block; 1: they are not in blocks. */
+static inline int layout_block(enum layout layout)
+{
+	return layout == LAYOUT_NCHW16C ? 16 : layout == LAYOUT_NCHW8C ? 8 : 1;
+}
+
 struct tensor {
 	void *data;
 	enum dtype dtype;

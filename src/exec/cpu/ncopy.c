@@ -248,15 +248,10 @@ static void run_copy(const struct kernel_args *a, int64_t begin, int64_t end)
 	ncopy_run(&s->copy, a->out[0].data, a->in[0].data, from, to);
 }
 
-static int64_t block_of(enum layout layout)
-{
-	return layout == LAYOUT_NCHW16C ? 16 : layout == LAYOUT_NCHW8C ? 8 : 1;
-}
-
 /* Strides of N, C by 16, C by 8, C, H, W in a layout. */
 static void layout_strides(const struct shape *s, enum layout layout, int64_t *ret)
 {
-	int64_t c = s->dim[1], h = s->dim[2], w = s->dim[3], b = block_of(layout);
+	int64_t c = s->dim[1], h = s->dim[2], w = s->dim[3], b = layout_block(layout);
 	bool last = layout == LAYOUT_NHWC;
 	int64_t pixel = last ? c : b, block = last ? b : h * w * b;
 	ret[0] = c * h * w;
@@ -273,7 +268,7 @@ static void init_reorder(struct ncopy *c, const struct tensor *in, const struct 
 	int64_t src[6], dst[6];
 	layout_strides(s, in->layout, src);
 	layout_strides(s, out->layout, dst);
-	int64_t b = max_i64(block_of(in->layout), block_of(out->layout));
+	int64_t b = max_i64(layout_block(in->layout), layout_block(out->layout));
 	/* C in steps of the larger block: sizes of the three channel dimensions. */
 	int64_t by16 = b == 16 ? s->dim[1] / 16 : 1, by8 = b == 16 ? 2 : b == 8 ? s->dim[1] / 8 : 1;
 	int64_t by1 = b > 1 ? 8 : s->dim[1];

@@ -11,11 +11,6 @@ enum layout conv_layout(int64_t channels)
 	return channels % 8 == 0 ? LAYOUT_NCHW8C : LAYOUT_PLAIN;
 }
 
-int layout_block(enum layout layout)
-{
-	return layout == LAYOUT_NCHW16C ? 16 : layout == LAYOUT_NCHW8C ? 8 : 1;
-}
-
 static void choose_vectors(struct conv_job *j)
 {
 #ifdef __x86_64__

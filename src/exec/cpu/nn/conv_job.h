@@ -27,9 +27,6 @@ struct conv_job {
 /* The layout in which a result of so many channels is left, whoever computes it. */
 enum layout conv_layout(int64_t channels);
 
-/* Channels in a block of it; 1: plain. */
-int layout_block(enum layout layout);
-
 /* Of Conv and FusedConv. UNIMPLEMENTED: not of images, groups, or operands that are not known
    or lie otherwise. */
 MUST_CHECK enum err_code conv_job_init(struct prep *p, struct conv_job *ret, struct err *err);

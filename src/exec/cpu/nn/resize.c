@@ -177,14 +177,17 @@ static bool item_index(const struct resize_state *s, int64_t item, int64_t *inde
 static void move_row(char *dst, const char *src, const int32_t *index, int64_t n, int64_t bytes)
 {
 	switch (bytes) {
-	case 1:
-		for (int64_t i = 0; i < n; i++)
-			dst[i] = src[index[i]];
+		/* Sizes that the compiler knows: a number, a block of 8 floats, one of 16. */
+#define MOVE(bytes) \
+	case bytes: \
+		for (int64_t i = 0; i < n; i++) \
+			memcpy(dst + i * bytes, src + (int64_t)index[i] * bytes, bytes); \
 		break;
-	case 4:
-		for (int64_t i = 0; i < n; i++)
-			memcpy(dst + i * 4, src + (int64_t)index[i] * 4, 4);
-		break;
+		MOVE(1)
+		MOVE(4)
+		MOVE(32)
+		MOVE(64)
+#undef MOVE
 	default:
 		for (int64_t i = 0; i < n; i++)
 			memcpy(dst + i * bytes, src + index[i] * bytes, (size_t)bytes);
@@ -334,6 +337,23 @@ static enum err_code identity_taps(struct prep *p, struct resize_state *s, struc
 	return ERR_OK;
 }
 
+/* An image in blocks has one axis more: the channels of a block, which stay. */
+static bool split_blocks(enum layout layout, struct resize_geometry *g)
+{
+	int64_t block = layout_block(layout);
+	if (layout == LAYOUT_PLAIN)
+		return true;
+	if (layout == LAYOUT_NHWC || !stays(g, 1))
+		return false;
+	g->in[1] /= block;
+	g->out[1] /= block;
+	g->in[4] = g->out[4] = block;
+	g->scale[4] = g->roi_end[4] = 1;
+	g->roi_start[4] = 0;
+	g->rank = 5;
+	return true;
+}
+
 enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err)
 {
 	struct resize_geometry g;
@@ -341,6 +361,8 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 		prep_has_in(p, 2) ? &p->in[2] : NULL, prep_has_in(p, 3) ? &p->in[3] : NULL, &g, err);
 	if (rc != ERR_OK)
 		return rc;
+	if (!split_blocks(p->in[0].layout, &g))
+		return prep_refuse(err, "channels that are resized, or innermost");
 	bool nearest = g.mode == RESIZE_NEAREST && g.coord != RESIZE_TF_CROP;
 	if (!nearest && !runs[p->in[0].dtype])
 		return prep_refuse(err, "no loop for this type");
@@ -373,6 +395,7 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 		taps *= s->axis[i].n;
 	s->split = split_work(p, ret, row ? items : 0, 20 + (double)(row * taps));
 	ret->run = nearest ? run_nearest : runs[p->in[0].dtype];
+	ret->out_layout = p->in[0].layout;
 	ret->scratch_bytes = nearest ? 0 : (size_t)row * sizeof(double);
 	return ERR_OK;
 }
