@@ -65,3 +65,25 @@ static inline __attribute__((always_inline)) vec vec_clamp(vec x, vec low, vec h
 	x = vec_select(x < low, low, x);
 	return vec_select(x > high, high, x);
 }
+
+/* A vector in two halves that do not lie together; high may be NULL: zeros, or not wanted. */
+typedef float half_vec __attribute__((vector_size(VEC_FLOATS * sizeof(float) / 2), aligned(4), may_alias));
+
+static inline vec vec_join(const float *low, const float *high)
+{
+	half_vec half[2] = { *(const half_vec *)low };
+	if (high)
+		half[1] = *(const half_vec *)high;
+	vec v;
+	memcpy(&v, half, sizeof(v));
+	return v;
+}
+
+static inline void vec_part(vec v, float *low, float *high)
+{
+	half_vec half[2];
+	memcpy(half, &v, sizeof(v));
+	*(half_vec *)low = half[0];
+	if (high)
+		*(half_vec *)high = half[1];
+}

@@ -107,6 +107,14 @@ static const struct conv_case tiles_cases[] = {
 	{ 1, 8, 3, 3, 16, 3, 3, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 1 },
 };
 
+/* Transposed ones whose windows lie side by side. */
+static const struct conv_case transposed_cases[] = {
+	{ 2, 24, 6, 5, 24, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true, .threads = 1 },
+	{ 1, 32, 5, 17, 48, 3, 3, 1, 3, 1, { 0 }, .blocked = true, .transposed = true, .threads = 1 },
+	{ 1, 24, 7, 40, 1, 2, 2, 1, 2, 1, { 0 }, .bias = true, .transposed = true, .threads = 1 },
+	{ 1, 5, 3, 4, 3, 2, 2, 1, 2, 1, { 0 }, .transposed = true, .threads = 1 },
+};
+
 /* And what Winograd's way must, on vectors of 16 as on those of 8. */
 static const struct conv_case winograd_cases[] = {
 	{ 1, 32, 14, 14, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
@@ -118,6 +126,11 @@ static const struct conv_case winograd_cases[] = {
 	{ 1, 512, 7, 7, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
 		.threads = 1 },
 	{ 3, 64, 6, 6, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true, .threads = 2 },
+	/* blocks of eight, even and odd numbers of them */
+	{ 1, 48, 9, 10, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
+	{ 2, 24, 7, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
+	{ 1, 8, 7, 9, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
 };
 
 static double activate(enum activation act, double v)
@@ -336,6 +349,12 @@ START_TEST(tiles_equal_the_definition)
 }
 END_TEST
 
+START_TEST(transposed_tiles_equal_the_definition)
+{
+	check_own(&transposed_cases[_i], prepare_conv_transpose_tiles);
+}
+END_TEST
+
 START_TEST(winograd_equals_the_definition)
 {
 	check_own(&winograd_cases[_i], prepare_conv_winograd);
@@ -443,6 +462,7 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, equals_the_definition_in_place, 0, COUNT(cases));
 		tcase_add_loop_test(t, equals_the_definition_without_avx512, 0, COUNT(cases));
 		tcase_add_loop_test(t, tiles_equal_the_definition, 0, COUNT(tiles_cases));
+		tcase_add_loop_test(t, transposed_tiles_equal_the_definition, 0, COUNT(transposed_cases));
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
 		tcase_add_test(t, winograd_is_not_for_exact_results);
 	}

@@ -53,9 +53,9 @@ static bool operands_fit(const struct prep *p)
 	for (int i = 0; i < p->n_in; i++)
 		if (prep_has_in(p, i) && p->in[i].dtype != DTYPE_F32)
 			return false;
-	return p->in[0].shape.rank == 4 && p->in[0].layout != LAYOUT_NHWC && p->in[1].data &&
-	       (!prep_has_in(p, 2) || p->in[2].data) && tensor_count(&p->in[0]) &&
-	       tensor_count(&p->out[0]);
+	bool constant = p->in[1].data && (!prep_has_in(p, 2) || p->in[2].data);
+	return constant && p->in[0].shape.rank == 4 && p->in[0].layout != LAYOUT_NHWC &&
+	       tensor_count(&p->in[0]) && tensor_count(&p->out[0]);
 }
 
 static bool choose_layouts(const struct prep *p, struct conv_job *j)
@@ -69,20 +69,22 @@ static bool choose_layouts(const struct prep *p, struct conv_job *j)
 	return j->block > 1 && (!j->sum || pixel || p->in[3].layout == j->out_layout);
 }
 
+enum err_code conv_job_operands(const struct prep *p, struct conv_job *ret, struct err *err)
+{
+	if (!operands_fit(p))
+		return prep_refuse(err, "types, ranks or operands that our convolutions are not made for");
+	*ret = (struct conv_job){ .images = p->in[0].shape.dim[0], .ic = p->in[0].shape.dim[1],
+		.weights = p->in[1].data, .sum = prep_has_in(p, 3) };
+	choose_vectors(ret);
+	return ret->vec ? ERR_OK : prep_refuse(err, "no vectors on this processor");
+}
+
 enum err_code conv_job_init(struct prep *p, struct conv_job *j, struct err *err)
 {
 	struct conv_geometry g;
-	if (!operands_fit(p))
-		return prep_refuse(
-			err, "types, ranks or operands that our convolutions are not made for");
-	const struct shape *x = &p->in[0].shape, *w = &p->in[1].shape;
-	TRY(conv_geometry(p->node, x, w, &g, err));
-	*j = (struct conv_job){.images = x->dim[0],
-		.ic = x->dim[1],
-		.oc = w->dim[0],
-		.weights = p->in[1].data,
-		.sum = prep_has_in(p, 3)};
-	choose_vectors(j);
+	TRY(conv_job_operands(p, j, err));
+	TRY(conv_geometry(p->node, &p->in[0].shape, &p->in[1].shape, &g, err));
+	j->oc = p->in[1].shape.dim[0];
 	for (int i = 0; i < 2; i++) {
 		j->in[i] = g.in[i];
 		j->out[i] = g.out[i];
@@ -91,7 +93,7 @@ enum err_code conv_job_init(struct prep *p, struct conv_job *j, struct err *err)
 		j->dilation[i] = g.dilation[i];
 		j->pad[i] = g.pad_begin[i];
 	}
-	if (g.group != 1 || !j->vec || !choose_layouts(p, j))
+	if (g.group != 1 || !choose_layouts(p, j))
 		return prep_refuse(err, "groups, or channels that fill no blocks");
 	read_activation(p->node, j);
 	return read_bias(p, j, err);

@@ -31,6 +31,10 @@ enum layout conv_layout(int64_t channels);
    or lie otherwise. */
 MUST_CHECK enum err_code conv_job_init(struct prep *p, struct conv_job *ret, struct err *err);
 
+/* The part of it that ConvTranspose has in common: images, channels, weights, vectors. */
+MUST_CHECK enum err_code conv_job_operands(
+	const struct prep *p, struct conv_job *ret, struct err *err);
+
 /* -- weights in panels of TILE_VECS vectors, the last one perhaps narrower -------------------- */
 
 static inline int64_t job_floats(const struct conv_job *j)

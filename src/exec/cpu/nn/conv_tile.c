@@ -22,22 +22,16 @@
 #endif
 #define POINTERS ((TILE_PIXELS + 2) / 3)
 
-typedef float half_vec
-	__attribute__((vector_size(VEC_FLOATS * sizeof(float) / 2), aligned(4), may_alias));
-
 /* -- vectors where blocks are half as long, or more is to be done --------------------------------
  */
 
 /* Vector j of a pixel whose first block is at `at`; what there is no block for is zero. */
 static vec get(const struct conv_tile *t, const float *at, int j)
 {
-	vec v = {0};
 	if (t->block == VEC_FLOATS)
 		return *(const vec *)(at + j * t->dst_block);
-	memcpy(&v, at + 2 * j * t->dst_block, sizeof(half_vec));
-	if (2 * j + 1 < t->blocks)
-		memcpy((half_vec *)&v + 1, at + (2 * j + 1) * t->dst_block, sizeof(half_vec));
-	return v;
+	at += 2 * j * t->dst_block;
+	return vec_join(at, 2 * j + 1 < t->blocks ? at + t->dst_block : NULL);
 }
 
 static void put(const struct conv_tile *t, float *at, int j, vec v)
@@ -46,9 +40,8 @@ static void put(const struct conv_tile *t, float *at, int j, vec v)
 		*(vec *)(at + j * t->dst_block) = v;
 		return;
 	}
-	memcpy(at + 2 * j * t->dst_block, &v, sizeof(half_vec));
-	if (2 * j + 1 < t->blocks)
-		memcpy(at + (2 * j + 1) * t->dst_block, (half_vec *)&v + 1, sizeof(half_vec));
+	at += 2 * j * t->dst_block;
+	vec_part(v, at, 2 * j + 1 < t->blocks ? at + t->dst_block : NULL);
 }
 
 static __attribute__((noinline)) void fetch(

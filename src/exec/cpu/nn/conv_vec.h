@@ -53,12 +53,14 @@ struct conv_vec {
    many products as there are points, (size + 2)^2, each between all channels. */
 #define WINO_POINTS(size) (((size) + 2) * ((size) + 2))
 
-/* Some pixels of one block of channels, of a vector; where they are outside of the image they
-   are zero, or not written. */
+/* Some pixels of a vector of channels; where they are outside of the image they are zero, or
+   not written. */
 struct wino_patch {
-	float *image; /* of the block */
-	int64_t h, w; /* of the image */
-	int64_t y, x; /* first pixel */
+	float *image;    /* of the block */
+	int64_t h, w;    /* of the image */
+	int64_t y, x;    /* first pixel */
+	int64_t to_high; /* floats to the block with the vector's higher half; 0: blocks are whole */
+	bool low_only;   /* there is no such block */
 };
 
 /* A patch's points of one block, stride floats apart. */

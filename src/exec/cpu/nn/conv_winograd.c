@@ -25,6 +25,7 @@
 struct wino_state {
 	struct conv_job j;
 	int size, points;
+	int64_t depth;      /* source channels, as many as fill vectors */
 	int64_t patches[2]; /* along both axes */
 	int64_t unit_patches, patch_units, slices;
 	int64_t src_point, dst_point; /* floats from a point of all channels to the next one */
@@ -49,28 +50,38 @@ static struct wino_patch patch_at(const struct wino_state *s, const int64_t size
 		.x = i % s->patches[1] * s->size };
 }
 
+/* Where vectors are two blocks of the image: how far the second one is, if there is one. */
+static void set_halves(const struct wino_state *s, struct wino_patch *p, int64_t block, int64_t left)
+{
+	if (block < s->j.vec->floats) {
+		p->to_high = p->h * p->w * block;
+		p->low_only = left <= block;
+	}
+}
+
 static void make_points(const struct wino_state *s, const struct unit *u, const float *image)
 {
 	const struct conv_job *j = &s->j;
 	int64_t v = j->vec->floats;
-	for (int64_t c = 0; c < j->ic / v; c++, image += j->in[0] * j->in[1] * v)
+	for (int64_t c = 0; c < s->depth; c += v, image += j->in[0] * j->in[1] * v)
 		for (int64_t i = 0; i < u->patches; i++) {
 			struct wino_patch at = patch_at(s, j->in, u->patch + i);
 			at.y -= j->pad[0];
 			at.x -= j->pad[1];
 			at.image = (float *)(uintptr_t)image; /* read only */
+			set_halves(s, &at, j->src_run, j->ic - c);
 			j->wino->points(s->size, &at,
-				(struct wino_points){ u->src + s->tap[c] + i * v, s->src_point });
+				(struct wino_points){ u->src + s->tap[c / v] + i * v, s->src_point });
 		}
 }
 
 static void multiply(const struct wino_state *s, const struct unit *u)
 {
 	const struct conv_job *j = &s->j;
-	int64_t v = j->vec->floats, weights = job_floats(j) * j->ic;
+	int64_t v = j->vec->floats, weights = job_floats(j) * s->depth;
 	struct conv_tile t = {.src_pixel = v,
 		.tap = s->tap,
-		.taps = j->ic / v,
+		.taps = s->depth / v,
 		.run = v,
 		.bias = s->zeros,
 		.dst_pixel = v,
@@ -82,11 +93,11 @@ static void multiply(const struct wino_state *s, const struct unit *u)
 		for (int64_t panel = u->panel[0]; panel < u->panel[1]; panel++) {
 			int64_t channel = panel * job_panel(j), width = job_panel_width(j, panel);
 			t.weights =
-				s->packed + point * weights + job_weight_at(j, j->ic, channel, 0);
+				s->packed + point * weights + job_weight_at(j, s->depth, channel, 0);
 			t.src = u->src + point * s->src_point;
 			t.dst = u->dst + point * s->dst_point +
 				(channel - u->panel[0] * job_panel(j)) * s->unit_patches;
-			job_fetch_ahead(j, &t, t.weights + width * j->ic, 1, u->patches, width);
+			job_fetch_ahead(j, &t, t.weights + width * s->depth, 1, u->patches, width);
 			job_tiles(j, &t, u->patches, (int)(width / v));
 		}
 }
@@ -107,6 +118,7 @@ static void make_pixels(
 		for (int64_t i = 0; i < u->patches; i++, from += v) {
 			struct wino_patch patch = patch_at(s, j->out, u->patch + i);
 			patch.image = image + at;
+			set_halves(s, &patch, j->block, j->oc - c);
 			j->wino->pixels(s->size, (struct wino_points){ from, s->dst_point }, &patch, &end);
 		}
 	}
@@ -136,10 +148,12 @@ static void run_winograd(const struct kernel_args *a, int64_t begin, int64_t end
 
 /* -- prepare ------------------------------------------------------------------------------------ */
 
+/* Blocks are vectors or halves of them. */
 static bool suits(const struct prep *p, const struct conv_job *j)
 {
 	bool suits = p->precision != PRECISION_EXACT && j->out[0] * j->out[1] > 1 &&
-		     j->src_run == j->vec->floats && j->block == j->vec->floats;
+		     2 * layout_block(p->in[0].layout) >= j->vec->floats &&
+		     2 * j->block >= j->vec->floats;
 	for (int i = 0; i < 2; i++)
 		suits &= j->kernel[i] == 3 && j->stride[i] == 1 && j->dilation[i] == 1;
 	return suits;
@@ -159,10 +173,12 @@ static double image_ns(const struct conv_job *j, int size)
 	return product_ns > stream_ns ? product_ns + stream_ns / 4 : stream_ns + product_ns / 4;
 }
 
+#define LINE 16 /* floats of the cache */
+
 /* An odd number of lines, so that points do not share a set of the nearest cache. */
 static int64_t point_floats(const struct wino_state *s, int64_t channels)
 {
-	return (channels * s->unit_patches / 16 | 1) * 16;
+	return ((channels * s->unit_patches + LINE - 1) / LINE | 1) * LINE;
 }
 
 static void cut_patches(struct wino_state *s, const struct prep *p, struct kernel *ret)
@@ -172,7 +188,7 @@ static void cut_patches(struct wino_state *s, const struct prep *p, struct kerne
 	s->points = WINO_POINTS(s->size);
 	for (int i = 0; i < 2; i++)
 		s->patches[i] = (j->out[i] + s->size - 1) / s->size;
-	int64_t all = patches(j, s->size), channels = j->ic + job_floats(j);
+	int64_t all = patches(j, s->size), channels = s->depth + job_floats(j);
 	int64_t bytes = s->points * channels * (int64_t)sizeof(float);
 	int64_t room =
 		max_i64(POINTS_BYTES, s->points * j->ic * job_floats(j) * (int64_t)sizeof(float));
@@ -189,9 +205,9 @@ static void lay_out(struct wino_state *s, struct kernel *ret)
 {
 	const struct conv_job *j = &s->j;
 	int64_t panels = (job_panels(j) + s->slices - 1) / s->slices, v = j->vec->floats;
-	s->src_point = point_floats(s, j->ic);
+	s->src_point = point_floats(s, s->depth);
 	s->dst_point = point_floats(s, min_i64(panels * job_panel(j), job_floats(j)));
-	for (int64_t c = 0; c < j->ic / v; c++)
+	for (int64_t c = 0; c < s->depth / v; c++)
 		s->tap[c] = c * s->unit_patches * v;
 	s->scratch_dst =
 		round_up((size_t)(s->points * s->src_point) * sizeof(float), ARENA_ALIGN_TENSOR);
@@ -207,6 +223,7 @@ struct pack_key {
 struct pack {
 	const struct conv_job *j;
 	int size;
+	int64_t depth;
 };
 
 /* G of F(2,3) and of F(4,3). */
@@ -239,17 +256,18 @@ static void transform(int size, double (*window)[LANES], int lanes, float *to, i
 		}
 }
 
-/* As many as stand in a vector; those beyond the last channel are zeros. */
+/* As many as stand in a vector; those beyond the last channel, of either side, are zeros. */
 static void pack_channels(const struct pack *k, int64_t o, float *w)
 {
 	const struct conv_job *j = k->j;
 	int lanes = j->vec->floats, n = (int)min_i64(lanes, j->oc - o);
-	for (int64_t c = 0; c < j->ic; c++) {
+	for (int64_t c = 0; c < k->depth; c++) {
 		double window[9][LANES] = {0};
-		for (int l = 0; l < n; l++)
+		for (int l = 0; l < n && c < j->ic; l++)
 			for (int i = 0; i < 9; i++)
 				window[i][l] = (double)j->weights[((o + l) * j->ic + c) * 9 + i];
-		transform(k->size, window, lanes, w + job_weight_at(j, j->ic, o, c), job_floats(j) * j->ic);
+		transform(k->size, window, lanes, w + job_weight_at(j, k->depth, o, c),
+			job_floats(j) * k->depth);
 	}
 }
 
@@ -264,9 +282,9 @@ static enum err_code pack_weights(struct prep *p, struct wino_state *s, struct e
 {
 	const struct conv_job *j = &s->j;
 	const struct pack_key key = {j->weights, j->oc, j->ic, s->size, j->vec->floats};
-	struct pack k = {j, s->size};
+	struct pack k = { j, s->size, s->depth };
 	const void *packed;
-	size_t bytes = (size_t)(job_floats(j) * j->ic * s->points) * sizeof(float);
+	size_t bytes = (size_t)(job_floats(j) * s->depth * s->points) * sizeof(float);
 	TRY(packs_get(p->packs, &key, sizeof(key), bytes, pack, &k, &packed, err));
 	s->packed = packed;
 	return ERR_OK;
@@ -278,13 +296,14 @@ enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct e
 	TRY(conv_job_init(p, &j, err));
 	if (!suits(p, &j))
 		return prep_refuse(err, "no dense 3x3 convolution, or its rounding is not wanted");
-	int64_t taps = j.ic / j.vec->floats;
+	int64_t v = j.vec->floats, taps = (j.ic + v - 1) / v;
 	struct wino_state *s = kernel_state(p, ret, sizeof(*s) + (size_t)taps * sizeof(s->tap[0]));
 	float *zeros = prep_alloc(p, (size_t)job_panel(&j) * sizeof(*zeros));
 	if (!s || !zeros)
 		return err_oom(err);
 	s->j = j;
 	s->zeros = zeros;
+	s->depth = taps * v;
 	cut_patches(s, p, ret);
 	lay_out(s, ret);
 	TRY(pack_weights(p, s, err));

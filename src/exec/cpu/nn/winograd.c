@@ -75,30 +75,50 @@ INLINE void pixels_of(const int size, const vec *m, vec *y, const int step)
 
 /* -- patches -------------------------------------------------------------------------------- */
 
-INLINE vec *pixel_at(const struct wino_patch *p, const float *image, int64_t i, int64_t j)
+/* Of a block that is as wide as `floats`. */
+INLINE int64_t offset_of(const struct wino_patch *p, int64_t i, int64_t j, int64_t floats)
 {
-	return (vec *)image + (p->y + i) * p->w + p->x + j;
+	return ((p->y + i) * p->w + p->x + j) * floats;
 }
 
-static void read_edge(const struct wino_patch *p, int side, vec *to)
+INLINE vec get(const struct wino_patch *p, const float *image, int64_t i, int64_t j)
+{
+	if (!p->to_high)
+		return *(const vec *)(image + offset_of(p, i, j, VEC_FLOATS));
+	const float *low = image + offset_of(p, i, j, VEC_FLOATS / 2);
+	return vec_join(low, p->low_only ? NULL : low + p->to_high);
+}
+
+INLINE void put(const struct wino_patch *p, int64_t i, int64_t j, vec v)
+{
+	if (!p->to_high) {
+		*(vec *)(p->image + offset_of(p, i, j, VEC_FLOATS)) = v;
+		return;
+	}
+	float *low = p->image + offset_of(p, i, j, VEC_FLOATS / 2);
+	vec_part(v, low, p->low_only ? NULL : low + p->to_high);
+}
+
+/* At the edge of the image, or of halves. */
+static void read_slowly(const struct wino_patch *p, int side, vec *to)
 {
 	for (int i = 0; i < side; i++)
 		for (int j = 0; j < side; j++) {
 			int64_t y = p->y + i, x = p->x + j;
 			bool in = y >= 0 && y < p->h && x >= 0 && x < p->w;
-			to[i * side + j] = in ? *pixel_at(p, p->image, i, j) : (vec){ 0 };
+			to[i * side + j] = in ? get(p, p->image, i, j) : (vec){ 0 };
 		}
 }
 
 INLINE void read_patch(const struct wino_patch *p, const int side, vec *to)
 {
-	if (p->y < 0 || p->x < 0 || p->y + side > p->h || p->x + side > p->w) {
-		read_edge(p, side, to);
+	if (p->y < 0 || p->x < 0 || p->y + side > p->h || p->x + side > p->w || p->to_high) {
+		read_slowly(p, side, to);
 		return;
 	}
 	for (int i = 0; i < side; i++)
 		UNROLL for (int j = 0; j < side; j++)
-			to[i * side + j] = *pixel_at(p, p->image, i, j);
+			to[i * side + j] = *(const vec *)(p->image + offset_of(p, i, j, VEC_FLOATS));
 }
 
 INLINE void to_points(const int size, const struct wino_patch *from, struct wino_points to)
@@ -133,14 +153,14 @@ INLINE void write_patch(const int size, vec *y, const struct wino_patch *p, cons
 		for (int64_t j = 0; j < cols; j++) {
 			vec *v = &y[i * size + j];
 			if (end->sum)
-				*v += *pixel_at(p, end->sum, i, j);
+				*v += get(p, end->sum, i, j);
 			*v = vec_clamp(*v, low, high);
 		}
 	if (end->act.fn)
 		end->act.fn(y, y, (int64_t)size * size * VEC_FLOATS, end->act.param);
 	for (int64_t i = 0; i < rows; i++)
 		for (int64_t j = 0; j < cols; j++)
-			*pixel_at(p, p->image, i, j) = y[i * size + j];
+			put(p, i, j, y[i * size + j]);
 }
 
 INLINE void to_pixels(const int size, struct wino_points from, const struct wino_patch *to,
