@@ -17,6 +17,7 @@
 
 #define FLOPS_PER_NS 200.0
 #define SRC_BYTES (256 << 10) /* of the source that a unit reads, so that it stays near */
+#define SRC_BYTES_MAX (1 << 20)
 #define DEPTH_MAX 1024 /* terms of a piece of a sum */
 #define COPY_BYTES_MAX 1e8 /* of padded rows below one row; wider ones are left to others */
 
@@ -149,6 +150,14 @@ static void cut_flat(const struct prep *p, struct tiles_state *s)
 	s->plane_floats = area * j->src_run;
 }
 
+/* Of the source that a unit reads: what stays near, or as much as there are weights, which go
+   by once for each unit. */
+static int64_t source_bytes(const struct conv_job *j)
+{
+	int64_t weights = j->oc * j->ic * j->kernel[0] * j->kernel[1] * (int64_t)sizeof(float);
+	return max_i64(SRC_BYTES, min_i64(weights, SRC_BYTES_MAX));
+}
+
 static bool cut_rows(const struct prep *p, struct tiles_state *s)
 {
 	const struct conv_job *j = &s->j;
@@ -160,7 +169,8 @@ static bool cut_rows(const struct prep *p, struct tiles_state *s)
 		return false;
 	s->rows = j->out[0];
 	s->width = j->out[1];
-	int64_t most = min_i64(max_i64(SRC_BYTES / (pixel * width * j->stride[0]), 1), s->rows);
+	int64_t most = max_i64(source_bytes(j) / (pixel * width * j->stride[0]), 1);
+	most = min_i64(most, s->rows);
 	s->row_units = min_i64(job_units(p, (s->rows + most - 1) / most), s->rows);
 	s->unit_rows = (s->rows + s->row_units - 1) / s->row_units;
 	s->row_floats = width * j->src_run;
