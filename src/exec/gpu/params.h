@@ -43,11 +43,6 @@ struct gpu_pad {
 	int32_t begin[GPU_RANK_MAX], in[GPU_RANK_MAX], src[GPU_RANK_MAX];
 };
 
-/* An axis of n, with what comes before and after it. */
-struct gpu_axis {
-	uint32_t outer, n, inner;
-};
-
 /* Indices, of int64 or int32, into rows of a tensor. */
 struct gpu_gather {
 	uint32_t count; /* elements moved */
@@ -59,6 +54,69 @@ struct gpu_gather {
 	int32_t axis;   /* of the elements' kind */
 	struct gpu_div place[GPU_RANK_MAX]; /* of the elements' kind: the indices' shape */
 	int64_t dim[GPU_RANK_MAX], stride[GPU_RANK_MAX]; /* that the tuple's numbers index */
+};
+
+/* Dimensions, one of which may be any, and their strides in elements. */
+struct gpu_dims {
+	int32_t rank; /* may be 0 */
+	struct gpu_div dim[GPU_RANK_MAX];
+	uint32_t stride[GPU_RANK_MAX];
+};
+
+enum gpu_reduce_step { GPU_SUM, GPU_L1, GPU_SQUARES, GPU_PRODUCT, GPU_LARGEST, GPU_LEAST };
+enum gpu_reduce_finish { GPU_AS_IS, GPU_MEAN_OF, GPU_ROOT, GPU_LOG, GPU_LOG_SUM_EXP };
+
+/* Outputs over the kept dimensions, each of `count` elements over the reduced ones. */
+struct gpu_reduce {
+	uint32_t outputs, count;
+	int32_t step, finish;
+	struct gpu_dims kept, reduced;
+};
+
+/* Slices of n along an axis, `inner` elements apart. */
+struct gpu_slices {
+	uint32_t slices, n;
+	struct gpu_div inner;
+	int32_t largest, last; /* of ArgMax and TopK */
+	uint32_t k;
+	int32_t exclusive, reverse, product; /* of CumSum */
+};
+
+/* Rows of n elements; element i of row r takes number (r % groups) * per + i / inner of scale and
+   bias, or number 0 where there is one only. */
+struct gpu_norm {
+	uint32_t rows, n;
+	struct gpu_div groups, inner;
+	uint32_t per;
+	int32_t one_scale, one_bias, rms;
+	float epsilon;
+};
+
+/* Windows over three spatial axes, of `outer` images of `inner` elements side by side: channels
+   first are outer, channels last are inner. */
+#define GPU_SPATIAL 3
+struct gpu_pool {
+	uint32_t count; /* outputs */
+	struct gpu_div inner, out[GPU_SPATIAL];
+	int32_t in[GPU_SPATIAL], kernel[GPU_SPATIAL], stride[GPU_SPATIAL], dilation[GPU_SPATIAL];
+	int32_t pad[GPU_SPATIAL], end[GPU_SPATIAL]; /* end: where averages stop to count, with count_pad */
+	int32_t count_pad;
+};
+
+/* Resize: an axis of the result, in memory's order. */
+enum gpu_coordinate { GPU_HALF_PIXEL, GPU_ALIGNED, GPU_ASYMMETRIC, GPU_ZERO, GPU_SAME };
+struct gpu_resize_axis {
+	struct gpu_div out;
+	int32_t in, stride; /* of the source */
+	int32_t how;        /* enum gpu_coordinate */
+	double scale, plus;
+};
+struct gpu_resize {
+	uint32_t count;
+	int32_t rank, taps, nearest; /* taps: 1 nearest, 2 linear, 4 cubic; nearest: enum resize_nearest */
+	int32_t exclude_outside;
+	double cubic_a;
+	struct gpu_resize_axis axis[GPU_RANK_MAX];
 };
 
 /*
