@@ -30,6 +30,8 @@
 #define __constant__ static const
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#undef __noinline__
+#define __noinline__ __attribute__((noinline))
 #define __restrict__ __restrict
 
 namespace stand_in {

@@ -180,3 +180,21 @@ struct gpu_attention {
 };
 enum gpu_mask { GPU_MASK_NONE, GPU_MASK_BOOL, GPU_MASK_ADDED };
 #define GPU_ATTENTION_THREADS 128
+
+/* RNN, GRU (3 gates) and LSTM (4). */
+#define GPU_RNN_DIRECTIONS 2
+#define GPU_RNN_FUNCTIONS 3
+struct gpu_rnn {
+	uint32_t steps, batch, input, hidden, gates, directions;
+	int32_t reverse, batch_first, coupled, reset_after;
+	float clip; /* 0: none */
+	struct gpu_call function[GPU_RNN_DIRECTIONS][GPU_RNN_FUNCTIONS];
+};
+
+/* NULL: absent. */
+struct gpu_rnn_pointers {
+	const void *r, *b;
+	const int32_t *lengths;
+	const void *initial_h, *initial_c, *peepholes;
+	void *y, *y_h, *y_c;
+};
