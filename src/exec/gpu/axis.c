@@ -13,8 +13,8 @@ struct axis_state {
 	struct gpu_slices slices;
 };
 
-static enum err_code new_state(struct prep *p, struct kernel *ret, int axis, struct axis_state **ret_state,
-	struct err *err)
+static enum err_code new_state(
+	struct prep *p, struct kernel *ret, int axis, struct axis_state **ret_state, struct err *err)
 {
 	const struct shape *x = &p->in[0].shape;
 	struct axis_view v = { 1, 1, 1 };
@@ -27,12 +27,13 @@ static enum err_code new_state(struct prep *p, struct kernel *ret, int axis, str
 		v = axis_view(x, axis);
 	s->slices.slices = v.n ? (uint32_t)(v.outer * v.inner) : 0;
 	s->slices.n = (uint32_t)v.n;
-	s->slices.inner = gpu_div(v.inner ? (uint32_t)v.inner : 1);
+	s->slices.inner = gpu_div(v.inner);
 	return ERR_OK;
 }
 
 /* A block for each slice where `rows`, else a thread. */
-static enum err_code ready(struct prep *p, struct axis_state *s, const char *family, bool rows, struct err *err)
+static enum err_code ready(
+	struct prep *p, struct axis_state *s, const char *family, bool rows, struct err *err)
 {
 	char name[24];
 	snprintf(name, sizeof(name), "%s_%s", family, gpu_type_name(p->in[0].dtype));

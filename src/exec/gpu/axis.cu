@@ -14,8 +14,8 @@ template <typename T> struct candidate {
 
 /* Does a stand before b? NaN is above all numbers; among equals the first, or the last. */
 template <typename T>
-static __device__ inline bool stands_before(const struct gpu_slices &s, const candidate<T> &a, const candidate<T> &b,
-	bool nan_first)
+static __device__ inline bool stands_before(
+	const struct gpu_slices &s, const candidate<T> &a, const candidate<T> &b, bool nan_first)
 {
 	if (a.at == UINT32_MAX || b.at == UINT32_MAX)
 		return b.at == UINT32_MAX && a.at != UINT32_MAX;
@@ -35,15 +35,16 @@ static __device__ inline size_t slice_at(const struct gpu_slices &s, uint32_t sl
 
 /* The best of a slice among those that stand behind `after`. */
 template <typename T>
-static __device__ candidate<compute<T>> best_of(const struct gpu_slices &s, const T *x,
-	const candidate<compute<T>> *after, bool nan_first)
+static __device__ candidate<compute<T>> best_of(
+	const struct gpu_slices &s, const T *x, const candidate<compute<T>> *after, bool nan_first)
 {
 	using C = candidate<compute<T>>;
 	__shared__ C part[WARPS_MAX];
 	C best = { 0, UINT32_MAX };
 	for (uint32_t i = threadIdx.x; i < s.n; i += blockDim.x) {
 		C c = { widen(x[(size_t)i * s.inner.d]), i };
-		if ((!after || stands_before(s, *after, c, nan_first)) && stands_before(s, c, best, nan_first))
+		if ((!after || stands_before(s, *after, c, nan_first)) &&
+			stands_before(s, c, best, nan_first))
 			best = c;
 	}
 	for (int by = WARP / 2; by > 0; by /= 2) {
@@ -63,7 +64,8 @@ static __device__ candidate<compute<T>> best_of(const struct gpu_slices &s, cons
 template <typename T> __device__ void arg(const struct gpu_slices &s, int64_t *out, const T *in)
 {
 	for (uint32_t slice = blockIdx.x; slice < s.slices; slice += gridDim.x) {
-		candidate<compute<T>> best = best_of(s, in + slice_at(s, slice, s.n), (candidate<compute<T>> *)nullptr, true);
+		candidate<compute<T>> best =
+			best_of(s, in + slice_at(s, slice, s.n), (candidate<compute<T>> *)nullptr, true);
 		if (threadIdx.x == 0)
 			out[slice] = best.at;
 	}
@@ -104,7 +106,10 @@ template <typename T, typename A> __device__ void cumulate(const struct gpu_slic
 
 #define AXIS(T, A, name) \
 	KERNEL(arg_##name, (struct gpu_slices s, int64_t *out, const T *in)) { arg(s, out, in); } \
-	KERNEL(top_k_##name, (struct gpu_slices s, T *out, int64_t *places, const T *in)) { top_k(s, out, places, in); } \
+	KERNEL(top_k_##name, (struct gpu_slices s, T *out, int64_t *places, const T *in)) \
+	{ \
+		top_k(s, out, places, in); \
+	} \
 	KERNEL(cumulate_##name, (struct gpu_slices s, T *out, const T *in)) { cumulate<T, A>(s, out, in); }
 AXIS(float, double, f32)
 AXIS(half, double, f16)

@@ -18,7 +18,8 @@ static void run_cast(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct cast_state *s = a->state;
-	void *params[] = { (void *)&s->count, (void *)&s->to, (void *)&a->out[0].data, (void *)&a->in[0].data };
+	void *params[] = { (void *)&s->count, (void *)&s->to, (void *)&a->out[0].data,
+		(void *)&a->in[0].data };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -26,15 +27,24 @@ static void run_cast(const struct kernel_args *a, int64_t from, int64_t to)
 static int32_t number_of(enum dtype dtype)
 {
 	switch (dtype) {
-	case DTYPE_F32: return GPU_F32;
-	case DTYPE_F16: return GPU_F16;
-	case DTYPE_BF16: return GPU_BF16;
-	case DTYPE_I64: return GPU_I64;
-	case DTYPE_I32: return GPU_I32;
-	case DTYPE_I8: return GPU_I8;
-	case DTYPE_U8: return GPU_U8;
-	case DTYPE_BOOL: return GPU_BOOL;
-	default: return -1;
+	case DTYPE_F32:
+		return GPU_F32;
+	case DTYPE_F16:
+		return GPU_F16;
+	case DTYPE_BF16:
+		return GPU_BF16;
+	case DTYPE_I64:
+		return GPU_I64;
+	case DTYPE_I32:
+		return GPU_I32;
+	case DTYPE_I8:
+		return GPU_I8;
+	case DTYPE_U8:
+		return GPU_U8;
+	case DTYPE_BOOL:
+		return GPU_BOOL;
+	default:
+		return -1;
 	}
 }
 

@@ -15,7 +15,9 @@ static __device__ inline int32_t cut32(float x)
 
 static __device__ inline int64_t cut64(float x)
 {
-	return x >= 9223372036854775808.0f ? INT64_MAX : x >= -9223372036854775808.0f ? (int64_t)x : INT64_MIN;
+	return x >= 9223372036854775808.0f    ? INT64_MAX
+	       : x >= -9223372036854775808.0f ? (int64_t)x
+					      : INT64_MIN;
 }
 
 template <typename T> static __device__ inline int64_t whole32(T x) { return (int64_t)x; }
@@ -42,7 +44,8 @@ template <typename X> struct cast_to<bfloat, X> {
 	static __device__ inline bfloat of(X x) { return narrow<bfloat>((float)x); }
 };
 
-template <typename TO, typename T, int V> static __device__ void cast_group(void *out, int64_t i, const group<T, V> &g)
+template <typename TO, typename T, int V>
+static __device__ void cast_group(void *out, int64_t i, const group<T, V> &g)
 {
 	group<TO, V> to;
 	for (int k = 0; k < V; k++)
@@ -55,21 +58,43 @@ template <typename T, int V> __device__ void cast(uint32_t count, int to, void *
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		group<T, V> g = load_group<T, V>(in + i * V, true);
 		switch (to) {
-		case GPU_F32: cast_group<float>(out, i, g); break;
-		case GPU_F16: cast_group<half>(out, i, g); break;
-		case GPU_BF16: cast_group<bfloat>(out, i, g); break;
-		case GPU_I64: cast_group<int64_t>(out, i, g); break;
-		case GPU_I32: cast_group<int32_t>(out, i, g); break;
-		case GPU_I8: cast_group<int8_t>(out, i, g); break;
-		case GPU_U8: cast_group<uint8_t>(out, i, g); break;
-		case GPU_BOOL: cast_group<bool>(out, i, g); break;
+		case GPU_F32:
+			cast_group<float>(out, i, g);
+			break;
+		case GPU_F16:
+			cast_group<half>(out, i, g);
+			break;
+		case GPU_BF16:
+			cast_group<bfloat>(out, i, g);
+			break;
+		case GPU_I64:
+			cast_group<int64_t>(out, i, g);
+			break;
+		case GPU_I32:
+			cast_group<int32_t>(out, i, g);
+			break;
+		case GPU_I8:
+			cast_group<int8_t>(out, i, g);
+			break;
+		case GPU_U8:
+			cast_group<uint8_t>(out, i, g);
+			break;
+		case GPU_BOOL:
+			cast_group<bool>(out, i, g);
+			break;
 		}
 	}
 }
 
 #define CAST(T, name) \
-	KERNEL(cast_##name, (uint32_t n, int32_t to, void *out, const T *in)) { cast<T, 1>(n, to, out, in); } \
-	KERNEL(cast_##name##_wide, (uint32_t n, int32_t to, void *out, const T *in)) { cast<T, 4>(n, to, out, in); }
+	KERNEL(cast_##name, (uint32_t n, int32_t to, void *out, const T *in)) \
+	{ \
+		cast<T, 1>(n, to, out, in); \
+	} \
+	KERNEL(cast_##name##_wide, (uint32_t n, int32_t to, void *out, const T *in)) \
+	{ \
+		cast<T, 4>(n, to, out, in); \
+	}
 CAST(float, f32)
 CAST(half, f16)
 CAST(bfloat, bf16)

@@ -99,7 +99,7 @@ static bool is_small(const struct gpu_view *v, int64_t *ret_count)
 
 static void add_dim(struct gpu_box *b, const struct gpu_view *v, int d)
 {
-	b->dim[b->rank] = gpu_div((uint32_t)v->dim[d]);
+	b->dim[b->rank] = gpu_div(v->dim[d]);
 	b->src[b->rank] = (int32_t)v->src[d];
 	b->dst[b->rank] = (int32_t)v->dst[d];
 	b->rank++;
@@ -122,8 +122,11 @@ static int tile_dim(const struct gpu_view *v)
 static void fill_tiles(struct gpu_tiles *t, const struct gpu_view *v, int tile)
 {
 	int last = v->rank - 1;
-	*t = (struct gpu_tiles){ .outer.count = 1, .last = (uint32_t)v->dim[last], .tile = (uint32_t)v->dim[tile],
-		.last_src = (int32_t)v->src[last], .tile_dst = (int32_t)v->dst[tile] };
+	*t = (struct gpu_tiles){ .outer.count = 1,
+		.last = (uint32_t)v->dim[last],
+		.tile = (uint32_t)v->dim[tile],
+		.last_src = (int32_t)v->src[last],
+		.tile_dst = (int32_t)v->dst[tile] };
 	for (int d = 0; d < last; d++)
 		if (d != tile)
 			add_dim(&t->outer, v, d);
@@ -134,13 +137,14 @@ static void fill_tiles(struct gpu_tiles *t, const struct gpu_view *v, int tile)
 	t->squares = t->last_squares.d * t->tile_squares.d * t->outer.count;
 }
 
-enum err_code gpu_copy_init(struct gpu_copy *c, const struct prep *p, const struct gpu_view *view,
-	struct err *err)
+enum err_code gpu_copy_init(
+	struct gpu_copy *c, const struct prep *p, const struct gpu_view *view, struct err *err)
 {
 	struct gpu_view v = *view;
 	int64_t count;
 	char name[32];
-	*c = (struct gpu_copy){ .src_bytes = v.src_at * (int64_t)v.elem, .dst_bytes = v.dst_at * (int64_t)v.elem };
+	*c = (struct gpu_copy){ .src_bytes = v.src_at * (int64_t)v.elem,
+		.dst_bytes = v.dst_at * (int64_t)v.elem };
 	merge(&v);
 	if (!is_small(&v, &count) || v.elem > WIDEST || (v.elem & (v.elem - 1)))
 		return prep_refuse(err, "elements of that size, or so many, or so many dimensions");

@@ -33,16 +33,19 @@ template <typename T> __device__ void copy_tiles(const struct gpu_tiles &t, T *d
 	__shared__ T square[GPU_SQUARE][GPU_SQUARE + 1];
 	for (uint32_t s = blockIdx.x; s < t.squares; s += gridDim.x) {
 		uint32_t rest = quotient(s, t.last_squares), x = (s - rest * t.last_squares.d) * GPU_SQUARE;
-		uint32_t place = quotient(rest, t.tile_squares), y = (rest - place * t.tile_squares.d) * GPU_SQUARE;
+		uint32_t place = quotient(rest, t.tile_squares),
+			 y = (rest - place * t.tile_squares.d) * GPU_SQUARE;
 		int32_t from, to;
 		box_at(t.outer, place, &from, &to);
 		for (uint32_t r = threadIdx.y; r < GPU_SQUARE; r += blockDim.y)
 			if (x + r < t.last && y + threadIdx.x < t.tile)
-				square[r][threadIdx.x] = src[from + (int32_t)(x + r) * t.last_src + (int32_t)(y + threadIdx.x)];
+				square[r][threadIdx.x] = src[from + (int32_t)(x + r) * t.last_src +
+							     (int32_t)(y + threadIdx.x)];
 		__syncthreads();
 		for (uint32_t r = threadIdx.y; r < GPU_SQUARE; r += blockDim.y)
 			if (y + r < t.tile && x + threadIdx.x < t.last)
-				dst[to + (int32_t)(y + r) * t.tile_dst + (int32_t)(x + threadIdx.x)] = square[threadIdx.x][r];
+				dst[to + (int32_t)(y + r) * t.tile_dst + (int32_t)(x + threadIdx.x)] =
+					square[threadIdx.x][r];
 		__syncthreads();
 	}
 }
@@ -75,7 +78,8 @@ template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const
 		bool outside = false;
 		for (int d = p.rank - 1; d >= 0; d--) {
 			uint32_t q = quotient(rest, p.dim[d]);
-			int32_t at = pad_source(p.mode, (int32_t)(rest - q * p.dim[d].d) - p.begin[d], p.in[d]);
+			int32_t at =
+				pad_source(p.mode, (int32_t)(rest - q * p.dim[d].d) - p.begin[d], p.in[d]);
 			outside |= at < 0;
 			from += at * p.src[d];
 			rest = q;
@@ -88,7 +92,10 @@ template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const
 	KERNEL(copy_box_##size, (struct gpu_box b, T *dst, const T *src)) { copy_box(b, dst, src); } \
 	KERNEL(copy_tiles_##size, (struct gpu_tiles t, T *dst, const T *src)) { copy_tiles(t, dst, src); }
 #define PAD(T, size) \
-	KERNEL(pad_##size, (struct gpu_pad p, T *dst, const T *src, const T *value)) { pad(p, dst, src, value); }
+	KERNEL(pad_##size, (struct gpu_pad p, T *dst, const T *src, const T *value)) \
+	{ \
+		pad(p, dst, src, value); \
+	}
 COPY(uint8_t, 1)
 COPY(uint16_t, 2)
 COPY(uint32_t, 4)

@@ -22,7 +22,8 @@ static void run_unary(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct unary_state *s = a->state;
-	void *params[] = { (void *)&s->count, (void *)&s->call, (void *)&a->out[0].data, (void *)&a->in[0].data };
+	void *params[] = { (void *)&s->count, (void *)&s->call, (void *)&a->out[0].data,
+		(void *)&a->in[0].data };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -34,8 +35,8 @@ static void run_not(const struct kernel_args *a, int64_t from, int64_t to)
 	gpu_launch(a, &s->launch, params);
 }
 
-static enum err_code prepare_call(struct prep *p, struct kernel *ret, const struct unary_call *call,
-	struct err *err)
+static enum err_code prepare_call(
+	struct prep *p, struct kernel *ret, const struct unary_call *call, struct err *err)
 {
 	const struct tensor *in = &p->in[0];
 	int64_t n = tensor_count(in);
@@ -102,8 +103,8 @@ struct binary_state {
 	struct gpu_call call;
 };
 
-static void launch_binary(const struct kernel_args *a, const struct binary_state *s, void *const *left,
-	void *const *right)
+static void launch_binary(
+	const struct kernel_args *a, const struct binary_state *s, void *const *left, void *const *right)
 {
 	struct gpu_complaint f = gpu_complaint(a, FAULT_DIVIDE);
 	void *params[] = { (void *)&s->walk, (void *)&s->call, (void *)&a->out[0].data, (void *)left,

@@ -15,15 +15,20 @@
 template <typename T> static __device__ T apply(const struct gpu_call &c, T x)
 {
 	switch (c.fn) {
-	case UNARY_ABS: return x < 0 ? -x : x;
-	case UNARY_NEG: return -x;
-	case UNARY_SIGN: return (x > 0) - (x < 0);
-	case UNARY_RELU: return x > 0 ? x : 0;
+	case UNARY_ABS:
+		return x < 0 ? -x : x;
+	case UNARY_NEG:
+		return -x;
+	case UNARY_SIGN:
+		return (x > 0) - (x < 0);
+	case UNARY_RELU:
+		return x > 0 ? x : 0;
 	}
 	return x;
 }
 
-template <typename T, int V> __device__ void map1(uint32_t count, const struct gpu_call &c, T *out, const T *in)
+template <typename T, int V>
+__device__ void map1(uint32_t count, const struct gpu_call &c, T *out, const T *in)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		group<T, V> g = load_group<T, V>(in + i * V, true);
@@ -34,7 +39,10 @@ template <typename T, int V> __device__ void map1(uint32_t count, const struct g
 }
 
 #define MAP1(T, name) \
-	KERNEL(map1_##name, (uint32_t n, struct gpu_call c, T *out, const T *in)) { map1<T, 1>(n, c, out, in); } \
+	KERNEL(map1_##name, (uint32_t n, struct gpu_call c, T *out, const T *in)) \
+	{ \
+		map1<T, 1>(n, c, out, in); \
+	} \
 	KERNEL(map1_##name##_wide, (uint32_t n, struct gpu_call c, T *out, const T *in)) \
 	{ \
 		map1<T, wide_of<T>>(n, c, out, in); \
@@ -61,14 +69,16 @@ template <typename T> static __device__ inline bool is_zero(const struct gpu_com
 	return b == 0;
 }
 
-static __device__ inline float apply2(const struct gpu_call &c, const struct gpu_complaint &, float a, float b)
+static __device__ inline float apply2(
+	const struct gpu_call &c, const struct gpu_complaint &, float a, float b)
 {
 	using T = float;
 	using U = float;
 	float alpha = c.alpha;
 	switch (c.fn) {
 #define BINARY(id, expr) \
-	case GPU_##id: return expr;
+	case GPU_##id: \
+		return expr;
 #define BINARY_F(id, expr) BINARY(id, expr)
 #define BINARY_I(id, expr)
 #include "exec/gpu/binary.h"
@@ -93,7 +103,8 @@ static __device__ T apply2(const struct gpu_call &c, const struct gpu_complaint 
 #define zero(v) is_zero(f, v)
 	switch (c.fn) {
 #define BINARY(id, expr) \
-	case GPU_##id: return expr;
+	case GPU_##id: \
+		return expr;
 #define BINARY_F(id, expr)
 #define BINARY_I(id, expr) BINARY(id, expr)
 #include "exec/gpu/binary.h"
@@ -111,7 +122,8 @@ __device__ void map2(const struct gpu_walk &w, const struct gpu_call &c, T *out,
 	for (int64_t i = thread_index(); i < w.count; i += thread_stride()) {
 		uint32_t at[2];
 		walk_to<2>(w, (uint32_t)i, at);
-		group<T, V> x = load_group<T, V>(a + at[0], w.dense & 1), y = load_group<T, V>(b + at[1], w.dense & 2);
+		group<T, V> x = load_group<T, V>(a + at[0], w.dense & 1),
+			    y = load_group<T, V>(b + at[1], w.dense & 2);
 		for (int k = 0; k < V; k++)
 			x.v[k] = narrow<T>(apply2(c, f, widen(x.v[k]), widen(y.v[k])));
 		store_group<T, V>(out + i * V, x);
@@ -120,7 +132,7 @@ __device__ void map2(const struct gpu_walk &w, const struct gpu_call &c, T *out,
 
 #define MAP2(T, name, V) \
 	KERNEL(map2_##name, (struct gpu_walk w, struct gpu_call c, T *out, const T *a, const T *b, \
-		struct gpu_complaint f)) \
+				    struct gpu_complaint f)) \
 	{ \
 		map2<T, V>(w, c, out, a, b, f); \
 	}

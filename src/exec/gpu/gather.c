@@ -17,7 +17,8 @@ static void launch_with(const struct kernel_args *a, void *const *moved)
 {
 	const struct gather_state *s = a->state;
 	struct gpu_complaint f = gpu_complaint(a, FAULT_INDEX);
-	void *params[] = { (void *)&s->gather, (void *)&a->out[0].data, (void *)moved, (void *)&a->in[1].data, &f };
+	void *params[] = { (void *)&s->gather, (void *)&a->out[0].data, (void *)moved, (void *)&a->in[1].data,
+		&f };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -33,8 +34,8 @@ static void run_scatter(const struct kernel_args *a, int64_t from, int64_t to)
 	const struct gather_state *s = a->state;
 	CUresult r = CUDA_SUCCESS;
 	if (a->out[0].data != a->in[0].data && s->data_bytes)
-		r = cu.cuMemcpyDtoDAsync_v2((CUdeviceptr)a->out[0].data, (CUdeviceptr)a->in[0].data, s->data_bytes,
-			a->device->stream);
+		r = cu.cuMemcpyDtoDAsync_v2((CUdeviceptr)a->out[0].data, (CUdeviceptr)a->in[0].data,
+			s->data_bytes, a->device->stream);
 	if (r != CUDA_SUCCESS)
 		kernel_fault(a, FAULT_DEVICE, (int64_t)r);
 	launch_with(a, &a->in[2].data);
@@ -63,11 +64,6 @@ static enum err_code ready(struct prep *p, struct gather_state *s, const char *f
 	return gpu_launch_over(p, name, moved, BLOCK, &s->launch, err);
 }
 
-static struct gpu_div divisor(int64_t n)
-{
-	return gpu_div(n ? (uint32_t)n : 1);
-}
-
 /* Rows of whole 16 bytes, or 8, ... move so. */
 static size_t widen_row(int64_t *row, size_t size)
 {
@@ -87,8 +83,8 @@ enum err_code gpu_prepare_gather(struct prep *p, struct kernel *ret, struct err 
 	TRY(new_state(p, ret, &s, err));
 	size_t size = widen_row(&v.inner, dtype_bytes(p->in[0].dtype));
 	s->gather.n = v.n;
-	s->gather.row = divisor(v.inner);
-	s->gather.indices = divisor(indices);
+	s->gather.row = gpu_div(v.inner);
+	s->gather.indices = gpu_div(indices);
 	return ready(p, s, "gather", size, v.outer * indices * v.inner, err);
 }
 
@@ -100,7 +96,7 @@ static void fill_elements(struct gpu_gather *g, const struct prep *p)
 	gpu_strides(&p->in[0], g->stride);
 	for (int d = 0; d < x->rank; d++) {
 		g->dim[d] = x->dim[d];
-		g->place[d] = divisor(i->dim[d]);
+		g->place[d] = gpu_div(i->dim[d]);
 	}
 }
 
@@ -127,8 +123,8 @@ static size_t fill_tuples(struct gpu_gather *g, const struct prep *p, int batch_
 		g->stride[d] = stride[batch_dims + d] / wider;
 	}
 	g->batch = shape_count_range(x, batch_dims, x->rank) / wider;
-	g->indices = divisor(shape_count_range(i, batch_dims, i->rank - 1));
-	g->row = divisor(row);
+	g->indices = gpu_div(shape_count_range(i, batch_dims, i->rank - 1));
+	g->row = gpu_div(row);
 	*ret_row = row;
 	return size;
 }

@@ -32,19 +32,21 @@ template <typename T> static __device__ inline T zero_of()
 }
 
 template <typename T>
-__device__ void gather(const struct gpu_gather &g, T *out, const T *data, const void *indices, const struct gpu_complaint &f)
+__device__ void gather(
+	const struct gpu_gather &g, T *out, const T *data, const void *indices, const struct gpu_complaint &f)
 {
 	for (int64_t i = thread_index(); i < g.count; i += thread_stride()) {
 		uint32_t row = quotient((uint32_t)i, g.row), at = (uint32_t)i - row * g.row.d;
 		uint32_t outer = quotient(row, g.indices);
 		int64_t index = index_at(indices, g.wide, row - outer * g.indices.d);
-		out[i] = take_index(f, &index, g.n) ? data[(outer * g.n + index) * g.row.d + at] : zero_of<T>();
+		out[i] = take_index(f, &index, g.n) ? data[(outer * g.n + index) * g.row.d + at]
+						    : zero_of<T>();
 	}
 }
 
 /* Where element i of the indices' shape is in the data; below 0: nowhere. */
-static __device__ inline int64_t element_place(const struct gpu_gather &g, uint32_t i, const void *indices,
-	const struct gpu_complaint &f)
+static __device__ inline int64_t element_place(
+	const struct gpu_gather &g, uint32_t i, const void *indices, const struct gpu_complaint &f)
 {
 	int64_t index = index_at(indices, g.wide, i), at = 0;
 	if (!take_index(f, &index, g.dim[g.axis]))
@@ -58,8 +60,8 @@ static __device__ inline int64_t element_place(const struct gpu_gather &g, uint3
 }
 
 /* Where the row of a tuple begins. */
-static __device__ inline int64_t tuple_place(const struct gpu_gather &g, uint32_t tuple, const void *indices,
-	const struct gpu_complaint &f)
+static __device__ inline int64_t tuple_place(
+	const struct gpu_gather &g, uint32_t tuple, const void *indices, const struct gpu_complaint &f)
 {
 	int64_t at = (int64_t)quotient(tuple, g.indices) * g.batch;
 	bool inside = true;
@@ -72,7 +74,8 @@ static __device__ inline int64_t tuple_place(const struct gpu_gather &g, uint32_
 }
 
 #define GATHER(T, size) \
-	KERNEL(gather_##size, (struct gpu_gather g, T *out, const T *data, const void *indices, struct gpu_complaint f)) \
+	KERNEL(gather_##size, \
+		(struct gpu_gather g, T *out, const T *data, const void *indices, struct gpu_complaint f)) \
 	{ \
 		gather(g, out, data, indices, f); \
 	} \
@@ -84,8 +87,8 @@ static __device__ inline int64_t tuple_place(const struct gpu_gather &g, uint32_
 			out[i] = at < 0 ? zero_of<T>() : data[at]; \
 		} \
 	} \
-	KERNEL(scatter_elements_##size, \
-		(struct gpu_gather g, T *out, const T *updates, const void *indices, struct gpu_complaint f)) \
+	KERNEL(scatter_elements_##size, (struct gpu_gather g, T *out, const T *updates, \
+						const void *indices, struct gpu_complaint f)) \
 	{ \
 		for (int64_t i = thread_index(); i < g.count; i += thread_stride()) { \
 			int64_t at = element_place(g, (uint32_t)i, indices, f); \
@@ -102,8 +105,8 @@ static __device__ inline int64_t tuple_place(const struct gpu_gather &g, uint32_
 			out[i] = at < 0 ? zero_of<T>() : data[at + (uint32_t)i - tuple * g.row.d]; \
 		} \
 	} \
-	KERNEL(scatter_nd_##size, \
-		(struct gpu_gather g, T *out, const T *updates, const void *indices, struct gpu_complaint f)) \
+	KERNEL(scatter_nd_##size, (struct gpu_gather g, T *out, const T *updates, const void *indices, \
+					  struct gpu_complaint f)) \
 	{ \
 		for (int64_t i = thread_index(); i < g.count; i += thread_stride()) { \
 			uint32_t tuple = quotient((uint32_t)i, g.row); \

@@ -35,7 +35,8 @@ static void run_range(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct generate_state *s = a->state;
-	void *params[] = { (void *)&s->count, (void *)&a->out[0].data, (void *)&a->in[0].data, (void *)&a->in[2].data };
+	void *params[] = { (void *)&s->count, (void *)&a->out[0].data, (void *)&a->in[0].data,
+		(void *)&a->in[2].data };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -48,11 +49,6 @@ enum err_code gpu_prepare_range(struct prep *p, struct kernel *ret, struct err *
 	snprintf(name, sizeof(name), "range_%s", gpu_type_name(p->in[0].dtype));
 	ret->unread = 2;
 	return ready(p, s, name, err);
-}
-
-static struct gpu_div divisor(int64_t n)
-{
-	return gpu_div(n > 0 && n <= INT32_MAX ? (uint32_t)n : 1);
 }
 
 static void run_one_hot(const struct kernel_args *a, int64_t from, int64_t to)
@@ -72,9 +68,10 @@ enum err_code gpu_prepare_one_hot(struct prep *p, struct kernel *ret, struct err
 	struct generate_state *s = new_state(p, ret, run_one_hot);
 	if (!s)
 		return err_oom(err);
-	s->a = divisor(v.inner);
-	s->b = divisor(v.n);
-	snprintf(name, sizeof(name), "one_hot_%s_%zu", gpu_type_name(p->in[0].dtype), dtype_bytes(p->out[0].dtype));
+	s->a = gpu_div(v.inner);
+	s->b = gpu_div(v.n);
+	snprintf(name, sizeof(name), "one_hot_%s_%zu", gpu_type_name(p->in[0].dtype),
+		dtype_bytes(p->out[0].dtype));
 	ret->unread = 2;
 	return ready(p, s, name, err);
 }
@@ -101,8 +98,8 @@ enum err_code gpu_prepare_trilu(struct prep *p, struct kernel *ret, struct err *
 	int64_t k = gpu_has_in(p, 1) ? tensor_int(&p->in[1], 0) : 0;
 	/* Beyond the matrix all are alike; so that k + row does not overflow. */
 	s->k = k < -rows - 1 ? -rows - 1 : k > cols + 1 ? cols + 1 : k;
-	s->a = divisor(cols);
-	s->b = divisor(rows);
+	s->a = gpu_div(cols);
+	s->b = gpu_div(rows);
 	s->upper = node_int(p->node, "upper", 1) != 0;
 	snprintf(name, sizeof(name), "trilu_%zu", dtype_bytes(p->in[0].dtype));
 	ret->unread = 2;

@@ -111,8 +111,8 @@ enum err_code gpu_prepare_tile(struct prep *p, struct kernel *ret, struct err *e
 }
 
 /* x seen as a tensor of rank 6, permuted. */
-static enum err_code permuted(struct prep *p, struct kernel *ret, struct shape view, const int *perm,
-	struct err *err)
+static enum err_code permuted(
+	struct prep *p, struct kernel *ret, struct shape view, const int *perm, struct err *err)
 {
 	struct gpu_view v = { .rank = view.rank };
 	int64_t own[RANK_MAX];

@@ -7,15 +7,7 @@
 
 #define BLOCK 256
 
-static struct gpu_div divisor(int64_t n)
-{
-	return gpu_div(n > 0 && n <= INT32_MAX ? (uint32_t)n : 1);
-}
-
-static void *data_of(const struct tensor *t, int n, int i)
-{
-	return i < n ? t[i].data : NULL;
-}
+static void *data_of(const struct tensor *t, int n, int i) { return i < n ? t[i].data : NULL; }
 
 /* Are inputs [from, to), where they are there, of the type of input 0? */
 static bool same_types(const struct prep *p, int from, int to)
@@ -82,7 +74,8 @@ enum err_code gpu_prepare_layer_norm(struct prep *p, struct kernel *ret, struct 
 	struct norm_state *s = gpu_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	bool statistics = p->n_out > 1 && (p->out[1].dtype != DTYPE_F32 || (p->n_out > 2 && p->out[2].dtype != DTYPE_F32));
+	bool statistics = p->n_out > 1 &&
+			  (p->out[1].dtype != DTYPE_F32 || (p->n_out > 2 && p->out[2].dtype != DTYPE_F32));
 	if (!same_types(p, 1, 3) || statistics || !fits_row(p, 1, axis, &s->norm.one_scale) ||
 		!fits_row(p, 2, axis, &s->norm.one_bias))
 		return prep_refuse(err, "scale or bias of another type, or broadcast within a row");
@@ -107,8 +100,8 @@ enum err_code gpu_prepare_group_norm(struct prep *p, struct kernel *ret, struct 
 	s->norm.per = groups ? (uint32_t)(channels / groups) : 0;
 	s->norm.rows = (uint32_t)(x->dim[0] * groups);
 	s->norm.n = s->norm.per * (uint32_t)inner;
-	s->norm.groups = divisor(groups);
-	s->norm.inner = divisor(inner);
+	s->norm.groups = gpu_div(groups);
+	s->norm.inner = gpu_div(inner);
 	s->norm.epsilon = node_float(p->node, "epsilon", 1e-5f);
 	return ready(p, ret, s, err);
 }
@@ -131,14 +124,16 @@ static struct channel_state *channel_state(struct prep *p, struct kernel *ret, r
 		return NULL;
 	bool flat = x->shape.rank < 2; /* [N]: one channel */
 	s->count = (uint32_t)tensor_count(x);
-	s->channels = divisor(flat ? 1 : x->shape.dim[1]);
-	s->inner = divisor(flat || x->layout == LAYOUT_NHWC ? 1 : shape_count_range(&x->shape, 2, x->shape.rank));
+	s->channels = gpu_div(flat ? 1 : x->shape.dim[1]);
+	s->inner = gpu_div(
+		flat || x->layout == LAYOUT_NHWC ? 1 : shape_count_range(&x->shape, 2, x->shape.rank));
 	ret->out_layout = x->layout;
 	ret->run = run;
 	return s;
 }
 
-static enum err_code launch_channels(struct prep *p, struct channel_state *s, const char *family, struct err *err)
+static enum err_code launch_channels(
+	struct prep *p, struct channel_state *s, const char *family, struct err *err)
 {
 	char name[24];
 	if (tensor_count(&p->in[0]) > INT32_MAX)
@@ -152,8 +147,8 @@ static void run_batch_norm(const struct kernel_args *a, int64_t from, int64_t to
 	(void)from, (void)to;
 	const struct channel_state *s = a->state;
 	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->channels, (void *)&s->epsilon,
-		(void *)&a->out[0].data, (void *)&a->in[0].data, (void *)&a->in[1].data, (void *)&a->in[2].data,
-		(void *)&a->in[3].data, (void *)&a->in[4].data };
+		(void *)&a->out[0].data, (void *)&a->in[0].data, (void *)&a->in[1].data,
+		(void *)&a->in[2].data, (void *)&a->in[3].data, (void *)&a->in[4].data };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -174,8 +169,8 @@ static void run_lrn(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct channel_state *s = a->state;
 	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->channels, (void *)&s->before,
-		(void *)&s->after, (void *)&s->bias, (void *)&s->alpha, (void *)&s->beta, (void *)&a->out[0].data,
-		(void *)&a->in[0].data };
+		(void *)&s->after, (void *)&s->bias, (void *)&s->alpha, (void *)&s->beta,
+		(void *)&a->out[0].data, (void *)&a->in[0].data };
 	gpu_launch(a, &s->launch, params);
 }
 

@@ -8,8 +8,8 @@
 #include "exec/gpu/rows.cuh"
 
 template <typename T>
-__device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T *scale, const T *bias, float *mean_out,
-	float *inverse_out)
+__device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T *scale, const T *bias,
+	float *mean_out, float *inverse_out)
 {
 	for (uint32_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
 		const T *x = in + (size_t)row * p.n;
@@ -37,8 +37,8 @@ __device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T
 }
 
 template <typename T>
-__device__ void batch_norm(uint32_t count, struct gpu_div inner, struct gpu_div channels, float epsilon, T *out,
-	const T *in, const T *scale, const T *bias, const T *mean, const T *variance)
+__device__ void batch_norm(uint32_t count, struct gpu_div inner, struct gpu_div channels, float epsilon,
+	T *out, const T *in, const T *scale, const T *bias, const T *mean, const T *variance)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t row = quotient((uint32_t)i, inner), c = row - quotient(row, channels) * channels.d;
@@ -49,8 +49,8 @@ __device__ void batch_norm(uint32_t count, struct gpu_div inner, struct gpu_div 
 
 /* Channels [c - before, c + after] count. */
 template <typename T>
-__device__ void lrn(uint32_t count, struct gpu_div inner, struct gpu_div channels, int before, int after, float bias,
-	float alpha, float beta, T *out, const T *in)
+__device__ void lrn(uint32_t count, struct gpu_div inner, struct gpu_div channels, int before, int after,
+	float bias, float alpha, float beta, T *out, const T *in)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t row = quotient((uint32_t)i, inner);
@@ -66,17 +66,18 @@ __device__ void lrn(uint32_t count, struct gpu_div inner, struct gpu_div channel
 
 #define NORM(T, name) \
 	KERNEL(norm_rows_##name, (struct gpu_norm p, T *out, const T *in, const T *scale, const T *bias, \
-		float *mean_out, float *inverse_out)) \
+					 float *mean_out, float *inverse_out)) \
 	{ \
 		norm_rows(p, out, in, scale, bias, mean_out, inverse_out); \
 	} \
-	KERNEL(batch_norm_##name, (uint32_t n, struct gpu_div inner, struct gpu_div channels, float epsilon, T *out, \
-		const T *in, const T *scale, const T *bias, const T *mean, const T *variance)) \
+	KERNEL(batch_norm_##name, \
+		(uint32_t n, struct gpu_div inner, struct gpu_div channels, float epsilon, T *out, \
+			const T *in, const T *scale, const T *bias, const T *mean, const T *variance)) \
 	{ \
 		batch_norm(n, inner, channels, epsilon, out, in, scale, bias, mean, variance); \
 	} \
-	KERNEL(lrn_##name, (uint32_t n, struct gpu_div inner, struct gpu_div channels, int32_t before, int32_t after, \
-		float bias, float alpha, float beta, T *out, const T *in)) \
+	KERNEL(lrn_##name, (uint32_t n, struct gpu_div inner, struct gpu_div channels, int32_t before, \
+				   int32_t after, float bias, float alpha, float beta, T *out, const T *in)) \
 	{ \
 		lrn(n, inner, channels, before, after, bias, alpha, beta, out, in); \
 	}

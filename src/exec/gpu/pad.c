@@ -25,8 +25,8 @@ static void run_pad(const struct kernel_args *a, int64_t from, int64_t to)
 static enum gpu_pad_mode mode_of(const struct node *n)
 {
 	struct slice mode = node_string(n, "mode", "constant");
-	return slice_is(mode, "edge") ? GPU_PAD_EDGE
-	       : slice_is(mode, "wrap") ? GPU_PAD_WRAP
+	return slice_is(mode, "edge")	   ? GPU_PAD_EDGE
+	       : slice_is(mode, "wrap")	   ? GPU_PAD_WRAP
 	       : slice_is(mode, "reflect") ? GPU_PAD_REFLECT
 					   : GPU_PAD_CONSTANT;
 }
@@ -49,7 +49,7 @@ static bool fill(struct gpu_pad *pad, const struct pad_geometry *g, const struct
 	}
 	pad->rank = n;
 	for (int d = 0; d < n && n <= GPU_RANK_MAX; d++) {
-		pad->dim[d] = gpu_div((uint32_t)out[d]);
+		pad->dim[d] = gpu_div(out[d]);
 		pad->begin[d] = (int32_t)begin[d];
 		pad->in[d] = (int32_t)in[d];
 		pad->src[d] = (int32_t)stride[d];

@@ -198,3 +198,12 @@ struct gpu_rnn_pointers {
 	const void *initial_h, *initial_c, *peepholes;
 	void *y, *y_h, *y_c;
 };
+
+/* RotaryEmbedding: pairs of the first 2 * half elements of each head are turned. */
+struct gpu_rotary {
+	uint32_t count; /* elements */
+	struct gpu_div size, heads, tokens;
+	uint32_t half;
+	int32_t interleaved, heads_inside; /* [batch, token, head], else [batch, head, token] */
+	int64_t positions;
+};

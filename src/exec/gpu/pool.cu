@@ -22,8 +22,9 @@ static __device__ inline struct reach reach_of(const struct gpu_pool &p, int axi
 	r.to = max(r.to, r.from);
 	r.counted = r.to - r.from;
 	if (p.count_pad)
-		r.counted = r.start >= p.end[axis] ? 0
-						   : min((p.end[axis] - 1 - r.start) / dilation + 1, p.kernel[axis]);
+		r.counted = r.start >= p.end[axis]
+				    ? 0
+				    : min((p.end[axis] - 1 - r.start) / dilation + 1, p.kernel[axis]);
 	return r;
 }
 
@@ -50,13 +51,18 @@ template <typename T, int V, bool MAX> __device__ void pool(const struct gpu_poo
 		for (int32_t d = r[0].from; d < r[0].to; d++)
 			for (int32_t h = r[1].from; h < r[1].to; h++)
 				for (int32_t w = r[2].from; w < r[2].to; w++) {
-					int64_t at = (((int64_t)rest * p.in[0] + r[0].start + d * p.dilation[0]) * p.in[1] +
-							     r[1].start + h * p.dilation[1]) * p.in[2] +
-						     r[2].start + w * p.dilation[2];
-					group<T, V> g = load_group<T, V>(in + (at * p.inner.d + lane) * V, true);
+					int64_t at =
+						(((int64_t)rest * p.in[0] + r[0].start + d * p.dilation[0]) *
+								p.in[1] +
+							r[1].start + h * p.dilation[1]) *
+							p.in[2] +
+						r[2].start + w * p.dilation[2];
+					group<T, V> g =
+						load_group<T, V>(in + (at * p.inner.d + lane) * V, true);
 					for (int k = 0; k < V; k++) {
 						C x = widen(g.v[k]);
-						bool better = !any || x > acc[k] || (x != x && acc[k] == acc[k]);
+						bool better =
+							!any || x > acc[k] || (x != x && acc[k] == acc[k]);
 						acc[k] = !MAX ? acc[k] + x : better ? x : acc[k];
 					}
 					any = true;
@@ -76,10 +82,19 @@ template <typename T, int V, bool MAX> __device__ void pool(const struct gpu_poo
 
 #define POOL(T, name, V) \
 	KERNEL(max_pool_##name, (struct gpu_pool p, T *out, const T *in)) { pool<T, 1, true>(p, out, in); } \
-	KERNEL(max_pool_##name##_wide, (struct gpu_pool p, T *out, const T *in)) { pool<T, V, true>(p, out, in); }
+	KERNEL(max_pool_##name##_wide, (struct gpu_pool p, T *out, const T *in)) \
+	{ \
+		pool<T, V, true>(p, out, in); \
+	}
 #define AVERAGE(T, name, V) \
-	KERNEL(average_pool_##name, (struct gpu_pool p, T *out, const T *in)) { pool<T, 1, false>(p, out, in); } \
-	KERNEL(average_pool_##name##_wide, (struct gpu_pool p, T *out, const T *in)) { pool<T, V, false>(p, out, in); }
+	KERNEL(average_pool_##name, (struct gpu_pool p, T *out, const T *in)) \
+	{ \
+		pool<T, 1, false>(p, out, in); \
+	} \
+	KERNEL(average_pool_##name##_wide, (struct gpu_pool p, T *out, const T *in)) \
+	{ \
+		pool<T, V, false>(p, out, in); \
+	}
 POOL(float, f32, 4)
 POOL(half, f16, 8)
 POOL(bfloat, bf16, 8)

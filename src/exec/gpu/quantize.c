@@ -19,8 +19,9 @@ static void run_quantize(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct quantize_state *s = a->state;
 	void *zero = a->n_in > 2 ? a->in[2].data : NULL;
-	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->n, (void *)&s->low, (void *)&s->high,
-		(void *)&a->out[0].data, (void *)&a->in[0].data, (void *)&a->in[1].data, &zero };
+	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->n, (void *)&s->low,
+		(void *)&s->high, (void *)&a->out[0].data, (void *)&a->in[0].data, (void *)&a->in[1].data,
+		&zero };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -34,8 +35,8 @@ static void run_dequantize(const struct kernel_args *a, int64_t from, int64_t to
 	gpu_launch(a, &s->launch, params);
 }
 
-static enum err_code new_state(struct prep *p, struct kernel *ret, struct quantize_state **ret_state,
-	struct err *err)
+static enum err_code new_state(
+	struct prep *p, struct kernel *ret, struct quantize_state **ret_state, struct err *err)
 {
 	const struct tensor *x = &p->in[0];
 	const struct shape *scale = &p->in[1].shape;
@@ -46,12 +47,13 @@ static enum err_code new_state(struct prep *p, struct kernel *ret, struct quanti
 	if (node_int(p->node, "block_size", 0) || tensor_count(x) > INT32_MAX)
 		return prep_refuse(err, "scales of blocks, or so many elements");
 	if (scale->rank == 1 && scale->dim[0] != 1)
-		v = axis_view(&x->shape, node_axis(p->node, "axis", x->shape.rank > 1 ? 1 : 0, x->shape.rank));
+		v = axis_view(
+			&x->shape, node_axis(p->node, "axis", x->shape.rank > 1 ? 1 : 0, x->shape.rank));
 	if (x->layout == LAYOUT_NHWC && v.n != 1 && v.n == x->shape.dim[1])
 		v.inner = 1;
 	s->count = (uint32_t)tensor_count(x);
-	s->inner = gpu_div(v.inner ? (uint32_t)v.inner : 1);
-	s->n = gpu_div(v.n ? (uint32_t)v.n : 1);
+	s->inner = gpu_div(v.inner);
+	s->n = gpu_div(v.n);
 	ret->out_layout = x->layout;
 	return ERR_OK;
 }

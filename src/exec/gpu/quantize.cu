@@ -12,19 +12,20 @@ static __device__ inline uint32_t channel_of(uint32_t i, struct gpu_div inner, s
 
 /* The quotient has the scale's precision; it is rounded to even, and NaN is the lowest. */
 template <typename T, typename Q>
-__device__ void quantize(uint32_t count, struct gpu_div inner, struct gpu_div n, float low, float high, Q *out,
-	const T *in, const T *scale, const Q *zero)
+__device__ void quantize(uint32_t count, struct gpu_div inner, struct gpu_div n, float low, float high,
+	Q *out, const T *in, const T *scale, const Q *zero)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t c = channel_of((uint32_t)i, inner, n);
-		float v = rintf(widen(narrow<T>(widen(in[i]) / widen(scale[c])))) + (zero ? (float)zero[c] : 0);
+		float v =
+			rintf(widen(narrow<T>(widen(in[i]) / widen(scale[c])))) + (zero ? (float)zero[c] : 0);
 		out[i] = (Q)(int32_t)(v >= high ? high : v > low ? v : low);
 	}
 }
 
 template <typename Q, typename T>
-__device__ void dequantize(uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, const Q *in, const T *scale,
-	const Q *zero)
+__device__ void dequantize(uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, const Q *in,
+	const T *scale, const Q *zero)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t c = channel_of((uint32_t)i, inner, n);
@@ -34,14 +35,14 @@ __device__ void dequantize(uint32_t count, struct gpu_div inner, struct gpu_div 
 }
 
 #define QUANTIZE(T, t, Q, q) \
-	KERNEL(quantize_##t##_##q, (uint32_t count, struct gpu_div inner, struct gpu_div n, float low, float high, \
-		Q *out, const T *in, const T *scale, const Q *zero)) \
+	KERNEL(quantize_##t##_##q, (uint32_t count, struct gpu_div inner, struct gpu_div n, float low, \
+					   float high, Q *out, const T *in, const T *scale, const Q *zero)) \
 	{ \
 		quantize(count, inner, n, low, high, out, in, scale, zero); \
 	}
 #define DEQUANTIZE(T, t, Q, q) \
-	KERNEL(dequantize_##q##_##t, (uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, const Q *in, \
-		const T *scale, const Q *zero)) \
+	KERNEL(dequantize_##q##_##t, (uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, \
+					     const Q *in, const T *scale, const Q *zero)) \
 	{ \
 		dequantize(count, inner, n, out, in, scale, zero); \
 	}

@@ -49,7 +49,7 @@ static bool append(struct gpu_dims *d, int64_t dim, int64_t stride)
 	}
 	if (d->rank == GPU_RANK_MAX)
 		return false;
-	d->dim[d->rank] = gpu_div((uint32_t)dim);
+	d->dim[d->rank] = gpu_div(dim);
 	d->stride[d->rank++] = (uint32_t)stride;
 	return true;
 }
@@ -77,8 +77,8 @@ static bool fill(struct gpu_reduce *r, const struct tensor *x, uint32_t mask, bo
 	return good;
 }
 
-static enum err_code prepare_over(struct prep *p, struct kernel *ret, uint32_t mask, int32_t step, int32_t finish,
-	struct err *err)
+static enum err_code prepare_over(
+	struct prep *p, struct kernel *ret, uint32_t mask, int32_t step, int32_t finish, struct err *err)
 {
 	struct reduce_state *s = gpu_state(p, ret, sizeof(*s));
 	bool rows;
@@ -90,7 +90,8 @@ static enum err_code prepare_over(struct prep *p, struct kernel *ret, uint32_t m
 	s->reduce.step = step;
 	s->reduce.finish = finish;
 	ret->run = run_reduce;
-	snprintf(name, sizeof(name), "reduce_%s_%s", rows ? "rows" : "columns", gpu_type_name(p->in[0].dtype));
+	snprintf(
+		name, sizeof(name), "reduce_%s_%s", rows ? "rows" : "columns", gpu_type_name(p->in[0].dtype));
 	TRY(gpu_launch_over(p, name, s->reduce.outputs, rows ? 1 : BLOCK, &s->launch, err));
 	/* A block for each row, no larger than the row wants. */
 	if (rows)

@@ -33,10 +33,14 @@ template <typename A> static __device__ inline A start_of(int step, A lowest, A 
 template <typename A> static __device__ inline A joined(int step, A a, A b)
 {
 	switch (step) {
-	case GPU_PRODUCT: return a * b;
-	case GPU_LARGEST: return a > b || a != a ? a : b;
-	case GPU_LEAST: return a < b || a != a ? a : b;
-	default: return a + b;
+	case GPU_PRODUCT:
+		return a * b;
+	case GPU_LARGEST:
+		return a > b || a != a ? a : b;
+	case GPU_LEAST:
+		return a < b || a != a ? a : b;
+	default:
+		return a + b;
 	}
 }
 
@@ -58,8 +62,8 @@ static __device__ inline uint32_t dims_at(const struct gpu_dims &d, uint32_t i)
 
 /* What the elements [first, count) in steps come to; top: is subtracted before exp(). */
 template <typename T, typename A>
-static __device__ A gathered(const struct gpu_reduce &r, const T *x, int step, bool exps, A top, uint32_t first,
-	uint32_t by)
+static __device__ A gathered(
+	const struct gpu_reduce &r, const T *x, int step, bool exps, A top, uint32_t first, uint32_t by)
 {
 	using limits = accumulates_in<compute<T>>;
 	A acc = start_of<A>(step, limits::lowest(), limits::highest());
@@ -81,10 +85,14 @@ static __device__ inline int64_t mean_of(int64_t sum, uint32_t n) { return n ? s
 template <typename A> static __device__ inline A finished(const struct gpu_reduce &r, A acc, A top)
 {
 	switch (r.finish) {
-	case GPU_MEAN_OF: return mean_of(acc, r.count);
-	case GPU_ROOT: return from_real(sqrt((double)acc), acc);
-	case GPU_LOG: return from_real(log((double)acc), acc);
-	case GPU_LOG_SUM_EXP: return from_real(log((double)acc) + (double)top, acc);
+	case GPU_MEAN_OF:
+		return mean_of(acc, r.count);
+	case GPU_ROOT:
+		return from_real(sqrt((double)acc), acc);
+	case GPU_LOG:
+		return from_real(log((double)acc), acc);
+	case GPU_LOG_SUM_EXP:
+		return from_real(log((double)acc) + (double)top, acc);
 	}
 	return acc;
 }
@@ -127,7 +135,10 @@ template <typename T> __device__ void reduce_columns(const struct gpu_reduce &r,
 
 #define REDUCE(T, name) \
 	KERNEL(reduce_rows_##name, (struct gpu_reduce r, T *out, const T *in)) { reduce_rows(r, out, in); } \
-	KERNEL(reduce_columns_##name, (struct gpu_reduce r, T *out, const T *in)) { reduce_columns(r, out, in); }
+	KERNEL(reduce_columns_##name, (struct gpu_reduce r, T *out, const T *in)) \
+	{ \
+		reduce_columns(r, out, in); \
+	}
 REDUCE(float, f32)
 REDUCE(half, f16)
 REDUCE(bfloat, bf16)

@@ -31,15 +31,22 @@ static void set_coordinate(struct gpu_resize_axis *a, const struct resize_geomet
 	a->scale = scale;
 	a->how = GPU_HALF_PIXEL;
 	switch (g->coord) {
-	case RESIZE_HALF_PIXEL_SYMMETRIC: a->plus = in / 2 * (1 - out / (in * scale)); break;
-	case RESIZE_PYTORCH_HALF_PIXEL: a->how = out > 1 ? GPU_HALF_PIXEL : GPU_ZERO; break;
-	case RESIZE_ASYMMETRIC: a->how = GPU_ASYMMETRIC; break;
+	case RESIZE_HALF_PIXEL_SYMMETRIC:
+		a->plus = in / 2 * (1 - out / (in * scale));
+		break;
+	case RESIZE_PYTORCH_HALF_PIXEL:
+		a->how = out > 1 ? GPU_HALF_PIXEL : GPU_ZERO;
+		break;
+	case RESIZE_ASYMMETRIC:
+		a->how = GPU_ASYMMETRIC;
+		break;
 	case RESIZE_ALIGN_CORNERS:
 		a->how = out == 1 ? GPU_ZERO : GPU_ALIGNED;
 		a->plus = in - 1;
 		a->scale = in * scale - 1;
 		break;
-	default: break;
+	default:
+		break;
 	}
 	if (g->in[d] == g->out[d] && g->scale[d] == 1)
 		a->how = GPU_SAME;
@@ -66,14 +73,13 @@ static bool fill(struct gpu_resize *r, const struct resize_geometry *g, const st
 	return true;
 }
 
-static bool is_known(const struct prep *p, int i)
-{
-	return !gpu_has_in(p, i) || p->in[i].data;
-}
+static bool is_known(const struct prep *p, int i) { return !gpu_has_in(p, i) || p->in[i].data; }
 
 enum err_code gpu_prepare_resize(struct prep *p, struct kernel *ret, struct err *err)
 {
-	static const int32_t taps[RESIZE_MODE_COUNT_] = { [RESIZE_NEAREST] = 1, [RESIZE_LINEAR] = 2, [RESIZE_CUBIC] = 4 };
+	static const int32_t taps[RESIZE_MODE_COUNT_] = {
+		[RESIZE_NEAREST] = 1, [RESIZE_LINEAR] = 2, [RESIZE_CUBIC] = 4
+	};
 	const struct tensor *x = &p->in[0];
 	int64_t count = tensor_count(&p->out[0]);
 	struct resize_geometry g;
@@ -81,15 +87,19 @@ enum err_code gpu_prepare_resize(struct prep *p, struct kernel *ret, struct err 
 	struct resize_state *s = gpu_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	if (!is_known(p, 1) || !is_known(p, 2) || !is_known(p, 3) || count > INT32_MAX || tensor_count(x) > INT32_MAX)
+	if (!is_known(p, 1) || !is_known(p, 2) || !is_known(p, 3) || count > INT32_MAX ||
+		tensor_count(x) > INT32_MAX)
 		return prep_refuse(err, "sizes that are computed, or so many elements");
 	TRY(resize_geometry(p->node, &x->shape, gpu_has_in(p, 1) ? &p->in[1] : NULL,
 		gpu_has_in(p, 2) ? &p->in[2] : NULL, gpu_has_in(p, 3) ? &p->in[3] : NULL, &g, err));
 	bool moves = g.mode == RESIZE_NEAREST;
 	if (g.coord == RESIZE_TF_CROP || g.antialias || (!moves && !dtype_in(x->dtype, T(F32) | T_HALF)))
 		return prep_refuse(err, "crops, antialias, or elements of such a type");
-	s->resize = (struct gpu_resize){ .count = (uint32_t)count, .taps = taps[g.mode], .nearest = (int32_t)g.nearest,
-		.exclude_outside = g.exclude_outside, .cubic_a = (double)g.cubic_a };
+	s->resize = (struct gpu_resize){ .count = (uint32_t)count,
+		.taps = taps[g.mode],
+		.nearest = (int32_t)g.nearest,
+		.exclude_outside = g.exclude_outside,
+		.cubic_a = (double)g.cubic_a };
 	if (!fill(&s->resize, &g, x))
 		return prep_refuse(err, "so many axes, or an empty one");
 	ret->run = run_resize;

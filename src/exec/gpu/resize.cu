@@ -9,10 +9,14 @@
 static __device__ inline double coordinate(const struct gpu_resize_axis &a, double o)
 {
 	switch (a.how) {
-	case GPU_HALF_PIXEL: return a.plus + (o + 0.5) / a.scale - 0.5;
-	case GPU_ALIGNED: return o * a.plus / a.scale;
-	case GPU_ASYMMETRIC: return o / a.scale;
-	case GPU_ZERO: return 0;
+	case GPU_HALF_PIXEL:
+		return a.plus + (o + 0.5) / a.scale - 0.5;
+	case GPU_ALIGNED:
+		return o * a.plus / a.scale;
+	case GPU_ASYMMETRIC:
+		return o / a.scale;
+	case GPU_ZERO:
+		return 0;
 	}
 	return o;
 }
@@ -21,9 +25,12 @@ static __device__ inline double coordinate(const struct gpu_resize_axis &a, doub
 static __device__ inline double nearest(int how, double x)
 {
 	switch (how) {
-	case 1: return floor(x + 0.5);
-	case 2: return floor(x);
-	case 3: return ceil(x);
+	case 1:
+		return floor(x + 0.5);
+	case 2:
+		return floor(x);
+	case 3:
+		return ceil(x);
 	}
 	return ceil(x - 0.5);
 }
@@ -45,8 +52,8 @@ struct axis_taps {
 	float weight[TAPS_MAX];
 };
 
-static __device__ inline void find_taps(const struct gpu_resize &r, const struct gpu_resize_axis &a, uint32_t o,
-	struct axis_taps &t)
+static __device__ inline void find_taps(
+	const struct gpu_resize &r, const struct gpu_resize_axis &a, uint32_t o, struct axis_taps &t)
 {
 	double x = coordinate(a, o), sum = 0;
 	t.n = a.how == GPU_SAME ? 1 : r.taps;

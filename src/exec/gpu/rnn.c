@@ -18,22 +18,22 @@ struct rnn_state {
 	struct gpu_rnn rnn;
 };
 
-static void *pointer(const struct tensor *t, int n, int i)
-{
-	return i < n ? t[i].data : NULL;
-}
+static void *pointer(const struct tensor *t, int n, int i) { return i < n ? t[i].data : NULL; }
 
 static void run_rnn(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct rnn_state *s = a->state;
 	struct gpu_complaint fault = gpu_complaint(a, FAULT_VALUE);
-	struct gpu_rnn_pointers p = { .r = a->in[RNN_R].data, .b = pointer(a->in, a->n_in, RNN_B),
+	struct gpu_rnn_pointers p = { .r = a->in[RNN_R].data,
+		.b = pointer(a->in, a->n_in, RNN_B),
 		.lengths = pointer(a->in, a->n_in, RNN_LENGTHS),
 		.initial_h = pointer(a->in, a->n_in, RNN_INITIAL_H),
 		.initial_c = pointer(a->in, a->n_in, RNN_INITIAL_C),
-		.peepholes = pointer(a->in, a->n_in, RNN_PEEPHOLES), .y = pointer(a->out, a->n_out, 0),
-		.y_h = pointer(a->out, a->n_out, 1), .y_c = pointer(a->out, a->n_out, 2) };
+		.peepholes = pointer(a->in, a->n_in, RNN_PEEPHOLES),
+		.y = pointer(a->out, a->n_out, 0),
+		.y_h = pointer(a->out, a->n_out, 1),
+		.y_c = pointer(a->out, a->n_out, 2) };
 	void *project[] = { (void *)&s->rnn, (void *)&a->scratch, (void *)&a->in[RNN_X].data,
 		(void *)&a->in[RNN_W].data, (void *)&p.b };
 	void *steps[] = { (void *)&s->rnn, &p, (void *)&a->scratch, &fault };
@@ -66,12 +66,20 @@ static void set_functions(struct gpu_rnn *r, const struct rnn_geometry *g)
 static bool fill(struct gpu_rnn *r, const struct rnn_geometry *g)
 {
 	int64_t gates = (int64_t)g->gates * g->hidden * g->directions;
-	if (g->transposed || g->steps > INT32_MAX || g->batch > INT32_MAX || g->input > INT32_MAX || gates > INT32_MAX)
+	if (g->transposed || g->steps > INT32_MAX || g->batch > INT32_MAX || g->input > INT32_MAX ||
+		gates > INT32_MAX)
 		return false;
-	*r = (struct gpu_rnn){ .steps = (uint32_t)g->steps, .batch = (uint32_t)g->batch, .input = (uint32_t)g->input,
-		.hidden = (uint32_t)g->hidden, .gates = (uint32_t)g->gates, .directions = (uint32_t)g->directions,
-		.reverse = g->reverse, .batch_first = g->batch_first, .coupled = g->coupled,
-		.reset_after = g->reset_after, .clip = g->clip };
+	*r = (struct gpu_rnn){ .steps = (uint32_t)g->steps,
+		.batch = (uint32_t)g->batch,
+		.input = (uint32_t)g->input,
+		.hidden = (uint32_t)g->hidden,
+		.gates = (uint32_t)g->gates,
+		.directions = (uint32_t)g->directions,
+		.reverse = g->reverse,
+		.batch_first = g->batch_first,
+		.coupled = g->coupled,
+		.reset_after = g->reset_after,
+		.clip = g->clip };
 	set_functions(r, g);
 	return true;
 }

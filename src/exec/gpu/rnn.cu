@@ -28,20 +28,20 @@ __device__ void rnn_project(const struct gpu_rnn &r, float *gates, const T *x, c
 	uint64_t all = (uint64_t)r.directions * r.batch * r.steps * width;
 	for (uint64_t i = warp; i < all; i += (uint64_t)thread_stride() / WARP) {
 		uint32_t j = (uint32_t)(i % width), t = (uint32_t)(i / width % r.steps);
-		uint32_t n = (uint32_t)(i / width / r.steps % r.batch), d = (uint32_t)(i / width / r.steps / r.batch);
-		const T *row = x + (r.batch_first ? (size_t)n * r.steps + t : (size_t)t * r.batch + n) * r.input;
+		uint32_t n = (uint32_t)(i / width / r.steps % r.batch),
+			 d = (uint32_t)(i / width / r.steps / r.batch);
+		const T *row =
+			x + (r.batch_first ? (size_t)n * r.steps + t : (size_t)t * r.batch + n) * r.input;
 		float sum = dot(row, w + ((size_t)d * width + j) * r.input, r.input);
 		const T *bias = b ? b + (size_t)d * 2 * width : nullptr;
 		if (threadIdx.x % WARP == 0)
-			gates[i] = sum + (bias ? widen(bias[j]) + (j < late ? widen(bias[width + j]) : 0) : 0);
+			gates[i] =
+				sum + (bias ? widen(bias[j]) + (j < late ? widen(bias[width + j]) : 0) : 0);
 	}
 }
 
 /* One copy of the switch: nothing here waits for it. */
-static __device__ __noinline__ float call(struct gpu_call c, float v)
-{
-	return apply(c, v);
-}
+static __device__ __noinline__ float call(struct gpu_call c, float v) { return apply(c, v); }
 
 static __device__ inline float activate(const struct gpu_rnn &r, uint32_t d, int which, float v)
 {
@@ -51,8 +51,8 @@ static __device__ inline float activate(const struct gpu_rnn &r, uint32_t d, int
 
 /* sum[j] = gates[j] + row j of R times v, for rows [from, to). */
 template <typename T>
-static __device__ void recur(float *sum, const float *gates, const T *rows, const float *v, uint32_t from, uint32_t to,
-	uint32_t hidden)
+static __device__ void recur(float *sum, const float *gates, const T *rows, const float *v, uint32_t from,
+	uint32_t to, uint32_t hidden)
 {
 	for (uint32_t j = from + threadIdx.x / WARP; j < to; j += blockDim.x / WARP) {
 		float s = dot(v, rows + (size_t)j * hidden, hidden);
@@ -64,8 +64,8 @@ static __device__ void recur(float *sum, const float *gates, const T *rows, cons
 
 /* One step's cell of unit k, all its sums being there. Gates of LSTM: input, output, forget, cell;
    of GRU: update, reset, hidden. */
-static __device__ inline float lstm_cell(const struct gpu_rnn &r, uint32_t d, const float *sum, uint32_t k, float pi,
-	float po, float pf, float *c)
+static __device__ inline float lstm_cell(const struct gpu_rnn &r, uint32_t d, const float *sum, uint32_t k,
+	float pi, float po, float pf, float *c)
 {
 	uint32_t n = r.hidden;
 	float i = activate(r, d, 0, sum[k] + pi * *c);
@@ -79,7 +79,8 @@ __device__ void rnn_steps(const struct gpu_rnn &r, const struct gpu_rnn_pointers
 	const struct gpu_complaint &fault)
 {
 	DYNAMIC_SHARED(float, shared);
-	uint32_t n = r.hidden, width = r.gates * n, d = blockIdx.x % r.directions, b = blockIdx.x / r.directions;
+	uint32_t n = r.hidden, width = r.gates * n, d = blockIdx.x % r.directions,
+		 b = blockIdx.x / r.directions;
 	float *h = shared, *c = h + n, *extra = c + n, *sum = extra + n;
 	const T *R = static_cast<const T *>(p.r) + (size_t)d * width * n;
 	const T *bias = p.b ? static_cast<const T *>(p.b) + (size_t)d * 2 * width + width : nullptr;
@@ -120,8 +121,9 @@ __device__ void rnn_steps(const struct gpu_rnn &r, const struct gpu_rnn_pointers
 				float z = activate(r, d, 0, sum[k]);
 				h[k] = (1 - z) * activate(r, d, 1, sum[2 * n + k]) + z * h[k];
 			} else {
-				h[k] = lstm_cell(r, d, sum, k, peep ? widen(peep[k]) : 0, peep ? widen(peep[n + k]) : 0,
-					peep ? widen(peep[2 * n + k]) : 0, &c[k]);
+				h[k] = lstm_cell(r, d, sum, k, peep ? widen(peep[k]) : 0,
+					peep ? widen(peep[n + k]) : 0, peep ? widen(peep[2 * n + k]) : 0,
+					&c[k]);
 			}
 			size_t at = r.batch_first ? (((size_t)b * r.steps + t) * r.directions + d) * n
 						  : (((size_t)t * r.directions + d) * r.batch + b) * n;
@@ -150,8 +152,8 @@ __device__ void rnn_steps(const struct gpu_rnn &r, const struct gpu_rnn_pointers
 	{ \
 		rnn_project(r, gates, x, w, b); \
 	} \
-	KERNEL(rnn_steps_##name, \
-		(struct gpu_rnn r, struct gpu_rnn_pointers p, const float *gates, struct gpu_complaint fault)) \
+	KERNEL(rnn_steps_##name, (struct gpu_rnn r, struct gpu_rnn_pointers p, const float *gates, \
+					 struct gpu_complaint fault)) \
 	{ \
 		rnn_steps<T>(r, p, gates, fault); \
 	}

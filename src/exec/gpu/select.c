@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * select.c -- comparisons, logic, and Where
+ * select.c -- comparisons, logic, IsNaN, and Where
  */
 #include <stdio.h>
 #include "exec/gpu/walk.h"
@@ -17,8 +17,9 @@ static void run_compare(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct select_state *s = a->state;
+	void *const *other = a->n_in > 1 ? &a->in[1].data : &a->in[0].data; /* IsNaN has one */
 	void *params[] = { (void *)&s->walk, (void *)&s->fn, (void *)&a->out[0].data, (void *)&a->in[0].data,
-		(void *)&a->in[1].data };
+		(void *)other };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -33,10 +34,17 @@ static void run_where(const struct kernel_args *a, int64_t from, int64_t to)
 
 enum err_code gpu_prepare_compare(struct prep *p, struct kernel *ret, struct err *err)
 {
-	static const int32_t numbers[OP_COUNT_] = { [OP_EQUAL] = 0, [OP_GREATER] = 1, [OP_GREATER_OR_EQUAL] = 2,
-		[OP_LESS] = 3, [OP_LESS_OR_EQUAL] = 4, [OP_AND] = 5, [OP_OR] = 6, [OP_XOR] = 7 };
+	static const int32_t numbers[OP_COUNT_] = { [OP_EQUAL] = 0,
+		[OP_GREATER] = 1,
+		[OP_GREATER_OR_EQUAL] = 2,
+		[OP_LESS] = 3,
+		[OP_LESS_OR_EQUAL] = 4,
+		[OP_AND] = 5,
+		[OP_OR] = 6,
+		[OP_XOR] = 7,
+		[OP_IS_NAN] = 8 };
 	struct select_state *s = gpu_state(p, ret, sizeof(*s));
-	const struct tensor *in[] = { &p->in[0], &p->in[1] };
+	const struct tensor *in[] = { &p->in[0], &p->in[p->n_in > 1] };
 	bool wide;
 	char name[32];
 	if (!s)

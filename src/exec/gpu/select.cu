@@ -8,14 +8,24 @@
 template <typename T> static __device__ inline bool holds(int fn, T a, T b)
 {
 	switch (fn) {
-	case 0: return a == b;
-	case 1: return a > b;
-	case 2: return a >= b;
-	case 3: return a < b;
-	case 4: return a <= b;
-	case 5: return a && b;
-	case 6: return a || b;
-	case 7: return !a != !b;
+	case 0:
+		return a == b;
+	case 1:
+		return a > b;
+	case 2:
+		return a >= b;
+	case 3:
+		return a < b;
+	case 4:
+		return a <= b;
+	case 5:
+		return a && b;
+	case 6:
+		return a || b;
+	case 7:
+		return !a != !b;
+	case 8:
+		return a != a;
 	}
 	return false;
 }
@@ -49,7 +59,8 @@ __device__ void where3(const struct gpu_walk &w, T *out, const uint8_t *c, const
 		uint32_t at[3];
 		walk_to<3>(w, (uint32_t)i, at);
 		group<uint8_t, V> which = load_group<uint8_t, V>(c + at[0], w.dense & 1);
-		group<T, V> a = load_group<T, V>(x + at[1], w.dense & 2), b = load_group<T, V>(y + at[2], w.dense & 4);
+		group<T, V> a = load_group<T, V>(x + at[1], w.dense & 2),
+			    b = load_group<T, V>(y + at[2], w.dense & 4);
 		for (int k = 0; k < V; k++)
 			a.v[k] = which.v[k] ? a.v[k] : b.v[k];
 		store_group<T, V>(out + i * V, a);

@@ -40,7 +40,7 @@ enum err_code gpu_prepare_softmax(struct prep *p, struct kernel *ret, struct err
 	s->n = (uint32_t)v.n;
 	s->slices = v.n ? (uint32_t)(v.outer * v.inner) : 0;
 	s->log_of = p->node->op == OP_LOG_SOFTMAX;
-	s->inner = gpu_div(v.inner ? (uint32_t)v.inner : 1);
+	s->inner = gpu_div(v.inner);
 	ret->run = run_softmax;
 	ret->inplace = true;
 	const char *way = v.inner != 1 ? "columns" : v.n <= WARP_ROW_MAX ? "warps" : "blocks";

@@ -16,7 +16,8 @@ static __device__ inline float result(int log_of, float x, float top, float sum)
 	return log_of ? x - top - logf(sum) : expf(x - top) / sum;
 }
 
-template <typename T> __device__ void softmax_warps(uint32_t rows, uint32_t n, int log_of, T *out, const T *in)
+template <typename T>
+__device__ void softmax_warps(uint32_t rows, uint32_t n, int log_of, T *out, const T *in)
 {
 	uint32_t lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
 	for (uint32_t row = blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += gridDim.x * warps) {
@@ -38,7 +39,8 @@ template <typename T> __device__ void softmax_warps(uint32_t rows, uint32_t n, i
 	}
 }
 
-template <typename T> __device__ void softmax_blocks(uint32_t rows, uint32_t n, int log_of, T *out, const T *in)
+template <typename T>
+__device__ void softmax_blocks(uint32_t rows, uint32_t n, int log_of, T *out, const T *in)
 {
 	for (uint32_t row = blockIdx.x; row < rows; row += gridDim.x) {
 		const T *x = in + (size_t)row * n;
@@ -56,7 +58,8 @@ template <typename T> __device__ void softmax_blocks(uint32_t rows, uint32_t n, 
 }
 
 template <typename T>
-__device__ void softmax_columns(uint32_t slices, uint32_t n, int log_of, T *out, const T *in, struct gpu_div inner)
+__device__ void softmax_columns(
+	uint32_t slices, uint32_t n, int log_of, T *out, const T *in, struct gpu_div inner)
 {
 	for (int64_t s = thread_index(); s < slices; s += thread_stride()) {
 		uint32_t outer = quotient((uint32_t)s, inner);

@@ -26,8 +26,9 @@ void gpu_strides(const struct tensor *t, int64_t *ret)
 	}
 }
 
-struct gpu_div gpu_div(uint32_t d)
+struct gpu_div gpu_div(int64_t n)
 {
+	uint32_t d = n > 0 && n <= INT32_MAX ? (uint32_t)n : 1;
 	uint32_t shift = d <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(d - 1);
 	uint64_t mul = ((UINT64_C(1) << 32) * ((UINT64_C(1) << shift) - d)) / d + 1;
 	return (struct gpu_div){ d, (uint32_t)mul, shift };
@@ -113,7 +114,7 @@ bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n, const st
 	int last = all.rank - 1;
 	*w = (struct gpu_walk){ .count = (uint32_t)(tensor_count(out) / group), .rank = all.rank };
 	for (int d = 0; d < all.rank; d++)
-		w->dim[d] = gpu_div((uint32_t)(d == last ? all.dim[d] / group : all.dim[d]));
+		w->dim[d] = gpu_div(d == last ? all.dim[d] / group : all.dim[d]);
 	for (int k = 0; k < n; k++) {
 		w->dense |= (uint32_t)(all.stride[k][last] == 1) << k;
 		for (int d = 0; d < all.rank; d++)
@@ -137,14 +138,22 @@ enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t it
 const char *gpu_type_name(enum dtype dtype)
 {
 	switch (dtype) {
-	case DTYPE_F32: return "f32";
-	case DTYPE_F16: return "f16";
-	case DTYPE_BF16: return "bf16";
-	case DTYPE_I32: return "i32";
-	case DTYPE_I64: return "i64";
+	case DTYPE_F32:
+		return "f32";
+	case DTYPE_F16:
+		return "f16";
+	case DTYPE_BF16:
+		return "bf16";
+	case DTYPE_I32:
+		return "i32";
+	case DTYPE_I64:
+		return "i64";
 	case DTYPE_BOOL:
-	case DTYPE_U8: return "u8";
-	case DTYPE_I8: return "i8";
-	default: return NULL;
+	case DTYPE_U8:
+		return "u8";
+	case DTYPE_I8:
+		return "i8";
+	default:
+		return NULL;
 	}
 }

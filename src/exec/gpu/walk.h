@@ -15,8 +15,8 @@
 /* Strides of t's dimensions in elements, as its layout has them. */
 void gpu_strides(const struct tensor *t, int64_t *ret);
 
-/* Divisor of numbers below 2^31. */
-struct gpu_div gpu_div(uint32_t d);
+/* Division by n of numbers below 2^31. 0, and what is beyond them, is as 1: nothing is divided then. */
+struct gpu_div gpu_div(int64_t n);
 
 /* in[k] broadcast to out, in the order of out's memory. wide: try groups of that many elements;
    *ret_wide says whether it can be. false: more elements, or dimensions, than

@@ -181,8 +181,10 @@ START_TEST(threads_have_lanes_of_their_own)
 	for (int i = 0; i < 2; i++) {
 		for (int k = 0; k < 32; k++)
 			a[i][k] = (float)(k * (i + 1));
-		w[i] = (struct worker){ .p = r.p, .in = { floats(a[i], shape_of(4, 8)), floats(b[i], shape_of(8)) },
-			.out = { tensors_new(DTYPE_F32, shape_of(4, 8)), tensors_new(DTYPE_F32, shape_of(4, 8)) } };
+		w[i] = (struct worker){ .p = r.p,
+			.in = { floats(a[i], shape_of(4, 8)), floats(b[i], shape_of(8)) },
+			.out = { tensors_new(DTYPE_F32, shape_of(4, 8)),
+				tensors_new(DTYPE_F32, shape_of(4, 8)) } };
 		ck_assert_int_eq(pthread_create(&t[i], NULL, work, &w[i]), 0);
 	}
 	for (int i = 0; i < 2; i++) {
@@ -256,7 +258,8 @@ START_TEST(a_device_without_room_refuses_and_is_well)
 		return;
 	struct runner r = given_program_on(gpu_device(), of_two_inputs(), 0);
 	ck_assert_int_eq(run(&r, in), ERR_RESOURCE_EXHAUSTED);
-	ck_assert_msg(strstr(r.err.msg, "gpu:0: ") == r.err.msg && strstr(r.err.msg, "are free"), "%s", r.err.msg);
+	ck_assert_msg(
+		strstr(r.err.msg, "gpu:0: ") == r.err.msg && strstr(r.err.msg, "are free"), "%s", r.err.msg);
 	ck_assert_ptr_null(gpu_device()->device->sick(gpu_device()));
 	run_ok(&r, in); /* there is room again */
 	done(&r);
