@@ -35,6 +35,22 @@ prep_fail(const struct prep *p, struct err *err, enum err_code code, const char 
 		node_label(p->graph, p->node, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX), msg);
 }
 
+enum err_code prep_with_plain(const struct prep *p, struct prep *ret, bool *ret_differs, struct err *err)
+{
+	struct tensor *plain = ARENA_ARRAY(p->tmp, struct tensor, (size_t)p->n_in + 1);
+	if (!plain)
+		return err_oom(err);
+	*ret_differs = false;
+	for (int i = 0; i < p->n_in; i++) {
+		plain[i] = p->in[i];
+		plain[i].layout = LAYOUT_PLAIN;
+		*ret_differs |= p->in[i].shape.rank != RANK_UNKNOWN && p->in[i].layout != LAYOUT_PLAIN;
+	}
+	*ret = *p;
+	ret->in = plain;
+	return ERR_OK;
+}
+
 enum err_code prep_refuse(struct err *err, const char *why)
 {
 	return err_set(err, ERR_UNIMPLEMENTED, "%s", why);

@@ -149,6 +149,10 @@ MUST_CHECK enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ct
 enum err_code prep_fail(const struct prep *p, struct err *err, enum err_code code, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
+/* The same question with all inputs plain, and whether that is another one. Lies in p->tmp. */
+MUST_CHECK enum err_code prep_with_plain(const struct prep *p, struct prep *ret, bool *ret_differs,
+	struct err *err);
+
 /* "next row, please": why is kept for --explain only. */
 enum err_code prep_refuse(struct err *err, const char *why);
 

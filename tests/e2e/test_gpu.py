@@ -97,6 +97,17 @@ def test_a_model_that_wants_a_gpu_does_not_take_the_others_with_it(tmp_path):
 
 
 @needs_module
+def test_the_daemon_builds_without_cuda_and_links_none_of_it(tmp_path):
+    def run(*args):
+        return subprocess.run(args, cwd=tmp_path, text=True, check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=900).stdout
+    run(os.path.join(TOP, "configure"), "-q", "--with-cuda=no", "CFLAGS=-O0")
+    run("make", "-s", "-j2", "signetd")
+    assert "cuda" not in run("ldd", "./signetd")
+    assert "cuda" not in run("ldd", os.path.join(BUILD, "signetd"))  # where it was found as well
+
+
+@needs_module
 @pytest.mark.parametrize("env, says", [
     ({"LD_LIBRARY_PATH": "/nowhere"}, "needs the CUDA driver: libcuda.so.1"),
     ({"STAND_IN_DEVICES": "0"}, "the driver sees no GPU"),

@@ -85,10 +85,9 @@ static enum err_code no_kernel(const struct prep *p, struct err *err)
 enum err_code
 cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
 {
-	bool blocked = false;
-	bool custom = op_is_custom(p->node->op);
-	for (int i = 0; i < p->n_in; i++)
-		blocked |= prep_has_in(p, i) && p->in[i].layout != LAYOUT_PLAIN;
+	bool blocked, custom = op_is_custom(p->node->op);
+	struct prep q;
+	TRY(prep_with_plain(p, &q, &blocked, err));
 	*ret_want_plain = false;
 
 	enum err_code rc = ERR_UNIMPLEMENTED;
@@ -96,16 +95,6 @@ cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err
 		rc = ask_rows(p, true, ret, err);
 	if (rc != ERR_UNIMPLEMENTED)
 		return rc;
-
-	struct tensor *plain = arena_alloc(p->tmp, (size_t)p->n_in * sizeof(*plain) + 1);
-	if (!plain)
-		return err_oom(err);
-	for (int i = 0; i < p->n_in; i++) {
-		plain[i] = p->in[i];
-		plain[i].layout = LAYOUT_PLAIN;
-	}
-	struct prep q = *p;
-	q.in = plain;
 	rc = custom ? op_library_prepare(&q, ret, err) : ask_rows(&q, false, ret, err);
 	*ret_want_plain = blocked;
 	return rc == ERR_UNIMPLEMENTED ? no_kernel(p, err) : rc;

@@ -96,22 +96,13 @@ static enum err_code ask_rows(struct prep *p, bool blocked_only, struct kernel *
 enum err_code gpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
 {
 	TRY(gpu_enter(gpu_of(p->backend), err));
-	bool blocked = false;
-	for (int i = 0; i < p->n_in; i++)
-		blocked |= gpu_has_in(p, i) && p->in[i].layout != LAYOUT_PLAIN;
+	bool blocked;
+	struct prep q;
+	TRY(prep_with_plain(p, &q, &blocked, err));
 	*ret_want_plain = false;
 	enum err_code rc = blocked ? ask_rows(p, true, ret, err) : ERR_UNIMPLEMENTED;
 	if (rc != ERR_UNIMPLEMENTED)
 		return rc;
-	struct tensor *plain = ARENA_ARRAY(p->tmp, struct tensor, (size_t)p->n_in + 1);
-	if (!plain)
-		return err_oom(err);
-	for (int i = 0; i < p->n_in; i++) {
-		plain[i] = p->in[i];
-		plain[i].layout = LAYOUT_PLAIN;
-	}
-	struct prep q = *p;
-	q.in = plain;
 	*ret_want_plain = blocked;
 	rc = ask_rows(&q, false, ret, err);
 	return rc == ERR_UNIMPLEMENTED ? prep_refuse(err, "the device has no kernel for it") : rc;
