@@ -14,25 +14,10 @@ import time
 import numpy as np
 import pytest
 
-from signet_server import EXAMPLES, TOP, Server, build_folder
+from signet_server import EXAMPLES, TOP, Server
+from stand_ins import BUILD, needs_module, stand_ins  # noqa: F401 (a fixture)
 
-BUILD = build_folder()
-STAND_INS = {"LD_LIBRARY_PATH": os.path.join(BUILD, "tests/gpu/stand-in"), "SIGNET_LIBDIR": BUILD}
 IMAGES = np.random.default_rng(3).uniform(0, 16, (6, 64)).astype(np.float32)
-
-
-def has_module():
-    with open(os.path.join(BUILD, "config.status"), encoding="utf-8") as f:
-        return re.search(r'S\["CUDA_PATH"\]="/', f.read()) is not None
-
-
-needs_module = pytest.mark.skipif(not has_module(), reason="built without CUDA")
-
-
-@pytest.fixture(scope="module")
-def stand_ins():
-    subprocess.run(["make", "-s", "-C", BUILD, "gpu-stand-ins"], check=True)
-    return STAND_INS
 
 
 def ctl(*args, env=None):
