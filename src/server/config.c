@@ -156,10 +156,10 @@ static enum err_code make_all(struct config *c, const struct command_line *line,
 	const char *file, struct err *err)
 {
 	TRY(parse_options(c, line, text, file, err));
-	if (config_check_device(c->server->device, err) != ERR_OK)
-		return err_prefix(err, "[server]");
+	struct making m = { c->conf, c->arena, err };
+	TRY(config_check_device(&m, c->server->device, conf_block_of(c->conf, "server")));
 	make_repository(c, line);
-	TRY(make_models(&(struct making){ c->conf, c->arena, err }, c));
+	TRY(make_models(&m, c));
 	bool path = false;
 	for (int i = 0; i < c->repo.n_models; i++)
 		path |= c->repo.models[i].path != NULL;

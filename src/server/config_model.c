@@ -11,6 +11,8 @@
 static enum err_code at_line(struct making *m, const struct conf_block *b, int line)
 {
 	const char *space = b->name ? " " : "", *name = b->name ? b->name : "";
+	if (line == 0 && !b->name)
+		return err_prefix(m->err, "[%s]", b->section->name);
 	if (line == 0)
 		return err_prefix(m->err, "%s '%s'", b->section->name, name);
 	return err_prefix(m->err, "%s:%d: [%s%s%s]", m->conf->file, line, b->section->name, space, name);
@@ -126,12 +128,13 @@ static enum err_code make_pairs(struct making *m, const char *key, const struct 
 
 /* -- a model ----------------------------------------------------------------------------------- */
 
-enum err_code config_check_device(const char *device, struct err *err)
+enum err_code config_check_device(struct making *m, const char *device, const struct conf_block *b)
 {
 	if (!*device || backend_is_device_name(device))
 		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "device is '%.40s', must be: cpu, gpu, or gpu:N with N below %d",
-		device, BACKEND_DEVICES_MAX);
+	enum err_code rc = err_set(m->err, ERR_INVALID_ARGUMENT,
+		"device is '%.40s', must be: cpu, gpu, or gpu:N with N below %d", device, BACKEND_DEVICES_MAX);
+	return b ? at_line(m, b, conf_line(b, "device")) : rc;
 }
 
 enum err_code config_make_model(struct making *m, const struct options_model *o,
@@ -151,9 +154,8 @@ enum err_code config_make_model(struct making *m, const struct options_model *o,
 		.precision = (enum precision)o->precision, /* in the order of the row's choices */
 		.device = *o->device ? o->device : NULL,
 	};
-	enum err_code rc = config_check_device(o->device, m->err);
-	if (rc == ERR_OK)
-		rc = make_versions(m, &o->versions, to);
+	TRY(config_check_device(m, o->device, b));
+	enum err_code rc = make_versions(m, &o->versions, to);
 	if (rc != ERR_OK)
 		return b ? at_line(m, b, conf_line(b, "versions")) : rc;
 	rc = make_labels(m, &o->labels, to);

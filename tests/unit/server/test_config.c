@@ -151,8 +151,8 @@ static const struct {
 	{ "[model *]\npath = /x\n", "[model *]: path is for one model alone" },
 	{ "[http]\nbody_max = 0\n", "t.conf:2: body_max is '0'" },
 	{ "[grpc]\nstreams_max = 0\n", "t.conf:2: streams_max is '0'" },
-	{ "[server]\ndevice = tpu\n", "[server]: device is 'tpu', must be: cpu, gpu, or gpu:N" },
-	{ "[model a]\ndevice = gpu:16\n", "[model a]: device is 'gpu:16', must be: cpu, gpu, or gpu:N with N below 16" },
+	{ "[server]\ndevice = tpu\n", "t.conf:2: [server]: device is 'tpu', must be: cpu, gpu, or gpu:N" },
+	{ "[model a]\n\ndevice = gpu:16\n", "t.conf:3: [model a]: device is 'gpu:16', must be: cpu, gpu, or gpu:N with N below 16" },
 };
 
 START_TEST(mistakes_are_refused_with_their_place)
