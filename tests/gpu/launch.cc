@@ -47,6 +47,15 @@ struct block_run {
 	std::vector<warp> warps;
 	std::vector<char> shared;
 	fiber scheduler, *current = nullptr;
+
+	/* With its thread: all are idle by then, between two threads of blocks. */
+	~block_run()
+	{
+		for (fiber *f : idle) {
+			munmap(f->stack, STACK);
+			delete f;
+		}
+	}
 };
 static thread_local block_run run;
 static std::atomic<unsigned> launches;
