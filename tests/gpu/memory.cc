@@ -14,7 +14,7 @@
 
 namespace stand_in {
 
-static constexpr size_t PAGE = 4096, ALIGN = 256, SPACE = (size_t)1 << 40;
+static constexpr size_t PAGE = 4096, ALIGN = 256, SPACE = (size_t)1 << 36;
 
 struct piece {
 	size_t bytes;
