@@ -59,3 +59,21 @@ bool unary_of_activation(const struct node *n, struct unary_call *ret)
 	ret->beta = node_float(n, "beta", 0);
 	return true;
 }
+
+enum unary_id unary_of_rnn(enum rnn_function_id id)
+{
+	static const enum unary_id ids[RNN_FUNCTION_COUNT_] = {
+		[RNN_AFFINE] = UNARY_AFFINE,
+		[RNN_ELU] = UNARY_ELU,
+		[RNN_HARD_SIGMOID] = UNARY_HARD_SIGMOID,
+		[RNN_LEAKY_RELU] = UNARY_LEAKY_RELU,
+		[RNN_RELU] = UNARY_RELU,
+		[RNN_SCALED_TANH] = UNARY_SCALED_TANH,
+		[RNN_SIGMOID] = UNARY_SIGMOID,
+		[RNN_SOFTPLUS] = UNARY_SOFTPLUS,
+		[RNN_SOFTSIGN] = UNARY_SOFTSIGN,
+		[RNN_TANH] = UNARY_TANH,
+		[RNN_THRESHOLDED_RELU] = UNARY_THRESHOLDED_RELU,
+	};
+	return ids[id];
+}

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "exec/attrs.h"
+#include "exec/infer/rnn_geometry.h"
 
 enum unary_id {
 #define UNARY(id, T, expr) UNARY_##id,
@@ -26,3 +27,6 @@ struct unary_call {
 bool unary_of(const struct node *n, struct unary_call *ret);
 /* What a fused operator does to its result. false: nothing. */
 bool unary_of_activation(const struct node *n, struct unary_call *ret);
+
+/* The function that a recurrent operator names as an activation. */
+enum unary_id unary_of_rnn(enum rnn_function_id id);

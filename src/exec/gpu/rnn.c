@@ -43,23 +43,10 @@ static void run_rnn(const struct kernel_args *a, int64_t from, int64_t to)
 
 static void set_functions(struct gpu_rnn *r, const struct rnn_geometry *g)
 {
-	static const enum unary_id ids[RNN_FUNCTION_COUNT_] = {
-		[RNN_AFFINE] = UNARY_AFFINE,
-		[RNN_ELU] = UNARY_ELU,
-		[RNN_HARD_SIGMOID] = UNARY_HARD_SIGMOID,
-		[RNN_LEAKY_RELU] = UNARY_LEAKY_RELU,
-		[RNN_RELU] = UNARY_RELU,
-		[RNN_SCALED_TANH] = UNARY_SCALED_TANH,
-		[RNN_SIGMOID] = UNARY_SIGMOID,
-		[RNN_SOFTPLUS] = UNARY_SOFTPLUS,
-		[RNN_SOFTSIGN] = UNARY_SOFTSIGN,
-		[RNN_TANH] = UNARY_TANH,
-		[RNN_THRESHOLDED_RELU] = UNARY_THRESHOLDED_RELU,
-	};
 	for (int d = 0; d < g->directions; d++)
 		for (int i = 0; i < g->functions; i++) {
 			const struct rnn_function *f = &g->function[d][i];
-			r->function[d][i] = (struct gpu_call){ (int32_t)ids[f->id], f->alpha, f->beta };
+			r->function[d][i] = (struct gpu_call){ (int32_t)unary_of_rnn(f->id), f->alpha, f->beta };
 		}
 }
 

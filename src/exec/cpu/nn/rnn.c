@@ -151,23 +151,10 @@ static void rnn_unit_init(struct rnn_unit *u, const struct kernel_args *a, int64
 
 static void find_activations(struct rnn_state *s, enum dtype dtype)
 {
-	static const enum unary_id ids[RNN_FUNCTION_COUNT_] = {
-		[RNN_AFFINE] = UNARY_AFFINE,
-		[RNN_ELU] = UNARY_ELU,
-		[RNN_HARD_SIGMOID] = UNARY_HARD_SIGMOID,
-		[RNN_LEAKY_RELU] = UNARY_LEAKY_RELU,
-		[RNN_RELU] = UNARY_RELU,
-		[RNN_SCALED_TANH] = UNARY_SCALED_TANH,
-		[RNN_SIGMOID] = UNARY_SIGMOID,
-		[RNN_SOFTPLUS] = UNARY_SOFTPLUS,
-		[RNN_SOFTSIGN] = UNARY_SOFTSIGN,
-		[RNN_TANH] = UNARY_TANH,
-		[RNN_THRESHOLDED_RELU] = UNARY_THRESHOLDED_RELU,
-	};
 	for (int i = 0; i < RNN_DIRECTIONS * RNN_FUNCTIONS; i++) {
 		const struct rnn_function *f = &s->g.function[i / RNN_FUNCTIONS][i % RNN_FUNCTIONS];
 		struct rnn_activation *to = &s->act[i / RNN_FUNCTIONS][i % RNN_FUNCTIONS];
-		to->fn = unary_best(ids[f->id], dtype);
+		to->fn = unary_best(unary_of_rnn(f->id), dtype);
 		to->param[0] = (double)f->alpha;
 		to->param[1] = (double)f->beta;
 	}
