@@ -3,28 +3,29 @@
 """Hot swap under load, with figures.
 
 Serves the digits example and looks for the highest open-loop rate at which the slower of its two
-versions keeps its p99 under 10 ms: its capacity. Then holds 70 % of it, first in peace with each
-version, then while versions go 1 -> 2 -> broken 3 -> 2 removed -> 1, again and again. Prints
-failed requests, answers that are no version's, p99 with and without swaps (without: the slower
-version's), and resident memory after the 10th and the last cycle.
+versions keeps its p99 under 10 ms: its capacity. Then holds 70 % of it, in turn in peace with
+each version and while versions go 1 -> 2 -> broken 3 -> 2 removed -> 1, again and again. Prints
+failed requests, answers that are no version's, p99 with and without swaps (medians of the turns;
+without: the slower version's), and resident memory after the 10th and the last cycle.
 
 usage: swap_story.py --build DIR --examples DIR [--protocol P] [--cycles N] [--share 0.7]
                      [--rate R] [--seconds S]
 --protocol is one of signet-bench's. --rate: this many requests a second instead of a share of the
-capacity, which is then not looked for. --seconds: of one measurement.
+capacity, which is then not looked for. --seconds: of one turn.
 
 Exit status 1 when a request failed or an answer was no version's.
 """
 
 import argparse
+import http.client
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from signet_server import Server  # noqa: E402
@@ -46,11 +47,6 @@ def rss_kib(pid):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
     raise RuntimeError("no VmRSS")
-
-
-def get(url):
-    with urllib.request.urlopen(url, timeout=10) as r:
-        return json.load(r)
 
 
 class Repository:
@@ -85,12 +81,15 @@ class Repository:
 
 
 class Swapper:
+    """Asks over one connection and not often: what it takes from the cores is not the server's."""
+
     def __init__(self, server, repository):
-        self.url = server.url
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         self.repository = repository
 
     def states(self):
-        rows = get(self.url + "/v1/models/digits")["model_version_status"]
+        self.connection.request("GET", "/v1/models/digits")
+        rows = json.load(self.connection.getresponse())["model_version_status"]
         return {int(r["version"]): r["state"] for r in rows}
 
     def wait(self, version, *states):
@@ -99,7 +98,7 @@ class Swapper:
             state = self.states().get(version)
             if state in states:
                 return
-            time.sleep(0.02)
+            time.sleep(0.05)
         raise TimeoutError(f"version {version} is {self.states().get(version)}, wanted {states}")
 
     def cycle(self):
@@ -143,7 +142,7 @@ def main():
     a.add_argument("--share", type=float, default=0.7)
     a.add_argument("--protocol", default="v2-binary")
     a.add_argument("--rate", type=float)
-    a.add_argument("--seconds", type=float, default=20)
+    a.add_argument("--seconds", type=float, default=10)
     args = a.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
         root = os.path.join(tmp, "models")
@@ -185,52 +184,75 @@ def find_capacity(args, server, load):
         rate /= 1.2
 
 
+def load_while(args, server, hold, during):
+    """What the load saw of args.seconds in which during(end) was done, if anything."""
+    process = bench(args, server, args.seconds, *hold)
+    during(time.monotonic() + args.seconds - 1)
+    return report(process)
+
+
+def turns(args, server, swapper, hold):
+    """Reports in peace with version 1, with version 2, and under swaps, as often as the cycles
+    take; and resident KiB after cycle 10 and the last."""
+    done, rss = 0, {}
+    peace, swapped = ([], []), []
+
+    def swap(end):
+        nonlocal done
+        while time.monotonic() < end and done < args.cycles:
+            swapper.cycle()
+            done += 1
+            if done in (10, args.cycles):
+                rss[done] = settled_rss_kib(server.pid)
+
+    swapper.cycle()
+    while done < args.cycles:
+        peace[0].append(load_while(args, server, hold, lambda end: None))
+        swapper.repository.add(2)
+        swapper.wait(2, "AVAILABLE")
+        peace[1].append(load_while(args, server, hold, lambda end: None))
+        swapper.repository.remove(2)
+        swapper.wait(1, "AVAILABLE")
+        swapper.wait(2, "END", None)
+        swapped.append(load_while(args, server, hold, swap))
+    return peace, swapped, rss
+
+
 def story(args, server, repository, tmp):
     x, files = references(args, tmp)
     load = ["--input", f"image={x}"]
     for f in files:
         load += ["--check", f"probabilities={f}"]
     swapper = Swapper(server, repository)
-    seconds = args.seconds
     capacity = 0 if args.rate else find_capacity(args, server, load)
     repository.add(2)
     swapper.wait(2, "AVAILABLE")
     capacity = 0 if args.rate else min(capacity, find_capacity(args, server, load))
     rate = str(int(args.rate or capacity * args.share))
     print(f"capacity {capacity or 'unknown'}, load {rate}/s over {args.protocol}", flush=True)
-    hold = ["--rate", rate, "--arrivals", "poisson", *load]
-    peace = [report(bench(args, server, seconds, *hold))]
     repository.remove(2)
     swapper.wait(1, "AVAILABLE")
-    peace.append(report(bench(args, server, seconds, *hold)))
-    quiet = max(p["p99_us"] for p in peace)
-    swapper.cycle()
-    repository_cycles, rss = 0, {}
-    failed = wrong = requests = 0
-    p99 = []
-    while repository_cycles < args.cycles:
-        process = bench(args, server, seconds, *hold)
-        end = time.monotonic() + seconds - 1
-        while time.monotonic() < end and repository_cycles < args.cycles:
-            swapper.cycle()
-            repository_cycles += 1
-            if repository_cycles in (10, args.cycles):
-                rss[repository_cycles] = settled_rss_kib(server.pid)
-        got = report(process)
-        failed += got["errors"]
-        wrong += got["check"]["none"]
-        requests += got["requests"]
-        p99.append(got["p99_us"])
-    p99.sort()
-    swapped = p99[len(p99) // 2]
-    first, last = rss.get(10, 0), rss.get(args.cycles, 0)
-    print(f"{args.cycles} cycles, {requests} requests: {failed} failed, {wrong} no version's answer")
-    print(f"p99 {swapped:.0f} us under swaps, {quiet:.0f} us without: "
-          f"{swapped / quiet:.2f} times")
-    if first:
+    peace, swapped, rss = turns(args, server, swapper,
+                                ["--rate", rate, "--arrivals", "poisson", *load])
+    return tell(args, peace, swapped, rss)
+
+
+def tell(args, peace, swapped, rss):
+    def p99(reports):
+        return statistics.median(r["p99_us"] for r in reports)
+
+    failed = sum(r["errors"] for r in swapped)
+    wrong = sum(r["check"]["none"] for r in swapped)
+    quiet = max(p99(peace[0]), p99(peace[1]))
+    print(f"{args.cycles} cycles, {sum(r['requests'] for r in swapped)} requests: {failed} failed, "
+          f"{wrong} no version's answer")
+    print(f"p99 {p99(swapped):.0f} us under swaps, {quiet:.0f} us without: "
+          f"{p99(swapped) / quiet:.2f} times (medians of {len(swapped)} turns)")
+    if 10 in rss:
+        first, last = rss[10], rss[args.cycles]
         print(f"resident after cycle 10: {first} KiB, after cycle {args.cycles}: {last} KiB "
               f"({100.0 * (last - first) / first:+.1f} %)")
-    return 1 if failed or wrong or any(p["errors"] for p in peace) else 0
+    return 1 if failed or wrong or any(r["errors"] for r in peace[0] + peace[1]) else 0
 
 
 if __name__ == "__main__":
