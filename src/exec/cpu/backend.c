@@ -13,7 +13,7 @@
 #include "exec/backend.h"
 #include "exec/op_library.h"
 #include "exec/cpu/ncopy.h"
-#include "exec/cpu/nn/onednn.h"
+#include "exec/cpu/onednn/onednn.h"
 #include "exec/cpu/trial.h"
 
 enum { TAKES_PLAIN = false, TAKES_BLOCKED = true };

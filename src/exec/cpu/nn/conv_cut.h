@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "exec/cpu/nn/onednn.h"
+#include "exec/cpu/onednn/onednn.h"
 
 enum conv_axis { CUT_CHANNELS, CUT_ROWS };
 

@@ -5,9 +5,9 @@
  * Life of a version: ... -> [COMPILE] -> warm -> ...   onednn_conv(), onednn_pack()
  * Life of a request: ... -> plan -> [KERNELS] -> ...    onednn_run()
  *
- * The one file that knows the library, in its forms 2.x and 3.x. Everything is of a single
- * image and runs on the calling thread alone: who has several images or threads calls
- * several times.
+ * This folder alone knows the library, in its forms 2.x and 3.x (onednn_compat.h). Everything
+ * is of a single image and runs on the calling thread alone: who has several images or
+ * threads calls several times.
  *
  * Ownership: an op belongs to the plan it was prepared for; packed weights to the version.
  * Threads:   onednn_run() of one op from any number at once.
