@@ -17,70 +17,24 @@
  */
 #include "server/http/conn.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include "base/clock.h"
 #include "server/admin.h"
+#include "server/http/call_pool.h"
 #include "server/http/inflate.h"
+#include "server/http/receive.h"
+#include "server/http/send.h"
 #include "server/stats.h"
 
-#define CALL_CHUNK_BYTES 16384
-#define CALL_KEEP_BYTES (8u << 20) /* a picture as JSON, in and out */
-#define CALLS_KEEP_BYTES (32u << 20) /* of all idle calls of an IO thread, but for one chunk each */
-#define CALLS_KEPT 1024       /* per IO thread */
-#define DRAIN_BYTES 65536     /* a refused body up to this size is read, not reset */
-#define PIECES_MAX 65536      /* of a body: a flood of tiny chunks is not served */
-#define POOL_BYTES 32768      /* of libmicrohttpd, per connection: bounds line and headers */
-#define EARLY_LOOK_BYTES 65536 /* bodies from here on are worth a look at the model first */
+#define POOL_BYTES 32768 /* of libmicrohttpd, per connection: bounds line and headers */
+#define SPARE_CONNECTIONS 16 /* closed, but libmicrohttpd has not noticed */
 
 /* --- the life of a call --- */
-
-static struct call *take_call(struct io *io)
-{
-	struct call *c = io->idle;
-	if (c) {
-		io->idle = c->next;
-		io->n_idle--;
-		io->idle_bytes -= arena_held_bytes(c->arena);
-	} else {
-		c = malloc(sizeof(*c));
-		struct arena *arena =
-			c ? arena_new(CALL_CHUNK_BYTES, io->http->conf.arena_bytes_max) : NULL;
-		if (!arena) {
-			free(c);
-			return NULL;
-		}
-		c->arena = arena;
-	}
-	*c = (struct call){ .http = io->http, .arena = c->arena, .reply.json_len = -1 };
-	return c;
-}
-
-static void release_call(struct io *io, struct call *c)
-{
-	request_free(c->request);
-	c->request = NULL;
-	arena_reset(c->arena, CALL_KEEP_BYTES);
-	if (io->idle_bytes + arena_held_bytes(c->arena) > CALLS_KEEP_BYTES)
-		arena_reset(c->arena, CALL_CHUNK_BYTES);
-	if (io->n_idle >= CALLS_KEPT) {
-		arena_free(c->arena);
-		free(c);
-		return;
-	}
-	c->next = io->idle;
-	io->idle = c;
-	io->n_idle++;
-	io->idle_bytes += arena_held_bytes(c->arena);
-}
 
 /* Called with the request line, before any header is read. */
 static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *mhd)
 {
 	struct io *io = ctx;
-	struct call *c = take_call(io);
+	struct call *c = call_pool_take(io);
 	if (!c)
 		return NULL;
 	size_t len = strlen(uri);
@@ -91,7 +45,7 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *mhd)
 	/* A copy: libmicrohttpd resolves percent signs in place. */
 	c->target = (struct slice){ arena_strndup(c->arena, uri, len), len };
 	if (!c->target.ptr) {
-		release_call(io, c);
+		call_pool_release(io, c);
 		return NULL;
 	}
 	return c;
@@ -121,7 +75,7 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 	if (c->began_ns)
 		atomic_fetch_sub_explicit(&io->http->in_flight, 1, memory_order_relaxed);
 	(void)sock_enter(&io->http->socks, c->sock, SOCK_IDLE);
-	release_call(io, c);
+	call_pool_release(io, c);
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_ctx,
@@ -132,102 +86,6 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
 	int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED)
 		sock_close(&io->http->socks, &io->http->socks.slot[fd]);
-}
-
-/* --- the reply --- */
-
-static bool origin_is_allowed(const struct http_conf *conf, struct slice origin)
-{
-	const char *list = conf->cors_origins;
-	if (!list || !*list || origin.len == 0)
-		return false;
-	if (strcmp(list, "*") == 0)
-		return true;
-	while (*list) {
-		size_t len = strcspn(list, ", ");
-		if (len && slice_eq(origin, (struct slice){ list, len }))
-			return true;
-		list += len + strspn(list + len, ", ");
-	}
-	return false;
-}
-
-static void add_headers(struct call *c, struct MHD_Response *response)
-{
-	const struct reply *r = &c->reply;
-	char number[24];
-	if (r->type)
-		MHD_add_response_header(response, "Content-Type", r->type);
-	if (r->json_len >= 0) {
-		snprintf(number, sizeof(number), "%lld", (long long)r->json_len);
-		MHD_add_response_header(response, "Inference-Header-Content-Length", number);
-	}
-	if (r->allow)
-		MHD_add_response_header(response, "Allow", r->allow);
-	if (r->status == 503)
-		MHD_add_response_header(response, "Retry-After", "1");
-	if (r->close || atomic_load_explicit(&c->http->draining, memory_order_relaxed))
-		MHD_add_response_header(response, "Connection", "close");
-	if (c->http->conf.cors_origins && origin_is_allowed(&c->http->conf, c->head.origin)) {
-		bool any = strcmp(c->http->conf.cors_origins, "*") == 0;
-		char *origin =
-			any ? NULL :
-			      arena_strndup(c->arena, c->head.origin.ptr, c->head.origin.len);
-		MHD_add_response_header(response, "Access-Control-Allow-Origin",
-			origin ? origin :
-			any    ? "*" :
-				 "null");
-		MHD_add_response_header(
-			response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-		MHD_add_response_header(response, "Access-Control-Allow-Headers",
-			"Content-Type, Inference-Header-Content-Length");
-		MHD_add_response_header(response, "Access-Control-Expose-Headers",
-			"Inference-Header-Content-Length");
-	}
-}
-
-/* The bytes stay ours: they live in arenas until on_completed(). */
-static struct MHD_Response *make_response(struct call *c)
-{
-	struct reply *r = &c->reply;
-	if (r->n_part <= 1) {
-		struct slice body = r->n_part ? r->part[0] : (struct slice){ "", 0 };
-		return MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
-			MHD_RESPMEM_PERSISTENT);
-	}
-	struct MHD_IoVec *iov = ARENA_ARRAY(c->arena, struct MHD_IoVec, (size_t)r->n_part);
-	if (!iov)
-		return NULL;
-	for (int i = 0; i < r->n_part; i++)
-		iov[i] = (struct MHD_IoVec){ r->part[i].ptr, r->part[i].len };
-	return MHD_create_response_from_iovec(iov, (unsigned)r->n_part, NULL, NULL);
-}
-
-static enum MHD_Result send_reply(struct call *c)
-{
-	struct http *h = c->http;
-	if (!sock_enter(&h->socks, c->sock, SOCK_REPLY))
-		return MHD_NO;
-	struct MHD_Response *response = make_response(c);
-	if (!response)
-		return MHD_NO;
-	add_headers(c, response);
-	enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->reply.status, response);
-	MHD_destroy_response(response);
-	int class = c->reply.status / 100;
-	atomic_fetch_add_explicit(&h->answered[c->route ? c->route->id : ROUTE_COUNT_]
-					      [class < STATUS_CLASSES ? class : 0],
-		1, memory_order_relaxed);
-	return queued;
-}
-
-/* The connection is of no more use: INVARIANT 3. */
-static enum MHD_Result refuse(struct call *c, int status, enum refusal why, const char *msg)
-{
-	http_count_refusal(c->http, why);
-	if (sock_enter(&c->http->socks, c->sock, SOCK_REPLY))
-		sock_refuse(c->http, c->fd, status, msg);
-	return MHD_NO;
 }
 
 /* --- running it --- */
@@ -341,145 +199,7 @@ static enum MHD_Result run(struct call *c)
 	return wait_or_complete(c);
 }
 
-/* --- reading it --- */
-
-/* Room for what is announced, at once; the first tensor of the binary extension comes to
-   stand on a boundary that kernels like, so that it is used where it is. */
-static bool reserve_body(struct call *c, size_t more)
-{
-	size_t need = c->body.len + more;
-	if (need <= c->body_capacity)
-		return true;
-	size_t capacity = c->head.has_length ? (size_t)c->head.length : c->body_capacity * 2;
-	if (capacity < need)
-		capacity = need < 4096 ? 4096 : need;
-	size_t ahead = c->head.json_len > 0 ? (size_t)-c->head.json_len % ARENA_ALIGN_TENSOR : 0;
-	char *p = arena_alloc_aligned(c->arena, ahead + capacity, ARENA_ALIGN_TENSOR);
-	if (!p)
-		return false;
-	if (c->body.len)
-		memcpy(p + ahead, c->body.ptr, c->body.len);
-	c->body.ptr = p + ahead;
-	c->body_capacity = capacity;
-	return true;
-}
-
-static enum MHD_Result read_piece(struct call *c, const char *data, size_t len)
-{
-	struct http *h = c->http;
-	if (++c->pieces > PIECES_MAX + (int)(h->conf.body_bytes_max / 1024))
-		return refuse(c, 400, REFUSAL_FRAMING, "the body comes in too many pieces");
-	if (len > h->conf.body_bytes_max - c->body.len)
-		return refuse(c, 413, REFUSAL_TOO_LARGE, "the body is larger than the limit");
-	if (c->stage == CALL_BODY) {
-		if (!reserve_body(c, len))
-			return refuse(c, 503, REFUSAL_MEMORY, "no memory for the body");
-		memcpy((char *)(uintptr_t)c->body.ptr + c->body.len, data, len);
-	}
-	c->body.len += len;
-	atomic_store_explicit(&c->sock->received, c->body.len, memory_order_relaxed);
-	return MHD_YES;
-}
-
-static int check_type(const struct call *c, const char **ret_msg)
-{
-	enum head_type type = head_type(&c->head);
-	if (type == HEAD_TYPE_JSON ||
-		(type == HEAD_TYPE_BINARY && c->route->encode == v2_infer_reply))
-		return 0;
-	*ret_msg = "Content-Type is not supported here: application/json is";
-	return 415;
-}
-
-/* Is it worth reading a large body at all? */
-static int look_ahead(struct call *c, struct err *err)
-{
-	struct version *v;
-	bool large =
-		c->head.chunked || c->head.length > EARLY_LOOK_BYTES || c->head.expects_continue;
-	if (!c->route->encode || !large)
-		return 0;
-	enum err_code rc = registry_acquire(c->http->registry, c->model, &c->spec, &v, err);
-	if (rc != ERR_OK)
-		return err_http(rc);
-	version_release(v);
-	return 0;
-}
-
-/* Method, path, type: what does not put the framing in doubt. 0 or an HTTP status. */
-static int check_request(struct call *c, const char *method, const char **ret_msg, struct err *err)
-{
-	unsigned m = route_method(method);
-	if (m == 0) {
-		*ret_msg = "unknown method";
-		return 501;
-	}
-	int status = route_find(c, m, ret_msg);
-	if (status == 405 && m == METHOD_OPTIONS)
-		return 204;
-	if (status)
-		return status;
-	if ((c->route->flags & ROUTE_ADMIN) && !c->http->conf.allow_admin) {
-		*ret_msg = "explicit model load and unload are not allowed by the configuration";
-		return 503;
-	}
-	if (c->route->method == METHOD_POST)
-		status = check_type(c, ret_msg);
-	if (status)
-		return status;
-	*ret_msg = err->msg;
-	return look_ahead(c, err);
-}
-
-/* A refusal after which the connection can go on, once the body is out of the way. */
-static enum MHD_Result reject(struct call *c, int status, const char *msg)
-{
-	bool small = !c->head.chunked && c->head.length <= DRAIN_BYTES;
-	if (!small || c->head.expects_continue)
-		return refuse(c, status, REFUSAL_FRAMING, msg);
-	if (status == 204)
-		call_reply(c, status, NULL, (struct slice){ "", 0 });
-	else
-		call_reply_error(c, status, msg);
-	c->stage = CALL_DISCARD;
-	return MHD_YES;
-}
-
-/* Method, target and version stand in libmicrohttpd's buffer one byte apart, unless a NUL
-   has cut the target short, or there was more than one space. */
-static bool line_is_whole(const struct call *c, const char *method, const char *version)
-{
-	return c->raw == method + strlen(method) + 1 && version == c->raw + c->target.len + 1;
-}
-
-/* The headers are there. */
-static enum MHD_Result begin(struct call *c, const char *method, const char *version)
-{
-	struct http *h = c->http;
-	const char *msg = NULL;
-	struct err err;
-	bool fatal;
-	c->began_ns = clock_now_ns();
-	atomic_fetch_add_explicit(&h->in_flight, 1, memory_order_relaxed);
-
-	int status = head_read(c->mhd, &c->head, &msg, &fatal);
-	if (status && fatal)
-		return refuse(c, status, REFUSAL_FRAMING, msg);
-	if (!line_is_whole(c, method, version))
-		return refuse(c, 400, REFUSAL_FRAMING, "the request line is malformed");
-	if (c->head.has_length && c->head.length > h->conf.body_bytes_max)
-		return refuse(c, 413, REFUSAL_TOO_LARGE, "the body is larger than the limit");
-	if (status == 0)
-		status = check_request(c, method, &msg, &err);
-	bool has_body = c->head.chunked || c->head.length > 0;
-	atomic_store_explicit(&c->sock->received, 0, memory_order_relaxed);
-	if (!sock_enter(&h->socks, c->sock, has_body ? SOCK_BODY : SOCK_BUSY))
-		return MHD_NO;
-	if (status)
-		return reject(c, status, msg);
-	c->stage = CALL_BODY;
-	return MHD_YES;
-}
+/* --- libmicrohttpd calls --- */
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const char *url,
 	const char *method, const char *version, const char *data, size_t *data_len, void **con_cls)
@@ -491,7 +211,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 	if (!c)
 		return MHD_NO;
 	switch (c->stage) {
-	case CALL_NEW: return begin(c, method, version);
+	case CALL_NEW: return receive_head(c, method, version);
 	case CALL_WAIT: return complete(c);
 	case CALL_BODY:
 	case CALL_DISCARD: break;
@@ -499,7 +219,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 	if (*data_len) {
 		size_t len = *data_len;
 		*data_len = 0;
-		return read_piece(c, data, len);
+		return receive_piece(c, data, len);
 	}
 	return c->stage == CALL_BODY ? run(c) : send_reply(c);
 }
@@ -514,7 +234,7 @@ enum err_code conn_start_io(struct io *io, struct err *err)
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, io,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, io,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, io,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)io->http->conf.connections_max + 16,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)io->http->conf.connections_max + SPARE_CONNECTIONS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -529,10 +249,5 @@ void conn_stop_io(struct io *io)
 	if (io->daemon)
 		MHD_stop_daemon(io->daemon);
 	io->daemon = NULL;
-	while (io->idle) {
-		struct call *c = io->idle;
-		io->idle = c->next;
-		arena_free(c->arena);
-		free(c);
-	}
+	call_pool_free(io);
 }

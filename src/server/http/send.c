@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/http/send.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool origin_is_allowed(const struct http_conf *conf, struct slice origin)
+{
+	const char *list = conf->cors_origins;
+	if (!list || !*list || origin.len == 0)
+		return false;
+	if (strcmp(list, "*") == 0)
+		return true;
+	while (*list) {
+		size_t len = strcspn(list, ", ");
+		if (len && slice_eq(origin, (struct slice){ list, len }))
+			return true;
+		list += len + strspn(list + len, ", ");
+	}
+	return false;
+}
+
+static void add_cors(struct call *c, struct MHD_Response *response)
+{
+	const struct http_conf *conf = &c->http->conf;
+	if (!origin_is_allowed(conf, c->head.origin))
+		return;
+	const char *origin = "*";
+	if (strcmp(conf->cors_origins, "*") != 0)
+		origin = arena_strndup(c->arena, c->head.origin.ptr, c->head.origin.len);
+	MHD_add_response_header(response, "Access-Control-Allow-Origin", origin ? origin : "null");
+	MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+	MHD_add_response_header(response, "Access-Control-Allow-Headers",
+		"Content-Type, Inference-Header-Content-Length");
+	MHD_add_response_header(
+		response, "Access-Control-Expose-Headers", "Inference-Header-Content-Length");
+}
+
+static void add_headers(struct call *c, struct MHD_Response *response)
+{
+	const struct reply *r = &c->reply;
+	char number[24];
+	if (r->type)
+		MHD_add_response_header(response, "Content-Type", r->type);
+	if (r->json_len >= 0) {
+		snprintf(number, sizeof(number), "%lld", (long long)r->json_len);
+		MHD_add_response_header(response, "Inference-Header-Content-Length", number);
+	}
+	if (r->allow)
+		MHD_add_response_header(response, "Allow", r->allow);
+	if (r->status == 503)
+		MHD_add_response_header(response, "Retry-After", "1");
+	if (r->close || atomic_load_explicit(&c->http->draining, memory_order_relaxed))
+		MHD_add_response_header(response, "Connection", "close");
+	add_cors(c, response);
+}
+
+/* The bytes stay ours: they live in arenas until on_completed(). */
+static struct MHD_Response *make_response(struct call *c)
+{
+	struct reply *r = &c->reply;
+	if (r->n_part <= 1) {
+		struct slice body = r->n_part ? r->part[0] : (struct slice){ "", 0 };
+		return MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
+			MHD_RESPMEM_PERSISTENT);
+	}
+	struct MHD_IoVec *iov = ARENA_ARRAY(c->arena, struct MHD_IoVec, (size_t)r->n_part);
+	if (!iov)
+		return NULL;
+	for (int i = 0; i < r->n_part; i++)
+		iov[i] = (struct MHD_IoVec){ r->part[i].ptr, r->part[i].len };
+	return MHD_create_response_from_iovec(iov, (unsigned)r->n_part, NULL, NULL);
+}
+
+static void count(struct http *h, const struct call *c)
+{
+	int class = c->reply.status / 100;
+	atomic_fetch_add_explicit(&h->answered[c->route ? c->route->id : ROUTE_COUNT_]
+					      [class < STATUS_CLASSES ? class : 0],
+		1, memory_order_relaxed);
+}
+
+enum MHD_Result send_reply(struct call *c)
+{
+	struct http *h = c->http;
+	if (!sock_enter(&h->socks, c->sock, SOCK_REPLY))
+		return MHD_NO;
+	struct MHD_Response *response = make_response(c);
+	if (!response)
+		return MHD_NO;
+	add_headers(c, response);
+	enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->reply.status, response);
+	MHD_destroy_response(response);
+	count(h, c);
+	return queued;
+}
+
+enum MHD_Result send_refusal(struct call *c, int status, enum refusal why, const char *msg)
+{
+	http_count_refusal(c->http, why);
+	if (sock_enter(&c->http->socks, c->sock, SOCK_REPLY))
+		sock_refuse(c->http, c->fd, status, msg);
+	return MHD_NO;
+}
