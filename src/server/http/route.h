@@ -13,6 +13,7 @@
 
 #define ROUTE_QUERY 1u
 #define ROUTE_ADMIN 2u
+#define ROUTE_BINARY 4u
 
 enum method {
 	METHOD_GET = 1,
