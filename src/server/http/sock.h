@@ -5,7 +5,7 @@
  * libmicrohttpd's own timeout is one of idleness: a client that sends a byte now and then
  * lives for ever, and a suspended connection has none at all. So each connection has a
  * slot here, by its descriptor; IO threads note the phase, and the listener's thread goes
- * round twice a second and shuts down what is over its time. A client that is gone for
+ * round four times a second and shuts down what is over its time. A client that is gone for
  * good (reset) while its request is queued cancels that request.
  *
  * Ownership: the slot is the connection's from sock_open() to sock_close(), which comes
