@@ -195,6 +195,50 @@ static enum err_code prove(struct warmer *w, const char **ret_why)
 	return rc;
 }
 
+static bool is_dim(const struct signature_io *a, int i, const struct signature_io *b, int k)
+{
+	const char *x = a->dim_name[i], *y = b->dim_name[k];
+	return (a->shape.dim[i] == b->shape.dim[k] && a->shape.dim[i] != DIM_UNKNOWN) ||
+	       (x && y && strcmp(x, y) == 0);
+}
+
+/* Is dimension d of an output known, or the rows, or one that some input has? */
+static bool follows(const struct signature *s, const struct signature_io *out, int d)
+{
+	bool found = d == 0 ? is_dim(out, 0, &s->in[0], 0) : out->shape.dim[d] >= 0;
+	for (int i = 0; i < s->n_in && d > 0 && !found; i++)
+		for (int k = 1; k < s->in[i].shape.rank && !found; k++)
+			found = is_dim(out, d, &s->in[i], k);
+	return found;
+}
+
+static const char *first_open(const struct warmer *w, const struct signature_io *out)
+{
+	for (int d = 0; d < out->shape.rank; d++)
+		if (!follows(w->s, out, d))
+			return arena_printf(w->v->arena,
+				"dimension %d of output '%.100s' hangs on data, so a row's answer would "
+				"hang on its company", d, out->name);
+	return NULL;
+}
+
+/* *ret_why NULL: the shape of a row's outputs follows from the shapes of its inputs. The proof
+   cannot tell: its rows may happen to agree. */
+static enum err_code check_shapes(struct warmer *w, const char **ret_why)
+{
+	struct tensor *in, *out = ARENA_ARRAY(w->v->arena, struct tensor, (size_t)w->s->n_out);
+	arena_reset(w->arena, 0);
+	if (!out)
+		return err_oom(w->err);
+	enum err_code rc = sample_make(w->s, &w->spec, w->arena, &in, w->err);
+	if (rc == ERR_OK)
+		rc = program_plan(w->s->program, in, out, w->err);
+	for (int i = 0; i < w->s->n_out && rc == ERR_OK && !*ret_why; i++)
+		if (!shape_is_static(&out[i].shape))
+			*ret_why = first_open(w, &w->s->out[i]);
+	return rc;
+}
+
 /* -- sizes and latencies --------------------------------------------------------------------- */
 
 static enum err_code run_size(struct warmer *w, int64_t rows, int64_t *ret_ns)
@@ -342,6 +386,8 @@ static enum err_code warm_signature(struct warmer *w)
 	if (!why && w->conf->max_batch <= 1)
 		why = "max_batch is 1";
 	if (!why)
+		rc = check_shapes(w, &why);
+	if (rc == ERR_OK && !why)
 		rc = prove(w, &why);
 	s->batchable = rc == ERR_OK && !why;
 	s->why_not_batchable = why;

@@ -116,28 +116,43 @@ static void *to_staging(void *ctx, int i, const struct tensor *t)
 	return r->out[i].data;
 }
 
-/* A request that runs alone: rows [from, ...) of its outputs, in its own arena. */
+/* A request that runs alone, its outputs in its own arena: all at once, and then they have
+   whatever shape the model gives them, or rows [from, from + rows) of total. */
 struct own_output {
 	struct request *req;
-	int64_t from, total; /* rows; total < 0: not batchable */
+	int64_t from, rows, total;
+	int misfit; /* the output of which a part cannot join those before; -1: none */
+	struct shape misfit_shape;
 };
+
+/* Shapes may hang on data: a part's need not be what those before let expect. */
+static bool joins(const struct own_output *o, const struct tensor *part, const struct tensor *whole)
+{
+	struct shape expected = o->from ? whole->shape : part->shape;
+	if (part->shape.rank > 0)
+		expected.dim[0] = o->rows;
+	return part->shape.rank > 0 && shape_equal(&part->shape, &expected);
+}
 
 static void *to_request(void *ctx, int i, const struct tensor *t)
 {
 	struct own_output *o = ctx;
 	struct tensor *out = &o->req->out[i];
-	if (o->from == 0) {
-		*out = *t;
-		if (o->total >= 0)
-			out->shape.dim[0] = o->total;
-		size_t bytes;
-		if (tensor_bytes_overflow(t->dtype, &out->shape, &bytes))
-			return NULL;
-		out->data = arena_alloc_aligned(o->req->arena, bytes + 1, ARENA_ALIGN_TENSOR);
+	if (o->rows < o->total && !joins(o, t, out)) {
+		o->misfit = i;
+		o->misfit_shape = t->shape;
+		return NULL;
 	}
-	if (!out->data || o->from == 0)
-		return out->data;
-	return (char *)out->data + row_bytes(out) * (size_t)o->from;
+	size_t bytes;
+	if (o->from > 0)
+		return (char *)out->data + row_bytes(out) * (size_t)o->from;
+	*out = *t;
+	if (o->rows < o->total)
+		out->shape.dim[0] = o->total;
+	if (tensor_bytes_overflow(t->dtype, &out->shape, &bytes))
+		return NULL;
+	out->data = arena_alloc_aligned(o->req->arena, bytes + 1, ARENA_ALIGN_TENSOR);
+	return out->data;
 }
 
 /* String elements point into memory that ends with the batch: give them their own. */
@@ -173,15 +188,13 @@ static enum err_code scatter(struct batch_runner *r, struct request *q, int64_t 
 	return ERR_OK;
 }
 
-static enum err_code check_out_rows(const struct batch_runner *r, const struct tensor *out, int64_t rows,
-	struct err *err)
+/* Are the outputs rows of the batch? They need not be where shapes hang on data. */
+static bool are_rows(const struct batch_runner *r, int64_t rows)
 {
 	for (int i = 0; i < r->sig->n_out; i++)
-		if (out[i].shape.rank < 1 || out[i].shape.dim[0] != rows)
-			return err_set(err, ERR_INTERNAL,
-				"output '%s' has shape %s for a batch of %lld rows", r->sig->out[i].name,
-				SHAPE_TEXT(&out[i].shape), (long long)rows);
-	return ERR_OK;
+		if (r->out[i].shape.rank < 1 || r->out[i].shape.dim[0] != rows)
+			return false;
+	return true;
 }
 
 /* -- running --------------------------------------------------------------------------------- */
@@ -217,35 +230,50 @@ static enum err_code answer_empty(struct batch_runner *r, struct request *q)
 	return rc;
 }
 
+static enum err_code refuse_parts(const struct batch_runner *r, const struct own_output *o)
+{
+	return err_set(&o->req->err, ERR_INVALID_ARGUMENT,
+		"output '%s' is %s for rows %lld to %lld and does not join %s: with these inputs at most %d "
+		"rows can be sent at once",
+		r->sig->out[o->misfit].name, SHAPE_TEXT(&o->misfit_shape), (long long)o->from,
+		(long long)(o->from + o->rows - 1), o->from ? "that of the rows before" : "others",
+		r->sig->max_batch);
+}
+
+/* Rows [from, from + rows) of a request. */
+static enum err_code run_part(struct batch_runner *r, struct own_output *o)
+{
+	struct request *q = o->req;
+	if (o->from > 0 && q->deadline_ns <= clock_now_ns())
+		return err_set(&q->err, ERR_DEADLINE_EXCEEDED,
+			"the request's deadline passed after %lld of its %lld rows", (long long)o->from,
+			(long long)q->rows);
+	for (int i = 0; i < r->sig->n_in; i++)
+		if (take_rows(r, i, &q->in[i], o->from, o->rows) != ERR_OK)
+			return err_oom(&q->err);
+	enum err_code rc = run_program(r, o->rows, to_request, o, &q->err);
+	return o->misfit < 0 ? rc : refuse_parts(r, o);
+}
+
 /* One request, in as many runs as max_batch makes of it. */
 static enum err_code run_alone(struct batch_runner *r, struct request *q, int max_batch)
 {
 	bool batchable = r->sig->batchable;
 	int64_t step = batchable && q->rows > max_batch ? max_batch : q->rows;
-	struct own_output o = { .req = q, .total = batchable ? q->rows : -1 };
+	struct own_output o = { .req = q, .total = q->rows, .misfit = -1 };
 	if (batchable && q->rows == 0)
 		return answer_empty(r, q);
 	for (; o.from < q->rows; o.from += step) {
-		int64_t rows = q->rows - o.from < step ? q->rows - o.from : step;
-		if (o.from > 0 && q->deadline_ns <= clock_now_ns())
-			return err_set(&q->err, ERR_DEADLINE_EXCEEDED,
-				"the request's deadline passed after %lld of its %lld rows",
-				(long long)o.from, (long long)q->rows);
-		for (int i = 0; i < r->sig->n_in; i++)
-			if (take_rows(r, i, &q->in[i], o.from, rows) != ERR_OK)
-				return err_oom(&q->err);
-		enum err_code rc = run_program(r, rows, to_request, &o, &q->err);
-		if (rc != ERR_OK)
-			return rc;
+		o.rows = q->rows - o.from < step ? q->rows - o.from : step;
+		TRY(run_part(r, &o));
 	}
-	if (batchable && check_out_rows(r, q->out, q->rows, &q->err) != ERR_OK)
-		return ERR_INTERNAL;
 	for (int i = 0; i < r->sig->n_out; i++)
 		if (own_strings(&q->out[i], q->arena) != ERR_OK)
 			return err_oom(&q->err);
 	return ERR_OK;
 }
 
+/* INVALID_ARGUMENT also for what turns out to be no batch: each request by itself may do. */
 static enum err_code run_together(struct batch_runner *r, struct request *batch, struct batch_record *rec,
 	struct err *err)
 {
@@ -255,10 +283,10 @@ static enum err_code run_together(struct batch_runner *r, struct request *batch,
 	int64_t gathered = clock_now_ns();
 	rec->gather_ns = gathered - began;
 	enum err_code rc = run_program(r, rec->rows, to_staging, r, err);
-	if (rc == ERR_OK)
-		rc = check_out_rows(r, r->out, rec->rows, err);
 	int64_t computed = clock_now_ns();
 	rec->compute_ns = computed - gathered;
+	if (rc == ERR_OK && !are_rows(r, rec->rows))
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "the outputs are not %lld rows", (long long)rec->rows);
 	int64_t from = 0;
 	for (struct request *q = batch; q && rc == ERR_OK; q = q->next) {
 		q->code = scatter(r, q, from) == ERR_OK ? ERR_OK : err_oom(&q->err);

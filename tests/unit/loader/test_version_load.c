@@ -142,6 +142,26 @@ START_TEST(rows_that_see_each_other_fail_the_proof)
 }
 END_TEST
 
+/* The columns with a number that is not 0: all of them with the sample, so that the proof alone
+   would let it pass. */
+#define WIDE \
+	"opset 17\nin x float32 [N,3]\ninit one int64 [1] 1\nnode ReduceMax x -> m axes=[0] keepdims=0\n" \
+	"node Cast m -> c to=9\nnode Compress x,c -> y axis=1\n"
+
+START_TEST(outputs_as_wide_as_data_says_are_no_batch)
+{
+	is_unbatched(loads(WIDE "out y float32 [N,W]\n"),
+		"dimension 1 of output 'y' hangs on data, so a row's answer would hang on its company");
+}
+END_TEST
+
+START_TEST(what_hangs_on_data_inside_may_be_a_batch)
+{
+	const struct signature *s = loads(WIDE "node ReduceSum y,one -> z\nout z float32 [N,1]\n");
+	ck_assert_msg(s->batchable, "%s", s->why_not_batchable);
+}
+END_TEST
+
 START_TEST(what_has_no_rows_is_served_unbatched_and_says_why)
 {
 	is_unbatched(loads("opset 13\nin x float32 [1,4]\nnode Relu x -> y\nout y float32 [1,4]\n"),
@@ -332,6 +352,8 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, a_batch_is_proved_and_its_latencies_learnt);
 	tcase_add_test(t, rows_that_see_each_other_fail_the_proof);
 	tcase_add_test(t, what_has_no_rows_is_served_unbatched_and_says_why);
+	tcase_add_test(t, outputs_as_wide_as_data_says_are_no_batch);
+	tcase_add_test(t, what_hangs_on_data_inside_may_be_a_batch);
 	tcase_add_test(t, inputs_of_different_lengths_are_no_batch);
 	tcase_add_test(t, configuration_may_forbid_batches);
 	tcase_add_test(t, configuration_may_name_the_batch_dimension);

@@ -73,7 +73,7 @@ static int64_t test_now(void)
 	return t.now;
 }
 
-static void given_batcher(struct batcher_conf conf)
+static void given_batcher_of(enum op_id op, struct batcher_conf conf)
 {
 	struct err err;
 	struct graph *g;
@@ -82,7 +82,7 @@ static void given_batcher(struct batcher_conf conf)
 	g = graph_new(t.arena, NULL, "g");
 	ck_assert_int_eq(graph_add_value(g, "x", &x, &err), ERR_OK);
 	ck_assert_int_eq(graph_add_value(g, "y", &y, &err), ERR_OK);
-	ck_assert_int_eq(graph_add_node(g, OP_RELU, "r", 1, 1, 0, &n, &err), ERR_OK);
+	ck_assert_int_eq(graph_add_node(g, op, "r", 1, 1, 0, &n, &err), ERR_OK);
 	g->node[n].in[0] = x;
 	g->node[n].out[0] = y;
 	g->value[x].type.dtype = g->value[y].type.dtype = DTYPE_F32;
@@ -115,6 +115,11 @@ static void given_batcher(struct batcher_conf conf)
 	if (!conf.max_queued_bytes)
 		conf.max_queued_bytes = 1 << 20;
 	ck_assert_int_eq(batcher_new(&t.sig, &conf, &t.batcher, &err), ERR_OK);
+}
+
+static void given_batcher(struct batcher_conf conf)
+{
+	given_batcher_of(OP_RELU, conf);
 }
 
 static void wait_answered(int n)
@@ -328,6 +333,35 @@ START_TEST(cancelled_request_leaves_the_queue_at_once)
 }
 END_TEST
 
+/* A transpose: [N,2] gives [2,N]. Warm-up would not call it a batch. */
+START_TEST(outputs_that_are_not_the_rows_are_answered_alone_and_never_overrun)
+{
+	given_batcher_of(OP_TRANSPOSE, (struct batcher_conf){ .max_batch = 4 });
+	struct request *busy = given_busy_thread(), *a = request_of(3, 0), *b = request_of(1, 7),
+		       *parts = request_of(5, 0);
+
+	ck_assert_int_eq(submit(a), ERR_OK);
+	ck_assert_int_eq(submit(b), ERR_OK);
+	ck_assert_int_eq(submit(parts), ERR_OK);
+	open_gate();
+	wait_answered(4);
+
+	ck_assert_int_eq(a->code, ERR_OK);
+	ck_assert(shape_equal(&a->out[0].shape, &(struct shape){ .rank = 2, .dim = { 2, 3 } }));
+	ck_assert_int_eq(b->code, ERR_OK);
+	ck_assert(shape_equal(&b->out[0].shape, &(struct shape){ .rank = 2, .dim = { 2, 1 } }));
+	ck_assert_int_eq(parts->code, ERR_INVALID_ARGUMENT);
+	ck_assert_str_eq(parts->err.msg,
+		"output 'y' is [2,4] for rows 0 to 3 and does not join others: with these inputs at most 4 "
+		"rows can be sent at once");
+	request_free(busy);
+	request_free(a);
+	request_free(b);
+	request_free(parts);
+	done_with_batcher();
+}
+END_TEST
+
 START_TEST(request_bigger_than_a_batch_runs_in_parts_and_is_answered_once)
 {
 	given_batcher((struct batcher_conf){ .max_batch = 4 });
@@ -481,6 +515,7 @@ Suite *suite_batcher(void)
 	tcase_add_test(c, expired_request_is_answered_and_never_run);
 	tcase_add_test(c, request_too_late_at_arrival_is_refused);
 	tcase_add_test(c, cancelled_request_leaves_the_queue_at_once);
+	tcase_add_test(c, outputs_that_are_not_the_rows_are_answered_alone_and_never_overrun);
 	tcase_add_test(c, request_bigger_than_a_batch_runs_in_parts_and_is_answered_once);
 	tcase_add_test(c, zero_rows_are_answered_with_zero_rows);
 	tcase_add_test(c, bad_data_of_one_request_fails_that_one_only);
