@@ -9,6 +9,9 @@
 #pragma once
 
 #include <string.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 #include "exec/cpu/cpu.h"
 
 #ifndef ISA
@@ -59,11 +62,17 @@ static inline __attribute__((always_inline)) vec vec_select(vec_mask mask, vec a
 	return (vec)(((vec_mask)a & mask) | ((vec_mask)b & ~mask));
 }
 
-/* Between low and high; NaN stays. */
+/* Between low and high; NaN stays. The instructions give their second operand where one is NaN. */
 static inline __attribute__((always_inline)) vec vec_clamp(vec x, vec low, vec high)
 {
+#if defined(__AVX512F__)
+	return (vec)_mm512_min_ps((__m512)high, _mm512_max_ps((__m512)low, (__m512)x));
+#elif defined(__AVX2__)
+	return (vec)_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)x));
+#else
 	x = vec_select(x < low, low, x);
 	return vec_select(x > high, high, x);
+#endif
 }
 
 /* A vector in two halves that do not lie together; high may be NULL: zeros, or not wanted. */

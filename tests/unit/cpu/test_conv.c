@@ -361,6 +361,32 @@ START_TEST(winograd_equals_the_definition)
 }
 END_TEST
 
+/* A tile without taps: its bias, clamped. */
+static void check_clamp(const struct conv_vec *vec)
+{
+	float bias[TILE_VECS * 16] = { -1, NAN, 0.5f, 7, -INFINITY, INFINITY }, got[TILE_VECS * 16];
+	struct conv_tile t = { .src = bias, .weights = bias, .ahead = bias, .bias = bias, .dst = got,
+		.dst_pixel = vec->floats, .dst_block = vec->floats, .block = vec->floats, .last = true,
+		.act = { .low = 0, .high = 6 } };
+	vec->tile(&t, 1, TILE_VECS);
+	static const float want[] = { 0, NAN, 0.5f, 6, 0, 6 };
+	for (int i = 0; i < 6; i++)
+		if (isnan(want[i]))
+			ck_assert_float_nan(got[i]);
+		else
+			ck_assert_float_eq(got[i], want[i]);
+}
+
+START_TEST(tiles_clamp_and_let_nan_through)
+{
+#ifdef __x86_64__
+	check_clamp(&conv_vec_avx2);
+	if (cpu_features() & CPU_AVX512)
+		check_clamp(&conv_vec_avx512);
+#endif
+}
+END_TEST
+
 static enum err_code prepare_exactly(const struct conv_case *c, prepare_fn prepare)
 {
 	struct err err;
@@ -465,6 +491,7 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, transposed_tiles_equal_the_definition, 0, COUNT(transposed_cases));
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
 		tcase_add_test(t, winograd_is_not_for_exact_results);
+		tcase_add_test(t, tiles_clamp_and_let_nan_through);
 	}
 	suite_add_tcase(s, t);
 	return s;

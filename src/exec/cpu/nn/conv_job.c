@@ -123,15 +123,16 @@ void job_fetch_ahead(const struct conv_job *j, struct conv_tile *t, const float 
 void job_tiles(const struct conv_job *j, struct conv_tile *t, int64_t pixels, int vecs)
 {
 	int64_t n = (pixels + j->vec->pixels - 1) / j->vec->pixels;
+	int64_t each = pixels / n, wider = pixels % n;
+	struct conv_tile x = *t;
 	for (int64_t i = 0; i < n; i++) {
-		int64_t from, to;
-		struct conv_tile x = *t;
-		deal_out(pixels, n, i, &from, &to);
-		x.src += from * t->src_pixel;
-		x.dst += from * t->dst_pixel;
-		if (t->sum)
-			x.sum += from * t->dst_pixel;
-		j->vec->tile(&x, (int)(to - from), vecs);
-		t->ahead += t->ahead_step * t->taps * t->run;
+		int64_t width = each + (i < wider);
+		j->vec->tile(&x, (int)width, vecs);
+		x.src += width * t->src_pixel;
+		x.dst += width * t->dst_pixel;
+		if (x.sum)
+			x.sum += width * t->dst_pixel;
+		x.ahead += t->ahead_step * t->taps * t->run;
 	}
+	t->ahead = x.ahead;
 }

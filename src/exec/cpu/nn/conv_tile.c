@@ -83,13 +83,15 @@ typedef vec tile_sums[TILE_PIXELS][TILE_VECS];
 /* What the tile will write, and add, is not in the nearest cache; it has time to get there. */
 INLINE void fetch_result(const struct conv_tile *t, const int pixels, const int vecs)
 {
+	const float *dst = t->dst, *sum = t->sum;
+	const int64_t pixel = t->dst_pixel, block = t->dst_block;
 	EACH_PIXEL
 		EACH_VEC
-			__builtin_prefetch(t->dst + i * t->dst_pixel + j * t->dst_block, 1);
-	if (t->sum)
+			__builtin_prefetch(dst + i * pixel + j * block, 1);
+	if (sum && sum != dst)
 		EACH_PIXEL
 			EACH_VEC
-				__builtin_prefetch(t->sum + i * t->dst_pixel + j * t->dst_block);
+				__builtin_prefetch(sum + i * pixel + j * block);
 }
 
 INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
@@ -105,6 +107,10 @@ INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixel
 
 INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
 {
+	/* Of the tile's own, for all that the compiler knows the vectors may lie in *t. */
+	const float *add = t->sum;
+	float *dst = t->dst;
+	const int64_t pixel = t->dst_pixel, block = t->dst_block;
 	vec low = vec_all(t->act.low), high = vec_all(t->act.high);
 	if (t->block != VEC_FLOATS || !t->last || t->act.fn) {
 		VEC_ARRAY part[TILE_PIXELS * TILE_VECS];
@@ -114,14 +120,13 @@ INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels,
 		finish(t, part, pixels, vecs);
 		return;
 	}
-	if (t->sum)
+	if (add)
 		EACH_PIXEL
 			EACH_VEC
-				sum[i][j] += *(const vec *)(t->sum + i * t->dst_pixel + j * t->dst_block);
+				sum[i][j] += *(const vec *)(add + i * pixel + j * block);
 	EACH_PIXEL
 		EACH_VEC
-			*(vec *)(t->dst + i * t->dst_pixel + j * t->dst_block) =
-				vec_clamp(sum[i][j], low, high);
+			*(vec *)(dst + i * pixel + j * block) = vec_clamp(sum[i][j], low, high);
 }
 
 /* One channel of one tap: x points to it at every third pixel. */
