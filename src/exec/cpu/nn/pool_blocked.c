@@ -8,10 +8,17 @@
 
 #include <math.h>
 
+/* Those of an output row, or column, that lie in the image. */
+struct taps {
+	int64_t first, n; /* in pixels from the image's begin; how many */
+	int64_t counted;  /* for an average */
+};
+
 struct pool_state {
 	struct split split; /* of output rows: image, block, row */
 	struct window w;    /* with blocks for channels */
-	bool count_pad;
+	/* Of each output row, then of each column: to work them out takes longer than a window. */
+	struct taps taps[];
 };
 
 /* NaN wins, as in the reference. */
@@ -25,35 +32,33 @@ static inline vec sum_step(vec sum, vec x)
 	return sum + x;
 }
 
-#define POOL(name, first, step, last) \
+#define POOL(name, first_value, step, last) \
 	static void name(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct pool_state *s = a->state; \
-		const struct window *w = &s->w; \
-		const struct conv_geometry *g = &w->g; \
-		int64_t from, to, width = g->out[AXIS_W], image = window_image(w); \
+		const struct conv_geometry *g = &s->w.g; \
+		const struct taps *columns = s->taps + g->out[AXIS_H]; \
+		int64_t from, to, width = g->out[AXIS_W], image = window_image(&s->w); \
+		int64_t dh = g->dilation[AXIS_H] * g->in[AXIS_W], dw = g->dilation[AXIS_W]; \
 		split_range(&s->split, begin, end, &from, &to); \
+		vec *y = (vec *)a->out[0].data + from * width; \
 		for (int64_t item = from; item < to; item++) { \
-			struct window_row r = window_row(w, item); \
-			const vec *x = (const vec *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
-			vec *y = (vec *)a->out[0].data + item * width; \
-			struct reach h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
-			for (int64_t o = 0; o < width; o++) { \
-				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
-				vec v = vec_all(first); \
-				for (int64_t kh = h.from; kh < h.to; kh++) { \
-					const vec *row = x + (h.start + kh * g->dilation[AXIS_H]) * \
-								     g->in[AXIS_W] + c.start; \
-					for (int64_t kw = c.from; kw < c.to; kw++) \
-						v = step(v, row[kw * g->dilation[AXIS_W]]); \
+			const struct taps *h = &s->taps[item % g->out[AXIS_H]]; \
+			const vec *x = (const vec *)a->in[0].data + item / g->out[AXIS_H] * image; \
+			for (const struct taps *c = columns; c < columns + width; c++) { \
+				vec v = vec_all(first_value); \
+				for (int64_t kh = 0; kh < h->n; kh++) { \
+					const vec *row = x + (h->first + kh * dh + c->first); \
+					for (int64_t kw = 0; kw < c->n; kw++) \
+						v = step(v, row[kw * dw]); \
 				} \
-				y[o] = last; \
+				*y++ = last; \
 			} \
 		} \
 	}
 POOL(run_max, -INFINITY, max_step, v)
 POOL(run_average, 0, sum_step,
-	v / vec_all((float)max_i64(h.counted * c.counted, 1)))
+	v / vec_all((float)max_i64(h->counted * c->counted, 1)))
 
 /* One window as large as the image. */
 static void global_geometry(const struct shape *x, struct conv_geometry *g)
@@ -63,6 +68,19 @@ static void global_geometry(const struct shape *x, struct conv_geometry *g)
 		g->in[i] = g->kernel[i] = x->dim[i + 2];
 		g->out[i] = g->stride[i] = g->dilation[i] = 1;
 	}
+}
+
+static void fill_taps(struct pool_state *s, bool count_pad)
+{
+	const struct conv_geometry *g = &s->w.g;
+	struct taps *t = s->taps;
+	for (int axis = AXIS_H; axis <= AXIS_W; axis++)
+		for (int64_t o = 0; o < g->out[axis]; o++) {
+			struct reach r = window_reach(&s->w, count_pad, axis, o);
+			int64_t pixels = axis == AXIS_H ? g->in[AXIS_W] : 1;
+			*t++ = (struct taps){ .first = (r.start + r.from * g->dilation[axis]) * pixels,
+				.n = r.to - r.from, .counted = r.counted };
+		}
 }
 
 enum err_code VEC_NAME(prepare_pool_blocked)(struct prep *p, struct kernel *ret, struct err *err)
@@ -83,19 +101,20 @@ enum err_code VEC_NAME(prepare_pool_blocked)(struct prep *p, struct kernel *ret,
 		rc = pool_geometry(p->node, &p->in[0].shape, &g, err);
 	if (rc != ERR_OK)
 		return rc;
-	struct pool_state *s = kernel_state(p, ret, sizeof(*s));
+	struct window w;
+	TRY(window_init(&w, &g, &p->in[0].shape, &p->out[0].shape, err));
+	w.c_in = w.c_out = w.c_in / VEC_FLOATS;
+	int64_t height = w.g.out[AXIS_H], width = w.g.out[AXIS_W];
+	struct pool_state *s =
+		kernel_state(p, ret, sizeof(*s) + (size_t)(height + width) * sizeof(s->taps[0]));
 	if (!s)
 		return err_oom(err);
-	rc = window_init(&s->w, &g, &p->in[0].shape, &p->out[0].shape, err);
-	if (rc != ERR_OK)
-		return rc;
-	s->w.c_in = s->w.c_out = s->w.c_in / VEC_FLOATS;
-	s->count_pad = node_int(p->node, "count_include_pad", 0) != 0;
-	int64_t width = s->w.g.out[AXIS_W];
+	s->w = w;
+	fill_taps(s, node_int(p->node, "count_include_pad", 0) != 0);
 	s->split = split_work(p, ret, width ? window_rows(&s->w) : 0,
 		20 + (double)(window_taps(&s->w) * width) * 0.7);
 	ret->run = max ? run_max : run_average;
 	/* One pixel is the same in both layouts, and plain suits whoever comes next. */
-	ret->out_layout = s->w.g.out[AXIS_H] * width == 1 ? LAYOUT_PLAIN : VEC_LAYOUT;
+	ret->out_layout = height * width == 1 ? LAYOUT_PLAIN : VEC_LAYOUT;
 	return ERR_OK;
 }
