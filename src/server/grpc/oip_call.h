@@ -25,3 +25,6 @@ struct oip_call {
 /* t, whose type and shape are known, gets its data from an InferTensorContents. */
 MUST_CHECK enum err_code oip_take_contents(struct request *r, struct wire contents,
 	const struct oip_input *in, struct tensor *t, struct err *err);
+
+/* "" is the latest version, else a number. */
+MUST_CHECK enum err_code oip_spec(struct slice version, struct version_spec *ret, struct err *err);

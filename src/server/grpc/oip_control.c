@@ -3,6 +3,7 @@
 #include <config.h>
 #include <stdio.h>
 #include "server/grpc/methods.h"
+#include "server/grpc/oip_call.h"
 #include "server/oip.h"
 #include "server/stats.h"
 
@@ -106,7 +107,7 @@ static enum err_code acquire(
 	struct rpc_call *c, const struct question *q, struct version **ret, struct err *err)
 {
 	struct version_spec spec;
-	TRY(rpc_spec(q->version, &spec, err));
+	TRY(oip_spec(q->version, &spec, err));
 	return registry_acquire(c->rpc->registry, q->name, &spec, ret, err);
 }
 
@@ -303,7 +304,7 @@ enum err_code oip_statistics(struct rpc_call *c, struct wire w, struct err *err)
 	struct walk k = { .b = reply_buf(c) };
 	struct version *v;
 	TRY(read_question(c, w, &k.q, err));
-	TRY(rpc_spec(k.q.version, &k.spec, err));
+	TRY(oip_spec(k.q.version, &k.spec, err));
 	/* A model that is not there, or not ready, is an error as everywhere else. */
 	if (k.q.name.len) {
 		TRY(acquire(c, &k.q, &v, err));

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 #include "base/clock.h"
+#include "base/parse.h"
 #include "server/grpc/methods.h"
 #include "server/grpc/oip_call.h"
 #include "server/oip.h"
@@ -130,12 +131,24 @@ static enum err_code read_top(struct wire w, struct arena *arena, struct top *t,
 	return ERR_OK;
 }
 
+enum err_code oip_spec(struct slice version, struct version_spec *ret, struct err *err)
+{
+	*ret = (struct version_spec){ .pick = VERSION_PICK_LATEST };
+	if (version.len == 0)
+		return ERR_OK;
+	ret->pick = VERSION_PICK_NUMBER;
+	if (parse_i64(version, 0, INT64_MAX, &ret->number))
+		return ERR_OK;
+	return err_set(err, ERR_INVALID_ARGUMENT, "model version '%.*s' is not a number",
+		SLICE_ARG(version));
+}
+
 static enum err_code pin(struct rpc_call *c, const struct top *t, struct err *err)
 {
 	struct request *r = c->request;
 	struct version_spec spec;
 	r->id = t->id;
-	TRY(rpc_spec(t->version, &spec, err));
+	TRY(oip_spec(t->version, &spec, err));
 	TRY(request_pin(r, c->rpc->registry, t->model, &spec, t->signature, err));
 	r->priority = (int)t->priority;
 	if (t->timeout_us) {

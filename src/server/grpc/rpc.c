@@ -9,6 +9,7 @@
 #include "exec/run/pool.h"
 #include "server/grpc/rpc_accept.h"
 #include "server/grpc/rpc_call.h"
+#include "server/grpc/rpc_life.h"
 #include "server/grpc/rpc_watch.h"
 
 /* Calls that each queue is ready for at any time. */
@@ -217,7 +218,7 @@ void rpc_stop(struct rpc *r, int drain_ms)
 	relay_free(r->relay, LINGER_MS);
 	tls_free(r->conf.tls);
 	for (int i = 0; i < r->n_queue; i++) {
-		rpc_call_free_idle(&r->queue[i]);
+		rpc_life_free_idle(&r->queue[i]);
 		pthread_mutex_destroy(&r->queue[i].lock);
 	}
 	pthread_mutex_destroy(&r->watch_lock);

@@ -2,7 +2,9 @@
 /*
  * rpc_call.h -- the road of one gRPC call: accept, receive, answer
  *
- * Threads: the queue's, before it serves and while it does. Memory: a freelist per queue.
+ * Life of a request: listen -> [DECODE] -> signature check -> batch -> ... -> [ENCODE]
+ *
+ * Threads: the queue's, before it serves and while it does.
  */
 #pragma once
 
@@ -14,6 +16,3 @@ void rpc_call_top_up(struct rpc_queue *q);
 /* Asks a watch's handler again: sends what it says now, ends the call, or keeps it for the
    next time. By whoever took it out of rpc->watching. */
 void rpc_call_review(struct rpc_call *c);
-
-/* When no call is alive. */
-void rpc_call_free_idle(struct rpc_queue *q);

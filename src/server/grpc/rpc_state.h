@@ -145,8 +145,11 @@ struct rpc_call {
 /* The reply: pieces in the request's arena, or for ever. */
 MUST_CHECK enum err_code rpc_reply(struct rpc_call *c, struct buf *b, struct err *err);
 
-/* "" is the latest version, else a number. */
-MUST_CHECK enum err_code rpc_spec(struct slice version, struct version_spec *ret, struct err *err);
+/* Does the call go on after a reply? */
+static inline bool rpc_is_lasting(const struct rpc_call *c)
+{
+	return c->method->kind == RPC_STREAM || c->method->kind == RPC_WATCH;
+}
 
 static inline bool rpc_is_ready(struct rpc *r)
 {
