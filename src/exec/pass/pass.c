@@ -222,6 +222,12 @@ static enum err_code grow(struct pass_ctx *c, struct err *err)
 	return ERR_OK;
 }
 
+enum err_code pass_add_value(struct pass_ctx *c, int32_t *ret, struct err *err)
+{
+	TRY(graph_add_value(c->graph, "", ret, err));
+	return grow(c, err);
+}
+
 enum err_code
 pass_add_constant(struct pass_ctx *c, const struct tensor *t, int32_t *ret, struct err *err)
 {

@@ -90,7 +90,9 @@ bool pass_bypass(struct pass_ctx *c, struct node *n, int32_t v);
 /* Output 0 of n, its only one, is this constant; n dies. t lies in the graph's arena. */
 void pass_become_constant(struct pass_ctx *c, struct node *n, const struct tensor *t);
 
-/* New constants; the values have no name. */
+/* New values and constants, which have no name. Passes add none in another way: the arrays of
+   the context grow with them. */
+MUST_CHECK enum err_code pass_add_value(struct pass_ctx *c, int32_t *ret, struct err *err);
 MUST_CHECK enum err_code
 pass_add_constant(struct pass_ctx *c, const struct tensor *t, int32_t *ret, struct err *err);
 MUST_CHECK enum err_code pass_add_ints(struct pass_ctx *c, int n, const int64_t *v, int32_t *ret,

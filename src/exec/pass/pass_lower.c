@@ -71,13 +71,13 @@ static enum err_code lower_constant(struct lowering *l, const struct tensor *t, 
 	uint16_t *h = to->data;
 	for (int64_t i = 0, n = tensor_count(t); i < n; i++)
 		h[i] = to_half(l->to, from[i]);
-	return graph_add_constant(l->c->graph, "", to, ret, l->err);
+	return pass_add_constant(l->c, to, ret, l->err);
 }
 
 static enum err_code add_value(struct lowering *l, enum dtype dtype, int32_t like, int32_t *ret)
 {
 	struct graph *g = l->c->graph;
-	TRY(graph_add_value(g, "", ret, l->err));
+	TRY(pass_add_value(l->c, ret, l->err));
 	g->value[*ret].type = (struct type){ .dtype = dtype };
 	g->value[*ret].shape = g->value[like].shape;
 	return ERR_OK;

@@ -101,6 +101,17 @@ START_TEST(integers_that_pass_by_stay_what_they_are)
 }
 END_TEST
 
+START_TEST(a_graph_may_grow_to_more_than_twice_its_values)
+{
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(4));
+	for (int i = 0; i < 1000; i++)
+		x = MODEL_NODE(g, OP_ABS, x);
+	model_output(g, x);
+	then_near(DTYPE_F16, 1e-3);
+	ck_assert_int_eq(model_count(g, OP_CAST), 2);
+}
+END_TEST
+
 Suite *suite_pass_lower(void);
 Suite *suite_pass_lower(void)
 {
@@ -111,6 +122,7 @@ Suite *suite_pass_lower(void)
 	tcase_add_test(t, an_operator_that_stays_gets_floats);
 	tcase_add_test(t, a_mask_of_the_lowest_float_stays_finite);
 	tcase_add_test(t, integers_that_pass_by_stay_what_they_are);
+	tcase_add_test(t, a_graph_may_grow_to_more_than_twice_its_values);
 	suite_add_tcase(s, t);
 	return s;
 }
