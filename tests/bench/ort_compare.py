@@ -40,68 +40,19 @@ import numpy as np
 import onnx
 import onnxruntime
 from sklearn.datasets import load_digits
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import trees
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TREE / "tests/support"))
+from onnx_graph import Graph  # noqa: E402 (beside this folder)
+
 RTOL, ATOL = 1e-3, 1e-4
 BF16_PART = 0.05
 ROUND_SECONDS = 0.6  # of each engine in each round
-
-
-class Graph:
-    """A graph under construction; every method returns the name of its result."""
-
-    variants = 1  # of inputs, which ONNX Runtime gets in turn
-
-    def __init__(self, name, seed=1):
-        self.name = name
-        self.rng = np.random.default_rng(seed)
-        self.nodes, self.weights, self.inputs, self.outputs = [], [], [], []
-
-    def node(self, op, inputs, **attrs):
-        name = f"/{op}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [name + "_out"], name=name, **attrs))
-        return name + "_out"
-
-    def constant(self, array):
-        name = f"weight_{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(array), name))
-        return name
-
-    def random(self, shape, scale):
-        return self.constant((self.rng.standard_normal(shape) * scale).astype(np.float32))
-
-    def input(self, name, shape, dtype=TensorProto.FLOAT):
-        self.inputs.append(helper.make_tensor_value_info(name, dtype, shape))
-        return name
-
-    def output(self, value, shape):
-        self.nodes.append(helper.make_node("Identity", [value], ["output"]))
-        self.outputs.append(helper.make_tensor_value_info("output", TensorProto.FLOAT, shape))
-
-    def conv(self, x, cin, cout, k, stride=1, group=1, gain=2.0):
-        scale = math.sqrt(gain / (cin // group * k * k))
-        w = self.random((cout, cin // group, k, k), scale)
-        b = self.random((cout,), 0.1)
-        return self.node("Conv", [x, w, b], kernel_shape=[k, k], strides=[stride, stride],
-                         pads=[k // 2] * 4, dilations=[1, 1], group=group)
-
-    def linear(self, x, n_in, n_out):
-        y = self.node("MatMul", [x, self.random((n_in, n_out), 1 / math.sqrt(n_in))])
-        return self.node("Add", [self.random((n_out,), 0.1), y])
-
-    def layer_norm(self, x, width):
-        return self.node("LayerNormalization", [x, self.constant(np.ones(width, np.float32)),
-                                                self.random((width,), 0.1)], axis=-1, epsilon=1e-5)
-
-    def save(self, path):
-        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        onnx.save(model, path)
 
 
 def resnet50(batch):
@@ -143,8 +94,7 @@ def mobilenet_v2(batch):
 
 def classifier(g, x, channels, batch):
     x = g.node("Flatten", [g.node("GlobalAveragePool", [x])], axis=1)
-    w = g.random((1000, channels), 1 / math.sqrt(channels))
-    g.output(g.node("Gemm", [x, w, g.random((1000,), 0.1)], alpha=1.0, beta=1.0, transB=1), [batch, 1000])
+    g.output(g.gemm(x, channels, 1000), [batch, 1000])
     return g
 
 
@@ -162,12 +112,6 @@ def attention(g, x, width, heads, mask, batch, seq):
     return g.linear(context, width, width)
 
 
-def gelu(g, x):
-    y = g.node("Erf", [g.node("Div", [x, g.constant(np.float32(math.sqrt(2)))])])
-    y = g.node("Mul", [x, g.node("Add", [y, g.constant(np.float32(1))])])
-    return g.node("Mul", [y, g.constant(np.float32(0.5))])
-
-
 def encoder(name, layers, width, heads, masked, batch, seq=128):
     g = Graph(name)
     x = g.input("input", [batch, seq, width])
@@ -175,7 +119,7 @@ def encoder(name, layers, width, heads, masked, batch, seq=128):
     for _ in range(layers):
         y = attention(g, x, width, heads, mask, batch, seq)
         x = g.layer_norm(g.node("Add", [y, x]), width)
-        y = g.linear(gelu(g, g.linear(x, width, 4 * width)), 4 * width, width)
+        y = g.linear(g.gelu(g.linear(x, width, 4 * width)), 4 * width, width)
         x = g.layer_norm(g.node("Add", [y, x]), width)
     g.output(x, [batch, seq, width])
     return g
@@ -185,8 +129,7 @@ def mlp(batch):
     g = Graph("mlp")
     x = g.input("input", [batch, 64])
     for n_in, n_out in ((64, 256), (256, 256), (256, 10)):
-        w = g.random((n_out, n_in), math.sqrt(2 / n_in))
-        x = g.node("Gemm", [x, w, g.random((n_out,), 0.1)], alpha=1.0, beta=1.0, transB=1)
+        x = g.gemm(x, n_in, n_out, gain=2.0)
         if n_out != 10:
             x = g.node("Relu", [x])
     g.output(x, [batch, 10])
