@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /metrics: metrics.def as Prometheus text, or as OpenMetrics for who asks for it. */
-#include <dirent.h>
-#include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #include "base/json.h"
 #include "exec/module.h"
 #include "server/grpc/rpc.h"
 #include "server/http/http_state.h"
+#include "server/process.h"
 #include "server/stats.h"
 
 #include <config.h>
@@ -76,6 +73,14 @@ static const char *suffix_of(enum metric_type type)
 	return type == COUNTER ? "_total" : "";
 }
 
+static void put_single(struct scrape *s, const char *name, const char *suffix, double v)
+{
+	if (v < 0)
+		return;
+	buf_printf(&s->b, "%s%s ", name, suffix);
+	put_value(s, v);
+}
+
 /* --- values of a version --- */
 
 static double value_of(const atomic_uint_fast64_t *v)
@@ -119,15 +124,6 @@ struct per_version {
 	double scale;
 };
 
-static void put_scalar(void *ctx, const struct stats *s)
-{
-	const struct per_version *p = ctx;
-	buf_printf(&p->scrape->b, "%s%s{", p->name, p->suffix);
-	put_version_labels(p->scrape, s->model, s->number);
-	buf_str(&p->scrape->b, "} ");
-	put_value(p->scrape, p->get(s));
-}
-
 static void put_sample(
 	const struct per_version *p, const struct stats *s, const char *suffix, double v)
 {
@@ -135,6 +131,12 @@ static void put_sample(
 	put_version_labels(p->scrape, s->model, s->number);
 	buf_str(&p->scrape->b, "} ");
 	put_value(p->scrape, v);
+}
+
+static void put_scalar(void *ctx, const struct stats *s)
+{
+	const struct per_version *p = ctx;
+	put_sample(p, s, p->suffix, p->get(s));
 }
 
 static void put_histogram(void *ctx, const struct stats *s)
@@ -291,147 +293,31 @@ static void emit_rpc_refused(struct scrape *s)
 	put_refusals(s, "signet_grpc_refused", names, read_rpc(s).refused, RPC_REFUSAL_COUNT_);
 }
 
-static void emit_rpc_connections(struct scrape *s)
-{
-	buf_printf(&s->b, "signet_grpc_connections %d\n", read_rpc(s).connections);
-}
-
-static void emit_rpc_in_flight(struct scrape *s)
-{
-	buf_printf(&s->b, "signet_grpc_in_flight %d\n", read_rpc(s).in_flight);
-}
-
-static void emit_connections(struct scrape *s)
-{
-	buf_printf(&s->b, "signet_http_connections %d\n", atomic_load(&s->http->socks.open));
-}
-
-static void emit_in_flight(struct scrape *s)
-{
-	buf_printf(&s->b, "signet_http_in_flight %d\n", http_in_flight(s->http));
-}
-
-static void emit_ready(struct scrape *s)
-{
-	bool ready = !atomic_load(&s->http->draining) && repo_is_ready(s->http->repo);
-	buf_printf(&s->b, "signet_ready %d\n", ready);
-}
-
-static void emit_config_good(struct scrape *s)
-{
-	buf_printf(&s->b, "signet_config_last_reload_successful %d\n", stats_config().good);
-}
-
-static void emit_config_time(struct scrape *s)
-{
-	buf_str(&s->b, "signet_config_last_reload_success_timestamp_seconds ");
-	put_value(s, (double)stats_config().loaded_ms / 1000);
-}
-
-static void emit_chunks(struct scrape *s)
-{
-	buf_printf(&s->b, "signet_arena_chunks_total %lu\n", arena_chunk_count());
-}
-
 static void emit_build(struct scrape *s)
 {
 	buf_str(&s->b, "signet_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
 }
 
-static void emit_rss(struct scrape *s)
-{
-	long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-	if (f) {
-		if (fscanf(f, "%*s %ld", &pages) != 1)
-			pages = 0;
-		fclose(f);
-	}
-	buf_printf(&s->b, "process_resident_memory_bytes %lld\n",
-		(long long)pages * sysconf(_SC_PAGESIZE));
-}
-
-static void emit_fds(struct scrape *s)
-{
-	int n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	if (!d)
-		return;
-	while (readdir(d))
-		n++;
-	closedir(d);
-	buf_printf(&s->b, "process_open_fds %d\n", n - 3); /* ".", "..", and its own */
-}
-
-static void emit_cpu(struct scrape *s)
-{
-	struct rusage u;
-	getrusage(RUSAGE_SELF, &u);
-	buf_printf(&s->b, "process_cpu_seconds_total %.6f\n",
-		(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-			(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6);
-}
-
 /* --- devices --- */
 
-struct device_family {
-	struct scrape *s;
+struct per_device {
+	struct scrape *scrape;
 	const char *name;
-	double (*value)(const struct backend *b, const struct device_gauges *g);
+	double (*get)(const struct backend *b, const struct device_gauges *g);
 };
 
-/* A device that does not say has no sample. */
 static void put_device(void *ctx, const char *device, const struct backend *b)
 {
-	const struct device_family *f = ctx;
+	const struct per_device *p = ctx;
 	struct device_gauges g;
 	b->device->gauges(b, &g);
-	double v = f->value(b, &g);
-	if (v >= 0)
-		buf_printf(&f->s->b, "%s{device=\"%s\",name=\"%s\",uuid=\"%s\"} %.10g\n", f->name, device,
-			g.name, g.uuid, v);
+	double v = p->get(b, &g);
+	if (v < 0)
+		return;
+	buf_printf(&p->scrape->b, "%s{device=\"%s\",name=\"%s\",uuid=\"%s\"} ", p->name, device, g.name,
+		g.uuid);
+	put_value(p->scrape, v);
 }
-
-static double device_is_healthy(const struct backend *b, const struct device_gauges *g)
-{
-	(void)g;
-	return b->device->sick(b) == NULL;
-}
-
-static double device_used(const struct backend *b, const struct device_gauges *g)
-{
-	(void)b;
-	return g->memory_used;
-}
-
-static double device_memory(const struct backend *b, const struct device_gauges *g)
-{
-	(void)b;
-	return g->memory_total;
-}
-
-static double device_utilization(const struct backend *b, const struct device_gauges *g)
-{
-	(void)b;
-	return g->utilization;
-}
-
-static double device_power(const struct backend *b, const struct device_gauges *g)
-{
-	(void)b;
-	return g->power;
-}
-
-#define DEVICE_FAMILY(fn, name, value) \
-	static void fn(struct scrape *s) \
-	{ \
-		backend_each_device(put_device, &(struct device_family){ s, name, value }); \
-	}
-DEVICE_FAMILY(emit_device_healthy, "signet_device_healthy", device_is_healthy)
-DEVICE_FAMILY(emit_device_used, "signet_device_memory_used_bytes", device_used)
-DEVICE_FAMILY(emit_device_memory, "signet_device_memory_bytes", device_memory)
-DEVICE_FAMILY(emit_device_utilization, "signet_device_utilization", device_utilization)
-DEVICE_FAMILY(emit_device_power, "signet_device_power_watts", device_power)
 
 /* --- the table --- */
 
@@ -439,32 +325,47 @@ DEVICE_FAMILY(emit_device_power, "signet_device_power_watts", device_power)
 #define JOIN(a, b) JOIN_(a, b)
 
 /* Each row's expression as a function of its line. */
+#define VALUE(type, name, help, value) \
+	static double JOIN(get_, __LINE__)(struct scrape *s) { (void)s; return (double)(value); }
 #define PER_VERSION(type, name, help, value) \
 	static double JOIN(get_, __LINE__)(const struct stats *s) { return value; }
 #define HISTOGRAM(name, help, field, scale) \
 	static const struct hist *JOIN(hist_, __LINE__)(const struct stats *s) { return &s->field; }
+#define PER_DEVICE(name, help, value) \
+	static double JOIN(get_, __LINE__)(const struct backend *b, const struct device_gauges *g) \
+	{ (void)b; (void)g; return (double)(value); }
 #define FAMILY(type, name, help, emit)
 #include "server/http/metrics.def"
+#undef VALUE
 #undef PER_VERSION
 #undef HISTOGRAM
+#undef PER_DEVICE
 #undef FAMILY
 
 static void scrape_all(struct scrape *s)
 {
-#define PER_VERSION(type, name, help, value)                                                       \
-	begin_family(s, type, name, help);                                                         \
-	stats_walk(put_scalar,                                                                     \
+#define VALUE(type, name, help, value) \
+	begin_family(s, type, name, help); \
+	put_single(s, name, suffix_of(type), JOIN(get_, __LINE__)(s));
+#define PER_VERSION(type, name, help, value) \
+	begin_family(s, type, name, help); \
+	stats_walk(put_scalar, \
 		&(struct per_version){ s, name, suffix_of(type), JOIN(get_, __LINE__), NULL, 0 });
-#define HISTOGRAM(name, help, field, scale)                                                        \
-	put_header(s, name, "histogram", "", help);                                                \
-	stats_walk(put_histogram,                                                                  \
+#define HISTOGRAM(name, help, field, scale) \
+	put_header(s, name, "histogram", "", help); \
+	stats_walk(put_histogram, \
 		&(struct per_version){ s, name, "", NULL, JOIN(hist_, __LINE__), scale });
+#define PER_DEVICE(name, help, value) \
+	begin_family(s, GAUGE, name, help); \
+	backend_each_device(put_device, &(struct per_device){ s, name, JOIN(get_, __LINE__) });
 #define FAMILY(type, name, help, emit) \
 	begin_family(s, type, name, help); \
 	emit(s);
 #include "server/http/metrics.def"
+#undef VALUE
 #undef PER_VERSION
 #undef HISTOGRAM
+#undef PER_DEVICE
 #undef FAMILY
 	if (s->openmetrics)
 		buf_str(&s->b, "# EOF\n");
