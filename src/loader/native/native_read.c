@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 #include "base/cursor.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
+#include "loader/native/native_sum.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 40)
 #define KEY_BYTES_MAX 4096
@@ -97,7 +97,7 @@ static enum err_code read_header(struct reading *r, struct arena *arena)
 	if (rc != ERR_OK)
 		return rc;
 	((struct native_header *)(void *)front)->check = 0;
-	if (XXH3_64bits(front, r->begin) != r->head.check)
+	if (native_sum(front, r->begin) != r->head.check)
 		return damaged(r, "the checksum of its header is wrong");
 	r->table = (const uint64_t *)(const void *)(front + NATIVE_PAGE);
 	return check_spans(r);
@@ -117,7 +117,7 @@ static void read_chunk(struct reading *r, uint64_t i)
 	uint64_t bytes = all - at < NATIVE_CHUNK ? all - at : NATIVE_CHUNK;
 	struct err own;
 	if (file_read_at(r->fd, r->file, r->begin + at, r->data + at, bytes, &own) != ERR_OK ||
-		XXH3_64bits(r->data + at, bytes) != r->table[i])
+		native_sum(r->data + at, bytes) != r->table[i])
 		note_bad(r, (int64_t)i);
 }
 

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
+#include "loader/native/native_sum.h"
 
 struct format {
 	const struct native_model *m;
@@ -124,9 +124,9 @@ static void fill_checks(const struct native_header *h, char *file)
 		uint64_t at = begin + i * NATIVE_CHUNK;
 		uint64_t bytes =
 			h->file_bytes - at < NATIVE_CHUNK ? h->file_bytes - at : NATIVE_CHUNK;
-		table[i] = XXH3_64bits(file + at, bytes);
+		table[i] = native_sum(file + at, bytes);
 	}
-	((struct native_header *)(void *)file)->check = XXH3_64bits(file, begin);
+	((struct native_header *)(void *)file)->check = native_sum(file, begin);
 }
 
 static char *file_place(char *file, const struct native_header *h, uint64_t offset)
