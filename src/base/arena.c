@@ -12,6 +12,9 @@
 
 /* From this size on a chunk is mapped by itself, so that freeing it gives it back. */
 #define MAP_THRESHOLD (1u << 20)
+/* What has become large grows by half of that, in huge pages, which the system clears several
+   times faster; by no more than this, most of which may stay unused. */
+#define GROWTH_MAX ((size_t)8 << 20)
 
 struct chunk {
 	struct chunk *next; /* older */
@@ -35,6 +38,7 @@ struct arena {
 	size_t ceiling_bytes;
 	size_t used_bytes;
 	size_t held_bytes;
+	size_t grown_bytes; /* of chunks, since the last reset */
 };
 
 static atomic_ulong chunks_ever;
@@ -124,7 +128,7 @@ void arena_reset(struct arena *a, size_t keep_bytes)
 		}
 	}
 	free_chunks(a, drop);
-	a->used_bytes = 0;
+	a->used_bytes = a->grown_bytes = 0;
 }
 
 static void *chunk_take(struct chunk *c, size_t bytes, size_t align)
@@ -137,6 +141,38 @@ static void *chunk_take(struct chunk *c, size_t bytes, size_t align)
 	return (char *)c + at;
 }
 
+static bool over_ceiling(const struct arena *a, size_t size)
+{
+	return size > a->ceiling_bytes || a->held_bytes > a->ceiling_bytes - size;
+}
+
+/* What a new chunk for a piece that takes so much should have. */
+static size_t chunk_size(const struct arena *a, size_t need)
+{
+	size_t grown = a->grown_bytes / 2 / PAGES_HUGE_BYTES * PAGES_HUGE_BYTES;
+	grown = grown < GROWTH_MAX ? grown : GROWTH_MAX;
+	size_t least = need > a->chunk_bytes ? need : a->chunk_bytes;
+	size_t size = grown > least && !over_ceiling(a, grown) ? grown : least;
+	return round_up(size, size >= MAP_THRESHOLD ? 4096 : ARENA_ALIGN_TENSOR);
+}
+
+/* NULL also: over the ceiling. */
+static struct chunk *add_chunk(struct arena *a, size_t need)
+{
+	size_t size = chunk_size(a, need);
+	if (over_ceiling(a, size)) {
+		/* Idle chunks too small for this may stand in the way of the ceiling. */
+		free_chunks(a, a->idle);
+		a->idle = NULL;
+	}
+	struct chunk *c = over_ceiling(a, size) ? NULL : chunk_new(size);
+	if (!c)
+		return NULL;
+	a->held_bytes += size;
+	a->grown_bytes += size;
+	return c;
+}
+
 /* An idle chunk that has room, else a new one; on the full list either way. */
 static struct chunk *next_chunk(struct arena *a, size_t bytes, size_t align)
 {
@@ -147,25 +183,14 @@ static struct chunk *next_chunk(struct arena *a, size_t bytes, size_t align)
 	while (*at && (*at)->size < need)
 		at = &(*at)->next;
 	struct chunk *c = *at;
-	if (c) {
+	if (c)
 		*at = c->next;
-	} else {
-		size_t size = need > a->chunk_bytes ? need : a->chunk_bytes;
-		size = round_up(size, size >= MAP_THRESHOLD ? 4096 : ARENA_ALIGN_TENSOR);
-		if (size > a->ceiling_bytes || a->held_bytes > a->ceiling_bytes - size) {
-			/* Idle chunks too small for this may stand in the way of the ceiling. */
-			free_chunks(a, a->idle);
-			a->idle = NULL;
-			if (size > a->ceiling_bytes || a->held_bytes > a->ceiling_bytes - size)
-				return NULL;
-		}
-		c = chunk_new(size);
-		if (!c)
-			return NULL;
-		a->held_bytes += size;
-	}
-	/* A big chunk made for one big piece goes behind, so that the current one fills up. */
-	if (a->full && bytes > a->chunk_bytes / 2) {
+	else
+		c = add_chunk(a, need);
+	if (!c)
+		return NULL;
+	/* The one that will have more room left is filled first. */
+	if (a->full && c->size - need < a->full->size - a->full->used) {
 		c->next = a->full->next;
 		a->full->next = c;
 	} else {

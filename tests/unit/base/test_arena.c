@@ -112,6 +112,32 @@ START_TEST(reset_gives_back_what_it_may_not_keep)
 }
 END_TEST
 
+START_TEST(what_has_become_large_grows_in_large_chunks)
+{
+	struct arena *a = arena_new(64 << 10, 0);
+	unsigned long before = arena_chunk_count();
+	for (int i = 0; i < 64 << 10; i++) /* 64 MiB */
+		ck_assert_ptr_nonnull(arena_alloc(a, 1008));
+
+	ck_assert_uint_le(arena_chunk_count() - before, 64 + 20);
+	ck_assert_uint_le(arena_held_bytes(a), (64 + 8) << 20);
+	arena_free(a);
+}
+END_TEST
+
+START_TEST(growth_goes_no_further_than_the_ceiling)
+{
+	struct arena *a = arena_new(64 << 10, 7 << 20);
+	size_t n = 0;
+	while (arena_alloc(a, 1008))
+		n++;
+
+	ck_assert_uint_ge(n * 1008, (7 << 20) - (128 << 10));
+	ck_assert_uint_le(arena_held_bytes(a), 7 << 20);
+	arena_free(a);
+}
+END_TEST
+
 static int order[4], n_order;
 static void note(void *ctx)
 {
@@ -159,6 +185,8 @@ Suite *suite_arena(void)
 	tcase_add_test(t, absurd_sizes_are_refused);
 	tcase_add_test(t, a_reset_arena_asks_the_system_for_nothing);
 	tcase_add_test(t, reset_gives_back_what_it_may_not_keep);
+	tcase_add_test(t, what_has_become_large_grows_in_large_chunks);
+	tcase_add_test(t, growth_goes_no_further_than_the_ceiling);
 	tcase_add_test(t, deferred_calls_run_last_first_and_once);
 	tcase_add_test(t, strings_are_copied_with_their_end);
 	suite_add_tcase(s, t);
