@@ -195,6 +195,7 @@ enum err_code onnx_unpack(struct onnx_reader *r, const ProtobufCMessageDescripto
 	if (rc != ERR_OK)
 		return err_prefix(err, "not a valid %s", what->short_name);
 	*ret = protobuf_c_message_unpack(what, &r->mem.allocator, bytes.len, (const uint8_t *)bytes.ptr);
+	pb_mem_trim(&r->mem);
 	if (!*ret && r->mem.exhausted)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED, "unpacking it takes more than %zu bytes",
 			r->memory_max);

@@ -99,12 +99,13 @@ read_strings(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *
 }
 
 static enum err_code
-copy_list(struct onnx_reader *r, const void *from, size_t n, size_t size, const void **ret, struct err *err)
+take_list(struct onnx_reader *r, void *from, size_t n, size_t size, const void **ret, struct err *err)
 {
-	void *to = arena_calloc(r->arena, n, size);
-	if (!to)
+	bool adopts = n >= PB_BIG_BYTES / size; /* a piece of its own, which need not be copied */
+	void *to = adopts ? from : arena_alloc(r->arena, n * size);
+	if (!to || (adopts && pb_mem_adopt(&r->mem, from, r->arena) != ERR_OK))
 		return err_oom(err);
-	if (n)
+	if (n && !adopts)
 		memcpy(to, from, n * size);
 	*ret = to;
 	return ERR_OK;
@@ -179,11 +180,11 @@ enum err_code onnx_read_attr(struct onnx_scope *scope, const Onnx__AttributeProt
 		return ret->s.ptr ? ERR_OK : err_oom(err);
 	case ATTR_FLOATS:
 		ret->n = (int32_t)a->n_floats;
-		return copy_list(r, a->floats, a->n_floats, sizeof(float),
+		return take_list(r, a->floats, a->n_floats, sizeof(float),
 			(const void **)&ret->floats, err);
 	case ATTR_INTS:
 		ret->n = (int32_t)a->n_ints;
-		return copy_list(r, a->ints, a->n_ints, sizeof(int64_t), (const void **)&ret->ints,
+		return take_list(r, a->ints, a->n_ints, sizeof(int64_t), (const void **)&ret->ints,
 			err);
 	case ATTR_STRINGS: return read_strings(r, a, ret, err);
 	case ATTR_TENSOR: return read_one_tensor(r, a, ret, err);

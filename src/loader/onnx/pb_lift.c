@@ -33,6 +33,7 @@ struct lift {
 	int fd;
 	const char *file;
 	uint64_t at, end; /* in the file */
+	uint64_t kept;    /* up to here the skeleton has it, or need not */
 	uint8_t *window;
 	uint64_t window_at;
 	size_t window_bytes;
@@ -54,12 +55,26 @@ static enum err_code odd(const struct lift *l)
 
 /* -- reading ------------------------------------------------------------------------------- */
 
+/* What has been passed, as the file has it, goes to the skeleton: in one piece for many fields. */
+static enum err_code keep(struct lift *l, uint64_t to)
+{
+	uint8_t *out = l->out + l->out_bytes;
+	uint64_t from = l->kept, bytes = to - from;
+	l->out_bytes += bytes;
+	l->kept = to;
+	if (from < l->window_at || to > l->window_at + l->window_bytes)
+		return file_read_at(l->fd, l->file, from, out, bytes, l->err);
+	memcpy(out, l->window + (from - l->window_at), bytes);
+	return ERR_OK;
+}
+
 /* Brings the next field's head into the window. */
 static enum err_code look(struct lift *l)
 {
 	uint64_t have = l->window_at + l->window_bytes;
 	if (l->at >= l->window_at && (l->at + HEAD_BYTES_MAX <= have || (have == l->end && l->at <= have)))
 		return ERR_OK;
+	TRY(keep(l, l->at));
 	uint64_t left = l->end - l->at;
 	l->window_at = l->at;
 	l->window_bytes = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
@@ -84,27 +99,17 @@ static bool take_varint(struct lift *l, size_t most, uint64_t *ret)
 
 /* -- the skeleton ------------------------------------------------------------------------------ */
 
-/* As the file has it. */
-static enum err_code keep(struct lift *l, uint64_t from, uint64_t to)
-{
-	uint8_t *out = l->out + l->out_bytes;
-	l->out_bytes += to - from;
-	if (from < l->window_at || to > l->window_at + l->window_bytes)
-		return file_read_at(l->fd, l->file, from, out, to - from, l->err);
-	memcpy(out, l->window + (from - l->window_at), to - from);
-	return ERR_OK;
-}
-
 static void put_varint(uint8_t *to, size_t bytes, uint64_t v)
 {
 	for (size_t i = 0; i < bytes; i++, v >>= 7)
 		to[i] = (uint8_t)((v & 0x7f) | (i + 1 < bytes ? 0x80 : 0));
 }
 
-static enum err_code lift_field(struct lift *l, uint64_t bytes)
+/* Its contents begin at l->at, its tag at begin. */
+static enum err_code lift_field(struct lift *l, uint64_t begin, uint64_t bytes)
 {
-	uint8_t *out = l->out + l->out_bytes;
 	uint64_t index = l->n;
+	TRY(keep(l, begin));
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? 2 * l->cap : 256;
 		struct pb_piece *piece = ARENA_ARRAY(l->arena, struct pb_piece, cap);
@@ -116,19 +121,22 @@ static enum err_code lift_field(struct lift *l, uint64_t bytes)
 		l->cap = cap;
 	}
 	l->piece[l->n++] = (struct pb_piece){ .offset = l->at, .bytes = (size_t)bytes };
+	uint8_t *out = l->out + l->out_bytes;
 	put_varint(out, LENGTH_BYTES_MAX, (uint64_t)PB_LIFT_FIELD << 3 | 1);
 	memcpy(out + LENGTH_BYTES_MAX, &index, sizeof(index));
 	l->out_bytes += LENGTH_BYTES_MAX + sizeof(index);
-	l->at += bytes;
+	l->kept = l->at += bytes;
 	return ERR_OK;
 }
 
-static void leave(struct lift *l)
+static enum err_code leave(struct lift *l)
 {
 	const struct frame *top = &l->stack[--l->depth];
+	TRY(keep(l, l->at));
 	if (top->length_bytes)
 		put_varint(l->out + top->length_at, top->length_bytes,
 			l->out_bytes - top->length_at - top->length_bytes);
+	return ERR_OK;
 }
 
 /* -- the walk ------------------------------------------------------------------------------------ */
@@ -140,11 +148,11 @@ static int by_number(const void *key, const void *elem)
 }
 
 static enum err_code enter(
-	struct lift *l, const ProtobufCMessageDescriptor *desc, uint64_t begin, uint64_t length_from, uint64_t bytes)
+	struct lift *l, const ProtobufCMessageDescriptor *desc, uint64_t length_from, uint64_t bytes)
 {
 	if (l->depth == PB_DEPTH_MAX)
 		return odd(l);
-	enum err_code rc = keep(l, begin, l->at);
+	enum err_code rc = keep(l, l->at);
 	size_t length_bytes = (size_t)(l->at - length_from);
 	l->stack[l->depth++] = (struct frame){ .desc = desc, .end = l->at + bytes,
 		.length_at = l->out_bytes - length_bytes, .length_bytes = length_bytes };
@@ -166,11 +174,11 @@ static enum err_code walk_delimited(struct lift *l, uint64_t begin, uint32_t num
 	if (!take_varint(l, LENGTH_BYTES_MAX, &bytes) || l->at > top->end || bytes > top->end - l->at)
 		return odd(l);
 	if (f && f->type == PROTOBUF_C_TYPE_MESSAGE)
-		return enter(l, f->descriptor, begin, length_from, bytes);
+		return enter(l, f->descriptor, length_from, bytes);
 	if (is_the_field(l, number) && bytes >= l->conf->least_bytes)
-		return lift_field(l, bytes);
+		return lift_field(l, begin, bytes);
 	l->at += bytes;
-	return keep(l, begin, l->at);
+	return ERR_OK;
 }
 
 static enum err_code walk_field(struct lift *l)
@@ -201,7 +209,11 @@ static enum err_code walk_field(struct lift *l)
 		return rc;
 	if (l->at > top->end)
 		return odd(l);
-	return tag >> 3 == PB_LIFT_FIELD ? ERR_OK : keep(l, begin, l->at);
+	if (tag >> 3 == PB_LIFT_FIELD) { /* ours alone */
+		rc = keep(l, begin);
+		l->kept = l->at;
+	}
+	return rc;
 }
 
 static enum err_code walk(struct lift *l)
@@ -209,10 +221,7 @@ static enum err_code walk(struct lift *l)
 	enum err_code rc = ERR_OK;
 	l->stack[l->depth++] = (struct frame){ .desc = l->conf->root, .end = l->end };
 	while (l->depth > 0 && rc == ERR_OK) {
-		if (l->at == l->stack[l->depth - 1].end)
-			leave(l);
-		else
-			rc = walk_field(l);
+		rc = l->at == l->stack[l->depth - 1].end ? leave(l) : walk_field(l);
 	}
 	return rc;
 }

@@ -19,12 +19,20 @@ static struct pb_block *block_of(void *piece)
 	return (struct pb_block *)piece - 1;
 }
 
+static void link_block(struct pb_mem *m, struct pb_block *b)
+{
+	b->prev = NULL;
+	b->next = m->big;
+	if (m->big)
+		m->big->prev = b;
+	m->big = b;
+}
+
 static void unlink_block(struct pb_mem *m, struct pb_block *b)
 {
 	*(b->prev ? &b->prev->next : &m->big) = b->next;
 	if (b->next)
 		b->next->prev = b->prev;
-	m->big_bytes -= b->bytes;
 }
 
 static void unmap_block(void *ctx)
@@ -33,20 +41,47 @@ static void unmap_block(void *ctx)
 	pages_unmap(b, b->bytes);
 }
 
-static void *alloc_big(struct pb_mem *m, size_t size)
+static bool over_budget(const struct pb_mem *m, size_t bytes)
 {
-	size_t used = arena_held_bytes(m->small) + m->big_bytes, bytes;
-	if (add_overflows(size, sizeof(struct pb_block), &bytes) || used > m->budget_bytes ||
-		bytes > m->budget_bytes - used)
-		return NULL;
-	struct pb_block *b = pages_map(bytes);
+	size_t used = arena_held_bytes(m->small) + m->big_bytes;
+	return used > m->budget_bytes || bytes > m->budget_bytes - used;
+}
+
+/* NULL: there is none of just this size. */
+static struct pb_block *take_spare(struct pb_mem *m, size_t bytes)
+{
+	struct pb_block **at = &m->spare;
+	while (*at && (*at)->bytes != bytes)
+		at = &(*at)->next;
+	struct pb_block *b = *at;
+	if (b)
+		*at = b->next;
+	return b;
+}
+
+static struct pb_block *map_block(struct pb_mem *m, size_t bytes)
+{
+	if (over_budget(m, bytes))
+		pb_mem_trim(m);
+	struct pb_block *b = over_budget(m, bytes) ? NULL : pages_map(bytes);
 	if (!b)
 		return NULL;
-	*b = (struct pb_block){ .next = m->big, .bytes = bytes };
-	if (m->big)
-		m->big->prev = b;
-	m->big = b;
+	*b = (struct pb_block){ .bytes = bytes };
 	m->big_bytes += bytes;
+	return b;
+}
+
+static void *alloc_big(struct pb_mem *m, size_t size)
+{
+	size_t bytes;
+	if (add_overflows(size, sizeof(struct pb_block), &bytes))
+		return NULL;
+	struct pb_block *b = take_spare(m, bytes);
+	if (!b)
+		b = map_block(m, bytes);
+	if (!b)
+		return NULL;
+	link_block(m, b);
 	return b + 1;
 }
 
@@ -75,8 +110,20 @@ static void on_free(void *ctx, void *piece)
 	struct pb_mem *m = ctx;
 	if (!is_big(m, piece))
 		return;
-	unlink_block(m, block_of(piece));
-	unmap_block(block_of(piece));
+	struct pb_block *b = block_of(piece);
+	unlink_block(m, b);
+	b->next = m->spare;
+	m->spare = b;
+}
+
+void pb_mem_trim(struct pb_mem *m)
+{
+	while (m->spare) {
+		struct pb_block *b = m->spare;
+		m->spare = b->next;
+		m->big_bytes -= b->bytes;
+		unmap_block(b);
+	}
 }
 
 enum err_code pb_mem_init(struct pb_mem *m, size_t budget_bytes, struct err *err)
@@ -91,6 +138,7 @@ enum err_code pb_mem_init(struct pb_mem *m, size_t budget_bytes, struct err *err
 
 void pb_mem_done(struct pb_mem *m)
 {
+	pb_mem_trim(m);
 	while (m->big) {
 		struct pb_block *b = m->big;
 		m->big = b->next;
@@ -109,6 +157,7 @@ enum err_code pb_mem_adopt(struct pb_mem *m, void *piece, struct arena *to)
 	if (rc != ERR_OK)
 		return rc;
 	unlink_block(m, b);
+	m->big_bytes -= b->bytes;
 	b->adopted = true;
 	return ERR_OK;
 }

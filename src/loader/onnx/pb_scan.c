@@ -20,6 +20,7 @@ struct frame {
 	const ProtobufCMessageDescriptor *desc;
 	const uint8_t *end;
 	uint64_t seen; /* the first 64 singular fields, by index: twice is refused */
+	const ProtobufCFieldDescriptor *last; /* found: repeated fields come one after the other */
 };
 
 struct scan {
@@ -196,6 +197,15 @@ static int by_number(const void *key, const void *elem)
 	return a < b ? -1 : a > b;
 }
 
+/* NULL: unknown. */
+static const ProtobufCFieldDescriptor *find_field(struct frame *top, uint32_t number)
+{
+	if (!top->last || top->last->id != number)
+		top->last = bsearch(
+			&number, top->desc->fields, top->desc->n_fields, sizeof(*top->last), by_number);
+	return top->last;
+}
+
 static enum err_code scan_field(struct scan *s)
 {
 	struct frame *top = &s->stack[s->depth - 1];
@@ -205,8 +215,7 @@ static enum err_code scan_field(struct scan *s)
 	uint32_t number = tag >> 3 > FIELD_NUMBER_MAX ? 0 : (uint32_t)(tag >> 3);
 	if (number == 0)
 		return bad(s, "bad field number");
-	const ProtobufCFieldDescriptor *f = bsearch(
-		&number, top->desc->fields, top->desc->n_fields, sizeof(*f), by_number);
+	const ProtobufCFieldDescriptor *f = find_field(top, number);
 	size_t memory = SCANNED_FIELD_BYTES;
 	if (f && f->label == PROTOBUF_C_LABEL_REPEATED) {
 		memory += element_bytes(f);

@@ -152,6 +152,33 @@ START_TEST(raw_data_twice_is_refused)
 }
 END_TEST
 
+/* Each number is a field: a list is far longer than what is looked at at a time, and its memory
+   becomes the graph's. */
+START_TEST(long_lists_of_a_node_come_whole)
+{
+	enum { N = 20000 };
+	Onnx__ModelProto *m = onnx_text_model(arena,
+		"opset 17\nopset ai.onnx.ml 2\nin x int64 [2]\n"
+		"node ai.onnx.ml:LabelEncoder x -> y keys_int64s=[1] values_int64s=[2]\nout y int64 [2]\n");
+	for (int k = 0; k < 2; k++) {
+		Onnx__AttributeProto *a = m->graph->node[0]->attribute[k];
+		a->ints = ARENA_ARRAY(arena, int64_t, N);
+		a->n_ints = N;
+		for (int64_t i = 0; i < N; i++)
+			a->ints[i] = (i * i * i) << (10 * k);
+	}
+	struct outcome o = read_file(onnx_text_pack(arena, &m->base));
+
+	ck_assert_msg(o.rc == ERR_OK, "%s", o.err.msg);
+	const struct node *n = &o.model.graph->node[0];
+	for (int k = 0; k < 2; k++) {
+		ck_assert_int_eq(n->attr[k].n, N);
+		for (int64_t i = 0; i < N; i++)
+			ck_assert_int_eq(n->attr[k].ints[i], (i * i * i) << (10 * k));
+	}
+}
+END_TEST
+
 /* Else a tensor could take another one's bytes. */
 START_TEST(a_file_cannot_name_pieces_itself)
 {
@@ -186,6 +213,7 @@ Suite *suite_pb_lift(void)
 	tcase_add_test(t, sizes_are_checked_against_the_shape);
 	tcase_add_test(t, raw_data_twice_is_refused);
 	tcase_add_test(t, a_file_cannot_name_pieces_itself);
+	tcase_add_test(t, long_lists_of_a_node_come_whole);
 	suite_add_tcase(s, t);
 	return s;
 }

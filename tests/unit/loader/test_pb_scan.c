@@ -178,6 +178,24 @@ START_TEST(big_pieces_can_be_adopted_and_the_rest_is_freed)
 }
 END_TEST
 
+START_TEST(what_is_freed_serves_the_next_of_its_size_and_goes_when_room_is_short)
+{
+	struct pb_mem mem;
+	ck_assert_int_eq(pb_mem_init(&mem, 10 << 20, &err), ERR_OK);
+	void *first = mem.allocator.alloc(&mem, 3 << 20), *other;
+	mem.allocator.free(&mem, first);
+
+	ck_assert_ptr_eq(mem.allocator.alloc(&mem, 3 << 20), first);
+	mem.allocator.free(&mem, first);
+	other = mem.allocator.alloc(&mem, 9 << 20); /* not beside the free one */
+	ck_assert_ptr_nonnull(other);
+	mem.allocator.free(&mem, other);
+	pb_mem_trim(&mem);
+	ck_assert_uint_eq(mem.big_bytes, 0);
+	pb_mem_done(&mem);
+}
+END_TEST
+
 Suite *suite_pb_scan(void);
 Suite *suite_pb_scan(void)
 {
@@ -192,6 +210,7 @@ Suite *suite_pb_scan(void)
 	tcase_add_test(t, M6_four_million_empty_nodes_are_refused_before_they_are_unpacked);
 	tcase_add_test(t, the_estimate_covers_what_unpacking_takes);
 	tcase_add_test(t, big_pieces_can_be_adopted_and_the_rest_is_freed);
+	tcase_add_test(t, what_is_freed_serves_the_next_of_its_size_and_goes_when_room_is_short);
 	suite_add_tcase(s, t);
 	return s;
 }
