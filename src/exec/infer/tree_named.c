@@ -99,10 +99,11 @@ static enum err_code check_names(struct tree_draft *d, const struct named *x)
 
 static enum err_code read_mode(struct tree_draft *d, struct slice s, int32_t i, uint8_t *ret)
 {
-	static const char *const words[] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT",
-		"BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER", "LEAF"};
+	static const struct slice words[] = {SLICE_LIT("BRANCH_LEQ"), SLICE_LIT("BRANCH_LT"),
+		SLICE_LIT("BRANCH_GTE"), SLICE_LIT("BRANCH_GT"), SLICE_LIT("BRANCH_EQ"),
+		SLICE_LIT("BRANCH_NEQ"), SLICE_LIT("BRANCH_MEMBER"), SLICE_LIT("LEAF")};
 	for (int k = 0; k < TREE_MODE_COUNT_; k++)
-		if (k != TREE_MEMBER && slice_is(s, words[k])) {
+		if (k != TREE_MEMBER && slice_eq(s, words[k])) {
 			*ret = (uint8_t)k;
 			return ERR_OK;
 		}
