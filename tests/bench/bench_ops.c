@@ -2,7 +2,10 @@
 /*
  * bench_ops -- the kernels of kernels.def on the shapes of real networks, one thread
  *
- * usage: bench_ops [--seconds S] [WORD]...      only the cases whose names contain a WORD
+ * usage: bench_ops [--seconds S] [--row NAME] [--bf16] [WORD]...
+ *
+ * Only the cases whose names contain a WORD, and the rows whose names contain NAME. --bf16: with the
+ * rows for that precision, the peak still that of floats.
  *
  * Prints time, GFLOP/s and the share of what the processor can do at most, measured first
  * by a loop of multiply-adds on registers, for each kernel that a plan would choose from. Times
@@ -249,8 +252,14 @@ static void time_kernel(const struct bench_case *c, const struct bench_step *s, 
 		peak > 0 ? 100 * rate / peak : 0.0, k->name);
 }
 
+struct bench {
+	double seconds, peak;
+	const char *row; /* part of its name */
+	enum precision precision;
+};
+
 /* All rows that would be timed against each other, the one to be trusted last. */
-static void run_case(const struct bench_case *c, double seconds, double peak)
+static void run_case(const struct bench_case *c, const struct bench *b)
 {
 	struct bench_step s;
 	struct err err;
@@ -263,11 +272,12 @@ static void run_case(const struct bench_case *c, double seconds, double peak)
 			continue;
 		struct packs *packs = packs_new();
 		struct prep p = { .graph = s.g, .node = n, .in = s.t, .out = &s.t[s.n_in], .n_in = s.n_in,
-			.n_out = 1, .threads = 1, .arena = s.g->arena, .packs = packs, .tmp = s.g->arena };
+			.n_out = 1, .threads = 1, .arena = s.g->arena, .packs = packs, .tmp = s.g->arena,
+			.precision = b->precision };
 		struct kernel k = { .name = row->name, .units = 1 };
 		rc = row->prepare(&p, &k, &err);
-		if (rc == ERR_OK)
-			time_kernel(c, &s, &k, seconds, peak);
+		if (rc == ERR_OK && strstr(row->name, b->row))
+			time_kernel(c, &s, &k, b->seconds, b->peak);
 		packs_free(packs);
 		if (rc == ERR_OK && !(row->needs & CPU_TIMED))
 			break;
@@ -287,19 +297,27 @@ static bool is_wanted(const char *name, int n, char **word)
 
 int main(int argc, char **argv)
 {
-	double seconds = 0.2;
+	struct bench b = { .seconds = 0.2, .row = "", .precision = PRECISION_FAST };
 	int at = 1;
-	if (argc > 2 && strcmp(argv[1], "--seconds") == 0) {
-		if (!parse_double(slice_of(argv[2]), &seconds) || seconds <= 0) {
-			fprintf(stderr, "--seconds %s: a number above 0 is needed\n", argv[2]);
+	if (argc > at + 1 && strcmp(argv[at], "--seconds") == 0) {
+		if (!parse_double(slice_of(argv[at + 1]), &b.seconds) || b.seconds <= 0) {
+			fprintf(stderr, "--seconds %s: a number above 0 is needed\n", argv[at + 1]);
 			return EXIT_FAILURE;
 		}
-		at = 3;
+		at += 2;
 	}
-	double peak = measure_peak();
-	printf("%-26s %10s    %8.1f GFLOP/s\n", "peak", "", peak);
+	if (argc > at + 1 && strcmp(argv[at], "--row") == 0) {
+		b.row = argv[at + 1];
+		at += 2;
+	}
+	if (argc > at && strcmp(argv[at], "--bf16") == 0) {
+		b.precision = PRECISION_BF16;
+		at++;
+	}
+	b.peak = measure_peak();
+	printf("%-26s %10s    %8.1f GFLOP/s\n", "peak", "", b.peak);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if (is_wanted(cases[i].name, argc - at, argv + at))
-			run_case(&cases[i], seconds, peak);
+			run_case(&cases[i], &b);
 	return EXIT_SUCCESS;
 }

@@ -18,6 +18,7 @@ struct conv_case {
 	bool blocked, bias, sum, transposed, line; /* line: rank 3, of width w */
 	bool nhwc;   /* by the row that has channels last inside */
 	bool rounds; /* more than sums of products do */
+	bool bf16;   /* by a row of that precision, on numbers that it does not round */
 	enum activation act;
 	int threads;
 };
@@ -98,6 +99,7 @@ static const struct conv_case tiles_cases[] = {
 	/* plain and in blocks of eight, from and to */
 	{ 1, 3, 17, 19, 32, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .act = ACT_RELU, .threads = 1 },
 	{ 1, 20, 6, 7, 24, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_SWISH, .threads = 1 },
+	{ 2, 2, 9, 20, 16, 3, 4, 1, 2, 3, { 2, 1, 0, 7 }, .bias = true, .threads = 2 },
 	{ 2, 24, 9, 9, 144, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .act = ACT_CLIP, .threads = 2 },
 	{ 1, 40, 9, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_TANH, .threads = 1 },
@@ -239,6 +241,14 @@ static struct tensor filled(struct graph *g, const struct shape *s)
 	return t;
 }
 
+/* Small numbers: they and Winograd's points of them fit in the eight bits of bfloat16. */
+static void make_small(const struct tensor *t)
+{
+	float *v = t->data;
+	for (int64_t i = 0; i < tensor_count(t); i++)
+		v[i] = (float)(i * 7 % 5 - 2);
+}
+
 static void then_equals_definition(const struct conv_case *c, const struct conv_geometry *g,
 	const struct tensor *in, const float *sum, const float *got)
 {
@@ -269,6 +279,8 @@ static void check_case(const struct conv_case *c, prepare_fn prepare, bool inpla
 	struct tensor in[4], out = { .dtype = DTYPE_F32, .shape = g->value[n->out[0]].shape };
 	for (int i = 0; i < 4; i++)
 		in[i] = i < n->n_in ? *g->value[n->in[i]].constant : (struct tensor){ .shape = SHAPE_UNKNOWN };
+	for (int i = 0; i < 2 && c->bf16; i++)
+		make_small(&in[i]);
 	struct tensor z = filled(g, &out.shape);
 	struct tensor x = in[0];
 	enum layout blocked = conv_layout(c->oc);
@@ -279,7 +291,8 @@ static void check_case(const struct conv_case *c, prepare_fn prepare, bool inpla
 		given[3] = copied(g, &z, c->blocked ? blocked : LAYOUT_PLAIN);
 	struct packs *packs = packs_new();
 	struct prep p = { .graph = g, .node = n, .in = given, .out = &out, .n_in = 4, .n_out = 1,
-		.threads = c->threads, .arena = g->arena, .packs = packs, .tmp = g->arena };
+		.threads = c->threads, .arena = g->arena, .packs = packs, .tmp = g->arena,
+		.precision = c->bf16 ? PRECISION_BF16 : PRECISION_FAST };
 	struct kernel k = { .units = 1 };
 	enum err_code rc = prepare(&p, &k, &err);
 	ck_assert_msg(rc == ERR_OK, "%s", err.msg);
@@ -349,6 +362,27 @@ START_TEST(tiles_equal_the_definition)
 }
 END_TEST
 
+/* The same cases by products of bfloat16. */
+static void check_bf16(const struct conv_case *from, prepare_fn prepare)
+{
+	struct conv_case c = *from;
+	c.bf16 = true;
+	check_case(&c, prepare, false);
+	check_case(&c, prepare, true);
+}
+
+START_TEST(bf16_tiles_equal_the_definition)
+{
+	check_bf16(&tiles_cases[_i], prepare_conv_tiles_bf16);
+}
+END_TEST
+
+START_TEST(bf16_winograd_equals_the_definition)
+{
+	check_bf16(&winograd_cases[_i], prepare_conv_winograd_bf16);
+}
+END_TEST
+
 START_TEST(transposed_tiles_equal_the_definition)
 {
 	check_own(&transposed_cases[_i], prepare_conv_transpose_tiles);
@@ -387,7 +421,8 @@ START_TEST(tiles_clamp_and_let_nan_through)
 }
 END_TEST
 
-static enum err_code prepare_exactly(const struct conv_case *c, prepare_fn prepare)
+static enum err_code prepare_with(
+	const struct conv_case *c, prepare_fn prepare, enum precision precision)
 {
 	struct err err;
 	struct kernel k = { .units = 1 };
@@ -399,7 +434,7 @@ static enum err_code prepare_exactly(const struct conv_case *c, prepare_fn prepa
 	in[0].layout = conv_layout(c->ic);
 	struct packs *packs = packs_new();
 	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 2, .n_out = 1, .threads = 1,
-		.arena = g->arena, .packs = packs, .tmp = g->arena, .precision = PRECISION_EXACT };
+		.arena = g->arena, .packs = packs, .tmp = g->arena, .precision = precision };
 	enum err_code rc = prepare(&p, &k, &err);
 	packs_free(packs);
 	model_free(g);
@@ -409,8 +444,21 @@ static enum err_code prepare_exactly(const struct conv_case *c, prepare_fn prepa
 START_TEST(winograd_is_not_for_exact_results)
 {
 	struct conv_case c = { 1, 32, 9, 9, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 };
-	ck_assert_int_eq(prepare_exactly(&c, prepare_conv_winograd), ERR_UNIMPLEMENTED);
-	ck_assert_int_eq(prepare_exactly(&c, prepare_conv_tiles), ERR_OK);
+	ck_assert_int_eq(prepare_with(&c, prepare_conv_winograd, PRECISION_EXACT), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_with(&c, prepare_conv_tiles, PRECISION_EXACT), ERR_OK);
+}
+END_TEST
+
+START_TEST(bf16_is_for_those_who_ask_on_processors_that_have_it)
+{
+	struct conv_case c = { 1, 32, 9, 9, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 };
+	const prepare_fn rows[] = { prepare_conv_tiles_bf16, prepare_conv_winograd_bf16 };
+	for (int i = 0; i < COUNT(rows); i++) {
+		ck_assert_int_eq(prepare_with(&c, rows[i], PRECISION_FAST), ERR_UNIMPLEMENTED);
+		cpu_features_limit(~(unsigned)CPU_BF16);
+		ck_assert_int_eq(prepare_with(&c, rows[i], PRECISION_BF16), ERR_UNIMPLEMENTED);
+		cpu_features_limit(~0u);
+	}
 }
 END_TEST
 
@@ -492,6 +540,11 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
 		tcase_add_test(t, winograd_is_not_for_exact_results);
 		tcase_add_test(t, tiles_clamp_and_let_nan_through);
+		tcase_add_test(t, bf16_is_for_those_who_ask_on_processors_that_have_it);
+	}
+	if (cpu_features() & CPU_BF16) {
+		tcase_add_loop_test(t, bf16_tiles_equal_the_definition, 0, COUNT(tiles_cases));
+		tcase_add_loop_test(t, bf16_winograd_equals_the_definition, 0, COUNT(winograd_cases));
 	}
 	suite_add_tcase(s, t);
 	return s;

@@ -79,10 +79,25 @@ enum err_code conv_job_operands(const struct prep *p, struct conv_job *ret, stru
 	return ret->vec ? ERR_OK : prep_refuse(err, "no vectors on this processor");
 }
 
-enum err_code conv_job_init(struct prep *p, struct conv_job *j, struct err *err)
+static enum err_code choose_bf16(const struct prep *p, struct conv_job *j, struct err *err)
+{
+	if (p->precision != PRECISION_BF16 || !(cpu_features() & CPU_BF16))
+		return prep_refuse(err, "bfloat16 is not wanted, or not there");
+#ifdef __x86_64__
+	j->vec = &conv_vec_avx512_bf16;
+	j->wino = &wino_vec_avx512_bf16;
+#else
+	(void)j;
+#endif
+	return ERR_OK;
+}
+
+enum err_code conv_job_init(struct prep *p, bool bf16, struct conv_job *j, struct err *err)
 {
 	struct conv_geometry g;
 	TRY(conv_job_operands(p, j, err));
+	if (bf16)
+		TRY(choose_bf16(p, j, err));
 	TRY(conv_geometry(p->node, &p->in[0].shape, &p->in[1].shape, &g, err));
 	j->oc = p->in[1].shape.dim[0];
 	for (int i = 0; i < 2; i++) {
@@ -95,6 +110,9 @@ enum err_code conv_job_init(struct prep *p, struct conv_job *j, struct err *err)
 	}
 	if (g.group != 1 || !choose_layouts(p, j))
 		return prep_refuse(err, "groups, or channels that fill no blocks");
+	j->beside = j->src_run == 1 ? j->vec->per_slot : 1;
+	if (j->src_run * j->beside % j->vec->per_slot)
+		return prep_refuse(err, "an odd number of channels");
 	read_activation(p->node, j);
 	return read_bias(p, j, err);
 }

@@ -8,7 +8,9 @@
  */
 #pragma once
 
+#include <string.h>
 #include "exec/cpu/nn/conv_vec.h"
+#include "exec/half.h"
 
 struct conv_job {
 	const struct conv_vec *vec;
@@ -16,6 +18,7 @@ struct conv_job {
 	int64_t images, ic, oc;
 	int64_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];
 	int64_t src_run; /* channels of a pixel that lie together */
+	int beside;	 /* pixels in a slot: 2 where channels are apart, for they cannot share one */
 	int block;	 /* of the result */
 	enum layout out_layout;
 	const float *weights, *bias; /* bias: of as many channels as fill vectors */
@@ -27,9 +30,10 @@ struct conv_job {
 /* The layout in which a result of so many channels is left, whoever computes it. */
 enum layout conv_layout(int64_t channels);
 
-/* Of Conv and FusedConv. UNIMPLEMENTED: not of images, groups, or operands that are not known
-   or lie otherwise. */
-MUST_CHECK enum err_code conv_job_init(struct prep *p, struct conv_job *ret, struct err *err);
+/* Of Conv and FusedConv, by products of floats or of bfloat16. UNIMPLEMENTED: not of images,
+   groups, or operands that are not known or lie otherwise; bfloat16 is not wanted, or not there. */
+MUST_CHECK enum err_code conv_job_init(
+	struct prep *p, bool bf16, struct conv_job *ret, struct err *err);
 
 /* The part of it that ConvTranspose has in common: images, channels, weights, vectors. */
 MUST_CHECK enum err_code conv_job_operands(
@@ -59,11 +63,28 @@ static inline int64_t job_panel_width(const struct conv_job *j, int64_t panel)
 	return min_i64(job_panel(j), job_floats(j) - panel * job_panel(j));
 }
 
-/* Where the weight of output channel o stands that is k-th of `depth` along the sum. */
+/* Slots of a pixel that lie together. */
+static inline int64_t job_run(const struct conv_job *j)
+{
+	return j->src_run * j->beside / j->vec->per_slot;
+}
+
+/* Where the slot of output channel o stands that is k-th of `depth` along the sum. */
 static inline int64_t job_weight_at(const struct conv_job *j, int64_t depth, int64_t o, int64_t k)
 {
 	int64_t panel = o / job_panel(j);
 	return panel * job_panel(j) * depth + k * job_panel_width(j, panel) + o % job_panel(j);
+}
+
+/* The k-th weight along the sum to its place in a slot. */
+static inline void job_weight_put(const struct conv_job *j, float *slot, int64_t k, float w)
+{
+	if (j->vec->per_slot == 1) {
+		*slot = w;
+		return;
+	}
+	uint16_t half = float_to_bfloat(w);
+	memcpy((char *)slot + k % 2 * (int64_t)sizeof(half), &half, sizeof(half));
 }
 
 /* -- work ------------------------------------------------------------------------------------ */

@@ -2,18 +2,18 @@
 /*
  * DESIGN
  *
- * A tile's sums stay in registers while it goes along the taps and their channels: a row of
- * the packed panel (two vectors of weights) times one number of each pixel. Pixels are read
- * where they lie. Fourteen of them with two vectors leave room for the weights and one number;
+ * A tile's sums stay in registers while it goes along the taps and their slots: a row of
+ * the packed panel (two vectors of weights) times one slot of each pixel. Pixels are read
+ * where they lie. Fourteen of them with two vectors leave room for the weights and one slot;
  * from four on, the processor multiplies all the time.
  *
  * Addresses of pixels are three to a pointer: with its base, an index and twice that index
  * every one is an operand, and the pointers fit in registers, too.
  *
- * Compiled once per instruction set; ISA is avx2 or avx512.
+ * Compiled once per instruction set; ISA is avx2, avx512 or avx512_bf16.
  */
 #include "exec/cpu/nn/conv_vec.h"
-#include "exec/cpu/vec_isa.h"
+#include "exec/cpu/nn/slot.h"
 
 #ifdef __AVX512F__
 #define TILE_PIXELS 14
@@ -129,8 +129,8 @@ INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels,
 			*(vec *)(dst + i * pixel + j * block) = vec_clamp(sum[i][j], low, high);
 }
 
-/* One channel of one tap: x points to it at every third pixel. */
-INLINE void add_channel(tile_sums sum, const float *const *x, int64_t step, const float *w,
+/* One slot of one tap: x points to it at every third pixel. */
+INLINE void add_slot(tile_sums sum, const float *const *x, int64_t step, const float *w,
 	const int pixels, const int vecs)
 {
 	vec b[TILE_VECS];
@@ -139,7 +139,7 @@ INLINE void add_channel(tile_sums sum, const float *const *x, int64_t step, cons
 	EACH_PIXEL {
 		vec a = vec_all(x[i / 3][i % 3 * step]);
 		EACH_VEC
-			sum[i][j] += a * b[j];
+			sum[i][j] = slot_add_products(sum[i][j], a, b[j]);
 	}
 }
 
@@ -155,7 +155,7 @@ INLINE void convolve(const struct conv_tile *t, const int pixels, const int vecs
 		UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
 			x[g] = t->src + t->tap[tap] + 3 * g * step;
 		for (int64_t k = 0; k < t->run; k++) {
-			add_channel(sum, x, step, w, pixels, vecs);
+			add_slot(sum, x, step, w, pixels, vecs);
 			UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
 				x[g]++;
 			w += vecs * VEC_FLOATS;
@@ -203,8 +203,41 @@ static void run_tile(const struct conv_tile *t, int pixels, int vecs)
 	tiles[pixels - 1][vecs - 1](t);
 }
 
+static void copy(float *to, const struct conv_pixels *from)
+{
+	bool whole = from->step == from->run; /* all one run */
+	int64_t n = whole ? 1 : from->n, run = whole ? from->n * from->run : from->run;
+	const float *x = from->first;
+	for (int64_t i = 0; i < n; i++, x += from->step, to += run / PER_SLOT) {
+		int64_t k = 0;
+		for (; k + VEC_FLOATS <= run; k += VEC_FLOATS)
+			slot_put(to + k / PER_SLOT, *(const vec *)(x + k));
+		for (; k < run; k += PER_SLOT)
+			to[k / PER_SLOT] = slot_at(x + k);
+	}
+}
+
+#if PER_SLOT == 2
+static void put_halves(float *to, const float *from, int64_t n, bool high)
+{
+	for (int64_t i = 0; i < n; i += VEC_FLOATS) {
+		__mmask16 some = (__mmask16)(n - i < VEC_FLOATS ? (1 << (n - i)) - 1 : -1);
+		__m256bh half = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + i));
+		__m512i wide = _mm512_cvtepu16_epi32((__m256i)half);
+		wide = high ? _mm512_slli_epi32(wide, 16) : wide;
+		wide = _mm512_or_si512(wide, _mm512_maskz_loadu_epi32(some, to + i));
+		_mm512_mask_storeu_epi32(to + i, some, wide);
+	}
+}
+#endif
+
 const struct conv_vec VEC_NAME(conv_vec) = {
 	.floats = VEC_FLOATS,
+	.per_slot = PER_SLOT,
+	.copy = copy,
+#if PER_SLOT == 2
+	.put_halves = put_halves,
+#endif
 	.pixels = TILE_PIXELS,
 	.tile = run_tile,
 };

@@ -24,13 +24,13 @@ struct conv_act {
 
 struct conv_tile {
 	const float *src;   /* first pixel's window */
-	int64_t src_pixel;  /* floats from a pixel's window to the next one's */
-	const int64_t *tap; /* floats from a window to the channels that the tap reads */
+	int64_t src_pixel;  /* slots from a pixel's window to the next one's */
+	const int64_t *tap; /* slots from a window to the channels that the tap reads */
 	int64_t taps;
-	int64_t run;	      /* channels that lie together at each tap */
-	const float *weights; /* a row of the panel's vectors per channel of each tap */
+	int64_t run;	      /* slots that lie together at each tap */
+	const float *weights; /* a row of the panel's vectors per slot of each tap */
 	const float *ahead;   /* weights to fetch meanwhile, */
-	int64_t ahead_step;   /* and how far to go in them per channel */
+	int64_t ahead_step;   /* and how far to go in them per slot */
 	const float *bias;
 	const float *sum; /* what is added at the end, laid out as dst; NULL: nothing */
 	float *dst;
@@ -42,10 +42,22 @@ struct conv_tile {
 	struct conv_act act;
 };
 
+/* Some pixels of a source, `run` channels of each. */
+struct conv_pixels {
+	const float *first;
+	int64_t n, run;
+	int64_t step; /* floats to the next pixel */
+};
+
 /* One instruction set's. */
 struct conv_vec {
-	int floats; /* of a vector */
-	int pixels; /* of the largest tile */
+	int floats;   /* of a vector */
+	int per_slot; /* channels in a slot (slot.h) */
+	int pixels;   /* of the largest tile */
+	/* To slots, pixel behind pixel. */
+	void (*copy)(float *to, const struct conv_pixels *from);
+	/* n floats into halves of as many slots, which are zero so far. NULL: slots have none. */
+	void (*put_halves)(float *to, const float *from, int64_t n, bool high);
 	void (*tile)(const struct conv_tile *t, int pixels, int vecs);
 };
 
@@ -63,7 +75,7 @@ struct wino_patch {
 	bool low_only;   /* there is no such block */
 };
 
-/* A patch's points of one block, stride floats apart. */
+/* A patch's points of one block, stride floats (of a source: slots) apart. */
 struct wino_points {
 	float *first;
 	int64_t stride;
@@ -84,6 +96,6 @@ struct wino_vec {
 };
 
 #ifdef __x86_64__
-extern const struct conv_vec conv_vec_avx2, conv_vec_avx512;
-extern const struct wino_vec wino_vec_avx2, wino_vec_avx512;
+extern const struct conv_vec conv_vec_avx2, conv_vec_avx512, conv_vec_avx512_bf16;
+extern const struct wino_vec wino_vec_avx2, wino_vec_avx512, wino_vec_avx512_bf16;
 #endif

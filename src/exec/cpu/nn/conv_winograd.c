@@ -11,6 +11,10 @@
  * are four times as many of them as before for 4x4, which is why small images of many
  * channels take 2x2.
  *
+ * Products of bfloat16 are of points that are rounded when they are made, and those of 2x2 are
+ * all that such numbers bear: against sums of rounded pixels and weights the error is 1.5 times as
+ * large, of 4x4 it is 9 times (and 4 times with the best points there are).
+ *
  * A unit of work is some patches of one image times a slice of the panels.
  */
 #include "exec/cpu/nn/conv_job.h"
@@ -25,10 +29,10 @@
 struct wino_state {
 	struct conv_job j;
 	int size, points;
-	int64_t depth;      /* source channels, as many as fill vectors */
+	int64_t slots, depth; /* of a vector of source channels, of all */
 	int64_t patches[2]; /* along both axes */
 	int64_t unit_patches, patch_units, slices;
-	int64_t src_point, dst_point; /* floats from a point of all channels to the next one */
+	int64_t src_point, dst_point; /* from a point of all channels to the next one */
 	size_t scratch_dst;
 	const float *packed;
 	const float *zeros;
@@ -63,7 +67,7 @@ static void make_points(const struct wino_state *s, const struct unit *u, const 
 {
 	const struct conv_job *j = &s->j;
 	int64_t v = j->vec->floats;
-	for (int64_t c = 0; c < s->depth; c += v, image += j->in[0] * j->in[1] * v)
+	for (int64_t c = 0; c < j->ic; c += v, image += j->in[0] * j->in[1] * v)
 		for (int64_t i = 0; i < u->patches; i++) {
 			struct wino_patch at = patch_at(s, j->in, u->patch + i);
 			at.y -= j->pad[0];
@@ -71,7 +75,7 @@ static void make_points(const struct wino_state *s, const struct unit *u, const 
 			at.image = (float *)(uintptr_t)image; /* read only */
 			set_halves(s, &at, j->src_run, j->ic - c);
 			j->wino->points(s->size, &at,
-				(struct wino_points){ u->src + s->tap[c / v] + i * v, s->src_point });
+				(struct wino_points){ u->src + s->tap[c / v] + i * s->slots, s->src_point });
 		}
 }
 
@@ -79,10 +83,10 @@ static void multiply(const struct wino_state *s, const struct unit *u)
 {
 	const struct conv_job *j = &s->j;
 	int64_t v = j->vec->floats, weights = job_floats(j) * s->depth;
-	struct conv_tile t = {.src_pixel = v,
+	struct conv_tile t = {.src_pixel = s->slots,
 		.tap = s->tap,
-		.taps = s->depth / v,
-		.run = v,
+		.taps = s->depth / s->slots,
+		.run = s->slots,
 		.bias = s->zeros,
 		.dst_pixel = v,
 		.dst_block = s->unit_patches * v,
@@ -167,7 +171,7 @@ static int64_t patches(const struct conv_job *j, int size)
 /* Rough, of one image: products while weights stream by. */
 static double image_ns(const struct conv_job *j, int size)
 {
-	double weights = (double)(j->ic * job_floats(j) * WINO_POINTS(size));
+	double weights = (double)(j->ic * job_floats(j) * WINO_POINTS(size)) / j->vec->per_slot;
 	double product_ns = 2 * weights * (double)patches(j, size) / FLOPS_PER_NS;
 	double stream_ns = weights * sizeof(float) / BYTES_PER_NS;
 	return product_ns > stream_ns ? product_ns + stream_ns / 4 : stream_ns + product_ns / 4;
@@ -184,14 +188,14 @@ static int64_t point_floats(const struct wino_state *s, int64_t channels)
 static void cut_patches(struct wino_state *s, const struct prep *p, struct kernel *ret)
 {
 	struct conv_job *j = &s->j;
-	s->size = image_ns(j, 2) < image_ns(j, 4) ? 2 : 4;
+	s->size = j->vec->per_slot > 1 || image_ns(j, 2) < image_ns(j, 4) ? 2 : 4;
 	s->points = WINO_POINTS(s->size);
 	for (int i = 0; i < 2; i++)
 		s->patches[i] = (j->out[i] + s->size - 1) / s->size;
 	int64_t all = patches(j, s->size), channels = s->depth + job_floats(j);
 	int64_t bytes = s->points * channels * (int64_t)sizeof(float);
 	int64_t room =
-		max_i64(POINTS_BYTES, s->points * j->ic * job_floats(j) * (int64_t)sizeof(float));
+		max_i64(POINTS_BYTES, s->points * s->depth * job_floats(j) * (int64_t)sizeof(float));
 	int64_t most = max_i64(room / bytes, j->vec->pixels);
 	s->patch_units = min_i64(job_units(p, (all + most - 1) / most), all);
 	s->unit_patches = (all + s->patch_units - 1) / s->patch_units;
@@ -204,11 +208,11 @@ static void cut_patches(struct wino_state *s, const struct prep *p, struct kerne
 static void lay_out(struct wino_state *s, struct kernel *ret)
 {
 	const struct conv_job *j = &s->j;
-	int64_t panels = (job_panels(j) + s->slices - 1) / s->slices, v = j->vec->floats;
+	int64_t panels = (job_panels(j) + s->slices - 1) / s->slices;
 	s->src_point = point_floats(s, s->depth);
 	s->dst_point = point_floats(s, min_i64(panels * job_panel(j), job_floats(j)));
-	for (int64_t c = 0; c < s->depth / v; c++)
-		s->tap[c] = c * s->unit_patches * v;
+	for (int64_t c = 0; c < s->depth / s->slots; c++)
+		s->tap[c] = c * s->unit_patches * s->slots;
 	s->scratch_dst =
 		round_up((size_t)(s->points * s->src_point) * sizeof(float), ARENA_ALIGN_TENSOR);
 	ret->scratch_bytes = s->scratch_dst + (size_t)(s->points * s->dst_point) * sizeof(float);
@@ -217,7 +221,7 @@ static void lay_out(struct wino_state *s, struct kernel *ret)
 /* Without holes: it is compared byte by byte. */
 struct pack_key {
 	const void *source;
-	int64_t oc, ic, size, floats;
+	int64_t oc, ic, size, floats, per_slot;
 };
 
 struct pack {
@@ -235,8 +239,8 @@ static const double rows_4[6][3] = {{.25, 0, 0}, {-1. / 6, -1. / 6, -1. / 6},
 /* Windows of neighbouring output channels, one in each lane. */
 #define LANES 16
 
-/* G g G^T, in two steps. to: a point's weights are step apart. */
-static void transform(int size, double (*window)[LANES], int lanes, float *to, int64_t step)
+/* G g G^T, in two steps. */
+static void transform(int size, double (*window)[LANES], float (*to)[LANES])
 {
 	double half[6][3][LANES] = {0};
 	int side = size + 2;
@@ -249,10 +253,9 @@ static void transform(int size, double (*window)[LANES], int lanes, float *to, i
 	for (int y = 0; y < side; y++)
 		for (int x = 0; x < side; x++) {
 			const double *by = size == 2 ? rows_2[x] : rows_4[x];
-			float *point = to + (y * side + x) * step;
-			for (int l = 0; l < lanes; l++)
-				point[l] = (float)(by[0] * half[y][0][l] + by[1] * half[y][1][l] +
-						   by[2] * half[y][2][l]);
+			for (int l = 0; l < LANES; l++)
+				to[y * side + x][l] = (float)(by[0] * half[y][0][l] + by[1] * half[y][1][l] +
+							      by[2] * half[y][2][l]);
 		}
 }
 
@@ -260,14 +263,18 @@ static void transform(int size, double (*window)[LANES], int lanes, float *to, i
 static void pack_channels(const struct pack *k, int64_t o, float *w)
 {
 	const struct conv_job *j = k->j;
-	int lanes = j->vec->floats, n = (int)min_i64(lanes, j->oc - o);
-	for (int64_t c = 0; c < k->depth; c++) {
+	int lanes = j->vec->floats, n = (int)min_i64(lanes, j->oc - o), per_slot = j->vec->per_slot;
+	float point[WINO_POINTS(4)][LANES];
+	for (int64_t c = 0; c < k->depth * per_slot; c++) {
 		double window[9][LANES] = {0};
 		for (int l = 0; l < n && c < j->ic; l++)
 			for (int i = 0; i < 9; i++)
 				window[i][l] = (double)j->weights[((o + l) * j->ic + c) * 9 + i];
-		transform(k->size, window, lanes, w + job_weight_at(j, k->depth, o, c),
-			job_floats(j) * k->depth);
+		transform(k->size, window, point);
+		float *to = w + job_weight_at(j, k->depth, o, c / per_slot);
+		for (int i = 0; i < WINO_POINTS(k->size); i++, to += job_floats(j) * k->depth)
+			for (int l = 0; l < lanes; l++)
+				job_weight_put(j, to + l, c, point[i][l]);
 	}
 }
 
@@ -281,7 +288,8 @@ static void pack(void *to, void *ctx)
 static enum err_code pack_weights(struct prep *p, struct wino_state *s, struct err *err)
 {
 	const struct conv_job *j = &s->j;
-	const struct pack_key key = {j->weights, j->oc, j->ic, s->size, j->vec->floats};
+	const struct pack_key key = {
+		j->weights, j->oc, j->ic, s->size, j->vec->floats, j->vec->per_slot};
 	struct pack k = { j, s->size, s->depth };
 	const void *packed;
 	size_t bytes = (size_t)(job_floats(j) * s->depth * s->points) * sizeof(float);
@@ -290,10 +298,10 @@ static enum err_code pack_weights(struct prep *p, struct wino_state *s, struct e
 	return ERR_OK;
 }
 
-enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct err *err)
+static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, struct err *err)
 {
 	struct conv_job j;
-	TRY(conv_job_init(p, &j, err));
+	TRY(conv_job_init(p, bf16, &j, err));
 	if (!suits(p, &j))
 		return prep_refuse(err, "no dense 3x3 convolution, or its rounding is not wanted");
 	int64_t v = j.vec->floats, taps = (j.ic + v - 1) / v;
@@ -303,7 +311,8 @@ enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct e
 		return err_oom(err);
 	s->j = j;
 	s->zeros = zeros;
-	s->depth = taps * v;
+	s->slots = v / j.vec->per_slot;
+	s->depth = taps * s->slots;
 	cut_patches(s, p, ret);
 	lay_out(s, ret);
 	TRY(pack_weights(p, s, err));
@@ -313,4 +322,14 @@ enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct e
 	ret->inplace = j.sum;
 	ret->inplace_in = 3;
 	return ERR_OK;
+}
+
+enum err_code prepare_conv_winograd(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare(p, false, ret, err);
+}
+
+enum err_code prepare_conv_winograd_bf16(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare(p, true, ret, err);
 }

@@ -15,14 +15,13 @@
  * Between pieces of k the sums rest in c as floats, which is what they are in registers,
  * so the pieces do not show in the result.
  *
- * What stands along k is a slot: a float, or, where GEMM_BF16 is set, a pair of bfloat16
- * whose products are added at once. Packing makes slots of both sides; sums are floats.
+ * What stands along k is a slot (slot.h). Packing makes slots of both sides; sums are floats.
  *
  * Compiled once per instruction set; ISA is base, avx2, avx512 or avx512_bf16.
  */
 #include "exec/cpu/nn/gemm.h"
 
-#include "exec/cpu/vec_isa.h"
+#include "exec/cpu/nn/slot.h"
 
 #ifdef __AVX512F__
 #define TILE_ROWS 14
@@ -33,33 +32,6 @@
 #endif
 #define PANEL_VECS 2
 #define PANEL (PANEL_VECS * VEC_FLOATS)
-
-#ifdef GEMM_BF16
-#include <immintrin.h>
-#include "exec/half.h"
-
-#define PER_SLOT 2
-
-static inline __attribute__((always_inline)) vec add_products(vec sum, vec x, vec b)
-{
-	return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)b);
-}
-
-static inline float slot_of(float low, float high)
-{
-	uint32_t pair = float_to_bfloat(low) | (uint32_t)float_to_bfloat(high) << 16;
-	float slot;
-	memcpy(&slot, &pair, sizeof(slot));
-	return slot;
-}
-#else
-#define PER_SLOT 1
-
-static inline __attribute__((always_inline)) vec add_products(vec sum, vec x, vec b)
-{
-	return sum + x * b;
-}
-#endif
 
 static inline int64_t slots_of(int64_t k)
 {
@@ -107,7 +79,7 @@ multiply(const struct tile *t, const int rows, const int panels)
 		UNROLL for (int i = 0; i < rows; i++) {
 			vec x = vec_all(a[i]);
 			UNROLL for (int j = 0; j < vecs; j++)
-				sum[i][j] = add_products(sum[i][j], x, b[j]);
+				sum[i][j] = slot_add_products(sum[i][j], x, b[j]);
 		}
 	}
 	if (t->finish) {
@@ -202,7 +174,7 @@ static inline void transpose_quad(float *to, int64_t stride, const float *a, int
 	*(quad *)(to + 3 * stride) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
 }
 
-#ifdef GEMM_BF16
+#ifdef SLOT_BF16
 #define PACK_SLOTS 16
 
 /* Four rows of sixteen slots, from floats that are neighbours along k. */
@@ -423,7 +395,7 @@ static void gemm_run(const struct gemm_job *g)
 static void pack_row(float *to, const float *row, int64_t b_k, int64_t b_col, int64_t cols, bool more)
 {
 	(void)b_k, (void)more;
-#ifdef GEMM_BF16
+#ifdef SLOT_BF16
 	for (int64_t l = 0; l < cols; l++)
 		to[l] = slot_of(row[l * b_col], more ? row[l * b_col + b_k] : 0);
 #else

@@ -6,10 +6,10 @@
  * the columns, then one along the rows. Each vector holds a block of channels, so all lanes
  * do the same and nothing is shuffled.
  *
- * Compiled once per instruction set; ISA is avx2 or avx512.
+ * Compiled once per instruction set; ISA is avx2, avx512 or avx512_bf16.
  */
 #include "exec/cpu/nn/conv_vec.h"
-#include "exec/cpu/vec_isa.h"
+#include "exec/cpu/nn/slot.h"
 
 #define PIXELS_MAX 4 /* along a side */
 #define SIDE_MAX (PIXELS_MAX + 2)
@@ -132,7 +132,7 @@ INLINE void to_points(const int size, const struct wino_patch *from, struct wino
 		VEC_ARRAY row[SIDE_MAX];
 		points_of(size, v + i * side, row, 1);
 		UNROLL for (int j = 0; j < side; j++)
-			*(vec *)(to.first + (i * side + j) * to.stride) = row[j];
+			slot_put(to.first + (i * side + j) * to.stride, row[j]);
 	}
 }
 
