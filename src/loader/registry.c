@@ -201,24 +201,6 @@ static enum err_code unavailable(const struct registry_model *m, const struct re
 		s->state == VERSION_FAILED ? s->reason : "");
 }
 
-static enum err_code pick_number(
-	const struct registry_model *m, int64_t number, struct version **ret, struct err *err)
-{
-	for (int i = 0; i < m->n_version; i++) {
-		const struct registry_version *v = &m->version[i];
-		if (v->status.number != number)
-			continue;
-		if (!v->version && is_aside(v->status.state))
-			break;
-		if (!v->version)
-			return unavailable(m, v, err);
-		*ret = v->version;
-		return ERR_OK;
-	}
-	return err_set(
-		err, ERR_NOT_FOUND, "model '%s' has no version %lld", m->name, (long long)number);
-}
-
 static enum err_code pick_latest(
 	const struct registry_model *m, struct version **ret, struct err *err)
 {
@@ -237,6 +219,29 @@ static enum err_code pick_latest(
 		return err_set(err, ERR_NOT_FOUND, "model '%s' is unloaded", m->name);
 	return err_set(
 		err, ERR_UNAVAILABLE, "model '%s' has no version that can be loaded", m->name);
+}
+
+static enum err_code no_version(const struct registry_model *m, int64_t number, struct err *err)
+{
+	return err_set(
+		err, ERR_NOT_FOUND, "model '%s' has no version %lld", m->name, (long long)number);
+}
+
+static enum err_code pick_number(
+	const struct registry_model *m, int64_t number, struct version **ret, struct err *err)
+{
+	for (int i = 0; i < m->n_version; i++) {
+		const struct registry_version *v = &m->version[i];
+		if (v->status.number != number)
+			continue;
+		if (!v->version && is_aside(v->status.state))
+			return no_version(m, number, err);
+		if (!v->version)
+			return unavailable(m, v, err);
+		*ret = v->version;
+		return ERR_OK;
+	}
+	return number == 0 ? pick_latest(m, ret, err) : no_version(m, number, err);
 }
 
 static enum err_code pick(const struct snapshot *s, struct slice model,

@@ -24,7 +24,7 @@ enum err_code tfs_versions(struct registry *r, struct slice model, const struct 
 	struct arena *arena, struct version_status **ret, int *ret_n, struct err *err)
 {
 	struct version_status *list;
-	bool one = spec->pick == VERSION_PICK_NUMBER;
+	bool one = spec->pick == VERSION_PICK_NUMBER && spec->number != 0;
 	int n, kept = 0;
 	enum err_code rc = registry_list(r, &model, arena, &list, &n, err);
 	if (rc != ERR_OK && rc != ERR_NOT_FOUND)

@@ -110,6 +110,7 @@ class GrpcOip(unittest.TestCase):
         self.assertEqual(self.c.get_server_metadata().name, "signet")
         m = self.c.get_model_metadata("digits")
         self.assertEqual((m.name, list(m.versions), list(m.inputs[0].shape)), ("digits", ["1"], [-1, 64]))
+        self.assertFalse(self.c.is_model_ready("nobody") or self.c.is_model_ready("digits", "9"))
         config = self.c.get_model_config("digits").config
         self.assertEqual((config.name, list(config.input[0].dims)), ("digits", [64]))
         self.assertIn(("digits", "1", "READY"),

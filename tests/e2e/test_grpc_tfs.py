@@ -185,6 +185,18 @@ class GrpcTfs(unittest.TestCase):
         r = self.request(version_label="stable")
         self.assertEqual(self.prediction.Predict(r, timeout=20).model_spec.version.value, 1)
 
+    def test_version_0_is_the_latest(self):
+        r = self.request()
+        r.model_spec.version.value = 0
+        self.assertEqual(self.prediction.Predict(r, timeout=20).model_spec.version.value, 1)
+        status = tfs.GetModelStatusRequest(model_spec=r.model_spec)
+        self.assertEqual([v.version for v in self.model.GetModelStatus(status, timeout=20).model_version_status], [1])
+        path = "/v1/models/digits/versions/0"
+        self.assertEqual(self.s.states("digits/versions/0"), {"1": "AVAILABLE"})
+        got = json.loads(self.s.call("GET", path + "/metadata")[2])
+        self.assertEqual(got["model_spec"]["version"], "1")
+        self.assertEqual(self.s.post(path + ":predict", {"instances": ROW.tolist()})[0], 200)
+
     def test_every_type_comes_back_as_it_went(self):
         for kind, _, _ in TYPES:
             info = np.iinfo(kind) if np.issubdtype(kind, np.integer) else None

@@ -88,6 +88,11 @@ class RestApi(unittest.TestCase):
         self.assertEqual(outputs["probabilities"]["shape"], [rows, 10])
         self.assertEqual(len(body) - n, rows * (8 + 40))
 
+    def test_a_query_is_ignored(self):
+        self.good("GET", "/v2/models/digits?trace=a/b")
+        self.good("POST", INFER + "?x=1&y", json.dumps(infer()))
+        self.good("POST", PREDICT + "?x", json.dumps({"instances": [ROW]}))
+
     def test_classification(self):
         answer = self.value("POST", INFER, json.dumps(infer(outputs=[
             {"name": "probabilities", "parameters": {"classification": 3}}])))

@@ -117,7 +117,8 @@ enum err_code oip_model_ready(struct rpc_call *c, struct wire w, struct err *err
 	struct version *v;
 	TRY(read_question(c, w, &q, err));
 	enum err_code rc = acquire(c, &q, &v, err);
-	if (rc == ERR_UNAVAILABLE)
+	/* Clients poll with this until a model has come: also one that is not there is "no". */
+	if (rc == ERR_UNAVAILABLE || rc == ERR_NOT_FOUND)
 		return reply_flag(c, false, err);
 	if (rc != ERR_OK)
 		return rc;

@@ -140,9 +140,9 @@ int route_find(struct call *c, unsigned method, const char **ret_msg)
 {
 	struct slice path = c->target;
 	struct captures got;
-	const char *question = memchr(path.ptr, '?', path.len);
-	if (question)
-		path.len = (size_t)(question - path.ptr);
+	const char *query = memchr(path.ptr, '?', path.len);
+	if (query)
+		path.len = (size_t)(query - path.ptr);
 	if (path.len > PATH_MAX_BYTES) {
 		*ret_msg = "the path is too long";
 		return 414;
@@ -156,10 +156,6 @@ int route_find(struct call *c, unsigned method, const char **ret_msg)
 		c->reply.allow = allow_of(path);
 		*ret_msg = c->reply.allow ? "Method Not Allowed" : "Not Found";
 		return c->reply.allow ? 405 : 404;
-	}
-	if (question && !(c->route->flags & ROUTE_QUERY)) {
-		*ret_msg = "this path takes no query";
-		return 400;
 	}
 	return take_captures(c, &got, ret_msg);
 }

@@ -11,9 +11,8 @@
 
 #include "server/http/call.h"
 
-#define ROUTE_QUERY 1u
-#define ROUTE_ADMIN 2u
-#define ROUTE_BINARY 4u
+#define ROUTE_ADMIN 1u
+#define ROUTE_BINARY 2u
 
 enum method {
 	METHOD_GET = 1,
@@ -53,7 +52,7 @@ const struct route *route_at(enum route_id id);
 /* METHOD_OTHER: one that HTTP knows and we do not serve. 0: not a method of HTTP. */
 unsigned route_method(const char *name);
 
-/* Sets c->route, model, spec from c->target. Returns 0, or the HTTP status with *ret_msg;
+/* Sets c->route, model, spec from c->target; a query in it is ignored. Returns 0, or the HTTP status with *ret_msg;
    405 and OPTIONS set c->reply.allow. */
 int route_find(struct call *c, unsigned method, const char **ret_msg);
 

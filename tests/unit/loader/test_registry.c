@@ -104,6 +104,24 @@ START_TEST(what_is_not_ready_is_unavailable_and_what_is_not_there_not_found)
 }
 END_TEST
 
+/* As clients of OpenVINO's server ask when they mean any version. */
+START_TEST(number_0_is_the_latest_unless_there_is_a_version_0)
+{
+	struct version *two = given_version(2);
+	int64_t is;
+	given_models(two);
+	ck_assert_int_eq(acquire("m", NUMBER(0), &is), ERR_NOT_FOUND);
+
+	struct registry_version v[] = { row(2, VERSION_READY, two) };
+	struct registry_model m[] = { { "m", v, 1, NULL, 0 } };
+	ck_assert_int_eq(registry_set(registry, m, 1, &err), ERR_OK);
+	version_release(two);
+
+	ck_assert_int_eq(acquire("m", NUMBER(0), &is), ERR_OK);
+	ck_assert_int_eq(is, 2);
+}
+END_TEST
+
 START_TEST(the_list_has_a_row_per_version_and_one_for_an_empty_model)
 {
 	struct version *two = given_version(2);
@@ -201,6 +219,7 @@ Suite *suite_registry(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, ready_versions_are_found_by_latest_number_and_label);
 	tcase_add_test(t, what_is_not_ready_is_unavailable_and_what_is_not_there_not_found);
+	tcase_add_test(t, number_0_is_the_latest_unless_there_is_a_version_0);
 	tcase_add_test(t, the_list_has_a_row_per_version_and_one_for_an_empty_model);
 	tcase_add_test(t, m38_a_version_lives_until_its_last_request_is_done);
 	tcase_add_test(t, versions_are_swapped_under_readers);
