@@ -1,34 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/repo/lifecycle.h"
+/*
+ * INVARIANTS
+ *
+ * 1. x->state moves by move_silently() alone, along version_may_move(); what could not be
+ *    published is moved back before anybody has seen it.
+ * 2. x->version is set exactly while x is READY.
+ * 3. x->load is set exactly while x is LOADING, COMPILING or WARMING.
+ * 4. What the registry shows is what the models say, except while `dirty`.
+ */
+#include "loader/repo/lifecycle_state.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "loader/repo/layout.h"
-
-/* INVARIANTS: (1) x->state moves by move() alone, along version_may_move(); (2) x->version
-   is set exactly while x is READY; (3) x->load is set exactly while x is LOADING,
-   COMPILING or WARMING; (4) what the registry shows is what the models say, except while
-   `dirty`. */
-
-#define RETRY_DOUBLINGS_MAX 6 /* a failing version is tried every 64 retry_ms at last */
-
-struct lifecycle {
-	struct models models;
-	struct registry *registry;
-	struct inbox *inbox;
-	struct lifecycle_ops ops;
-	uint64_t *told; /* hashes of the last scan's remarks, so that each is logged once */
-	int n_told;
-	bool keeping_told;
-	bool dirty;   /* the registry has to be told */
-	bool stopping;
-};
-
-#define WHO(x) (x)->model->name, (long long)(x)->number
-#define LOG_MODEL "model '%s' version %lld: "
 
 enum err_code lifecycle_new(struct registry *r, struct inbox *inbox,
 	const struct lifecycle_ops *ops, struct settings *conf, struct lifecycle **ret,
@@ -90,25 +76,10 @@ static void move(struct lifecycle *lc, struct instance *x, enum version_state to
 	tell(lc, x);
 }
 
-/* Which failures may go away by themselves? The others wait for other files. */
-static bool is_passing(enum err_code code)
-{
-	return code == ERR_PERMISSION_DENIED || code == ERR_RESOURCE_EXHAUSTED ||
-	       code == ERR_UNAVAILABLE || code == ERR_ABORTED;
-}
-
-/* When to try again what has failed so many times before. */
-static int64_t retry_at(const struct lifecycle *lc, const struct err *why, int failures, int64_t now_ns)
-{
-	int doublings = failures < RETRY_DOUBLINGS_MAX ? failures : RETRY_DOUBLINGS_MAX;
-	return is_passing(why->code) ? clock_after(now_ns, (lc->models.conf->c.retry_ms * NS_PER_MS) << doublings)
-				     : INT64_MAX;
-}
-
 static void fail(struct lifecycle *lc, struct instance *x, const struct err *why, int64_t now_ns)
 {
 	x->why = *why;
-	x->retry_ns = retry_at(lc, why, x->failures++, now_ns);
+	x->retry_ns = lifecycle_retry_at(lc, why, x->failures++, now_ns);
 	move(lc, x, VERSION_FAILED);
 }
 
@@ -311,22 +282,6 @@ static bool act(struct lifecycle *lc, const struct wish *w, int64_t now_ns)
 	return false;
 }
 
-/* The model's own options, in whatever state they are on disk. */
-static void take_file(struct lifecycle *lc, struct model *m, int64_t now_ns)
-{
-	struct model_file *f = &m->file;
-	bool same = f->stamp == f->taken;
-	model_file_take(f, m->name, lc->models.conf, &lc->ops.hooks);
-	model_use_conf(m);
-	lc->dirty = true;
-	if (f->err.code != ERR_OK) {
-		f->retry_ns = retry_at(lc, &f->err, 0, now_ns);
-		log_err("model '%s': nothing of it is loaded until this is mended: %s", m->name, f->err.msg);
-	} else if (!same) {
-		log_info("model '%s': " LAYOUT_CONF " %s", m->name, f->conf ? "holds" : "has gone");
-	}
-}
-
 /* What the disk, or other options, bring one instance. */
 static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_ns)
 {
@@ -358,7 +313,7 @@ static void step_model(struct lifecycle *lc, struct model *m, int64_t now_ns)
 {
 	struct wish w;
 	if (model_file_is_due(&m->file, now_ns))
-		take_file(lc, m, now_ns);
+		lifecycle_take_file(lc, m, now_ns);
 	for (struct instance *x = m->first; x; x = x->next) {
 		follow(lc, x);
 		step_instance(lc, x, now_ns);
@@ -383,101 +338,6 @@ int64_t lifecycle_step(struct lifecycle *lc, int64_t now_ns)
 	if (!publish(lc))
 		return clock_after(now_ns, NS_PER_S);
 	return models_next_retry(&lc->models, now_ns);
-}
-
-/* -- the disk -------------------------------------------------------------------------------- */
-
-static bool was_told(const struct lifecycle *lc, uint64_t hash)
-{
-	for (int i = 0; i < lc->n_told; i++)
-		if (lc->told[i] == hash)
-			return true;
-	return false;
-}
-
-static void tell_remarks(struct lifecycle *lc, const struct scan *scan)
-{
-	for (int i = 0; i < scan->n_remark; i++)
-		if (!was_told(lc, scan->remark[i].hash))
-			log_line(scan->remark[i].serious ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "%s",
-				scan->remark[i].text);
-	lc->n_told = scan->n_remark;
-	for (int i = 0; i < scan->n_remark; i++)
-		lc->told[i] = scan->remark[i].hash;
-	if (lc->models.keeping && !lc->keeping_told)
-		log_warning("the model roots are gone or empty; what is served stays served");
-	lc->keeping_told = lc->models.keeping;
-}
-
-int64_t lifecycle_saw(
-	struct lifecycle *lc, const struct scan *scan, int64_t now_ns, int64_t now_wall_ms)
-{
-	struct err err;
-	int64_t next_ns = INT64_MAX;
-	int before = lc->models.n;
-	if (models_observe(&lc->models, scan, now_ns, now_wall_ms, &next_ns, &err) != ERR_OK) {
-		log_err("the model repository could not be looked at: %s", err.msg);
-		return clock_after(now_ns, NS_PER_S);
-	}
-	tell_remarks(lc, scan);
-	lc->dirty |= models_take_changed(&lc->models) || before != lc->models.n;
-	return next_ns;
-}
-
-void lifecycle_configure(struct lifecycle *lc, struct settings *conf, int64_t now_ns)
-{
-	struct settings *old = lc->models.conf;
-	lc->models.conf = conf;
-	lc->models.new_roots = true;
-	for (int i = 0; i < lc->models.n; i++) {
-		struct model *m = lc->models.model[i];
-		if (m->file.taken)
-			take_file(lc, m, now_ns);
-		else
-			model_use_conf(m);
-		if (old->c.explicit_only && !conf->c.explicit_only)
-			m->held = false;
-	}
-	lc->dirty = true;
-	settings_release(old);
-}
-
-/* -- orders ---------------------------------------------------------------------------------- */
-
-static enum err_code find(
-	struct lifecycle *lc, struct slice model, struct model **ret, struct err *err)
-{
-	*ret = models_find(&lc->models, model);
-	if (*ret)
-		return ERR_OK;
-	return err_set(err, ERR_NOT_FOUND, "model '%.*s' was not found", SLICE_ARG(model));
-}
-
-enum err_code lifecycle_want_model(struct lifecycle *lc, struct slice model, int64_t now_ns, struct err *err)
-{
-	struct model *m;
-	enum err_code rc = find(lc, model, &m, err);
-	if (rc != ERR_OK)
-		return rc;
-	m->held = false;
-	if (!model_file_holds(&m->file))
-		take_file(lc, m, now_ns);
-	for (struct instance *x = m->first; x && rc == ERR_OK; x = x->next) {
-		if (x->state == VERSION_FAILED)
-			x->retry_ns = 0;
-		if (x->stale && x->present)
-			rc = instance_supersede(x, err);
-	}
-	return rc;
-}
-
-enum err_code lifecycle_drop_model(struct lifecycle *lc, struct slice model, struct err *err)
-{
-	struct model *m;
-	enum err_code rc = find(lc, model, &m, err);
-	if (rc == ERR_OK)
-		m->held = true;
-	return rc;
 }
 
 void lifecycle_drop_all(struct lifecycle *lc)
