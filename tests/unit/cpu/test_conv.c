@@ -417,6 +417,8 @@ START_TEST(tiles_clamp_and_let_nan_through)
 	check_clamp(&conv_vec_avx2);
 	if (cpu_features() & CPU_AVX512)
 		check_clamp(&conv_vec_avx512);
+	if (cpu_features() & CPU_BF16)
+		check_clamp(&conv_vec_avx512_bf16);
 #endif
 }
 END_TEST

@@ -116,7 +116,7 @@ INLINE void read_patch(const struct wino_patch *p, const int side, vec *to)
 		read_slowly(p, side, to);
 		return;
 	}
-	for (int i = 0; i < side; i++)
+	UNROLL for (int i = 0; i < side; i++)
 		UNROLL for (int j = 0; j < side; j++)
 			to[i * side + j] = *(const vec *)(p->image + offset_of(p, i, j, VEC_FLOATS));
 }
@@ -126,9 +126,9 @@ INLINE void to_points(const int size, const struct wino_patch *from, struct wino
 	const int side = size + 2;
 	VEC_ARRAY d[SIDE_MAX * SIDE_MAX], v[SIDE_MAX * SIDE_MAX];
 	read_patch(from, side, d);
-	for (int j = 0; j < side; j++)
+	UNROLL for (int j = 0; j < side; j++)
 		points_of(size, d + j, v + j, side);
-	for (int i = 0; i < side; i++) {
+	UNROLL for (int i = 0; i < side; i++) {
 		VEC_ARRAY row[SIDE_MAX];
 		points_of(size, v + i * side, row, 1);
 		UNROLL for (int j = 0; j < side; j++)
@@ -169,7 +169,7 @@ INLINE void to_pixels(const int size, struct wino_points from, const struct wino
 	const int side = size + 2;
 	VEC_ARRAY v[PIXELS_MAX * SIDE_MAX], y[PIXELS_MAX * PIXELS_MAX];
 	vec bias = *(const vec *)end->bias;
-	for (int j = 0; j < side; j++) {
+	UNROLL for (int j = 0; j < side; j++) {
 		VEC_ARRAY m[SIDE_MAX], col[PIXELS_MAX];
 		UNROLL for (int i = 0; i < side; i++)
 			m[i] = *(const vec *)(from.first + (i * side + j) * from.stride);
@@ -177,7 +177,7 @@ INLINE void to_pixels(const int size, struct wino_points from, const struct wino
 		UNROLL for (int i = 0; i < size; i++)
 			v[i * side + j] = col[i];
 	}
-	for (int i = 0; i < size; i++) {
+	UNROLL for (int i = 0; i < size; i++) {
 		pixels_of(size, v + i * side, y + i * size, 1);
 		UNROLL for (int j = 0; j < size; j++)
 			y[i * size + j] += bias;
