@@ -173,6 +173,8 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 
 /* -- the other ways to deal with a node --------------------------------------------------- */
 
+/* Can n be computed now? Not where strings come of it: their bytes would lie in the plan, and
+   whoever has got them may outlive it. */
 static bool is_known(const struct planner *pl, const struct node *n)
 {
 	const struct op_info *op = op_info(n->op);
@@ -180,10 +182,11 @@ static bool is_known(const struct planner *pl, const struct node *n)
 		return false;
 	for (int32_t i = 0; i < n->n_out; i++) {
 		size_t bytes;
-		if (n->out[i] != VALUE_NONE &&
-			(tensor_bytes_overflow(pl->iv[n->out[i]].type.dtype,
-				 &pl->iv[n->out[i]].shape, &bytes) ||
-				bytes > KNOWN_BYTES_MAX))
+		if (n->out[i] == VALUE_NONE)
+			continue;
+		const struct ivalue *v = &pl->iv[n->out[i]];
+		if (v->type.dtype == DTYPE_STRING ||
+			tensor_bytes_overflow(v->type.dtype, &v->shape, &bytes) || bytes > KNOWN_BYTES_MAX)
 			return false;
 	}
 	if (op->flags & OP_SHAPE_ONLY)

@@ -136,6 +136,28 @@ START_TEST(plans_are_kept_by_shape_and_the_least_recent_goes)
 }
 END_TEST
 
+START_TEST(strings_outlive_the_plan_that_could_have_made_them)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 2));
+	model_output(g, MODEL_NODE(g, OP_CAST, MODEL_NODE(g, OP_SHAPE, x)));
+	model_attr_int(g, "to", DTYPE_STRING);
+	struct runner r = given_program(g, 1);
+	float v[8] = { 0 };
+	struct tensor in = floats(v, shape_of(3, 2)), other = floats(v, shape_of(4, 2));
+	mallopt(M_PERTURB, '?'); /* what is freed is overwritten */
+
+	run_ok(&r, &in);
+	struct slice *text = r.out[0].data;
+	run_ok(&r, &other);
+
+	ck_assert_msg(slice_is(text[0], "3") && slice_is(text[1], "2"), "[%.*s,%.*s]", SLICE_ARG(text[0]),
+		SLICE_ARG(text[1]));
+	mallopt(M_PERTURB, 0);
+	done(&r);
+}
+END_TEST
+
 START_TEST(a_wrong_input_is_refused_by_name)
 {
 	struct runner r = given_program(negate_any_rows(), 0);
@@ -380,6 +402,7 @@ Suite *suite_program(void)
 	tcase_add_test(t, shape_arithmetic_disappears_while_planning);
 	tcase_add_test(t, a_convolution_of_constants_is_as_plain_as_they_are);
 	tcase_add_test(t, plans_are_kept_by_shape_and_the_least_recent_goes);
+	tcase_add_test(t, strings_outlive_the_plan_that_could_have_made_them);
 	tcase_add_test(t, a_wrong_input_is_refused_by_name);
 	tcase_add_test(t, zero_rows_run);
 	tcase_add_test(t, shapes_that_hang_on_data_are_settled_on_the_way);
