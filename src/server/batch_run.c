@@ -273,7 +273,7 @@ static enum err_code run_alone(struct batch_runner *r, struct request *q, int ma
 	return ERR_OK;
 }
 
-/* INVALID_ARGUMENT also for what turns out to be no batch: each request by itself may do. */
+/* INVALID_ARGUMENT also for what turns out to be no batch. */
 static enum err_code run_together(struct batch_runner *r, struct request *batch, struct batch_record *rec,
 	struct err *err)
 {
@@ -319,8 +319,9 @@ void batch_run(struct batch_runner *r, struct request *batch, int max_batch, str
 	enum err_code rc = batch->next ? run_together(r, batch, ret, &err) : ERR_OK;
 	if (!batch->next) {
 		batch->code = ret->code = run_alone(r, batch, max_batch);
-	} else if (rc == ERR_INVALID_ARGUMENT) {
-		/* One request's data spoilt the batch, and only it shall fail. */
+	} else if (rc != ERR_OK && rc != ERR_UNAVAILABLE) {
+		/* One request's data spoilt the batch, or asked for more memory than there is, or all of
+		   them together did: only who fails alone shall fail. A device that is gone is for all. */
 		run_each(r, batch, max_batch, ret);
 	} else if (rc != ERR_OK) {
 		ret->code = rc;

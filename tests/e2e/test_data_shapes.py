@@ -49,6 +49,17 @@ def positive():
         ["N", 2], ["M", 2], zero=[0], one=[1], nine=[9])
 
 
+def greedy():
+    """x, and on the way there as many numbers as the greatest one in x says."""
+    n = helper.make_node
+    return model(
+        [n("ReduceMax", ["x"], ["m"], keepdims=0), n("Cast", ["m"], ["i"], to=TensorProto.INT64),
+         n("Reshape", ["i", "one"], ["u"]), n("Max", ["u", "one"], ["v"]),
+         n("CastLike", ["one", "x"], ["f"]), n("Expand", ["f", "v"], ["e"]),
+         n("ReduceMin", ["e"], ["least"], keepdims=0), n("Mul", ["x", "least"], ["y"])],
+        ["N", "K"], ["N", "K"], one=[1])
+
+
 @pytest.fixture(scope="module")
 def daemon():
     models = signet.Models()
@@ -56,10 +67,10 @@ def daemon():
         file = os.path.join(folder, "model.onnx")
         # The second one's author says that it is as wide as its input.
         for name, made in (("wide", wide(["N", "W"])), ("claims", wide(["N", "K"])),
-                           ("positive", positive())):
+                           ("positive", positive()), ("greedy", greedy())):
             onnx.save(made, file)
             models.add(name, 1, file)
-    d = signet.Daemon("--model-root", models.path).ready()
+    d = signet.Daemon("--model-root", models.path, "--set", "model *.batch_delay=2ms").ready()
     yield d
     d.close()
     models.close()
@@ -99,3 +110,13 @@ def test_company_changes_no_answer(daemon):
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert all(pool.map(ask, range(600)))
+
+
+def test_who_asks_for_too_much_fails_alone(daemon):
+    def ask(i):
+        if i % 4 == 0:
+            return predict(daemon, "greedy", [[3e11, 1]])[0] == 429
+        return predict(daemon, "greedy", [[i, 1]]) == (200, {"outputs": [[i, 1]]})
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(ask, range(1, 400)))
