@@ -259,7 +259,8 @@ static enum err_code run_part(struct batch_runner *r, struct own_output *o)
 static enum err_code run_alone(struct batch_runner *r, struct request *q, int max_batch)
 {
 	bool batchable = r->sig->batchable;
-	int64_t step = batchable && q->rows > max_batch ? max_batch : q->rows;
+	/* Rows without a byte may be any number, and are nothing to run. */
+	int64_t step = batchable && q->rows > max_batch && q->in_bytes ? max_batch : q->rows;
 	struct own_output o = { .req = q, .total = q->rows, .misfit = -1 };
 	if (batchable && q->rows == 0)
 		return answer_empty(r, q);

@@ -67,7 +67,8 @@ def daemon():
         file = os.path.join(folder, "model.onnx")
         # The second one's author says that it is as wide as its input.
         for name, made in (("wide", wide(["N", "W"])), ("claims", wide(["N", "K"])),
-                           ("positive", positive()), ("greedy", greedy())):
+                           ("positive", positive()), ("greedy", greedy()),
+                           ("relu", model([helper.make_node("Relu", ["x"], ["y"])], ["N", "K"], ["N", "K"]))):
             onnx.save(made, file)
             models.add(name, 1, file)
     d = signet.Daemon("--model-root", models.path, "--set", "model *.batch_delay=2ms").ready()
@@ -120,3 +121,9 @@ def test_who_asks_for_too_much_fails_alone(daemon):
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert all(pool.map(ask, range(1, 400)))
+
+
+def test_any_number_of_empty_rows_is_quick(daemon):
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1 << 40, 0], "data": []}]}
+    status, _, reply = daemon.request("POST", "/v2/models/relu/infer", body)
+    assert status == 200 and json.loads(reply)["outputs"][0]["shape"] == [1 << 40, 0]
