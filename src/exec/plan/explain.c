@@ -3,7 +3,6 @@
  * explain.c -- what a plan does, step by step, in words
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include "exec/run/program_impl.h"
 
 static void explain_step(const struct plan *e, const struct step *s, struct step_text *t)
@@ -25,35 +24,30 @@ static void explain_step(const struct plan *e, const struct step *s, struct step
 	}
 }
 
+static void explain_plan(const struct program *p, const struct plan *e,
+	void (*fn)(void *ctx, const struct step_text *step), void *ctx)
+{
+	char label[NODE_LABEL_MAX];
+	for (int32_t i = 0; i < e->n_folded; i++) {
+		const struct node *n = e->folded[i];
+		struct step_text t = { .op = op_info(n->op)->name, .kernel = "folded", .backend = "plan",
+			.folded = true, .node = node_label(p->graph, n, label, sizeof(label)) };
+		fn(ctx, &t);
+	}
+	for (int32_t i = 0; i < e->n_step; i++) {
+		const struct node *n = e->step[i].node;
+		struct step_text t = { .node = n ? node_label(p->graph, n, label, sizeof(label)) : "" };
+		explain_step(e, &e->step[i], &t);
+		fn(ctx, &t);
+	}
+}
+
 enum err_code program_explain(struct program *p, const struct tensor *in,
 	void (*fn)(void *ctx, const struct step_text *step), void *ctx, struct err *err)
 {
-	struct run_room room;
-	struct plan *e;
-	enum err_code rc = run_room_init(&room, p, err);
-	if (rc != ERR_OK)
-		return rc;
-	rc = run_room_fill(&room, p, in, err);
-	if (rc == ERR_OK)
-		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
-	if (rc == ERR_OK) {
-		char label[NODE_LABEL_MAX];
-		for (int32_t i = 0; i < e->n_folded; i++) {
-			const struct node *n = e->folded[i];
-			struct step_text t = { .op = op_info(n->op)->name, .kernel = "folded",
-				.backend = "plan", .folded = true };
-			t.node = node_label(p->graph, n, label, sizeof(label));
-			fn(ctx, &t);
-		}
-		for (int32_t i = 0; i < e->n_step; i++) {
-			const struct node *n = e->step[i].node;
-			struct step_text t = { 0 };
-			t.node = n ? node_label(p->graph, n, label, sizeof(label)) : "";
-			explain_step(e, &e->step[i], &t);
-			fn(ctx, &t);
-		}
-		program_release_plan(p, e);
-	}
-	free(room.heap);
-	return rc;
+	struct program_use u;
+	TRY(program_enter(&u, p, in, 0, err));
+	explain_plan(p, u.plan, fn, ctx);
+	program_leave(&u, p);
+	return ERR_OK;
 }

@@ -90,27 +90,6 @@ void planner_unstage_inputs(struct planner *pl, bool dynamic)
 	}
 }
 
-static enum err_code add_crossing(struct planner *pl, int32_t from, int32_t to)
-{
-	struct plan *p = pl->p;
-	const struct backend *b = pl->rq->conf->backend;
-	enum crossing way = p->slot[to].on_device ? TO_DEVICE : TO_HOST;
-	struct tensor t[2] = { p->slot[to].t, p->slot[to].t };
-	struct prep prep = { .backend = b, .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1,
-		.n_out = 1, .threads = 1, .arena = p->arena, .packs = pl->rq->conf->packs,
-		.tmp = pl->tmp };
-	struct step *s = planner_add_step(pl, b, NULL, 1, 1);
-	if (!s)
-		return err_oom(pl->err);
-	enum err_code rc = b->device->prepare_cross(&prep, way, &s->k, pl->err);
-	if (rc != ERR_OK)
-		return rc;
-	s->slot[0] = from;
-	s->slot[1] = to;
-	planner_commit_step(pl, s);
-	return ERR_OK;
-}
-
 static enum err_code cross(struct planner *pl, int32_t slot, bool on_device, int32_t *ret)
 {
 	struct plan *p = pl->p;
@@ -121,7 +100,7 @@ static enum err_code cross(struct planner *pl, int32_t slot, bool on_device, int
 		return err_oom(pl->err);
 	p->slot[*ret].on_device = on_device;
 	p->slot[*ret].last_node = last_node;
-	return add_crossing(pl, slot, *ret);
+	return planner_add_copy(pl, slot, *ret);
 }
 
 enum err_code planner_move_to(struct planner *pl, int32_t *slot, bool on_device)

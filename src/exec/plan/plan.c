@@ -48,10 +48,13 @@ new_prep(struct planner *pl, const struct backend *on, const struct node *n, str
 		t[i] = operand(pl, n->in[i], on->device);
 	for (int32_t i = 0; i < n->n_out; i++)
 		t[n->n_in + i] = operand(pl, n->out[i], on->device);
-	*ret = (struct prep){ .backend = on, .graph = pl->g, .node = n, .in = t, .out = t + n->n_in,
-		.n_in = n->n_in, .n_out = n->n_out, .threads = pl->rq->conf->threads,
-		.arena = pl->p->arena, .packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
-		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp, .trial = pl->trial };
+	*ret = planner_prep(pl, on);
+	ret->node = n;
+	ret->in = t;
+	ret->out = t + n->n_in;
+	ret->n_in = n->n_in;
+	ret->n_out = n->n_out;
+	ret->trial = pl->trial;
 	return ERR_OK;
 }
 

@@ -122,22 +122,31 @@ struct tensor planner_tensor_of(const struct planner *pl, int32_t v)
 	return t;
 }
 
-/* Both lie in the same memory. */
+struct prep planner_prep(const struct planner *pl, const struct backend *on)
+{
+	const struct program_conf *conf = pl->rq->conf;
+	return (struct prep){ .backend = on, .graph = pl->g, .threads = conf->threads,
+		.precision = conf->precision, .packs = conf->packs, .choices = conf->choices,
+		.settled = planner_is_settled(pl), .arena = pl->p->arena, .tmp = pl->tmp };
+}
+
 enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)
 {
 	struct plan *p = pl->p;
-	const struct backend *on = planner_backend_at(pl, p->slot[from].on_device);
-	struct tensor t[2] = { p->slot[from].t, p->slot[to].t };
-	struct prep prep = { .backend = on, .graph = pl->g, .in = &t[0], .out = &t[1], .n_in = 1, .n_out = 1,
-		.threads = pl->rq->conf->threads, .arena = p->arena,
-		.packs = pl->rq->conf->packs, .precision = pl->rq->conf->precision,
-		.choices = pl->rq->conf->choices, .settled = planner_is_settled(pl), .tmp = pl->tmp };
+	struct tensor in = p->slot[from].t, out = p->slot[to].t;
+	bool on_device = p->slot[to].on_device, crosses = p->slot[from].on_device != on_device;
+	const struct backend *on = planner_backend_at(pl, crosses || on_device);
+	struct prep prep = planner_prep(pl, on);
+	prep.in = &in;
+	prep.out = &out;
+	prep.n_in = prep.n_out = 1;
 	struct step *s = planner_add_step(pl, on, NULL, 1, 1);
 	if (!s)
 		return err_oom(pl->err);
-	enum err_code rc = on->prepare_copy(&prep, &s->k, pl->err);
-	if (rc != ERR_OK)
-		return rc;
+	if (crosses)
+		TRY(on->device->prepare_cross(&prep, on_device ? TO_DEVICE : TO_HOST, &s->k, pl->err));
+	else
+		TRY(on->prepare_copy(&prep, &s->k, pl->err));
 	s->slot[0] = from;
 	s->slot[1] = to;
 	planner_commit_step(pl, s);

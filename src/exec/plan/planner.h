@@ -37,7 +37,10 @@ struct step *planner_add_step(struct planner *pl, const struct backend *on, cons
 	int32_t n_in, int32_t n_out);
 void planner_commit_step(struct planner *pl, struct step *s);
 
-/* A step that copies one slot to another of the same shape. */
+/* What every kernel is prepared with; the caller adds operands. */
+struct prep planner_prep(const struct planner *pl, const struct backend *on);
+
+/* A step that copies one slot to another of the same shape, between memories if need be. */
 MUST_CHECK enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to);
 
 /* A plain slot with the contents of a blocked one; one copy step, however often asked. */

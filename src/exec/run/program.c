@@ -140,59 +140,105 @@ static enum err_code check_input(const struct program *p, int i, const struct te
 	return ERR_OK;
 }
 
-enum err_code run_room_init(struct run_room *room, const struct program *p, struct err *err)
+static enum err_code make_room(struct program_use *u, const struct program *p, struct err *err)
 {
 	int n_in = p->n_in, n_out = p->graph->n_output;
-	room->port = room->port_few;
-	room->in = room->ptr_few;
-	room->out = room->ptr_few + RUN_ROOM_FEW;
-	room->heap = NULL;
-	if (n_in <= RUN_ROOM_FEW && n_out <= RUN_ROOM_FEW)
+	u->port = u->port_few;
+	u->in = u->ptr_few;
+	u->out = u->ptr_few + PROGRAM_USE_FEW;
+	u->heap = NULL;
+	if (n_in <= PROGRAM_USE_FEW && n_out <= PROGRAM_USE_FEW)
 		return ERR_OK;
 	size_t ports = (size_t)n_in * sizeof(struct port);
-	room->heap = malloc(ports + (size_t)(n_in + n_out) * sizeof(void *));
-	if (!room->heap)
+	u->heap = malloc(ports + (size_t)(n_in + n_out) * sizeof(void *));
+	if (!u->heap)
 		return err_oom(err);
-	room->port = room->heap;
-	room->in = (void **)((char *)room->heap + ports);
-	room->out = room->in + n_in;
+	u->port = u->heap;
+	u->in = (void **)((char *)u->heap + ports);
+	u->out = u->in + n_in;
 	return ERR_OK;
 }
 
-enum err_code run_room_fill(struct run_room *room, struct program *p, const struct tensor *in,
-	struct err *err)
+/* Checks the inputs and makes ports of them. */
+static enum err_code fill_ports(
+	struct program_use *u, const struct program *p, const struct tensor *in, struct err *err)
 {
 	for (int i = 0; i < p->n_in; i++) {
-		enum err_code rc = check_input(p, i, &in[i], err);
-		if (rc != ERR_OK)
-			return rc;
-		room->port[i] = (struct port){ .value = p->in_value[i],
+		TRY(check_input(p, i, &in[i], err));
+		u->port[i] = (struct port){ .value = p->in_value[i],
 			.t = port_tensor(&p->graph->value[p->in_value[i]].type, &in[i]) };
-		room->in[i] = in[i].data;
+		u->in[i] = in[i].data;
 	}
 	return ERR_OK;
 }
 
-/* A plan from the graph's inputs to its outputs; rows: that come and go, where the plan is for
-   opts->rows_as. */
-static enum err_code run_whole(struct program *p, struct plan *e, struct run_room *room, int64_t rows,
-	const struct run_opts *opts, struct err *err)
+/* The ports for rows_as rows instead of those that come, which are returned; 0: it is not to
+   be, and nothing has changed. */
+static int64_t widen_ports(const struct program *p, struct program_use *u, int64_t rows_as)
 {
-	for (int i = 0; i < e->n_out; i++) {
-		struct tensor t = e->out[i].t;
+	int64_t rows = p->n_in && u->port[0].t.shape.rank > 0 ? u->port[0].t.shape.dim[0] : 0;
+	if (!p->conf.backend->device || rows <= 0 || rows_as <= rows)
+		return 0;
+	for (int i = 0; i < p->n_in; i++)
+		if (u->port[i].t.shape.rank < 1 || u->port[i].t.shape.dim[0] != rows)
+			return 0;
+	for (int i = 0; i < p->n_in; i++)
+		u->port[i].t.shape.dim[0] = rows_as;
+	return rows;
+}
+
+static enum err_code first_plan(struct program_use *u, struct program *p, int64_t rows_as, struct err *err)
+{
+	u->rows = widen_ports(p, u, rows_as);
+	TRY(program_get_plan(p, 0, u->port, p->n_in, &u->plan, err));
+	if (!u->rows || u->plan->whole)
+		return ERR_OK;
+	program_release_plan(p, u->plan);
+	for (int i = 0; i < p->n_in; i++)
+		u->port[i].t.shape.dim[0] = u->rows;
+	u->rows = 0;
+	return program_get_plan(p, 0, u->port, p->n_in, &u->plan, err);
+}
+
+enum err_code program_enter(struct program_use *u, struct program *p, const struct tensor *in,
+	int64_t rows_as, struct err *err)
+{
+	TRY(make_room(u, p, err));
+	enum err_code rc = fill_ports(u, p, in, err);
+	if (rc == ERR_OK)
+		rc = first_plan(u, p, rows_as, err);
+	if (rc != ERR_OK)
+		free(u->heap);
+	return rc;
+}
+
+void program_leave(struct program_use *u, struct program *p)
+{
+	program_release_plan(p, u->plan);
+	free(u->heap);
+}
+
+/* A plan from the graph's inputs to its outputs. */
+static enum err_code run_whole(
+	struct program *p, const struct program_use *u, const struct run_opts *opts, struct err *err)
+{
+	int64_t rows = u->rows;
+	for (int i = 0; i < u->plan->n_out; i++) {
+		struct tensor t = u->plan->out[i].t;
 		if (rows && (t.shape.rank < 1 || t.shape.dim[0] != opts->rows_as))
 			return err_set(err, ERR_INTERNAL, "output %d has shape %s for %lld rows", i,
 				SHAPE_TEXT(&t.shape), (long long)opts->rows_as);
 		if (rows)
 			t.shape.dim[0] = rows;
-		room->out[i] = opts->output(opts->output_ctx, i, &t);
-		if (!room->out[i])
+		u->out[i] = opts->output(opts->output_ctx, i, &t);
+		if (!u->out[i])
 			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
 				i, SHAPE_TEXT(&t.shape));
 	}
-	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows, .rows_as = rows ? opts->rows_as : 0, .in = room->in, .out = room->out, .pool = opts->pool,
+	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows,
+		.rows_as = rows ? opts->rows_as : 0, .in = u->in, .out = u->out, .pool = opts->pool,
 		.arena = opts->arena, .profile = opts->profile };
-	return program_run_plan(p, e, &r, err);
+	return program_run_plan(p, u->plan, &r, err);
 }
 
 /* Threads outside the pool run programs too. */
@@ -209,82 +255,31 @@ bool program_wants_few_sizes(const struct program *p)
 	return p->conf.backend->device;
 }
 
-/* The ports for opts->rows_as rows instead of those that come, which are returned; 0: it is not
-   to be, and nothing has changed. */
-static int64_t widen_ports(const struct program *p, struct run_room *room, const struct run_opts *opts)
-{
-	int64_t rows = p->n_in && room->port[0].t.shape.rank > 0 ? room->port[0].t.shape.dim[0] : 0;
-	if (!p->conf.backend->device || rows <= 0 || opts->rows_as <= rows)
-		return 0;
-	for (int i = 0; i < p->n_in; i++)
-		if (room->port[i].t.shape.rank < 1 || room->port[i].t.shape.dim[0] != rows)
-			return 0;
-	for (int i = 0; i < p->n_in; i++)
-		room->port[i].t.shape.dim[0] = opts->rows_as;
-	return rows;
-}
-
-/* The plan to begin with. *ret_rows: as widen_ports(), but 0 for a plan that is not whole. */
-static enum err_code first_plan(struct program *p, struct run_room *room, const struct run_opts *opts,
-	struct plan **ret, int64_t *ret_rows, struct err *err)
-{
-	*ret_rows = widen_ports(p, room, opts);
-	TRY(program_get_plan(p, 0, room->port, p->n_in, ret, err));
-	if (!*ret_rows || (*ret)->whole)
-		return ERR_OK;
-	program_release_plan(p, *ret);
-	for (int i = 0; i < p->n_in; i++)
-		room->port[i].t.shape.dim[0] = *ret_rows;
-	*ret_rows = 0;
-	return program_get_plan(p, 0, room->port, p->n_in, ret, err);
-}
-
 enum err_code program_run(struct program *p, const struct tensor *in, const struct run_opts *opts,
 	struct err *err)
 {
-	struct run_room room;
+	struct program_use u;
 	init_thread(p->conf.backend);
-	struct plan *e;
-	int64_t rows;
-	enum err_code rc = run_room_init(&room, p, err);
-	if (rc != ERR_OK)
-		return rc;
-	rc = run_room_fill(&room, p, in, err);
-	if (rc == ERR_OK)
-		rc = first_plan(p, &room, opts, &e, &rows, err);
-	if (rc == ERR_OK) {
-		if (e->whole)
-			rc = run_whole(p, e, &room, rows, opts, err);
-		else
-			rc = chain_run(p, e, in, opts, err);
-		program_release_plan(p, e);
-	}
-	free(room.heap);
+	TRY(program_enter(&u, p, in, opts->rows_as, err));
+	enum err_code rc =
+		u.plan->whole ? run_whole(p, &u, opts, err) : chain_run(p, u.plan, in, opts, err);
+	program_leave(&u, p);
 	return rc;
 }
 
 enum err_code program_plan(struct program *p, const struct tensor *in, struct tensor *ret_out,
 	struct err *err)
 {
-	struct run_room room;
-	struct plan *e;
-	enum err_code rc = run_room_init(&room, p, err);
-	if (rc != ERR_OK)
-		return rc;
-	rc = run_room_fill(&room, p, in, err);
-	if (rc == ERR_OK)
-		rc = program_get_plan(p, 0, room.port, p->n_in, &e, err);
-	if (rc == ERR_OK) {
-		for (int i = 0; ret_out && i < p->graph->n_output; i++) {
-			const struct gvalue *v = &p->graph->value[p->graph->output[i]];
-			ret_out[i] = (struct tensor){ .dtype = v->type.dtype, .shape = SHAPE_UNKNOWN };
-			if (e->whole)
-				ret_out[i] = e->out[i].t;
-		}
-		program_release_plan(p, e);
+	struct program_use u;
+	TRY(program_enter(&u, p, in, 0, err));
+	for (int i = 0; ret_out && i < p->graph->n_output; i++) {
+		const struct gvalue *v = &p->graph->value[p->graph->output[i]];
+		ret_out[i] = (struct tensor){ .dtype = v->type.dtype, .shape = SHAPE_UNKNOWN };
+		if (u.plan->whole)
+			ret_out[i] = u.plan->out[i].t;
 	}
-	free(room.heap);
-	return rc;
+	program_leave(&u, p);
+	return ERR_OK;
 }
 
 void program_stats(struct program *p, struct program_stats *ret)

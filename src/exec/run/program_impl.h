@@ -43,18 +43,23 @@ static inline struct tensor port_tensor(const struct type *type, const struct te
 	return p;
 }
 
-/* Room for a run's ports and pointers, without a call to malloc in the usual case. */
-#define RUN_ROOM_FEW 16
+/* A program in use with some inputs: room for ports and pointers, without a call to malloc in
+   the usual case, and the plan to begin with. */
+#define PROGRAM_USE_FEW 16
 
-struct run_room {
-	struct port port_few[RUN_ROOM_FEW], *port;
-	void *ptr_few[2 * RUN_ROOM_FEW], **in, **out;
-	void *heap; /* the caller frees it */
+struct program_use {
+	struct port port_few[PROGRAM_USE_FEW], *port;
+	void *ptr_few[2 * PROGRAM_USE_FEW], **in, **out;
+	void *heap;
+	struct plan *plan;
+	int64_t rows; /* that come and go, where the plan is for rows_as; else 0 */
 };
-MUST_CHECK enum err_code run_room_init(struct run_room *room, const struct program *p, struct err *err);
-/* Checks the inputs and makes ports of them. */
-MUST_CHECK enum err_code run_room_fill(struct run_room *room, struct program *p, const struct tensor *in,
-	struct err *err);
+
+/* Checks the inputs, finds or makes the plan; of a device's program for rows_as rows if they
+   are fewer and that plan is whole (0: for what comes). Undone by program_leave(). */
+MUST_CHECK enum err_code program_enter(struct program_use *u, struct program *p, const struct tensor *in,
+	int64_t rows_as, struct err *err);
+void program_leave(struct program_use *u, struct program *p);
 
 /* Finds or makes a plan and takes a reference. */
 MUST_CHECK enum err_code program_get_plan(struct program *p, int32_t begin, const struct port *in,
