@@ -2,7 +2,6 @@
 #include "server/http/call.h"
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "server/http/http_state.h"
 
 static const char json_type[] = "application/json";
@@ -39,6 +38,20 @@ void call_reply_error(struct call *c, int status, const char *msg)
 	if (buf_finish(&b, &body, NULL) != ERR_OK)
 		body = SLICE_LIT("{\"error\":\"out of memory\"}");
 	call_reply(c, status, json_type, body);
+}
+
+enum err_code call_acquire(struct call *c, struct version **ret, struct err *err)
+{
+	return registry_acquire(c->http->registry, c->model, &c->spec, ret, err);
+}
+
+bool call_enter_json(struct call *c, struct json *j)
+{
+	if (c->body.len == 0)
+		return false;
+	json_init(j, c->body, c->arena, false);
+	json_enter_object(j);
+	return true;
 }
 
 enum err_code call_pin(struct call *c, struct slice signature, struct err *err)

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "server/admin.h"
 #include "server/http/head.h"
 #include "server/request.h"
@@ -82,6 +83,12 @@ MUST_CHECK enum err_code call_reply_json(struct call *c, struct buf *b, struct e
 
 /* The error body of all dialects, {"error": "..."}. */
 void call_reply_error(struct call *c, int status, const char *msg);
+
+/* The version that the path names, with a reference. NOT_FOUND, UNAVAILABLE. */
+MUST_CHECK enum err_code call_acquire(struct call *c, struct version **ret, struct err *err);
+
+/* The body as JSON, in whose object j stands then; false: there is no body. */
+bool call_enter_json(struct call *c, struct json *j);
 
 /* A request that has room for tensors: c->request, with deadline and id set from headers
    and configuration; pinned to the path's model and version. UNAVAILABLE: too many. */

@@ -66,7 +66,7 @@ static int look_ahead(struct call *c, struct err *err)
 		c->head.chunked || c->head.length > EARLY_LOOK_BYTES || c->head.expects_continue;
 	if (!c->route->encode || !large)
 		return 0;
-	enum err_code rc = registry_acquire(c->http->registry, c->model, &c->spec, &v, err);
+	enum err_code rc = call_acquire(c, &v, err);
 	if (rc != ERR_OK)
 		return err_http(rc);
 	version_release(v);

@@ -64,7 +64,7 @@ enum err_code v1_metadata(struct call *c, struct err *err)
 {
 	struct version *v;
 	struct buf b = buf_of(c->arena, 0);
-	enum err_code rc = registry_acquire(c->http->registry, c->model, &c->spec, &v, err);
+	enum err_code rc = call_acquire(c, &v, err);
 	if (rc != ERR_OK)
 		return tfs_not_found(rc, c->model, &c->spec, err);
 	buf_str(&b, "{\"model_spec\":{\"name\":");

@@ -54,10 +54,8 @@ static enum err_code read_settings(struct call *c, struct oip_settings *s, struc
 	struct json j;
 	struct slice key;
 	*s = (struct oip_settings){ 0 };
-	if (c->body.len == 0)
+	if (!call_enter_json(c, &j))
 		return ERR_OK;
-	json_init(&j, c->body, c->arena, false);
-	json_enter_object(&j);
 	while (json_member(&j, &key))
 		TRY(read_member(&j, key, s, err));
 	json_end(&j);
@@ -102,7 +100,7 @@ enum err_code v2_trace(struct call *c, struct err *err)
 {
 	struct version *v;
 	if (c->model.len) {
-		TRY(registry_acquire(c->http->registry, c->model, &c->spec, &v, err));
+		TRY(call_acquire(c, &v, err));
 		version_release(v);
 	}
 	return settings(c, &oip_tracing, err);

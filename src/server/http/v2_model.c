@@ -70,11 +70,6 @@ enum err_code v2_models(struct call *c, struct err *err)
 
 /* --- one model --- */
 
-static enum err_code pin(struct call *c, struct version **ret, struct err *err)
-{
-	return registry_acquire(c->http->registry, c->model, &c->spec, ret, err);
-}
-
 static void put_dims(struct buf *b, const struct shape *s, int from)
 {
 	buf_char(b, '[');
@@ -158,7 +153,7 @@ enum err_code v2_model(struct call *c, struct err *err)
 {
 	struct version *v;
 	struct buf b = buf_of(c->arena, 0);
-	enum err_code rc = pin(c, &v, err);
+	enum err_code rc = call_acquire(c, &v, err);
 	if (rc != ERR_OK)
 		return rc;
 	buf_str(&b, "{\"name\":");
@@ -180,7 +175,7 @@ enum err_code v2_model_ready(struct call *c, struct err *err)
 {
 	struct version *v;
 	struct buf b = buf_of(c->arena, 0);
-	enum err_code rc = pin(c, &v, err);
+	enum err_code rc = call_acquire(c, &v, err);
 	if (rc != ERR_OK)
 		return rc;
 	version_release(v);
@@ -212,7 +207,7 @@ enum err_code v2_config(struct call *c, struct err *err)
 {
 	struct version *v;
 	struct buf b = buf_of(c->arena, 0);
-	enum err_code rc = pin(c, &v, err);
+	enum err_code rc = call_acquire(c, &v, err);
 	if (rc != ERR_OK)
 		return rc;
 	const struct signature *s = &v->sig[0];
@@ -240,10 +235,8 @@ static enum err_code wants_ready_only(struct call *c, bool *ret, struct err *err
 	struct json j;
 	struct slice key;
 	*ret = false;
-	if (c->body.len == 0)
+	if (!call_enter_json(c, &j))
 		return ERR_OK;
-	json_init(&j, c->body, c->arena, false);
-	json_enter_object(&j);
 	while (json_member(&j, &key)) {
 		if (slice_is(key, "ready"))
 			json_bool(&j, ret);
@@ -297,10 +290,8 @@ static enum err_code check_load(struct call *c, struct err *err)
 {
 	struct json j;
 	struct slice key;
-	if (c->body.len == 0)
+	if (!call_enter_json(c, &j))
 		return ERR_OK;
-	json_init(&j, c->body, c->arena, false);
-	json_enter_object(&j);
 	while (json_member(&j, &key)) {
 		if (!slice_is(key, "parameters")) {
 			json_skip(&j, NULL);

@@ -100,7 +100,7 @@ enum err_code v2_stats(struct call *c, struct err *err)
 	struct version *v;
 	/* A model that is not there, or not ready, is an error as everywhere else. */
 	if (c->model.len) {
-		enum err_code rc = registry_acquire(c->http->registry, c->model, &c->spec, &v, err);
+		enum err_code rc = call_acquire(c, &v, err);
 		if (rc != ERR_OK)
 			return rc;
 		version_release(v);
