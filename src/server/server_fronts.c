@@ -4,6 +4,8 @@
  */
 #include "server/server_state.h"
 
+#include <config.h>
+#include <grpc/support/log.h>
 #include <limits.h>
 #include <string.h>
 #include "base/clock.h"
@@ -34,6 +36,17 @@ static void on_tls_failure(void *ctx, const char *why)
 	log_info("%s: a TLS handshake failed: %s (%d before it not logged)", (const char *)ctx, why,
 		suppressed);
 }
+
+#ifdef HAVE_GPR_SET_LOG_FUNCTION
+/* gRPC's own lines, which look like no others in the log. They are of calls, mostly. */
+static void on_library_line(gpr_log_func_args *line)
+{
+	static struct log_limit limit;
+	int suppressed;
+	if (log_limit_allow(&limit, 1, &suppressed))
+		log_info("grpc: %s (%d lines before it not logged)", line->message, suppressed);
+}
+#endif
 
 static struct tls *hand_over(struct tls **t)
 {
@@ -133,6 +146,9 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 		.set_models = set_models,
 		.models_ctx = s,
 	};
+#ifdef HAVE_GPR_SET_LOG_FUNCTION
+	gpr_set_log_function(on_library_line);
+#endif
 	enum err_code rc = rpc_start(&c, s->repo, &s->rpc, err);
 	if (rc == ERR_OK)
 		log_notice("listening on grpc%s://%s", *o->tls_cert ? "s" : "", rpc_address(s->rpc));

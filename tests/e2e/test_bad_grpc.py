@@ -179,6 +179,18 @@ class Messages(Story):
                 self.assertIn(self.outcome_of(message(body, flag=flag), more=more),
                               REFUSED + (code(grpc.StatusCode.NOT_FOUND),), (flag, more))
 
+    def test_G3_what_the_library_says_is_a_line_of_ours(self):
+        before = len(self.s.log)
+        for _ in range(3):
+            for _ in range(20):
+                self.outcome_of(message(b"abc", flag=1), more=[("grpc-encoding", "gzip")])
+            time.sleep(0.6)
+        self.assertEqual(self.outcome_of(message(digits_request())), 0)
+        said = [line for line in self.s.log[before:] if "gzip" in line]
+        self.assertIn(len(said), range(1, 10), "a client cannot fill the log")
+        for line in said:
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\S*Z info +grpc: ")
+
     def test_G4_what_protobuf_allows(self):
         """Fields twice: the last one counts. Numbers packed and not. Fields that nobody knows."""
         tensor = field(1, b"label") + field(1, b"image") + field(2, b"FP32") + b"\x18\x01" + field(3, b"\x40")
