@@ -12,6 +12,7 @@
 #include <config.h>
 #include <ini.h>
 #include <pthread.h>
+#include "base/near.h"
 #include "base/utf8.h"
 
 #define LINE_BYTES_MAX 8192
@@ -67,6 +68,34 @@ static const struct conf_option *find_option(const struct conf_section *s, const
 	return NULL;
 }
 
+static enum err_code no_section(const struct conf_section *s, struct slice word, struct slice head,
+	struct err *err)
+{
+	struct near n;
+	near_init(&n, word);
+	for (; s->name; s++)
+		near_offer(&n, s->name);
+	return err_set(err, ERR_INVALID_ARGUMENT, "there is no section [%.*s]%s", SLICE_ARG(head),
+		near_hint(&n, ""));
+}
+
+/* Another section's, or nearly the name of one here? */
+static enum err_code no_option(const struct conf *c, const struct conf_section *s, const char *key,
+	struct err *err)
+{
+	struct near n;
+	for (const struct conf_section *other = c->sections; other->name; other++)
+		if (find_option(other, key))
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"section [%s] has no option '%s'; section [%s] has", s->name, key,
+				other->name);
+	near_init(&n, slice_of(key));
+	for (int i = 0; i < s->n_options; i++)
+		near_offer(&n, s->option[i].key);
+	return err_set(err, ERR_INVALID_ARGUMENT, "section [%s] has no option '%s'%s", s->name, key,
+		near_hint(&n, ""));
+}
+
 static struct conf_block *find_block(const struct conf *c, const struct conf_section *s, const char *name)
 {
 	for (struct conf_block *b = c->first; b; b = b->next) {
@@ -119,7 +148,7 @@ static enum err_code open_section(struct parser *p, struct slice head)
 	struct slice word = { head.ptr, space ? (size_t)(space - head.ptr) : head.len };
 	const struct conf_section *s = find_section(p->conf->sections, word);
 	if (!s)
-		return err_set(p->err, ERR_INVALID_ARGUMENT, "there is no section [%.*s]", SLICE_ARG(head));
+		return no_section(p->conf->sections, word, head, p->err);
 	if (s->named != (space != NULL))
 		return err_set(p->err, ERR_INVALID_ARGUMENT,
 			s->named ? "section [%s] needs a name: [%s NAME]" : "section [%s] takes no name",
@@ -217,8 +246,7 @@ static enum err_code set_key(struct conf *c, struct conf_block *b, const char *k
 {
 	const struct conf_option *o = find_option(b->section, key);
 	if (!o)
-		return err_set(err, ERR_INVALID_ARGUMENT, "section [%s] has no option '%s'",
-			b->section->name, key);
+		return no_option(c, b->section, key, err);
 	int i = (int)(o - b->section->option);
 	uint64_t bit = UINT64_C(1) << i;
 	if (line && (b->given & bit))
@@ -288,7 +316,7 @@ enum err_code conf_set(struct conf *c, const char *section, const char *name, co
 {
 	const struct conf_section *s = find_section(c->sections, slice_of(section));
 	if (!s || s->named != (name != NULL))
-		return err_set(err, ERR_INVALID_ARGUMENT, "there is no section [%s]", section);
+		return no_section(c->sections, slice_of(section), slice_of(section), err);
 	struct conf_block *b = find_block(c, s, name);
 	if (!b) {
 		char *copy = arena_strdup(c->arena, name);

@@ -2,6 +2,7 @@
 #include "server/config.h"
 
 #include <getopt.h>
+#include "base/near.h"
 
 enum flag_kind { FLAG_OPTION, FLAG_COMMAND, FLAG_CONFIG, FLAG_ROOT, FLAG_LIBRARY, FLAG_MODEL, FLAG_SET };
 
@@ -112,6 +113,16 @@ static enum err_code take(struct reading *r, const struct flag *f, const char *a
 	return add_set(r, (struct command_set){ .section = f->section, .key = f->key, .value = arg }, err);
 }
 
+static enum err_code no_flag(const char *arg, struct err *err)
+{
+	struct near n;
+	const char *name = arg + strspn(arg, "-");
+	near_init(&n, (struct slice){ name, strcspn(name, "=") });
+	for (size_t i = 0; i < FLAGS_N; i++)
+		near_offer(&n, flags[i].name);
+	return err_set(err, ERR_INVALID_ARGUMENT, "there is no option %s%s", arg, near_hint(&n, "--"));
+}
+
 enum err_code command_line_parse(int argc, char **argv, struct arena *arena, struct command_line *ret,
 	struct err *err)
 {
@@ -137,7 +148,7 @@ enum err_code command_line_parse(int argc, char **argv, struct arena *arena, str
 		if (c == ':')
 			return err_set(err, ERR_INVALID_ARGUMENT, "%s needs a value", argv[at]);
 		if (c != 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "there is no option %s", argv[at]);
+			return no_flag(argv[at], err);
 		enum err_code rc = take(&r, &flags[which], optarg, err);
 		if (rc != ERR_OK)
 			return rc;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/near.h"
 #include "base/parse.h"
 
 static const struct args_option *find_option(const struct args_option *o, struct slice name)
@@ -49,6 +50,16 @@ static const struct args_option *find_short(const struct args_option *o, const c
 	return o->name ? o : NULL;
 }
 
+static enum err_code no_option(const struct args_option *o, struct slice name, struct err *err)
+{
+	struct near n;
+	near_init(&n, name);
+	for (; o->name; o++)
+		near_offer(&n, o->name);
+	return err_set(err, ERR_INVALID_ARGUMENT, "--%.*s: no such option%s", SLICE_ARG(name),
+		near_hint(&n, "--"));
+}
+
 enum err_code args_parse(int argc, char **argv, const struct args_option *options, int *ret_argc,
 	struct err *err)
 {
@@ -64,7 +75,7 @@ enum err_code args_parse(int argc, char **argv, const struct args_option *option
 		if (!o)
 			o = find_option(options, key);
 		if (!o)
-			return err_set(err, ERR_INVALID_ARGUMENT, "--%.*s: no such option", SLICE_ARG(key));
+			return no_option(options, key, err);
 		const char *text = eq ? eq + 1 : NULL;
 		if (o->kind == ARGS_FLAG && text)
 			return err_set(err, ERR_INVALID_ARGUMENT, "--%s takes no value", o->name);

@@ -2,6 +2,7 @@
 /*
  * bench_main.c -- signet-bench, the load generator: command line, requests, one run
  */
+#include <config.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 {
 	const char *protocol = "v2-binary", *arrivals = "poisson";
 	int64_t concurrency = 0, seed = 1;
-	bool help = false;
+	bool version = false, help = false;
 	const struct args_option options[] = {
 		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT" },
 		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2, v2-binary (default), grpc-v2 or grpc-tfs" },
@@ -46,6 +47,7 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 		{ "rtol", ARGS_POSITIVE, &o->rtol, "X", "of --check (default 0)" },
 		{ "atol", ARGS_POSITIVE, &o->atol, "X", "of --check (default 1e-5)" },
 		{ "json", ARGS_FLAG, &o->json, NULL, "print one JSON object" },
+		{ "version", ARGS_FLAG, &version, NULL, "which one this is" },
 		{ "help", ARGS_FLAG, &help, NULL, "this" },
 		{ 0 },
 	};
@@ -58,6 +60,10 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 		args_help(stdout, options);
 		fputs("\nExit status: 0; 1 when a request failed or an answer was wrong; 2 on wrong usage;\n"
 		      "3 when an open loop's figures do not count (the report says why).\n", stdout);
+		exit(EXIT_SUCCESS);
+	}
+	if (version) {
+		puts("signet-bench " PACKAGE_VERSION);
 		exit(EXIT_SUCCESS);
 	}
 	o->concurrency = (int)concurrency;

@@ -2,10 +2,12 @@
 /*
  * ctl_main.c -- signetctl: looks at a running server, and at models without one
  */
+#include <config.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/near.h"
 #include "exec/op_library.h"
 #include "tools/ctl.h"
 
@@ -39,7 +41,43 @@ static void usage(FILE *to)
 		fprintf(to, "  %-9s %s%s\n", commands[i].name, commands[i].help,
 			commands[i].needs_server ? "" : " (no server needed)");
 	fprintf(to, "\nURL is http://HOST:PORT or unix:PATH; default: $SIGNET_SERVER, or %s.\n"
-		"\"signetctl COMMAND --help\" says what a command takes.\n", SERVER_DEFAULT);
+		"\"signetctl COMMAND --help\" says what a command takes; --version, which one this is.\n",
+		SERVER_DEFAULT);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int no_command(const char *name)
+{
+	struct near n;
+	near_init(&n, slice_of(name));
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		near_offer(&n, commands[i].name);
+	fprintf(stderr, "signetctl: '%s' is no command%s\nTry signetctl --help.\n", name, near_hint(&n, ""));
+	return 2;
+}
+
+/* Takes "--server URL" and "--server=URL" out of the arguments, wherever they stand before "--". */
+static void take_server(int *argc, char **argv, const char **server)
+{
+	int n = 0, i = 0;
+	for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--server") == 0 && i + 1 < *argc)
+			*server = argv[++i];
+		else if (strncmp(argv[i], "--server=", 9) == 0)
+			*server = argv[i] + 9;
+		else
+			argv[n++] = argv[i];
+	}
+	while (i < *argc)
+		argv[n++] = argv[i++];
+	*argc = n;
 }
 
 enum err_code ctl_options(struct ctl *c, const struct args_option *options, int min, int max,
@@ -48,7 +86,7 @@ enum err_code ctl_options(struct ctl *c, const struct args_option *options, int 
 	for (int i = 1; i < c->argc; i++) {
 		if (strcmp(c->argv[i], "--help") != 0)
 			continue;
-		printf("usage: signetctl %s %s\n", c->name, c->args);
+		printf("usage: signetctl %s%s%s\n", c->name, *c->args ? " " : "", c->args);
 		args_help(stdout, options);
 		exit(EXIT_SUCCESS);
 	}
@@ -57,7 +95,8 @@ enum err_code ctl_options(struct ctl *c, const struct args_option *options, int 
 	if (rc != ERR_OK)
 		return rc;
 	if (c->argc - 1 < min || c->argc - 1 > max)
-		return err_set(err, ERR_INVALID_ARGUMENT, "usage: signetctl %s %s", c->name, c->args);
+		return err_set(err, ERR_INVALID_ARGUMENT, "usage: signetctl %s%s%s", c->name,
+			*c->args ? " " : "", c->args);
 	c->usage = false;
 	for (int i = 0; rc == ERR_OK && i < c->libraries.n; i++)
 		rc = op_library_load(c->libraries.item[i], err);
@@ -84,29 +123,36 @@ static int run_command(const struct command *cmd, const char *server, int argc, 
 	return c.usage ? 2 : EXIT_FAILURE;
 }
 
+/* "help COMMAND" is "COMMAND --help". */
+static int help(int argc, char **argv)
+{
+	char *asks[] = { argv[argc - 1], "--help", NULL };
+	if (argc < 2) {
+		usage(stdout);
+		return EXIT_SUCCESS;
+	}
+	const struct command *cmd = find_command(asks[0]);
+	return cmd ? run_command(cmd, SERVER_DEFAULT, 2, asks) : no_command(asks[0]);
+}
+
 int main(int argc, char **argv)
 {
 	const char *server = getenv("SIGNET_SERVER");
-	int at = 1;
-	for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
-		if (strcmp(argv[at], "--server") == 0 && at + 1 < argc) {
-			server = argv[++at];
-		} else if (strncmp(argv[at], "--server=", 9) == 0) {
-			server = argv[at] + 9;
-		} else {
-			bool help = strcmp(argv[at], "--help") == 0;
-			usage(help ? stdout : stderr);
-			return help ? EXIT_SUCCESS : 2;
-		}
-	}
+	server = server && *server ? server : SERVER_DEFAULT;
+	take_server(&argc, argv, &server);
+	const char *name = argc > 1 ? argv[1] : "";
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; at < argc && i < COMMAND_COUNT; i++) {
-		if (strcmp(argv[at], commands[i].name) == 0)
-			return run_command(&commands[i], server && *server ? server : SERVER_DEFAULT, argc - at,
-				argv + at);
+	if (strcmp(name, "--version") == 0) {
+		puts("signetctl " PACKAGE_VERSION);
+		return EXIT_SUCCESS;
 	}
-	if (at < argc)
-		fprintf(stderr, "signetctl: '%s' is no command\n", argv[at]);
+	if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0)
+		return help(argc - 1, argv + 1);
+	const struct command *cmd = find_command(name);
+	if (cmd)
+		return run_command(cmd, server, argc - 1, argv + 1);
+	if (*name)
+		return no_command(name);
 	usage(stderr);
 	return 2;
 }

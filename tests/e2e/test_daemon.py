@@ -66,7 +66,7 @@ class Commands(signet.Story):
     def test_c14_an_address_in_use_is_said(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
-            done = run("--model-root", self.models.path, "--http", address)
+            done = run("--model-root", self.models.path, "--http", address, "--grpc", "off")
         self.assertEqual(done.returncode, 1)
         self.assertIn(address, done.stderr)
         self.assertIn("in use", done.stderr)
@@ -197,7 +197,7 @@ class Environment(signet.Story):
         self.assertEqual(daemon.stop(), 0)
 
     def test_c13_closed_standard_descriptors(self):
-        script = '"$0" --http 127.0.0.1:0 --model-root "$1" <&- >&- 2>&- & echo $!; wait $!; echo $?'
+        script = '"$0" --http 127.0.0.1:0 --grpc off --model-root "$1" <&- >&- 2>&- & echo $!; wait $!; echo $?'
         shell = subprocess.Popen(["/bin/sh", "-c", script, signet.SIGNETD, self.models.path],
                                  stdout=subprocess.PIPE, text=True)
         self.addCleanup(shell.stdout.close)

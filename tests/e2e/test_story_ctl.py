@@ -41,6 +41,11 @@ def test_the_server_may_come_from_the_environment(server, signetctl):
     assert "digits" in out
 
 
+def test_the_server_may_stand_behind_the_command(server, signetctl):
+    for words in ["--server", server.url], ["--server=" + server.url]:
+        assert "digits" in signetctl("models", *words, env={**os.environ, "SIGNET_SERVER": "unix:/nowhere"})
+
+
 def test_show_lists_signatures_with_types_and_shapes(ctl):
     out = ctl("show", "digits")
     assert re.search(r"^serving_default +in +image +float32 +\[batch,64\]$", out, re.M)

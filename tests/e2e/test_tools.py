@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import socket
+import subprocess
 
 import numpy as np
 import onnx
@@ -96,8 +97,25 @@ def test_run_says_what_is_wrong(signetctl, digits, args, words):
 def test_wrong_usage_has_status_2(signetctl, args):
     status, out, err = signetctl(*args, check=False)
     assert status == 2
-    assert "usage" in err or "signetctl run:" in err
+    assert "usage" in err or "signetctl run:" in err or "Try signetctl --help" in err
     assert not out
+
+
+@pytest.mark.parametrize("args, words", [
+    (["modles"], "'modles' is no command; did you mean 'models'?"),
+    (["run", "--repaet", "3"], "--repaet: no such option; did you mean '--repeat'?"),
+])
+def test_slips_are_understood(signetctl, args, words):
+    assert words in signetctl(*args, check=False)[2]
+
+
+def test_help_and_version(signetctl, build):
+    assert signetctl("help") == signetctl("--help")
+    assert signetctl("help", "run") == signetctl("run", "--help")
+    version = subprocess.run([f"{build}/signetd", "--version"], capture_output=True, text=True).stdout.split()[1]
+    assert signetctl("--version") == f"signetctl {version}\n"
+    bench = subprocess.run([f"{build}/signet-bench", "--version"], capture_output=True, text=True)
+    assert bench.stdout == f"signet-bench {version}\n"
 
 
 def test_explain_shows_passes_steps_and_memory(signetctl, digits):

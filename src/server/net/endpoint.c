@@ -106,7 +106,8 @@ static enum err_code split_tcp(const char *who, const char *text, char host[HOST
 	int64_t number;
 	const char *colon = strrchr(text, ':');
 	if (!colon || colon - text >= HOST_BYTES || !parse_i64(slice_of(colon + 1), 0, 65535, &number))
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%s' is not HOST:PORT", who, text);
+		return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%s' is not HOST:PORT, unix:PATH or off",
+			who, text);
 	size_t len = (size_t)(colon - text);
 	bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
 	snprintf(host, HOST_BYTES, "%.*s", (int)(bracketed ? len - 2 : len), text + bracketed);

@@ -126,7 +126,10 @@ static const struct {
 } wrong[] = {
 	{ "\xef\xbb\xbf[server]\n", "t.conf:1: begins with a byte order mark" },
 	{ "[server]\nport = 1\n", "t.conf:2: section [server] has no option 'port'" },
-	{ "\n[sever]\n", "t.conf:2: there is no section [sever]" },
+	{ "[server]\ntread = 1\n", "t.conf:2: section [server] has no option 'tread'; did you mean 'threads'?" },
+	{ "[server]\nbatch = 1\n", "t.conf:2: section [server] has no option 'batch'; section [model] has" },
+	{ "\n[sever]\n", "t.conf:2: there is no section [sever]; did you mean 'server'?" },
+	{ "[modle a]\n", "t.conf:1: there is no section [modle a]; did you mean 'model'?" },
 	{ "threads = 1\n", "t.conf:1: 'threads' stands before the first [section]" },
 	{ "[server]\nthreads = 1\n\nthreads = 1\n", "t.conf:4: 'threads' is given twice" },
 	{ "[server]\n[model a]\n[server]\n", "t.conf:3: section [server] stands on line 1 already" },

@@ -297,7 +297,9 @@ START_TEST(the_command_line_is_strict)
 		{ { "signetd", "--model", "digits" }, "--model digits: not of the form NAME=PATH" },
 		{ { "signetd", "--model", "=x" }, "not of the form NAME=PATH" },
 		{ { "signetd", "--set", "threads=1" }, "--set threads=1: not of the form SECTION.KEY=VALUE" },
-		{ { "signetd", "--set", "server.treads=1" }, "command line: [server]: section [server] has no option" },
+		{ { "signetd", "--set", "server.treads=1" }, "command line: [server]: section [server] has no option 'treads'; "
+			"did you mean 'threads'?" },
+		{ { "signetd", "--modelroot", "x" }, "there is no option --modelroot; did you mean '--model-root'?" },
 		{ { "signetd", "--threads", "many" }, "command line: [server]: threads is 'many'" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
