@@ -45,6 +45,14 @@ enum err_code call_acquire(struct call *c, struct version **ret, struct err *err
 	return registry_acquire(c->http->registry, c->model, &c->spec, ret, err);
 }
 
+enum err_code call_check_version(struct call *c, struct err *err)
+{
+	struct version *v;
+	TRY(call_acquire(c, &v, err));
+	version_release(v);
+	return ERR_OK;
+}
+
 bool call_enter_json(struct call *c, struct json *j)
 {
 	if (c->body.len == 0)

@@ -87,6 +87,9 @@ void call_reply_error(struct call *c, int status, const char *msg);
 /* The version that the path names, with a reference. NOT_FOUND, UNAVAILABLE. */
 MUST_CHECK enum err_code call_acquire(struct call *c, struct version **ret, struct err *err);
 
+/* As call_acquire(), for who wants to know only whether it is there. */
+MUST_CHECK enum err_code call_check_version(struct call *c, struct err *err);
+
 /* The body as JSON, in whose object j stands then; false: there is no body. */
 bool call_enter_json(struct call *c, struct json *j);
 

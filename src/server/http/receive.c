@@ -61,16 +61,12 @@ static int check_type(const struct call *c, const char **ret_msg)
 /* Is it worth reading a large body at all? */
 static int look_ahead(struct call *c, struct err *err)
 {
-	struct version *v;
 	bool large =
 		c->head.chunked || c->head.length > EARLY_LOOK_BYTES || c->head.expects_continue;
 	if (!c->route->encode || !large)
 		return 0;
-	enum err_code rc = call_acquire(c, &v, err);
-	if (rc != ERR_OK)
-		return err_http(rc);
-	version_release(v);
-	return 0;
+	enum err_code rc = call_check_version(c, err);
+	return rc == ERR_OK ? 0 : err_http(rc);
 }
 
 /* Method, path, type: what does not put the framing in doubt. 0 or an HTTP status. */

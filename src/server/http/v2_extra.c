@@ -98,11 +98,8 @@ enum err_code v2_logging(struct call *c, struct err *err)
 
 enum err_code v2_trace(struct call *c, struct err *err)
 {
-	struct version *v;
-	if (c->model.len) {
-		TRY(call_acquire(c, &v, err));
-		version_release(v);
-	}
+	if (c->model.len)
+		TRY(call_check_version(c, err));
 	return settings(c, &oip_tracing, err);
 }
 

@@ -97,14 +97,9 @@ static void put_version(void *ctx, const struct stats *s)
 enum err_code v2_stats(struct call *c, struct err *err)
 {
 	struct walk w = { .call = c, .b = buf_of(c->arena, 0) };
-	struct version *v;
 	/* A model that is not there, or not ready, is an error as everywhere else. */
-	if (c->model.len) {
-		enum err_code rc = call_acquire(c, &v, err);
-		if (rc != ERR_OK)
-			return rc;
-		version_release(v);
-	}
+	if (c->model.len)
+		TRY(call_check_version(c, err));
 	buf_str(&w.b, "{\"model_stats\":[");
 	stats_walk(put_version, &w);
 	buf_str(&w.b, "]}");
