@@ -1,55 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the infer functions make of whole small graphs: shapes, names, complaints. */
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
-#include "exec/infer/infer.h"
-#include "support/models.h"
-
-static struct graph *g;
-static struct err err;
-
-static void setup(void)
-{
-	g = model_new();
-}
-
-static void teardown(void)
-{
-	model_free(g);
-}
-
-static int32_t f32(struct shape s)
-{
-	static const char *const names[] = { "a", "b", "c", "d", "e", "f" };
-	return model_input(g, names[g->n_input], DTYPE_F32, s);
-}
-
-static int32_t i64(struct shape s)
-{
-	static const char *const names[] = { "i", "j", "k", "l", "m", "n" };
-	return model_input(g, names[g->n_input], DTYPE_I64, s);
-}
-
-static void expect(int32_t v, const char *shape)
-{
-	model_output(g, v);
-	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_str_eq(SHAPE_TEXT(&g->value[v].shape), shape);
-}
-
-static void expect_error(int32_t v, const char *words)
-{
-	model_output(g, v);
-	ck_assert_int_eq(infer_graph(g, &err), ERR_INVALID_ARGUMENT);
-	ck_assert_msg(strstr(err.msg, words) != NULL, "'%s' has no '%s'", err.msg, words);
-	ck_assert_msg(strncmp(err.msg, "node '", 6) == 0, "no node is named: '%s'", err.msg);
-}
+#include "support/graph_case.h"
 
 START_TEST(elementwise_broadcasts)
 {
-	expect(MODEL_NODE(g, OP_ADD, f32(shape_of(4, 1, 3)), f32(shape_of(5, 1))), "[4,5,3]");
+	expect_shape(MODEL_NODE(g, OP_ADD, f32(shape_of(4, 1, 3)), f32(shape_of(5, 1))), "[4,5,3]");
 }
 END_TEST
 
@@ -89,7 +46,7 @@ START_TEST(matmul_has_numpy_shapes)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		teardown();
 		setup();
-		expect(MODEL_NODE(g, OP_MATMUL, f32(cases[i].a), f32(cases[i].b)), cases[i].out);
+		expect_shape(MODEL_NODE(g, OP_MATMUL, f32(cases[i].a), f32(cases[i].b)), cases[i].out);
 	}
 }
 END_TEST
@@ -134,7 +91,7 @@ START_TEST(pool_windows)
 	MODEL_ATTR_INTS(g, "pads", c->begin, c->end);
 	model_attr_string(g, "auto_pad", c->auto_pad);
 	model_attr_int(g, "ceil_mode", c->ceil_mode);
-	expect(y, c->out);
+	expect_shape(y, c->out);
 }
 END_TEST
 
@@ -144,7 +101,7 @@ START_TEST(conv_counts_groups_and_pads)
 		f32(shape_of(8)));
 	model_attr_int(g, "group", 2);
 	MODEL_ATTR_INTS(g, "pads", 1, 0, 1, 0);
-	expect(y, "[2,8,9,6]");
+	expect_shape(y, "[2,8,9,6]");
 }
 END_TEST
 
@@ -160,7 +117,7 @@ START_TEST(conv_keeps_the_name_of_a_dimension_that_it_keeps)
 	int32_t other = MODEL_NODE(g, OP_CONV, x, f32(shape_of(4, 4, 1, 1)));
 	MODEL_ATTR_INTS(g, "strides", 2, 2);
 	int32_t y = MODEL_NODE(g, OP_ADD, half, other);
-	expect(y, "[1,4,?,?]");
+	expect_shape(y, "[1,4,?,?]");
 	ck_assert_int_eq(g->value[same].shape.dim[2], h);
 	ck_assert_int_ne(g->value[half].shape.dim[2], DIM_UNKNOWN);
 	ck_assert_int_ne(g->value[half].shape.dim[2], h);
@@ -308,7 +265,7 @@ START_TEST(slice_counts)
 	const int64_t *c = slices[_i];
 	char want[32];
 	snprintf(want, sizeof(want), "[3,%lld]", (long long)c[3]);
-	expect(MODEL_NODE(g, OP_SLICE, f32(shape_of(3, 10)), MODEL_INTS(g, c[0]),
+	expect_shape(MODEL_NODE(g, OP_SLICE, f32(shape_of(3, 10)), MODEL_INTS(g, c[0]),
 		       MODEL_INTS(g, c[1]), MODEL_INTS(g, -1), MODEL_INTS(g, c[2])),
 		want);
 }
@@ -316,7 +273,7 @@ END_TEST
 
 START_TEST(reshape_zero_copies_and_minus_one_fills)
 {
-	expect(MODEL_NODE(g, OP_RESHAPE, f32(shape_of(2, 6, 4)), MODEL_INTS(g, 0, -1, 3)),
+	expect_shape(MODEL_NODE(g, OP_RESHAPE, f32(shape_of(2, 6, 4)), MODEL_INTS(g, 0, -1, 3)),
 		"[2,8,3]");
 }
 END_TEST
@@ -325,7 +282,7 @@ START_TEST(reshape_keeps_a_batch_dimension_that_cancels)
 {
 	int64_t n = graph_symbol(g, SLICE_LIT("batch"));
 	int32_t y = MODEL_NODE(g, OP_RESHAPE, f32(shape_of(n, 6, 4)), MODEL_INTS(g, -1, 24));
-	expect(y, "[?,24]");
+	expect_shape(y, "[?,24]");
 	ck_assert_int_eq(g->value[y].shape.dim[0], n);
 }
 END_TEST
@@ -354,7 +311,7 @@ START_TEST(a_computed_shape_keeps_names_and_numbers)
 		MODEL_NODE(g, OP_UNSQUEEZE, dim, MODEL_INTS(g, 0)), MODEL_INTS(g, 2, -1));
 	model_attr_int(g, "axis", 0);
 	int32_t y = MODEL_NODE(g, OP_RESHAPE, x, list);
-	expect(y, "[?,2,12]");
+	expect_shape(y, "[?,2,12]");
 	ck_assert_int_eq(g->value[y].shape.dim[0], n);
 }
 END_TEST
@@ -363,14 +320,14 @@ START_TEST(an_unnamed_dimension_of_an_input_is_equal_to_itself)
 {
 	int32_t x = f32(shape_of(DIM_UNKNOWN, 8));
 	int32_t y = MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_RELU, x), x);
-	expect(y, "[?,8]");
+	expect_shape(y, "[?,8]");
 	ck_assert_int_eq(g->value[y].shape.dim[0], graph_symbol(g, SLICE_LIT("?v0.0")));
 }
 END_TEST
 
 START_TEST(reductions_follow_their_axes)
 {
-	expect(MODEL_NODE(g, OP_REDUCE_MEAN, f32(shape_of(2, 3, 4)), MODEL_INTS(g, -1, 0)),
+	expect_shape(MODEL_NODE(g, OP_REDUCE_MEAN, f32(shape_of(2, 3, 4)), MODEL_INTS(g, -1, 0)),
 		"[1,3,1]");
 }
 END_TEST
@@ -379,7 +336,7 @@ START_TEST(reductions_without_axes_take_all)
 {
 	int32_t y = MODEL_NODE(g, OP_REDUCE_SUM, f32(shape_of(2, 3, 4)));
 	model_attr_int(g, "keepdims", 0);
-	expect(y, "[]");
+	expect_shape(y, "[]");
 }
 END_TEST
 
@@ -388,7 +345,7 @@ START_TEST(split_shares_evenly_with_a_smaller_last)
 	int32_t y = MODEL_NODE_OUT(g, OP_SPLIT, 3, f32(shape_of(7, 2)));
 	model_attr_int(g, "num_outputs", 3);
 	model_output(g, y);
-	expect(y + 2, "[1,2]");
+	expect_shape(y + 2, "[1,2]");
 	ck_assert_str_eq(SHAPE_TEXT(&g->value[y].shape), "[3,2]");
 }
 END_TEST
@@ -414,7 +371,7 @@ START_TEST(einsum_equations)
 	const struct einsum_case *c = &einsums[_i];
 	int32_t y = MODEL_NODE(g, OP_EINSUM, f32(c->a), f32(c->b));
 	model_attr_string(g, "equation", c->equation);
-	expect(y, c->out);
+	expect_shape(y, c->out);
 }
 END_TEST
 
@@ -454,7 +411,7 @@ START_TEST(if_branches_see_what_they_capture)
 	int32_t y = MODEL_NODE(g, OP_IF, cond, x, x);
 	model_attr_graph(g, "then_branch", then_branch);
 	model_attr_graph(g, "else_branch", branch("else", OP_NEG));
-	expect(y, "[3,4]");
+	expect_shape(y, "[3,4]");
 	ck_assert_int_eq(then_branch->value[then_branch->output[0]].type.dtype, DTYPE_F32);
 }
 END_TEST
@@ -484,7 +441,7 @@ START_TEST(stft_takes_a_window_whose_length_has_a_name)
 {
 	int64_t n = graph_symbol(g, SLICE_LIT("n"));
 	int32_t signal = f32(shape_of(1, 9, 1)), window = f32(shape_of(n));
-	expect(MODEL_NODE(g, OP_STFT, signal, MODEL_INTS(g, 1), window), "[1,?,?,2]");
+	expect_shape(MODEL_NODE(g, OP_STFT, signal, MODEL_INTS(g, 1), window), "[1,?,?,2]");
 }
 END_TEST
 

@@ -1,59 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shapes and complaints of the operators that sample images and signals. */
-#include <check.h>
 #include <string.h>
-#include "exec/infer/infer.h"
-#include "support/models.h"
-
-static struct graph *g;
-static struct err err;
-
-static void setup(void)
-{
-	g = model_new();
-}
-
-static void teardown(void)
-{
-	model_free(g);
-}
-
-static int32_t f32(struct shape s)
-{
-	static const char *const names[] = { "a", "b", "c", "d", "e", "f" };
-	return model_input(g, names[g->n_input], DTYPE_F32, s);
-}
+#include "support/graph_case.h"
 
 static int32_t number(int64_t v)
 {
 	return model_int64s(g, SHAPE_SCALAR, &v);
 }
 
-static void expect(int32_t v, const char *shape)
-{
-	model_output(g, v);
-	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_str_eq(SHAPE_TEXT(&g->value[v].shape), shape);
-}
-
-static void expect_error(int32_t v, const char *words)
-{
-	model_output(g, v);
-	ck_assert_int_eq(infer_graph(g, &err), ERR_INVALID_ARGUMENT);
-	ck_assert_msg(strstr(err.msg, words) != NULL, "'%s' has no '%s'", err.msg, words);
-}
-
 START_TEST(a_window_of_unknown_length_makes_unknown_frames)
 {
-	expect(MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(10), f32(shape_of(DIM_UNKNOWN))),
+	expect_shape(MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(10), f32(shape_of(DIM_UNKNOWN))),
 		"[2,?,?,2]");
 }
 END_TEST
 
 START_TEST(a_signal_of_unknown_length_makes_unknown_frames)
 {
-	expect(MODEL_NODE(g, OP_STFT, f32(shape_of(2, DIM_UNKNOWN, 1)), number(10), f32(shape_of(16))),
+	expect_shape(MODEL_NODE(g, OP_STFT, f32(shape_of(2, DIM_UNKNOWN, 1)), number(10), f32(shape_of(16))),
 		"[2,?,9,2]");
 }
 END_TEST
@@ -75,7 +39,7 @@ START_TEST(a_transform_keeps_the_name_of_its_axis)
 {
 	int64_t n = graph_symbol(g, SLICE_LIT("time"));
 	int32_t y = MODEL_NODE(g, OP_DFT, f32(shape_of(2, n, 1)));
-	expect(y, "[2,?,2]");
+	expect_shape(y, "[2,?,2]");
 	ck_assert_int_eq(g->value[y].shape.dim[1], n);
 }
 END_TEST
@@ -84,7 +48,7 @@ START_TEST(half_a_spectrum)
 {
 	int32_t y = MODEL_NODE(g, OP_DFT, f32(shape_of(2, 9, 1)));
 	model_attr_int(g, "onesided", 1);
-	expect(y, "[2,5,2]");
+	expect_shape(y, "[2,5,2]");
 }
 END_TEST
 
@@ -119,7 +83,7 @@ END_TEST
 
 START_TEST(an_affine_grid_of_a_given_size)
 {
-	expect(MODEL_NODE(g, OP_AFFINE_GRID, f32(shape_of(2, 3, 4)), MODEL_INTS(g, 2, 1, 5, 6, 7)),
+	expect_shape(MODEL_NODE(g, OP_AFFINE_GRID, f32(shape_of(2, 3, 4)), MODEL_INTS(g, 2, 1, 5, 6, 7)),
 		"[2,5,6,7,3]");
 }
 END_TEST
@@ -148,7 +112,7 @@ END_TEST
 
 START_TEST(an_image_may_be_cropped_and_padded_at_once)
 {
-	expect(MODEL_NODE(g, OP_CENTER_CROP_PAD, f32(shape_of(5, 6)), MODEL_INTS(g, 9, 2)), "[9,2]");
+	expect_shape(MODEL_NODE(g, OP_CENTER_CROP_PAD, f32(shape_of(5, 6)), MODEL_INTS(g, 9, 2)), "[9,2]");
 }
 END_TEST
 

@@ -3,31 +3,15 @@
  * Attention as exporters spell it out, in tiny: what is left of it, and that the results
  * are the same.
  */
-#include <check.h>
 #include <math.h>
-#include "exec/infer/infer.h"
 #include "exec/pass/passes.h"
-#include "support/model_run.h"
-#include "support/models.h"
+#include "support/graph_case.h"
 
 #define BATCH 2
 #define HEADS 3
 #define LEN 5
 #define SIZE 4
 #define WIDTH (HEADS * SIZE)
-
-static struct graph *g;
-static struct err err;
-
-static void setup(void)
-{
-	g = model_new();
-}
-
-static void teardown(void)
-{
-	model_free(g);
-}
 
 static void apply(void)
 {
@@ -39,16 +23,8 @@ static void apply(void)
    so many are Attention. */
 static void expect(int32_t y, int nodes, int attentions)
 {
-	struct arena *arena = arena_new(1 << 16, 0);
 	model_output(g, y);
-	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
-	struct model_results before = model_run(g, 7, arena);
-	apply();
-	struct model_results after = model_run(g, 7, arena);
-	for (int i = 0; i < before.n; i++)
-		ck_assert_int_eq(model_first_difference(&after.t[i], &before.t[i], 1e-5, 1e-6), -1);
-	arena_free(arena);
+	expect_same_results(apply);
 	ck_assert_int_eq(model_count(g, OP_ATTENTION), attentions);
 	ck_assert_int_eq(model_count(g, OP_NONE), nodes);
 }

@@ -1,31 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graphs computed in half types: where the casts are, and how near the results stay. */
-#include <check.h>
 #include "exec/half.h"
-#include "exec/infer/infer.h"
 #include "exec/pass/passes.h"
-#include "support/model_run.h"
-#include "support/models.h"
-
-static struct graph *g;
-static struct err err;
-
-static void setup(void)
-{
-	g = model_new();
-}
-
-static void teardown(void)
-{
-	model_free(g);
-}
+#include "support/graph_case.h"
 
 /* Only what lowers: the rest would fuse what the CPU does not compute in halves. */
 static void lower(enum dtype to)
 {
 	struct passes_opts opts = { .backend = &cpu_backend, .compiled = true, .lower_to = to };
-	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
+	check_and_infer();
 	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
 }
 

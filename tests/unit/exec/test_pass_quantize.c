@@ -3,26 +3,10 @@
  * Graphs as ONNX Runtime's tools quantize them: what is left between QuantizeLinear and
  * DequantizeLinear, and that results are within a step of the floats'.
  */
-#include <check.h>
-#include "exec/infer/infer.h"
 #include "exec/pass/passes.h"
-#include "support/model_run.h"
-#include "support/models.h"
+#include "support/graph_case.h"
 
 #define SCALE 0.05f
-
-static struct graph *g;
-static struct err err;
-
-static void setup(void)
-{
-	g = model_new();
-}
-
-static void teardown(void)
-{
-	model_free(g);
-}
 
 static int32_t bytes(enum dtype dtype, struct shape shape, int spread, int from)
 {

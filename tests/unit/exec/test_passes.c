@@ -3,31 +3,9 @@
  * What each pass makes of the graphs that exporters write: which nodes are left, and that
  * the results are the same.
  */
-#include <check.h>
 #include "exec/attrs.h"
-#include "exec/infer/infer.h"
 #include "exec/pass/passes.h"
-#include "support/model_run.h"
-#include "support/models.h"
-
-static struct graph *g;
-static struct err err;
-
-static void setup(void)
-{
-	g = model_new();
-}
-
-static void teardown(void)
-{
-	model_free(g);
-}
-
-static int32_t f32(struct shape s)
-{
-	static const char *const names[] = { "a", "b", "c", "d" };
-	return model_input(g, names[g->n_input], DTYPE_F32, s);
-}
+#include "support/graph_case.h"
 
 static void apply(bool exact_only)
 {
@@ -35,20 +13,15 @@ static void apply(bool exact_only)
 	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
 }
 
+static void apply_all(void)
+{
+	apply(false);
+}
+
 /* The passes leave so many nodes and the same results. */
 static void expect_nodes(int nodes)
 {
-	struct arena *arena = arena_new(1 << 16, 0);
-	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
-	struct model_results before = model_run(g, 7, arena);
-	apply(false);
-	struct model_results after = model_run(g, 7, arena);
-	ck_assert_int_eq(after.n, before.n);
-	for (int i = 0; i < after.n; i++)
-		ck_assert_int_eq(
-			model_first_difference(&after.t[i], &before.t[i], 1e-5, 1e-6), -1);
-	arena_free(arena);
+	expect_same_results(apply_all);
 	ck_assert_int_eq(model_count(g, OP_NONE), nodes);
 }
 
