@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "loader/onnx/onnx.h"
+#include "support/arena_case.h"
 #include "support/onnx_text.h"
 
 struct rewrite {
@@ -344,19 +345,6 @@ static const struct rewrite rewrites[] = {
 		"Softmax(%7) axis=-1 -> %8\nCast(x) to=1 -> %9\n"
 		"MatMul(%8, %9) -> %10\nCastLike(%10, x) -> y\n" },
 };
-
-static struct arena *arena;
-static struct err err;
-
-static void setup(void)
-{
-	arena = arena_new(0, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
 
 /* The opset of a case's own domain: of "13", or of "com.microsoft 1\nopset 17". */
 static int opset_of(const char *text)

@@ -5,21 +5,10 @@
 #include <stdlib.h>
 #include "loader/onnx/onnx.h"
 #include "loader/version.h"
+#include "support/arena_case.h"
 #include "support/onnx_text.h"
 
-static struct arena *arena;
-static struct err err;
 static struct onnx_model model;
-
-static void setup(void)
-{
-	arena = arena_new(0, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
 
 static enum err_code parse_proto(const Onnx__ModelProto *m)
 {

@@ -3,22 +3,11 @@
 #include <check.h>
 #include <stdlib.h>
 #include "loader/onnx/onnx.h"
+#include "support/arena_case.h"
 #include "support/onnx_text.h"
 
-static struct arena *arena;
-static struct err err;
 static struct tensor got;
 static const char *name;
-
-static void setup(void)
-{
-	arena = arena_new(0, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
 
 static Onnx__TensorProto proto_of(int dtype, int64_t *dims, size_t n_dims)
 {

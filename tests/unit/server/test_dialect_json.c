@@ -6,19 +6,7 @@
 
 #include "server/http/base64.h"
 #include "server/http/dialect_json.h"
-
-static struct arena *arena;
-static struct err err;
-
-static void setup(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
+#include "support/arena_case.h"
 
 static bool read(struct literal *l, enum dtype dtype, const char *text)
 {

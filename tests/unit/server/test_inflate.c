@@ -4,21 +4,9 @@
 #include <zlib.h>
 
 #include "server/http/inflate.h"
+#include "support/arena_case.h"
 
 #define LIMIT 100000
-
-static struct arena *arena;
-static struct err err;
-
-static void setup(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
 
 /* len zeros, as gzip (31), zlib (15) or bare deflate (-15). */
 static struct slice zeros(size_t len, int window_bits)
