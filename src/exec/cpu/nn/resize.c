@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "base/checked.h"
 #include "exec/cpu/types.h"
 #include "exec/infer/resize_geometry.h"
 
@@ -99,14 +100,17 @@ static double stretch_of(const struct resize_geometry *g, int axis)
 	return g->antialias && scale < 1 ? 1 / scale : 1;
 }
 
+/* Of an output index and to one side: far more than any memory holds. */
+#define TAPS_MAX 0x1p40
+
 static int64_t taps_count(const struct resize_geometry *g, int axis)
 {
 	if (g->mode == RESIZE_NEAREST || (g->in[axis] == g->out[axis] && g->scale[axis] == 1 &&
 						 g->coord != RESIZE_TF_CROP))
 		return 1;
-	double radius = g->mode == RESIZE_CUBIC ? 2 : 1;
+	double radius = fmin((g->mode == RESIZE_CUBIC ? 2 : 1) * stretch_of(g, axis), TAPS_MAX);
 	/* One more on either side, for rounding; its weight is 0. */
-	return 2 * (int64_t)ceil(radius * stretch_of(g, axis)) + (g->antialias ? 2 : 0);
+	return 2 * (int64_t)ceil(radius) + (g->antialias ? 2 : 0);
 }
 
 static int64_t clamp_index(int64_t i, int64_t n)
@@ -138,9 +142,12 @@ static enum err_code make_taps(struct prep *p, const struct resize_geometry *g, 
 	struct axis_taps *t, struct err *err)
 {
 	int64_t n = g->out[axis];
+	size_t bytes; /* an index or a weight is 4 */
 	t->n = taps_count(g, axis);
-	t->index = prep_alloc(p, (size_t)(n * t->n) * sizeof(*t->index) + 1);
-	t->weight = prep_alloc(p, (size_t)(n * t->n) * sizeof(*t->weight) + 1);
+	if (mul_overflows((size_t)n, (size_t)t->n * sizeof(*t->index), &bytes))
+		return err_oom(err);
+	t->index = prep_alloc(p, bytes);
+	t->weight = prep_alloc(p, bytes);
 	bool *outside = g->coord == RESIZE_TF_CROP ? prep_alloc(p, (size_t)n + 1) : NULL;
 	if (!t->index || !t->weight || (g->coord == RESIZE_TF_CROP && !outside))
 		return err_oom(err);
@@ -310,7 +317,10 @@ merge_axes(struct prep *p, struct resize_state *s, const struct resize_geometry 
 		}
 		kept = keeps;
 	}
-	if (!kept && s->rank < RANK_MAX) {
+	if (!kept && s->rank == RANK_MAX)
+		return prep_fail(p, err, ERR_INVALID_ARGUMENT, "the last of %d axes is resized, of so many it must stay",
+			RANK_MAX);
+	if (!kept) {
 		s->in[s->rank] = s->out[s->rank] = 1;
 		s->rank++;
 	}
@@ -388,12 +398,13 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 	s->bytes = (int64_t)dtype_bytes(p->in[0].dtype);
 	s->extrapolation = g.extrapolation;
 	int last = s->rank - 2;
-	int64_t items = 1, taps = 1, row = s->out[last] * s->stride[last];
+	double taps = 1;
+	int64_t items = 1, row = s->out[last] * s->stride[last];
 	for (int i = 0; i < last; i++)
 		items *= s->out[i];
 	for (int i = 0; i <= last; i++)
-		taps *= s->axis[i].n;
-	s->split = split_work(p, ret, row ? items : 0, 20 + (double)(row * taps));
+		taps *= (double)s->axis[i].n;
+	s->split = split_work(p, ret, row ? items : 0, 20 + (double)row * taps);
 	ret->run = nearest ? run_nearest : runs[p->in[0].dtype];
 	ret->out_layout = p->in[0].layout;
 	ret->scratch_bytes = nearest ? 0 : (size_t)row * sizeof(double);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sizes and numbers that a request or a file may bring, at the edge of what is allowed: they are
+ * run or refused, and nothing is touched beyond its memory.
+ */
+#include <check.h>
+#include <string.h>
+#include "support/models.h"
+#include "support/runner.h"
+
+static void expect_refused(struct runner *r, const struct tensor *in, enum err_code code, const char *says)
+{
+	enum err_code rc = run(r, in);
+	ck_assert_msg(rc == code && strstr(r->err.msg, says), "code %d: %s", rc, rc ? r->err.msg : "");
+	done(r);
+}
+
+START_TEST(twelve_axes_that_are_all_resized_are_refused)
+{
+	struct graph *g = model_new();
+	struct shape dims = shape_of(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1000);
+	int32_t x = model_input(g, "x", DTYPE_F32, dims);
+	float scales[12] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0.5f, 0.001f };
+	model_output(g, MODEL_NODE(g, OP_RESIZE, x, VALUE_NONE, model_floats(g, shape_of(12), scales)));
+	struct runner r = given_program(g, 0);
+	float v[2000] = { 0 };
+	expect_refused(&r, &(struct tensor){ v, DTYPE_F32, LAYOUT_PLAIN, dims }, ERR_INVALID_ARGUMENT, "last of 12 axes");
+}
+END_TEST
+
+/* The region is so large and the scale so small that the output has 2^20 elements of 2^44 taps. */
+START_TEST(taps_that_no_memory_holds_are_refused)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(8));
+	int32_t roi = model_input(g, "roi", DTYPE_F32, shape_of(2));
+	int32_t scales = model_input(g, "scales", DTYPE_F32, shape_of(1));
+	model_output(g, MODEL_NODE(g, OP_RESIZE, x, roi, scales));
+	model_attr_string(g, "mode", "linear");
+	model_attr_string(g, "coordinate_transformation_mode", "tf_crop_and_resize");
+	model_attr_int(g, "antialias", 1);
+	struct runner r = given_program(g, 0);
+	float v[8] = { 0 }, region[2] = { 0, 0x1p60f }, scale = 0x1p-43f;
+	struct tensor in[3] = { floats(v, shape_of(8)), floats(region, shape_of(2)), floats(&scale, shape_of(1)) };
+	expect_refused(&r, in, ERR_RESOURCE_EXHAUSTED, "");
+}
+END_TEST
+
+Suite *suite_sizes(void);
+Suite *suite_sizes(void)
+{
+	Suite *s = suite_create("sizes");
+	TCase *t = tcase_create("sizes");
+	tcase_add_test(t, twelve_axes_that_are_all_resized_are_refused);
+	tcase_add_test(t, taps_that_no_memory_holds_are_refused);
+	suite_add_tcase(s, t);
+	return s;
+}
