@@ -148,18 +148,24 @@ enum err_code control_round(struct control_rounds *r, struct control_call *c)
 	return control_run_body(c, r->body, r->in, arena, r->out);
 }
 
+enum err_code control_room(struct control_call *c, struct tensor *t)
+{
+	size_t bytes;
+	bool overflow = tensor_bytes_overflow(t->dtype, &t->shape, &bytes);
+	t->data = overflow ? NULL : arena_alloc_aligned(c->opts->arena, bytes + 1, ARENA_ALIGN_TENSOR);
+	if (t->data)
+		return ERR_OK;
+	return err_set(c->err, ERR_RESOURCE_EXHAUSTED, "%s: no memory for a result of shape %s", CALL_LABEL(c),
+		SHAPE_TEXT(&t->shape));
+}
+
 enum err_code control_keep(struct control_call *c, const struct tensor *from, struct tensor *to)
 {
 	*to = *from;
 	if (from->dtype == DTYPE_TENSOR || !from->data)
 		return ERR_OK;
-	size_t bytes = tensor_bytes(from);
-	to->data = arena_alloc_aligned(c->opts->arena, bytes + 1, ARENA_ALIGN_TENSOR);
-	if (!to->data)
-		return err_set(c->err, ERR_RESOURCE_EXHAUSTED,
-			"%s: no memory for a result of shape %s", CALL_LABEL(c),
-			SHAPE_TEXT(&from->shape));
-	memcpy(to->data, from->data, bytes);
+	TRY(control_room(c, to));
+	memcpy(to->data, from->data, tensor_bytes(from));
 	return ERR_OK;
 }
 

@@ -63,7 +63,6 @@ static enum err_code new_output(struct batched *b, struct control_call *c, int i
 {
 	const struct tensor *one = &b->out[i];
 	struct tensor *all = &c->out[i];
-	size_t bytes;
 	*all = *one;
 	if (one->shape.rank == RANK_MAX)
 		return err_set(c->err, ERR_INVALID_ARGUMENT,
@@ -73,11 +72,8 @@ static enum err_code new_output(struct batched *b, struct control_call *c, int i
 	all->shape.dim[0] = b->rows;
 	if (i >= b->n_state)
 		all->shape.dim[1] = b->steps;
-	if (tensor_bytes_overflow(all->dtype, &all->shape, &bytes) ||
-		!(all->data = arena_alloc_aligned(c->opts->arena, bytes + 1, ARENA_ALIGN_TENSOR)))
-		return err_set(c->err, ERR_RESOURCE_EXHAUSTED, "%s: no memory for output %d of shape %s",
-			CALL_LABEL(c), i, SHAPE_TEXT(&all->shape));
-	memset(all->data, 0, bytes);
+	TRY(control_room(c, all));
+	memset(all->data, 0, tensor_bytes(all));
 	return ERR_OK;
 }
 

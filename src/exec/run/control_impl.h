@@ -49,6 +49,8 @@ MUST_CHECK enum err_code control_rounds_init(struct control_rounds *r, struct co
 void control_rounds_done(struct control_rounds *r);
 /* Runs the body once; out[] lives until the round after the next. */
 MUST_CHECK enum err_code control_round(struct control_rounds *r, struct control_call *c);
+/* Memory for t, of its shape and type, in the run's arena. */
+MUST_CHECK enum err_code control_room(struct control_call *c, struct tensor *t);
 /* A value that outlives the rounds: copied into the run's arena. */
 MUST_CHECK enum err_code control_keep(struct control_call *c, const struct tensor *from, struct tensor *to);
 

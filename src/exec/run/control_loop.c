@@ -123,9 +123,9 @@ static enum err_code loop_results(struct loop *l, struct control_call *c)
 		memmove(out->shape.dim + 1, out->shape.dim,
 			(size_t)s->item.shape.rank * sizeof(*out->shape.dim));
 		out->shape.dim[0] = s->n;
-		out->data = s->data ? s->data : arena_alloc(c->opts->arena, 1);
-		if (!out->data)
-			return err_oom(c->err);
+		out->data = s->data;
+		if (s->n == 0 || tensor_bytes(&s->item) == 0)
+			TRY(control_room(c, out)); /* of no bytes, if the shape is one at all */
 	}
 	return ERR_OK;
 }

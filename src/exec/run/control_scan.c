@@ -61,9 +61,7 @@ static enum err_code init_slices(struct scan *s, struct control_call *c)
 		in->shape.rank--;
 		memmove(in->shape.dim + axis, in->shape.dim + axis + 1,
 			(size_t)(in->shape.rank - axis) * sizeof(*in->shape.dim));
-		in->data = arena_alloc_aligned(c->opts->arena, tensor_bytes(in) + 1, ARENA_ALIGN_TENSOR);
-		if (!in->data)
-			return err_oom(c->err);
+		TRY(control_room(c, in));
 	}
 	return ERR_OK;
 }
@@ -125,9 +123,7 @@ static enum err_code scan_output(struct scan *s, struct control_call *c, int i)
 	memmove(out->shape.dim + axis + 1, out->shape.dim + axis,
 		(size_t)(out->shape.rank - 1 - axis) * sizeof(*out->shape.dim));
 	out->shape.dim[axis] = st->n;
-	out->data = arena_alloc_aligned(c->opts->arena, tensor_bytes(out) + 1, ARENA_ALIGN_TENSOR);
-	if (!out->data)
-		return err_oom(c->err);
+	TRY(control_room(c, out));
 	bool reverse = list_at(c->node, "scan_output_directions", i) == 1;
 	size_t bytes = st->n ? tensor_bytes(&st->item) : 0;
 	for (int64_t k = 0; k < st->n; k++)

@@ -4,6 +4,7 @@
  * run or refused, and nothing is touched beyond its memory.
  */
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 #include "support/models.h"
 #include "support/runner.h"
@@ -46,6 +47,31 @@ START_TEST(taps_that_no_memory_holds_are_refused)
 }
 END_TEST
 
+/* 2^20 + 1 results of [2^28,0] behind each other. */
+START_TEST(a_stack_of_nothing_is_refused_when_it_is_too_large)
+{
+	struct graph *g = model_new();
+	int32_t s = model_input(g, "s", DTYPE_F32, shape_of(DIM_UNKNOWN, 0));
+	int32_t x = model_input(g, "x", DTYPE_BOOL, shape_of(DIM_UNKNOWN));
+	struct graph *body = model_body(g, "body");
+	int32_t state = model_input(body, "state", DTYPE_F32, shape_of(DIM_UNKNOWN, 0));
+	model_input(body, "slice", DTYPE_BOOL, SHAPE_SCALAR);
+	model_output(body, state);
+	model_output(body, state);
+	int32_t y = MODEL_NODE_OUT(g, OP_SCAN, 2, s, x);
+	model_attr_graph(g, "body", body);
+	model_attr_int(g, "num_scan_inputs", 1);
+	model_output(g, y + 1);
+	struct runner r = given_program(g, 0);
+	int64_t rounds = (1 << 20) + 1;
+	bool *slices = calloc((size_t)rounds, sizeof(*slices));
+	struct tensor in[2] = { floats((float[1]){ 0 }, shape_of(1 << 28, 0)),
+		{ slices, DTYPE_BOOL, LAYOUT_PLAIN, shape_of(rounds) } };
+	expect_refused(&r, in, ERR_RESOURCE_EXHAUSTED, "[1048577,268435456,0]");
+	free(slices);
+}
+END_TEST
+
 Suite *suite_sizes(void);
 Suite *suite_sizes(void)
 {
@@ -53,6 +79,7 @@ Suite *suite_sizes(void)
 	TCase *t = tcase_create("sizes");
 	tcase_add_test(t, twelve_axes_that_are_all_resized_are_refused);
 	tcase_add_test(t, taps_that_no_memory_holds_are_refused);
+	tcase_add_test(t, a_stack_of_nothing_is_refused_when_it_is_too_large);
 	suite_add_tcase(s, t);
 	return s;
 }
