@@ -230,6 +230,23 @@ void infer_set(struct infer *x, int out, enum dtype dtype, const struct shape *s
 	x->out[out].shape = *shape;
 }
 
+/* What holds nothing costs no memory, however large its other dimensions are. But kernels walk
+   rows, and multiply dimensions with those of other inputs: together they stay below this. */
+#define EMPTY_COUNT_MAX (INT64_C(1) << 28)
+
+static bool is_too_hollow(const struct shape *s)
+{
+	struct shape filled = *s;
+	int64_t count = 0;
+	bool empty = false;
+	for (int k = 0; k < s->rank; k++) {
+		empty |= s->dim[k] == 0;
+		filled.dim[k] = s->dim[k] ? s->dim[k] : 1;
+	}
+	return empty && shape_is_static(s) &&
+	       (shape_count_overflows(&filled, &count) || count > EMPTY_COUNT_MAX);
+}
+
 static enum err_code check_inputs(const struct infer *x, struct err *err)
 {
 	bool containers = op_info(x->node->op)->flags & (OP_CONTAINERS | OP_CONTROL);
@@ -243,6 +260,9 @@ static enum err_code check_inputs(const struct infer *x, struct err *err)
 			if (s->dim[k] > DIM_MAX)
 				return infer_fail(x, err, "input %d is %s, a dimension is too large", i,
 					SHAPE_TEXT(s));
+		if (is_too_hollow(s))
+			return infer_fail(x, err, "input %d is %s, which is empty and too large", i,
+				SHAPE_TEXT(s));
 	}
 	return ERR_OK;
 }
@@ -252,8 +272,8 @@ static enum err_code check_outputs(const struct infer *x, struct err *err)
 	for (int i = 0; i < x->n_out; i++) {
 		const struct ivalue *v = &x->out[i];
 		size_t bytes;
-		if (shape_is_static(&v->shape) &&
-			tensor_bytes_overflow(v->type.dtype, &v->shape, &bytes))
+		if (shape_is_static(&v->shape) && (is_too_hollow(&v->shape) ||
+			tensor_bytes_overflow(v->type.dtype, &v->shape, &bytes)))
 			return infer_fail(x, err, "output %d would be %s, which is too large", i,
 				SHAPE_TEXT(&v->shape));
 	}

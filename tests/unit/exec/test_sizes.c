@@ -47,6 +47,27 @@ START_TEST(taps_that_no_memory_holds_are_refused)
 }
 END_TEST
 
+/* Scores of nothing: heads of 2^31 - 1 and of 2^31 make a state whose size is 0 in 64 bits. */
+START_TEST(empty_tensors_have_no_dimensions_that_overflow_together)
+{
+	struct graph *g = model_new();
+	int64_t head = INT32_MAX;
+	struct shape dims[3] = { shape_of(1, 0, head), shape_of(1, 0, head), shape_of(1, 0, head + 1) };
+	int32_t v[3];
+	struct tensor in[3];
+	for (int i = 0; i < 3; i++) {
+		v[i] = model_input(g, "", DTYPE_F32, shape_of(DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN));
+		in[i] = floats((float[1]){ 0 }, dims[i]);
+	}
+	model_output(g, model_node(g, OP_LINEAR_ATTENTION, 1, 3, v));
+	model_attr_int(g, "q_num_heads", 1);
+	model_attr_int(g, "kv_num_heads", 1);
+	model_attr_string(g, "update_rule", "linear");
+	struct runner r = given_program(g, 0);
+	expect_refused(&r, in, ERR_INVALID_ARGUMENT, "which is empty and too large");
+}
+END_TEST
+
 /* 2^20 + 1 results of [2^28,0] behind each other. */
 START_TEST(a_stack_of_nothing_is_refused_when_it_is_too_large)
 {
@@ -79,6 +100,7 @@ Suite *suite_sizes(void)
 	TCase *t = tcase_create("sizes");
 	tcase_add_test(t, twelve_axes_that_are_all_resized_are_refused);
 	tcase_add_test(t, taps_that_no_memory_holds_are_refused);
+	tcase_add_test(t, empty_tensors_have_no_dimensions_that_overflow_together);
 	tcase_add_test(t, a_stack_of_nothing_is_refused_when_it_is_too_large);
 	suite_add_tcase(s, t);
 	return s;
