@@ -3,19 +3,21 @@
  * attention.c -- Attention by cuDNN, or as two batches of products with a softmax between
  *
  * float16 and bfloat16 go to the library's fused attention, which never writes the scores
- * to memory. Floats, and what adds a bool mask, sees the past only or is capped, compute
+ * to memory; that a query sees no later keys is a mask there. Floats compute
  * scores in the scratch, make weights of them in place, and multiply again: of
  * [batch, heads, length, size] all at once, the heads that share keys as further rows; of
  * [batch, length, heads * size] once per batch and per head that shares keys.
  *
- * NOT DONE: keys of the past, lengths, scores that are shown: the host does those.
+ * NOT DONE: keys of the past, lengths: attention_rows.c does those; scores that are shown: the host.
  */
 #include "exec/gpu/attention_plan.h"
 
 #include "base/checked.h"
 #include "exec/gpu/params.h"
+#include "exec/gpu/present.h"
 #include "exec/gpu/product.h"
-#include "exec/infer/attention_geometry.h"
+
+#define LATER_MAX (INT64_C(1) << 24) /* elements of a mask that we make */
 
 /* -- what both ways need ---------------------------------------------------------------------------- */
 
@@ -25,10 +27,9 @@ static enum err_code read_geometry(const struct prep *p, struct attention_geomet
 	for (int i = 0; i < ATTENTION_INPUTS_; i++)
 		in[i] = gpu_has_in(p, i) ? p->in[i].shape : SHAPE_UNKNOWN;
 	TRY(attention_geometry(p->node, in, ret, err));
-	for (int i = 1; i < p->n_out; i++)
-		if (p->out[i].shape.rank != RANK_UNKNOWN)
-			return prep_refuse(err, "more than the result is asked for");
-	if (gpu_has_in(p, ATTENTION_PAST_K) || gpu_has_in(p, ATTENTION_LENGTHS))
+	if (p->n_out > ATTENTION_SCORES && p->out[ATTENTION_SCORES].shape.rank != RANK_UNKNOWN)
+		return prep_refuse(err, "the scores are asked for");
+	if (ret->past_len > 0 || gpu_has_in(p, ATTENTION_LENGTHS))
 		return prep_refuse(err, "past keys, or lengths");
 	if (p->in[ATTENTION_V].dtype != p->in[0].dtype || tensor_count(&p->out[0]) == 0 || ret->kv_len == 0 ||
 		ret->head == 0)
@@ -48,6 +49,8 @@ static void mask_strides(const struct prep *p, const struct attention_geometry *
 
 struct sdpa_state {
 	struct dnn_plan *plan;
+	struct present present;
+	void *later; /* a mask of the keys behind each query, on the device; NULL: none */
 	float scale;
 	bool mask;
 };
@@ -59,9 +62,10 @@ static void run_sdpa(const struct kernel_args *a, int64_t from, int64_t to)
 	uintptr_t scratch = ((uintptr_t)a->scratch + PRODUCT_WORKSPACE_ALIGN - 1) & ~(uintptr_t)(PRODUCT_WORKSPACE_ALIGN - 1);
 	struct dnn_binding b = { 5 + s->mask, { SDPA_Q, SDPA_K, SDPA_V, SDPA_Y, SDPA_SCALE, SDPA_MASK },
 		{ a->in[ATTENTION_Q].data, a->in[ATTENTION_K].data, a->in[ATTENTION_V].data, a->out[0].data,
-			(void *)&s->scale, s->mask ? a->in[ATTENTION_MASK].data : NULL },
+			(void *)&s->scale, s->later ? s->later : s->mask ? a->in[ATTENTION_MASK].data : NULL },
 		(void *)scratch };
 	dnn_run(s->plan, a, gpu_lane_dnn(a->device->lane), &b);
+	present_run(&s->present, a);
 }
 
 static struct sdpa_tensor sdpa_tensor(bool packed, int64_t batch, int64_t heads, int64_t len, int64_t size)
@@ -73,6 +77,11 @@ static struct sdpa_tensor sdpa_tensor(bool packed, int64_t batch, int64_t heads,
 	}
 	return t;
 }
+
+struct later_key {
+	const void *place;
+	int64_t q_len, kv_len, dtype;
+};
 
 /* With dimensions of 1 where it broadcasts. */
 static struct sdpa_tensor sdpa_mask(const struct prep *p)
@@ -89,12 +98,34 @@ static struct sdpa_tensor sdpa_mask(const struct prep *p)
 	return t;
 }
 
+/* The lowest number for keys behind the query, of which each sees its own place's at least. */
+static void fill_later(void *dst, void *ctx)
+{
+	const struct later_key *k = ctx;
+	uint16_t *m = dst, lowest = k->dtype == DTYPE_F16 ? 0xfbff : 0xff7f;
+	for (int64_t q = 0; q < k->q_len; q++)
+		for (int64_t i = q + 1; i < k->kv_len; i++)
+			m[q * k->kv_len + i] = lowest;
+}
+
+static enum err_code mask_later(struct prep *p, const struct attention_geometry *g, struct sdpa_spec *s,
+	struct sdpa_state *st, struct err *err)
+{
+	static const char place; /* where no tensor lies */
+	struct later_key key = { &place, g->q_len, g->kv_len, (int64_t)p->in[0].dtype };
+	if (gpu_has_in(p, ATTENTION_MASK) || g->q_len * g->kv_len > LATER_MAX)
+		return prep_refuse(err, "causal with a mask besides, or of so many keys");
+	s->mask = sdpa_tensor(false, 1, 1, g->q_len, g->kv_len);
+	return gpu_pack(p, &key, sizeof(key), (size_t)(g->q_len * g->kv_len) * sizeof(uint16_t), fill_later, &key,
+		&st->later, err);
+}
+
 enum err_code gpu_prepare_sdpa(struct prep *p, struct kernel *ret, struct err *err)
 {
 	struct attention_geometry g;
 	TRY(read_geometry(p, &g, err));
 	bool mask = gpu_has_in(p, ATTENTION_MASK);
-	if (g.causal || g.softcap > 0 || g.head > 128 || g.v_head > 128 ||
+	if (g.softcap > 0 || g.head > 128 || g.v_head > 128 ||
 		(mask && (p->in[ATTENTION_MASK].dtype != p->in[0].dtype ||
 				 p->in[ATTENTION_MASK].shape.dim[p->in[ATTENTION_MASK].shape.rank - 1] != g.kv_len)))
 		return prep_refuse(err, "not the plain form");
@@ -108,18 +139,21 @@ enum err_code gpu_prepare_sdpa(struct prep *p, struct kernel *ret, struct err *e
 	struct sdpa_state *st = gpu_state(p, ret, sizeof(*st));
 	if (!st)
 		return err_oom(err);
+	if (g.causal)
+		TRY(mask_later(p, &g, &s, st, err));
 	TRY(sdpa_plan(p, &s, &st->plan, err));
 	st->scale = (float)g.scale;
-	st->mask = mask;
+	st->mask = mask || st->later;
 	ret->scratch_bytes = dnn_workspace_bytes(st->plan) + PRODUCT_WORKSPACE_ALIGN;
 	ret->run = run_sdpa;
-	return ERR_OK;
+	return present_prepare(&st->present, p, &g, err);
 }
 
 /* -- products ---------------------------------------------------------------------------------------- */
 
 struct attention_state {
 	struct product scores, values;
+	struct present present;
 	struct gpu_attention weights;
 	struct gpu_launch launch;
 	int64_t batches, sharing; /* calls */
@@ -157,6 +191,7 @@ static void run_attention(const struct kernel_args *a, int64_t from, int64_t to)
 	multiply(a, s, true, scratch);
 	gpu_launch(a, &s->launch, params);
 	multiply(a, s, false, scratch);
+	present_run(&s->present, a);
 }
 
 /* Addresses of calls and of the batch are multiples of it. */
@@ -268,5 +303,5 @@ enum err_code gpu_prepare_attention(struct prep *p, struct kernel *ret, struct e
 	s->workspace_at = round_up(scores, PRODUCT_WORKSPACE_ALIGN);
 	ret->scratch_bytes = s->workspace_at + workspace + PRODUCT_WORKSPACE_ALIGN;
 	ret->run = run_attention;
-	return ERR_OK;
+	return present_prepare(&s->present, p, &g, err);
 }

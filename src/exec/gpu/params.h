@@ -207,3 +207,43 @@ struct gpu_rotary {
 	int32_t interleaved, heads_inside; /* [batch, token, head], else [batch, head, token] */
 	int64_t positions;
 };
+
+/* Attention row by row: strides, in elements, are those of batch, head and row. Keys before `past`
+   lie in part 0, the others in part 1. */
+struct gpu_attend {
+	uint32_t rows; /* of all batches and heads */
+	struct gpu_div q_len, heads, group; /* group: heads of queries that share one of keys */
+	int32_t head, v_head, keys, past;
+	int64_t q[3], k[2][3], v[2][3], y[3], mask[3];
+	int32_t masked, mask_keys; /* enum gpu_mask; keys from mask_keys on are not seen */
+	int32_t causal, window;    /* window 0: none */
+	int32_t at_end;            /* the last query stands at the last valid key, else behind the past */
+	int32_t wide;              /* keys are read 16 bytes at a time */
+	int32_t lengths_wide;      /* int64 */
+	int32_t more;              /* valid keys are so many more than a length says */
+	int32_t smooth;            /* one more key, of score 0 and no value, where no sinks say its score */
+	float scale, softcap;      /* softcap 0: none */
+};
+struct gpu_attend_at { /* NULL: absent */
+	const void *q, *k[2], *v[2], *mask, *lengths, *sinks;
+	void *y;
+};
+#define GPU_ATTEND_THREADS 128
+#define GPU_ATTEND_VALUES 4 /* elements of a value for each thread, at most */
+
+/* GroupQueryAttention's new tokens: turned queries, and a cache with room for `kept` keys. */
+struct gpu_group_query {
+	uint32_t queries, cached; /* elements */
+	struct gpu_div head, heads, kv_heads, len, kept;
+	int32_t past_len, fresh;  /* fresh: nothing is past */
+	uint32_t half;            /* pairs that are turned; 0: none */
+	int32_t interleaved;
+	int64_t positions;        /* that there are cosines for */
+	int64_t row[3], first[3]; /* of queries, keys, values: from a token to the next, before head 0 */
+};
+struct gpu_group_query_at {
+	const void *part[3], *past_k, *past_v, *cosines, *sines;
+	const int64_t *positions; /* NULL: behind the past */
+	const int32_t *lengths;
+	void *q, *k, *v; /* q NULL: nothing is turned */
+};

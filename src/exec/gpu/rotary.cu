@@ -2,7 +2,7 @@
 /*
  * rotary.cu -- RotaryEmbedding
  */
-#include "exec/gpu/kernels.cuh"
+#include "exec/gpu/rotary.cuh"
 
 template <typename T>
 __device__ void rotary(const struct gpu_rotary &r, T *out, const T *in, const T *cosines, const T *sines,
@@ -19,16 +19,7 @@ __device__ void rotary(const struct gpu_rotary &r, T *out, const T *in, const T 
 			complain(f, at);
 			continue;
 		}
-		if (k >= 2 * r.half) {
-			out[i] = in[i];
-			continue;
-		}
-		bool second = r.interleaved ? k & 1 : k >= r.half;
-		uint32_t pair = r.interleaved ? k / 2 : second ? k - r.half : k;
-		int64_t apart = r.interleaved ? 1 : r.half;
-		float x = widen(in[i]), other = widen(in[second ? i - apart : i + apart]);
-		float c = widen(cosines[at * r.half + pair]), s = widen(sines[at * r.half + pair]);
-		out[i] = narrow<T>(second ? s * other + c * x : c * x - s * other);
+		out[i] = turned(in + (i - k), k, r.half, r.interleaved, cosines + at * r.half, sines + at * r.half);
 	}
 }
 
