@@ -606,6 +606,61 @@ def llama(dtype):
     return g
 
 
+def llama_23(dtype):
+    """The same in the operators of operator set 23."""
+    g = Net("llama_23", dtype, opset=23)
+    ids = g.feed("input_ids", (2, 4), ["batch", "length"], high=30)
+    places = g.feed("position_ids", (2, 4), ["batch", "length"], high=7)
+    cache = past(g, 0, 1, 8)
+    norm = lambda x: g.node("RMSNormalization", [x, g.random((16,), 1)], axis=-1, epsilon=1e-5)
+    dense = lambda x, a, b: g.node("MatMul", [x, g.random((a, b), a ** -0.5)])
+    angles = np.arange(8)[:, None] * 10000.0 ** -(np.arange(4) / 4)
+    tables = [g.constant(f(angles).astype(g.dtype)) for f in (np.cos, np.sin)]
+    x = g.node("Gather", [g.random((30, 16), 1), ids])
+    y = norm(x)
+    q = g.node("RotaryEmbedding", [dense(y, 16, 16), *tables, places], num_heads=2)
+    k = g.node("RotaryEmbedding", [dense(y, 16, 8), *tables, places], num_heads=1)
+    y, k, v = g.nodes_of("Attention", [q, k, dense(y, 16, 8), "", *cache], 3, is_causal=1, q_num_heads=2, kv_num_heads=1)
+    x = g.add(x, dense(y, 16, 16))
+    y = norm(x)
+    gate = dense(y, 16, 32)
+    x = g.add(x, dense(g.mul(g.mul(gate, g.node("Sigmoid", [gate])), dense(y, 16, 32)), 32, 16))
+    g.output(dense(norm(x), 16, 30), ["batch", "length", 30])
+    present(g, 0, k, v, 1, 8)
+    return g
+
+
+def llama_contrib(dtype):
+    """The same as onnxruntime-genai writes it: GroupQueryAttention, and weights of four bits."""
+    g = Net("llama_contrib", dtype)
+    ms = {"domain": "com.microsoft"}
+    ids = g.feed("input_ids", (2, 1), ["batch", "length"], high=30)
+    seen = g.feed("attention_mask", (2, 4), ["batch", "past_and_length"], high=2)
+    g.feeds["attention_mask"][:] = 1
+    cache = past(g, 0, 1, 16)
+    last = g.node("ReduceSum", [seen, g.ints(1)], keepdims=1)
+    last = g.node("Cast", [g.node("Sub", [last, g.ints(1)])], to=TensorProto.INT32)
+    total = g.node("Cast", [g.size(seen, 1)], to=TensorProto.INT32)
+    angles = np.arange(8)[:, None] * 10000.0 ** -(np.arange(8) / 8)
+    tables = [g.constant(f(angles).astype(g.dtype)) for f in (np.cos, np.sin)]
+
+    def dense(x, a, b):
+        bits = g.constant(g.rng.integers(0, 256, (b, (a + 15) // 16, 8)).astype(np.uint8))
+        scales = g.constant((g.rng.random(b * ((a + 15) // 16)) * 0.05 + 0.02).astype(g.dtype))
+        return g.node("MatMulNBits", [x, bits, scales], K=a, N=b, bits=4, block_size=16, **ms)
+    x = g.node("Gather", [g.random((30, 16), 1), ids])
+    y = g.rms_norm(x, 16)
+    y, k, v = g.nodes_of("GroupQueryAttention", [
+        dense(y, 16, 32), dense(y, 16, 16), dense(y, 16, 16), *cache, last, total, *tables], 3, num_heads=2, kv_num_heads=1,
+        do_rotary=1, **ms)
+    x = g.add(x, dense(y, 32, 16))
+    y = g.rms_norm(x, 16)
+    x = g.add(x, dense(g.mul(g.silu(dense(y, 16, 32)), dense(y, 16, 32)), 32, 16))
+    g.output(dense(g.rms_norm(x, 16), 16, 30), ["batch", "length", 30])
+    present(g, 0, k, v, 1, 16)
+    return g
+
+
 def whisper(dtype):
     """An encoder: convolutions along time, then attention."""
     g = Net("whisper", dtype)
@@ -664,5 +719,5 @@ def gru(dtype):
 
 ARCHITECTURES = {f.__name__: f for f in (
     resnet, mobilenet_v3, efficientnet, shuffle_net, unet, diffusion_unet, super_resolution, yolo_v5, yolo_v8, bert,
-    sentence, vit, swin, gpt2, llama, whisper, lstm, gru)}
+    sentence, vit, swin, gpt2, llama, llama_23, llama_contrib, whisper, lstm, gru)}
 ARCHITECTURES["yolo_v10"] = lambda dtype: yolo_v8(dtype, one_to_one=True)

@@ -247,3 +247,16 @@ struct gpu_group_query_at {
 	const int32_t *lengths;
 	void *q, *k, *v; /* q NULL: nothing is turned */
 };
+
+/* MatMulNBits: columns of k numbers, `per` of them in a word of 32 bits, `words` in a column. */
+struct gpu_nbits {
+	uint32_t rows, n, k, words, per, blocks;
+	struct gpu_div block; /* numbers that share a scale and a zero point */
+	int32_t bits, zero_bytes; /* of a column's packed zero points; 0: they are no bits */
+};
+struct gpu_nbits_at { /* NULL: absent */
+	const uint32_t *numbers;
+	const void *scales, *zeros, *bias;
+	const int32_t *block_of; /* the block of each number of a column */
+};
+#define GPU_NBITS_ROWS 8 /* that are done column by column, at most */
