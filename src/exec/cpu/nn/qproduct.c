@@ -28,10 +28,12 @@
 #define PANEL_VECS (QPRODUCT_PANEL / VEC_FLOATS)
 #define SLOT_BYTES (QPRODUCT_PANEL * QPRODUCT_SLOT) /* of a panel */
 
+#define INLINE static inline __attribute__((always_inline))
+
 typedef int32_t ivec __attribute__((vector_size(VEC_FLOATS * 4), aligned(1), may_alias));
 typedef uint8_t bytes __attribute__((vector_size(VEC_FLOATS), aligned(1), may_alias));
 
-static inline __attribute__((always_inline)) ivec dot(ivec sum, int32_t x, ivec w)
+INLINE ivec dot(ivec sum, int32_t x, ivec w)
 {
 #ifdef __AVX512VNNI__
 	return (ivec)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(x), (__m512i)w);
@@ -51,24 +53,36 @@ static inline int32_t slot_at(const uint8_t *x)
 	return v;
 }
 
-static inline __attribute__((always_inline)) vec within(vec v, vec low, vec high)
+/* -- from sums to bytes --------------------------------------------------------------------------- */
+
+/* min() gives the second one where v is no number, as the sums' conversion does the lowest: so it
+   stays what clamping makes of it. */
+INLINE vec at_most(vec v, vec high)
 {
 #ifdef __AVX512F__
-	return (vec)_mm512_min_ps(_mm512_max_ps((__m512)v, (__m512)low), (__m512)high);
+	return (vec)_mm512_min_ps((__m512)high, (__m512)v);
 #else
-	v = vec_select(v < low, low, v);
 	return vec_select(v > high, high, v);
 #endif
 }
 
-/* To the nearest, halves to the even one; |v| < 2^22. */
-static inline __attribute__((always_inline)) ivec nearest(vec v)
+INLINE vec at_least(vec v, vec low)
 {
 #ifdef __AVX512F__
-	return (ivec)_mm512_cvtps_epi32((__m512)v);
+	return (vec)_mm512_max_ps((__m512)v, (__m512)low);
+#else
+	return vec_select(v < low, low, v);
+#endif
+}
+
+/* To the nearest whole number, halves to the even one; |v| < 2^22. */
+INLINE vec whole(vec v)
+{
+#ifdef __AVX512F__
+	return (vec)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
 	const vec magic = vec_all(0x1.8p23f);
-	return __builtin_convertvector(v + magic - magic, ivec);
+	return v + magic - magic;
 #endif
 }
 
@@ -79,26 +93,45 @@ struct rounding {
 	uint8_t z_flip;
 };
 
-static inline __attribute__((always_inline)) struct rounding rounding_of(const struct requant *r)
+INLINE struct rounding rounding_of(const struct requant *r)
 {
 	return (struct rounding){ vec_all(r->mid_low), vec_all(r->mid_high), vec_all(r->mid_factor),
 		vec_all(r->z_factor), vec_all(r->low), vec_all(r->high), r->y_zero, r->z_zero, r->z_flip };
 }
 
-static inline __attribute__((always_inline)) void finish(const struct rounding *r, const bool mid,
-	const uint8_t *z, ivec sum, vec factor, uint8_t *y)
+/* All but the last rounding. */
+INLINE vec rescale(const struct rounding *r, const bool mid, const uint8_t *z, ivec sum, vec factor)
 {
 	vec v = __builtin_convertvector(sum, vec) * factor;
 	if (mid)
-		v = __builtin_convertvector(nearest(within(v, r->mid_low, r->mid_high)), vec) *
-		    r->mid_factor;
+		v = whole(at_most(at_least(v, r->mid_low), r->mid_high)) * r->mid_factor;
 	if (z) {
 		ivec n = __builtin_convertvector(*(const bytes *)z ^ r->z_flip, ivec) - r->z_zero;
 		v += __builtin_convertvector(n, vec) * r->z_factor;
 	}
-	ivec out = nearest(within(v, r->low, r->high)) + r->y_zero;
-	*(bytes *)y = __builtin_convertvector(out, bytes);
+	return v;
 }
+
+#ifdef __AVX512F__
+/* Bytes of 64 numbers, by instructions that saturate; those of int8 wear 128 on the way. */
+INLINE __m512i narrow(const struct rounding *r, const vec v[4])
+{
+	const int below = (int)r->low[0] + r->y_zero < 0 ? 128 : 0;
+	const __m512i zero = _mm512_set1_epi16((short)(r->y_zero + below));
+	const __m512i low = _mm512_set1_epi8((char)((int)r->low[0] + r->y_zero + below));
+	const __m512i high = _mm512_set1_epi8((char)((int)r->high[0] + r->y_zero + below));
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	__m512i n[4];
+	UNROLL for (int i = 0; i < 4; i++)
+		n[i] = _mm512_cvtps_epi32((__m512)at_most(v[i], r->high));
+	__m512i a = _mm512_adds_epi16(_mm512_packs_epi32(n[0], n[1]), zero);
+	__m512i b = _mm512_adds_epi16(_mm512_packs_epi32(n[2], n[3]), zero);
+	__m512i all = _mm512_packus_epi16(a, b);
+	all = _mm512_min_epu8(_mm512_max_epu8(all, low), high);
+	all = _mm512_xor_si512(all, _mm512_set1_epi8((char)below));
+	return _mm512_permutexvar_epi32(order, all);
+}
+#endif
 
 /* Some pixels of one panel; x, y, z are the first pixel's, w, bias, factor the panel's. */
 struct tile {
@@ -118,16 +151,14 @@ struct tile {
 enum { FOR_READING, FOR_WRITING };
 enum { SECOND_LEVEL = 2 };
 
-static inline __attribute__((always_inline)) void
-leave(const struct tile *t, const int pixels, ivec sum[TILE_PIXELS][PANEL_VECS])
+INLINE void leave(const struct tile *t, const int pixels, ivec sum[TILE_PIXELS][PANEL_VECS])
 {
 	UNROLL for (int i = 0; i < pixels; i++)
 		UNROLL for (int v = 0; v < PANEL_VECS; v++)
 			*(ivec *)(t->sums + i * t->y_pixel + v * VEC_FLOATS) = sum[i][v];
 }
 
-static inline __attribute__((always_inline)) void
-store(const struct tile *t, const int pixels, const bool z, ivec sum[TILE_PIXELS][PANEL_VECS])
+INLINE void store(const struct tile *t, const int pixels, const bool z, ivec sum[TILE_PIXELS][PANEL_VECS])
 {
 	const struct rounding r = rounding_of(t->j->requant);
 	const bool mid = z && t->j->requant->mid_factor != 0;
@@ -137,14 +168,33 @@ store(const struct tile *t, const int pixels, const bool z, ivec sum[TILE_PIXELS
 	vec factor[PANEL_VECS];
 	UNROLL for (int v = 0; v < PANEL_VECS; v++)
 		factor[v] = *(const vec *)(t->factor + v * VEC_FLOATS);
+#ifdef __AVX512F__
+	/* Two pixels at once; the last one may be alone. */
+	UNROLL for (int i = 0; i < pixels; i += 2) {
+		vec v[4];
+		UNROLL for (int k = 0; k < 4; k++) {
+			int pixel = i + k / 2 < pixels ? i + k / 2 : i;
+			const uint8_t *at = z ? from + pixel * y_pixel + k % 2 * VEC_FLOATS : NULL;
+			v[k] = rescale(&r, mid, at, sum[pixel][k % 2], factor[k % 2]);
+		}
+		__m512i all = narrow(&r, v);
+		_mm256_storeu_si256((__m256i *)(y + i * y_pixel), _mm512_castsi512_si256(all));
+		if (i + 1 < pixels)
+			_mm256_storeu_si256((__m256i *)(y + (i + 1) * y_pixel), _mm512_extracti64x4_epi64(all, 1));
+	}
+#else
 	UNROLL for (int i = 0; i < pixels; i++)
 		UNROLL for (int v = 0; v < PANEL_VECS; v++) {
 			int64_t at = i * y_pixel + v * VEC_FLOATS;
-			finish(&r, mid, z ? from + at : NULL, sum[i][v], factor[v], y + at);
+			vec x = rescale(&r, mid, z ? from + at : NULL, sum[i][v], factor[v]);
+			x = whole(at_most(at_least(x, r.low), r.high));
+			ivec out = __builtin_convertvector(x, ivec) + r.y_zero;
+			*(bytes *)(y + at) = __builtin_convertvector(out, bytes);
 		}
+#endif
 }
 
-static inline __attribute__((always_inline)) void multiply(const struct tile *t, const int pixels)
+INLINE void multiply(const struct tile *t, const int pixels)
 {
 	const struct qproduct_job *j = t->j;
 	const int64_t x_pixel = j->x_pixel;
