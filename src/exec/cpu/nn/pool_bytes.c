@@ -16,32 +16,34 @@ struct max_state {
 	struct window w;
 };
 
+/* Rows below each other first, as long as they are, then the pixels of windows. */
 #define MAX_POOL(T, lowest) \
-	static void max_pixel_##T(T *restrict y, const T *restrict x, int64_t channels) \
+	static void max_into_##T(T *restrict y, const T *restrict x, int64_t n) \
 	{ \
-		for (int64_t c = 0; c < channels; c++) \
-			y[c] = x[c] > y[c] ? x[c] : y[c]; \
+		for (int64_t i = 0; i < n; i++) \
+			y[i] = x[i] > y[i] ? x[i] : y[i]; \
 	} \
-	static void max_row_##T(const struct window *w, T *y, const T *image, int64_t row) \
+	/* Of n runs `step` apart; of none: the lowest. */ \
+	static void max_of_##T(T *restrict y, const T *restrict x, int64_t n, int64_t step, int64_t run) \
+	{ \
+		if (n) \
+			memcpy(y, x, (size_t)run * sizeof(T)); \
+		else \
+			memset(y, (uint8_t)(lowest), (size_t)run * sizeof(T)); \
+		for (int64_t i = 1; i < n; i++) \
+			max_into_##T(y, x + i * step, run); \
+	} \
+	static void max_row_##T(const struct window *w, T *y, const T *image, int64_t row, T *tall) \
 	{ \
 		const struct conv_geometry *g = &w->g; \
-		int64_t n = w->c_in; \
+		int64_t n = w->c_in, width = g->in[AXIS_W] * n; \
+		struct reach h = window_reach(w, false, AXIS_H, row); \
+		max_of_##T(tall, image + (h.start + h.from * g->dilation[AXIS_H]) * width, \
+			h.to - h.from, g->dilation[AXIS_H] * width, width); \
 		for (int64_t o = 0; o < g->out[AXIS_W]; o++, y += n) { \
-			bool first = true; \
-			for (int64_t k = 0; k < window_taps(w); k++) { \
-				int64_t h = window_at(w, AXIS_H, row, k / g->kernel[AXIS_W]); \
-				int64_t at = window_at(w, AXIS_W, o, k % g->kernel[AXIS_W]); \
-				if (h < 0 || h >= g->in[AXIS_H] || at < 0 || at >= g->in[AXIS_W]) \
-					continue; \
-				const T *x = image + (h * g->in[AXIS_W] + at) * n; \
-				if (first) \
-					memcpy(y, x, (size_t)n * sizeof(T)); \
-				else \
-					max_pixel_##T(y, x, n); \
-				first = false; \
-			} \
-			for (int64_t c = 0; first && c < n; c++) \
-				y[c] = lowest; \
+			struct reach at = window_reach(w, false, AXIS_W, o); \
+			max_of_##T(y, tall + (at.start + at.from * g->dilation[AXIS_W]) * n, \
+				at.to - at.from, g->dilation[AXIS_W] * n, n); \
 		} \
 	} \
 	static void run_max_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
@@ -53,7 +55,7 @@ struct max_state {
 		for (int64_t i = from; i < to; i++) \
 			max_row_##T(&s->w, (T *)a->out[0].data + i * g->out[AXIS_W] * s->w.c_in, \
 				(const T *)a->in[0].data + i / rows * window_image(&s->w) * s->w.c_in, \
-				i % rows); \
+				i % rows, a->scratch); \
 	}
 MAX_POOL(uint8_t, 0)
 MAX_POOL(int8_t, INT8_MIN)
@@ -72,6 +74,7 @@ enum err_code prepare_max_pool_bytes(struct prep *p, struct kernel *ret, struct 
 	if (rc != ERR_OK)
 		return rc;
 	int64_t row = s->w.g.out[AXIS_W] * s->w.c_in;
+	ret->scratch_bytes = (size_t)(s->w.g.in[AXIS_W] * s->w.c_in);
 	s->split = split_work(p, ret, row ? s->w.n * s->w.g.out[AXIS_H] : 0,
 		(double)(row * window_taps(&s->w)) / 16 + 20);
 	ret->run = p->in[0].dtype == DTYPE_I8 ? run_max_int8_t : run_max_uint8_t;

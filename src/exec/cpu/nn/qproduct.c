@@ -25,6 +25,7 @@
 #else
 #define TILE_PIXELS 4
 #endif
+#define POINTERS ((TILE_PIXELS + 2) / 3)
 #define PANEL_VECS (QPRODUCT_PANEL / VEC_FLOATS)
 #define SLOT_BYTES (QPRODUCT_PANEL * QPRODUCT_SLOT) /* of a panel */
 
@@ -86,56 +87,75 @@ INLINE vec whole(vec v)
 #endif
 }
 
-/* A copy of struct requant that writing results does not change. */
+/* struct requant as the loops take it, made once for all tiles. */
 struct rounding {
-	vec mid_low, mid_high, mid_factor, z_factor, low, high;
-	int32_t y_zero, z_zero;
+	bool mid;
+	vec mid_low, mid_high, mid_factor, z_factor, z_shift, low, high;
+	int32_t y_zero;
 	uint8_t z_flip;
+#ifdef __AVX512F__
+	/* What is added before saturation, and the bounds; those of int8 wear 128 on the way. */
+	__m512i to_byte, byte_low, byte_high, byte_flip;
+#endif
 };
 
-INLINE struct rounding rounding_of(const struct requant *r)
+/* Of no factor is more left than what puts any result beyond its bounds. */
+#define FACTOR_MAX 0x1p20f
+
+static float factor_of(float f)
 {
-	return (struct rounding){ vec_all(r->mid_low), vec_all(r->mid_high), vec_all(r->mid_factor),
-		vec_all(r->z_factor), vec_all(r->low), vec_all(r->high), r->y_zero, r->z_zero, r->z_flip };
+	return f > FACTOR_MAX ? FACTOR_MAX : f < -FACTOR_MAX ? -FACTOR_MAX : f;
+}
+
+static void rounding_init(struct rounding *ret, const struct requant *r)
+{
+	float z_factor = factor_of(r->z_factor);
+	*ret = (struct rounding){ .mid = r->mid_factor != 0, .mid_low = vec_all(r->mid_low),
+		.mid_high = vec_all(r->mid_high), .mid_factor = vec_all(factor_of(r->mid_factor)),
+		.z_factor = vec_all(z_factor), .z_shift = vec_all(-(float)r->z_zero * z_factor),
+		.low = vec_all(r->low), .high = vec_all(r->high), .y_zero = r->y_zero,
+		.z_flip = r->z_flip };
+#ifdef __AVX512F__
+	int low = (int)r->low + r->y_zero, high = (int)r->high + r->y_zero, below = low < 0 ? 128 : 0;
+	ret->to_byte = _mm512_set1_epi16((short)(r->y_zero + below));
+	ret->byte_low = _mm512_set1_epi8((char)(low + below));
+	ret->byte_high = _mm512_set1_epi8((char)(high + below));
+	ret->byte_flip = _mm512_set1_epi8((char)below);
+#endif
 }
 
 /* All but the last rounding. */
 INLINE vec rescale(const struct rounding *r, const bool mid, const uint8_t *z, ivec sum, vec factor)
 {
 	vec v = __builtin_convertvector(sum, vec) * factor;
+	if (!z)
+		return v;
 	if (mid)
 		v = whole(at_most(at_least(v, r->mid_low), r->mid_high)) * r->mid_factor;
-	if (z) {
-		ivec n = __builtin_convertvector(*(const bytes *)z ^ r->z_flip, ivec) - r->z_zero;
-		v += __builtin_convertvector(n, vec) * r->z_factor;
-	}
-	return v;
+	ivec n = __builtin_convertvector(*(const bytes *)z ^ r->z_flip, ivec);
+	return v + r->z_shift + __builtin_convertvector(n, vec) * r->z_factor;
 }
 
 #ifdef __AVX512F__
-/* Bytes of 64 numbers, by instructions that saturate; those of int8 wear 128 on the way. */
-INLINE __m512i narrow(const struct rounding *r, const vec v[4])
+/* Bytes of 64 numbers, by instructions that saturate. */
+INLINE __m512i narrow(const struct rounding *r, const bool small, const vec v[4])
 {
-	const int below = (int)r->low[0] + r->y_zero < 0 ? 128 : 0;
-	const __m512i zero = _mm512_set1_epi16((short)(r->y_zero + below));
-	const __m512i low = _mm512_set1_epi8((char)((int)r->low[0] + r->y_zero + below));
-	const __m512i high = _mm512_set1_epi8((char)((int)r->high[0] + r->y_zero + below));
 	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	__m512i n[4];
 	UNROLL for (int i = 0; i < 4; i++)
-		n[i] = _mm512_cvtps_epi32((__m512)at_most(v[i], r->high));
-	__m512i a = _mm512_adds_epi16(_mm512_packs_epi32(n[0], n[1]), zero);
-	__m512i b = _mm512_adds_epi16(_mm512_packs_epi32(n[2], n[3]), zero);
+		n[i] = _mm512_cvtps_epi32((__m512)(small ? v[i] : at_most(v[i], r->high)));
+	__m512i a = _mm512_adds_epi16(_mm512_packs_epi32(n[0], n[1]), r->to_byte);
+	__m512i b = _mm512_adds_epi16(_mm512_packs_epi32(n[2], n[3]), r->to_byte);
 	__m512i all = _mm512_packus_epi16(a, b);
-	all = _mm512_min_epu8(_mm512_max_epu8(all, low), high);
-	all = _mm512_xor_si512(all, _mm512_set1_epi8((char)below));
-	return _mm512_permutexvar_epi32(order, all);
+	all = _mm512_min_epu8(_mm512_max_epu8(all, r->byte_low), r->byte_high);
+	return _mm512_permutexvar_epi32(order, _mm512_xor_si512(all, r->byte_flip));
 }
 #endif
 
 /* Some pixels of one panel; x, y, z are the first pixel's, w, bias, factor the panel's. */
 struct tile {
 	const struct qproduct_job *j;
+	const struct rounding *rounding;
 	const uint8_t *x, *z;
 	const int8_t *w;
 	const int32_t *bias;
@@ -158,10 +178,11 @@ INLINE void leave(const struct tile *t, const int pixels, ivec sum[TILE_PIXELS][
 			*(ivec *)(t->sums + i * t->y_pixel + v * VEC_FLOATS) = sum[i][v];
 }
 
-INLINE void store(const struct tile *t, const int pixels, const bool z, ivec sum[TILE_PIXELS][PANEL_VECS])
+/* Two pixels at once where vectors are so long; the last one may be alone. */
+INLINE void store(const struct tile *t, const int pixels, const bool z, const bool mid,
+	ivec sum[TILE_PIXELS][PANEL_VECS])
 {
-	const struct rounding r = rounding_of(t->j->requant);
-	const bool mid = z && t->j->requant->mid_factor != 0;
+	const struct rounding *restrict r = t->rounding;
 	const int64_t y_pixel = t->y_pixel;
 	const uint8_t *from = t->z;
 	uint8_t *y = t->y;
@@ -169,15 +190,14 @@ INLINE void store(const struct tile *t, const int pixels, const bool z, ivec sum
 	UNROLL for (int v = 0; v < PANEL_VECS; v++)
 		factor[v] = *(const vec *)(t->factor + v * VEC_FLOATS);
 #ifdef __AVX512F__
-	/* Two pixels at once; the last one may be alone. */
 	UNROLL for (int i = 0; i < pixels; i += 2) {
 		vec v[4];
 		UNROLL for (int k = 0; k < 4; k++) {
 			int pixel = i + k / 2 < pixels ? i + k / 2 : i;
 			const uint8_t *at = z ? from + pixel * y_pixel + k % 2 * VEC_FLOATS : NULL;
-			v[k] = rescale(&r, mid, at, sum[pixel][k % 2], factor[k % 2]);
+			v[k] = rescale(r, mid, at, sum[pixel][k % 2], factor[k % 2]);
 		}
-		__m512i all = narrow(&r, v);
+		__m512i all = narrow(r, mid, v);
 		_mm256_storeu_si256((__m256i *)(y + i * y_pixel), _mm512_castsi512_si256(all));
 		if (i + 1 < pixels)
 			_mm256_storeu_si256((__m256i *)(y + (i + 1) * y_pixel), _mm512_extracti64x4_epi64(all, 1));
@@ -186,9 +206,9 @@ INLINE void store(const struct tile *t, const int pixels, const bool z, ivec sum
 	UNROLL for (int i = 0; i < pixels; i++)
 		UNROLL for (int v = 0; v < PANEL_VECS; v++) {
 			int64_t at = i * y_pixel + v * VEC_FLOATS;
-			vec x = rescale(&r, mid, z ? from + at : NULL, sum[i][v], factor[v]);
-			x = whole(at_most(at_least(x, r.low), r.high));
-			ivec out = __builtin_convertvector(x, ivec) + r.y_zero;
+			vec x = rescale(r, mid, z ? from + at : NULL, sum[i][v], factor[v]);
+			x = whole(at_most(at_least(x, r->low), r->high));
+			ivec out = __builtin_convertvector(x, ivec) + r->y_zero;
 			*(bytes *)(y + at) = __builtin_convertvector(out, bytes);
 		}
 #endif
@@ -197,7 +217,7 @@ INLINE void store(const struct tile *t, const int pixels, const bool z, ivec sum
 INLINE void multiply(const struct tile *t, const int pixels)
 {
 	const struct qproduct_job *j = t->j;
-	const int64_t x_pixel = j->x_pixel;
+	const int64_t x_pixel = j->x_pixel, slots = j->slots, ahead_step = t->ahead_step;
 	ivec sum[TILE_PIXELS][PANEL_VECS];
 	UNROLL for (int v = 0; v < PANEL_VECS; v++) {
 		ivec bias = *(const ivec *)(t->bias + v * VEC_FLOATS);
@@ -209,27 +229,32 @@ INLINE void multiply(const struct tile *t, const int pixels)
 			__builtin_prefetch(t->y + i * t->y_pixel, FOR_WRITING);
 	const int8_t *w = t->w, *ahead = t->ahead;
 	for (int64_t r = 0; r < j->runs; r++) {
-		const uint8_t *x = t->x + j->run_at[r];
-		for (int64_t s = 0; s < j->slots; s++, ahead += t->ahead_step) {
+		const uint8_t *x[POINTERS];
+		UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
+			x[g] = t->x + j->run_at[r] + 3 * g * x_pixel;
+		for (int64_t s = 0; s < slots; s++, ahead += ahead_step) {
 			ivec b[PANEL_VECS];
 			__builtin_prefetch(ahead, FOR_READING, SECOND_LEVEL);
 			UNROLL for (int v = 0; v < PANEL_VECS; v++)
 				b[v] = *(const ivec *)(w + (size_t)v * sizeof(ivec));
 			UNROLL for (int i = 0; i < pixels; i++) {
-				int32_t four = slot_at(x + i * x_pixel);
+				int32_t four = slot_at(x[i / 3] + i % 3 * x_pixel);
 				UNROLL for (int v = 0; v < PANEL_VECS; v++)
 					sum[i][v] = dot(sum[i][v], four, b[v]);
 			}
-			x += QPRODUCT_SLOT;
+			UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
+				x[g] += QPRODUCT_SLOT;
 			w += SLOT_BYTES;
 		}
 	}
 	if (t->sums)
 		leave(t, pixels, sum);
-	else if (t->z)
-		store(t, pixels, true, sum);
+	else if (!t->z)
+		store(t, pixels, false, false, sum);
+	else if (t->rounding->mid)
+		store(t, pixels, true, true, sum);
 	else
-		store(t, pixels, false, sum);
+		store(t, pixels, true, false, sum);
 }
 
 #define TILE(pixels) \
@@ -301,46 +326,69 @@ static void place_results(const struct qproduct_job *j, int64_t at, int64_t c, s
 	t->factor = j->factor + c;
 }
 
-/* The panel behind w, if there is one, is shared out to the tiles of all rows. */
-static void
-look_ahead(const struct qproduct_job *j, int64_t tile, int64_t tiles, bool more, struct tile *t)
+/* The tiles of one panel. */
+struct panel {
+	const struct qproduct_job *j;
+	const struct rounding *rounding;
+	const int8_t *w;
+	int64_t c; /* its first channel */
+	int64_t row_tiles;
+	int64_t ahead_step; /* of the panel behind it, which all tiles share; 0: there is none */
+};
+
+static void panel_init(struct panel *p)
 {
-	int64_t slots = j->runs * j->slots, step = tiles < SLOT_BYTES ? SLOT_BYTES / tiles : 1;
-	t->ahead = t->w;
-	if (!more || tile * step >= SLOT_BYTES)
-		return;
-	t->ahead = t->w + slots * (SLOT_BYTES + tile * step);
-	t->ahead_step = step;
+	const struct qproduct_job *j = p->j;
+	p->row_tiles = (j->pixels + TILE_PIXELS - 1) / TILE_PIXELS;
+	if (p->c + QPRODUCT_PANEL < j->channels)
+		p->ahead_step = max_i64(SLOT_BYTES / max_i64(j->rows * p->row_tiles, 1), 1);
 }
 
-/* One panel of one row, whose pixels are dealt out to tiles evenly. */
-static void run_row(const struct qproduct_job *j, int64_t row, int64_t c, const int8_t *w)
+static void look_ahead(const struct panel *p, int64_t tile, struct tile *t)
 {
-	int64_t n = (j->pixels + TILE_PIXELS - 1) / TILE_PIXELS;
-	for (int64_t i = 0; i < n; i++) {
-		int64_t from = j->pixels * i / n, pixels = j->pixels * (i + 1) / n - from;
-		int64_t at = row * j->y_row + from * j->y_pixel + c;
-		struct tile t = { .j = j, .x = j->x + row * j->x_row + from * j->x_pixel, .w = w,
-			.bias = j->bias + c };
-		place_results(j, at, c, &t);
-		look_ahead(j, row * n + i, j->rows * n, c + QPRODUCT_PANEL < j->channels, &t);
-		if (j->channels - c >= QPRODUCT_PANEL)
-			tiles[pixels](&t);
+	int64_t slots = p->j->runs * p->j->slots;
+	t->ahead = p->w;
+	if (!p->ahead_step || tile * p->ahead_step >= SLOT_BYTES)
+		return;
+	t->ahead = p->w + slots * (SLOT_BYTES + tile * p->ahead_step);
+	t->ahead_step = p->ahead_step;
+}
+
+/* One row, whose pixels are dealt out to tiles evenly. */
+static void run_row(const struct panel *p, int64_t row)
+{
+	const struct qproduct_job *j = p->j;
+	int64_t from = 0, to;
+	for (int64_t i = 0; i < p->row_tiles; i++, from = to) {
+		to = j->pixels * (i + 1) / p->row_tiles;
+		int64_t at = row * j->y_row + from * j->y_pixel + p->c;
+		struct tile t = { .j = j, .rounding = p->rounding, .w = p->w, .bias = j->bias + p->c,
+			.x = j->x + row * j->x_row + from * j->x_pixel };
+		place_results(j, at, p->c, &t);
+		look_ahead(p, row * p->row_tiles + i, &t);
+		if (j->channels - p->c >= QPRODUCT_PANEL)
+			tiles[to - from](&t);
 		else if (j->sums)
-			sum_part(&t, (int)pixels, j->channels - c);
+			sum_part(&t, (int)(to - from), j->channels - p->c);
 		else
-			multiply_part(&t, (int)pixels, j->channels - c);
+			multiply_part(&t, (int)(to - from), j->channels - p->c);
 	}
 }
 
 /* A panel's weights, which may fill the second-level cache, serve all rows at once. */
 static void qproduct_run(const struct qproduct_job *j)
 {
+	__attribute__((uninitialized)) struct rounding rounding;
 	int64_t panel_bytes = j->runs * j->slots * SLOT_BYTES;
-	const int8_t *w = j->w;
-	for (int64_t c = 0; c < j->channels; c += QPRODUCT_PANEL, w += panel_bytes)
+	if (!j->sums)
+		rounding_init(&rounding, j->requant);
+	struct panel p = { .j = j, .rounding = &rounding, .w = j->w };
+	for (; p.c < j->channels; p.c += QPRODUCT_PANEL, p.w += panel_bytes) {
+		p.ahead_step = 0;
+		panel_init(&p);
 		for (int64_t row = 0; row < j->rows; row++)
-			run_row(j, row, c, w);
+			run_row(&p, row);
+	}
 }
 
 const struct qproduct VEC_NAME(qproduct) = { .run = qproduct_run };

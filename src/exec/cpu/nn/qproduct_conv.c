@@ -10,6 +10,9 @@
  * the band's input is first copied to scratch, with the zero point around it; a zero point
  * in all places adds the same to every sum of a channel, which the bias takes back.
  *
+ * A plain image of channels that fill no slots stays one of planes: a run is then a row of a
+ * window in one of them, and nothing is interleaved.
+ *
  * NOT DONE: groups, three spatial axes; they are the reference's.
  */
 #include "exec/infer/conv_geometry.h"
@@ -33,7 +36,8 @@ struct qconv_state {
 	const void *weights;
 	int32_t *bias;
 	float *factor;
-	int64_t channels, c;
+	int64_t channels, c; /* of the result; of the input that are side by side */
+	int64_t planes, plane; /* of them; bytes from one to the next, copied */
 	int64_t in[2], out[2], stride[2], pad[2], extent[2];
 	struct strides x, z;
 	bool copy_x, copy_z, z_in;
@@ -86,8 +90,10 @@ static const uint8_t *find_input(const struct kernel_args *a, const struct qconv
 	int64_t top = row * s->stride[0] - s->pad[0];
 	if (!s->copy_x)
 		return x + top * s->x.h;
-	copy_input(s, a->scratch, x, top, (rows - 1) * s->stride[0] + s->extent[0]);
-	return a->scratch;
+	uint8_t *to = a->scratch;
+	for (int64_t i = 0; i < s->planes; i++, x += s->in[0] * s->in[1])
+		copy_input(s, to + i * s->plane, x, top, (rows - 1) * s->stride[0] + s->extent[0]);
+	return to;
 }
 
 static const uint8_t *find_sum(const struct kernel_args *a, const struct qconv_state *s,
@@ -243,7 +249,7 @@ static void cut_bands(const struct prep *p, struct qconv_state *s, struct kernel
 	double products = (double)(s->runs * s->slots * QPRODUCT_SLOT) *
 			  (double)(s->channels * s->out[0] * s->out[1] * images);
 	double ns = products / PRODUCTS_PER_NS;
-	int64_t row = max_i64(s->pitch * s->stride[0], 1);
+	int64_t row = max_i64(s->planes * s->pitch * s->stride[0], 1);
 	s->band = max_i64(min_i64(s->out[0], BAND_BYTES / row), 1);
 	if (p->threads > 1 && ns > UNIT_NS) {
 		int64_t per_image = max_i64(2 * p->threads / max_i64(images, 1), 1);
@@ -254,8 +260,9 @@ static void cut_bands(const struct prep *p, struct qconv_state *s, struct kernel
 	ret->unit_cost_ns = (int64_t)(ns / (double)max_i64(ret->units, 1)) + 1;
 	int64_t rows = (s->band - 1) * s->stride[0] + s->extent[0];
 	/* The last slot of a run may be read beyond its end. */
+	s->plane = rows * s->pitch;
 	if (s->copy_x)
-		ret->scratch_bytes = (size_t)(rows * s->pitch + QPRODUCT_SLOT);
+		ret->scratch_bytes = (size_t)(s->planes * s->plane + QPRODUCT_SLOT);
 	s->scratch_z = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
 	if (s->copy_z)
 		ret->scratch_bytes = s->scratch_z + (size_t)(s->band * s->out[1] * s->channels);
@@ -272,9 +279,10 @@ static bool is_readable_in_place(const struct qconv_state *s, bool nhwc)
 
 static void place_runs(struct qconv_state *s, const struct source *w, const int64_t *dilation)
 {
+	int64_t row_runs = w->joined ? 1 : w->kernel[1], rows = w->kernel[0] / s->planes;
 	for (int64_t r = 0; r < s->runs; r++) {
-		int64_t h = w->joined ? r : r / w->kernel[1], v = w->joined ? 0 : r % w->kernel[1];
-		s->run_at[r] = h * dilation[0] * s->pitch + v * dilation[1] * s->c;
+		int64_t h = r / row_runs, v = r % row_runs;
+		s->run_at[r] = h / rows * s->plane + h % rows * dilation[0] * s->pitch + v * dilation[1] * s->c;
 	}
 }
 
@@ -295,8 +303,8 @@ static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struc
 	s->copy_x = !is_readable_in_place(s, nhwc) || run_bytes(w) % QPRODUCT_SLOT;
 	int64_t width = (s->out[1] - 1) * s->stride[1] + s->extent[1];
 	s->pitch = (s->copy_x ? width : s->in[1]) * s->c;
-	place_runs(s, w, dilation);
 	cut_bands(p, s, ret, images ? p->in[0].shape.dim[0] : 1);
+	place_runs(s, w, dilation);
 	ret->run = run_quantized;
 	ret->state = s;
 	ret->inplace = s->z_in && !s->copy_z;
@@ -307,6 +315,21 @@ static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struc
 static struct qconv_state *new_state(struct prep *p, int64_t runs)
 {
 	return prep_alloc(p, sizeof(struct qconv_state) + (size_t)runs * sizeof(int64_t));
+}
+
+/* Where that takes no more slots: each channel's window as rows of a window of one, and how many
+   channels there were. */
+static int64_t take_planes(struct source *w)
+{
+	struct source apart = *w;
+	apart.c = 1;
+	apart.kernel[0] *= w->c;
+	apart.c_stride = apart.kernel[0] * apart.kernel[1];
+	if (run_count(&apart) * slot_count(&apart) > run_count(w) * slot_count(w))
+		return 1;
+	int64_t planes = w->c;
+	*w = apart;
+	return planes;
 }
 
 enum err_code prepare_quantized_conv(struct prep *p, struct kernel *ret, struct err *err)
@@ -324,10 +347,12 @@ enum err_code prepare_quantized_conv(struct prep *p, struct kernel *ret, struct 
 	int64_t taps = g.kernel[0] * g.kernel[1];
 	struct source w = { p->in[1].data, ws->dim[1] * taps, taps, ws->dim[0], ws->dim[1],
 		{ g.kernel[0], g.kernel[1] }, g.dilation[1] == 1 };
+	int64_t planes = nhwc || !w.joined ? 1 : take_planes(&w);
 	struct qconv_state *s = new_state(p, run_count(&w));
 	if (!s)
 		return err_oom(err);
 	s->channels = w.m;
+	s->planes = planes;
 	s->c = w.c;
 	for (int i = 0; i < 2; i++) {
 		s->in[i] = g.in[i];
@@ -337,6 +362,7 @@ enum err_code prepare_quantized_conv(struct prep *p, struct kernel *ret, struct 
 		s->extent[i] = conv_extent(&g, i);
 	}
 	s->x = image_strides(x, nhwc);
+	s->x.c = planes > 1 ? 1 : s->x.c;
 	s->z_in = prep_has_in(p, 4);
 	s->copy_z = s->z_in && p->in[4].layout != LAYOUT_NHWC;
 	if (s->z_in)
@@ -358,6 +384,7 @@ enum err_code prepare_quantized_matmul(struct prep *p, struct kernel *ret, struc
 	if (!s)
 		return err_oom(err);
 	s->channels = n;
+	s->planes = 1;
 	s->c = k;
 	s->in[0] = s->out[0] = shape_count_range(xs, 0, xs->rank - 1);
 	s->in[1] = s->out[1] = 1;
