@@ -11,11 +11,12 @@
  */
 #pragma once
 
+#include "base/jobs.h"
 #include "loader/repo/models.h"
 
 struct load {
 	struct inbox_item done;
-	struct load *next; /* the queue's */
+	struct job job;
 	struct inbox *inbox;
 	struct instance *instance; /* not to be touched by the loading thread */
 

@@ -4,5 +4,5 @@
  */
 #pragma once
 
-/* The calling thread, from now on. name: at most 15 characters, for ps and top. */
-void low_priority_thread(const char *name);
+/* The calling thread, from now on. */
+void low_priority_thread(void);

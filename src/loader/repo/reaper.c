@@ -84,7 +84,8 @@ static void wait_for_work(struct reaper *r)
 static void *run(void *arg)
 {
 	struct reaper *r = arg;
-	low_priority_thread("reaper");
+	pthread_setname_np(pthread_self(), "reaper");
+	low_priority_thread();
 	for (;;) {
 		wait_for_work(r);
 		struct version *v = atomic_exchange_explicit(&r->top, NULL, memory_order_acquire);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exec/module.h"
 #include "loader/repo/repo.h"
 
 #include <errno.h>
@@ -7,8 +6,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "exec/module.h"
 #include "loader/repo/lifecycle.h"
-#include "loader/repo/loads.h"
+#include "loader/repo/load.h"
+#include "loader/repo/low_priority.h"
 #include "loader/repo/reaper.h"
 #include "loader/repo/watch.h"
 
@@ -40,7 +41,7 @@ struct order {
 struct repo {
 	struct registry *registry;
 	struct inbox inbox;
-	struct loads *loads;
+	struct jobs *loads;
 	struct reaper *reaper;
 	struct lifecycle *lc;
 	struct watch *watch;
@@ -86,11 +87,20 @@ static void take_order(void *ctx, struct inbox_item *item)
 	r->scan_ns = 0; /* an order is about what is on disk now */
 }
 
+/* On a loading thread. */
+static void run_load(void *ctx)
+{
+	struct load *l = ctx;
+	load_run(l);
+	inbox_post(l->inbox, &l->done);
+}
+
 static void on_load(void *ctx, struct load *l)
 {
 	struct repo *r = ctx;
 	l->done.take = take_loaded;
-	loads_put(r->loads, l);
+	l->job = (struct job){ .run = run_load, .ctx = l };
+	jobs_submit(r->loads, &l->job);
 }
 
 static void on_adopt(void *ctx, struct version *v, struct instance *x)
@@ -286,6 +296,8 @@ static enum err_code start(
 {
 	struct lifecycle_ops ops = { .load = on_load, .adopt = on_adopt, .ctx = r };
 	struct reaper_conf rc_conf = { .inbox = &r->inbox };
+	const struct jobs_conf loads = { .name = "load", .threads = conf->c.load_threads,
+		.on_start = low_priority_thread };
 	if (hooks) {
 		ops.hooks = *hooks;
 		rc_conf.on_unload = hooks->on_unload;
@@ -298,7 +310,7 @@ static enum err_code start(
 	}
 	rc = reaper_new(&rc_conf, &r->reaper, err);
 	if (rc == ERR_OK)
-		rc = loads_new(conf->c.load_threads, &r->inbox, &r->loads, err);
+		rc = jobs_new(&loads, &r->loads, err);
 	if (rc == ERR_OK)
 		rc = watch_new(&r->watch, err);
 	if (rc == ERR_OK && pthread_create(&r->thread, NULL, run, r) != 0)
@@ -348,7 +360,7 @@ void repo_free(struct repo *r)
 		give_order(r, &o);
 		pthread_join(r->thread, NULL);
 	}
-	loads_free(r->loads);
+	jobs_free(r->loads);
 	reaper_free(r->reaper);
 	lifecycle_free(r->lc);
 	watch_free(r->watch);

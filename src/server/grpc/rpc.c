@@ -113,7 +113,7 @@ static enum err_code start_relay(struct rpc *r, struct err *err)
 static enum err_code start_threads(struct rpc *r, struct err *err)
 {
 	TRY(start_relay(r, err));
-	TRY(admin_new("grpc-admin", &r->admin, err));
+	TRY(jobs_new(&(struct jobs_conf){ .name = "grpc-admin", .threads = 1 }, &r->admin, err));
 	for (int i = 0; i < r->n_queue; i++) {
 		struct rpc_queue *q = &r->queue[i];
 		if (pthread_create(&q->thread, NULL, run, q) != 0)
@@ -207,7 +207,7 @@ void rpc_stop(struct rpc *r, int drain_ms)
 		rpc_accept_refuse(r->acceptor);
 	rpc_watch_end(r);
 	shut_down(r, drain_ms > 0 ? drain_ms : 0);
-	admin_free(r->admin);
+	jobs_free(r->admin);
 	for (int i = 0; i < r->n_queue; i++)
 		free_queue(&r->queue[i]);
 	grpc_server_destroy(r->server);

@@ -147,8 +147,8 @@ static void dispatch(struct rpc_call *c)
 {
 	struct err err;
 	if (c->method->kind == RPC_ADMIN) {
-		c->job = (struct admin_job){ .run = run_admin, .ctx = c };
-		admin_submit(c->rpc->admin, &c->job);
+		c->job = (struct job){ .run = run_admin, .ctx = c };
+		jobs_submit(c->rpc->admin, &c->job);
 		return;
 	}
 	enum err_code rc = c->method->handle(c, message_of(c), &err);

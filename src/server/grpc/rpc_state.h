@@ -20,7 +20,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "base/buf.h"
-#include "server/admin.h"
+#include "base/jobs.h"
 #include "server/net/endpoint.h"
 #include "server/grpc/rpc.h"
 #include "server/grpc/rpc_conn.h"
@@ -84,7 +84,7 @@ struct rpc {
 	struct rpc_guard_conf guard;
 	struct rpc_acceptor *acceptor;
 	struct rpc_conns conns;
-	struct admin *admin;
+	struct jobs *admin; /* one thread for handlers that wait: load and unload */
 	struct rpc_queue queue[RPC_QUEUES_MAX];
 	int n_queue;
 	pthread_mutex_t watch_lock;
@@ -137,7 +137,7 @@ struct rpc_call {
 	   queued is not to be cancelled. again: the encoder has decoded the next one. */
 	bool in_turn, again;
 	void *dialect; /* what its decoder leaves for its encoder */
-	struct admin_job job;
+	struct job job;
 	int n_part;
 	struct slice part[RPC_PARTS_MAX]; /* last: not zeroed for each call */
 };

@@ -16,8 +16,8 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/jobs.h"
 #include "base/json.h"
-#include "server/admin.h"
 #include "server/http/head.h"
 #include "server/request.h"
 
@@ -72,7 +72,7 @@ struct call {
 	int pieces;
 	const char *raw; /* where MHD keeps the target, for comparing only */
 	int64_t began_ns;
-	struct admin_job job; /* the admin thread's */
+	struct job job; /* the admin thread's */
 };
 
 /* The reply: status and a body that outlives the call, or lives in its arena. */

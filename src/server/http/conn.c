@@ -18,7 +18,6 @@
 #include "server/http/conn.h"
 
 #include <string.h>
-#include "server/admin.h"
 #include "server/http/call_pool.h"
 #include "server/http/inflate.h"
 #include "server/http/receive.h"
@@ -166,8 +165,8 @@ static enum err_code submit(struct call *c, struct err *err)
 	if (rc != ERR_OK)
 		return rc;
 	if (c->route->flags & ROUTE_ADMIN) {
-		c->job = (struct admin_job){ .run = run_admin, .ctx = c };
-		admin_submit(c->http->admin, &c->job);
+		c->job = (struct job){ .run = run_admin, .ctx = c };
+		jobs_submit(c->http->admin, &c->job);
 		return ERR_OK;
 	}
 	c->request->done = on_done;

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "server/admin.h"
 #include "server/http/conn.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
@@ -45,7 +44,7 @@ static void http_free(struct http *h)
 		conn_stop_io(&h->io[i]);
 	relay_free(h->relay, LINGER_MS);
 	tls_free(h->conf.tls);
-	admin_free(h->admin);
+	jobs_free(h->admin);
 	sock_table_done(&h->socks);
 	endpoint_done(&h->endpoint);
 	arena_free(h->arena);
@@ -67,7 +66,8 @@ static enum err_code start_relay(struct http *h, struct err *err)
 
 static enum err_code start_threads(struct http *h, struct err *err)
 {
-	enum err_code rc = admin_new("http-admin", &h->admin, err);
+	const struct jobs_conf admin = { .name = "http-admin", .threads = 1 };
+	enum err_code rc = jobs_new(&admin, &h->admin, err);
 	if (rc == ERR_OK)
 		rc = start_relay(h, err);
 	while (rc == ERR_OK && h->n_io < h->conf.io_threads) {

@@ -10,7 +10,6 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include "server/admin.h"
 #include "server/net/endpoint.h"
 #include "server/http/call.h"
 #include "server/http/http.h"
@@ -63,7 +62,7 @@ struct http {
 	struct sock_table socks;
 	struct relay *relay; /* NULL: no TLS */
 	struct listener *listener;
-	struct admin *admin;
+	struct jobs *admin; /* one thread for handlers that wait: load and unload */
 
 	atomic_bool draining, stopping;
 	atomic_int in_flight;
