@@ -284,7 +284,8 @@ static enum err_code copy_rows(const struct registry_model *m, struct arena *are
 		return err_oom(err);
 	if (m->n_version == 0)
 		row[(*n)++] = (struct version_status){ .model = name, .number = -1,
-			.state = VERSION_FOUND, .reason = "", .labels = "" };
+			.state = VERSION_FOUND, .labels = "",
+			.reason = "it has no version: no NUMBER/model.onnx or model.signet" };
 	for (int i = 0; i < m->n_version; i++) {
 		struct version_status *to = &row[*n];
 		*to = m->version[i].status;

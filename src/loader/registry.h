@@ -38,7 +38,8 @@ struct version_status {
 	int64_t number; /* -1: the model has no version (yet) */
 	enum version_state state;
 	enum err_code code; /* why it failed */
-	const char *reason; /* "" or one line: why it failed, or is served with older options */
+	const char *reason; /* "" or one line: why it failed, waits, or has older options */
+	bool aside;         /* on disk, but not to be served; FOUND or UNLOADED */
 	const char *labels; /* "stable,canary" or "" */
 	int64_t since_ms;   /* wall clock of the last move */
 	size_t memory_bytes;

@@ -20,6 +20,13 @@ enum err_code tfs_not_found(
 		SLICE_ARG(spec->label));
 }
 
+/* A version that is not to be served was never heard of: who waits until all are AVAILABLE
+   would wait for it in vain. */
+static bool is_known(const struct version_status *v)
+{
+	return v->number >= 0 && !(v->aside && v->state == VERSION_FOUND);
+}
+
 enum err_code tfs_versions(struct registry *r, struct slice model, const struct version_spec *spec,
 	struct arena *arena, struct version_status **ret, int *ret_n, struct err *err)
 {
@@ -30,7 +37,7 @@ enum err_code tfs_versions(struct registry *r, struct slice model, const struct 
 	if (rc != ERR_OK && rc != ERR_NOT_FOUND)
 		return rc;
 	for (int i = 0; rc == ERR_OK && i < n; i++)
-		if (list[i].number >= 0 && (!one || list[i].number == spec->number))
+		if (is_known(&list[i]) && (!one || list[i].number == spec->number))
 			list[kept++] = list[i];
 	if (one && !kept)
 		return err_set(err, ERR_NOT_FOUND, "Could not find version %lld of model %.*s",

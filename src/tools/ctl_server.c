@@ -82,6 +82,16 @@ static void print_versions(struct ctl *c, const struct ctl_version *v, int n)
 	table_print(&t, stdout);
 }
 
+/* Moves the others to the front; how many they are. */
+static int without_ready(struct ctl_version *v, int n)
+{
+	int left = 0;
+	for (int i = 0; i < n; i++)
+		if (!slice_is(v[i].state, "READY"))
+			v[left++] = v[i];
+	return left;
+}
+
 enum err_code ctl_models(struct ctl *c, struct err *err)
 {
 	struct ctl_version *v;
@@ -123,7 +133,10 @@ enum err_code ctl_status(struct ctl *c, struct err *err)
 	rc = ctl_call(c, "GET", "/v2/health/ready", (struct slice){ 0 }, &body, &why);
 	printf("%.*s %.*s at %s: %s, %d of %d versions ready\n", SLICE_ARG(name), SLICE_ARG(version),
 		c->url.authority, rc == ERR_OK ? "ready" : "not ready", ready, n);
-	return rc == ERR_OK ? rc : err_set(err, rc, "not ready: %s", why.msg);
+	if (rc == ERR_OK)
+		return ERR_OK;
+	print_versions(c, v, without_ready(v, n));
+	return err_set(err, rc, "not ready: %s", why.msg);
 }
 
 /* -- show --------------------------------------------------------------------------------- */

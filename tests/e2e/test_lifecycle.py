@@ -53,6 +53,25 @@ class Lifecycle(signet.Story):
         self.comes_to(2, "READY")
         self.assertNotIn(": failed", self.server.log())
 
+    def test_what_does_not_serve_says_why(self):
+        self.models.add("digits", 1)
+        self.models.add("digits", 2)
+        self.models.add("bad", 1, os.devnull)
+        os.makedirs(self.path("none"))
+        self.start()
+        reasons = {key: row["reason"] for key, row in self.index().items()}
+        self.assertEqual(reasons, {("digits", "2"): "", ("digits", "1"): "left aside by the option 'versions'",
+                                   ("bad", "1"): "it is empty",
+                                   ("none", ""): "it has no version: no NUMBER/model.onnx or model.signet"})
+        # TensorFlow Serving has not heard of a version that is not to be served.
+        status = self.server.get("/v1/models/digits")[1]["model_version_status"]
+        self.assertEqual([(v["version"], v["state"]) for v in status], [("2", "AVAILABLE")])
+        self.assertEqual(self.server.get("/v1/models/digits/versions/1")[0], 404)
+        self.assertEqual(self.server.get("/v2/health/ready"), (503, {
+            "ready": False, "error": "model 'bad' version 1: failed: it is empty"}))
+        self.models.remove("bad", 1)
+        signet.wait_until(lambda: self.server.get("/v2/health/ready") == (200, {"ready": True}), "ready")
+
     def test_m24_a_file_written_in_place_is_not_loaded(self):
         self.models.add("digits", 1)
         self.start()
@@ -180,8 +199,7 @@ class Lifecycle(signet.Story):
         expected.update(huge="model.conf: has 104857600 bytes, at most 1048576", fifo="model.conf: not a regular file",
                         link="model.conf is a link that leaves its directory")
         for name, says in expected.items():
-            signet.wait_until(lambda: self.index().get((name, "1"), {}).get("reason"), name)
-            self.assertIn(says, self.index()[(name, "1")]["reason"])
+            signet.wait_until(lambda: says in self.index().get((name, "1"), {}).get("reason", ""), name)
             self.assertEqual(self.answering(name), -503)
         signet.wait_until(lambda: self.state(1, "crlf") == "READY", "crlf")
         self.assertEqual(self.max_batch("crlf"), 4)

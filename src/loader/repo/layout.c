@@ -8,6 +8,14 @@
 
 const char *const layout_files[LAYOUT_FILES + 1] = { "model.signet", "model.onnx", NULL };
 
+bool layout_is_file(const char *name)
+{
+	const char *const *f = layout_files;
+	while (*f && strcmp(*f, name) != 0)
+		f++;
+	return *f != NULL;
+}
+
 const char *layout_find_file(int dirfd)
 {
 	struct stat st;

@@ -35,5 +35,8 @@ bool layout_parse_version(struct slice name, int64_t *ret);
 #define LAYOUT_FILES 2
 extern const char *const layout_files[LAYOUT_FILES + 1];
 
+/* Is it one of them? */
+bool layout_is_file(const char *name);
+
 /* The first of them that is there, readable or not; NULL: none. */
 const char *layout_find_file(int dirfd);

@@ -318,9 +318,10 @@ static void step_model(struct lifecycle *lc, struct model *m, int64_t now_ns)
 		follow(lc, x);
 		step_instance(lc, x, now_ns);
 	}
-	do
+	do {
 		w = model_next(m, !m->held && !lc->stopping, now_ns);
-	while (act(lc, &w, now_ns));
+		lc->dirty |= w.news;
+	} while (act(lc, &w, now_ns));
 	if (model_update_labels(m))
 		lc->dirty = true;
 }

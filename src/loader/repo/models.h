@@ -48,6 +48,7 @@ struct instance {
 	int failures;
 	int64_t retry_ns; /* a failed one is tried again then; INT64_MAX: when its files change */
 	bool waiting; /* would load, but for another load that has to end before */
+	bool aside;   /* complete, but not among the versions to serve */
 	struct load *load;
 	struct version *version; /* READY */
 	size_t memory_bytes;     /* READY, DRAINING */
@@ -115,6 +116,7 @@ bool model_update_labels(struct model *m);
 struct wish {
 	enum policy_act act;
 	struct instance *x;
+	bool news; /* other versions are aside than before */
 };
 struct wish model_next(const struct model *m, bool enabled, int64_t now_ns);
 

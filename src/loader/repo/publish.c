@@ -19,9 +19,21 @@ static const struct instance *next_number(const struct instance *x)
 	return x;
 }
 
-/* Why it failed; of one that answers, why it does so with other options than it should. */
+static const char *reason_aside(const struct instance *x)
+{
+	if (!x->model->held)
+		return "left aside by the option 'versions'";
+	return x->state == VERSION_UNLOADED ? "unloaded" : "nobody has asked for it";
+}
+
+/* Why it failed, or waits; of one that answers, why it does so with other options than it
+   should. */
 static const char *reason_of(const struct instance *x)
 {
+	if (x->aside)
+		return reason_aside(x);
+	if (x->state == VERSION_FOUND && !x->settled)
+		return "waits until its files have stopped changing";
 	const struct instance *heir = instance_failed_heir(x);
 	if (x->state == VERSION_FAILED)
 		return x->why.msg;
@@ -38,6 +50,7 @@ static struct registry_version row_of(const struct instance *x)
 			.state = x->state,
 			.code = x->state == VERSION_FAILED ? x->why.code : ERR_OK,
 			.reason = reason_of(x),
+			.aside = x->aside,
 			.since_ms = x->since_ms,
 			.memory_bytes = x->memory_bytes },
 	};

@@ -95,6 +95,23 @@ static int by_number_down(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
+/* What its author may have meant by an entry that is no version; NULL: nothing comes to mind. */
+static const char *meaning_of_stray(const char *name)
+{
+	if (layout_is_file(name))
+		return "a version is a directory: move it to 1/ in here";
+	if (strcmp(name, "config.pbtxt") == 0)
+		return "options of a model stand in " LAYOUT_CONF;
+	size_t digits = strspn(name, "0123456789");
+	return digits && !name[digits] ? "a version's number has no leading zeros and is below 2^63" : NULL;
+}
+
+static void remark_stray(struct scanner *s, const char *path, const char *name)
+{
+	const char *meaning = meaning_of_stray(name);
+	scanner_remark(s, "%s/%s: ignored, %s", path, name, meaning ? meaning : "not a version directory");
+}
+
 /* Version numbers among the entries of dir, highest first; RESOURCE_EXHAUSTED: no memory,
    UNAVAILABLE: the directory could not be read to its end. */
 static enum err_code list_numbers(
@@ -108,7 +125,7 @@ static enum err_code list_numbers(
 		if (strcmp(e->d_name, LAYOUT_CONF) == 0)
 			continue;
 		if (!layout_parse_version(slice_of(e->d_name), &v) || !is_dir(dir, e)) {
-			scanner_remark(s, "%s/%s: ignored, not a version directory", path, e->d_name);
+			remark_stray(s, path, e->d_name);
 			continue;
 		}
 		if (n == cap) {

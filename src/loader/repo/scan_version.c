@@ -77,7 +77,9 @@ bool scanner_look(struct scanner *s, struct scan_version *v)
 	} else {
 		v->file = v->file ? v->file : layout_find_file(fd);
 		if (!v->file)
-			scanner_remark(s, "%s: no %s or %s in it (yet)", v->dir, layout_files[1], layout_files[0]);
+			scanner_remark(s, "%s: no %s or %s in it (yet)%s", v->dir, layout_files[1], layout_files[0],
+				faccessat(fd, "saved_model.pb", F_OK, 0) == 0 ?
+					"; a SavedModel has to be converted, by tf2onnx for example" : "");
 		else
 			v->code = look_inside(s, v, &err);
 		close(fd);

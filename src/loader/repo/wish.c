@@ -31,28 +31,42 @@ static struct policy_rule rule_of(const struct model_conf *c, bool enabled, int6
 		.n_labelled = n };
 }
 
+static bool note_aside(const struct model *m, const struct policy_version *v)
+{
+	bool news = false;
+	for (struct instance *x = m->first; x; x = x->next, v++) {
+		bool aside = !v->wanted && x->settled && x->present &&
+			     (x->state == VERSION_FOUND || x->state == VERSION_UNLOADED);
+		news |= aside != x->aside;
+		x->aside = aside;
+	}
+	return news;
+}
+
 struct wish model_next(const struct model *m, bool enabled, int64_t now_ns)
 {
-	struct wish nothing = { POLICY_NOTHING, NULL };
+	struct wish next = { POLICY_NOTHING, NULL, false };
 	int64_t labelled[LABELS_MAX];
 	int n = 0, i = 0;
 	for (struct instance *x = m->first; x; x = x->next)
 		n++;
 	struct policy_version *v = calloc((size_t)n + 1, sizeof(*v));
 	if (!v)
-		return nothing; /* the next round asks again */
+		return next; /* the next round asks again */
 	for (struct instance *x = m->first; x; x = x->next)
 		v[i++] = view_of(x, now_ns);
 	struct policy_rule rule = rule_of(m->conf, enabled, labelled);
 	policy_want(&rule, v, n);
 	struct policy_action a = policy_next(&rule, v, n);
+	next.act = a.act;
+	next.news = note_aside(m, v);
 	free(v);
 	if (a.act == POLICY_NOTHING)
-		return nothing;
-	struct instance *x = m->first;
+		return next;
+	next.x = m->first;
 	while (a.index--)
-		x = x->next;
-	return (struct wish){ a.act, x };
+		next.x = next.x->next;
+	return next;
 }
 
 /* -- labels ---------------------------------------------------------------------------------- */

@@ -13,15 +13,6 @@ enum err_code v2_live(struct call *c, struct err *err)
 	return ERR_OK;
 }
 
-enum err_code v2_ready(struct call *c, struct err *err)
-{
-	bool ready = !atomic_load(&c->http->draining) && repo_is_ready(c->http->repo);
-	(void)err;
-	call_reply(c, ready ? 200 : 503, "application/json",
-		ready ? SLICE_LIT("{\"ready\":true}") : SLICE_LIT("{\"ready\":false}"));
-	return ERR_OK;
-}
-
 enum err_code v2_server(struct call *c, struct err *err)
 {
 	static const char text[] =
@@ -44,6 +35,51 @@ static enum err_code list_versions(
 		return err_set(err, ERR_NOT_FOUND, "Request for unknown model: '%.*s' is not found",
 			SLICE_ARG(c->model));
 	return rc;
+}
+
+/* The first model that ought to serve and has no ready version: its newest version tells. */
+static const struct version_status *find_unready(const struct version_status *v, int n)
+{
+	for (int i = 0, next; i < n; i = next) {
+		bool ready = false;
+		for (next = i; next < n && strcmp(v[next].model, v[i].model) == 0; next++)
+			ready |= v[next].state == VERSION_READY;
+		if (!ready && !v[i].aside && v[i].number >= 0)
+			return &v[i];
+	}
+	return NULL;
+}
+
+static void put_why_unready(struct call *c, struct buf *b)
+{
+	struct version_status *list;
+	int n;
+	struct err err = { .code = ERR_OK };
+	if (atomic_load(&c->http->draining) || list_versions(c, &list, &n, &err) != ERR_OK)
+		return json_put_cstr(b, err.code == ERR_OK ? "it is draining" : err.msg);
+	const struct version_status *v = find_unready(list, n);
+	if (!v)
+		return json_put_cstr(b, "the models are not all known yet");
+	struct buf text = buf_of(c->arena, 0);
+	buf_printf(&text, "model '%s' version %lld: %s%s%s", v->model, (long long)v->number,
+		version_state_info(v->state)->text, *v->reason ? ": " : "", v->reason);
+	json_put_string(b, (struct slice){ text.ptr, text.len });
+}
+
+enum err_code v2_ready(struct call *c, struct err *err)
+{
+	struct buf b = buf_of(c->arena, 0);
+	if (!atomic_load(&c->http->draining) && repo_is_ready(c->http->repo)) {
+		call_reply(c, 200, "application/json", SLICE_LIT("{\"ready\":true}"));
+		return ERR_OK;
+	}
+	buf_str(&b, "{\"ready\":false,\"error\":");
+	put_why_unready(c, &b);
+	buf_char(&b, '}');
+	struct slice body;
+	TRY(buf_finish(&b, &body, err));
+	call_reply(c, 503, "application/json", body);
+	return ERR_OK;
 }
 
 enum err_code v2_models(struct call *c, struct err *err)

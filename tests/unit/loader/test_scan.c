@@ -135,7 +135,20 @@ START_TEST(m26_only_plain_decimal_directories_are_versions)
 	when_scanned(NULL, 0);
 	ck_assert_int_eq(scan.model[0].n_version, 1);
 	ck_assert_ptr_nonnull(version("m", 0));
-	ck_assert_int_eq(remarks("ignored, not a version directory"), 2);
+	ck_assert_int_eq(remarks("m/01: ignored, a version's number has no leading zeros"), 1);
+	ck_assert_int_eq(remarks("m/latest: ignored, not a version directory"), 1);
+}
+END_TEST
+
+START_TEST(repositories_of_others_are_told_what_is_different)
+{
+	given_file("triton/config.pbtxt", "x");
+	given_file("flat/model.onnx", "x");
+	given_file("tfs/1/saved_model.pb", "x");
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(remarks("triton/config.pbtxt: ignored, options of a model stand in model.conf"), 1);
+	ck_assert_int_eq(remarks("flat/model.onnx: ignored, a version is a directory: move it to 1/"), 1);
+	ck_assert_int_eq(remarks("tfs/1: no model.onnx or model.signet in it (yet); a SavedModel has to be"), 1);
 }
 END_TEST
 
@@ -454,6 +467,7 @@ Suite *suite_scan(void)
 	tcase_set_timeout(t, 60); /* many small files on a busy machine */
 	tcase_add_test(t, models_and_versions_are_found_highest_first);
 	tcase_add_test(t, m26_only_plain_decimal_directories_are_versions);
+	tcase_add_test(t, repositories_of_others_are_told_what_is_different);
 	tcase_add_test(t, m27_versions_may_be_links_but_not_files_or_loops);
 	tcase_add_test(t, m27_a_config_map_s_file_link_is_followed_beneath_its_directory);
 	tcase_add_test(t, m27_what_is_there_but_unreadable_is_reported_as_such);
