@@ -133,6 +133,26 @@ static const struct conv_case winograd_cases[] = {
 		.act = ACT_RELU, .threads = 1 },
 	{ 2, 24, 7, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
 	{ 1, 8, 7, 9, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
+	/* a last patch of one, two, three pixels, and one alone, where a patch has 4 and where it has 2 */
+	{ 1, 16, 14, 17, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
+	{ 1, 16, 21, 15, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .threads = 1 },
+	{ 1, 512, 5, 4, 512, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 1 },
+	{ 1, 512, 3, 1, 512, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 1 },
+	/* windows two pixels apart: whole patches, last ones of one, two, three pixels, in parts, in blocks of eight */
+	{ 1, 32, 16, 17, 32, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
+	{ 2, 16, 18, 19, 48, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
+	{ 1, 32, 14, 12, 32, 3, 3, 1, 2, 1, { 0, 1, 2, 0 }, .blocked = true, .sum = true, .act = ACT_CLIP, .threads = 1 },
+	{ 1, 64, 113, 114, 64, 3, 3, 1, 2, 1, { 0, 0, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
+		.threads = 4 },
+	{ 1, 512, 14, 13, 512, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
+		.threads = 1 },
+	{ 1, 512, 4, 8, 512, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
+	{ 1, 24, 11, 20, 40, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
+	{ 1, 8, 3, 5, 16, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
+	/* rows too long for one unit */
+	{ 1, 64, 9, 700, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 1 },
+	{ 1, 64, 9, 700, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
 };
 
 static double activate(enum activation act, double v)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "exec/cpu/math/unary.h"
+#include "exec/cpu/nn/wino.h"
 
 #define TILE_VECS 2 /* of channels, in a panel of weights */
 
@@ -61,9 +62,7 @@ struct conv_vec {
 	void (*tile)(const struct conv_tile *t, int pixels, int vecs);
 };
 
-/* Winograd's minimal filtering of 3x3 windows, size x size pixels of the result at once: as
-   many products as there are points, (size + 2)^2, each between all channels. */
-#define WINO_POINTS(size) (((size) + 2) * ((size) + 2))
+/* -- Winograd's minimal filtering of 3x3 windows (wino.h), along both axes -------------------- */
 
 /* Some pixels of a vector of channels; where they are outside of the image they are zero, or
    not written. */
@@ -73,12 +72,15 @@ struct wino_patch {
 	int64_t y, x;    /* first pixel */
 	int64_t to_high; /* floats to the block with the vector's higher half; 0: blocks are whole */
 	bool low_only;   /* there is no such block */
+	bool half[2];    /* along both axes: it has at most half of its pixels */
 };
 
-/* A patch's points of one block, stride floats (of a source: slots) apart. */
-struct wino_points {
-	float *first;
-	int64_t stride;
+/* Where a patch's points of one block are: those of each pair of kinds are an image, in floats
+   (of a source: slots). */
+struct wino_places {
+	float *const *kind; /* of the pair, by rows of kinds */
+	const int64_t *y, *x; /* of each row and column of points: rows, floats; -1: there are none */
+	int64_t row[WINO_POINTS_MAX]; /* floats, by the column of the point */
 };
 
 /* How sums of a block are finished; sum is laid out as the image, NULL: none. */
@@ -88,10 +90,8 @@ struct wino_end {
 };
 
 struct wino_vec {
-	/* From (size + 2)^2 pixels. */
-	void (*points)(int size, const struct wino_patch *from, struct wino_points to);
-	/* To size^2 pixels. */
-	void (*pixels)(int size, struct wino_points from, const struct wino_patch *to,
+	void (*points)(struct wino_form form, const struct wino_patch *from, const struct wino_places *to);
+	void (*pixels)(struct wino_form form, const struct wino_places *from, const struct wino_patch *to,
 		const struct wino_end *end);
 };
 
