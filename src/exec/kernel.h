@@ -116,6 +116,8 @@ struct kernel {
 
 struct backend;
 
+#define TRIAL_ARENAS 3
+
 /* What prepare sees. in[i].data is set for known values only, and lies on the host. */
 struct prep {
 	const struct backend *backend; /* that was asked */
@@ -131,7 +133,7 @@ struct prep {
 	struct arena *arena; /* the plan's */
 	struct packs *packs; /* the version's packed weights */
 	struct arena *tmp;   /* gone after prepare */
-	struct arena *trial; /* what a trial needs, reset after each; NULL: nothing is timed */
+	struct arena *const *trial; /* what a trial needs, reset after each; NULL: nothing is timed */
 };
 
 typedef enum err_code (*prepare_fn)(struct prep *p, struct kernel *ret, struct err *err);

@@ -369,13 +369,18 @@ enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct 
 	p->scratch_threads = rq->conf->threads + 1;
 	p->arena = arena_new(1 << 16, 0);
 	pl.tmp = arena_new(1 << 16, 0);
-	pl.trial = arena_new((size_t)16 << 20, 0); /* one chunk for most trials */
-	if (p->arena && pl.tmp && pl.trial) {
+	bool ok = p->arena && pl.tmp;
+	for (int i = 0; i < TRIAL_ARENAS; i++) {
+		pl.trial[i] = arena_new((size_t)16 << 20, 0); /* one chunk for most trials */
+		ok &= pl.trial[i] != NULL;
+	}
+	if (ok) {
 		pl.iv = ARENA_ARRAY(pl.tmp, struct ivalue, (size_t)rq->graph->n_value + 1);
 		pl.slot_of = ARENA_ARRAY(pl.tmp, int32_t, (size_t)rq->graph->n_value + 1);
 	}
 	rc = pl.iv && pl.slot_of ? plan_steps(&pl) : err_oom(err);
-	arena_free(pl.trial);
+	for (int i = 0; i < TRIAL_ARENAS; i++)
+		arena_free(pl.trial[i]);
 	arena_free(pl.tmp);
 	if (rc != ERR_OK) {
 		plan_free(p);

@@ -10,7 +10,7 @@ struct planner {
 	const struct plan_request *rq;
 	const struct graph *g;
 	struct plan *p;
-	struct arena *tmp, *trial;
+	struct arena *tmp, *trial[TRIAL_ARENAS];
 	struct ivalue *iv;   /* per value */
 	int32_t *slot_of;    /* per value */
 	int32_t *plain_of;   /* per slot: its plain copy */

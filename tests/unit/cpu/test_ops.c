@@ -12,7 +12,7 @@
 #include "support/models.h"
 #include "support/tensors.h"
 
-/* Rows that are timed may round more, as a part of what is largest: trial.c looks at that. */
+/* Rows that are timed may round more, as a part of what is largest: contest.c looks at that. */
 static double rounding(const struct cpu_row *row)
 {
 	return !(row->needs & CPU_TIMED) ? 0 : row->needs & CPU_BF16 ? 0.1 : 1e-4;

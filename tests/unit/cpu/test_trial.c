@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 #include "exec/cpu/trial.h"
@@ -7,11 +8,12 @@
 static struct arena *arena;
 static struct packs *packs;
 static struct choices *choices;
-static struct arena *trial_arena;
+static struct arena *trial_arena[TRIAL_ARENAS];
 static struct err err;
 static struct tensor in, out;
 static struct node node = {.op = OP_RELU};
 static int runs;
+static int64_t images, units;
 static bool settled;
 
 static void setup(void)
@@ -19,16 +21,19 @@ static void setup(void)
 	arena = arena_new(0, 0);
 	packs = packs_new();
 	choices = choices_new();
-	trial_arena = arena_new(1 << 16, 0);
+	for (int i = 0; i < TRIAL_ARENAS; i++)
+		trial_arena[i] = arena_new(1 << 16, 0);
 	in = out = (struct tensor){.dtype = DTYPE_F32, .shape = {.rank = 1, .dim = {1000}}};
 	runs = 0;
+	images = units = 0;
 	settled = false;
 }
 
 static void teardown(void)
 {
 	choices_free(choices);
-	arena_free(trial_arena);
+	for (int i = 0; i < TRIAL_ARENAS; i++)
+		arena_free(trial_arena[i]);
 	packs_free(packs);
 	arena_free(arena);
 }
@@ -40,6 +45,7 @@ static void copy(const struct kernel_args *a, float plus)
 	for (int64_t i = 0; i < tensor_count(&a->out[0]); i++)
 		y[i] = x[i] + plus;
 	runs++;
+	images = max_i64(images, a->out[0].shape.dim[0]);
 }
 
 static void run_slow(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -59,6 +65,20 @@ static void run_wrong(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	(void)begin, (void)end;
 	copy(a, 1e-2f);
+}
+
+static void run_nan(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	(void)begin, (void)end;
+	copy(a, 0);
+	((float *)a->out[0].data)[300] = (float)NAN;
+}
+
+static void run_by_units(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	(void)a;
+	units += end - begin;
+	nanosleep(&(struct timespec){.tv_nsec = 1000000 * (end - begin)}, NULL);
 }
 
 static enum err_code prepare_slow(struct prep *p, struct kernel *ret, struct err *e)
@@ -82,6 +102,21 @@ static enum err_code prepare_wrong(struct prep *p, struct kernel *ret, struct er
 	return ERR_OK;
 }
 
+static enum err_code prepare_nan(struct prep *p, struct kernel *ret, struct err *e)
+{
+	(void)p, (void)e;
+	ret->run = run_nan;
+	return ERR_OK;
+}
+
+static enum err_code prepare_by_units(struct prep *p, struct kernel *ret, struct err *e)
+{
+	(void)p, (void)e;
+	ret->run = run_by_units;
+	ret->units = 8;
+	return ERR_OK;
+}
+
 static enum err_code prepare_nothing(struct prep *p, struct kernel *ret, struct err *e)
 {
 	(void)p, (void)ret;
@@ -91,6 +126,8 @@ static enum err_code prepare_nothing(struct prep *p, struct kernel *ret, struct 
 static const struct cpu_row slow = {.name = "slow", .prepare = prepare_slow};
 static const struct cpu_row fast = {.name = "fast", .prepare = prepare_fast};
 static const struct cpu_row wrong = {.name = "wrong", .prepare = prepare_wrong};
+static const struct cpu_row nan_row = {.name = "nan", .prepare = prepare_nan};
+static const struct cpu_row by_units = {.name = "by units", .prepare = prepare_by_units};
 static const struct cpu_row nothing = {.name = "nothing", .prepare = prepare_nothing};
 
 static int chosen(const struct cpu_row *a, const struct cpu_row *b, struct choices *c)
@@ -127,6 +164,32 @@ END_TEST
 START_TEST(one_that_disagrees_is_not_however_fast)
 {
 	ck_assert_int_eq(chosen(&wrong, &slow, choices), 1);
+}
+END_TEST
+
+START_TEST(no_number_agrees_with_nothing)
+{
+	ck_assert_int_eq(chosen(&nan_row, &slow, choices), 1);
+}
+END_TEST
+
+START_TEST(who_is_far_behind_is_not_run_to_its_end)
+{
+	ck_assert_int_eq(chosen(&by_units, &fast, choices), 1);
+	ck_assert_int_eq(units, 2);
+}
+END_TEST
+
+START_TEST(of_a_batch_a_few_images_run)
+{
+	in.shape = out.shape = shape_of(1000, 8, 20, 20);
+	ck_assert_int_eq(chosen(&fast, &slow, choices), 0);
+	ck_assert_int_ge(images, 100);
+	ck_assert_int_le(images, 200);
+	in.shape = out.shape = shape_of(2, 8, 200, 201);
+	images = 0;
+	ck_assert_int_eq(chosen(&fast, &slow, choices), 0);
+	ck_assert_int_eq(images, 1);
 }
 END_TEST
 
@@ -187,6 +250,9 @@ Suite *suite_trial(void)
 	tcase_add_test(t, the_faster_one_is_taken_when_it_agrees);
 	tcase_add_test(t, one_that_is_slower_is_not);
 	tcase_add_test(t, one_that_disagrees_is_not_however_fast);
+	tcase_add_test(t, no_number_agrees_with_nothing);
+	tcase_add_test(t, who_is_far_behind_is_not_run_to_its_end);
+	tcase_add_test(t, of_a_batch_a_few_images_run);
 	tcase_add_test(t, one_that_refuses_takes_no_part);
 	tcase_add_test(t, what_was_found_before_is_not_timed_again);
 	tcase_add_test(t, when_settled_other_sizes_have_to_do);

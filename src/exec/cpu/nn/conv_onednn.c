@@ -136,7 +136,9 @@ static bool choose_layouts(struct maker *m)
 	struct onednn_conv *c = &m->c;
 	bool images = p->in[0].shape.rank == 4, pixel = c->dst.h * c->dst.w == 1;
 	m->src_layout = p->in[0].layout;
-	if (m->src_layout == LAYOUT_NHWC)
+	/* One channel is innermost as it is; and of a long signal the library would write code for
+	   every place that a window can have. */
+	if (m->src_layout == LAYOUT_NHWC || (m->nhwc && c->src.c == 1))
 		return false;
 	bool first = m->src_layout == LAYOUT_PLAIN && c->src.c <= PLAIN_IC_MAX && c->group == 1;
 	if (first && !c->transposed)

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN
+ *
+ * The trusted row comes first and is the champion; the others challenge the champion one after
+ * the other. So no more than two are there at a time, each with an arena and packs of its own:
+ * memory of losers serves the next ones, for where it is new to the process the system clears
+ * it, which takes longer than the runs. All run on one thread, on the same inputs; the least
+ * time of each counts, for what disturbs a run only makes it longer. The winner is prepared
+ * anew by the caller.
+ *
+ * Contests are most of what a load without remembered choices takes, so they are as short as
+ * their answers allow. Who is far behind after a part of a run is not run to its end. Each runs
+ * twice, unless one run is long; more only where runs are short and close to each other. Of a
+ * batch a few images run: they are computed one by one, and what is remembered holds for any
+ * batch.
+ *
+ * A result agrees with another one when no element differs by more than a part of the
+ * largest, which hangs on the precision.
+ */
+#include "exec/cpu/contest.h"
+
+#include <math.h>
+#include <string.h>
+#include "base/clock.h"
+
+#define ROUNDS 4
+#define DUEL_NS (NS_PER_MS / 2) /* after two runs */
+#define BEHIND_FIRST 2.5	/* times the champion's, after a run when caches are cold */
+#define BEHIND 1.2		/* after more */
+#define LONG_NS (4 * NS_PER_MS) /* such a run tells by itself */
+#define PROBE_PART 4		/* of a run, to see who is far behind */
+#define IMAGES_BYTES ((size_t)4 << 20) /* of inputs and outputs: more than a core's caches */
+#define KEEP_BYTES ((size_t)64 << 20)
+#define CACHE_BYTES ((size_t)16 << 20) /* of the last level, what a model may hope for */
+#define LINE_BYTES 64
+#define MADE_UP 4093	    /* numbers: a prime, so that no two rows of an image are the same */
+#define EXTENT_BLOCK 256    /* a number that the compiler knows, so that it goes by vectors */
+#define TOLERANCE 1e-4	    /* what precision "fast" promises */
+#define TOLERANCE_BF16 2e-2 /* eight bits of each factor */
+
+enum { COMMON, CORNER, CORNERS = 2 }; /* of prep.trial */
+_Static_assert(CORNER + CORNERS == TRIAL_ARENAS, "an arena for all and one for each in the ring");
+
+struct corner {
+	struct arena *arena;
+	int row;
+	struct prep prep;
+	struct kernel k;
+	struct packs *packs;
+	struct tensor out; /* the rows' kernels all have one */
+	void *scratch;
+	int64_t ns; /* the least so far */
+	bool failed;
+};
+
+struct contest {
+	const struct prep *p;
+	struct arena *arena;	     /* of what all have in common */
+	struct tensor *asked, *in;   /* as rows see them, and as kernels do */
+	struct tensor out, trusted;  /* its shape, and what the last row makes of it */
+	bool cold;
+	struct corner corner[CORNERS], *champion, *challenger;
+	struct err *err;
+};
+
+bool contest_is_possible(const struct prep *p)
+{
+	for (int i = 0; i < p->n_in; i++)
+		if (prep_has_in(p, i) && !p->in[i].data && p->in[i].dtype != DTYPE_F32)
+			return false;
+	return p->trial && p->n_out == 1 && p->out[0].dtype == DTYPE_F32;
+}
+
+bool contest_is_cold(const struct prep *p)
+{
+	const struct graph *g = p->graph;
+	size_t sum = 0;
+	for (int32_t i = 0; g && i < g->n_value && sum <= CACHE_BYTES; i++)
+		sum += g->value[i].constant ? tensor_bytes(g->value[i].constant) : 0;
+	return sum > CACHE_BYTES;
+}
+
+/* -- inputs ---------------------------------------------------------------------------------- */
+
+static bool is_batch(const struct tensor *t, int64_t images)
+{
+	return !t->data && t->shape.rank == 4 && t->shape.dim[0] == images;
+}
+
+/* How many images of p's batch will do; each thread must get one. */
+static int64_t images_of(const struct prep *p)
+{
+	int64_t all = p->out[0].shape.dim[0];
+	if (all <= 1 || !is_batch(&p->out[0], all))
+		return all;
+	size_t bytes = tensor_bytes(&p->out[0]);
+	for (int i = 0; i < p->n_in; i++)
+		bytes += prep_has_in(p, i) && is_batch(&p->in[i], all) ? tensor_bytes(&p->in[i]) : 0;
+	int64_t few = (int64_t)(IMAGES_BYTES / (bytes / (size_t)all + 1));
+	return min_i64(all, max_i64(few, max_i64(p->threads, 1)));
+}
+
+static struct tensor with_images(const struct tensor *t, int64_t all, int64_t images)
+{
+	struct tensor few = *t;
+	if (is_batch(t, all))
+		few.shape.dim[0] = images;
+	return few;
+}
+
+/* Numbers in (-1, 1), always the same. */
+static void make_up(float *x, int64_t n)
+{
+	uint32_t s = 12345;
+	int64_t own = min_i64(n, MADE_UP);
+	for (int64_t i = 0; i < own; i++) {
+		s = s * 1664525u + 1013904223u;
+		x[i] = (float)(int32_t)s * 0x1p-31f;
+	}
+	for (int64_t i = own; i < n; i += own)
+		memcpy(x + i, x, (size_t)min_i64(own, n - i) * sizeof(*x));
+}
+
+static void *room(struct arena *a, size_t bytes)
+{
+	return arena_alloc_aligned(a, bytes + 1, ARENA_ALIGN_TENSOR);
+}
+
+/* With every page there: the first run is not to pay for the system's. */
+static void *room_touched(struct arena *a, size_t bytes)
+{
+	void *mem = room(a, bytes);
+	if (mem)
+		memset(mem, 0, bytes);
+	return mem;
+}
+
+static enum err_code make_inputs(struct contest *t)
+{
+	const struct prep *p = t->p;
+	int64_t all = p->out[0].shape.dim[0], images = images_of(p);
+	t->asked = ARENA_ARRAY(t->arena, struct tensor, 2 * (size_t)p->n_in + 1);
+	if (!t->asked)
+		return err_oom(t->err);
+	t->in = t->asked + p->n_in;
+	t->out = with_images(&p->out[0], all, images);
+	for (int i = 0; i < p->n_in; i++) {
+		t->asked[i] = t->in[i] = p->in[i];
+		if (!prep_has_in(p, i))
+			continue;
+		if (p->in[i].data) {
+			TRY(packs_want(p->packs, p->in[i].data, t->err));
+			continue;
+		}
+		t->asked[i] = t->in[i] = with_images(&p->in[i], all, images);
+		t->in[i].data = room(t->arena, tensor_bytes(&t->in[i]));
+		if (!t->in[i].data)
+			return err_oom(t->err);
+		make_up(t->in[i].data, tensor_count(&t->in[i]));
+	}
+	return ERR_OK;
+}
+
+/* -- runs ------------------------------------------------------------------------------------ */
+
+/* c->failed: it refuses the step. */
+static enum err_code enter(struct contest *t, struct corner *c, const struct cpu_row *const *row, int i)
+{
+	*c = (struct corner){ .arena = c->arena, .row = i, .packs = packs_new_in(c->arena), .ns = INT64_MAX };
+	if (!c->packs)
+		return err_oom(t->err);
+	c->prep = *t->p;
+	c->prep.in = t->asked;
+	c->prep.out = &t->out;
+	c->prep.arena = c->prep.tmp = c->arena;
+	c->prep.packs = c->packs;
+	c->k = (struct kernel){.name = row[i]->name, .units = 1};
+	enum err_code rc = row[i]->prepare(&c->prep, &c->k, t->err);
+	c->failed = rc == ERR_UNIMPLEMENTED;
+	if (rc != ERR_OK)
+		return c->failed ? ERR_OK : rc;
+	c->out = t->out;
+	c->out.layout = c->k.out_layout;
+	/* The trusted result has to outlive its corner. */
+	c->out.data = room_touched(c == t->champion ? t->arena : c->arena, tensor_bytes(&c->out));
+	c->scratch = room_touched(c->arena, c->k.scratch_bytes);
+	return c->out.data && c->scratch ? ERR_OK : err_oom(t->err);
+}
+
+static void leave(struct corner *c)
+{
+	packs_free(c->packs);
+	c->packs = NULL;
+	arena_reset(c->arena, KEEP_BYTES);
+}
+
+/* Out of the caches, where the processor lets us. */
+static void evict(void *ctx, const struct pack_entry *e)
+{
+	(void)ctx, (void)e;
+#ifdef __x86_64__
+	for (size_t at = 0; at < e->bytes; at += LINE_BYTES)
+		__builtin_ia32_clflush((const char *)e->data + at);
+#endif
+}
+
+static int64_t run_units(const struct contest *t, struct corner *c, int64_t begin, int64_t end)
+{
+	struct fault fault = {0};
+	struct kernel_args a = {.in = t->in,
+		.out = &c->out,
+		.n_in = c->prep.n_in,
+		.n_out = 1,
+		.state = c->k.state,
+		.scratch = c->scratch,
+		.fault = &fault};
+	int64_t began = clock_now_ns();
+	c->k.run(&a, begin, end);
+	int64_t ns = clock_now_ns() - began;
+	c->failed |= atomic_load(&fault.code) != FAULT_NONE;
+	return ns;
+}
+
+static void cool(const struct contest *t, const struct corner *c)
+{
+	if (t->cold)
+		packs_walk(c->packs, evict, NULL);
+}
+
+static void run_once(const struct contest *t, struct corner *c)
+{
+	cool(t, c);
+	c->ns = min_i64(c->ns, run_units(t, c, 0, c->k.units));
+}
+
+/* A kernel that can be split is shared by the threads that will be there. */
+static double shared_ns(const struct corner *c, int64_t ns)
+{
+	int64_t threads = max_i64(c->prep.threads, 1);
+	return (double)ns / (double)min_i64(max_i64(c->k.units, 1), threads);
+}
+
+static bool is_behind(const struct contest *t, int64_t ns, double most)
+{
+	return shared_ns(t->challenger, ns) > most * shared_ns(t->champion, t->champion->ns);
+}
+
+/* false: the challenger was not worth the end of its run. */
+static bool run_first(const struct contest *t)
+{
+	struct corner *c = t->challenger;
+	int64_t units = c->k.units, part = units / PROBE_PART;
+	cool(t, c);
+	int64_t ns = part ? run_units(t, c, 0, part) : 0;
+	if (part && is_behind(t, ns * units / part, BEHIND_FIRST))
+		return false;
+	c->ns = ns + run_units(t, c, part, units);
+	return !is_behind(t, c->ns, c->ns < LONG_NS ? BEHIND_FIRST : BEHIND);
+}
+
+static void duel(const struct contest *t)
+{
+	int64_t began = clock_now_ns();
+	if (!run_first(t))
+		return;
+	run_once(t, t->challenger);
+	for (int round = 2; round < ROUNDS && !t->challenger->failed; round++) {
+		if (is_behind(t, t->challenger->ns, BEHIND) || clock_now_ns() - began > DUEL_NS)
+			break;
+		run_once(t, t->champion);
+		run_once(t, t->challenger);
+	}
+}
+
+/* -- results --------------------------------------------------------------------------------- */
+
+/* As bits, which are in the order of the numbers, for none is negative: NaN is more than
+   infinity, which is more than all others. */
+struct extent {
+	int32_t apart, largest;
+};
+
+static inline int32_t bits_of(float x)
+{
+	int32_t bits;
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+static float float_of(int32_t bits)
+{
+	float x;
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
+static inline struct extent extent_of(const float *x, const float *y, int64_t n, struct extent e)
+{
+	for (int64_t i = 0; i < n; i++) {
+		int32_t apart = bits_of(fabsf(x[i] - y[i])), size = bits_of(fabsf(y[i]));
+		e.apart = apart > e.apart ? apart : e.apart;
+		e.largest = size > e.largest ? size : e.largest;
+	}
+	return e;
+}
+
+static bool agrees(const struct tensor *a, const struct tensor *b, float tolerance)
+{
+	const float *x = a->data, *y = b->data;
+	int64_t n = tensor_count(a), at = 0;
+	struct extent e = {0, 0};
+	if (a->layout != b->layout)
+		return false;
+	for (; at + EXTENT_BLOCK <= n; at += EXTENT_BLOCK)
+		e = extent_of(x + at, y + at, EXTENT_BLOCK, e);
+	e = extent_of(x + at, y + at, n - at, e);
+	return e.apart < bits_of(INFINITY) && float_of(e.apart) <= tolerance * float_of(e.largest);
+}
+
+static bool has_won(const struct contest *t)
+{
+	const struct corner *c = t->challenger, *champion = t->champion;
+	float tolerance = t->p->precision == PRECISION_BF16 ? (float)TOLERANCE_BF16 : (float)TOLERANCE;
+	return !c->failed && c->ns != INT64_MAX && shared_ns(c, c->ns) < shared_ns(champion, champion->ns) &&
+	       agrees(&c->out, &t->trusted, tolerance);
+}
+
+static enum err_code challenge(struct contest *t, const struct cpu_row *const *row, int i)
+{
+	TRY(enter(t, t->challenger, row, i));
+	if (!t->challenger->failed)
+		duel(t);
+	if (has_won(t)) {
+		struct corner *loser = t->champion;
+		t->champion = t->challenger;
+		t->challenger = loser;
+	}
+	leave(t->challenger);
+	return ERR_OK;
+}
+
+static enum err_code hold(struct contest *t, const struct cpu_row *const *row, int n)
+{
+	TRY(make_inputs(t));
+	TRY(enter(t, t->champion, row, n - 1));
+	if (t->champion->failed)
+		return ERR_OK;
+	run_once(t, t->champion);
+	if (t->champion->ns < LONG_NS)
+		run_once(t, t->champion);
+	t->trusted = t->champion->out;
+	for (int i = 0; i < n - 1; i++)
+		TRY(challenge(t, row, i));
+	return ERR_OK;
+}
+
+enum err_code contest_hold(const struct prep *p, const struct cpu_row *const *row, int n,
+	int *ret_winner, struct err *err)
+{
+	struct contest t = { .p = p, .arena = p->trial[COMMON], .cold = contest_is_cold(p),
+		.corner = { { .arena = p->trial[CORNER] }, { .arena = p->trial[CORNER + 1] } }, .err = err };
+	t.champion = &t.corner[0];
+	t.challenger = &t.corner[1];
+	enum err_code rc = hold(&t, row, n);
+	if (rc == ERR_OK)
+		*ret_winner = t.champion->row;
+	for (int i = 0; i < CORNERS; i++)
+		leave(&t.corner[i]);
+	arena_reset(t.arena, KEEP_BYTES);
+	return rc;
+}
