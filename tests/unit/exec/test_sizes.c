@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sizes and numbers that a request or a file may bring, at the edge of what is allowed: they are
- * run or refused, and nothing is touched beyond its memory.
+ * Sizes, ranks and arities that a request or a file may bring, at the edge of what is allowed: they
+ * are run or refused, and nothing is touched beyond its memory.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -93,6 +93,32 @@ START_TEST(a_stack_of_nothing_is_refused_when_it_is_too_large)
 }
 END_TEST
 
+/* Outputs at the end may be left out: what is remembered has none here. */
+START_TEST(training_writes_to_the_outputs_that_there_are)
+{
+	struct graph *g = model_new();
+	float rate = 0.5f, x[2] = { 1, 2 }, gradient[2] = { 1, -1 }, memory[2] = { 0 };
+	int64_t count = 0;
+	struct tensor in[5] = { floats(&rate, SHAPE_SCALAR), { &count, DTYPE_I64, LAYOUT_PLAIN, SHAPE_SCALAR },
+		floats(x, shape_of(2)), floats(gradient, shape_of(2)), floats(memory, shape_of(2)) };
+	int32_t v[5];
+	for (int i = 0; i < 5; i++)
+		v[i] = model_input(g, "", in[i].dtype, in[i].shape);
+	int32_t y = model_node(g, OP_MOMENTUM, 1, 5, v);
+	model_attr_float(g, "alpha", 0);
+	model_attr_float(g, "beta", 1);
+	model_attr_float(g, "norm_coefficient", 0);
+	model_attr_string(g, "mode", "standard");
+	model_output(g, MODEL_NODE(g, OP_NEG, y));
+	struct runner r = given_program(g, 0);
+
+	run_ok(&r, in);
+
+	expect(&r.out[0], shape_of(2), (float[]){ -0.5f, -2.5f });
+	done(&r);
+}
+END_TEST
+
 Suite *suite_sizes(void);
 Suite *suite_sizes(void)
 {
@@ -102,6 +128,7 @@ Suite *suite_sizes(void)
 	tcase_add_test(t, taps_that_no_memory_holds_are_refused);
 	tcase_add_test(t, empty_tensors_have_no_dimensions_that_overflow_together);
 	tcase_add_test(t, a_stack_of_nothing_is_refused_when_it_is_too_large);
+	tcase_add_test(t, training_writes_to_the_outputs_that_there_are);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -53,12 +53,14 @@ static double get(const struct tensor *t, int64_t i)
 	return t->dtype == DTYPE_F64 ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
 }
 
-static void put(const struct tensor *t, int64_t i, double v)
+static void put(const struct kernel_args *a, int out, int64_t i, double v)
 {
-	if (t->data && t->dtype == DTYPE_F64)
-		((double *)t->data)[i] = v;
-	else if (t->data)
-		((float *)t->data)[i] = (float)v;
+	if (!args_has_out(a, out))
+		return;
+	if (a->out[out].dtype == DTYPE_F64)
+		((double *)a->out[out].data)[i] = v;
+	else
+		((float *)a->out[out].data)[i] = (float)v;
 }
 
 /* memories: how many each tensor has, 1 or 2. */
@@ -72,10 +74,10 @@ static void train(const struct kernel_args *a, const struct rates *r, int memori
 			struct step now = { get(&in[k], i), get(&in[n + k], i), get(&in[2 * n + k], i),
 				memories == 2 ? get(&in[3 * n + k], i) : 0 };
 			step(a->state, r, &now);
-			put(&a->out[k], i, now.x);
-			put(&a->out[n + k], i, now.v);
+			put(a, k, i, now.x);
+			put(a, n + k, i, now.v);
 			if (memories == 2)
-				put(&a->out[2 * n + k], i, now.h);
+				put(a, 2 * n + k, i, now.h);
 		}
 	}
 }
