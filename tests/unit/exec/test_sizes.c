@@ -119,6 +119,25 @@ START_TEST(training_writes_to_the_outputs_that_there_are)
 }
 END_TEST
 
+START_TEST(a_part_that_nobody_wants_is_skipped)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(5));
+	int32_t y = MODEL_NODE_OUT(g, OP_SPLIT, 3, x, MODEL_INTS(g, 2, 1, 2));
+	g->node[g->value[y].producer].out[0] = VALUE_NONE;
+	model_output(g, y + 1);
+	model_output(g, y + 2);
+	struct runner r = given_program(g, 0);
+	float v[5] = { 1, 2, 3, 4, 5 };
+
+	run_ok(&r, &(struct tensor){ v, DTYPE_F32, LAYOUT_PLAIN, shape_of(5) });
+
+	expect(&r.out[0], shape_of(1), v + 2);
+	expect(&r.out[1], shape_of(2), v + 3);
+	done(&r);
+}
+END_TEST
+
 Suite *suite_sizes(void);
 Suite *suite_sizes(void)
 {
@@ -129,6 +148,7 @@ Suite *suite_sizes(void)
 	tcase_add_test(t, empty_tensors_have_no_dimensions_that_overflow_together);
 	tcase_add_test(t, a_stack_of_nothing_is_refused_when_it_is_too_large);
 	tcase_add_test(t, training_writes_to_the_outputs_that_there_are);
+	tcase_add_test(t, a_part_that_nobody_wants_is_skipped);
 	suite_add_tcase(s, t);
 	return s;
 }

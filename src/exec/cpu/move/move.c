@@ -203,18 +203,22 @@ enum err_code prepare_concat(struct prep *p, struct kernel *ret, struct err *err
 	return pieces_done(p, s, ret);
 }
 
+/* An output that is absent has its part of the input too, which nobody copies. */
 enum err_code prepare_split(struct prep *p, struct kernel *ret, struct err *err)
 {
-	int axis = node_axis(p->node, "axis", 0, p->in[0].shape.rank);
+	const struct shape *x = &p->in[0].shape;
+	int axis = node_axis(p->node, "axis", 0, x->rank);
+	int64_t *size = ARENA_ARRAY(p->tmp, int64_t, (size_t)p->n_out + 1), at = 0;
 	struct pieces *s = pieces_alloc(p, ret, p->n_out);
-	if (!s)
+	if (!s || !size)
 		return err_oom(err);
-	int64_t at = 0;
-	for (int i = 0; i < p->n_out; i++) {
-		int64_t n = p->out[i].shape.dim[axis];
-		s->piece[i].out = i;
-		slab(&s->piece[i], &p->in[0], axis, n, at, false);
-		at += n;
+	TRY(split_sizes(prep_has_in(p, 1) ? &p->in[1] : NULL, p->n_out, x->dim[axis], size, err));
+	s->n = 0;
+	for (int i = 0; i < p->n_out; at += size[i++]) {
+		if (p->node->out[i] == VALUE_NONE)
+			continue;
+		s->piece[s->n].out = i;
+		slab(&s->piece[s->n++], &p->in[0], axis, size[i], at, false);
 	}
 	return pieces_done(p, s, ret);
 }
