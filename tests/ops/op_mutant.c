@@ -7,6 +7,8 @@
 #include "support/odd.h"
 #include "support/tensors.h"
 
+#define INPUT_BYTES_MAX ((size_t)1 << 20)
+
 static struct node *node_of(const struct op_mutant *m)
 {
 	return &m->g->node[m->node];
@@ -195,6 +197,28 @@ static void mutate_type(struct op_mutant *m)
 		refill(m, i, (enum dtype)(1 + odd_draw(DTYPE_I2)), m->in[i].shape);
 }
 
+/* As many axes as there may be, or nearly: ones before the others. */
+static struct shape widened(struct shape s)
+{
+	int more = RANK_MAX - (int)odd_draw(2) - s.rank;
+	if (more <= 0)
+		return s;
+	memmove(s.dim + more, s.dim, (size_t)s.rank * sizeof(*s.dim));
+	for (int k = 0; k < more; k++)
+		s.dim[k] = odd_draw(8) ? 1 : 2;
+	s.rank += more;
+	return s;
+}
+
+/* Of no elements, and large all the same. */
+static struct shape hollowed(struct shape s)
+{
+	uint32_t at = odd_draw((uint32_t)s.rank), log2 = odd_draw(41);
+	s.dim[at] = 0;
+	s.dim[(at + 1) % (uint32_t)s.rank] = INT64_C(1) << log2;
+	return s;
+}
+
 static void mutate_shape(struct op_mutant *m)
 {
 	static const int64_t dims[] = { 0, 1, 2, 3, 4, 7, 8, 16 };
@@ -203,14 +227,20 @@ static void mutate_shape(struct op_mutant *m)
 	if (i < 0)
 		return;
 	struct shape s = m->in[i].shape;
-	uint32_t how = odd_draw(4);
-	if (how == 0 && s.rank < 6)
+	uint32_t how = odd_draw(6);
+	if (how == 0 && s.rank < RANK_MAX)
 		s.dim[s.rank++] = dims[odd_draw(8)];
+	else if (how == 4)
+		s = widened(s);
+	else if (how == 5 && s.rank > 1)
+		s = hollowed(s);
 	else if (how == 1 && s.rank > 0)
 		s.rank--;
 	else if (s.rank > 0)
 		s.dim[odd_draw((uint32_t)s.rank)] = dims[odd_draw(8)];
-	refill(m, i, m->in[i].dtype, s);
+	size_t bytes;
+	if (!tensor_bytes_overflow(m->in[i].dtype, &s, &bytes) && bytes < INPUT_BYTES_MAX)
+		refill(m, i, m->in[i].dtype, s);
 }
 
 static void mutate_arity(struct op_mutant *m)
@@ -245,11 +275,14 @@ static void mutate_value(struct op_mutant *m)
 		return;
 	enum dtype_class class = dtype_info(m->in[i].dtype)->class;
 	m->known[i] = odd_draw(3) != 0;
-	if (class != DTYPE_CLASS_INT && class != DTYPE_CLASS_UINT)
+	bool whole = class == DTYPE_CLASS_INT || class == DTYPE_CLASS_UINT;
+	if (!whole && class != DTYPE_CLASS_FLOAT)
 		return;
 	for (int64_t k = 0; k < tensor_count(&m->in[i]); k++)
-		if (odd_draw(2))
-			tensors_set(&m->in[i], k, (double)odd_int());
+		if (odd_draw(2) && m->in[i].dtype == DTYPE_I64)
+			((int64_t *)m->in[i].data)[k] = odd_int();
+		else if (odd_draw(2))
+			tensors_set(&m->in[i], k, whole ? (double)odd_int() : odd_float());
 }
 
 void op_mutant_step(struct op_mutant *m)

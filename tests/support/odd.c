@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/odd.h"
 
+#include <math.h>
 #include "support/models.h"
 
 static uint32_t state;
@@ -21,6 +22,13 @@ int64_t odd_int(void)
 	static const int64_t odd[] = { 0, 1, -1, 2, 3, -2, 4, 7, 1 << 20, INT32_MAX, INT64_MAX,
 		INT64_MIN, INT64_C(1) << 40, -12 };
 	return odd[odd_draw(odd_draw(2) ? 5 : 14)];
+}
+
+double odd_float(void)
+{
+	static const double odd[] = { 0, 1, -1, 0.5, 2, -0.0, 3, 1e-3, 0x1p-43, 0x1p-140, 0x1p31, -0x1p31, 0x1p60,
+		1e30, -1e30, INFINITY, -INFINITY, NAN };
+	return odd[odd_draw(odd_draw(2) ? 5 : 18)];
 }
 
 struct shape odd_shape(void)

@@ -13,6 +13,7 @@ void odd_seed(uint32_t seed);
 uint32_t odd_draw(uint32_t below); /* 0 ... below - 1 */
 
 int64_t odd_int(void);   /* often small, sometimes at the end of its range */
+double odd_float(void);  /* the same, infinite or no number too */
 const char *odd_word(void);
 /* Of ranks 0 to 5, seldom more or unknown; with symbols 0 and 1 and enormous dimensions. */
 struct shape odd_shape(void);
