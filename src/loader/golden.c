@@ -75,7 +75,7 @@ static enum err_code compare(
 	if (is->dtype == DTYPE_TENSOR || /* sequences: the types are all that is compared */
 		trial_equal(is, 0, want, tensor_count(want), tolerance_of(is->dtype), &at))
 		return ERR_OK;
-	if (is->dtype == DTYPE_STRING)
+	if (!dtype_in(is->dtype, T_NUM | T(BOOL)))
 		return err_set(r->err, ERR_FAILED_PRECONDITION,
 			"%s: output '%.100s': element %lld is not the one expected", r->example,
 			name, (long long)at);

@@ -172,7 +172,7 @@ enum err_code oip_classify(struct request *r, int out, struct tensor *t, int64_t
 {
 	const struct ml_labels *labels = &r->sig->out[out].labels;
 	enum dtype_class class = dtype_info(t->dtype)->class;
-	if (class != DTYPE_CLASS_FLOAT && class != DTYPE_CLASS_INT && class != DTYPE_CLASS_UINT)
+	if (class != DTYPE_CLASS_INT && class != DTYPE_CLASS_UINT && !dtype_in(t->dtype, T_FLOAT))
 		return err_set(err, ERR_INVALID_ARGUMENT, "classification of an output of type %s",
 			dtype_name(t->dtype));
 	bool batched = r->sig->batchable && t->shape.rank > 0;

@@ -258,6 +258,27 @@ START_TEST(m37_a_wrong_answer_to_a_golden_example_fails_the_load)
 }
 END_TEST
 
+START_TEST(m37_a_wrong_answer_of_any_type_is_told)
+{
+	uint8_t bytes[] = { 0x38, 0x40 }; /* 1 and 2 */
+	int64_t dims[] = { 1, 2 };
+	Onnx__TensorProto t = ONNX__TENSOR_PROTO__INIT;
+	t.name = "y";
+	t.data_type = DTYPE_F8E4M3FN;
+	t.has_data_type = true;
+	t.dims = dims;
+	t.n_dims = 2;
+	t.raw_data = (ProtobufCBinaryData){ sizeof(bytes), bytes };
+	t.has_raw_data = true;
+	struct slice packed = onnx_text_pack(arena, &t.base);
+	tempdir_put(&dir, "golden/output_0.pb", packed.ptr, packed.len);
+	given_tensor("golden/input_0.pb", "x", (float[]){ 1, 1 }, 2);
+	given_model("opset 19\nin x float32 [N,2]\nnode Cast x -> y to=17\nout y float8e4m3fn [N,2]\n");
+	ck_assert_int_eq(load(), ERR_FAILED_PRECONDITION);
+	ck_assert_str_eq(err.msg, "golden: output 'y': element 1 is not the one expected");
+}
+END_TEST
+
 START_TEST(m37_a_golden_example_of_another_shape_fails_the_load)
 {
 	given_tensor("warmup/input_0.pb", "x", (float[]){ 1, 2, 3 }, 3);
@@ -362,6 +383,7 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, inputs_that_cannot_be_made_up_are_a_warning);
 	tcase_add_test(t, a_version_that_answers_its_golden_example_is_loaded);
 	tcase_add_test(t, m37_a_wrong_answer_to_a_golden_example_fails_the_load);
+	tcase_add_test(t, m37_a_wrong_answer_of_any_type_is_told);
 	tcase_add_test(t, m37_a_golden_example_of_another_shape_fails_the_load);
 	tcase_add_test(
 		t, a_signature_of_the_configuration_has_its_own_names_and_needs_only_its_inputs);

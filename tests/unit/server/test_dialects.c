@@ -140,6 +140,24 @@ START_TEST(v2_classification_gives_the_largest_first)
 }
 END_TEST
 
+static void fill_float8(struct request *req)
+{
+	req->out[0].dtype = DTYPE_F8E4M3FN;
+}
+
+START_TEST(v2_classification_is_of_numbers_that_compare)
+{
+	rest_run(&(struct rest_opts){ .route = ROUTE_V2_INFER, .model = "one", .json_len = -1, .fill = fill_float8 },
+		slice_of("{\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\","
+			 "\"data\":[1,2,3,4]}],"
+			 "\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":1}}]}"),
+		&r);
+	ck_assert_int_eq(r.code, ERR_INVALID_ARGUMENT);
+	ck_assert_msg(strstr(r.err.msg, "classification of an output of type float8e4m3fn"), "%s", r.err.msg);
+	rest_done(&r);
+}
+END_TEST
+
 static void fill_special(struct request *req)
 {
 	float *y = req->out[0].data;
@@ -249,6 +267,7 @@ Suite *suite_dialects(void)
 	tcase_add_test(t, v2_refuses_a_claimed_size_before_it_asks_for_memory);
 	tcase_add_test(t, v2_binary_data_is_used_where_it_lies_or_copied_aligned);
 	tcase_add_test(t, v2_classification_gives_the_largest_first);
+	tcase_add_test(t, v2_classification_is_of_numbers_that_compare);
 	tcase_add_test(t, outputs_that_are_no_numbers_are_valid_json_unless_allowed);
 	tcase_add_test(t, v1_rows_are_answered_by_predictions_and_columns_by_outputs);
 	tcase_add_test(t, v1_decodes_base64);
