@@ -48,11 +48,14 @@ static enum err_code compile_model(struct loading *l)
 {
 	struct version *v = l->v;
 	struct passes_opts passes = passes_opts_for(v->backend, l->conf->precision);
+	const char *doubt = NULL;
 	enum err_code rc = enter(l, VERSION_COMPILING);
 	if (rc == ERR_OK)
 		rc = graph_check(v->graph, l->err);
 	if (rc == ERR_OK)
-		rc = infer_graph(v->graph, l->err);
+		rc = infer_model(v->graph, &doubt, l->err);
+	if (doubt)
+		v->warning = doubt;
 	if (rc == ERR_OK)
 		rc = signatures_declare(v, l->conf, l->err);
 	passes.compiled = l->compiled;

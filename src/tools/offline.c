@@ -89,9 +89,10 @@ static enum err_code compile(struct offline *o, const struct offline_conf *conf,
 	opts.ctx = conf->ctx;
 	opts.compiled = o->model.compiled;
 	struct graph *g = o->model.graph;
+	const char *doubt;
 	enum err_code rc = graph_check(g, err);
 	if (rc == ERR_OK)
-		rc = infer_graph(g, err);
+		rc = infer_model(g, &doubt, err);
 	if (rc == ERR_OK)
 		rc = describe(o, err);
 	if (rc == ERR_OK && conf->on_pass)

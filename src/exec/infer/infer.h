@@ -133,10 +133,13 @@ void infer_set(struct infer *x, int out, enum dtype dtype, const struct shape *s
 MUST_CHECK enum err_code infer_node(struct infer *x, struct err *err);
 
 /* Symbolic inference over the whole graph, subgraphs included: fills in value types and
-   shapes; a declared output type or shape that disagrees with the inferred one is an
-   error for types and ranks, and for numbers that differ. Unknown dimensions of
+   shapes; an output's type or shape as known before that disagrees with the inferred one is
+   an error for types and ranks, and for numbers that differ. Unknown dimensions of
    the main graph's values become symbols of their own. */
 MUST_CHECK enum err_code infer_graph(struct graph *g, struct err *err);
+/* The same for a graph as somebody wrote it: what he declares an output's shape to be is a
+   remark, which gives way. *ret_doubt: the first such, the graph's arena's; NULL: none. */
+MUST_CHECK enum err_code infer_model(struct graph *g, const char **ret_doubt, struct err *err);
 
 /* infer_graph's: what is known of the integers of output 0, once infer_node() has been
    happy. false: nothing. */

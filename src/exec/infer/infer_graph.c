@@ -28,6 +28,7 @@ struct walker {
 	const struct ivalue **in;
 	struct ivalue *out;
 	int32_t cap; /* of in and out */
+	const char **doubt; /* NULL: shapes are as declared, or it is an error */
 	struct err *err;
 };
 
@@ -140,10 +141,32 @@ static void merge_shape(const struct shape *declared, struct shape *ret)
 			ret->dim[k] = declared->dim[k];
 }
 
-/* An output of the graph must be what it was declared to be. */
-static enum err_code check_declared(const struct graph *g, const struct gvalue *v,
-	const struct ivalue *is, struct err *err)
+#define DIFFERS "graph '%s': output '%.120s' is declared as %s, its node gives %s"
+
+static enum err_code check_shape(const struct walker *w, const struct graph *g, const struct gvalue *v,
+	const struct shape *is)
 {
+	if (v->shape.rank < 0 || is->rank < 0)
+		return ERR_OK;
+	bool differs = v->shape.rank != is->rank;
+	for (int k = 0; !differs && k < v->shape.rank; k++)
+		differs = dim_conflict(v->shape.dim[k], is->dim[k]);
+	if (!differs)
+		return ERR_OK;
+	if (!w->doubt)
+		return err_set(w->err, ERR_INVALID_ARGUMENT, DIFFERS, g->name, v->name,
+			SHAPE_TEXT(&v->shape), SHAPE_TEXT(is));
+	if (!*w->doubt)
+		*w->doubt = arena_printf(g->arena, DIFFERS, g->name, v->name, SHAPE_TEXT(&v->shape),
+			SHAPE_TEXT(is));
+	return *w->doubt ? ERR_OK : err_oom(w->err);
+}
+
+/* An output of the graph must be what it was declared to be. */
+static enum err_code check_declared(const struct walker *w, const struct graph *g,
+	const struct gvalue *v, const struct ivalue *is)
+{
+	struct err *err = w->err;
 	if (v->type.dtype != DTYPE_UNDEFINED && is->type.dtype != DTYPE_UNDEFINED &&
 		v->type.dtype != is->type.dtype)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -155,23 +178,14 @@ static enum err_code check_declared(const struct graph *g, const struct gvalue *
 			"graph '%s': output '%.120s' is declared as a %s, its node gives a %s", g->name,
 			v->name, v->type.is_sequence ? "sequence" : "tensor",
 			is->type.is_sequence ? "sequence" : "tensor");
-	if (v->shape.rank < 0 || is->shape.rank < 0)
-		return ERR_OK;
-	bool differs = v->shape.rank != is->shape.rank;
-	for (int k = 0; !differs && k < v->shape.rank; k++)
-		differs = dim_conflict(v->shape.dim[k], is->shape.dim[k]);
-	if (!differs)
-		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT,
-		"graph '%s': output '%.120s' is declared as %s, its node gives %s", g->name, v->name,
-		SHAPE_TEXT(&v->shape), SHAPE_TEXT(&is->shape));
+	return check_shape(w, g, v, &is->shape);
 }
 
-static enum err_code check_outputs(const struct frame *f, struct err *err)
+static enum err_code check_outputs(const struct walker *w, const struct frame *f)
 {
 	for (int32_t i = 0; i < f->g->n_output; i++) {
 		int32_t v = f->g->output[i];
-		TRY(check_declared(f->g, &f->g->value[v], &f->v[v], err));
+		TRY(check_declared(w, f->g, &f->g->value[v], &f->v[v]));
 	}
 	return ERR_OK;
 }
@@ -247,7 +261,7 @@ static enum err_code step(struct walker *w)
 {
 	struct frame *f = &w->stack[w->depth - 1];
 	if (f->node == f->g->n_node) {
-		TRY(check_outputs(f, w->err));
+		TRY(check_outputs(w, f));
 		keep(f);
 		pop(w);
 		return ERR_OK;
@@ -263,9 +277,9 @@ static enum err_code step(struct walker *w)
 	return ERR_OK;
 }
 
-enum err_code infer_graph(struct graph *g, struct err *err)
+static enum err_code walk(struct graph *g, const char **doubt, struct err *err)
 {
-	struct walker w = { .err = err };
+	struct walker w = { .doubt = doubt, .err = err };
 	enum err_code rc = push(&w, g);
 	while (rc == ERR_OK && w.depth)
 		rc = step(&w);
@@ -274,4 +288,15 @@ enum err_code infer_graph(struct graph *g, struct err *err)
 	free(w.in);
 	free(w.out);
 	return rc;
+}
+
+enum err_code infer_graph(struct graph *g, struct err *err)
+{
+	return walk(g, NULL, err);
+}
+
+enum err_code infer_model(struct graph *g, const char **ret_doubt, struct err *err)
+{
+	*ret_doubt = NULL;
+	return walk(g, ret_doubt, err);
 }

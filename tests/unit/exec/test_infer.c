@@ -437,6 +437,22 @@ START_TEST(a_declared_output_that_differs_is_refused)
 }
 END_TEST
 
+START_TEST(what_a_model_declares_of_shapes_gives_way)
+{
+	int32_t y = MODEL_NODE(g, OP_RELU, f32(shape_of(3, 4)));
+	const char *doubt;
+	g->value[y].shape = shape_of(3);
+	model_output(g, y);
+	ck_assert_int_eq(infer_model(g, &doubt, &err), ERR_OK);
+	ck_assert_ptr_nonnull(strstr(doubt, "is declared as [3], its node gives [3,4]"));
+	ck_assert_int_eq(g->value[y].shape.rank, 2);
+	ck_assert_int_eq(infer_model(g, &doubt, &err), ERR_OK);
+	ck_assert_ptr_null(doubt);
+	g->value[y].type.dtype = DTYPE_I64;
+	ck_assert_int_eq(infer_model(g, &doubt, &err), ERR_INVALID_ARGUMENT);
+}
+END_TEST
+
 START_TEST(stft_takes_a_window_whose_length_has_a_name)
 {
 	int64_t n = graph_symbol(g, SLICE_LIT("n"));
@@ -487,6 +503,7 @@ Suite *suite_infer(void)
 	tcase_add_test(t, if_branches_see_what_they_capture);
 	tcase_add_test(t, if_branches_give_one_type);
 	tcase_add_test(t, a_declared_output_that_differs_is_refused);
+	tcase_add_test(t, what_a_model_declares_of_shapes_gives_way);
 	suite_add_tcase(s, t);
 
 	TCase *bad = tcase_create("bad input");

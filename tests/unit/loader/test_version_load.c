@@ -177,6 +177,18 @@ START_TEST(inputs_of_different_lengths_are_no_batch)
 }
 END_TEST
 
+/* As tf2onnx and PyTorch name what they do not know. */
+START_TEST(an_output_may_call_the_rows_otherwise)
+{
+	const struct signature *s = loads("opset 13\nin x float32 [N,4]\ninit a int64 [2] -1 2\n"
+		"init b int64 [2] -1 4\nnode Reshape x,a -> r\nnode Reshape r,b -> y\nout y float32 [M,4]\n");
+	ck_assert_msg(s->batchable, "%s", s->why_not_batchable);
+	is_unbatched(loads("opset 13\nin x float32 [N,4]\ninit a int64 [2] -1 2\n"
+			   "node Reshape x,a -> y\nout y float32 [M,2]\n"),
+		"output 'y' is [2,2] for one row and [6,2] for 3");
+}
+END_TEST
+
 START_TEST(configuration_may_forbid_batches)
 {
 	conf.batch_dim = "none";
@@ -376,6 +388,7 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, outputs_as_wide_as_data_says_are_no_batch);
 	tcase_add_test(t, what_hangs_on_data_inside_may_be_a_batch);
 	tcase_add_test(t, inputs_of_different_lengths_are_no_batch);
+	tcase_add_test(t, an_output_may_call_the_rows_otherwise);
 	tcase_add_test(t, configuration_may_forbid_batches);
 	tcase_add_test(t, configuration_may_name_the_batch_dimension);
 	tcase_add_test(t, m37_outputs_that_are_not_finite_fail_the_load);
