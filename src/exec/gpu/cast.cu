@@ -2,47 +2,9 @@
 /*
  * cast.cu -- elements as another type
  *
- * A kernel for each source; the destination is a parameter, the same for all threads. Floats
- * beyond an integer's range are cut to that of int32, or of int64 for int64, and wrapped for the
- * narrow ones, as the host does; NaN is the least one.
+ * A kernel for each source; the destination is a parameter, the same for all threads.
  */
-#include "exec/gpu/kernels.cuh"
-
-static __device__ inline int32_t cut32(float x)
-{
-	return x >= 2147483648.0f ? INT32_MAX : x >= -2147483648.0f ? (int32_t)x : INT32_MIN;
-}
-
-static __device__ inline int64_t cut64(float x)
-{
-	return x >= 9223372036854775808.0f    ? INT64_MAX
-	       : x >= -9223372036854775808.0f ? (int64_t)x
-					      : INT64_MIN;
-}
-
-template <typename T> static __device__ inline int64_t whole32(T x) { return (int64_t)x; }
-static __device__ inline int64_t whole32(float x) { return cut32(x); }
-template <typename T> static __device__ inline int64_t whole64(T x) { return (int64_t)x; }
-static __device__ inline int64_t whole64(float x) { return cut64(x); }
-
-template <typename TO, typename X> struct cast_to {
-	static __device__ inline TO of(X x) { return (TO)whole32(x); }
-};
-template <typename X> struct cast_to<int64_t, X> {
-	static __device__ inline int64_t of(X x) { return whole64(x); }
-};
-template <typename X> struct cast_to<bool, X> {
-	static __device__ inline bool of(X x) { return x != 0; }
-};
-template <typename X> struct cast_to<float, X> {
-	static __device__ inline float of(X x) { return (float)x; }
-};
-template <typename X> struct cast_to<half, X> {
-	static __device__ inline half of(X x) { return narrow<half>((float)x); }
-};
-template <typename X> struct cast_to<bfloat, X> {
-	static __device__ inline bfloat of(X x) { return narrow<bfloat>((float)x); }
-};
+#include "exec/gpu/functions.cuh"
 
 template <typename TO, typename T, int V>
 static __device__ void cast_group(void *out, int64_t i, const group<T, V> &g)

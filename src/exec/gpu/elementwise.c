@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include "exec/gpu/functions.h"
 #include "exec/gpu/walk.h"
 #include "exec/unary.h"
 
@@ -131,8 +132,7 @@ static enum err_code prepare_pair(const struct prep *p, const struct tensor *out
 	return gpu_launch_over(p, name, s->walk.count, BLOCK, &s->launch, err);
 }
 
-/* The layout of the result: that of the operands which have its shape. */
-static enum layout common_layout(const struct prep *p)
+enum layout gpu_common_layout(const struct prep *p)
 {
 	for (int i = 0; i < p->n_in; i++)
 		if (p->in[i].layout == LAYOUT_NHWC && shape_equal(&p->in[i].shape, &p->out[0].shape))
@@ -146,43 +146,15 @@ static bool may_be_in_place(const struct prep *p, const struct kernel *k)
 	       p->in[0].dtype == p->out[0].dtype;
 }
 
-/* Which function, for floats and for integers. */
-static const struct {
-	bool any;
-	enum gpu_binary real, whole;
-} functions[OP_COUNT_] = {
-	[OP_ADD] = { true, GPU_ADD, GPU_ADD },
-	[OP_SUB] = { true, GPU_SUB, GPU_SUB },
-	[OP_MUL] = { true, GPU_MUL, GPU_MUL },
-	[OP_DIV] = { true, GPU_DIV, GPU_DIV_INT },
-	[OP_MAX] = { true, GPU_MAX, GPU_MAX },
-	[OP_MIN] = { true, GPU_MIN, GPU_MIN },
-	[OP_SUM] = { true, GPU_ADD, GPU_ADD },
-	[OP_MEAN] = { true, GPU_ADD, GPU_ADD },
-	[OP_PRELU] = { true, GPU_PRELU, GPU_BINARY_COUNT },
-	[OP_POW] = { true, GPU_POW, GPU_BINARY_COUNT },
-	[OP_MOD] = { true, GPU_FMOD, GPU_MOD_INT },
-	[OP_BITWISE_AND] = { true, GPU_BINARY_COUNT, GPU_AND },
-	[OP_BITWISE_OR] = { true, GPU_BINARY_COUNT, GPU_OR },
-	[OP_BITWISE_XOR] = { true, GPU_BINARY_COUNT, GPU_XOR },
-};
-
-static enum gpu_binary function_of(const struct prep *p)
-{
-	bool real = dtype_in(p->in[0].dtype, T_FLOAT);
-	enum gpu_binary fn = real ? functions[p->node->op].real : functions[p->node->op].whole;
-	return fn == GPU_MOD_INT && node_int(p->node, "fmod", 0) ? GPU_FMOD_INT : fn;
-}
-
 enum err_code gpu_prepare_binary(struct prep *p, struct kernel *ret, struct err *err)
 {
 	struct binary_state *s = gpu_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	s->call.fn = (int32_t)function_of(p);
+	s->call.fn = (int32_t)gpu_binary_of(p->node, p->in[0].dtype);
 	if (s->call.fn == GPU_BINARY_COUNT || p->in[1].dtype != p->in[0].dtype)
 		return prep_refuse(err, "operands of such types");
-	ret->out_layout = common_layout(p);
+	ret->out_layout = gpu_common_layout(p);
 	struct tensor out = p->out[0];
 	out.layout = ret->out_layout;
 	ret->run = run_binary;
@@ -214,12 +186,12 @@ enum err_code gpu_prepare_fold(struct prep *p, struct kernel *ret, struct err *e
 	if (!s)
 		return err_oom(err);
 	s->n = p->n_in - 1;
-	ret->out_layout = common_layout(p);
+	ret->out_layout = gpu_common_layout(p);
 	struct tensor out = p->out[0];
 	out.layout = ret->out_layout;
 	for (int i = 0; i < s->n; i++) {
 		struct tensor left = i ? out : p->in[0];
-		s->step[i].call.fn = (int32_t)function_of(p);
+		s->step[i].call.fn = (int32_t)gpu_binary_of(p->node, p->in[0].dtype);
 		if (p->node->op == OP_MEAN && i == s->n - 1)
 			s->step[i].call = (struct gpu_call){ GPU_SCALED_SUM, 1.0f / (float)p->n_in, 0 };
 		TRY(prepare_pair(p, &out, &left, &p->in[i + 1], &s->step[i], err));

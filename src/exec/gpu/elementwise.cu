@@ -2,30 +2,12 @@
 /*
  * elementwise.cu -- operators of one, two and three operands, broadcast
  *
- * Which function it is is a parameter: all threads take the same way through the switch, and
- * memory is what such kernels wait for. A group of 16 bytes is one access where all operands
+ * Memory is what such kernels wait for. A group of 16 bytes is one access where all operands
  * allow it.
  */
-#include "exec/gpu/kernels.cuh"
-#include "exec/gpu/unary.cuh"
+#include "exec/gpu/functions.cuh"
 
 /* -- one operand ------------------------------------------------------------------------------- */
-
-/* Integers have four of them. */
-template <typename T> static __device__ T apply(const struct gpu_call &c, T x)
-{
-	switch (c.fn) {
-	case UNARY_ABS:
-		return x < 0 ? -x : x;
-	case UNARY_NEG:
-		return -x;
-	case UNARY_SIGN:
-		return (x > 0) - (x < 0);
-	case UNARY_RELU:
-		return x > 0 ? x : 0;
-	}
-	return x;
-}
 
 template <typename T, int V>
 __device__ void map1(uint32_t count, const struct gpu_call &c, T *out, const T *in)
@@ -60,60 +42,6 @@ KERNEL(map1_not, (uint32_t n, uint8_t *out, const uint8_t *in))
 }
 
 /* -- two operands ------------------------------------------------------------------------------ */
-
-/* Has the operand a value that its type's operator forbids? */
-template <typename T> static __device__ inline bool is_zero(const struct gpu_complaint &f, T b)
-{
-	if (b == 0)
-		complain(f, 0);
-	return b == 0;
-}
-
-static __device__ inline float apply2(
-	const struct gpu_call &c, const struct gpu_complaint &, float a, float b)
-{
-	using T = float;
-	using U = float;
-	float alpha = c.alpha;
-	switch (c.fn) {
-#define BINARY(id, expr) \
-	case GPU_##id: \
-		return expr;
-#define BINARY_F(id, expr) BINARY(id, expr)
-#define BINARY_I(id, expr)
-#include "exec/gpu/binary.h"
-#undef BINARY_F
-#undef BINARY_I
-	}
-	return 0;
-}
-
-template <typename T> struct unsigned_of;
-template <> struct unsigned_of<int32_t> {
-	using type = uint32_t;
-};
-template <> struct unsigned_of<int64_t> {
-	using type = uint64_t;
-};
-
-template <typename T>
-static __device__ T apply2(const struct gpu_call &c, const struct gpu_complaint &f, T a, T b)
-{
-	using U = typename unsigned_of<T>::type;
-#define zero(v) is_zero(f, v)
-	switch (c.fn) {
-#define BINARY(id, expr) \
-	case GPU_##id: \
-		return expr;
-#define BINARY_F(id, expr)
-#define BINARY_I(id, expr) BINARY(id, expr)
-#include "exec/gpu/binary.h"
-#undef BINARY_F
-#undef BINARY_I
-	}
-#undef zero
-	return 0;
-}
 
 template <typename T, int V>
 __device__ void map2(const struct gpu_walk &w, const struct gpu_call &c, T *out, const T *a, const T *b,

@@ -88,12 +88,13 @@ static __device__ inline uint32_t quotient(uint32_t n, struct gpu_div by)
 	return (__umulhi(n, by.mul) + n) >> by.shift;
 }
 
-/* Where group i of each of N operands begins. */
-template <int N> static __device__ inline void walk_to(const struct gpu_walk &w, uint32_t i, uint32_t *at)
+/* Where group i of each of N operands begins, for a walk of that rank. */
+template <int N>
+static __device__ inline void walk_to(const struct gpu_walk &w, int rank, uint32_t i, uint32_t *at)
 {
 	for (int k = 0; k < N; k++)
 		at[k] = 0;
-	for (int d = w.rank - 1; d > 0; d--) {
+	for (int d = rank - 1; d > 0; d--) {
 		uint32_t q = quotient(i, w.dim[d]), r = i - q * w.dim[d].d;
 		for (int k = 0; k < N; k++)
 			at[k] += r * w.stride[k][d];
@@ -101,6 +102,10 @@ template <int N> static __device__ inline void walk_to(const struct gpu_walk &w,
 	}
 	for (int k = 0; k < N; k++)
 		at[k] += i * w.stride[k][0];
+}
+template <int N> static __device__ inline void walk_to(const struct gpu_walk &w, uint32_t i, uint32_t *at)
+{
+	walk_to<N>(w, w.rank, i, at);
 }
 
 /* -- complaints -------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define GPU_RANK_MAX 8 /* of boxes after dimensions are merged */
-#define GPU_OPERANDS_MAX 3
+#define GPU_OPERANDS_MAX 12
 
 /* Division by d of numbers below 2^31: a product, a sum, a shift. */
 struct gpu_div {
@@ -157,6 +157,19 @@ enum gpu_binary {
 #define BINARY(id, expr) GPU_##id,
 #include "exec/gpu/binary.h"
 	GPU_BINARY_COUNT
+};
+
+/* Those that say yes or no; the last one of an operand that is compared with itself. */
+enum gpu_compare {
+	GPU_EQUAL,
+	GPU_GREATER,
+	GPU_GREATER_OR_EQUAL,
+	GPU_LESS,
+	GPU_LESS_OR_EQUAL,
+	GPU_BOTH,
+	GPU_EITHER,
+	GPU_ONE_OF,
+	GPU_DIFFER,
 };
 
 /* y = call(y + scale[0] * add0 + scale[1] * add1) over y's elements in order; an addend's strides in

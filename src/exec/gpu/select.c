@@ -3,6 +3,7 @@
  * select.c -- comparisons, logic, IsNaN, and Where
  */
 #include <stdio.h>
+#include "exec/gpu/functions.h"
 #include "exec/gpu/walk.h"
 
 #define BLOCK 256
@@ -34,22 +35,13 @@ static void run_where(const struct kernel_args *a, int64_t from, int64_t to)
 
 enum err_code gpu_prepare_compare(struct prep *p, struct kernel *ret, struct err *err)
 {
-	static const int32_t numbers[OP_COUNT_] = { [OP_EQUAL] = 0,
-		[OP_GREATER] = 1,
-		[OP_GREATER_OR_EQUAL] = 2,
-		[OP_LESS] = 3,
-		[OP_LESS_OR_EQUAL] = 4,
-		[OP_AND] = 5,
-		[OP_OR] = 6,
-		[OP_XOR] = 7,
-		[OP_IS_NAN] = 8 };
 	struct select_state *s = gpu_state(p, ret, sizeof(*s));
 	const struct tensor *in[] = { &p->in[0], &p->in[p->n_in > 1] };
 	bool wide;
 	char name[32];
 	if (!s)
 		return err_oom(err);
-	s->fn = numbers[p->node->op];
+	s->fn = (int32_t)gpu_compare_of(p->node->op);
 	if (!gpu_walk_init(&s->walk, &p->out[0], 2, in, 1, &wide))
 		return prep_refuse(err, "so many elements or dimensions");
 	snprintf(name, sizeof(name), "compare_%s", gpu_type_name(p->in[0].dtype));

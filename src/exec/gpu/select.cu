@@ -2,33 +2,7 @@
 /*
  * select.cu -- comparisons, logic, and Where
  */
-#include "exec/gpu/kernels.cuh"
-
-/* Numbered as select.c does; bools are 0 or 1. */
-template <typename T> static __device__ inline bool holds(int fn, T a, T b)
-{
-	switch (fn) {
-	case 0:
-		return a == b;
-	case 1:
-		return a > b;
-	case 2:
-		return a >= b;
-	case 3:
-		return a < b;
-	case 4:
-		return a <= b;
-	case 5:
-		return a && b;
-	case 6:
-		return a || b;
-	case 7:
-		return !a != !b;
-	case 8:
-		return a != a;
-	}
-	return false;
-}
+#include "exec/gpu/functions.cuh"
 
 template <typename T>
 __device__ void compare2(const struct gpu_walk &w, int fn, uint8_t *out, const T *a, const T *b)

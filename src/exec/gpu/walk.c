@@ -125,14 +125,20 @@ bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n, const st
 
 /* -- launches --------------------------------------------------------------------------------- */
 
+struct gpu_launch gpu_launch_of(const struct prep *p, CUfunction fn, int64_t items, int block)
+{
+	int64_t blocks = (items + block - 1) / block, most = (int64_t)gpu_of(p->backend)->sms * BLOCKS_PER_SM;
+	return (struct gpu_launch){ .fn = fn, .grid = { (unsigned)(blocks < most ? blocks : most), 1, 1 },
+		.block = { (unsigned)block, 1, 1 } };
+}
+
 enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t items, int block,
 	struct gpu_launch *ret, struct err *err)
 {
-	const struct gpu *g = gpu_of(p->backend);
-	int64_t blocks = (items + block - 1) / block, most = (int64_t)g->sms * BLOCKS_PER_SM;
-	*ret = (struct gpu_launch){ .grid = { (unsigned)(blocks < most ? blocks : most), 1, 1 },
-		.block = { (unsigned)block, 1, 1 } };
-	return gpu_function(g, name, &ret->fn, err);
+	CUfunction fn;
+	TRY(gpu_function(gpu_of(p->backend), name, &fn, err));
+	*ret = gpu_launch_of(p, fn, items, block);
+	return ERR_OK;
 }
 
 const char *gpu_type_name(enum dtype dtype)

@@ -24,10 +24,15 @@ struct gpu_div gpu_div(int64_t n);
 MUST_CHECK bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n,
 	const struct tensor *const in[], int wide, bool *ret_wide);
 
+/* The layout of an elementwise result: that of the operands which have its shape. */
+enum layout gpu_common_layout(const struct prep *p);
+
 /* A kernel by name over `items` of work for a thread each, in blocks of `block` threads that
    go on with further ones. */
 MUST_CHECK enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t items, int block,
 	struct gpu_launch *ret, struct err *err);
+
+struct gpu_launch gpu_launch_of(const struct prep *p, CUfunction fn, int64_t items, int block);
 
 /* "f32" ... of names; NULL: no kernel has such elements. */
 const char *gpu_type_name(enum dtype dtype);
