@@ -37,6 +37,7 @@ LIST(attrs_conv_transpose, CONV_ATTRS, INTS("output_padding"), INTS("output_shap
 LIST(attrs_fused_conv, CONV_ATTRS, INT("activation"), FLOAT("alpha"), FLOAT("beta"), END);
 LIST(attrs_fused_matmul, INT("trans_b"), FLOAT("scale"), INT("activation"), FLOAT("alpha"),
 	FLOAT("beta"), END);
+LIST(attrs_fused_elementwise, NEED("body", ATTR_GRAPH), END);
 #define REQUANT_ATTRS \
 	INT("to"), INT("x_zero"), INT("y_zero"), INT("low"), INT("high")
 #define SUM_ATTRS \

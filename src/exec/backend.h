@@ -41,6 +41,12 @@ struct backend {
 	/* (optional) Called on every thread before it first runs a kernel. */
 	void (*thread_init)(void);
 
+	/* A FusedElementwise (fused.h) is one kernel, and quicker than its operators one by one. */
+	bool fuses;
+
+	/* (optional) What it was opened without and how it manages, in words; NULL: nothing. */
+	const char *without;
+
 	/* (optional) Memory of its own; NULL: its kernels read and write the host's. */
 	const struct device_ops *device;
 	/* With device: what runs the steps that it refuses. */

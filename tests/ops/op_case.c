@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "exec/fused.h"
 #include "exec/infer/infer.h"
 #include "support/models.h"
 #include "support/tensors.h"
@@ -214,6 +215,30 @@ static const char *add_string(struct graph *g, const char *name, const char *s)
 	return s + n + 2;
 }
 
+/* "Mul 0 1; Relu 2": operators of the node's inputs, and of what came of those before. */
+static const char *add_body(struct op_node *n, const char *s)
+{
+	struct graph *body = model_body(n->graph, "fused");
+	struct err err;
+	for (int i = 0; i < n->n_in; i++)
+		model_input(body, "", n->in[i].dtype, n->in[i].shape);
+	for (s++; *s != '\''; s += strspn(s, "; ")) {
+		size_t len = strcspn(s, " ");
+		int32_t in[FUSED_INPUTS_MAX], last;
+		int n_in = 0;
+		enum op_id op = op_find(slice_of(""), (struct slice){ s, len });
+		for (s += len; *s == ' '; n_in++)
+			in[n_in] = (int32_t)strtol(s, (char **)&s, 10);
+		last = model_node(body, op, 1, n_in, in);
+		body->n_output = 0; /* the last one's is the result */
+		model_output(body, last);
+	}
+	if (infer_graph(body, &err) != ERR_OK)
+		die(n->c, err.msg, s);
+	model_attr_graph(n->graph, "body", body);
+	return s + 1;
+}
+
 static const char *add_number(struct graph *g, const char *name, const char *s)
 {
 	char *end;
@@ -246,7 +271,8 @@ static void add_attrs(struct op_node *n)
 		size_t len = strcspn(s, "=");
 		const char *name = arena_strndup(n->graph->arena, s, len);
 		s += len + 1;
-		s = *s == '[' ? add_list(n->graph, name, s)
+		s = n->c->op == OP_FUSED_ELEMENTWISE ? add_body(n, s)
+		    : *s == '[' ? add_list(n->graph, name, s)
 		    : *s == '\'' ? add_string(n->graph, name, s)
 		    : *s == '@'	 ? add_tensor(n, name, s)
 				 : add_number(n->graph, name, s);

@@ -12,7 +12,8 @@
  *	<i64:2=5,6;2=1,2>  a map: its keys, its values
  *	?2=1,2     an optional that is there;  ?-  one that is absent
  * Attributes: "axis=1 alpha=0.5f mode='linear' perm=[0,2,1]
- * beta=[0.5f,1f] activations=['Relu','Tanh'] value=@f32:2=1,2".
+ * beta=[0.5f,1f] activations=['Relu','Tanh'] value=@f32:2=1,2"; a fused node's body is
+ * 'Mul 0 1; Relu 2', of inputs and of results before.
  * Wanted outputs: as operands with values; NULL: only the rows are compared with each
  * other. TYPE may be given where it is not the case's.
  *

@@ -11,7 +11,7 @@ struct pass {
 	unsigned flags;
 };
 
-enum { EXACT = 1, HOST = 2, LAST = 4 };
+enum { EXACT = 1, HOST = 2, LAST = 4, FUSES = 8 };
 
 static const struct pass table[] = {
 #define PASS(name, fn, flags) { name, fn, flags },
@@ -174,6 +174,8 @@ struct passes_opts passes_opts_for(const struct backend *backend, enum precision
 static bool is_wanted(const struct pass *p, const struct passes_opts *opts, bool last)
 {
 	bool on_device = opts->backend && opts->backend->device;
+	if (last && p->flags & FUSES)
+		return opts->backend && opts->backend->fuses;
 	if (last)
 		return p->flags & LAST && opts->lower_to != DTYPE_UNDEFINED;
 	return !(p->flags & LAST) && !(opts->exact_only && !(p->flags & EXACT)) &&

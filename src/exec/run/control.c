@@ -15,7 +15,9 @@ enum err_code control_new(struct program *p, struct err *err)
 {
 	for (int32_t i = 0; i < p->graph->n_node; i++) {
 		const struct node *n = &p->graph->node[i];
-		for (int32_t k = 0; k < n->n_attr; k++) {
+		/* The body of a fused operator is its kernel's. */
+		bool control = op_info(n->op)->flags & OP_CONTROL;
+		for (int32_t k = 0; k < n->n_attr && control; k++) {
 			if (n->attr[k].kind != ATTR_GRAPH)
 				continue;
 			struct body *b = calloc(1, sizeof(*b));
