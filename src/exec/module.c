@@ -4,6 +4,7 @@
 #include <config.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ static struct {
 	const struct backend_module *gpu;
 	const struct backend *opened[BACKEND_DEVICES_MAX];
 } modules = { .lock = PTHREAD_MUTEX_INITIALIZER };
+static atomic_int keep_dir = -1;
 
 /* The environment's folder only where no privilege is lent by the file. */
 static const char *library_dir(void)
@@ -91,6 +93,16 @@ static void look_whether_sick(void *ctx, const char *device, const struct backen
 {
 	(void)device;
 	*(bool *)ctx |= b->device->sick(b) != NULL;
+}
+
+void backend_keep_in(int dirfd)
+{
+	atomic_store(&keep_dir, dirfd);
+}
+
+int backend_keep_dir(void)
+{
+	return atomic_load(&keep_dir);
 }
 
 bool backend_any_sick(void)

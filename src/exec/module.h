@@ -25,6 +25,11 @@ void backend_each_device(void (*fn)(void *ctx, const char *device, const struct 
 /* A device that is open has failed for good, and cannot compute until the process is another. */
 bool backend_any_sick(void);
 
+/* A directory where devices keep what they compile (gpu/keep.h), borrowed until it is another; -1:
+   none, as at the beginning. */
+void backend_keep_in(int dirfd);
+int backend_keep_dir(void);
+
 /* Is it a name that backend_open() takes? */
 bool backend_is_device_name(const char *device);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "exec/module.h"
 
 #define FILE_NAME "kernels"
 #define FILE_BYTES_MAX ((size_t)CHOICES_MAX * (CHOICE_KEY_MAX + CHOICE_NAME_MAX + 2))
@@ -52,6 +53,7 @@ enum err_code learned_open(
 			return err_prefix(err, "state_dir");
 		}
 		read_file(l);
+		backend_keep_in(l->dirfd);
 	}
 	*ret = l;
 	return ERR_OK;
@@ -62,6 +64,7 @@ void learned_close(struct learned *l)
 	if (!l)
 		return;
 	choices_free(l->choices);
+	backend_keep_in(-1);
 	if (l->dirfd >= 0)
 		close(l->dirfd);
 	free(l);

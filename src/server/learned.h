@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * learned.h -- what one start of the daemon learns for the next: which kernels were fastest
+ * learned.h -- what one start of the daemon learns for the next: which kernels were fastest, and
+ * what devices compiled
  *
  * Life of a version: ... -> [COMPILE] -> warm -> ...
  *
- * A file in the state directory. Without a directory all is as it was, but measured anew
+ * A file in the state directory, and exec/gpu/keep.h's folder. Without a directory all is as it was, but measured anew
  * by each start. A file that is damaged, or of another machine, is left aside and replaced.
  *
  * Threads: learned_save() one at a time; the choices from any.

@@ -53,6 +53,8 @@ static void log_device(void *ctx, const char *device, const struct backend *b)
 	struct device_gauges g;
 	b->device->gauges(b, &g);
 	log_notice("device %s is %s, %.1f GiB", device, g.name, g.memory_total / ((size_t)1 << 30));
+	if (b->without)
+		log_warning("device %s: %s", device, b->without);
 }
 
 static enum err_code open_device(struct server *s, struct err *err)

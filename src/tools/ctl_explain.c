@@ -79,7 +79,8 @@ static void on_step(void *ctx, const struct step_text *s)
 		return;
 	const char *number = arena_printf(x->arena, "%d", x->n++);
 	const char *units = arena_printf(x->arena, "%" PRId64, s->units);
-	TABLE_ROW(&x->table, number, s->op, s->kernel, s->backend, units, s->shapes, s->node);
+	const char *op = *s->inner ? arena_printf(x->arena, "%s (%s)", s->op, s->inner) : s->op;
+	TABLE_ROW(&x->table, number, op, s->kernel, s->backend, units, s->shapes, s->node);
 }
 
 static enum err_code print_steps(struct ctl *c, struct offline *o, const struct tensor *in, struct err *err)
@@ -94,6 +95,8 @@ static enum err_code print_steps(struct ctl *c, struct offline *o, const struct 
 	putchar('\n');
 	table_print(&x.table, stdout);
 	program_stats(o->program, &stats);
+	if (o->backend->without)
+		printf("\n%s: %s\n", o->backend->name, o->backend->without);
 	printf("\n%d steps, %d more computed while planning\n"
 	       "memory: %zu bytes of weights and graph, %zu of packed weights, %zu of activations\n",
 		x.n, x.n_folded, arena_used_bytes(o->arena), packs_bytes(o->packs), stats.workspace_plan_bytes);

@@ -129,6 +129,12 @@ template <typename T> T atomicOr(T *at, T v) { return __atomic_fetch_or(at, v, _
 
 template <typename T> T __ldg(const T *p) { return *p; }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+static inline float __uint_as_float(unsigned v)
+{
+	float f;
+	memcpy(&f, &v, sizeof(f));
+	return f;
+}
 static inline int __popc(unsigned v) { return __builtin_popcount(v); }
 static inline int __ffs(unsigned v) { return __builtin_ffs((int)v); }
 static inline float rsqrtf(float v) { return 1 / sqrtf(v); }

@@ -7,6 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
+#include <elf.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "driver.h"
 
@@ -79,12 +82,48 @@ static void watch(int sig)
 		sigaction(sig, &now, nullptr);
 }
 
+/* -- modules -------------------------------------------------------------------------------- */
+
+/* Of a fatbin, as nvcc writes it, and of what nvrtc.cc makes. */
+static constexpr unsigned FATBIN_MAGIC = 0xBA55ED50, ELF_MAGIC = 0x464c457f;
+
+struct module {
+	void *object; /* NULL: part of this library */
+	module_kernels *kernels;
+	int fd; /* of the object: open ones have names of their own */
+};
+
+/* Where it ends is where its table of sections does, which is its last part. */
+static size_t object_bytes(const void *image)
+{
+	Elf64_Ehdr head;
+	memcpy(&head, image, sizeof(head));
+	return head.e_shoff + (size_t)head.e_shentsize * head.e_shnum;
+}
+
+/* A shared object that lies in memory, as a file of its own. */
+static module *open_object(const void *image)
+{
+	char path[64];
+	size_t bytes = object_bytes(image);
+	int fd = memfd_create("stand-in", MFD_CLOEXEC);
+	module_kernels *kernels = new module_kernels;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	loading = kernels;
+	void *object = write(fd, image, bytes) == (ssize_t)bytes ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
+	loading = nullptr;
+	if (!object) {
+		const char *why = dlerror();
+		fprintf(stderr, "stand-in GPU: a module does not open: %s\n", why ? why : "no room");
+		delete kernels;
+		close(fd);
+	}
+	return object ? new module{ object, kernels, fd } : nullptr;
+}
+
 } // namespace stand_in
 
 using namespace stand_in;
-
-/* Of a fatbin, as nvcc writes it. */
-static constexpr unsigned FATBIN_MAGIC = 0xBA55ED50;
 
 extern "C" {
 
@@ -196,27 +235,41 @@ CUresult cuCtxSetCurrent(CUcontext)
 	return CUDA_SUCCESS;
 }
 
-/* Its kernels are those that g++ compiled, whatever the module. */
+/* A fatbin's kernels are those that g++ compiled beforehand; a compiled one's are its own. */
 CUresult cuModuleLoadData(CUmodule *ret, const void *image)
 {
 	unsigned magic;
 	memcpy(&magic, image, sizeof(magic));
-	if (magic != FATBIN_MAGIC)
-		return CUDA_ERROR_INVALID_IMAGE;
-	if (conf.capability < 80)
+	module *m = nullptr;
+	if (magic == ELF_MAGIC)
+		m = open_object(image);
+	else if (magic == FATBIN_MAGIC && conf.capability < 80)
 		return CUDA_ERROR_NO_BINARY_FOR_GPU;
-	*ret = reinterpret_cast<CUmodule>(&conf);
+	else if (magic == FATBIN_MAGIC)
+		m = new module{ nullptr, &static_kernels(), -1 };
+	if (!m)
+		return CUDA_ERROR_INVALID_IMAGE;
+	*ret = reinterpret_cast<CUmodule>(m);
 	return status();
 }
 
-CUresult cuModuleUnload(CUmodule)
+CUresult cuModuleUnload(CUmodule which)
 {
+	module *m = reinterpret_cast<module *>(which);
+	if (m->object) {
+		delete m->kernels; /* their code goes last */
+		dlclose(m->object);
+		close(m->fd);
+	}
+	delete m;
 	return status();
 }
 
-CUresult cuModuleGetFunction(CUfunction *ret, CUmodule, const char *name)
+CUresult cuModuleGetFunction(CUfunction *ret, CUmodule which, const char *name)
 {
-	*ret = reinterpret_cast<CUfunction>(find_kernel(name));
+	module_kernels &all = *reinterpret_cast<module *>(which)->kernels;
+	auto at = all.find(name);
+	*ret = at == all.end() ? nullptr : reinterpret_cast<CUfunction>(&at->second);
 	return *ret ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 

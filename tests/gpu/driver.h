@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <string>
 #include <vector>
 #include "device.h"
@@ -36,7 +37,9 @@ struct kernel {
 	std::function<bound(void **)> bind;
 	int shared_max = 48 << 10;
 };
-kernel *find_kernel(const char *name);
+using module_kernels = std::map<std::string, kernel>;
+module_kernels &static_kernels();
+extern thread_local module_kernels *loading; /* where add_kernel() puts them; NULL: the static ones */
 struct launch {
 	const kernel *fn;
 	dim3 blocks, threads;

@@ -274,23 +274,19 @@ void run_launch(const launch &l)
 
 /* -- kernels by name ------------------------------------------------------------------------ */
 
-/* Filled by constructors of other files. */
-static std::map<std::string, kernel> &kernels()
+module_kernels &static_kernels()
 {
-	static std::map<std::string, kernel> all;
+	static module_kernels all;
 	return all;
 }
 
+/* By constructors: of other files, and of modules while they are opened. */
+thread_local module_kernels *loading;
 void add_kernel(const char *name, std::function<bound(void **)> bind)
 {
-	if (!kernels().emplace(name, kernel{ name, std::move(bind) }).second)
+	module_kernels &to = loading ? *loading : static_kernels();
+	if (!to.emplace(name, kernel{ name, std::move(bind) }).second)
 		throw std::logic_error(std::string("two kernels of one name: ") + name);
-}
-
-kernel *find_kernel(const char *name)
-{
-	auto at = kernels().find(name);
-	return at == kernels().end() ? nullptr : &at->second;
 }
 
 } // namespace stand_in

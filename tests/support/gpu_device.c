@@ -44,6 +44,7 @@ bool gpu_driver(void)
 	load_stand_in("libcuda.so.1");
 	load_stand_in("libcublasLt.so.13");
 	load_stand_in("libcudnn_graph.so.9");
+	load_stand_in("libnvrtc.so.13");
 	return false;
 }
 

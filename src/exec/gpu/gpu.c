@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "exec/gpu/nvrtc.h"
 #include "exec/module.h"
 
 /* What nvcc made of each .cu file (fatbin.S). */
@@ -29,7 +30,7 @@ static bool passes(CUresult r)
 {
 	return r == CUDA_ERROR_OUT_OF_MEMORY || r == CUDA_ERROR_INVALID_VALUE ||
 	       r == CUDA_ERROR_INVALID_HANDLE || r == CUDA_ERROR_NOT_FOUND ||
-	       r == CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES || r == CUDA_ERROR_NO_BINARY_FOR_GPU ||
+	       r == CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES || r == CUDA_ERROR_INVALID_IMAGE || r == CUDA_ERROR_NO_BINARY_FOR_GPU ||
 	       (r >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && r <= CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
 }
 
@@ -209,6 +210,17 @@ static enum err_code load_kernels(struct gpu *g, struct err *err)
 	return ERR_OK;
 }
 
+/* What can do without it says so in words. */
+static void try_compiler(struct gpu *g)
+{
+	struct err why;
+	g->backend.fuses = nvrtc_try(g->capability, &why) == ERR_OK;
+	if (g->backend.fuses)
+		return;
+	snprintf(g->without, sizeof(g->without), "elementwise operators run one by one: %s", why.msg);
+	g->backend.without = g->without;
+}
+
 static enum err_code open_device(struct gpu *g, struct err *err)
 {
 	TRY(gpu_libs_open(err));
@@ -217,6 +229,7 @@ static enum err_code open_device(struct gpu *g, struct err *err)
 	GPU_TRY(g, cu.cuDevicePrimaryCtxRetain(&g->context, g->device), "making the context");
 	TRY(gpu_enter(g, err));
 	TRY(load_kernels(g, err));
+	try_compiler(g);
 	return open_libraries(g, err);
 }
 

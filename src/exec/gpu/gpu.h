@@ -35,7 +35,7 @@ struct gpu {
 	int ordinal;
 	CUdevice device;
 	CUcontext context; /* the primary one */
-	char name[96];
+	char name[96], without[ERR_MSG_MAX + 64]; /* backend.without */
 	int capability; /* 90: compute capability 9.0 */
 	int sms;        /* multiprocessors */
 	size_t memory_bytes;

@@ -3,7 +3,15 @@
  * explain.c -- what a plan does, step by step, in words
  */
 #include <stdio.h>
+#include "exec/fused.h"
 #include "exec/run/program_impl.h"
+
+static void list_inner(const struct graph *body, char *ret, size_t size)
+{
+	size_t at = 0;
+	for (int32_t i = 0; i < body->n_node && at < size; i++)
+		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? " " : "", op_info(body->node[i].op)->name);
+}
 
 static void explain_step(const struct plan *e, const struct step *s, struct step_text *t)
 {
@@ -11,6 +19,8 @@ static void explain_step(const struct plan *e, const struct step *s, struct step
 	t->kernel = s->k.name;
 	t->backend = s->backend->name;
 	t->units = s->k.units;
+	if (s->node && s->node->op == OP_FUSED_ELEMENTWISE)
+		list_inner(fused_body(s->node), t->inner, sizeof(t->inner));
 	size_t at = 0;
 	for (int32_t i = 0; i < s->n_in + s->n_out && at < sizeof(t->shapes); i++) {
 		if (s->slot[i] == VALUE_NONE)

@@ -90,6 +90,7 @@ void program_stats(struct program *p, struct program_stats *ret);
 struct step_text {
 	const char *node, *op, *kernel, *backend;
 	char shapes[200];
+	char inner[160]; /* operators of a fused one, in order; "": it is none */
 	int64_t units;
 	size_t out_bytes;
 	bool folded; /* computed while planning */
