@@ -102,6 +102,20 @@ static enum err_code want_zero_point(struct infer *x, int i, enum dtype dtype, i
 	return ERR_OK;
 }
 
+/* Sums of products of X and W, both less their zero points. */
+enum err_code infer_integer_conv(struct infer *x, struct err *err)
+{
+	struct shape out;
+	const struct shape *w = &x->in[1]->shape;
+	TRY(infer_want_type(x, 0, T_BYTE, err));
+	TRY(infer_want_type(x, 1, T_BYTE, err));
+	TRY(infer_conv_shape(x, &out, err));
+	TRY(want_zero_point(x, 2, x->in[0]->type.dtype, 1, err));
+	TRY(want_zero_point(x, 3, x->in[1]->type.dtype, w->rank > 0 ? w->dim[0] : DIM_UNKNOWN, err));
+	infer_set(x, 0, DTYPE_I32, &out);
+	return ERR_OK;
+}
+
 /* Sums of products of A and B, both less their zero points; B is a matrix. */
 enum err_code infer_integer_matmul(struct infer *x, struct err *err)
 {

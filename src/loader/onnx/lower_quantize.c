@@ -7,9 +7,7 @@
  * float32, or lists that DequantizeLinear does not take, products go in int32, which wraps as the
  * specification's does, and convolutions in float64, whose sums of whole numbers are exact up
  * to 2^53: these are right, and slow. Sums of products that are asked for as such are
- * IntegerMatMul's, where B is a matrix and A has one zero point.
- *
- * NOT DONE: ConvInteger on an integer kernel.
+ * IntegerMatMul's, where B is a matrix, and IntegerConv's, where A or the image has one zero point.
  */
 #include "loader/onnx/lower.h"
 
@@ -54,22 +52,26 @@ static void requantize(struct lower *x, int32_t sum, int32_t scale, int y)
 	lower_quantized(x, v, lower_in(x, y), lower_in(x, y + 1));
 }
 
-/* IntegerMatMul's operands, of the inputs A, B and their zero points; false: it does not take
-   these. */
-static bool read_integer_matmul(struct lower *x, int a_zero, int b_zero, int32_t *ret)
+/* Operands of sums of products and their zero points; false: there is more than one zero point
+   of the first operand, or of the second one no list. */
+static bool read_integers(struct lower *x, int a_zero, int b_zero, int32_t *ret)
 {
 	const int from[4] = { 0, 1, a_zero, b_zero };
-	struct shape a = *lower_shape(x, lower_in(x, 0)), b = *lower_shape(x, lower_in(x, 1));
 	for (int i = 0; i < 4; i++)
 		ret[i] = lower_has_in(x, from[i]) ? x->in[from[i]] : VALUE_NONE;
-	if (a.rank < 1 || b.rank != 2 || x->rc != ERR_OK)
-		return false;
 	for (int i = 2; i < 4; i++) {
 		struct shape zero = ret[i] == VALUE_NONE ? SHAPE_SCALAR : *lower_shape(x, ret[i]);
 		if (!is_one(&zero) && (i == 2 || zero.rank != 1))
 			return false;
 	}
-	return true;
+	return x->rc == ERR_OK;
+}
+
+/* IntegerMatMul's. */
+static bool read_integer_matmul(struct lower *x, int a_zero, int b_zero, int32_t *ret)
+{
+	struct shape a = *lower_shape(x, lower_in(x, 0)), b = *lower_shape(x, lower_in(x, 1));
+	return a.rank >= 1 && b.rank == 2 && read_integers(x, a_zero, b_zero, ret);
 }
 
 void lower_matmul_integer(struct lower *x)
@@ -202,6 +204,11 @@ static int32_t convolve(struct lower *x, int32_t image, int32_t kernel)
 
 void lower_conv_integer(struct lower *x)
 {
+	int32_t in[4];
+	if (read_integers(x, 2, 3, in)) {
+		lower_become(x, OP_INTEGER_CONV, 1, 4, in);
+		return;
+	}
 	int behind = lower_shape(x, lower_in(x, 1))->rank - 1;
 	int32_t image = centred(x, 0, 2, 0, DTYPE_F64);
 	int32_t kernel = centred(x, 1, 3, behind, DTYPE_F64);

@@ -168,7 +168,9 @@ static const struct rewrite rewrites[] = {
 		"Sub(%0, %2) -> %3\nCast(u) to=6 -> %4\nCast(zero) to=6 -> %5\n"
 		"Sub(%4, %5) -> %6\nMatMul(%3, %6) -> y\n" },
 	{ "10", "node ConvInteger v,k,zero -> y pads=[1,1,1,1]",
-		"Cast(v) to=11 -> %0\nCast(zero) to=11 -> %1\nSub(%0, %1) -> %2\n"
+		"IntegerConv(v, k, zero) pads=1,1,1,1 -> y\n" },
+	{ "10", "node ConvInteger v,k,zeros -> y pads=[1,1,1,1]",
+		"Cast(v) to=11 -> %0\nCast(zeros) to=11 -> %1\nSub(%0, %1) -> %2\n"
 		"Cast(k) to=11 -> %3\nConv(%2, %3) pads=1,1,1,1 -> %4\nCast(%4) to=6 -> y\n" },
 	{ "10", "node QLinearMatMul u,one,zero,u,one,zero,one,zero -> y",
 		"DequantizeLinear(u, one, zero) -> %0\nDequantizeLinear(u, one, zero) -> %1\n"

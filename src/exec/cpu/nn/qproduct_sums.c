@@ -1,205 +1,148 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IntegerMatMul: the reference, and on qproduct.h
+ * IntegerConv and IntegerMatMul on qproduct_bands.h
  *
  * DESIGN
  *
- * (a - za) (b - zb) is a b, less za times the sums of b's columns, which go into the bias as soon as
- * za is there, less zb times what a's rows add up to beyond za, which is a number per row and
- * seldom needed: weights mostly have no zero point. A unit of work is a block of rows.
+ * (x - zx) (w - zw) is x w, less zx times the sum of a channel's weights, which goes into the bias
+ * as soon as zx is there, less zw times what a window adds up to beyond zx: a number per pixel,
+ * by one more channel whose weights are ones, and seldom needed, for weights mostly have no zero
+ * point.
  */
-#include "exec/cpu/nn/qproduct.h"
+#include "exec/cpu/nn/qproduct_bands.h"
 
-#include <string.h>
 #include "base/checked.h"
 
-#define PRODUCTS_PER_NS 200.0
-
-enum { IN_A, IN_B, IN_A_ZERO, IN_B_ZERO };
+enum { IN_X, IN_W, IN_X_ZERO, IN_W_ZERO };
 
 struct sums_state {
-	struct split split; /* of rows */
-	const struct qproduct *product;
-	int64_t k, n;
-	uint8_t a_flip, b_flip; /* 0x80 for what has to change its sign: a is uint8 then, b int8 */
-	const void *weights;
-	int32_t *column;  /* sums of b, flipped */
-	int32_t *b_zero;  /* of flipped numbers; NULL: all are zero */
-	int64_t slots, pitch;
-	bool copy_a;
-	size_t scratch_a; /* where in the scratch a's rows are */
+	struct qbands bands;
+	int64_t depth;   /* products of a sum */
+	int32_t *column; /* sums of weights, flipped */
+	int32_t *w_zero; /* of flipped numbers; NULL: all are zero */
+	const void *ones; /* with w_zero */
+	size_t scratch_bias, scratch_sums;
 };
 
-static int32_t byte_at(const struct tensor *t, int64_t i)
+static void fill_bias(const struct sums_state *s, int32_t x_zero, int32_t *bias)
 {
-	return t->dtype == DTYPE_I8 ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[i];
-}
-
-/* The zero point of index i; one may be for all. */
-static int32_t zero_at(const struct tensor *t, int64_t i)
-{
-	return byte_at(t, tensor_count(t) == 1 ? 0 : i);
-}
-
-/* -- on qproduct.h ---------------------------------------------------------------------------- */
-
-static void copy_rows(const struct sums_state *s, uint8_t *to, const uint8_t *a, int64_t rows)
-{
-	for (int64_t i = 0; i < rows; i++, to += s->pitch, a += s->k)
-		for (int64_t k = 0; k < s->k; k++)
-			to[k] = a[k] ^ s->a_flip;
-}
-
-static void fill_bias(const struct sums_state *s, int32_t a_zero, int32_t *bias)
-{
-	uint32_t zero = (uint32_t)a_zero, depth = (uint32_t)s->k;
-	for (int64_t j = 0; j < s->n; j++) {
-		uint32_t beyond = s->b_zero ? (uint32_t)s->b_zero[j] * depth : 0;
-		bias[j] = (int32_t)(zero * (beyond - (uint32_t)s->column[j]));
+	uint32_t zero = (uint32_t)x_zero, depth = (uint32_t)s->depth;
+	for (int64_t m = 0; m < s->bands.channels; m++) {
+		uint32_t beyond = s->w_zero ? (uint32_t)s->w_zero[m] * depth : 0;
+		bias[m] = (int32_t)(zero * (beyond - (uint32_t)s->column[m]));
 	}
 }
 
-static void take_b_zero(const struct sums_state *s, const uint8_t *a, int32_t *y, int64_t rows)
+/* j: of the results from y on. */
+static void take_w_zero(
+	const struct sums_state *s, const struct qproduct_job *j, int32_t *y, int32_t *sums)
 {
-	for (int64_t i = 0; i < rows; i++, a += s->pitch, y += s->n) {
-		uint32_t sum = 0;
-		for (int64_t k = 0; k < s->k; k++)
-			sum += a[k];
-		for (int64_t j = 0; j < s->n; j++)
-			y[j] = (int32_t)((uint32_t)y[j] - sum * (uint32_t)s->b_zero[j]);
+	static const int32_t no_bias[QPRODUCT_PANEL];
+	struct qproduct_job ones = *j;
+	ones.w = s->ones;
+	ones.bias = no_bias;
+	ones.channels = ones.y_pixel = 1;
+	ones.y_row = ones.pixels;
+	ones.sums = sums;
+	s->bands.product->run(&ones);
+	for (int64_t i = 0; i < j->rows * j->pixels; i++, y += j->channels)
+		for (int64_t m = 0; m < j->channels; m++)
+			y[m] = (int32_t)((uint32_t)y[m] - (uint32_t)sums[i] * (uint32_t)s->w_zero[m]);
+}
+
+static void run_sums(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct sums_state *s = a->state;
+	char *scratch = a->scratch;
+	int32_t *bias = (int32_t *)(scratch + s->scratch_bias);
+	int32_t zero = args_has_in(a, IN_X_ZERO) ? (int32_t)tensor_int(&a->in[IN_X_ZERO], 0) : 0;
+	zero += s->bands.flip;
+	fill_bias(s, zero, bias);
+	for (int64_t u = begin; u < end; u++) {
+		struct qband band = qbands_band(&s->bands, u);
+		struct qproduct_job j = qbands_job(&s->bands, a, &band, zero);
+		j.bias = bias;
+		j.sums = (int32_t *)a->out[0].data + band.at;
+		s->bands.product->run(&j);
+		if (s->w_zero)
+			take_w_zero(s, &j, j.sums, (int32_t *)(scratch + s->scratch_sums));
 	}
 }
 
-static void run_sums(const struct kernel_args *args, int64_t begin, int64_t end)
+/* -- prepare ------------------------------------------------------------------------------------ */
+
+/* The zero point of channel m; one may be for all. */
+static int32_t w_zero_at(const struct prep *p, int64_t m)
 {
-	const struct sums_state *s = args->state;
-	static const int64_t run_at[1] = { 0 };
-	int64_t from, to;
-	split_range(&s->split, begin, end, &from, &to);
-	const uint8_t *a = (const uint8_t *)args->in[IN_A].data + from * s->k;
-	int32_t *y = (int32_t *)args->out[0].data + from * s->n, *bias = args->scratch;
-	int32_t zero = args_has_in(args, IN_A_ZERO) ? zero_at(&args->in[IN_A_ZERO], 0) : 0;
-	fill_bias(s, zero + s->a_flip, bias);
-	for (int64_t row = from; row < to; row += s->split.per_unit) {
-		int64_t rows = min_i64(s->split.per_unit, to - row);
-		uint8_t *copy = (uint8_t *)args->scratch + s->scratch_a;
-		if (s->copy_a)
-			copy_rows(s, copy, a, rows);
-		struct qproduct_job j = { .x = s->copy_a ? copy : a, .rows = 1, .pixels = rows,
-			.x_pixel = s->pitch, .y_pixel = s->n, .run_at = run_at, .runs = 1,
-			.slots = s->slots, .w = s->weights, .bias = bias, .channels = s->n, .sums = y };
-		s->product->run(&j);
-		if (s->b_zero)
-			take_b_zero(s, j.x, y, rows);
-		a += rows * s->k;
-		y += rows * s->n;
-	}
+	const struct tensor *zero = &p->in[IN_W_ZERO];
+	return prep_has_in(p, IN_W_ZERO) ? (int32_t)tensor_int(zero, tensor_count(zero) == 1 ? 0 : m) : 0;
 }
 
-/* Without holes: it is compared byte by byte. */
-struct pack_key {
-	const uint8_t *b;
-	int64_t k, n, flip;
-};
-
-static void pack(void *dst, void *ctx)
+static enum err_code read_channels(
+	struct prep *p, struct sums_state *s, const struct qweights *w, struct err *err)
 {
-	const struct pack_key *x = ctx;
-	int64_t slots = (x->k + QPRODUCT_SLOT - 1) / QPRODUCT_SLOT;
-	int64_t panels = (x->n + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL;
-	memset(dst, 0, (size_t)(panels * slots * QPRODUCT_PANEL * QPRODUCT_SLOT));
-	for (int64_t k = 0; k < x->k; k++)
-		for (int64_t j = 0; j < x->n; j++) {
-			int64_t slot = j / QPRODUCT_PANEL * slots + k / QPRODUCT_SLOT;
-			int64_t lane = slot * QPRODUCT_PANEL + j % QPRODUCT_PANEL;
-			((uint8_t *)dst)[lane * QPRODUCT_SLOT + k % QPRODUCT_SLOT] =
-				x->b[k * x->n + j] ^ (uint8_t)x->flip;
-		}
-}
-
-/* The columns' sums, and zero points if there are any. */
-static enum err_code read_columns(struct prep *p, struct sums_state *s, struct err *err)
-{
-	const struct tensor *b = &p->in[IN_B], *zero = &p->in[IN_B_ZERO];
-	int32_t *b_zero = prep_alloc(p, (size_t)s->n * sizeof(*b_zero));
-	s->column = prep_alloc(p, (size_t)s->n * sizeof(*s->column));
-	if (!b_zero || !s->column)
+	int32_t *w_zero = prep_alloc(p, (size_t)w->m * sizeof(*w_zero));
+	s->column = prep_alloc(p, (size_t)w->m * sizeof(*s->column));
+	if (!w_zero || !s->column)
 		return err_oom(err);
-	for (int64_t k = 0; k < s->k; k++)
-		for (int64_t j = 0; j < s->n; j++)
-			s->column[j] += byte_at(b, k * s->n + j) - s->b_flip;
-	for (int64_t j = 0; j < s->n; j++) {
-		b_zero[j] = (prep_has_in(p, IN_B_ZERO) ? zero_at(zero, j) : 0) - s->b_flip;
-		if (b_zero[j])
-			s->b_zero = b_zero;
+	s->depth = w->c * w->kernel[0] * w->kernel[1];
+	for (int64_t m = 0; m < w->m; m++) {
+		s->column[m] = qweights_sum(w, m);
+		w_zero[m] = w_zero_at(p, m) - (int32_t)w->flip;
+		if (w_zero[m])
+			s->w_zero = w_zero;
 	}
-	return ERR_OK;
+	return s->w_zero ? qbands_ones(p, w, &s->ones, err) : ERR_OK;
 }
 
-static void set_sizes(const struct prep *p, struct sums_state *s)
+static void lay_out(struct sums_state *s, struct kernel *ret)
 {
-	s->k = p->in[IN_B].shape.dim[0];
-	s->n = p->in[IN_B].shape.dim[1];
+	const struct qbands *b = &s->bands;
+	int64_t panels = (b->channels + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL;
+	s->scratch_bias = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
+	size_t bias = (size_t)(panels * QPRODUCT_PANEL) * sizeof(int32_t);
+	s->scratch_sums = s->scratch_bias + round_up(bias, ARENA_ALIGN_TENSOR);
+	ret->scratch_bytes = s->scratch_sums;
+	if (s->w_zero)
+		ret->scratch_bytes += (size_t)(b->band * b->out[1]) * sizeof(int32_t);
 }
 
-enum err_code prepare_integer_matmul(struct prep *p, struct kernel *ret, struct err *err)
+static bool operands_known(const struct prep *p)
 {
-	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
-	if (!s)
-		return err_oom(err);
-	if (!p->in[IN_B].data || (prep_has_in(p, IN_B_ZERO) && !p->in[IN_B_ZERO].data) ||
-		tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[IN_A]) == 0)
-		return prep_refuse(err, "unknown weights or nothing to do");
-	set_sizes(p, s);
-	s->product = qproduct_best();
-	s->a_flip = p->in[IN_A].dtype == DTYPE_I8 ? 0x80 : 0;
-	s->b_flip = p->in[IN_B].dtype == DTYPE_U8 ? 0x80 : 0;
-	s->slots = (s->k + QPRODUCT_SLOT - 1) / QPRODUCT_SLOT;
-	s->copy_a = s->a_flip || s->k % QPRODUCT_SLOT;
-	s->pitch = s->copy_a ? s->slots * QPRODUCT_SLOT : s->k;
-	TRY(read_columns(p, s, err));
-	struct pack_key key = { p->in[IN_B].data, s->k, s->n, s->b_flip };
-	int64_t filled = (s->n + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL * QPRODUCT_PANEL;
-	TRY(packs_get(p->packs, &key, sizeof(key), (size_t)(filled * s->slots * QPRODUCT_SLOT), pack,
-		&key, &s->weights, err));
-	int64_t rows = tensor_count(&p->in[IN_A]) / s->k;
-	s->split = split_work(p, ret, rows, (double)(s->k * s->n) / PRODUCTS_PER_NS);
-	s->scratch_a = round_up((size_t)filled * sizeof(int32_t), ARENA_ALIGN_TENSOR);
-	ret->scratch_bytes = s->scratch_a;
-	if (s->copy_a)
-		ret->scratch_bytes += (size_t)(s->split.per_unit * s->pitch);
+	return p->in[IN_W].data && (!prep_has_in(p, IN_W_ZERO) || p->in[IN_W_ZERO].data);
+}
+
+static enum err_code prepare_sums(struct prep *p, struct kernel *ret, struct sums_state *s,
+	const struct qweights *w, struct err *err)
+{
+	TRY(read_channels(p, s, w, err));
+	TRY(qbands_pack(p, ret, &s->bands, w, err));
+	lay_out(s, ret);
 	ret->run = run_sums;
 	return ERR_OK;
 }
 
-/* -- the reference ---------------------------------------------------------------------------- */
-
-static void run_ref(const struct kernel_args *args, int64_t begin, int64_t end)
+enum err_code prepare_integer_conv(struct prep *p, struct kernel *ret, struct err *err)
 {
-	const struct sums_state *s = args->state;
-	const struct tensor *a = &args->in[IN_A], *b = &args->in[IN_B];
-	int64_t from, to;
-	split_range(&s->split, begin, end, &from, &to);
-	int32_t a_zero = args_has_in(args, IN_A_ZERO) ? zero_at(&args->in[IN_A_ZERO], 0) : 0;
-	for (int64_t i = from; i < to; i++)
-		for (int64_t j = 0; j < s->n; j++) {
-			int32_t b_zero = args_has_in(args, IN_B_ZERO) ? zero_at(&args->in[IN_B_ZERO], j) : 0;
-			uint32_t sum = 0;
-			for (int64_t k = 0; k < s->k; k++)
-				sum += (uint32_t)((byte_at(a, i * s->k + k) - a_zero) *
-						  (byte_at(b, k * s->n + j) - b_zero));
-			((int32_t *)args->out[0].data)[i * s->n + j] = (int32_t)sum;
-		}
-}
-
-enum err_code prepare_integer_matmul_ref(struct prep *p, struct kernel *ret, struct err *err)
-{
-	const struct shape *a = &p->in[IN_A].shape;
+	struct qweights w;
 	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	set_sizes(p, s);
-	s->split = split_work(p, ret, shape_count_range(a, 0, a->rank - 1), 20 + (double)(s->k * s->n));
-	ret->run = run_ref;
-	return ERR_OK;
+	if (!operands_known(p))
+		return prep_refuse(err, "unknown weights");
+	TRY(qbands_conv(p, &s->bands, &w, err));
+	ret->out_layout = LAYOUT_NHWC;
+	return prepare_sums(p, ret, s, &w, err);
+}
+
+enum err_code prepare_integer_matmul(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct qweights w;
+	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	if (!operands_known(p))
+		return prep_refuse(err, "unknown weights");
+	TRY(qbands_matmul(p, false, &s->bands, &w, err));
+	return prepare_sums(p, ret, s, &w, err);
 }
