@@ -17,6 +17,7 @@
 #define PLANS_BUDGET_NS (1 * NS_PER_S)  /* of planning the sizes between */
 #define TIMED_RUNS 3
 #define TIMED_BUDGET_NS (100 * NS_PER_MS)
+#define PART_TOLERANCE 1.06 /* times are no more exact */
 
 struct warmer {
 	struct version *v;
@@ -277,6 +278,28 @@ static void extrapolate(int64_t *latency_ns, int64_t from, int64_t to)
 		latency_ns[n] = latency_ns[from] / from * n;
 }
 
+/* Of the sizes run, up to last: the largest that takes hardly longer for a row than the best. */
+static int best_part(const int64_t *latency_ns, int64_t last)
+{
+	double best = (double)latency_ns[1];
+	int64_t part = 1;
+	for (int64_t n = 2; n <= last; n *= 2)
+		if ((double)latency_ns[n] < best * (double)n)
+			best = (double)latency_ns[n] / (double)n;
+	for (int64_t n = 2; n <= last; n *= 2)
+		if ((double)latency_ns[n] <= best * PART_TOLERANCE * (double)n)
+			part = n;
+	return (int)part;
+}
+
+/* Batches that will be run in parts have left memory behind that parts do not need. */
+static enum err_code forget_large(struct warmer *w)
+{
+	int64_t ns;
+	program_drop_workspaces(w->s->program);
+	return run_size(w, w->s->part_rows, &ns);
+}
+
 /* Sizes 1, 2, 4, ... max_batch; the time for each is learnt. A size that does not fit
    into memory bounds the batch. With guessed dimensions these plans serve nobody, so two
    sizes have to do for the latencies. */
@@ -301,7 +324,10 @@ static enum err_code learn_sizes(struct warmer *w)
 			break;
 	}
 	extrapolate(s->latency_ns, last, s->max_batch);
-	return ERR_OK;
+	if (w->guessed || program_wants_few_sizes(s->program))
+		return ERR_OK;
+	s->part_rows = best_part(s->latency_ns, last);
+	return s->part_rows < last ? forget_large(w) : ERR_OK;
 }
 
 /* Sizes share the plans of those that were run: the quickest of them that is large enough. */

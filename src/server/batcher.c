@@ -56,6 +56,7 @@ struct batcher {
 	const struct signature *sig;
 	struct batcher_conf conf;
 	int64_t (*now_ns)(void);
+	int gather_max; /* rows of a batch of several requests */
 	struct timer timer;
 	pthread_mutex_t lock;
 	struct queue queue[CLASS_COUNT_];
@@ -79,6 +80,7 @@ enum err_code batcher_new(const struct signature *sig, const struct batcher_conf
 		return err_oom(err);
 	b->sig = sig;
 	b->conf = *conf;
+	b->gather_max = sig->part_rows > 0 && sig->part_rows < conf->max_batch ? sig->part_rows : conf->max_batch;
 	b->now_ns = conf->now_ns ? conf->now_ns : clock_now_ns;
 	b->timer.fire = on_timer;
 	b->armed_ns = INT64_MAX;
@@ -225,7 +227,7 @@ static bool fits(const struct batcher *b, const struct request *head, const stru
 	int64_t rows, int64_t deadline, int64_t now)
 {
 	int64_t together = rows + r->rows;
-	if (together > b->conf.max_batch || r->rows == 0 || !same_shapes(b->sig, head, r) ||
+	if (together > b->gather_max || r->rows == 0 || !same_shapes(b->sig, head, r) ||
 		!pays(b, r, rows))
 		return false;
 	deadline = r->deadline_ns < deadline ? r->deadline_ns : deadline;
@@ -243,7 +245,7 @@ static struct request *take_batch(struct batcher *b, int64_t now)
 	int64_t rows = head->rows, deadline = head->deadline_ns;
 	unlink_request(b, head, REQUEST_RUNNING);
 	bool alone = !b->sig->batchable || rows == 0;
-	for (int seen = 0; r && !alone && seen < LOOK_AHEAD && rows < b->conf.max_batch; seen++) {
+	for (int seen = 0; r && !alone && seen < LOOK_AHEAD && rows < b->gather_max; seen++) {
 		struct request *next = r->next;
 		if (fits(b, head, r, rows, deadline, now)) {
 			unlink_request(b, r, REQUEST_RUNNING);
@@ -278,7 +280,7 @@ static void arm_for(struct batcher *b, const struct request *r, int64_t now)
 /* Is it worth waiting for company? Only when a delay is configured. */
 static bool waits(const struct batcher *b, int64_t now)
 {
-	if (!b->conf.max_delay_us || !b->sig->batchable || b->queued_rows >= b->conf.max_batch)
+	if (!b->conf.max_delay_us || !b->sig->batchable || b->queued_rows >= b->gather_max)
 		return false;
 	for (int c = 0; c < CLASS_COUNT_; c++)
 		if (b->queue[c].head &&

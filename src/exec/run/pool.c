@@ -281,6 +281,11 @@ void pool_submit(struct pool *p, struct pool_job *job)
 		pthread_cond_signal(&p->wake);
 }
 
+int pool_idle(const struct pool *p)
+{
+	return p->n_workers - atomic_load_explicit(&p->in_jobs, memory_order_relaxed);
+}
+
 int pool_queued(const struct pool *p)
 {
 	return atomic_load_explicit(&p->queued, memory_order_relaxed);
@@ -348,7 +353,7 @@ static void await_helpers(struct pool_team *t)
 void pool_parallel(struct pool_team *t, const struct pool_work *w)
 {
 	struct pool *p = t ? t->pool : NULL;
-	int64_t chunks = p && atomic_load_explicit(&p->in_jobs, memory_order_relaxed) < p->n_workers
+	int64_t chunks = p && pool_idle(p) > 0
 				 ? count_chunks(p, w) : 1;
 	if (chunks <= 1) {
 		w->fn(w->ctx, 0, 0, w->units);

@@ -38,6 +38,9 @@ int pool_threads(const struct pool *p);
 /* Borrows the job until its run() begins; it may be submitted again from then on. */
 void pool_submit(struct pool *p, struct pool_job *job);
 
+/* Threads that are in no job now. */
+int pool_idle(const struct pool *p);
+
 /* Jobs queued and not begun. */
 int pool_queued(const struct pool *p);
 

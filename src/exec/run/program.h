@@ -78,6 +78,9 @@ MUST_CHECK enum err_code program_run(struct program *p, const struct tensor *in,
 MUST_CHECK enum err_code program_plan(struct program *p, const struct tensor *in,
 	struct tensor *ret_out, struct err *err);
 
+/* Gives back the memory that runs left for the next ones, which then take what they need. */
+void program_drop_workspaces(struct program *p);
+
 struct program_stats {
 	int plans;                 /* cached */
 	uint64_t plans_made;

@@ -51,10 +51,16 @@ static struct workspace *workspace_take(struct program *p, size_t need)
 
 void program_drop_workspaces(struct program *p)
 {
-	while (p->workspaces) {
-		struct workspace *next = p->workspaces->next;
-		workspace_free(p->workspaces);
-		p->workspaces = next;
+	pthread_mutex_lock(&p->lock);
+	struct workspace *w = p->workspaces;
+	p->workspaces = NULL;
+	for (const struct workspace *at = w; at; at = at->next)
+		p->workspace_bytes -= at->bytes;
+	pthread_mutex_unlock(&p->lock);
+	while (w) {
+		struct workspace *next = w->next;
+		workspace_free(w);
+		w = next;
 	}
 }
 

@@ -72,7 +72,6 @@ MUST_CHECK enum err_code program_run_plan(struct program *p, struct plan *e, str
 
 /* Everything kept, when nobody runs any more. */
 void program_drop_plans(struct program *p);
-void program_drop_workspaces(struct program *p);
 
 /* chain.c: plans that follow each other where shapes depend on data. first is the plan of
    the graph's inputs. */

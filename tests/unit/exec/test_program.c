@@ -136,6 +136,28 @@ START_TEST(plans_are_kept_by_shape_and_the_least_recent_goes)
 }
 END_TEST
 
+START_TEST(memory_that_runs_left_is_given_back_and_taken_anew)
+{
+	struct runner r = given_program(negate_any_rows(), 3);
+	float v[64] = { 0 };
+	struct program_stats large, none, small;
+	struct tensor in = floats(v, shape_of(32, 2)), row = floats(v, shape_of(1, 2));
+
+	run_ok(&r, &in);
+	program_stats(r.p, &large);
+	program_drop_workspaces(r.p);
+	program_stats(r.p, &none);
+	run_ok(&r, &row);
+	program_stats(r.p, &small);
+
+	ck_assert_uint_gt(large.workspace_bytes, 0);
+	ck_assert_uint_eq(none.workspace_bytes, 0);
+	ck_assert_uint_gt(small.workspace_bytes, 0);
+	ck_assert_int_eq(small.plans, 2);
+	done(&r);
+}
+END_TEST
+
 START_TEST(strings_outlive_the_plan_that_could_have_made_them)
 {
 	struct graph *g = model_new();
@@ -402,6 +424,7 @@ Suite *suite_program(void)
 	tcase_add_test(t, shape_arithmetic_disappears_while_planning);
 	tcase_add_test(t, a_convolution_of_constants_is_as_plain_as_they_are);
 	tcase_add_test(t, plans_are_kept_by_shape_and_the_least_recent_goes);
+	tcase_add_test(t, memory_that_runs_left_is_given_back_and_taken_anew);
 	tcase_add_test(t, strings_outlive_the_plan_that_could_have_made_them);
 	tcase_add_test(t, a_wrong_input_is_refused_by_name);
 	tcase_add_test(t, zero_rows_run);

@@ -73,7 +73,13 @@ static int64_t test_now(void)
 	return t.now;
 }
 
-static void given_batcher_of(enum op_id op, struct batcher_conf conf)
+/* What most tests leave as it is. */
+struct given {
+	enum op_id op;
+	int threads, part_rows;
+};
+
+static void given_batcher_of(struct given given, struct batcher_conf conf)
 {
 	struct err err;
 	struct graph *g;
@@ -82,7 +88,7 @@ static void given_batcher_of(enum op_id op, struct batcher_conf conf)
 	g = graph_new(t.arena, NULL, "g");
 	ck_assert_int_eq(graph_add_value(g, "x", &x, &err), ERR_OK);
 	ck_assert_int_eq(graph_add_value(g, "y", &y, &err), ERR_OK);
-	ck_assert_int_eq(graph_add_node(g, op, "r", 1, 1, 0, &n, &err), ERR_OK);
+	ck_assert_int_eq(graph_add_node(g, given.op, "r", 1, 1, 0, &n, &err), ERR_OK);
 	g->node[n].in[0] = x;
 	g->node[n].out[0] = y;
 	g->value[x].type.dtype = g->value[y].type.dtype = DTYPE_F32;
@@ -95,13 +101,14 @@ static void given_batcher_of(enum op_id op, struct batcher_conf conf)
 	g->output = arena_alloc(t.arena, 4);
 	g->input[0] = x;
 	g->output[0] = y;
-	ck_assert_int_eq(pool_new(1, NULL, &t.pool, &err), ERR_OK);
+	ck_assert_int_eq(pool_new(given.threads, NULL, &t.pool, &err), ERR_OK);
 	struct program_conf pc = { .backend = &fake, .threads = 1 };
 	ck_assert_int_eq(program_new(g, &pc, &t.program, &err), ERR_OK);
 	t.in = (struct signature_io){ .name = "x", .type.dtype = DTYPE_F32, .shape = shape_of(-1, 2) };
 	t.out = (struct signature_io){ .name = "y", .type.dtype = DTYPE_F32, .shape = shape_of(-1, 2) };
 	t.sig = (struct signature){ .name = "s", .in = &t.in, .out = &t.out, .n_in = 1, .n_out = 1,
-		.program = t.program, .batchable = true, .max_batch = conf.max_batch };
+		.program = t.program, .batchable = true, .max_batch = conf.max_batch,
+		.part_rows = given.part_rows };
 	t.version = (struct version){ .model = "m", .refs = 1000 };
 	t.now = 1000000;
 	t.answered = 0;
@@ -119,7 +126,7 @@ static void given_batcher_of(enum op_id op, struct batcher_conf conf)
 
 static void given_batcher(struct batcher_conf conf)
 {
-	given_batcher_of(OP_RELU, conf);
+	given_batcher_of((struct given){ OP_RELU, 1, 0 }, conf);
 }
 
 static void wait_answered(int n)
@@ -333,10 +340,101 @@ START_TEST(cancelled_request_leaves_the_queue_at_once)
 }
 END_TEST
 
+START_TEST(rows_are_run_in_the_parts_that_are_best)
+{
+	given_batcher_of((struct given){ OP_RELU, 1, 2 }, (struct batcher_conf){ .max_batch = 8 });
+	struct request *r[3] = { given_busy_thread(), request_of(5, 3), request_of(19, 7) };
+
+	ck_assert_int_eq(submit(r[1]), ERR_OK);
+	ck_assert_int_eq(submit(r[2]), ERR_OK);
+	open_gate();
+	wait_answered(3);
+
+	ck_assert_int_eq(gate.n_batches, 1 + 3 + 10);
+	for (int i = 1; i < gate.n_batches; i++)
+		ck_assert_int_eq(gate.batches[i], i == 3 || i == 13 ? 1 : 2);
+	for (int i = 1; i < 3; i++)
+		expect_doubled(r[i], i == 1 ? 3 : 7);
+	for (int i = 0; i < 3; i++)
+		request_free(r[i]);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(more_rows_than_are_best_do_not_gather)
+{
+	given_batcher_of((struct given){ OP_RELU, 1, 2 }, (struct batcher_conf){ .max_batch = 8 });
+	struct request *r[5] = { given_busy_thread() };
+	for (int i = 1; i < 5; i++) {
+		r[i] = request_of(1, (float)i);
+		ck_assert_int_eq(submit(r[i]), ERR_OK);
+	}
+	open_gate();
+	wait_answered(5);
+
+	ck_assert_int_eq(gate.n_batches, 3);
+	ck_assert_int_eq(gate.batches[1], 2);
+	ck_assert_int_eq(gate.batches[2], 2);
+	for (int i = 0; i < 5; i++)
+		request_free(r[i]);
+	done_with_batcher();
+}
+END_TEST
+
+/* The gate is closed until two threads wait there with a part each. */
+START_TEST(idle_threads_take_parts)
+{
+	given_batcher_of((struct given){ OP_RELU, 2, 1 }, (struct batcher_conf){ .max_batch = 8 });
+	struct request *r = request_of(8, 1);
+	gate.closed = true;
+	ck_assert_int_eq(submit(r), ERR_OK);
+	pthread_mutex_lock(&gate.lock);
+	while (gate.waiting < 2)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+	open_gate();
+	wait_answered(1);
+
+	ck_assert_int_eq(gate.n_batches, 8);
+	expect_doubled(r, 1);
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(fewer_parts_than_idle_threads_are_one_run)
+{
+	given_batcher_of((struct given){ OP_RELU, 4, 1 }, (struct batcher_conf){ .max_batch = 8 });
+	struct request *r = request_of(3, 1);
+	ck_assert_int_eq(submit(r), ERR_OK);
+	wait_answered(1);
+
+	ck_assert_int_eq(gate.n_batches, 1);
+	ck_assert_int_eq(gate.batches[0], 3);
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(a_part_that_fails_fails_its_request)
+{
+	given_batcher_of((struct given){ OP_RELU, 2, 1 }, (struct batcher_conf){ .max_batch = 8 });
+	struct request *r = request_of(8, 1);
+	gate.poison = 9;
+	ck_assert_int_eq(submit(r), ERR_OK);
+	wait_answered(1);
+
+	ck_assert_int_eq(r->code, ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(r->err.code, ERR_INVALID_ARGUMENT);
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
 /* A transpose: [N,2] gives [2,N]. Warm-up would not call it a batch. */
 START_TEST(outputs_that_are_not_the_rows_are_answered_alone_and_never_overrun)
 {
-	given_batcher_of(OP_TRANSPOSE, (struct batcher_conf){ .max_batch = 4 });
+	given_batcher_of((struct given){ OP_TRANSPOSE, 1, 0 }, (struct batcher_conf){ .max_batch = 4 });
 	struct request *busy = given_busy_thread(), *a = request_of(3, 0), *b = request_of(1, 7),
 		       *parts = request_of(5, 0);
 
@@ -515,6 +613,11 @@ Suite *suite_batcher(void)
 	tcase_add_test(c, expired_request_is_answered_and_never_run);
 	tcase_add_test(c, request_too_late_at_arrival_is_refused);
 	tcase_add_test(c, cancelled_request_leaves_the_queue_at_once);
+	tcase_add_test(c, rows_are_run_in_the_parts_that_are_best);
+	tcase_add_test(c, more_rows_than_are_best_do_not_gather);
+	tcase_add_test(c, idle_threads_take_parts);
+	tcase_add_test(c, fewer_parts_than_idle_threads_are_one_run);
+	tcase_add_test(c, a_part_that_fails_fails_its_request);
 	tcase_add_test(c, outputs_that_are_not_the_rows_are_answered_alone_and_never_overrun);
 	tcase_add_test(c, request_bigger_than_a_batch_runs_in_parts_and_is_answered_once);
 	tcase_add_test(c, zero_rows_are_answered_with_zero_rows);
