@@ -27,6 +27,16 @@ static void expect_nodes(int nodes)
 
 /* -- folding ------------------------------------------------------------------------------- */
 
+/* Merges of branches have had the table twice. */
+START_TEST(each_pass_is_there_once)
+{
+	const char *const *name = passes_names();
+	for (int i = 0; name[i]; i++)
+		for (int k = 0; k < i; k++)
+			ck_assert_str_ne(name[i], name[k]);
+}
+END_TEST
+
 START_TEST(nodes_of_constants_are_computed)
 {
 	int32_t sum = MODEL_NODE(g, OP_ADD, model_floats(g, shape_of(3), NULL), model_scalar(g, 2));
@@ -559,6 +569,7 @@ static void add_graph_tests(Suite *s)
 {
 	TCase *t = tcase_create("graph");
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, each_pass_is_there_once);
 	tcase_add_test(t, nodes_of_constants_are_computed);
 	tcase_add_test(t, a_constant_output_stays_an_output);
 	tcase_add_test(t, a_shape_chain_on_known_dimensions_is_a_constant);
