@@ -23,6 +23,35 @@
 #define CONNECTIONS_MAX 100000
 #define ASK_NS (60 * NS_PER_S)
 
+static void print_help(const struct args_option *options)
+{
+	fputs("usage: signet-bench --url URL --model M [OPTION]...\n"
+	      "Puts load on a model and prints latency percentiles in microseconds.\n\n", stdout);
+	args_help(stdout, options);
+	fputs("\nExit status: 0; 1 when a request failed or an answer was wrong; 2 on wrong usage;\n"
+	      "3 when an open loop's figures do not count (the report says why).\n", stdout);
+	exit(EXIT_SUCCESS);
+}
+
+/* Do they make sense together? Fills in a closed loop of one when no loop was asked for. */
+static enum err_code check_options(struct bench_opts *o, const char *protocol, const char *arrivals,
+	int64_t concurrency, struct err *err)
+{
+	if (!o->url || !o->model)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--url and --model are needed");
+	if (!o->protocol)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--protocol '%s': expected one of %s", protocol,
+			protocol_names());
+	if (!o->poisson && strcmp(arrivals, "uniform") != 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--arrivals '%s': expected poisson or uniform", arrivals);
+	if (o->rate > 0 && concurrency > 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--rate is an open loop, --concurrency a closed one: give one");
+	if (concurrency > CONNECTIONS_MAX || o->connections_max < 1 || o->connections_max > CONNECTIONS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--concurrency and --connections: 1 to %d", CONNECTIONS_MAX);
+	o->concurrency = o->rate == 0 && concurrency == 0 ? 1 : (int)concurrency;
+	return ERR_OK;
+}
+
 static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, struct err *err)
 {
 	const char *protocol = "v2-binary", *arrivals = "poisson";
@@ -54,38 +83,18 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 	enum err_code rc = args_parse(argc, argv, options, &argc, err);
 	if (rc != ERR_OK)
 		return rc;
-	if (help) {
-		fputs("usage: signet-bench --url URL --model M [OPTION]...\n"
-		      "Puts load on a model and prints latency percentiles in microseconds.\n\n", stdout);
-		args_help(stdout, options);
-		fputs("\nExit status: 0; 1 when a request failed or an answer was wrong; 2 on wrong usage;\n"
-		      "3 when an open loop's figures do not count (the report says why).\n", stdout);
-		exit(EXIT_SUCCESS);
-	}
+	if (help)
+		print_help(options);
 	if (version) {
 		puts("signet-bench " PACKAGE_VERSION);
 		exit(EXIT_SUCCESS);
 	}
-	o->concurrency = (int)concurrency;
 	o->seed = (uint64_t)seed;
 	o->protocol = protocol_find(protocol);
 	o->poisson = strcmp(arrivals, "poisson") == 0;
 	if (argc > 1)
 		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is no option", argv[1]);
-	if (!o->url || !o->model)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--url and --model are needed");
-	if (!o->protocol)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--protocol '%s': expected one of %s", protocol,
-			protocol_names());
-	if (!o->poisson && strcmp(arrivals, "uniform") != 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--arrivals '%s': expected poisson or uniform", arrivals);
-	if (o->rate > 0 && concurrency > 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--rate is an open loop, --concurrency a closed one: give one");
-	if (concurrency > CONNECTIONS_MAX || o->connections_max < 1 || o->connections_max > CONNECTIONS_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--concurrency and --connections: 1 to %d", CONNECTIONS_MAX);
-	if (o->rate == 0 && concurrency == 0)
-		o->concurrency = 1;
-	return ERR_OK;
+	return check_options(o, protocol, arrivals, concurrency, err);
 }
 
 static enum err_code npy_input(const struct model_io *io, const char *path, struct arena *arena,
