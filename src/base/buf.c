@@ -45,9 +45,10 @@ char *buf_grow(struct buf *b, size_t bytes)
 	return grow(b, bytes, 0);
 }
 
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+void buf_printf(struct buf *b, const char *fmt, ...)
 {
-	va_list again;
+	va_list ap, again;
+	va_start(ap, fmt);
 	va_copy(again, ap);
 	/* Into what room there is; only what does not fit is formatted twice. */
 	size_t room = b->failed ? 0 : b->capacity - b->len;
@@ -61,13 +62,6 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 		b->len += (size_t)len;
 	}
 	va_end(again);
-}
-
-void buf_printf(struct buf *b, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	buf_vprintf(b, fmt, ap);
 	va_end(ap);
 }
 

@@ -61,7 +61,6 @@ static inline void buf_char(struct buf *b, char c)
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 
 /* RESOURCE_EXHAUSTED if anything failed, else what was written, with a NUL behind it that
    is not counted. */

@@ -72,16 +72,6 @@ void hist_log_add(struct hist_log *h, int64_t value)
 	h->max = value > h->max ? value : h->max;
 }
 
-void hist_log_merge(struct hist_log *to, const struct hist_log *from)
-{
-	for (int i = 0; i < HIST_LOG_BUCKETS; i++)
-		to->count[i] += from->count[i];
-	to->n += from->n;
-	to->sum += from->sum;
-	to->min = from->min < to->min ? from->min : to->min;
-	to->max = from->max > to->max ? from->max : to->max;
-}
-
 int64_t hist_log_percentile(const struct hist_log *h, double percent)
 {
 	if (h->n == 0)

@@ -49,7 +49,6 @@ struct hist_log {
 
 void hist_log_init(struct hist_log *h);
 void hist_log_add(struct hist_log *h, int64_t value); /* negative counts as 0 */
-void hist_log_merge(struct hist_log *to, const struct hist_log *from);
 
 /* The least value that percent of the values do not exceed, within 1/64; never outside of
    min and max. 0 when empty. */

@@ -44,17 +44,6 @@ enum log_level log_get_level(void)
 	return (enum log_level)atomic_load_explicit(&level_max, memory_order_relaxed);
 }
 
-bool log_level_parse(const char *name, enum log_level *ret)
-{
-	for (size_t i = 0; i < LEVELS_N; i++) {
-		if (strcmp(levels[i].name, name) == 0) {
-			*ret = levels[i].level;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* JOURNAL_STREAM is inherited by children whose stderr went elsewhere: compare. */
 static void find_journal(void)
 {

@@ -19,8 +19,6 @@ enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5,
 /* Levels above max are dropped. Default LOG_LEVEL_INFO. */
 void log_set_level(enum log_level max);
 enum log_level log_get_level(void);
-/* false: the name is none of err, warning, notice, info, debug. */
-bool log_level_parse(const char *name, enum log_level *ret);
 
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -34,10 +34,10 @@ enum err_code model_info_call(const struct http_url *url, const struct http_requ
 	return model_info_exchange(url, q, arena, &reply, ret_body, err);
 }
 
-const char *model_info_path(struct arena *arena, const char *model, const char *version, const char *rest)
+static const char *path_of(struct arena *arena, const char *model, const char *version)
 {
-	return arena_printf(arena, "/v2/models/%s%s%s%s", model, version ? "/versions/" : "",
-		version ? version : "", rest);
+	return arena_printf(arena, "/v2/models/%s%s%s", model, version ? "/versions/" : "",
+		version ? version : "");
 }
 
 int model_info_find(const struct model_io *io, int n, struct slice name)
@@ -117,7 +117,7 @@ enum err_code model_info_fetch(const struct http_url *url, const char *model, co
 {
 	*ret = (struct model_info){ .name = model, .version = version, .platform = "", .versions = "" };
 	struct slice body, key, text;
-	struct http_request q = { .method = "GET", .path = model_info_path(arena, model, version, "") };
+	struct http_request q = { .method = "GET", .path = path_of(arena, model, version) };
 	if (!q.path)
 		return err_oom(err);
 	enum err_code rc = model_info_call(url, &q, arena, &body, err);

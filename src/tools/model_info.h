@@ -43,7 +43,3 @@ MUST_CHECK enum err_code model_info_call(const struct http_url *url, const struc
 /* The same with the reply's head, which says where the JSON of a binary answer ends. */
 MUST_CHECK enum err_code model_info_exchange(const struct http_url *url, const struct http_request *q,
 	struct arena *arena, struct http_reply *ret, struct slice *ret_body, struct err *err);
-
-/* "/v2/models/NAME/versions/V" and what comes after; NULL: no memory. */
-const char *model_info_path(struct arena *arena, const char *model, const char *version,
-	const char *rest);

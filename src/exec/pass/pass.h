@@ -111,9 +111,6 @@ struct pass_activation {
 bool pass_match_activation(const struct pass_ctx *c, const struct node *n,
 	struct pass_activation *ret);
 
-/* x times a function of x: swish, hardswish, gelu, however it is written. */
-bool pass_match_gate(const struct pass_ctx *c, const struct node *n, struct pass_activation *ret);
-
 /* The attributes that FusedConv and FusedMatMul say their activation with; ret has room
    for 3. Returns how many. */
 int pass_activation_attrs(const struct pass_activation *a, struct attr *ret);

@@ -191,7 +191,8 @@ static bool match_gate(const struct pass_ctx *c, double number, int32_t x, int32
 	return pass_near(number, 0.5) && match_gelu_gate(c, gate, x, a);
 }
 
-bool pass_match_gate(const struct pass_ctx *c, const struct node *n, struct pass_activation *ret)
+/* x times a function of x: swish, hardswish, gelu, however it is written. */
+static bool match_gated(const struct pass_ctx *c, const struct node *n, struct pass_activation *ret)
 {
 	struct factors f;
 	if (!flatten(c, n, &f) || f.n != 2 || !pass_is_f32(c, f.v[0]))
@@ -229,7 +230,7 @@ bool pass_match_activation(const struct pass_ctx *c, const struct node *n,
 	}
 	case OP_CLIP: ret->act = ACT_CLIP; return match_clip(c, n, &ret->alpha, &ret->beta);
 	case OP_MUL:
-	case OP_DIV: return pass_match_gate(c, n, ret);
+	case OP_DIV: return match_gated(c, n, ret);
 	default: return false;
 	}
 }
@@ -252,7 +253,7 @@ static enum err_code find_gate(struct pass_ctx *c, struct node *n, struct err *e
 	int32_t x;
 	if (n->op != OP_MUL && n->op != OP_DIV)
 		return ERR_OK;
-	if (pass_match_gate(c, n, &a)) {
+	if (match_gated(c, n, &a)) {
 		struct attr form = { .name = "approximate", .kind = ATTR_STRING,
 			.s = SLICE_LIT("tanh") };
 		if (a.act == ACT_HARD_SWISH)

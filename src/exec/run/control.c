@@ -52,7 +52,8 @@ static struct program *program_of(const struct program *p, const struct graph *g
 	return b->program;
 }
 
-const struct tensor *control_captures(const struct control_call *c, const struct graph *body)
+/* The captures of a body among the node's inputs. */
+static const struct tensor *captures_of(const struct control_call *c, const struct graph *body)
 {
 	int32_t at = c->node->n_in;
 	for (int32_t k = c->node->n_attr - 1; k >= 0; k--) {
@@ -80,7 +81,8 @@ static void *put_in_arena(void *ctx, int i, const struct tensor *t)
 	return to->out[i].data;
 }
 
-enum err_code control_run_body(struct control_call *c, const struct graph *body,
+/* in has the body's inputs, then its captures; outputs are put into the arena. */
+static enum err_code run_body(struct control_call *c, const struct graph *body,
 	const struct tensor *in, struct arena *arena, struct tensor *out)
 {
 	struct to_arena to = { .arena = arena, .out = out };
@@ -93,7 +95,7 @@ enum err_code control_run_body(struct control_call *c, const struct graph *body,
 	return err_prefix(c->err, "%s", CALL_LABEL(c));
 }
 
-enum err_code control_if(struct control_call *c)
+static enum err_code run_if(struct control_call *c)
 {
 	const struct tensor *cond = &c->in[0];
 	if (cond->dtype != DTYPE_BOOL || !cond->data || tensor_count(cond) != 1)
@@ -101,7 +103,7 @@ enum err_code control_if(struct control_call *c)
 			CALL_LABEL(c));
 	const struct graph *body =
 		node_graph(c->node, tensor_int(cond, 0) ? "then_branch" : "else_branch");
-	return control_run_body(c, body, control_captures(c, body), c->opts->arena, c->out);
+	return run_body(c, body, captures_of(c, body), c->opts->arena, c->out);
 }
 
 /* -- iterations ------------------------------------------------------------------------------ */
@@ -129,7 +131,7 @@ enum err_code control_rounds_init(struct control_rounds *r, struct control_call 
 		r->turn[i] = arena_new(1 << 16, c->program->conf.dynamic_bytes_max);
 	if (!r->in || !r->out || !r->turn[0] || !r->turn[1])
 		return err_oom(c->err);
-	memcpy(r->in + body->n_input, control_captures(c, body),
+	memcpy(r->in + body->n_input, captures_of(c, body),
 		(size_t)body->n_capture * sizeof(*r->in));
 	return ERR_OK;
 }
@@ -147,7 +149,7 @@ enum err_code control_round(struct control_rounds *r, struct control_call *c)
 		arena = r->turn[r->round++ % 2];
 		arena_reset(arena, (size_t)1 << 22);
 	}
-	return control_run_body(c, r->body, r->in, arena, r->out);
+	return run_body(c, r->body, r->in, arena, r->out);
 }
 
 enum err_code control_room(struct control_call *c, struct tensor *t)
@@ -205,7 +207,7 @@ enum err_code control_run(struct program *p, const struct node *n, const struct 
 		.err = err };
 	switch (n->op) {
 	case OP_IF:
-		return control_if(&c);
+		return run_if(&c);
 	case OP_LOOP:
 		return control_loop(&c);
 	case OP_SCAN:

@@ -20,18 +20,10 @@ struct control_call {
 #define CALL_LABEL(c) \
 	node_label((c)->program->graph, (c)->node, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX)
 
-enum err_code control_if(struct control_call *c);
 enum err_code control_loop(struct control_call *c);
 enum err_code control_scan(struct control_call *c);
 enum err_code control_batched_scan(struct control_call *c);
 enum err_code control_map(struct control_call *c);
-
-/* Runs a body: in has its inputs, then its captures; outputs are put into the arena. */
-MUST_CHECK enum err_code control_run_body(struct control_call *c, const struct graph *body,
-	const struct tensor *in, struct arena *arena, struct tensor *out);
-
-/* The captures of a body among the node's inputs. */
-const struct tensor *control_captures(const struct control_call *c, const struct graph *body);
 
 /*
  * What iterations need: the body's inputs with the captures in place, and two arenas that

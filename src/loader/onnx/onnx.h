@@ -49,7 +49,3 @@ MUST_CHECK enum err_code onnx_parse_value(struct slice bytes, const struct type 
 /* What onnx_parse_value() reads; a map has no such form: UNIMPLEMENTED. */
 MUST_CHECK enum err_code onnx_format_value(const struct tensor *t, const struct type *type,
 	const char *name, struct arena *arena, struct slice *ret, struct err *err);
-
-/* The tensor as a TensorProto; of a sequence or an absent optional: UNIMPLEMENTED. */
-MUST_CHECK enum err_code onnx_format_tensor(const struct tensor *t, const char *name,
-	struct arena *arena, struct slice *ret, struct err *err);

@@ -26,7 +26,8 @@ static unsigned fields_set(const Onnx__AttributeProto *a)
 	(1u << TYPE(FLOAT) | 1u << TYPE(INT) | 1u << TYPE(STRING) | 1u << TYPE(FLOATS) | \
 		1u << TYPE(INTS) | 1u << TYPE(STRINGS) | 1u << TYPE(TENSORS))
 
-enum err_code onnx_attr_check(const Onnx__AttributeProto *a, attr_type *ret_type, struct err *err)
+/* Exactly the field that its type says is set; ret_type: that type. */
+static enum err_code check_field(const Onnx__AttributeProto *a, attr_type *ret_type, struct err *err)
 {
 	unsigned set = fields_set(a), type = (unsigned)a->type;
 	if (set & (set - 1))
@@ -161,8 +162,8 @@ enum err_code onnx_read_attr(struct onnx_scope *scope, const Onnx__AttributeProt
 		[TYPE(TYPE_PROTO)] = ATTR_TYPE,
 	};
 	struct onnx_reader *r = scope->reader;
-	attr_type type;
-	enum err_code rc = onnx_attr_check(a, &type, err);
+	attr_type type = TYPE(UNDEFINED);
+	enum err_code rc = check_field(a, &type, err);
 	if (rc != ERR_OK)
 		return rc;
 	switch (type) {

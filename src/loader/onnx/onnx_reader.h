@@ -131,9 +131,6 @@ MUST_CHECK enum err_code onnx_read_nodes(struct onnx_scope *scope, Onnx__NodePro
    *ret_scope is where the names of a graph in it are looked up. */
 MUST_CHECK enum err_code onnx_attr_resolve(struct onnx_scope *scope, const Onnx__AttributeProto *a,
 	const Onnx__AttributeProto **ret, struct onnx_scope **ret_scope, struct err *err);
-/* Exactly the field that its type says is set; ret_type: that type. */
-MUST_CHECK enum err_code onnx_attr_check(const Onnx__AttributeProto *a,
-	Onnx__AttributeProto__AttributeType *ret_type, struct err *err);
 /* captured: see onnx_read_body(); untouched unless it is a graph. */
 MUST_CHECK enum err_code onnx_read_attr(struct onnx_scope *scope, const Onnx__AttributeProto *a,
 	struct attr *ret, int32_t **ret_captured, struct err *err);

@@ -289,11 +289,3 @@ enum err_code onnx_format_value(const struct tensor *t, const struct type *type,
 	}
 	return pack(m, arena, ret, err);
 }
-
-enum err_code onnx_format_tensor(const struct tensor *t, const char *name, struct arena *arena,
-	struct slice *ret, struct err *err)
-{
-	Onnx__TensorProto p;
-	TRY(fill_tensor(&p, t, name, arena, err));
-	return pack(&p.base, arena, ret, err);
-}

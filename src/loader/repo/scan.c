@@ -47,7 +47,8 @@ void scanner_remark(struct scanner *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-void scanner_complain(struct scanner *s, const char *fmt, ...)
+/* What could not be looked at, and why. */
+static PRINTF_LIKE(2, 3) void complain(struct scanner *s, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -181,7 +182,7 @@ static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
 	int n = 0, cap = 0;
 	if (list_numbers(s, dir, m->dir, &number, &n, &err) != ERR_OK) {
 		m->unreadable = true;
-		scanner_complain(s, "%s", err.msg);
+		complain(s, "%s", err.msg);
 		return;
 	}
 	for (int i = 0; i < n && !s->oom; i++) {
@@ -250,7 +251,7 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 	DIR *below = file_open_dir(AT_FDCWD, path, 0);
 	if (!below) {
 		m->unreadable = true;
-		scanner_complain(s, "%s: %s", path, strerror(errno));
+		complain(s, "%s: %s", path, strerror(errno));
 		return;
 	}
 	scanner_look_conf(s, m, dirfd(below));
@@ -265,13 +266,13 @@ static void scan_root(struct scanner *s, const char *root)
 	DIR *dir = file_open_dir(AT_FDCWD, root, 0);
 	if (!dir) {
 		s->out->incomplete = true;
-		scanner_complain(s, "model root %s: %s", root, strerror(errno));
+		complain(s, "model root %s: %s", root, strerror(errno));
 		return;
 	}
 	struct err err;
 	if (scanner_check_writers(s, dirfd(dir), "", root, &err) != ERR_OK) {
 		s->out->incomplete = true;
-		scanner_complain(s, "model root %s: not looked at, %s", root, err.msg);
+		complain(s, "model root %s: not looked at, %s", root, err.msg);
 		closedir(dir);
 		return;
 	}
@@ -279,7 +280,7 @@ static void scan_root(struct scanner *s, const char *root)
 		scan_root_entry(s, root, dir, e);
 	if (!s->oom && errnum) {
 		s->out->incomplete = true;
-		scanner_complain(s, "model root %s: %s", root, strerror(errnum));
+		complain(s, "model root %s: %s", root, strerror(errnum));
 	}
 	closedir(dir);
 }
@@ -363,7 +364,7 @@ static void scan_place(struct scanner *s, const struct scan_place *p)
 	DIR *dir = file_open_dir(AT_FDCWD, p->path, 0);
 	if (!dir) {
 		m->unreadable = true;
-		scanner_complain(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
+		complain(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
 		return;
 	}
 	scan_place_dir(s, m, dir);

@@ -19,8 +19,6 @@ struct scanner {
 
 /* What is passed over or looks wrong, and why. */
 void scanner_remark(struct scanner *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* What could not be looked at, and why. */
-void scanner_complain(struct scanner *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Fills v, whose number and dir are set. false: there is nothing (more) of it. */
 bool scanner_look(struct scanner *s, struct scan_version *v);

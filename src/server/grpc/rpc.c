@@ -232,11 +232,6 @@ void rpc_set_tls(struct rpc *r, struct tls *tls)
 	relay_set_tls(r->relay, tls);
 }
 
-int rpc_port(const struct rpc *r)
-{
-	return r->endpoint.port;
-}
-
 const char *rpc_address(const struct rpc *r)
 {
 	return r->endpoint.address;

@@ -85,7 +85,6 @@ MUST_CHECK enum err_code rpc_start(
 /* For connections from now on; takes tls. Only where there was one at the start. */
 void rpc_set_tls(struct rpc *r, struct tls *tls);
 
-int rpc_port(const struct rpc *r);
 const char *rpc_address(const struct rpc *r);
 
 /* From now on not ready. Still accepts. */

@@ -4,13 +4,21 @@
 #include <string.h>
 #include "base/buf.h"
 
-enum typed_form typed_form(enum dtype dtype)
+/* How elements of a type lie in a field. */
+enum form {
+	FORM_NONE,    /* not at all */
+	FORM_FIXED,   /* as in memory: 4 bytes each, 8, or a string of them */
+	FORM_WHOLE,   /* varints; float16 and bfloat16 as the number that their bits are */
+	FORM_STRINGS,
+};
+
+static enum form form_of(enum dtype dtype)
 {
 	if (dtype_in(dtype, T_REAL | T(C64) | T(C128) | T_F8))
-		return TYPED_FIXED;
+		return FORM_FIXED;
 	if (dtype_in(dtype, T_INT | T_UINT | T(BOOL) | T_HALF))
-		return TYPED_WHOLE;
-	return dtype == DTYPE_STRING ? TYPED_STRINGS : TYPED_NONE;
+		return FORM_WHOLE;
+	return dtype == DTYPE_STRING ? FORM_STRINGS : FORM_NONE;
 }
 
 struct typed typed_into(struct tensor *t)
@@ -79,9 +87,9 @@ static void read_one(struct typed *d, struct wire *w, enum wire_type type)
 {
 	size_t unit = unit_bytes(d->t->dtype);
 	enum wire_type want = unit == 8 ? WIRE_FIXED64 : unit == 4 ? WIRE_FIXED32 : WIRE_BYTES;
-	if (typed_form(d->t->dtype) == TYPED_WHOLE)
+	if (form_of(d->t->dtype) == FORM_WHOLE)
 		put_whole(d, wire_varint(w, type));
-	else if (typed_form(d->t->dtype) == TYPED_FIXED && type == want)
+	else if (form_of(d->t->dtype) == FORM_FIXED && type == want)
 		put_fixed(d, w, unit);
 	else
 		w->bad = true;
@@ -94,9 +102,9 @@ void typed_read(struct typed *d, struct wire *w, enum wire_type type, struct are
 		return;
 	}
 	struct wire inner = wire_message(w, type);
-	if (typed_form(d->t->dtype) == TYPED_STRINGS)
+	if (form_of(d->t->dtype) == FORM_STRINGS)
 		put_string(d, &inner, arena);
-	else if (typed_form(d->t->dtype) == TYPED_FIXED)
+	else if (form_of(d->t->dtype) == FORM_FIXED)
 		put_fixed(d, &inner, inner.left);
 	else
 		while (inner.left && !d->too_many)
@@ -120,7 +128,7 @@ struct slice typed_packed(const struct tensor *t, struct arena *arena)
 	struct buf b = buf_of(arena, 0);
 	struct slice s = { 0 };
 	/* A bool is its own varint. */
-	if (typed_form(t->dtype) == TYPED_FIXED || t->dtype == DTYPE_BOOL)
+	if (form_of(t->dtype) == FORM_FIXED || t->dtype == DTYPE_BOOL)
 		return (struct slice){ t->data, tensor_bytes(t) };
 	for (int64_t i = 0; i < tensor_count(t); i++)
 		wire_put_varint(&b, bits_of(t, i));

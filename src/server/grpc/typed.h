@@ -14,15 +14,6 @@
 #include "exec/tensor.h"
 #include "server/grpc/wire.h"
 
-/* How elements of a type lie in a field. */
-enum typed_form {
-	TYPED_NONE,    /* not at all */
-	TYPED_FIXED,   /* as in memory: 4 bytes each, 8, or a string of them */
-	TYPED_WHOLE,   /* varints; float16 and bfloat16 as the number that their bits are */
-	TYPED_STRINGS,
-};
-enum typed_form typed_form(enum dtype dtype);
-
 struct typed {
 	struct tensor *t;  /* with memory for all elements */
 	size_t at, room;   /* bytes read, and what t takes */

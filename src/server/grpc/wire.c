@@ -121,26 +121,6 @@ uint64_t wire_varint(struct wire *w, enum wire_type type)
 	return 0;
 }
 
-uint32_t wire_fixed32(struct wire *w, enum wire_type type)
-{
-	uint32_t v = 0;
-	if (type == WIRE_FIXED32)
-		wire_copy(w, &v, sizeof(v));
-	else
-		fail(w);
-	return w->bad ? 0 : v;
-}
-
-uint64_t wire_fixed64(struct wire *w, enum wire_type type)
-{
-	uint64_t v = 0;
-	if (type == WIRE_FIXED64)
-		wire_copy(w, &v, sizeof(v));
-	else
-		fail(w);
-	return w->bad ? 0 : v;
-}
-
 struct wire wire_message(struct wire *w, enum wire_type type)
 {
 	struct wire none = { .bad = true };
@@ -254,7 +234,7 @@ void wire_skip(struct wire *w, enum wire_type type)
 
 /* -- writing ------------------------------------------------------------------------------- */
 
-size_t wire_varint_size(uint64_t v)
+static size_t varint_size(uint64_t v)
 {
 	size_t n = 1;
 	while (v >>= 7)
@@ -319,15 +299,10 @@ void wire_put_message(struct buf *b, uint32_t field, const struct buf *inner)
 
 size_t wire_head_size(uint32_t field, size_t len)
 {
-	return wire_varint_size((uint64_t)field << 3) + wire_varint_size(len);
+	return varint_size((uint64_t)field << 3) + varint_size(len);
 }
 
 size_t wire_bytes_size(uint32_t field, size_t len)
 {
 	return len ? wire_head_size(field, len) + len : 0;
-}
-
-size_t wire_uint_size(uint32_t field, uint64_t v)
-{
-	return v ? wire_varint_size((uint64_t)field << 3) + wire_varint_size(v) : 0;
 }

@@ -48,8 +48,6 @@ bool wire_next(struct wire *w, uint32_t *ret_field, enum wire_type *ret_type);
 
 /* The value of the field just read. Each checks that the type fits. */
 uint64_t wire_varint(struct wire *w, enum wire_type type);
-uint32_t wire_fixed32(struct wire *w, enum wire_type type);
-uint64_t wire_fixed64(struct wire *w, enum wire_type type);
 
 /* A length-delimited value as a reader of its own; w goes on behind it. Not a message at
    all for bytes and packed fields: wire_copy() and wire_raw_*() read those. */
@@ -89,7 +87,6 @@ void wire_skip(struct wire *w, enum wire_type type);
 
 struct buf;
 
-size_t wire_varint_size(uint64_t v);
 void wire_put_varint(struct buf *b, uint64_t v);
 void wire_put_tag(struct buf *b, uint32_t field, enum wire_type type);
 /* Tag and length; the caller puts len bytes. */
@@ -102,4 +99,3 @@ void wire_put_message(struct buf *b, uint32_t field, const struct buf *inner);
 /* What they take. */
 size_t wire_head_size(uint32_t field, size_t len);
 size_t wire_bytes_size(uint32_t field, size_t len);
-size_t wire_uint_size(uint32_t field, uint64_t v);

@@ -113,11 +113,6 @@ void http_set_tls(struct http *h, struct tls *tls)
 	relay_set_tls(h->relay, tls);
 }
 
-int http_port(const struct http *h)
-{
-	return h->endpoint.port;
-}
-
 const char *http_address(const struct http *h)
 {
 	return h->endpoint.address;

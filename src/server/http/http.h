@@ -53,8 +53,7 @@ MUST_CHECK enum err_code http_start(
 /* For connections from now on; takes tls. Only where there was one at the start. */
 void http_set_tls(struct http *h, struct tls *tls);
 
-/* The port bound; 0 for a unix socket. http_address() is for "listening on http://%s". */
-int http_port(const struct http *h);
+/* For "listening on http://%s". */
 const char *http_address(const struct http *h);
 
 /* From now on not ready, and every answer closes its connection. Still accepts. */

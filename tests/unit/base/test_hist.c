@@ -81,24 +81,6 @@ START_TEST(small_values_are_exact_and_large_ones_fit)
 }
 END_TEST
 
-START_TEST(merging_is_adding)
-{
-	static struct hist_log a, b, both;
-	hist_log_init(&a);
-	hist_log_init(&b);
-	hist_log_init(&both);
-	for (int64_t i = 0; i < 5000; i++) {
-		hist_log_add(i % 3 ? &a : &b, i * i);
-		hist_log_add(&both, i * i);
-	}
-	hist_log_merge(&a, &b);
-	ck_assert_mem_eq(a.count, both.count, sizeof(a.count));
-	ck_assert_uint_eq(a.n, 5000);
-	ck_assert_int_eq(a.min, 0);
-	ck_assert_int_eq(a.max, both.max);
-}
-END_TEST
-
 Suite *suite_hist(void);
 Suite *suite_hist(void)
 {
@@ -108,7 +90,6 @@ Suite *suite_hist(void)
 	tcase_add_test(t, threads_lose_no_count);
 	tcase_add_test(t, percentiles_are_within_a_64th);
 	tcase_add_test(t, small_values_are_exact_and_large_ones_fit);
-	tcase_add_test(t, merging_is_adding);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -193,7 +193,7 @@ enum err_code prepare_attention(struct prep *p, struct kernel *ret, struct err *
 {
 	struct attention_state *s;
 	TRY(attention_state(p, ret, 1, &s, err));
-	s->run = p->in[0].dtype == DTYPE_F64 ? attention_ref_f64 : attention_ref_f32;
+	s->run = p->in[0].dtype == DTYPE_F64 ? ref_f64 : ref_f32;
 	ret->scratch_bytes = (size_t)attention_keys(&s->g) * sizeof(double);
 	return ERR_OK;
 }

@@ -54,10 +54,6 @@ extern const struct attention_loop attention_avx2, attention_avx512;
 #endif
 const struct attention_loop *attention_best(void);
 
-/* The reference, in double; all that a job may ask. scratch: 8 bytes per key. */
-void attention_ref_f32(const struct attention_job *j);
-void attention_ref_f64(const struct attention_job *j);
-
 /* Keys [*from, *to) are those that row i may see, the mask aside. */
 static inline void
 attention_visible(const struct attention_job *j, int64_t i, int64_t *from, int64_t *to)

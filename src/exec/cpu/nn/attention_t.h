@@ -54,7 +54,8 @@ static double N(exponentials)(const struct attention_job *j, int64_t i, double *
 	return sum;
 }
 
-void N(attention_ref)(const struct attention_job *j)
+/* In double; all that a job may ask. scratch: 8 bytes per key. */
+static void N(ref)(const struct attention_job *j)
 {
 	double *p = j->scratch;
 	for (int64_t i = 0; i < j->rows; i++) {

@@ -86,7 +86,9 @@ static bool unpack_by_index(const struct kernel_args *a, const struct nbits_colu
 
 /* -- few rows ------------------------------------------------------------------------------------ */
 
-void nbits_deal(const struct nbits_geometry *g, const float *row, float *to)
+/* A row as as many rows as a byte has numbers: the first of each byte, the second of each, so
+   that neither weights nor row have to be shuffled. Zeros behind it. */
+static void deal(const struct nbits_geometry *g, const float *row, float *to)
 {
 	int64_t per = 8 / g->bits, apart = g->blocks * g->blob;
 	for (int64_t s = 0; s < per; s++)
@@ -102,7 +104,7 @@ static void run_dots(const struct kernel_args *a, int64_t begin, int64_t end)
 	int64_t from, to, size = nbits_dealt(&s->g);
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t i = 0; i < s->rows && from < to; i++)
-		nbits_deal(&s->g, (const float *)a->in[0].data + i * s->g.k, dealt + i * size);
+		deal(&s->g, (const float *)a->in[0].data + i * s->g.k, dealt + i * size);
 	for (int64_t j = from; j < to; j++) {
 		struct nbits_column c = column_of(a, &s->g, j, 0, s->g.blocks, zero);
 		for (int64_t i = 0; i < s->rows; i++)

@@ -24,7 +24,7 @@ struct nbits_loop {
 	int bytes; /* a block must have a multiple of these for dot() */
 	/* All its numbers, the last block's filling too. */
 	void (*unpack)(const struct nbits_column *c, float *to);
-	/* The sum of a whole column times a row that nbits_deal() has dealt. */
+	/* The sum of a whole column times a row that matmul_nbits.c:deal() has dealt. */
 	float (*dot)(const struct nbits_column *c, const float *dealt);
 };
 
@@ -38,7 +38,3 @@ static inline int64_t nbits_dealt(const struct nbits_geometry *g)
 {
 	return g->blocks * g->block;
 }
-
-/* A row as as many rows as a byte has numbers: the first of each byte, the second of each, so
-   that neither weights nor row have to be shuffled. Zeros behind it. */
-void nbits_deal(const struct nbits_geometry *g, const float *row, float *to);
