@@ -10,8 +10,14 @@
  * Addresses of pixels are three to a pointer: with its base, an index and twice that index
  * every one is an operand, and the pointers fit in registers, too.
  *
+ * Slots are loaded some multiplications before they are needed, which gcc does only when it is
+ * told to; tiles of 8 and of 12 pixels gain 5 % by it.
+ *
  * Compiled once per instruction set; ISA is avx2, avx512 or avx512_bf16.
  */
+#ifndef __clang__
+#pragma GCC optimize("schedule-insns", "sched-pressure")
+#endif
 #include "exec/cpu/nn/conv_vec.h"
 #include "exec/cpu/nn/slot.h"
 
@@ -80,18 +86,32 @@ static __attribute__((noinline)) void finish(
 
 typedef vec tile_sums[TILE_PIXELS][TILE_VECS];
 
-/* What the tile will write, and add, is not in the nearest cache; it has time to get there. */
-INLINE void fetch_result(const struct conv_tile *t, const int pixels, const int vecs)
+/* What the tile will write, and add, is not in the nearest cache; it has time to get there. That
+   is a run of pixels per block of each. */
+INLINE bool adds_elsewhere(const struct conv_tile *t)
 {
-	const float *dst = t->dst, *sum = t->sum;
-	const int64_t pixel = t->dst_pixel, block = t->dst_block;
-	EACH_PIXEL
-		EACH_VEC
-			__builtin_prefetch(dst + i * pixel + j * block, 1);
-	if (sum && sum != dst)
+	return t->sum && t->sum != t->dst;
+}
+
+INLINE const float *run_of_result(const struct conv_tile *t, int64_t i, const int vecs)
+{
+	return i < vecs ? t->dst + i * t->dst_block : t->sum + (i - vecs) * t->dst_block;
+}
+
+/* So many taps fetch a run each, a pixel with every slot, which leaves loads to the sums. Where
+   taps are too few or too short all is fetched here; and where nothing is added, for Winograd's
+   products are done before what is asked of a busy memory later is there. */
+INLINE int64_t fetch_result(const struct conv_tile *t, const int pixels, const int vecs)
+{
+	int64_t runs = adds_elsewhere(t) ? 2 * vecs : vecs, pixel = t->dst_pixel;
+	if (t->sum && t->run >= pixels && t->taps >= runs)
+		return runs;
+	for (int64_t r = 0; r < runs; r++) {
+		const float *run = run_of_result(t, r, vecs);
 		EACH_PIXEL
-			EACH_VEC
-				__builtin_prefetch(sum + i * pixel + j * block);
+			__builtin_prefetch(run + i * pixel, 1);
+	}
+	return 0;
 }
 
 INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
@@ -143,26 +163,42 @@ INLINE void add_slot(tile_sums sum, const float *const *x, int64_t step, const f
 	}
 }
 
+/* Where a tile is with its weights and with those to fetch. */
+struct progress {
+	const float *w, *ahead;
+};
+
+/* result: a run of what the tile will write, NULL: it is fetched already. */
+INLINE void add_tap(const struct conv_tile *t, int64_t tap, tile_sums sum, struct progress *at,
+	const float *result, const int pixels, const int vecs)
+{
+	const int64_t step = t->src_pixel, ahead_step = t->ahead_step, pixel = t->dst_pixel;
+	const float *x[POINTERS], *w = at->w, *ahead = at->ahead;
+	UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
+		x[g] = t->src + t->tap[tap] + 3 * g * step;
+	for (int64_t k = 0; k < t->run; k++) {
+		add_slot(sum, x, step, w, pixels, vecs);
+		UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
+			x[g]++;
+		w += vecs * VEC_FLOATS;
+		__builtin_prefetch(ahead, 0, 2);
+		ahead += ahead_step;
+		if (result && k < pixels)
+			__builtin_prefetch(result + k * pixel, 1);
+	}
+	*at = (struct progress){ w, ahead };
+}
+
 INLINE void convolve(const struct conv_tile *t, const int pixels, const int vecs)
 {
 	__attribute__((uninitialized)) tile_sums sum;
-	const float *w = t->weights, *ahead = t->ahead;
-	const int64_t step = t->src_pixel, ahead_step = t->ahead_step;
-	fetch_result(t, pixels, vecs);
+	struct progress at = { t->weights, t->ahead };
+	int64_t runs = fetch_result(t, pixels, vecs);
 	begin_sums(t, sum, pixels, vecs);
-	for (int64_t tap = 0; tap < t->taps; tap++) {
-		const float *x[POINTERS];
-		UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
-			x[g] = t->src + t->tap[tap] + 3 * g * step;
-		for (int64_t k = 0; k < t->run; k++) {
-			add_slot(sum, x, step, w, pixels, vecs);
-			UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
-				x[g]++;
-			w += vecs * VEC_FLOATS;
-			__builtin_prefetch(ahead, 0, 2);
-			ahead += ahead_step;
-		}
-	}
+	for (int64_t tap = 0; tap < runs; tap++)
+		add_tap(t, tap, sum, &at, run_of_result(t, tap, vecs), pixels, vecs);
+	for (int64_t tap = runs; tap < t->taps; tap++)
+		add_tap(t, tap, sum, &at, NULL, pixels, vecs);
 	end_sums(t, sum, pixels, vecs);
 }
 
