@@ -268,7 +268,9 @@ enum err_code batch_run_alone(struct batch_runner *r, struct request *q, int max
 {
 	const struct signature *sig = r->sig;
 	int64_t step = sig->part_rows > 0 && sig->part_rows < max_batch ? sig->part_rows : max_batch;
-	if (!sig->batchable || (q->rows <= step && q->rows > 0))
+	/* Rows of nothing cost no memory, however many they are, and would be so many parts. */
+	bool hollow = q->in_bytes == 0 && q->rows > 0;
+	if (!sig->batchable || hollow || (q->rows <= step && q->rows > 0))
 		return run_whole(r, q);
 	if (q->rows == 0)
 		return answer_empty(r, q);

@@ -361,6 +361,20 @@ START_TEST(rows_are_run_in_the_parts_that_are_best)
 }
 END_TEST
 
+START_TEST(rows_of_nothing_are_one_run)
+{
+	given_batcher_of((struct given){ OP_RELU, 1, 2 }, (struct batcher_conf){ .max_batch = 8 });
+	struct request *r = request_of(19, 7);
+	r->in_bytes = 0;
+	ck_assert_int_eq(submit(r), ERR_OK);
+	wait_answered(1);
+
+	ck_assert_int_eq(gate.n_batches, 1);
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
 START_TEST(more_rows_than_are_best_do_not_gather)
 {
 	given_batcher_of((struct given){ OP_RELU, 1, 2 }, (struct batcher_conf){ .max_batch = 8 });
@@ -614,6 +628,7 @@ Suite *suite_batcher(void)
 	tcase_add_test(c, request_too_late_at_arrival_is_refused);
 	tcase_add_test(c, cancelled_request_leaves_the_queue_at_once);
 	tcase_add_test(c, rows_are_run_in_the_parts_that_are_best);
+	tcase_add_test(c, rows_of_nothing_are_one_run);
 	tcase_add_test(c, more_rows_than_are_best_do_not_gather);
 	tcase_add_test(c, idle_threads_take_parts);
 	tcase_add_test(c, fewer_parts_than_idle_threads_are_one_run);
