@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QuantizeLinear of floats to bytes and back with one scale. Compiled once per instruction
- * set: ISA is avx2 or avx512.
+ * QuantizeLinear of floats to bytes and back with one scale, and DynamicQuantizeLinear, which
+ * finds it. Compiled once per instruction set: ISA is avx2 or avx512.
  */
+#include <math.h>
 #include "exec/cpu/types.h"
 #include "exec/cpu/vec_isa.h"
 
@@ -46,6 +47,67 @@ static int32_t zero_point(const struct kernel_args *a)
 	}
 LOOPS(uint8_t, 0, UINT8_MAX)
 LOOPS(int8_t, INT8_MIN, INT8_MAX)
+
+/* -- a scale of the numbers' range ------------------------------------------------------------- */
+
+/* Of the numbers and zero; what is no number does not count. */
+static void find_range(const float *x, int64_t n, float *low, float *high)
+{
+	vec least = vec_all(0), most = vec_all(0);
+	int64_t i = 0;
+	for (; i + VEC_FLOATS <= n; i += VEC_FLOATS) {
+		vec v = *(const vec *)(x + i);
+		least = vec_select(v < least, v, least);
+		most = vec_select(v > most, v, most);
+	}
+	*low = *high = 0;
+	for (int k = 0; k < VEC_FLOATS; k++) {
+		*low = least[k] < *low ? least[k] : *low;
+		*high = most[k] > *high ? most[k] : *high;
+	}
+	for (; i < n; i++) {
+		*low = x[i] < *low ? x[i] : *low;
+		*high = x[i] > *high ? x[i] : *high;
+	}
+}
+
+static void quantize_range(const float *x, int64_t n, float scale, float zero, uint8_t *y)
+{
+	for (int64_t i = 0; i < n; i++) {
+		float v = x[i] / scale;
+		v = v + 0x1.8p23f - 0x1.8p23f + zero;
+		v = v > 0 ? v : 0;
+		v = v < UINT8_MAX ? v : UINT8_MAX;
+		y[i] = (uint8_t)(int32_t)v;
+	}
+}
+
+static void run_dynamic(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const float *x = a->in[0].data;
+	int64_t n = tensor_count(&a->in[0]);
+	float low, high;
+	(void)begin, (void)end;
+	find_range(x, n, &low, &high);
+	float scale = (high - low) / UINT8_MAX;
+	scale = scale > 0 ? scale : 1; /* all zeros */
+	float zero = rintf(0 - low / scale);
+	quantize_range(x, n, scale, zero, a->out[0].data);
+	if (args_has_out(a, 1))
+		*(float *)a->out[1].data = scale;
+	if (args_has_out(a, 2))
+		*(uint8_t *)a->out[2].data = (uint8_t)(zero >= UINT8_MAX ? UINT8_MAX : zero > 0 ? zero : 0);
+}
+
+enum err_code VEC_NAME(prepare_dynamic_quantize_bytes)(
+	struct prep *p, struct kernel *ret, struct err *err)
+{
+	(void)p, (void)err;
+	ret->run = run_dynamic;
+	return ERR_OK;
+}
+
+/* -- prepare -------------------------------------------------------------------------------------- */
 
 static enum err_code prepare_bytes(struct prep *p, struct kernel *ret, run_fn run, struct err *err)
 {
