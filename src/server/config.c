@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "loader/repo/layout.h"
 #include "server/config_model.h"
+#include "server/notify.h"
 
 #define ROW(options, key, type, init, min, max, choices, reload, help) \
 	{ #key, CONF_##type, init, min, max, choices, offsetof(struct options, key), reload, help },
@@ -119,12 +120,28 @@ static int as_ms(int64_t ns)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/* The command line's, the file's, or the one beside what systemd keeps for us. */
+static enum err_code make_roots(struct config *c, const struct command_line *line, struct err *err)
+{
+	char state[PATH_MAX];
+	c->repo.roots = line->roots && line->roots[0] ? line->roots : c->repository->roots.item;
+	if (c->repo.roots[0] || !notify_state_dir(state, sizeof(state)))
+		return ERR_OK;
+	const char **only = ARENA_ARRAY(c->arena, const char *, 2);
+	char *path = arena_printf(c->arena, "%s/models", state);
+	if (!only || !path)
+		return err_oom(err);
+	only[0] = path;
+	only[1] = NULL;
+	c->repo.roots = only;
+	return ERR_OK;
+}
+
 static void make_repository(struct config *c, const struct command_line *line)
 {
 	const struct options_repository *o = c->repository;
 	struct repo_conf *r = &c->repo;
 	c->op_libraries = line->op_libraries;
-	r->roots = line->roots && line->roots[0] ? line->roots : o->roots.item;
 	r->explicit_only = o->explicit;
 	r->poll_ms = as_ms(o->poll);
 	r->settle_ms = as_ms(o->settle);
@@ -158,6 +175,7 @@ static enum err_code make_all(struct config *c, const struct command_line *line,
 	TRY(parse_options(c, line, text, file, err));
 	struct making m = { c->conf, c->arena, err };
 	TRY(config_check_device(&m, c->server->device, conf_block_of(c->conf, "server")));
+	TRY(make_roots(c, line, err));
 	make_repository(c, line);
 	TRY(make_models(&m, c));
 	bool path = false;

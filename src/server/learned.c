@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "exec/module.h"
+#include "server/notify.h"
 
 #define FILE_NAME "kernels"
 #define FILE_BYTES_MAX ((size_t)CHOICES_MAX * (CHOICE_KEY_MAX + CHOICE_NAME_MAX + 2))
@@ -34,7 +35,6 @@ static void read_file(struct learned *l)
 enum err_code learned_open(
 	const char *dir, const struct backend *backend, struct learned **ret, struct err *err)
 {
-	const char *given = getenv("STATE_DIRECTORY"); /* systemd's; the first of a list */
 	struct learned *l = calloc(1, sizeof(*l));
 	char path[4096] = "";
 	if (!l || !(l->choices = choices_new())) {
@@ -43,8 +43,8 @@ enum err_code learned_open(
 	}
 	l->dirfd = -1;
 	backend->machine(l->machine, sizeof(l->machine));
-	if (!*dir && given && strcspn(given, ":") < sizeof(path))
-		dir = memcpy(path, given, strcspn(given, ":"));
+	if (!*dir && notify_state_dir(path, sizeof(path)))
+		dir = path;
 	if (*dir) {
 		l->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (l->dirfd < 0) {

@@ -142,3 +142,14 @@ int notify_take_fd(const char *name)
 	}
 	return -1;
 }
+
+bool notify_state_dir(char *buf, size_t size)
+{
+	const char *list = getenv("STATE_DIRECTORY");
+	size_t len = list ? strcspn(list, ":") : 0;
+	if (len == 0 || len >= size)
+		return false;
+	memcpy(buf, list, len);
+	buf[len] = '\0';
+	return true;
+}

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 
@@ -28,3 +29,6 @@ int64_t notify_watchdog_ns(void);
 /* The listening socket that systemd passed under this name, or -1. It is the caller's from
    then on. With one unnamed socket that one answers to every name. */
 int notify_take_fd(const char *name);
+
+/* The directory that systemd gave us to keep things in, of several the first. false: none. */
+bool notify_state_dir(char *buf, size_t size);

@@ -99,14 +99,12 @@ class Verify(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout[-500:])
 
 
-def install_units(folder, root=None, conf="/dev/null"):
-    """The units as shipped, but for the places of program, configuration and models."""
+def install_units(folder, conf="/dev/null"):
+    """The units as shipped, but for the places of program and configuration."""
     with open(os.path.join(UNITS, "signetd.service")) as file:
         text = file.read()
     text = re.sub(r"[^\s=]+/sbin/signetd\b", signet.SIGNETD, text)
     text = re.sub(r"\S+/signetd\.conf", conf, text)
-    if root:
-        text = text.replace("%S/signet/models", root)
     with open(os.path.join(folder, "signetd.service"), "w") as file:
         file.write(text)
     for name in SOCKETS:
@@ -123,13 +121,18 @@ class Manager(unittest.TestCase):
         os.makedirs(os.path.join(cls.units, "signetd.service.d"))
         os.environ.update(HOME=cls.home, XDG_RUNTIME_DIR="/run/u")
         cls.models = signet.Models()
+        # Where a user manager puts StateDirectory=.
+        state = os.path.join(cls.home, ".config", "signet", "models")
+        os.makedirs(os.path.dirname(state))
+        os.rename(cls.models.path, state)
+        cls.models.path = state
         cls.models.add("digits", 1)
         with socket.create_server(("127.0.0.1", 0)) as any_port, \
                 socket.create_server(("127.0.0.1", 0)) as another:
             cls.port, cls.grpc_port = any_port.getsockname()[1], another.getsockname()[1]
         cls.conf = os.path.join(cls.home, "signetd.conf")
         cls.log = os.path.join(cls.home, "log")
-        install_units(cls.units, cls.models.path, cls.conf)
+        install_units(cls.units, cls.conf)
         cls.write(os.path.join(cls.units, "signetd.service.d", "user.conf"), DROP_IN.format(log=cls.log))
         for name, shipped, port in zip(SOCKETS, ("8000", "8001"), (cls.port, cls.grpc_port)):
             path = os.path.join(cls.units, name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/file.h"
@@ -68,6 +69,20 @@ START_TEST(nothing_to_serve_is_refused)
 {
 	ck_assert_int_eq(load(ARGS("--http", "off")), ERR_INVALID_ARGUMENT);
 	ck_assert_str_eq(err.msg, "nothing to serve: give --model-root DIR or --model NAME=PATH");
+}
+END_TEST
+
+START_TEST(systemds_state_directory_has_models_where_nobody_names_a_root)
+{
+	setenv("STATE_DIRECTORY", "/var/lib/signet:/var/lib/signet/models", 1);
+	ck_assert_int_eq(load(ARGS("--http", "off")), ERR_OK);
+	ck_assert_str_eq(config->repo.roots[0], "/var/lib/signet/models");
+	ck_assert_ptr_null(config->repo.roots[1]);
+	config_free(config);
+	ck_assert_int_eq(load(ARGS("--set", "repository.roots=/srv/models")), ERR_OK);
+	ck_assert_str_eq(config->repo.roots[0], "/srv/models");
+	ck_assert_ptr_null(config->repo.roots[1]);
+	unsetenv("STATE_DIRECTORY");
 }
 END_TEST
 
@@ -359,6 +374,7 @@ Suite *suite_config(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_root_is_all_it_takes);
 	tcase_add_test(t, nothing_to_serve_is_refused);
+	tcase_add_test(t, systemds_state_directory_has_models_where_nobody_names_a_root);
 	tcase_add_test(t, the_command_line_goes_over_the_file);
 	tcase_add_test(t, models_signatures_and_their_inheritance);
 	tcase_add_loop_test(t, mistakes_are_refused_with_their_place, 0, sizeof(wrong) / sizeof(wrong[0]));
