@@ -151,6 +151,16 @@ static bool works_in_f32(const struct lowering *l, const struct node *n)
 	return false;
 }
 
+/* Who reads shapes alone reads them of what is there already: no cast is for it. */
+static void look_at_lowered(const struct lowering *l, struct node *n)
+{
+	for (int k = 0; k < n->n_in; k++) {
+		int32_t v = n->in[k];
+		if (v != VALUE_NONE && v < l->n_value && l->half[v] != VALUE_NONE)
+			n->in[k] = l->half[v];
+	}
+}
+
 enum err_code pass_lower(struct pass_ctx *c, struct err *err)
 {
 	struct graph *g = c->graph;
@@ -161,9 +171,16 @@ enum err_code pass_lower(struct pass_ctx *c, struct err *err)
 		return err_oom(err);
 	for (int32_t v = 0; v < g->n_value; v++)
 		l.half[v] = VALUE_NONE;
-	for (int32_t i = 0, n = g->n_node; i < n && rc == ERR_OK; i++)
-		if (!g->node[i].dead && is_lowered(g->node[i].op) && works_in_f32(&l, &g->node[i]))
+	for (int32_t i = 0, n = g->n_node; i < n && rc == ERR_OK; i++) {
+		struct node *at = &g->node[i];
+		bool in_f32 = works_in_f32(&l, at);
+		if (at->dead)
+			continue;
+		if (op_info(at->op)->flags & OP_SHAPE_ONLY && !in_f32)
+			look_at_lowered(&l, at);
+		else if (is_lowered(at->op) && in_f32)
 			rc = lower_node(&l, i);
+	}
 	free(l.half);
 	return rc;
 }

@@ -63,6 +63,16 @@ START_TEST(an_operator_that_stays_gets_floats)
 }
 END_TEST
 
+START_TEST(who_reads_a_shape_alone_needs_no_floats)
+{
+	int32_t x = MODEL_NODE(g, OP_RELU, model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 6)));
+	model_output(g, MODEL_NODE(g, OP_NEG, x));
+	model_output(g, MODEL_NODE(g, OP_SHAPE, x));
+	lower(DTYPE_F16);
+	ck_assert_int_eq(model_count(g, OP_CAST), 2);
+}
+END_TEST
+
 START_TEST(a_mask_of_the_lowest_float_stays_finite)
 {
 	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(4));
@@ -103,6 +113,7 @@ Suite *suite_pass_lower(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, a_chain_is_cast_at_its_ends_only, 0, 2);
 	tcase_add_test(t, an_operator_that_stays_gets_floats);
+	tcase_add_test(t, who_reads_a_shape_alone_needs_no_floats);
 	tcase_add_test(t, a_mask_of_the_lowest_float_stays_finite);
 	tcase_add_test(t, integers_that_pass_by_stay_what_they_are);
 	tcase_add_test(t, a_graph_may_grow_to_more_than_twice_its_values);
