@@ -5,7 +5,7 @@ static const struct row {
 	uint64_t types;
 	enum fused_form form;
 } rows[OP_COUNT_] = {
-#define FUSED_OP(op, types, form) [OP_##op] = {types, FUSED_##form},
+#define FUSED_OP(op, types, form) [OP_##op] = { types, FUSED_##form },
 #include "exec/fused.def"
 #undef FUSED_OP
 };

@@ -6,7 +6,7 @@
  * Life of a version: ... -> [COMPILE] -> warm -> ...   pass/pass_elementwise.c makes them
  *
  * The attribute "body" is a graph with the node's inputs, without captures, and one output. Each
- * of its nodes is an operator of fused.def whose one result has the shape of the node's.
+ * of its nodes is an operator of fused.def; what it makes may be broadcast by those after it.
  *
  * Threads: any. Memory: none.
  */

@@ -79,7 +79,7 @@ static void on_step(void *ctx, const struct step_text *s)
 		return;
 	const char *number = arena_printf(x->arena, "%d", x->n++);
 	const char *units = arena_printf(x->arena, "%" PRId64, s->units);
-	const char *op = *s->inner ? arena_printf(x->arena, "%s (%s)", s->op, s->inner) : s->op;
+	const char *op = *s->inner ? arena_printf(x->arena, "%s(%s)", s->op, s->inner) : s->op;
 	TABLE_ROW(&x->table, number, op, s->kernel, s->backend, units, s->shapes, s->node);
 }
 

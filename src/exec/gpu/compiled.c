@@ -48,7 +48,7 @@ static enum err_code compile(
 	TRY(nvrtc_compile(who->text.ptr, who->gpu->capability, &code, err));
 	enum err_code rc = load(who, code.data, c, err);
 	if (rc == ERR_OK)
-		keep_put(backend_keep_dir(), key, (struct slice){code.data, code.bytes}, who->tmp);
+		keep_put(backend_keep_dir(), key, (struct slice){ code.data, code.bytes }, who->tmp);
 	free(code.data);
 	return rc;
 }
@@ -85,8 +85,8 @@ static void drop(void *mem, void *owner)
 enum err_code compiled_kernel(
 	struct prep *p, const char *name, struct slice text, CUfunction *ret, struct err *err)
 {
-	struct asking who = {gpu_of(p->backend), name, text, p->tmp};
-	struct pack_elsewhere how = {make, &who, drop, (void *)p->backend};
+	struct asking who = { gpu_of(p->backend), name, text, p->tmp };
+	struct pack_elsewhere how = { make, &who, drop, (void *)p->backend };
 	size_t key_bytes = sizeof(p->backend) + text.len;
 	char *key = arena_alloc(p->tmp, key_bytes);
 	void *found;

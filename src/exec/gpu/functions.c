@@ -6,20 +6,20 @@ static const struct {
 	bool any;
 	enum gpu_binary real, whole;
 } functions[OP_COUNT_] = {
-	[OP_ADD] = {true, GPU_ADD, GPU_ADD},
-	[OP_SUB] = {true, GPU_SUB, GPU_SUB},
-	[OP_MUL] = {true, GPU_MUL, GPU_MUL},
-	[OP_DIV] = {true, GPU_DIV, GPU_DIV_INT},
-	[OP_MAX] = {true, GPU_MAX, GPU_MAX},
-	[OP_MIN] = {true, GPU_MIN, GPU_MIN},
-	[OP_SUM] = {true, GPU_ADD, GPU_ADD},
-	[OP_MEAN] = {true, GPU_ADD, GPU_ADD},
-	[OP_PRELU] = {true, GPU_PRELU, GPU_BINARY_COUNT},
-	[OP_POW] = {true, GPU_POW, GPU_BINARY_COUNT},
-	[OP_MOD] = {true, GPU_FMOD, GPU_MOD_INT},
-	[OP_BITWISE_AND] = {true, GPU_BINARY_COUNT, GPU_AND},
-	[OP_BITWISE_OR] = {true, GPU_BINARY_COUNT, GPU_OR},
-	[OP_BITWISE_XOR] = {true, GPU_BINARY_COUNT, GPU_XOR},
+	[OP_ADD] = { true, GPU_ADD, GPU_ADD },
+	[OP_SUB] = { true, GPU_SUB, GPU_SUB },
+	[OP_MUL] = { true, GPU_MUL, GPU_MUL },
+	[OP_DIV] = { true, GPU_DIV, GPU_DIV_INT },
+	[OP_MAX] = { true, GPU_MAX, GPU_MAX },
+	[OP_MIN] = { true, GPU_MIN, GPU_MIN },
+	[OP_SUM] = { true, GPU_ADD, GPU_ADD },
+	[OP_MEAN] = { true, GPU_ADD, GPU_ADD },
+	[OP_PRELU] = { true, GPU_PRELU, GPU_BINARY_COUNT },
+	[OP_POW] = { true, GPU_POW, GPU_BINARY_COUNT },
+	[OP_MOD] = { true, GPU_FMOD, GPU_MOD_INT },
+	[OP_BITWISE_AND] = { true, GPU_BINARY_COUNT, GPU_AND },
+	[OP_BITWISE_OR] = { true, GPU_BINARY_COUNT, GPU_OR },
+	[OP_BITWISE_XOR] = { true, GPU_BINARY_COUNT, GPU_XOR },
 };
 
 enum gpu_binary gpu_binary_of(const struct node *n, enum dtype dtype)
@@ -39,6 +39,6 @@ enum gpu_compare gpu_compare_of(enum op_id op)
 		[OP_AND] = GPU_BOTH,
 		[OP_OR] = GPU_EITHER,
 		[OP_XOR] = GPU_ONE_OF,
-		[OP_IS_NAN] = GPU_DIFFER};
+		[OP_IS_NAN] = GPU_DIFFER };
 	return functions[op];
 }

@@ -21,7 +21,7 @@ static void run_fused(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct fused_state *s = a->state;
 	struct gpu_complaint f = gpu_complaint(a, FAULT_DIVIDE);
-	void *params[3 + FUSED_INPUTS_MAX] = {(void *)&s->walk, &f, (void *)&a->out[0].data};
+	void *params[3 + FUSED_INPUTS_MAX] = { (void *)&s->walk, &f, (void *)&a->out[0].data };
 	for (int k = 0; k < a->n_in; k++)
 		params[3 + k] = (void *)&a->in[k].data;
 	gpu_launch(a, &s->launch, params);

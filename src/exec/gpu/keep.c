@@ -48,7 +48,7 @@ static bool is_whole(struct slice file, struct slice key, struct slice *ret_data
 		rest < key.len || h.data_bytes != rest - key.len ||
 		memcmp(file.ptr + file.len - key.len, key.ptr, key.len) != 0)
 		return false;
-	*ret_data = (struct slice){file.ptr + sizeof(h), rest - key.len};
+	*ret_data = (struct slice){ file.ptr + sizeof(h), rest - key.len };
 	return h.check == check_of(key, *ret_data);
 }
 
@@ -71,10 +71,10 @@ bool keep_find(int state, struct slice key, struct arena *arena, struct slice *r
 void keep_put(int state, struct slice key, struct slice data, struct arena *arena)
 {
 	char name[24];
-	struct header h = {.magic = MAGIC,
+	struct header h = { .magic = MAGIC,
 		.key_bytes = key.len,
 		.data_bytes = data.len,
-		.check = check_of(key, data)};
+		.check = check_of(key, data) };
 	size_t bytes = sizeof(h) + key.len + data.len;
 	char *file = bytes <= KEEP_ENTRY_BYTES_MAX ? arena_alloc(arena, bytes) : NULL;
 	int folder = file ? open_folder(state) : -1;

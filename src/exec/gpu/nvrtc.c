@@ -28,7 +28,7 @@ static const char *const names[] = {
 #define TEXTS ((int)(sizeof(texts) / sizeof(texts[0])))
 
 #define OPTIONS "--std=c++17", "--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true"
-static const char *const options[] = {OPTIONS};
+static const char *const options[] = { OPTIONS };
 #define OPTIONS_COUNT (sizeof(options) / sizeof(options[0]))
 
 void nvrtc_describe(struct buf *to, int capability)
@@ -77,7 +77,7 @@ enum err_code nvrtc_compile(
 	const char *text, int capability, struct nvrtc_code *ret, struct err *err)
 {
 	char arch[40];
-	const char *all[] = {arch, OPTIONS};
+	const char *all[] = { arch, OPTIONS };
 	nvrtcProgram p = NULL;
 	snprintf(arch, sizeof(arch), "--gpu-architecture=sm_%d", capability);
 	nvrtcResult r = nvrtc.nvrtcCreateProgram(&p, text, "fused.cu", TEXTS, texts, names);

@@ -2,8 +2,7 @@
 /*
  * infer_fused.c -- FusedElementwise: what its body makes of its inputs
  */
-#include "exec/fused.h"
-#include "exec/infer/infer.h"
+#include "exec/infer/infer_fused.h"
 
 static enum err_code check_body(const struct infer *x, const struct graph *body, struct err *err)
 {
@@ -25,56 +24,52 @@ static enum err_code check_body(const struct infer *x, const struct graph *body,
 static enum err_code infer_inner(const struct infer *x, const struct graph *body,
 	const struct node *n, struct ivalue *v, struct err *err)
 {
-	const struct ivalue *in[FUSED_INPUTS_MAX] = {NULL};
+	const struct ivalue *in[FUSED_INPUTS_MAX] = { NULL };
 	if (fused_form(n->op) == FUSED_NONE || n->n_in > FUSED_INPUTS_MAX || n->n_out != 1 ||
 		n->out[0] == VALUE_NONE)
 		return infer_fail(x, err, "its body has an operator %s, or one of so many operands",
 			op_info(n->op)->name);
 	for (int32_t k = 0; k < n->n_in; k++)
 		in[k] = n->in[k] == VALUE_NONE ? NULL : &v[n->in[k]];
-	struct infer inner = {.graph = body,
+	struct infer inner = { .graph = body,
 		.node = n,
 		.n_in = FUSED_INPUTS_MAX,
 		.n_out = 1,
 		.in = in,
 		.out = &v[n->out[0]],
-		.symbols = x->symbols};
+		.symbols = x->symbols };
 	return infer_node(&inner, err);
 }
 
-/* Types are what the body says. Each element of the result is made of one of each value, none of
-   which is broadcast but inputs. */
-static enum err_code check_results(
-	const struct infer *x, const struct graph *body, const struct ivalue *v, struct err *err)
+/* Types are what the body says. */
+static enum err_code check_type(const struct infer *x, const struct graph *body, int32_t i, const struct ivalue *is,
+	struct err *err)
 {
-	const struct shape *want = &v[body->output[0]].shape;
+	enum dtype says = body->value[body->node[i].out[0]].type.dtype;
+	if (is->type.dtype == says)
+		return ERR_OK;
+	return infer_fail(x, err, "node %d of its body gives %s, not %s", i, dtype_name(is->type.dtype), dtype_name(says));
+}
+
+enum err_code infer_fused_body(const struct infer *x, struct ivalue ret[FUSED_VALUES_MAX], struct err *err)
+{
+	const struct graph *body = fused_body(x->node);
+	TRY(check_body(x, body, err));
+	for (int32_t i = 0; i < body->n_value; i++)
+		ret[i] = (struct ivalue){ .type = body->value[i].type, .shape = SHAPE_UNKNOWN };
+	for (int32_t i = 0; i < body->n_input; i++)
+		ret[body->input[i]] = *x->in[i];
 	for (int32_t i = 0; i < body->n_node; i++) {
-		const struct ivalue *is = &v[body->node[i].out[0]];
-		enum dtype says = body->value[body->node[i].out[0]].type.dtype;
-		if (is->type.dtype != says)
-			return infer_fail(x, err, "node %d of its body gives %s, not %s", i,
-				dtype_name(is->type.dtype), dtype_name(says));
-		if (shape_is_static(&is->shape) && shape_is_static(want) &&
-			!shape_equal(&is->shape, want))
-			return infer_fail(x, err, "node %d of its body gives %s, the last one %s",
-				i, SHAPE_TEXT(&is->shape), SHAPE_TEXT(want));
+		TRY(infer_inner(x, body, &body->node[i], ret, err));
+		TRY(check_type(x, body, i, &ret[body->node[i].out[0]], err));
 	}
 	return ERR_OK;
 }
 
 enum err_code infer_fused_elementwise(struct infer *x, struct err *err)
 {
-	const struct graph *body = fused_body(x->node);
-	struct ivalue v[FUSED_VALUES_MAX] = {0};
-	TRY(check_body(x, body, err));
-	for (int32_t i = 0; i < body->n_value; i++)
-		v[i] = (struct ivalue){.type = body->value[i].type, .shape = SHAPE_UNKNOWN};
-	for (int32_t i = 0; i < body->n_input; i++)
-		v[body->input[i]] = *x->in[i];
-	for (int32_t i = 0; i < body->n_node; i++)
-		TRY(infer_inner(x, body, &body->node[i], v, err));
-	TRY(check_results(x, body, v, err));
-	x->out[0].type = v[body->output[0]].type;
-	x->out[0].shape = v[body->output[0]].shape;
+	struct ivalue v[FUSED_VALUES_MAX];
+	TRY(infer_fused_body(x, v, err));
+	x->out[0] = v[fused_body(x->node)->output[0]];
 	return ERR_OK;
 }

@@ -4,9 +4,9 @@
  *
  * DESIGN
  * From each operator of fused.def, the last one first, a region grows: it takes in who made an
- * operand, where that is such an operator too, makes the shape of the region's result, and is read
- * by the region alone. So nothing is computed more than once for an element, a region has one
- * result, and no way leads out of it and in again.
+ * operand, where that is such an operator too, makes the shape of the region's result as far as
+ * is known, and is read by the region alone. So nothing is computed more than once for an element,
+ * a region has one result, and no way leads out of it and in again.
  *
  * Numbers that shapes are made of stay as they are: inference follows them node by node.
  */
@@ -28,8 +28,7 @@ static bool is_candidate(const struct region *r, int32_t i)
 {
 	const struct graph *g = r->c->graph;
 	const struct node *n = &g->node[i];
-	return !n->dead && !r->taken[i] && fused_takes(g, n) && !g->value[n->out[0]].ints &&
-	       pass_shape_named(&g->value[n->out[0]].shape);
+	return !n->dead && !r->taken[i] && fused_takes(g, n) && !g->value[n->out[0]].ints;
 }
 
 static bool has_input(const struct region *r, int32_t v)
@@ -74,6 +73,16 @@ static bool add(struct region *r, int32_t at)
 	return true;
 }
 
+/* Dimensions that are no numbers, and have come to two names, are mostly equal. Where they are not
+   the result is right too, with more work. */
+static bool may_be_equal(const struct shape *a, const struct shape *b)
+{
+	bool same = a->rank == b->rank && a->rank >= 0;
+	for (int i = 0; i < a->rank && same; i++)
+		same = a->dim[i] == b->dim[i] || (a->dim[i] < 0 && b->dim[i] < 0);
+	return same;
+}
+
 /* Takes in who makes v, if that is the region's to take. */
 static void try_producer(struct region *r, int32_t v)
 {
@@ -81,7 +90,7 @@ static void try_producer(struct region *r, int32_t v)
 	int32_t at = v == VALUE_NONE ? NODE_NONE : g->value[v].producer;
 	const struct shape *result = &g->value[g->node[r->node[0]].out[0]].shape;
 	if (at != NODE_NONE && !r->c->is_output[v] && r->reads[v] == r->c->uses[v] &&
-		is_candidate(r, at) && shape_equal(&g->value[v].shape, result))
+		is_candidate(r, at) && may_be_equal(&g->value[v].shape, result))
 		(void)add(r, at);
 }
 
@@ -157,7 +166,7 @@ static enum err_code build_body(struct region *r, struct graph **ret, struct err
 {
 	struct graph *g = r->c->graph, *body = graph_new(g->arena, g, "fused");
 	int32_t result = g->node[r->node[0]].out[0];
-	struct names m = {.n = 0};
+	struct names m = { .n = 0 };
 	if (!body)
 		return err_oom(err);
 	body->input = ARENA_ARRAY(g->arena, int32_t, (size_t)r->n_input + 1);
@@ -178,7 +187,7 @@ static enum err_code build_body(struct region *r, struct graph **ret, struct err
 
 static enum err_code fuse_from(struct region *r, int32_t at, struct err *err)
 {
-	struct attr attr = {.name = "body", .kind = ATTR_GRAPH};
+	struct attr attr = { .name = "body", .kind = ATTR_GRAPH };
 	r->n = r->n_input = 0;
 	if (!is_candidate(r, at) || !add(r, at))
 		return ERR_OK;
@@ -193,7 +202,7 @@ static enum err_code fuse_from(struct region *r, int32_t at, struct err *err)
 
 enum err_code pass_fuse_elementwise(struct pass_ctx *c, struct err *err)
 {
-	struct region r = {.c = c};
+	struct region r = { .c = c };
 	enum err_code rc = ERR_OK;
 	r.taken = calloc((size_t)c->graph->n_node + 1, sizeof(*r.taken));
 	r.reads = calloc((size_t)c->cap, sizeof(*r.reads));

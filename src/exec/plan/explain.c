@@ -10,7 +10,7 @@ static void list_inner(const struct graph *body, char *ret, size_t size)
 {
 	size_t at = 0;
 	for (int32_t i = 0; i < body->n_node && at < size; i++)
-		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? " " : "", op_info(body->node[i].op)->name);
+		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? "," : "", op_info(body->node[i].op)->name);
 }
 
 static void explain_step(const struct plan *e, const struct step *s, struct step_text *t)

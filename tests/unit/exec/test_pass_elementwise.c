@@ -27,7 +27,7 @@ static void fuse(void)
 	struct backend fusing = cpu_backend;
 	struct err err;
 	fusing.fuses = true;
-	struct passes_opts opts = {.backend = &fusing, .compiled = true};
+	struct passes_opts opts = { .backend = &fusing, .compiled = true };
 	ck_assert_msg(
 		graph_check(g, &err) == ERR_OK && infer_graph(g, &err) == ERR_OK, "%s", err.msg);
 	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
@@ -152,7 +152,7 @@ END_TEST
 
 START_TEST(only_who_gains_by_it_gets_it)
 {
-	struct passes_opts opts = {.backend = &cpu_backend, .compiled = true};
+	struct passes_opts opts = { .backend = &cpu_backend, .compiled = true };
 	struct err err;
 	model_output(g, MODEL_NODE(g, OP_NEG, MODEL_NODE(g, OP_ADD, x, y)));
 	ck_assert(infer_graph(g, &err) == ERR_OK && passes_run(g, &opts, &err) == ERR_OK);

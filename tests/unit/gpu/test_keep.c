@@ -110,7 +110,7 @@ static void used(const char *key, const char *data, time_t s)
 		bool old = false;
 		for (int k = 0; k < n; k++)
 			old |= strcmp(after[i], before[k]) == 0;
-		struct timespec at[2] = {{.tv_sec = s}, {.tv_sec = s}};
+		struct timespec at[2] = { { .tv_sec = s }, { .tv_sec = s } };
 		if (!old)
 			ck_assert_int_eq(utimensat(dir.fd, after[i], at, 0), 0);
 	}

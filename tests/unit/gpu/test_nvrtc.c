@@ -19,7 +19,7 @@ static const struct row {
 	enum op_id op;
 	uint64_t types;
 } rows[] = {
-#define FUSED_OP(op, types, form) {OP_##op, types},
+#define FUSED_OP(op, types, form) { OP_##op, types },
 #include "exec/fused.def"
 #undef FUSED_OP
 };
@@ -47,7 +47,7 @@ struct chain {
 
 static void begin(struct chain *c, enum dtype dtype)
 {
-	*c = (struct chain){.g = model_new(), .dtype = dtype};
+	*c = (struct chain){ .g = model_new(), .dtype = dtype };
 	c->v = model_input(c->g, "", dtype, shape_of(3, 4));
 	c->other = model_input(c->g, "", dtype, shape_of(3, 4));
 	c->bound = model_input(c->g, "", dtype, SHAPE_SCALAR);
@@ -55,10 +55,10 @@ static void begin(struct chain *c, enum dtype dtype)
 
 /* In turns: all dense in groups, one at a time and walked, single elements. */
 static const struct fused_shape shapes[] = {
-	{.wide = 2, .reach = {REACH_DENSE, REACH_DENSE, REACH_ONE}},
-	{.wide = 1, .rank = 3, .reach = {REACH_DENSE, REACH_WALK, REACH_ONE}},
-	{.wide = 2, .rank = 2, .reach = {REACH_WALK_DENSE, REACH_WALK, REACH_ONE}},
-	{.wide = 2, .reach = {REACH_DENSE, REACH_ONE, REACH_ONE}},
+	{ .wide = 2, .reach = { REACH_DENSE, REACH_DENSE, REACH_ONE }},
+	{ .wide = 1, .rank = 3, .reach = { REACH_DENSE, REACH_WALK, REACH_ONE }},
+	{ .wide = 2, .rank = 2, .reach = { REACH_WALK_DENSE, REACH_WALK, REACH_ONE }},
+	{ .wide = 2, .reach = { REACH_DENSE, REACH_ONE, REACH_ONE }},
 };
 
 static void compile(struct chain *c, const struct fused_shape *s)
@@ -99,7 +99,7 @@ static void add_casts(struct chain *c, uint64_t types)
 
 static void add(struct chain *c, const struct row *row)
 {
-	int32_t two[] = {c->v, c->other}, bounds[] = {c->v, c->bound, c->bound};
+	int32_t two[] = { c->v, c->other }, bounds[] = { c->v, c->bound, c->bound };
 	c->n++;
 	switch (fused_form(row->op)) {
 	case FUSED_CAST:
@@ -175,7 +175,7 @@ END_TEST
 START_TEST(a_library_that_is_not_there_is_named)
 {
 	struct err err;
-	nvrtc = (struct nvrtc_functions){0};
+	nvrtc = (struct nvrtc_functions){ 0 };
 	ck_assert_int_eq(nvrtc_try(90, &err), ERR_UNAVAILABLE);
 	ck_assert_str_eq(err.msg, "NVRTC (libnvrtc.so.13 or .12 of the CUDA toolkit) is not there");
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "exec/cpu/cpu.h"
-#include "exec/fused.h"
+#include "exec/infer/infer_fused.h"
 
 struct inner {
 	struct kernel kernel;
@@ -62,22 +62,34 @@ static void run_fused(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-/* What its nodes make has the result's shape, each a place of its own. */
-static enum err_code lay_out(const struct prep *p, struct fused_state *s, struct err *err)
+static enum err_code infer_values(const struct prep *p, struct fused_state *s, struct err *err)
 {
-	size_t at = HEADER_BYTES, count = (size_t)tensor_count(&p->out[0]);
+	struct ivalue in[FUSED_INPUTS_MAX], v[FUSED_VALUES_MAX];
+	const struct ivalue *present[FUSED_INPUTS_MAX];
+	for (int k = 0; k < p->n_in; k++) {
+		in[k] = (struct ivalue){ .type.dtype = p->in[k].dtype, .shape = p->in[k].shape };
+		present[k] = &in[k];
+	}
+	struct infer x = { .graph = p->graph, .node = p->node, .n_in = p->n_in, .n_out = 1, .in = present };
+	TRY(infer_fused_body(&x, v, err));
+	for (int32_t i = 0; i < s->body->n_value; i++)
+		s->value[i] = (struct tensor){ .dtype = v[i].type.dtype, .shape = v[i].shape };
 	for (int32_t i = 0; i < s->body->n_input; i++)
 		s->value[s->body->input[i]] = p->in[i];
+	return ERR_OK;
+}
+
+/* A place for each value that is made. */
+static enum err_code lay_out(const struct prep *p, struct fused_state *s, struct err *err)
+{
+	size_t at = HEADER_BYTES;
 	for (int32_t i = 0; i < s->body->n_node; i++) {
 		int32_t v = s->body->node[i].out[0];
 		size_t bytes;
-		s->value[v] = (struct tensor){
-			.dtype = s->body->value[v].type.dtype, .shape = p->out[0].shape};
 		s->at[v] = at;
-		if (mul_overflows(count, dtype_bytes(s->value[v].dtype), &bytes) ||
+		if (tensor_bytes_overflow(s->value[v].dtype, &s->value[v].shape, &bytes) ||
 			add_overflows(at, round_up(bytes, ARENA_ALIGN_TENSOR), &at))
-			return prep_fail(p, err, ERR_RESOURCE_EXHAUSTED,
-				"what lies between its operators is too large");
+			return prep_fail(p, err, ERR_RESOURCE_EXHAUSTED, "what lies between its operators is too large");
 	}
 	s->scratch = at;
 	return ERR_OK;
@@ -112,6 +124,7 @@ enum err_code prepare_fused(struct prep *p, struct kernel *ret, struct err *err)
 	if (!s)
 		return err_oom(err);
 	s->body = body;
+	TRY(infer_values(p, s, err));
 	TRY(lay_out(p, s, err));
 	for (int32_t i = 0; i < body->n_node; i++) {
 		s->inner[i].node = &body->node[i];
