@@ -162,8 +162,7 @@ nvrtcResult nvrtcDestroyProgram(nvrtcProgram *p)
 	return NVRTC_SUCCESS;
 }
 
-/* STAND_IN_NVRTC=broken: it says no to everything, as one without its builtins does.
-   STAND_IN_NVRTC_LOG=FILE: a line for each kernel that is asked for. */
+/* Broken: as one without its builtins is. */
 nvrtcResult nvrtcCompileProgram(nvrtcProgram p, int n, const char *const *options)
 {
 	const char *how = getenv("STAND_IN_NVRTC"), *log = getenv("STAND_IN_NVRTC_LOG");

@@ -15,6 +15,9 @@
  *	STAND_IN_STRICT=1      device memory is accessible only while it works
  *	STAND_IN_FAIL=launch:N|sync:N|alloc:N   the N-th of them, counted from 1: a launch or a
  *	                       wait leaves the context unusable, an allocation finds no memory
+ * NVRTC's (nvrtc.cc) reads, whenever it compiles:
+ *	STAND_IN_NVRTC=broken  it says no to everything
+ *	STAND_IN_NVRTC_LOG=FILE a line for each kernel that is asked for
  *
  * Threads: any.
  */
