@@ -73,7 +73,7 @@ static enum err_code compare(
 			dtype_name(is->dtype), SHAPE_TEXT(&is->shape), dtype_name(want->dtype),
 			SHAPE_TEXT(&want->shape));
 	if (is->dtype == DTYPE_TENSOR || /* sequences: the types are all that is compared */
-		trial_equal(is, 0, want, tensor_count(want), tolerance_of(is->dtype), &at))
+		probe_equal(is, 0, want, tensor_count(want), tolerance_of(is->dtype), &at))
 		return ERR_OK;
 	if (!dtype_in(is->dtype, T_NUM | T(BOOL)))
 		return err_set(r->err, ERR_FAILED_PRECONDITION,
@@ -118,7 +118,7 @@ static enum err_code answer(struct reader *r, int dirfd)
 		return rc;
 	rc = signature_check(r->s, in, &rows, r->err);
 	if (rc == ERR_OK)
-		rc = trial_run(r->s, in, r->arena, &out, &ns, r->err);
+		rc = probe_run(r->s, in, r->arena, &out, &ns, r->err);
 	if (rc != ERR_OK)
 		return err_prefix(r->err, "%s", r->example);
 	r->n++;

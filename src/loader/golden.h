@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "loader/trial.h"
+#include "loader/probe.h"
 
 #define GOLDEN_CASES_MAX 64
 

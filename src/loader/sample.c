@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/trial.h"
+#include "loader/sample.h"
 
 #include <string.h>
 #include "base/checked.h"

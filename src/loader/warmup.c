@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "loader/golden.h"
+#include "loader/sample.h"
 
 /* DESIGN: runs are made on the loading thread alone, which has low priority, and not on the
    pool: the version that serves meanwhile keeps its cores, and a batch on one core is
@@ -105,8 +106,8 @@ static enum err_code try_sample(struct warmer *w)
 	if (rc == ERR_OK)
 		rc = sample_make(w->s, &w->spec, w->arena, &in, w->err);
 	if (rc == ERR_OK)
-		rc = trial_run(w->s, in, w->arena, &out, &ns, w->err);
-	return rc == ERR_OK ? trial_check_finite(w->s, out, w->err) : rc;
+		rc = probe_run(w->s, in, w->arena, &out, &ns, w->err);
+	return rc == ERR_OK ? probe_check_finite(w->s, out, w->err) : rc;
 }
 
 /* May other made-up inputs do better? A missing kernel or memory stays missing. */
@@ -156,7 +157,7 @@ static const char *compare_row(const struct warmer *w, const struct tensor *batc
 				"output '%.100s' is %s for one row and %s for %d", name,
 				SHAPE_TEXT(&one->shape), SHAPE_TEXT(&b->shape), PROOF_ROWS);
 		int64_t n = tensor_count(one);
-		if (!trial_equal(b, row * n, one, n, tolerance_of(one->dtype), &at))
+		if (!probe_equal(b, row * n, one, n, tolerance_of(one->dtype), &at))
 			return arena_printf(w->v->arena,
 				"output '%.100s', element %lld of row %lld is not the same in a "
 				"batch as alone",
@@ -175,7 +176,7 @@ static enum err_code prove(struct warmer *w, const char **ret_why)
 	arena_reset(w->arena, 0);
 	enum err_code rc = sample_make(w->s, &spec, w->arena, &in, w->err);
 	if (rc == ERR_OK)
-		rc = trial_run(w->s, in, w->arena, &batch, &ns, w->err);
+		rc = probe_run(w->s, in, w->arena, &batch, &ns, w->err);
 	if (is_about_inputs(rc)) { /* one row went through, so it is the rows */
 		*ret_why = arena_printf(
 			w->v->arena, "a batch of %d fails: %s", PROOF_ROWS, w->err->msg);
@@ -187,7 +188,7 @@ static enum err_code prove(struct warmer *w, const char **ret_why)
 		if (rc == ERR_OK)
 			rc = sample_row(w->s, in, i, w->arena, &row, w->err);
 		if (rc == ERR_OK)
-			rc = trial_run(w->s, row, w->arena, &single, &ns, w->err);
+			rc = probe_run(w->s, row, w->arena, &single, &ns, w->err);
 		if (rc == ERR_OK)
 			*ret_why = compare_row(w, batch, i, single);
 	}
@@ -249,17 +250,17 @@ static enum err_code run_size(struct warmer *w, int64_t rows, int64_t *ret_ns)
 	arena_reset(w->arena, 0);
 	enum err_code rc = sample_make(w->s, &spec, w->arena, &in, w->err);
 	if (rc == ERR_OK) /* plans; its time is not the run's */
-		rc = trial_run(w->s, in, w->arena, &out, &ns, w->err);
+		rc = probe_run(w->s, in, w->arena, &out, &ns, w->err);
 	*ret_ns = INT64_MAX;
 	for (int i = 0; i < TIMED_RUNS && rc == ERR_OK && (i == 0 || spent_ns < TIMED_BUDGET_NS);
 		i++) {
-		rc = trial_run(w->s, in, w->arena, &out, &ns, w->err);
+		rc = probe_run(w->s, in, w->arena, &out, &ns, w->err);
 		spent_ns += ns;
 		if (ns < *ret_ns)
 			*ret_ns = ns;
 	}
 	if (rc == ERR_OK && program_wants_few_sizes(w->s->program))
-		rc = trial_warm_lanes(w->s, in, w->arena, w->err);
+		rc = probe_warm_lanes(w->s, in, w->arena, w->err);
 	return rc;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trial.h -- runs before the first request: made-up inputs, and looking at what comes out
+ * sample.h -- plausible inputs for a model that nobody has asked yet
  *
  * Life of a version: ... -> compile -> [WARM] -> publish -> ...
  *
- * Ownership: inputs and outputs lie in the arena given.
- * Threads:   the loading thread; runs on it alone (warmup.c says why).
+ * Ownership: inputs lie in the arena given.
+ * Threads:   the loading thread.
  */
 #pragma once
 
@@ -35,26 +35,3 @@ MUST_CHECK enum err_code sample_make(const struct signature *s, const struct sam
 /* Row `row` of every input as inputs of one row; borrows the data. */
 MUST_CHECK enum err_code sample_row(const struct signature *s, const struct tensor *in, int64_t row,
 	struct arena *arena, struct tensor **ret, struct err *err);
-
-/* Runs on every lane of the program's device, so that none has to be made ready later. */
-MUST_CHECK enum err_code trial_warm_lanes(const struct signature *s, const struct tensor *in,
-	struct arena *arena, struct err *err);
-
-/* Runs; s->n_out outputs and the time that it took. */
-MUST_CHECK enum err_code trial_run(const struct signature *s, const struct tensor *in,
-	struct arena *arena, struct tensor **ret_out, int64_t *ret_ns, struct err *err);
-
-/* INTERNAL, naming output and element: NaN or infinity where numbers are expected. */
-MUST_CHECK enum err_code
-trial_check_finite(const struct signature *s, const struct tensor *out, struct err *err);
-
-/* Tolerance by which two computations of one thing may differ; see trial.c. */
-struct tolerance {
-	double rtol, atol;
-};
-struct tolerance tolerance_of(enum dtype dtype);
-
-/* Are count elements of a, from element from, those of b? Else *ret_at is the first that
-   is not. NaN equals NaN. Tensors of one type. */
-bool trial_equal(const struct tensor *a, int64_t from, const struct tensor *b, int64_t count,
-	struct tolerance tol, int64_t *ret_at);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/trial.h"
+#include "loader/probe.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void *on_output(void *ctx, int i, const struct tensor *t)
 	return k->out[i].data;
 }
 
-enum err_code trial_run(const struct signature *s, const struct tensor *in, struct arena *arena,
+enum err_code probe_run(const struct signature *s, const struct tensor *in, struct arena *arena,
 	struct tensor **ret_out, int64_t *ret_ns, struct err *err)
 {
 	struct sink sink = { .s = s, .arena = arena,
@@ -40,7 +40,7 @@ enum err_code trial_run(const struct signature *s, const struct tensor *in, stru
 	return rc;
 }
 
-enum err_code trial_warm_lanes(
+enum err_code probe_warm_lanes(
 	const struct signature *s, const struct tensor *in, struct arena *arena, struct err *err)
 {
 	struct sink sink = { .s = s, .arena = arena,
@@ -54,7 +54,7 @@ static bool is_float(enum dtype d)
 	return dtype_in(d, T_FLOAT);
 }
 
-enum err_code trial_check_finite(
+enum err_code probe_check_finite(
 	const struct signature *s, const struct tensor *out, struct err *err)
 {
 	for (int i = 0; i < s->n_out; i++) {
@@ -106,7 +106,7 @@ static double largest(const struct tensor *t, int64_t count)
 	return most;
 }
 
-bool trial_equal(const struct tensor *a, int64_t from, const struct tensor *b, int64_t count,
+bool probe_equal(const struct tensor *a, int64_t from, const struct tensor *b, int64_t count,
 	struct tolerance tol, int64_t *ret_at)
 {
 	bool floats = is_float(b->dtype), strings = b->dtype == DTYPE_STRING;
