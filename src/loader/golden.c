@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "loader/onnx/onnx.h"
+#include "loader/probe.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 30)
 

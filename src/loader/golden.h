@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "loader/probe.h"
+#include "loader/version.h"
 
 #define GOLDEN_CASES_MAX 64
 

@@ -17,9 +17,3 @@
    failure is the load's failure. dirfd -1: there are no examples. */
 MUST_CHECK enum err_code
 warmup_run(int dirfd, struct version *v, const struct version_conf *conf, struct err *err);
-
-/* Is dimension 0 of all inputs and outputs one and the same number of rows, as far as
-   names tell? NULL: yes; else why not, in words (static, or in the arena). batch_dim as
-   in struct version_conf. */
-const char *warmup_find_batch(
-	const struct signature *s, const char *batch_dim, struct arena *arena);
