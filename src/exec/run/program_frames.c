@@ -5,43 +5,25 @@
  * Frames are kept with their plan, workspaces (any plan of the program fits into a large enough
  * one) with the program, last in first out. All lists and counts change under `lock`.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include "base/checked.h"
 #include "base/pages.h"
 #include "exec/run/program_impl.h"
+#include "exec/run/work_room.h"
 
 /* -- workspaces ------------------------------------------------------------------------------ */
 
-static void workspace_free(struct workspace *w)
+/* NULL: no room, or no memory. */
+static struct workspace *workspace_new(struct program *p, size_t bytes)
 {
-	pages_unmap(w, w->bytes);
-}
-
-/* One of at least that size from the list, or a new one; a too small one makes way. */
-static struct workspace *workspace_take(struct program *p, size_t need)
-{
-	struct workspace *w, *small = NULL;
-	pthread_mutex_lock(&p->lock);
-	struct workspace **at = &p->workspaces;
-	while (*at && (*at)->bytes - WORKSPACE_HEAD < need)
-		at = &(*at)->next;
-	w = *at;
-	if (w) {
-		*at = w->next;
-	} else if (p->workspaces) {
-		small = p->workspaces;
-		p->workspaces = small->next;
-		p->workspace_bytes -= small->bytes;
-	}
-	pthread_mutex_unlock(&p->lock);
-	if (small)
-		workspace_free(small);
-	if (w)
-		return w;
-	size_t bytes = round_up(need + WORKSPACE_HEAD, 4096);
-	w = pages_map(bytes);
-	if (!w)
+	if (!work_room_take(bytes))
 		return NULL;
+	struct workspace *w = pages_map(bytes);
+	if (!w) {
+		work_room_give(bytes);
+		return NULL;
+	}
 	w->bytes = bytes;
 	pthread_mutex_lock(&p->lock);
 	p->workspace_bytes += bytes;
@@ -49,19 +31,105 @@ static struct workspace *workspace_take(struct program *p, size_t need)
 	return w;
 }
 
-void program_drop_workspaces(struct program *p)
+static void free_list(struct workspace *list)
+{
+	while (list) {
+		struct workspace *next = list->next;
+		size_t bytes = list->bytes;
+		pages_unmap(list, bytes);
+		work_room_give(bytes);
+		list = next;
+	}
+}
+
+/* Takes one out of the idle ones, under the lock. */
+static struct workspace *unlink_workspace(struct workspace **at)
+{
+	struct workspace *w = *at;
+	*at = w->next;
+	w->next = NULL;
+	return w;
+}
+
+/* Idle ones make way: the first, or all of them. */
+static void drop_idle(struct program *p, bool all)
+{
+	struct workspace *gone = NULL;
+	pthread_mutex_lock(&p->lock);
+	for (bool more = p->workspaces; more; more = all && p->workspaces) {
+		struct workspace *w = unlink_workspace(&p->workspaces);
+		p->workspace_bytes -= w->bytes;
+		w->next = gone;
+		gone = w;
+	}
+	pthread_mutex_unlock(&p->lock);
+	free_list(gone);
+}
+
+/* One of at least that size from the list, or a new one. */
+static struct workspace *workspace_take(struct program *p, size_t need)
 {
 	pthread_mutex_lock(&p->lock);
-	struct workspace *w = p->workspaces;
-	p->workspaces = NULL;
-	for (const struct workspace *at = w; at; at = at->next)
-		p->workspace_bytes -= at->bytes;
+	struct workspace **at = &p->workspaces;
+	while (*at && (*at)->bytes - WORKSPACE_HEAD < need)
+		at = &(*at)->next;
+	struct workspace *w = *at ? unlink_workspace(at) : NULL;
 	pthread_mutex_unlock(&p->lock);
-	while (w) {
-		struct workspace *next = w->next;
-		workspace_free(w);
-		w = next;
+	size_t bytes = round_up(need + WORKSPACE_HEAD, 4096);
+	for (int tries = 0; !w && tries < 2; tries++) {
+		drop_idle(p, tries > 0);
+		w = workspace_new(p, bytes);
 	}
+	return w;
+}
+
+static int one_more(int runs)
+{
+	return runs < INT_MAX ? runs + 1 : runs;
+}
+
+/* Under the lock: has a run needed as much not long ago? One that is alone in that is not
+   expected to come again. */
+static bool is_usual(struct program *p, size_t need)
+{
+	p->since_large = one_more(p->since_large);
+	if (need <= WORK_SMALL_BYTES)
+		return true;
+	bool usual = p->large_need >= need / 2 && p->since_large <= WORK_UNUSED_MAX;
+	p->large_need = need;
+	p->since_large = 0;
+	return usual;
+}
+
+/* Back to the list, from which those go that are not worth keeping. */
+static void workspace_give(struct program *p, struct workspace *w, size_t need)
+{
+	struct workspace *gone = NULL;
+	pthread_mutex_lock(&p->lock);
+	if (!is_usual(p, need))
+		w->unused = INT_MAX;
+	else if (need >= w->bytes / 2)
+		w->unused = 0;
+	w->next = p->workspaces;
+	p->workspaces = w;
+	for (struct workspace **at = &p->workspaces; *at;) {
+		(*at)->unused = one_more((*at)->unused);
+		if (work_room_keeps((*at)->bytes, (*at)->unused)) {
+			at = &(*at)->next;
+			continue;
+		}
+		w = unlink_workspace(at);
+		p->workspace_bytes -= w->bytes;
+		w->next = gone;
+		gone = w;
+	}
+	pthread_mutex_unlock(&p->lock);
+	free_list(gone);
+}
+
+void program_drop_workspaces(struct program *p)
+{
+	drop_idle(p, true);
 }
 
 /* -- frames ---------------------------------------------------------------------------------- */
@@ -134,15 +202,14 @@ static enum err_code run_in(struct program *p, struct plan *e, struct frame *f, 
 		r->mem = f->lane->host_mem;
 		return plan_run(e, f, r, err);
 	}
-	struct workspace *w = workspace_take(p, plan_workspace_bytes(e));
+	size_t need = plan_workspace_bytes(e);
+	struct workspace *w = workspace_take(p, need);
 	if (!w)
-		return err_oom(err);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"intermediate results of these shapes take %zu bytes, which there is no room for", need);
 	r->mem = (char *)w + WORKSPACE_HEAD;
 	enum err_code rc = plan_run(e, f, r, err);
-	pthread_mutex_lock(&p->lock);
-	w->next = p->workspaces;
-	p->workspaces = w;
-	pthread_mutex_unlock(&p->lock);
+	workspace_give(p, w, need);
 	return rc;
 }
 

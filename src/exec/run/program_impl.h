@@ -13,6 +13,7 @@
 struct workspace {
 	struct workspace *next;
 	size_t bytes; /* with this head */
+	int unused;   /* runs since one needed half of it */
 };
 
 struct program {
@@ -31,6 +32,8 @@ struct program {
 	uint64_t plans_made;
 	struct workspace *workspaces;
 	size_t workspace_bytes;
+	size_t large_need; /* of the last run that needed more than WORK_SMALL_BYTES */
+	int since_large;   /* runs since */
 };
 
 /* What a plan knows of a value that enters it. A sequence or optional keeps its length, or

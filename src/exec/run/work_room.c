@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/run/work_room.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <unistd.h>
+#include "base/cgroup.h"
+
+static atomic_size_t taken, most; /* most 0: not asked for yet */
+
+static size_t machine_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
+	int64_t all = pages > 0 && size > 0 ? (int64_t)pages * size : INT64_MAX;
+	int64_t ours = cgroup_memory_bytes(CGROUP_PROC, CGROUP_ROOT);
+	return (size_t)(ours < all ? ours : all);
+}
+
+size_t work_room_max(void)
+{
+	size_t bytes = atomic_load(&most);
+	if (!bytes) {
+		bytes = machine_bytes() / 2;
+		atomic_store(&most, bytes);
+	}
+	return bytes;
+}
+
+void work_room_set_max(size_t bytes)
+{
+	atomic_store(&most, bytes);
+}
+
+bool work_room_take(size_t bytes)
+{
+	size_t max = work_room_max(), now = atomic_load(&taken);
+	do {
+		if (bytes > max || now > max - bytes)
+			return false;
+	} while (!atomic_compare_exchange_weak(&taken, &now, now + bytes));
+	return true;
+}
+
+void work_room_give(size_t bytes)
+{
+	atomic_fetch_sub(&taken, bytes);
+}
+
+bool work_room_keeps(size_t bytes, int unused)
+{
+	size_t max = work_room_max();
+	return bytes <= WORK_SMALL_BYTES ||
+	       (unused <= WORK_UNUSED_MAX && bytes <= max / 8 && atomic_load(&taken) <= max / 2);
+}
