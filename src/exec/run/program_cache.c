@@ -18,6 +18,9 @@
 #include <string.h>
 #include "exec/run/program_impl.h"
 
+/* Tables of one plan may take hundreds of megabytes where shapes are enormous. */
+#define PLANS_BYTES_MAX ((size_t)512 << 20)
+
 /* -- the cache of plans ------------------------------------------------------------------ */
 
 static uint64_t mix(uint64_t h, uint64_t x)
@@ -95,7 +98,30 @@ static struct plan *cache_evict(struct program *p)
 	*at = e->hash_next;
 	lru_unlink(p, e);
 	p->n_plans--;
+	p->plan_bytes -= arena_held_bytes(e->arena);
 	return --e->refs == 0 ? e : NULL;
+}
+
+/* Room for one more of that size; returns those that nobody runs, for the caller to free. */
+static struct plan *cache_make_room(struct program *p, size_t bytes)
+{
+	struct plan *gone = NULL;
+	while (p->oldest && (p->n_plans >= p->conf.plans_max || p->plan_bytes + bytes > PLANS_BYTES_MAX)) {
+		struct plan *e = cache_evict(p);
+		if (e)
+			e->hash_next = gone;
+		gone = e ? e : gone;
+	}
+	return gone;
+}
+
+static void free_plans(struct plan *list)
+{
+	while (list) {
+		struct plan *next = list->hash_next;
+		plan_free(list);
+		list = next;
+	}
 }
 
 void program_release_plan(struct program *p, struct plan *e)
@@ -122,7 +148,7 @@ enum err_code program_get_plan(struct program *p, int32_t begin, const struct po
 	}
 	struct plan_request rq = { .graph = p->graph, .conf = &p->conf, .begin = begin, .in = in,
 		.n_in = n_in, .forget = p->forget, .last_use = p->last_use };
-	struct plan *made, *evicted = NULL;
+	struct plan *made, *gone = NULL;
 	enum err_code rc = plan_new(&rq, &made, err);
 	if (p->forget)
 		packs_trim(p->conf.packs);
@@ -132,8 +158,9 @@ enum err_code program_get_plan(struct program *p, int32_t begin, const struct po
 	pthread_mutex_lock(&p->lock);
 	e = cache_find(p, hash, begin, in, n_in);
 	if (!e) {
-		if (p->n_plans >= p->conf.plans_max)
-			evicted = cache_evict(p);
+		size_t bytes = arena_held_bytes(made->arena);
+		gone = cache_make_room(p, bytes);
+		p->plan_bytes += bytes;
 		e = made;
 		made = NULL;
 		e->hash_next = p->table[hash % PLAN_BUCKETS];
@@ -145,7 +172,7 @@ enum err_code program_get_plan(struct program *p, int32_t begin, const struct po
 	e->refs++;
 	pthread_mutex_unlock(&p->lock);
 	plan_free(made); /* another thread was faster */
-	plan_free(evicted);
+	free_plans(gone);
 	*ret = e;
 	return ERR_OK;
 }

@@ -29,6 +29,7 @@ struct program {
 	pthread_cond_t frame_back; /* of a plan with a device */
 	struct plan *table[PLAN_BUCKETS], *newest, *oldest;
 	int n_plans;
+	size_t plan_bytes; /* of those */
 	uint64_t plans_made;
 	struct workspace *workspaces;
 	size_t workspace_bytes;

@@ -82,6 +82,28 @@ START_TEST(a_large_workspace_stays_only_where_it_is_usual)
 }
 END_TEST
 
+/* Pad keeps 8 bytes for each index of an axis. */
+START_TEST(plans_of_enormous_tables_make_way)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(1));
+	int32_t pads = model_input(g, "pads", DTYPE_I64, shape_of(2));
+	model_output(g, MODEL_NODE(g, OP_REDUCE_MIN, MODEL_NODE(g, OP_PAD, x, pads)));
+	struct runner r = given_program(g, 0);
+	struct program_stats s;
+	float one = 1;
+	for (int64_t i = 0; i < 4; i++) {
+		int64_t v[2] = { 0, LARGE + i };
+		run_ok(&r, (struct tensor[]){ floats(&one, shape_of(1)),
+				   { v, DTYPE_I64, LAYOUT_PLAIN, shape_of(2) } });
+	}
+
+	program_stats(r.p, &s);
+	ck_assert_int_le(s.plans, 4); /* three of them, and the one that ends before the Pad */
+	done(&r);
+}
+END_TEST
+
 Suite *suite_work_room(void);
 Suite *suite_work_room(void)
 {
@@ -91,6 +113,7 @@ Suite *suite_work_room(void)
 	tcase_add_test(t, who_needs_more_than_there_is_is_refused);
 	tcase_add_test(t, what_is_idle_makes_way_for_the_same_program);
 	tcase_add_test(t, a_large_workspace_stays_only_where_it_is_usual);
+	tcase_add_test(t, plans_of_enormous_tables_make_way);
 	suite_add_tcase(s, t);
 	return s;
 }
