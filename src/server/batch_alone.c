@@ -212,18 +212,25 @@ struct side_by_side {
 	atomic_bool failed;   /* who sets it writes the request's error */
 };
 
+static void fail_all(struct side_by_side *s, const struct err *why)
+{
+	if (!atomic_exchange(&s->failed, true))
+		err_copy(&s->q->err, why);
+}
+
 static void run_parts(void *ctx, int who, int64_t begin, int64_t end)
 {
 	struct side_by_side *s = ctx;
 	struct err err;
 	if (!s->arena[who])
 		s->arena[who] = batch_arena_new();
+	if (!s->arena[who] && err_oom(&err))
+		fail_all(s, &err);
 	struct batch_io io = { .in = s->in + (size_t)who * (size_t)s->q->sig->n_in, .arena = s->arena[who] };
 	for (int64_t i = begin; i < end && !atomic_load(&s->failed); i++) {
 		struct part p = part_at(s->q, i * s->step, s->step);
-		enum err_code rc = io.arena ? run_part(&p, &io, &err) : err_oom(&err);
-		if (rc != ERR_OK && !atomic_exchange(&s->failed, true))
-			err_copy(&s->q->err, &err);
+		if (run_part(&p, &io, &err) != ERR_OK)
+			fail_all(s, &err);
 		arena_reset(io.arena, BATCH_ARENA_KEEP_BYTES);
 	}
 }
@@ -274,6 +281,8 @@ enum err_code batch_run_alone(struct batch_runner *r, struct request *q, int max
 		return run_whole(r, q);
 	if (q->rows == 0)
 		return answer_empty(r, q);
+	if (q->in_bytes == 0) /* may be any number of rows, and there is nothing to divide */
+		return run_whole(r, q);
 	int64_t parts = (q->rows + step - 1) / step;
 	bool enough = parts >= pool_idle(r->pool) + 1;
 	if (!enough && q->rows <= max_batch)
