@@ -71,12 +71,13 @@ def mlp(path):
     return (5, 61)
 
 
-@pytest.mark.parametrize("activations", [QuantType.QUInt8, QuantType.QInt8])
+@pytest.mark.parametrize("activations,weights", [(QuantType.QUInt8, QuantType.QInt8), (QuantType.QInt8, QuantType.QInt8),
+                                                 (QuantType.QUInt8, QuantType.QUInt8)])
 @pytest.mark.parametrize("net, integers", [(conv_net, 7), (mlp, 3)])
-def test_like_onnxruntime(signetctl, tmp_path, net, integers, activations):
+def test_like_onnxruntime(signetctl, tmp_path, net, integers, activations, weights):
     shape = net(tmp_path / "float.onnx")
     quantize_static(tmp_path / "float.onnx", tmp_path / "model.onnx", Samples(shape), per_channel=True,
-                    quant_format=QuantFormat.QDQ, activation_type=activations, weight_type=QuantType.QInt8)
+                    quant_format=QuantFormat.QDQ, activation_type=activations, weight_type=weights)
     x = Samples(shape).get_next()
     want, = peer.session(tmp_path / "model.onnx").run(None, x)
     np.save(tmp_path / "x.npy", x["x"])

@@ -8,17 +8,35 @@
 
 #define T_BYTE (T(I8) | T(U8))
 
-/* X, W, factor and bias per channel; Z as the result. Attributes are of the result's range. */
+/* A zero point for all, or one for each of n. */
+static enum err_code want_zero_point(struct infer *x, int i, enum dtype dtype, int64_t n, struct err *err)
+{
+	if (!infer_has(x, i))
+		return ERR_OK;
+	const struct shape *s = &x->in[i]->shape;
+	TRY(infer_want_type(x, i, T_BYTE, err));
+	if (x->in[i]->type.dtype != dtype)
+		return infer_fail(x, err, "input %d is %s, the numbers are %s", i,
+			dtype_name(x->in[i]->type.dtype), dtype_name(dtype));
+	TRY(infer_want_rank(x, i, 0, 1, err));
+	if (s->rank == 1 && s->dim[0] != 1 && dim_conflict(s->dim[0], n))
+		return infer_fail(x, err, "input %d is %s, one zero point or one per channel is wanted", i,
+			SHAPE_TEXT(s));
+	return ERR_OK;
+}
+
+/* X, W, factor, bias and W's zero point per channel; Z as the result. Attributes are of the result's range. */
 static enum err_code want_operands(struct infer *x, int64_t channels, struct err *err)
 {
 	TRY(infer_want_type(x, 0, T_BYTE, err));
-	TRY(infer_want_type(x, 1, T(I8), err));
+	TRY(infer_want_type(x, 1, T_BYTE, err));
 	TRY(infer_want_type(x, 2, T(F32), err));
 	TRY(infer_want_list(x, 2, channels, err));
 	if (infer_has(x, 3)) {
 		TRY(infer_want_type(x, 3, T(I32), err));
 		TRY(infer_want_list(x, 3, channels, err));
 	}
+	TRY(want_zero_point(x, 5, x->in[1]->type.dtype, channels, err));
 	return infer_has(x, 4) ? infer_want_type(x, 4, T_BYTE, err) : ERR_OK;
 }
 
@@ -82,23 +100,6 @@ enum err_code infer_quantized_matmul(struct infer *x, struct err *err)
 		out.dim[out.rank - 1] = n;
 	TRY(want_sum(x, &out, err));
 	infer_set(x, 0, to, &out);
-	return ERR_OK;
-}
-
-/* A zero point for all, or one for each of n. */
-static enum err_code want_zero_point(struct infer *x, int i, enum dtype dtype, int64_t n, struct err *err)
-{
-	if (!infer_has(x, i))
-		return ERR_OK;
-	const struct shape *s = &x->in[i]->shape;
-	TRY(infer_want_type(x, i, T_BYTE, err));
-	if (x->in[i]->type.dtype != dtype)
-		return infer_fail(x, err, "input %d is %s, the numbers are %s", i,
-			dtype_name(x->in[i]->type.dtype), dtype_name(dtype));
-	TRY(infer_want_rank(x, i, 0, 1, err));
-	if (s->rank == 1 && s->dim[0] != 1 && dim_conflict(s->dim[0], n))
-		return infer_fail(x, err, "input %d is %s, one zero point or one per column is wanted", i,
-			SHAPE_TEXT(s));
 	return ERR_OK;
 }
 

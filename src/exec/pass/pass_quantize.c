@@ -9,7 +9,7 @@
  *
  * It runs before constants are folded, which would make floats of the weights.
  *
- * NOT DONE: groups of channels, uint8 weights, sums without a product.
+ * NOT DONE: groups of channels, sums without a product.
  */
 #include "exec/pass/pass.h"
 
@@ -32,9 +32,9 @@ struct operand {
 	struct scheme q;
 };
 
-/* Constant weights: scale has one element, or one per channel. */
+/* Constant weights: scale has one element, or one per channel, and so has zero. */
 struct weights {
-	int32_t v;
+	int32_t v, zero; /* VALUE_NONE: all are zero */
 	const struct tensor *scale;
 	int64_t channels;
 	int64_t depth; /* products that make one result */
@@ -99,8 +99,15 @@ static bool is_all_zero(const struct tensor *t)
 	return true;
 }
 
-/* v is made of constant int8 without zero points, with one scale for all or for each index of
-   the channel axis. */
+/* Are a constant's zero points what a kernel takes: one, or one for each of n? */
+static bool is_zero_point(const struct tensor *zero, enum dtype dtype, int64_t n)
+{
+	const struct shape *s = &zero->shape;
+	return zero->dtype == dtype &&
+	       (s->rank == 0 || (s->rank == 1 && (s->dim[0] == 1 || s->dim[0] == n)));
+}
+
+/* v is made of constant bytes, with one scale for all or for each index of the channel axis. */
 static bool read_weights(const struct pass_ctx *c, int32_t v, int channel_axis, struct weights *ret)
 {
 	const struct node *n = pass_match(c, v, OP_DEQUANTIZE);
@@ -109,14 +116,17 @@ static bool read_weights(const struct pass_ctx *c, int32_t v, int channel_axis, 
 	const struct tensor *w = constant(c, pass_in(c, n, 0)), *zero = constant(c, pass_in(c, n, 2));
 	ret->v = pass_in(c, n, 0);
 	ret->scale = constant(c, pass_in(c, n, 1));
-	if (!w || !ret->scale || w->dtype != DTYPE_I8 || ret->scale->dtype != DTYPE_F32 ||
-		(pass_in(c, n, 2) != VALUE_NONE && (!zero || !is_all_zero(zero))) ||
+	if (!w || !ret->scale || (w->dtype != DTYPE_I8 && w->dtype != DTYPE_U8) ||
+		ret->scale->dtype != DTYPE_F32 || (pass_in(c, n, 2) != VALUE_NONE && !zero) ||
 		w->shape.rank <= channel_axis || tensor_count(w) == 0 || !is_positive(ret->scale))
 		return false;
 	int64_t axis = node_int(n, "axis", 1), count = tensor_count(ret->scale);
 	axis += axis < 0 ? w->shape.rank : 0;
 	ret->channels = w->shape.dim[channel_axis];
 	ret->depth = tensor_count(w) / ret->channels;
+	ret->zero = zero && !is_all_zero(zero) ? pass_in(c, n, 2) : VALUE_NONE;
+	if (ret->zero != VALUE_NONE && !is_zero_point(zero, w->dtype, ret->channels))
+		return false;
 	return count == 1 || (axis == channel_axis && count == ret->channels);
 }
 
@@ -235,7 +245,7 @@ static double factor_at(const struct product *p, const struct scheme *y, int64_t
 static bool fill_bias(const struct pass_ctx *c, const struct product *p, const struct scheme *y,
 	int32_t *ret)
 {
-	double room = (double)INT32_MAX - (double)p->w.depth * 256 * 128;
+	double room = (double)INT32_MAX - (double)p->w.depth * 256 * 256;
 	struct bias b;
 	if (!read_bias(c, p->bias, &b))
 		return false;
@@ -255,7 +265,7 @@ static enum err_code make_product(struct pass_ctx *c, struct node *n, struct pro
 	struct shape list = shape_of(p->w.channels);
 	struct tensor *factor = graph_new_tensor(c->graph, DTYPE_F32, &list);
 	struct tensor *bias = graph_new_tensor(c->graph, DTYPE_I32, &list);
-	int32_t in[4] = { p->x.v, p->w.v, VALUE_NONE, VALUE_NONE };
+	int32_t in[6] = { p->x.v, p->w.v, VALUE_NONE, VALUE_NONE, VALUE_NONE, p->w.zero };
 	if (!factor || !bias)
 		return err_oom(err);
 	if (!fill_bias(c, p, y, bias->data))
@@ -266,7 +276,8 @@ static enum err_code make_product(struct pass_ctx *c, struct node *n, struct pro
 	TRY(pass_add_constant(c, bias, &in[3], err));
 	add_result(&p->attrs, y, r);
 	add_int(&p->attrs, "x_zero", p->x.q.zero);
-	return pass_rewrite(c, n, p->op, in, 4, p->attrs.v, p->attrs.n, err);
+	int n_in = p->w.zero == VALUE_NONE ? 4 : 6;
+	return pass_rewrite(c, n, p->op, in, n_in, p->attrs.v, p->attrs.n, err);
 }
 
 static bool match_conv(const struct pass_ctx *c, const struct node *n, struct product *p)
@@ -326,8 +337,8 @@ static enum err_code make_sum(struct pass_ctx *c, struct node *n, const struct n
 	const struct range *r, struct err *err)
 {
 	struct attrs attrs = { .n = 0 };
-	int32_t in[5] = { pass_in(c, product, 0), pass_in(c, product, 1), pass_in(c, product, 2),
-		pass_in(c, product, 3), z->v };
+	int32_t in[6] = { pass_in(c, product, 0), pass_in(c, product, 1), pass_in(c, product, 2),
+		pass_in(c, product, 3), z->v, pass_in(c, product, 5) };
 	for (int i = 0; i < product->n_attr; i++)
 		if (!is_requant(product->attr[i].name))
 			attrs.v[attrs.n++] = product->attr[i];
@@ -337,7 +348,8 @@ static enum err_code make_sum(struct pass_ctx *c, struct node *n, const struct n
 	add_float(&attrs, "mid_factor", a->q.scale / y->scale);
 	add_int(&attrs, "z_zero", z->q.zero);
 	add_float(&attrs, "z_factor", z->q.scale / y->scale);
-	return pass_rewrite(c, n, product->op, in, 5, attrs.v, attrs.n, err);
+	int n_in = in[5] == VALUE_NONE ? 5 : 6;
+	return pass_rewrite(c, n, product->op, in, n_in, attrs.v, attrs.n, err);
 }
 
 /* Of two products the later one takes the other's result. */

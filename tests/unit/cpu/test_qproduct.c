@@ -10,7 +10,7 @@ enum { PIXELS = 29, CHANNELS = 45, FILLED = 64, RUNS = 2, SLOTS = 3, BYTES = SLO
 
 static uint8_t x[PIXELS + RUNS][BYTES], z[PIXELS][CHANNELS], y[PIXELS][CHANNELS];
 static int8_t w[FILLED / QPRODUCT_PANEL][RUNS][SLOTS][QPRODUCT_PANEL][QPRODUCT_SLOT];
-static int32_t bias[FILLED];
+static int32_t bias[FILLED], windows[PIXELS], w_zero[FILLED];
 static float factor[FILLED];
 
 static void fill(void *to, size_t n, uint32_t seed)
@@ -23,7 +23,7 @@ static void fill(void *to, size_t n, uint32_t seed)
 
 static int32_t sum_at(int p, int m)
 {
-	int32_t sum = bias[m];
+	int32_t sum = bias[m] - windows[p] * w_zero[m];
 	for (int r = 0; r < RUNS; r++)
 		for (int k = 0; k < BYTES; k++)
 			sum += x[p + r][k] * w[m / QPRODUCT_PANEL][r][k / QPRODUCT_SLOT][m % QPRODUCT_PANEL]
@@ -36,7 +36,8 @@ static void expect_right(const struct qproduct *q, const struct requant *r, bool
 	const int64_t run_at[RUNS] = { 0, BYTES };
 	struct qproduct_job j = { .x = x[0], .rows = 1, .pixels = PIXELS, .x_pixel = BYTES, .y_pixel = CHANNELS,
 		.run_at = run_at, .runs = RUNS, .slots = SLOTS, .w = &w[0][0][0][0][0], .bias = bias,
-		.factor = factor, .channels = CHANNELS, .y = y[0], .z = with_z ? z[0] : NULL, .requant = r };
+		.factor = factor, .channels = CHANNELS, .y = y[0], .z = with_z ? z[0] : NULL, .requant = r,
+		.windows = windows, .w_zero = w_zero };
 	memset(y, 0, sizeof(y));
 	q->run(&j);
 	for (int p = 0; p < PIXELS; p++)
@@ -64,7 +65,10 @@ START_TEST(every_instruction_set_gives_the_same)
 	for (int m = 0; m < FILLED; m++) {
 		bias[m] = 1000 * (m - 20);
 		factor[m] = 0.0031f * (float)(1 + m % 5);
+		w_zero[m] = m % 7 - 3;
 	}
+	for (int p = 0; p < PIXELS; p++)
+		windows[p] = 100 * (p - 10);
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		if ((sets[i].needs & cpu_features()) != sets[i].needs)
 			continue;

@@ -154,6 +154,23 @@ START_TEST(signed_activations_and_a_dequantized_bias)
 }
 END_TEST
 
+START_TEST(weights_may_be_unsigned_and_have_zero_points)
+{
+	int32_t x = step(MODEL_NODE(g, OP_CONV, input(shape_of(2, 4, 7, 7)),
+				 MODEL_NODE(g, OP_DEQUANTIZE, bytes(DTYPE_U8, shape_of(8, 4, 3, 3), 256, 0),
+					 model_scalar(g, 0.002f), zero(DTYPE_U8, 117))),
+		0.03f, 128);
+	float scale[6] = { 0.001f, 0.002f, 0.003f, 0.001f, 0.002f, 0.003f };
+	int32_t w = MODEL_NODE(g, OP_DEQUANTIZE, bytes(DTYPE_I8, shape_of(6, 8, 1, 1), 256, -128),
+		model_floats(g, shape_of(6), scale), bytes(DTYPE_I8, shape_of(6), 30, -15));
+	model_attr_int(g, "axis", 0);
+	x = step(MODEL_NODE(g, OP_CONV, x, w), 0.02f, 100);
+	model_output(g, x);
+	expect(4, 0.02f, false);
+	ck_assert_int_eq(model_count(g, OP_QUANTIZED_CONV), 2);
+}
+END_TEST
+
 START_TEST(exact_leaves_floats)
 {
 	model_output(g, step(conv(input(shape_of(1, 3, 8, 9)), 3, 8, 3), 0.03f, 20));
@@ -192,6 +209,7 @@ Suite *suite_pass_quantize(void)
 	tcase_add_test(t, what_moves_numbers_moves_integers);
 	tcase_add_test(t, products_are_of_integers);
 	tcase_add_test(t, signed_activations_and_a_dequantized_bias);
+	tcase_add_test(t, weights_may_be_unsigned_and_have_zero_points);
 	tcase_add_test(t, exact_leaves_floats);
 	tcase_add_test(t, what_is_no_pattern_stays);
 	suite_add_tcase(s, t);

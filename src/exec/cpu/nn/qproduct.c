@@ -158,7 +158,7 @@ struct tile {
 	const struct rounding *rounding;
 	const uint8_t *x, *z;
 	const int8_t *w;
-	const int32_t *bias;
+	const int32_t *bias, *windows, *w_zero;
 	const float *factor;
 	uint8_t *y;
 	int32_t *sums;
@@ -214,16 +214,29 @@ INLINE void store(const struct tile *t, const int pixels, const bool z, const bo
 #endif
 }
 
-INLINE void multiply(const struct tile *t, const int pixels)
+INLINE void
+begin(const struct tile *t, const int pixels, ivec sum[TILE_PIXELS][PANEL_VECS])
 {
-	const struct qproduct_job *j = t->j;
-	const int64_t x_pixel = j->x_pixel, slots = j->slots, ahead_step = t->ahead_step;
-	ivec sum[TILE_PIXELS][PANEL_VECS];
 	UNROLL for (int v = 0; v < PANEL_VECS; v++) {
 		ivec bias = *(const ivec *)(t->bias + v * VEC_FLOATS);
 		UNROLL for (int i = 0; i < pixels; i++)
 			sum[i][v] = bias;
 	}
+	if (!t->windows)
+		return;
+	UNROLL for (int v = 0; v < PANEL_VECS; v++) {
+		ivec zero = *(const ivec *)(t->w_zero + v * VEC_FLOATS);
+		UNROLL for (int i = 0; i < pixels; i++)
+			sum[i][v] -= zero * t->windows[i];
+	}
+}
+
+INLINE void multiply(const struct tile *t, const int pixels)
+{
+	const struct qproduct_job *j = t->j;
+	const int64_t x_pixel = j->x_pixel, slots = j->slots, ahead_step = t->ahead_step;
+	ivec sum[TILE_PIXELS][PANEL_VECS];
+	begin(t, pixels, sum);
 	if (!t->sums)
 		UNROLL for (int i = 0; i < pixels; i++)
 			__builtin_prefetch(t->y + i * t->y_pixel, FOR_WRITING);
@@ -364,6 +377,10 @@ static void run_row(const struct panel *p, int64_t row)
 		int64_t at = row * j->y_row + from * j->y_pixel + p->c;
 		struct tile t = { .j = j, .rounding = p->rounding, .w = p->w, .bias = j->bias + p->c,
 			.x = j->x + row * j->x_row + from * j->x_pixel };
+		if (j->windows) {
+			t.windows = j->windows + row * j->pixels + from;
+			t.w_zero = j->w_zero + p->c;
+		}
 		place_results(j, at, p->c, &t);
 		look_ahead(p, row * p->row_tiles + i, &t);
 		if (j->channels - p->c >= QPRODUCT_PANEL)

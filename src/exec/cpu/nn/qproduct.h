@@ -44,6 +44,8 @@ struct qproduct_job {
 	int64_t runs, slots;      /* slots of four bytes in a run */
 	const int8_t *w;          /* packed */
 	const int32_t *bias;      /* filled up to whole panels, as factor is */
+	const int32_t *windows;   /* not NULL: what each pixel's adds up to, row after row, */
+	const int32_t *w_zero;    /* which is taken from its sums so often; filled up, too */
 	int64_t channels;
 	int32_t *sums; /* not NULL: sums are left here, and what follows does not count */
 	uint8_t *y;

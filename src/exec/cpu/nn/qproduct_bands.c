@@ -7,6 +7,10 @@
  * is first copied to scratch, with the zero point around it; a zero point in all places adds
  * the same to every sum of a channel, which the bias takes back.
  *
+ * Weights with zero points: of x (w - zero) the second part is what a window sums up to, times
+ * the zero point. That is one more channel, whose weights are ones. uint8 weights are int8
+ * with their first bit flipped, and zero points with them.
+ *
  * A plain image of channels that fill no slots stays one of planes: a run is then a row of a
  * window in one of them, and nothing is interleaved.
  *
@@ -81,6 +85,21 @@ struct qband qbands_band(const struct qbands *b, int64_t unit)
 	return band;
 }
 
+/* What windows sum up to. */
+static int32_t *sum_windows(
+	const struct qbands *b, const struct kernel_args *a, const struct qproduct_job *j)
+{
+	static const int32_t no_bias[QPRODUCT_PANEL];
+	struct qproduct_job ones = *j;
+	ones.w = b->ones;
+	ones.bias = no_bias;
+	ones.channels = ones.y_pixel = 1;
+	ones.y_row = ones.pixels;
+	ones.sums = (int32_t *)((char *)a->scratch + b->scratch_windows);
+	b->product->run(&ones);
+	return ones.sums;
+}
+
 struct qproduct_job qbands_job(
 	const struct qbands *b, const struct kernel_args *a, const struct qband *band, int32_t x_zero)
 {
@@ -94,6 +113,10 @@ struct qproduct_job qbands_job(
 	if (j.x_row == j.pixels * j.x_pixel) {
 		j.pixels *= j.rows;
 		j.rows = 1;
+	}
+	if (b->w_zero) {
+		j.windows = sum_windows(b, a, &j);
+		j.w_zero = b->w_zero;
 	}
 	return j;
 }
@@ -115,14 +138,9 @@ static int64_t slot_count(const struct qweights *x)
 	return (run_bytes(x) + QPRODUCT_SLOT - 1) / QPRODUCT_SLOT;
 }
 
-static int64_t filled(int64_t channels)
-{
-	return (channels + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL * QPRODUCT_PANEL;
-}
-
 static size_t packed_bytes(const struct qweights *x)
 {
-	return (size_t)(filled(x->m) * run_count(x) * slot_count(x) * QPRODUCT_SLOT);
+	return (size_t)(qbands_filled(x->m) * run_count(x) * slot_count(x) * QPRODUCT_SLOT);
 }
 
 /* One channel's slots of a run; those of the next follow a panel's width behind. */
@@ -161,7 +179,8 @@ static int32_t sum_of(const uint8_t *w, int64_t n, uint8_t flip)
 	return sum;
 }
 
-int32_t qweights_sum(const struct qweights *x, int64_t m)
+/* Of channel m, flipped. */
+static int32_t weight_sum(const struct qweights *x, int64_t m)
 {
 	int32_t sum = 0;
 	int64_t taps = x->kernel[0] * x->kernel[1];
@@ -173,7 +192,7 @@ int32_t qweights_sum(const struct qweights *x, int64_t m)
 	return sum;
 }
 
-enum err_code qbands_ones(
+static enum err_code pack_ones(
 	struct prep *p, const struct qweights *like, const void **ret, struct err *err)
 {
 	struct qweights one = *like;
@@ -190,6 +209,31 @@ enum err_code qbands_ones(
 	pack(packed, &one);
 	*ret = packed;
 	return ERR_OK;
+}
+
+/* Of channel m, flipped. */
+static int32_t zero_at(const struct prep *p, int zero, const struct qweights *w, int64_t m)
+{
+	const struct tensor *t = &p->in[zero];
+	int32_t given = prep_has_in(p, zero) ? (int32_t)tensor_int(t, tensor_count(t) == 1 ? 0 : m) : 0;
+	return given - (int32_t)w->flip;
+}
+
+static enum err_code read_channels(
+	struct prep *p, struct qbands *b, const struct qweights *w, int zero, struct err *err)
+{
+	int32_t *w_zero = prep_alloc(p, (size_t)qbands_filled(w->m) * sizeof(*w_zero));
+	uint32_t depth = (uint32_t)(w->c * w->kernel[0] * w->kernel[1]);
+	b->column = prep_alloc(p, (size_t)w->m * sizeof(*b->column));
+	if (!w_zero || !b->column)
+		return err_oom(err);
+	for (int64_t m = 0; m < w->m; m++) {
+		w_zero[m] = zero_at(p, zero, w, m);
+		b->column[m] = (int32_t)((uint32_t)weight_sum(w, m) - (uint32_t)w_zero[m] * depth);
+		if (w_zero[m])
+			b->w_zero = w_zero;
+	}
+	return b->w_zero ? pack_ones(p, w, &b->ones, err) : ERR_OK;
 }
 
 /* -- prepare: geometry ---------------------------------------------------------------------------- */
@@ -301,6 +345,9 @@ static void cut_bands(const struct prep *p, struct qbands *b, struct kernel *ret
 	/* The last slot of a run may be read beyond its end. */
 	if (b->copy)
 		ret->scratch_bytes = (size_t)(b->planes * b->plane + QPRODUCT_SLOT);
+	b->scratch_windows = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
+	if (b->w_zero)
+		ret->scratch_bytes = b->scratch_windows + (size_t)(b->band * b->out[1]) * sizeof(int32_t);
 }
 
 /* Windows inside of the image, and nothing to change in it. */
@@ -323,8 +370,9 @@ static void place_runs(struct qbands *b, const struct qweights *w)
 }
 
 enum err_code qbands_pack(struct prep *p, struct kernel *ret, struct qbands *b,
-	const struct qweights *w, struct err *err)
+	const struct qweights *w, int zero, struct err *err)
 {
+	TRY(read_channels(p, b, w, zero, err));
 	b->runs = run_count(w);
 	b->slots = slot_count(w);
 	b->run_at = prep_alloc(p, (size_t)b->runs * sizeof(*b->run_at));

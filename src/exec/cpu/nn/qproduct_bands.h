@@ -42,6 +42,10 @@ struct qbands {
 	int64_t pitch; /* bytes of a row of the input, copied or not */
 	int64_t bands, band; /* of an image; rows of each */
 	int64_t runs, slots, *run_at;
+	int32_t *column; /* of a channel: the sum of its weights less their zero points */
+	int32_t *w_zero; /* of flipped numbers, filled up to whole panels; NULL: all are zero */
+	const void *ones; /* with w_zero: packed weights of one channel, which sum up windows */
+	size_t scratch_windows;
 };
 
 /* From a node's first two inputs. UNIMPLEMENTED: no images, groups, or nothing to do. */
@@ -51,16 +55,16 @@ MUST_CHECK enum err_code qbands_conv(
 MUST_CHECK enum err_code qbands_matmul(const struct prep *p, bool trans, struct qbands *ret,
 	struct qweights *w, struct err *err);
 
-/* Packs the weights, cuts the work and says so: units, and scratch for copies at its beginning. */
+/* Packs the weights, cuts the work and says so: units, and scratch for what jobs need. zero: the
+   input that has the weights' zero points, one or one per channel, if it is there. */
 MUST_CHECK enum err_code qbands_pack(struct prep *p, struct kernel *ret, struct qbands *b,
-	const struct qweights *w, struct err *err);
+	const struct qweights *w, int zero, struct err *err);
 
-/* Weights of all ones, for one channel, in packed form: what they sum up is the window. */
-MUST_CHECK enum err_code qbands_ones(
-	struct prep *p, const struct qweights *like, const void **ret, struct err *err);
-
-/* Of channel m, flipped. */
-int32_t qweights_sum(const struct qweights *w, int64_t m);
+/* Channels as they are filled up to whole panels. */
+static inline int64_t qbands_filled(int64_t channels)
+{
+	return (channels + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL * QPRODUCT_PANEL;
+}
 
 struct qband {
 	int64_t image, row, rows;

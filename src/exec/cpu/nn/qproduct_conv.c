@@ -7,6 +7,8 @@
 #include <string.h>
 #include "base/checked.h"
 
+enum { IN_X, IN_W, IN_FACTOR, IN_BIAS, IN_Z, IN_W_ZERO };
+
 struct qconv_state {
 	struct qbands bands;
 	struct requant requant;
@@ -23,7 +25,7 @@ static const uint8_t *find_sum(
 	const struct qbands *b = &s->bands;
 	if (!s->z_in)
 		return NULL;
-	const uint8_t *z = (const uint8_t *)a->in[4].data + band->image * s->z.n + band->row * s->z.h;
+	const uint8_t *z = (const uint8_t *)a->in[IN_Z].data + band->image * s->z.n + band->row * s->z.h;
 	if (!s->copy_z)
 		return z;
 	uint8_t *to = (uint8_t *)a->scratch + s->scratch_z;
@@ -52,23 +54,25 @@ static void run_quantized(const struct kernel_args *a, int64_t begin, int64_t en
 
 static bool operands_known(const struct prep *p)
 {
-	return p->in[1].data && p->in[2].data && (!prep_has_in(p, 3) || p->in[3].data);
+	return p->in[IN_W].data && p->in[IN_FACTOR].data &&
+	       (!prep_has_in(p, IN_BIAS) || p->in[IN_BIAS].data) &&
+	       (!prep_has_in(p, IN_W_ZERO) || p->in[IN_W_ZERO].data);
 }
 
 /* Filled up to whole panels. */
-static enum err_code read_channels(
-	struct prep *p, struct qconv_state *s, const struct qweights *w, struct err *err)
+static enum err_code read_channels(struct prep *p, struct qconv_state *s, struct err *err)
 {
-	int64_t panels = (w->m + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL;
-	size_t filled = (size_t)(panels * QPRODUCT_PANEL);
+	int64_t channels = s->bands.channels;
+	size_t filled = (size_t)qbands_filled(channels);
 	s->bias = prep_alloc(p, filled * sizeof(*s->bias));
 	s->factor = prep_alloc(p, filled * sizeof(*s->factor));
 	if (!s->bias || !s->factor)
 		return err_oom(err);
-	memcpy(s->factor, p->in[2].data, (size_t)w->m * sizeof(*s->factor));
-	for (int64_t m = 0; m < w->m; m++) {
-		int32_t bias = prep_has_in(p, 3) ? ((const int32_t *)p->in[3].data)[m] : 0;
-		s->bias[m] = bias - s->requant.x_zero * qweights_sum(w, m);
+	memcpy(s->factor, p->in[IN_FACTOR].data, (size_t)channels * sizeof(*s->factor));
+	for (int64_t m = 0; m < channels; m++) {
+		int32_t bias = prep_has_in(p, IN_BIAS) ? ((const int32_t *)p->in[IN_BIAS].data)[m] : 0;
+		s->bias[m] = (int32_t)((uint32_t)bias -
+				       (uint32_t)s->requant.x_zero * (uint32_t)s->bands.column[m]);
 	}
 	return ERR_OK;
 }
@@ -76,17 +80,17 @@ static enum err_code read_channels(
 static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struct qconv_state *s,
 	const struct qweights *w, struct err *err)
 {
-	s->z_in = prep_has_in(p, 4);
-	requant_init(&s->requant, p->node, &p->in[0], &p->out[0], s->z_in ? &p->in[4] : NULL);
-	TRY(read_channels(p, s, w, err));
-	TRY(qbands_pack(p, ret, &s->bands, w, err));
+	s->z_in = prep_has_in(p, IN_Z);
+	requant_init(&s->requant, p->node, &p->in[IN_X], &p->out[0], s->z_in ? &p->in[IN_Z] : NULL);
+	TRY(qbands_pack(p, ret, &s->bands, w, IN_W_ZERO, err));
+	TRY(read_channels(p, s, err));
 	s->scratch_z = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
 	if (s->copy_z)
 		ret->scratch_bytes = s->scratch_z +
 				     (size_t)(s->bands.band * s->bands.out[1] * s->bands.channels);
 	ret->run = run_quantized;
 	ret->inplace = s->z_in && !s->copy_z;
-	ret->inplace_in = 4;
+	ret->inplace_in = IN_Z;
 	return ERR_OK;
 }
 
@@ -99,9 +103,9 @@ enum err_code prepare_quantized_conv(struct prep *p, struct kernel *ret, struct 
 	if (!operands_known(p))
 		return prep_refuse(err, "unknown weights");
 	TRY(qbands_conv(p, &s->bands, &w, err));
-	s->copy_z = prep_has_in(p, 4) && p->in[4].layout != LAYOUT_NHWC;
-	if (prep_has_in(p, 4))
-		s->z = qstrides_of(&p->in[4], !s->copy_z);
+	s->copy_z = prep_has_in(p, IN_Z) && p->in[IN_Z].layout != LAYOUT_NHWC;
+	if (prep_has_in(p, IN_Z))
+		s->z = qstrides_of(&p->in[IN_Z], !s->copy_z);
 	ret->out_layout = LAYOUT_NHWC;
 	return prepare_quantized(p, ret, s, &w, err);
 }

@@ -138,10 +138,11 @@ static void run_conv(const struct kernel_args *a, int64_t begin, int64_t end)
 	const struct qref_state *s = a->state;
 	int64_t from, to, width = s->w.g.out[AXIS_W];
 	bool is_signed = a->in[0].dtype == DTYPE_I8;
-	struct scheme xq = { is_signed, s->requant.x_zero - s->requant.x_flip }, wq = { true, 0 };
+	struct scheme xq = { is_signed, s->requant.x_zero - s->requant.x_flip };
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from; item < to; item++) {
 		struct window_row r = window_row(&s->w, item);
+		struct scheme wq = scheme_of(a, 1, 5, r.c);
 		for (int64_t o = 0; o < width; o++)
 			store(a, &s->requant, item * width + o, r.c,
 				(uint32_t)bias_at(a, r.c) + conv_sum(a, xq, wq, r, o));
@@ -187,11 +188,12 @@ static void run_matmul(const struct kernel_args *a, int64_t begin, int64_t end)
 	for (int64_t item = from; item < to; item++) {
 		const uint8_t *x = (const uint8_t *)a->in[0].data + item * s->k;
 		for (int64_t n = 0; n < s->n; n++) {
+			struct scheme wq = scheme_of(a, 1, 5, n);
 			uint32_t sum = (uint32_t)bias_at(a, n);
 			for (int64_t k = 0; k < s->k; k++) {
 				int64_t at = s->trans ? n * s->k + k : k * s->n + n;
 				int32_t v = (x[k] ^ s->requant.x_flip) - s->requant.x_zero;
-				sum += (uint32_t)(v * ((const int8_t *)a->in[1].data)[at]);
+				sum += (uint32_t)(v * centred(a->in[1].data, at, wq));
 			}
 			store(a, &s->requant, item * s->n + n, n, sum);
 		}
