@@ -13,7 +13,8 @@ struct choice {
 	struct choice *next;
 	uint64_t hash;
 	const char *key;
-	char name[CHOICE_NAME_MAX];
+	char *name;
+	size_t room; /* of the name, with its end */
 };
 
 struct choices {
@@ -59,8 +60,23 @@ bool choices_find(struct choices *c, const char *key, char ret_name[CHOICE_NAME_
 	pthread_mutex_lock(&c->lock);
 	struct choice *x = find(c, k, hash_slice(k, 0));
 	if (x)
-		memcpy(ret_name, x->name, CHOICE_NAME_MAX);
+		memcpy(ret_name, x->name, strlen(x->name) + 1);
 	pthread_mutex_unlock(&c->lock);
+	return x;
+}
+
+/* With the lock held. */
+static struct choice *add(struct choices *c, struct slice key, uint64_t hash)
+{
+	if (c->n == CHOICES_MAX)
+		return NULL;
+	struct choice *x = ARENA_NEW(c->arena, struct choice);
+	char *copy = x ? arena_strndup(c->arena, key.ptr, key.len) : NULL;
+	if (!copy)
+		return NULL;
+	*x = (struct choice){.next = c->bucket[hash % BUCKETS], .hash = hash, .key = copy, .name = ""};
+	c->bucket[hash % BUCKETS] = x;
+	c->n++;
 	return x;
 }
 
@@ -71,19 +87,19 @@ static void put(struct choices *c, struct slice key, struct slice name)
 	if (name.len >= CHOICE_NAME_MAX || key.len >= CHOICE_KEY_MAX)
 		return;
 	struct choice *x = find(c, key, hash);
-	if (!x) {
-		if (c->n == CHOICES_MAX)
-			return;
-		x = ARENA_NEW(c->arena, struct choice);
-		char *copy = x ? arena_strndup(c->arena, key.ptr, key.len) : NULL;
+	if (!x)
+		x = add(c, key, hash);
+	if (!x)
+		return;
+	if (name.len >= x->room) {
+		char *copy = arena_alloc(c->arena, name.len + 1);
 		if (!copy)
 			return;
-		*x = (struct choice){.next = c->bucket[hash % BUCKETS], .hash = hash, .key = copy};
-		c->bucket[hash % BUCKETS] = x;
-		c->n++;
+		x->name = copy;
+		x->room = name.len + 1;
 	}
-	memset(x->name, 0, sizeof(x->name));
 	memcpy(x->name, name.ptr, name.len);
+	x->name[name.len] = '\0';
 }
 
 void choices_put(struct choices *c, const char *key, const char *name)

@@ -5,7 +5,8 @@
  * Life of a version: ... -> [COMPILE] -> warm -> ...
  *
  * Where several kernels can do a step, the backend times them once on the real shapes and
- * remembers the winner's name under a text that says all that the timing depended on. One
+ * remembers the winner's name (or how a library wrote down what it does) under a text that says
+ * all that the timing depended on. One
  * process has one such memory. Written to a file and read by the next process it makes a
  * restart compute with the same kernels, so with the same bits, and spares the timing.
  *
@@ -18,7 +19,7 @@
 
 #define CHOICES_MAX 65536
 #define CHOICE_KEY_MAX 512
-#define CHOICE_NAME_MAX 64
+#define CHOICE_NAME_MAX 256
 
 struct choices;
 
