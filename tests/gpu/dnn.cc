@@ -113,10 +113,15 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d)
 
 /* -- asking ------------------------------------------------------------------------------------------ */
 
+/* How many times this process asked for engines: tests that want to know look it up. */
+extern "C" long stand_in_dnn_questions;
+long stand_in_dnn_questions;
+
 static cudnnStatus_t get_results(const descriptor &d, int64_t room, int64_t *ret_n, cudnnBackendDescriptor_t *to)
 {
 	std::vector<engine> all = engines_for(d.ops, d.mode);
 	*ret_n = 0;
+	stand_in_dnn_questions++;
 	for (const engine &e : all) {
 		if (*ret_n == room)
 			break;
@@ -127,6 +132,17 @@ static cudnnStatus_t get_results(const descriptor &d, int64_t room, int64_t *ret
 		config.ops = d.ops;
 		config.final = true;
 	}
+	return CUDNN_STATUS_SUCCESS;
+}
+
+/* The one knob of a configuration. */
+static cudnnStatus_t get_knobs(const descriptor &d, int64_t room, int64_t *ret_n, cudnnBackendDescriptor_t *to)
+{
+	if (room < 1 || of(to[0])->type != CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR || of(to[0])->final)
+		return refuse(CUDNN_STATUS_BAD_PARAM, "knobs go to new choices of knobs");
+	of(to[0])->knob = d.e.tile;
+	of(to[0])->final = true;
+	*ret_n = 1;
 	return CUDNN_STATUS_SUCCESS;
 }
 
@@ -143,6 +159,20 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t from, cudnnBacke
 		descriptor &engine = *of(*static_cast<cudnnBackendDescriptor_t *>(to));
 		engine.e = d.e;
 		engine.final = true;
+		return CUDNN_STATUS_SUCCESS;
+	}
+	if (name == CUDNN_ATTR_ENGINECFG_KNOB_CHOICES && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+		return get_knobs(d, room, ret_n, static_cast<cudnnBackendDescriptor_t *>(to));
+	if (name == CUDNN_ATTR_ENGINE_GLOBAL_INDEX && type == CUDNN_TYPE_INT64 && room == 1) {
+		*static_cast<int64_t *>(to) = d.e.index;
+		return CUDNN_STATUS_SUCCESS;
+	}
+	if (name == CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE && type == CUDNN_TYPE_KNOB_TYPE && room == 1) {
+		*static_cast<cudnnBackendKnobType_t *>(to) = TILE_KNOB;
+		return CUDNN_STATUS_SUCCESS;
+	}
+	if (name == CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE && type == CUDNN_TYPE_INT64 && room == 1) {
+		*static_cast<int64_t *>(to) = d.knob;
 		return CUDNN_STATUS_SUCCESS;
 	}
 	if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE && type == CUDNN_TYPE_NUMERICAL_NOTE) {

@@ -52,6 +52,7 @@ struct operation {
 
 /* One way to compute a graph. */
 struct engine {
+	int64_t index = 0, tile = 0; /* what it is known by; where its one knob stands */
 	int64_t workspace = 0;
 	std::vector<cudnnBackendNumericalNote_t> notes = {};
 	bool finalizes = true;
@@ -75,6 +76,7 @@ struct descriptor {
 	std::vector<operation> ops = {};
 	engine e = {};
 	cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
+	int64_t knob = 0; /* how it stands */
 	std::vector<int64_t> ids = {};
 	std::vector<void *> at = {};
 	void *workspace = nullptr;
@@ -91,6 +93,8 @@ cudnnStatus_t freeze(descriptor &d);
 
 /* dnn_engine.cc */
 std::vector<engine> engines_for(const std::vector<operation> &ops, cudnnBackendHeurMode_t mode);
+constexpr int64_t TILES = 2; /* that a knob may choose of */
+extern const cudnnBackendKnobType_t TILE_KNOB;
 cudnnStatus_t execute(const descriptor &plan, const descriptor &pack, CUstream stream);
 
 } // namespace stand_in_dnn

@@ -31,6 +31,7 @@ constexpr D MATMUL = CUDNN_BACKEND_MATMUL_DESCRIPTOR, MULTIPLY = CUDNN_BACKEND_O
 constexpr D REDUCTION = CUDNN_BACKEND_REDUCTION_DESCRIPTOR, REDUCE = CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR;
 constexpr D GRAPH = CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, HEUR = CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR;
 constexpr D CONFIG = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, PLAN = CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR;
+constexpr D ENGINE = CUDNN_BACKEND_ENGINE_DESCRIPTOR, KNOB = CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR;
 constexpr D PACK = CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR;
 constexpr T TYPE = CUDNN_TYPE_DATA_TYPE, INT = CUDNN_TYPE_INT64, BOOL = CUDNN_TYPE_BOOLEAN;
 constexpr T REAL = CUDNN_TYPE_DOUBLE, OTHER = CUDNN_TYPE_BACKEND_DESCRIPTOR;
@@ -86,6 +87,12 @@ const row rows[] = {
 	{ GRAPH, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, true },
 	{ HEUR, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, OTHER, 1, true, GRAPH },
 	{ HEUR, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, true },
+	{ ENGINE, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, OTHER, 1, true, GRAPH },
+	{ ENGINE, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, INT, 1, true },
+	{ KNOB, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, true },
+	{ KNOB, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, INT, 1, true },
+	{ CONFIG, CUDNN_ATTR_ENGINECFG_ENGINE, OTHER, 1, true, ENGINE },
+	{ CONFIG, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, OTHER, CUDNN_KNOB_TYPE_COUNTS, false, KNOB },
 	{ PLAN, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, true },
 	{ PLAN, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, OTHER, 1, true, CONFIG },
 	{ PACK, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, INT, 64, true },
@@ -286,6 +293,38 @@ cudnnStatus_t freeze_graph(descriptor &d)
 	return CUDNN_STATUS_SUCCESS;
 }
 
+/* An engine that is named, not proposed: it must be one for that graph. */
+cudnnStatus_t freeze_engine(descriptor &d)
+{
+	int64_t index = one<int64_t>(d, CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+	d.ops = other(d, CUDNN_ATTR_ENGINE_OPERATION_GRAPH).ops;
+	for (cudnnBackendHeurMode_t mode : { CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK })
+		for (const engine &e : engines_for(d.ops, mode))
+			if (e.index == index) {
+				d.e = e;
+				return CUDNN_STATUS_SUCCESS;
+			}
+	return refuse(CUDNN_STATUS_NOT_SUPPORTED, "engine %ld does not do this graph", (long)index);
+}
+
+cudnnStatus_t freeze_knob(descriptor &d)
+{
+	d.knob = one<int64_t>(d, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE);
+	if (one<cudnnBackendKnobType_t>(d, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE) != TILE_KNOB || d.knob < 0 || d.knob >= TILES)
+		return refuse(CUDNN_STATUS_NOT_SUPPORTED, "no engine has such a knob, or it does not go to %ld", (long)d.knob);
+	return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t freeze_config(descriptor &d)
+{
+	const descriptor &engine = other(d, CUDNN_ATTR_ENGINECFG_ENGINE);
+	d.ops = engine.ops;
+	d.e = engine.e;
+	for (void *knob : all<void *>(d, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES))
+		d.e.tile = static_cast<const descriptor *>(knob)->knob;
+	return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t freeze_plan(descriptor &d)
 {
 	const descriptor &config = other(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
@@ -343,6 +382,9 @@ cudnnStatus_t freeze(descriptor &d)
 	case MULTIPLY: return freeze_multiply(d);
 	case REDUCE: return freeze_reduce(d);
 	case GRAPH: return freeze_graph(d);
+	case ENGINE: return freeze_engine(d);
+	case KNOB: return freeze_knob(d);
+	case CONFIG: return freeze_config(d);
 	case PLAN: return freeze_plan(d);
 	case PACK: return freeze_pack(d);
 	case MATMUL:

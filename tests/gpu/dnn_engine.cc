@@ -165,6 +165,8 @@ bool is_fusible(const std::vector<operation> &ops)
 
 } // namespace
 
+const cudnnBackendKnobType_t TILE_KNOB = CUDNN_KNOB_TYPE_TILE_SIZE;
+
 std::vector<engine> engines_for(const std::vector<operation> &ops, cudnnBackendHeurMode_t mode)
 {
 	std::vector<engine> all;
@@ -173,13 +175,14 @@ std::vector<engine> engines_for(const std::vector<operation> &ops, cudnnBackendH
 		return all;
 	std::vector<cudnnBackendNumericalNote_t> tensor_core = { CUDNN_NUMERICAL_NOTE_TENSOR_CORE };
 	if (mode == CUDNN_HEUR_MODE_A) {
-		all.push_back({ (int64_t)1 << 40, tensor_core, true });
-		all.push_back({ 0, tensor_core, false });
-		all.push_back({ 0, { CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC }, true });
-		all.push_back({ 1000, tensor_core, true });
+		all.push_back({ 0, 0, (int64_t)1 << 40, tensor_core, true });
+		all.push_back({ 1, 0, 0, tensor_core, false });
+		all.push_back({ 2, 0, 0, { CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC }, true });
+		all.push_back({ 3, 0, 1000, tensor_core, true });
+		all.push_back({ 3, 1, 1000, tensor_core, true });
 	}
 	if (compiled && (mode == CUDNN_HEUR_MODE_FALLBACK || !floats))
-		all.push_back({ 300, {}, true });
+		all.push_back({ 4, 0, 300, {}, true });
 	return all;
 }
 

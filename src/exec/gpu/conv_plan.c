@@ -76,10 +76,7 @@ static void convolve(struct dnn_graph *g, const struct conv_spec *s, dnn_tensor 
 	struct dnn_shape w = s->back ? shape(s, s->c, s->k / s->group, s->kernel)
 				     : shape(s, s->k, s->c / s->group, s->kernel);
 	dnn_tensor from = dnn_bound(g, CONV_X, &x), filters = dnn_bound(g, CONV_W, &w);
-	if (s->back)
-		dnn_convolve_back(g, &windows, from, filters, y);
-	else
-		dnn_convolve(g, &windows, from, filters, y);
+	dnn_convolve(g, &windows, s->back != 0, from, filters, y);
 }
 
 /* In this order, with floats between, and with a finite bound above, engines that are compiled

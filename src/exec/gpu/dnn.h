@@ -6,9 +6,9 @@
  * Life of a request: ... -> plan -> [KERNELS] -> ...    dnn_run()
  *
  * A graph is described operation by operation; nothing has to be checked on the way, for the
- * first thing that the library refuses is what dnn_plan() says. Tensors that only pass from one
- * operation to the next are virtual. dnn_plan() takes the first of the engines that the
- * library proposes which keeps to the limits and can be finalized.
+ * first thing that the library refuses is what dnn_plans() says. Tensors that only pass from one
+ * operation to the next are virtual. dnn_plans() takes engines that the library proposes which
+ * keep to the limits and can be finalized; what they are can be written down, and made again.
  *
  * Ownership: a graph owns its descriptors until dnn_done(); a plan owns its own.
  * Threads:   graphs are one thread's. Plans are run by any, one at a time (a lock inside, since
@@ -23,7 +23,7 @@
 
 #define DNN_RANK_MAX 5
 #define DNN_OPERATIONS_MAX 12
-#define DNN_DESCRIPTORS_MAX 64
+#define DNN_DESCRIPTORS_MAX 96
 #define DNN_BOUND_MAX 8 /* tensors that a run brings */
 
 /* What plans are made for: a device, or what one is known by where there is none. */
@@ -32,10 +32,18 @@ struct dnn_target {
 	cudnnBackendDescriptor_t properties; /* with handle NULL */
 };
 
+/* What a run brings. */
+struct dnn_bound {
+	int64_t id;
+	size_t bytes; /* 0: it is a number */
+};
+
 struct dnn_graph {
 	struct dnn_target target;
 	cudnnBackendDescriptor_t made[DNN_DESCRIPTORS_MAX], operation[DNN_OPERATIONS_MAX];
 	int n_made, n_operation;
+	struct dnn_bound bound[DNN_BOUND_MAX];
+	int n_bound;
 	int64_t last_virtual; /* their ids count downwards */
 	cudnnStatus_t status; /* the first failure, which stays */
 	const char *what;     /* what was being described then */
@@ -64,9 +72,8 @@ struct dnn_windows {
 	int64_t stride[DNN_RANK_MAX], dilation[DNN_RANK_MAX];
 	int64_t pad_begin[DNN_RANK_MAX], pad_end[DNN_RANK_MAX];
 };
-void dnn_convolve(struct dnn_graph *g, const struct dnn_windows *c, dnn_tensor x, dnn_tensor w, dnn_tensor y);
-/* The gradient of x, from that of y: a transposed convolution. */
-void dnn_convolve_back(struct dnn_graph *g, const struct dnn_windows *c, dnn_tensor dy, dnn_tensor w, dnn_tensor dx);
+/* back: y is the gradient of what a convolution read, x that of its result: a transposed convolution. */
+void dnn_convolve(struct dnn_graph *g, const struct dnn_windows *c, bool back, dnn_tensor x, dnn_tensor w, dnn_tensor y);
 
 /* A function of one or two tensors (b NULL: of one), computed in floats. */
 struct dnn_function {
@@ -83,12 +90,28 @@ struct dnn_limits {
 	uint32_t forbidden; /* bit i: cudnnBackendNumericalNote_t i */
 };
 
+/* An engine of the library's, and how its knobs stand: what a plan can be made of again. */
+#define DNN_KNOBS_MAX 24
+struct dnn_config {
+	int64_t engine; /* below 0: the library does not say */
+	int n_knob;
+	int64_t type[DNN_KNOBS_MAX], value[DNN_KNOBS_MAX];
+};
+/* "engine type=value type=value"; "": it does not say, or not in so few characters. */
+void dnn_config_write(const struct dnn_config *c, char *ret, size_t size);
+MUST_CHECK bool dnn_config_read(const char *text, struct dnn_config *ret);
+
 struct dnn_plan;
-/* UNIMPLEMENTED: no engine does this graph within the limits, or the library does not take it. */
-MUST_CHECK enum err_code dnn_plan(struct dnn_graph *g, const struct dnn_limits *l, struct dnn_plan **ret,
-	struct err *err);
+/* At most `most` of the engines that the library proposes for it, best first. UNIMPLEMENTED: none
+   does this graph within the limits, or the library does not take it. */
+MUST_CHECK enum err_code dnn_plans(struct dnn_graph *g, const struct dnn_limits *l, int most, struct dnn_plan **ret,
+	int *ret_n, struct err *err);
+/* By that very engine. UNIMPLEMENTED as above. */
+MUST_CHECK enum err_code dnn_plan_as(struct dnn_graph *g, const struct dnn_limits *l, const struct dnn_config *c,
+	struct dnn_plan **ret, struct err *err);
 void dnn_plan_free(struct dnn_plan *p);
 size_t dnn_workspace_bytes(const struct dnn_plan *p);
+const struct dnn_config *dnn_plan_config(const struct dnn_plan *p);
 
 /* What a run brings: ids and where they lie (of a number: on the host). */
 struct dnn_binding {
@@ -97,5 +120,7 @@ struct dnn_binding {
 	void *at[DNN_BOUND_MAX];
 	void *workspace;
 };
-/* Enqueues it on the lane's stream. */
+/* Enqueues it on the handle's stream. One at a time. */
+MUST_CHECK cudnnStatus_t dnn_execute(const struct dnn_plan *p, cudnnHandle_t handle, const struct dnn_binding *b);
+/* The same with the plan's lock held. */
 void dnn_run(struct dnn_plan *p, const struct kernel_args *args, cudnnHandle_t handle, const struct dnn_binding *b);

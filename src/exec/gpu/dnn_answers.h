@@ -4,7 +4,8 @@
  *
  * Life of a version: ... -> [COMPILE] -> warm -> ...
  *
- * A refusal is remembered too: finding out that there is no engine can take seconds.
+ * A refusal is remembered too: finding out that there is no engine can take seconds. Both are,
+ * with the plan's engine, in the process's choices, over restarts.
  *
  * Ownership: the version's packs own plans and refusals.
  * Threads:   as in gpu.h.
@@ -14,7 +15,8 @@
 #include "exec/gpu/dnn.h"
 #include "exec/gpu/gpu.h"
 
-/* key: everything that the graph depends on, without padding; it begins with the backend. */
+/* key: everything that the graph depends on, without padding, and besides the backend, which it
+   begins with, no addresses. */
 struct dnn_question {
 	const void *key;
 	size_t key_bytes;

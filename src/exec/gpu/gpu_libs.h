@@ -68,6 +68,7 @@
 	X(cublasLtMatmulDescCreate) \
 	X(cublasLtMatmulDescDestroy) \
 	X(cublasLtMatmulDescSetAttribute) \
+	X(cublasLtMatmulAlgoCheck) \
 	X(cublasLtMatmulAlgoGetHeuristic) \
 	X(cublasLtMatmulPreferenceCreate) \
 	X(cublasLtMatmulPreferenceDestroy) \

@@ -3,15 +3,16 @@
  * product_choice.c -- which of cuBLASLt's algorithms computes a product
  *
  * The library proposes some, best first by its own estimate. Where timing is allowed they
- * run on the device, on zeros, and the place of the fastest among the proposals is
- * remembered under all that the proposals depend on: the device, the library's version, the
- * product. So a restart computes with the same algorithms, and spares the timing.
+ * run on the device, and the fastest is remembered under all that it depends on: the device,
+ * the library's version, the product. So a restart computes with the same algorithms, and
+ * neither asks nor times.
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include "base/checked.h"
 #include "exec/gpu/product.h"
+#include "exec/gpu/timing.h"
 
 #define PROPOSALS_MAX 8
 
@@ -104,53 +105,45 @@ static bool describe(const struct prep *p, const struct product_spec *s, char re
 	return n < CHOICE_KEY_MAX;
 }
 
-/* The place that was remembered; -1: none, or none of these. */
-static int recall(const struct prep *p, const char *key, const struct proposals *of)
+/* An algorithm is plain data, which the library lets one keep. */
+static void remember(const struct prep *p, const char *key, const cublasLtMatmulHeuristicResult_t *h)
 {
-	char name[CHOICE_NAME_MAX], *end;
-	if (!choices_find(p->choices, key, name))
-		return -1;
-	long i = strtol(name, &end, 10);
-	return *name && !*end && i >= 0 && i < of->n ? (int)i : -1;
+	const unsigned char *bytes = (const unsigned char *)&h->algo;
+	char name[CHOICE_NAME_MAX];
+	for (size_t i = 0; i < sizeof(h->algo); i++)
+		snprintf(name + 2 * i, sizeof(name) - 2 * i, "%02x", bytes[i]);
+	choices_put(p->choices, key, name);
 }
 
-static void remember(const struct prep *p, const char *key, int place)
+static bool read_algorithm(const char *name, cublasLtMatmulAlgo_t *ret)
+{
+	unsigned char *bytes = (unsigned char *)ret;
+	unsigned byte;
+	if (strlen(name) != 2 * sizeof(*ret) || name[strspn(name, "0123456789abcdef")])
+		return false;
+	for (size_t i = 0; i < sizeof(*ret); i++) {
+		sscanf(name + 2 * i, "%2x", &byte);
+		bytes[i] = (unsigned char)byte;
+	}
+	return true;
+}
+
+/* What was remembered, if the library takes it still: a line may be damaged. */
+static bool recall(const struct prep *p, const char *key, const struct product *pr,
+	cublasLtMatmulHeuristicResult_t *ret)
 {
 	char name[CHOICE_NAME_MAX];
-	snprintf(name, sizeof(name), "%d", place);
-	if (place >= 0)
-		choices_put(p->choices, key, name);
+	cublasLtMatmulAlgo_t algo;
+	memset(ret, 0, sizeof(*ret));
+	if (!choices_find(p->choices, key, name) || !read_algorithm(name, &algo) ||
+		blas.cublasLtMatmulAlgoCheck(pr->blas, pr->desc, pr->layout[PRODUCT_B], pr->layout[PRODUCT_A],
+			pr->layout[PRODUCT_C], pr->layout[PRODUCT_D], &algo, ret) != CUBLAS_STATUS_SUCCESS)
+		return false;
+	ret->algo = algo;
+	return ret->workspaceSize <= workspace_limit(gpu_of(p->backend));
 }
 
 /* -- timing --------------------------------------------------------------------------------------- */
-
-/* Each gets about this long; one that is a good deal slower than the best so far, one run. */
-#define TRIAL_MS 1.0F
-#define TRIAL_RUNS_MAX 20
-#define HOPELESS 1.5F
-
-/* Zeros in place of the matrices, on the device. */
-struct trial {
-	const struct gpu *g;
-	CUstream stream;
-	CUevent begin, end;
-	CUdeviceptr mem;
-	struct product_at at;
-};
-
-static void trial_done(struct trial *t)
-{
-	if (t->stream)
-		cu.cuStreamSynchronize(t->stream);
-	if (t->mem)
-		cu.cuMemFree_v2(t->mem);
-	if (t->begin)
-		cu.cuEventDestroy_v2(t->begin);
-	if (t->end)
-		cu.cuEventDestroy_v2(t->end);
-	if (t->stream)
-		cu.cuStreamDestroy_v2(t->stream);
-}
 
 /* From the first element of the batch to the end of the last; true: no memory is so large. */
 static bool extent_overflows(const struct product_spec *s, int i, size_t *ret)
@@ -164,84 +157,55 @@ static bool extent_overflows(const struct product_spec *s, int i, size_t *ret)
 	       mul_overflows((size_t)all, dtype_bytes(s->dtype), ret) || *ret > (size_t)1 << 40;
 }
 
-/* false: there is no room on the device now, so nothing is timed. */
-static bool trial_init(struct trial *t, const struct product_spec *s)
+struct contest {
+	struct product *pr;
+	const struct proposals *of;
+	struct product_at at;
+};
+
+static bool enqueue(const struct timing *t, void *ctx, int i)
 {
-	size_t at[PRODUCT_MATRICES], bytes = workspace_limit(t->g);
-	for (int i = 0; i < PRODUCT_MATRICES; i++) {
-		size_t own;
-		if (extent_overflows(s, i, &own))
-			return false;
-		at[i] = bytes;
-		bytes += round_up(own, PRODUCT_WORKSPACE_ALIGN);
-	}
-	if (cu.cuMemAlloc_v2(&t->mem, bytes) != CUDA_SUCCESS ||
-		cu.cuStreamCreate(&t->stream, CU_STREAM_NON_BLOCKING) != CUDA_SUCCESS ||
-		cu.cuEventCreate(&t->begin, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
-		cu.cuEventCreate(&t->end, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
-		cu.cuMemsetD8Async(t->mem, 0, bytes, t->stream) != CUDA_SUCCESS)
-		return false;
-	char *mem = (char *)t->mem;
-	t->at = (struct product_at){ mem + at[PRODUCT_A], mem + at[PRODUCT_B],
-		s->beta != 0 ? mem + at[PRODUCT_C] : NULL, mem + at[PRODUCT_D], mem };
-	return true;
+	const struct contest *c = ctx;
+	take(c->pr, &c->of->of[i]);
+	return product_enqueue(c->pr, &c->at, t->stream) == CUBLAS_STATUS_SUCCESS;
 }
 
-/* Milliseconds of one run out of several; false: it does not run. */
-static bool time_runs(const struct trial *t, const struct product *pr, int runs, float *ret_ms)
-{
-	bool ok = cu.cuEventRecord(t->begin, t->stream) == CUDA_SUCCESS;
-	for (int i = 0; i < runs && ok; i++)
-		ok = product_enqueue(pr, &t->at, t->stream) == CUBLAS_STATUS_SUCCESS;
-	ok = ok && cu.cuEventRecord(t->end, t->stream) == CUDA_SUCCESS &&
-	     cu.cuEventSynchronize(t->end) == CUDA_SUCCESS &&
-	     cu.cuEventElapsedTime_v2(ret_ms, t->begin, t->end) == CUDA_SUCCESS;
-	*ret_ms /= (float)runs;
-	return ok;
-}
-
-static int fastest(const struct trial *t, struct product *pr, const struct proposals *of)
-{
-	float best_ms = 0;
-	int best = -1;
-	for (int i = 0; i < of->n; i++) {
-		float ms = 0;
-		take(pr, &of->of[i]);
-		if (!time_runs(t, pr, 1, &ms) || !time_runs(t, pr, 1, &ms) ||
-			(best >= 0 && ms > HOPELESS * best_ms))
-			continue;
-		int runs = ms * TRIAL_RUNS_MAX > TRIAL_MS ? (int)(TRIAL_MS / ms) + 1 : TRIAL_RUNS_MAX;
-		if (!time_runs(t, pr, runs, &ms) || (best >= 0 && ms >= best_ms))
-			continue;
-		best = i;
-		best_ms = ms;
-	}
-	return best;
-}
-
-/* -1: nothing could be timed. */
+/* The place of the fastest; -1: nothing could be timed. */
 static int contest(const struct gpu *g, const struct product_spec *s, struct product *pr,
 	const struct proposals *of)
 {
-	struct trial t = { .g = g };
-	int best = trial_init(&t, s) ? fastest(&t, pr, of) : -1;
-	trial_done(&t);
+	size_t at[PRODUCT_MATRICES], bytes = workspace_limit(g);
+	for (int i = 0; i < PRODUCT_MATRICES; i++) {
+		size_t own;
+		if (extent_overflows(s, i, &own))
+			return -1;
+		at[i] = bytes;
+		bytes += round_up(own, PRODUCT_WORKSPACE_ALIGN);
+	}
+	struct timing t;
+	bool room = timing_init(&t, g, bytes);
+	char *mem = (char *)t.mem;
+	struct contest c = { pr, of, { mem + at[PRODUCT_A], mem + at[PRODUCT_B],
+		s->beta != 0 ? mem + at[PRODUCT_C] : NULL, mem + at[PRODUCT_D], mem } };
+	int best = room ? timing_fastest(&t, of->n, enqueue, &c) : -1;
+	timing_done(&t);
 	return best;
 }
 
 enum err_code product_choose(struct prep *p, const struct product_spec *s, struct product *pr, struct err *err)
 {
 	struct proposals of = { .n = 0 };
+	cublasLtMatmulHeuristicResult_t known;
 	char key[CHOICE_KEY_MAX];
-	int best = 0;
-	TRY(propose(gpu_of(p->backend), s, pr, &of, err));
-	if (p->choices && of.n > 1 && describe(p, s, key)) {
-		best = recall(p, key, &of);
-		if (best < 0 && !p->settled) {
-			best = contest(gpu_of(p->backend), s, pr, &of);
-			remember(p, key, best);
-		}
+	bool remembers = p->choices && describe(p, s, key);
+	if (remembers && recall(p, key, pr, &known)) {
+		take(pr, &known);
+		return ERR_OK;
 	}
+	TRY(propose(gpu_of(p->backend), s, pr, &of, err));
+	int best = remembers && !p->settled ? of.n > 1 ? contest(gpu_of(p->backend), s, pr, &of) : 0 : -1;
+	if (best >= 0)
+		remember(p, key, &of.of[best]);
 	take(pr, &of.of[best < 0 ? 0 : best]);
 	return ERR_OK;
 }

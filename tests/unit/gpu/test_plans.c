@@ -90,15 +90,26 @@ static void expect_plan(const struct dnn_target *t, const struct row *r, enum dt
 {
 	struct conv_spec s = spec_of(r, dtype, last);
 	struct dnn_limits limits = { (size_t)256 << 20, dtype == DTYPE_F32 ? EXACT_FLOATS : HALVES };
-	struct dnn_plan *plan = NULL;
+	struct dnn_plan *plan[2] = { NULL, NULL };
 	struct dnn_graph g;
+	struct dnn_config config;
+	char text[CHOICE_NAME_MAX];
+	int n;
 	struct err err = { 0 };
 	dnn_init(&g, t);
 	conv_describe(&g, &s);
-	enum err_code rc = dnn_plan(&g, &limits, &plan, &err);
+	enum err_code rc = dnn_plans(&g, &limits, 1, plan, &n, &err);
 	ck_assert_msg(rc == ERR_OK, "row %d, %s, channels %s: %s", (int)(r - rows), dtype_name(dtype),
 		last ? "last" : "first", err.msg);
-	dnn_plan_free(plan);
+	/* What was written down gives the same plan again. */
+	dnn_config_write(dnn_plan_config(plan[0]), text, sizeof(text));
+	ck_assert_msg(dnn_config_read(text, &config), "'%s'", text);
+	rc = dnn_plan_as(&g, &limits, &config, &plan[1], &err);
+	ck_assert_msg(rc == ERR_OK, "row %d, %s, channels %s, engine %s: %s", (int)(r - rows), dtype_name(dtype),
+		last ? "last" : "first", text, err.msg);
+	ck_assert_uint_eq(dnn_workspace_bytes(plan[1]), dnn_workspace_bytes(plan[0]));
+	dnn_plan_free(plan[0]);
+	dnn_plan_free(plan[1]);
 	dnn_done(&g);
 }
 
@@ -117,6 +128,17 @@ START_TEST(cudnn_has_engines_for_our_convolutions)
 }
 END_TEST
 
+START_TEST(a_configuration_that_was_not_written_by_us_is_none)
+{
+	static const char *const bad[] = { "", "x", "-1", "12 ", "12 3", "12 3=", "12 3=x", "12  3=4", "12 3=4;", "12 3=4 5" };
+	struct dnn_config c;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(!dnn_config_read(bad[i], &c), "'%s'", bad[i]);
+	ck_assert(dnn_config_read("12 3=4 5=-6", &c));
+	ck_assert(c.engine == 12 && c.n_knob == 2 && c.type[1] == 5 && c.value[1] == -6);
+}
+END_TEST
+
 Suite *suite_gpu_plans(void);
 Suite *suite_gpu_plans(void)
 {
@@ -124,6 +146,7 @@ Suite *suite_gpu_plans(void)
 	TCase *t = tcase_create("plans");
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, cudnn_has_engines_for_our_convolutions);
+	tcase_add_test(t, a_configuration_that_was_not_written_by_us_is_none);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -4,6 +4,7 @@
  * replayed, and what the libraries' algorithms are is remembered.
  */
 #include <check.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include "exec/infer/infer.h"
@@ -143,6 +144,129 @@ START_TEST(algorithms_are_timed_once_and_remembered)
 }
 END_TEST
 
+/* -- over a restart -------------------------------------------------------------------------------- */
+
+static struct graph *given_halves(void)
+{
+	struct graph *g = model_new();
+	int32_t x = MODEL_NODE(g, OP_CAST, model_input(g, "x", DTYPE_F32, shape_of(1, 8, 6, 5)));
+	model_attr_int(g, "to", DTYPE_F16);
+	int32_t w = MODEL_NODE(g, OP_CAST, model_floats(g, shape_of(8, 8, 3, 3), NULL));
+	model_attr_int(g, "to", DTYPE_F16);
+	x = MODEL_NODE(g, OP_CONV, x, w);
+	x = MODEL_NODE(g, OP_CAST, x);
+	model_attr_int(g, "to", DTYPE_F32);
+	x = MODEL_NODE(g, OP_FLATTEN, x);
+	model_output(g, MODEL_NODE(g, OP_MATMUL, x, model_floats(g, shape_of(96, 7), NULL)));
+	return g;
+}
+
+/* How often the libraries were asked for engines and algorithms; of a GPU's own: not known. */
+static long questions(void)
+{
+	static const char *const counter[][2] = { { "libcublasLt.so.13", "stand_in_blas_questions" },
+		{ "libcudnn_graph.so.9", "stand_in_dnn_questions" } };
+	long sum = 0;
+	for (int i = 0; i < 2 && !gpu_driver(); i++) {
+		void *lib = dlopen(counter[i][0], RTLD_NOW | RTLD_NOLOAD);
+		ck_assert_msg(lib != NULL, "%s", dlerror());
+		sum += *(const long *)dlsym(lib, counter[i][1]);
+	}
+	return sum;
+}
+
+static void answer(const struct graph *g, struct choices *c, struct tensor *ret)
+{
+	struct tensor in = numbers(DTYPE_F32, shape_of(1, 8, 6, 5), 1);
+	struct rig r;
+	rig_init(&r, g, gpu_device(), c, NULL);
+	run(&r, &in);
+	*ret = r.out;
+	r.out = (struct tensor){ 0 };
+	rig_done(&r);
+	tensors_free(&in);
+}
+
+/* What the next start finds: as it was written, or each line with another choice in it. */
+static struct choices *next_start(struct choices *c, struct arena *arena, const char *instead)
+{
+	struct choices *next = choices_new();
+	struct buf b = buf_of(arena, 0);
+	struct slice text;
+	choices_write(c, "gpu", &b);
+	ck_assert_int_eq(buf_finish(&b, &text, NULL), ERR_OK);
+	if (!instead) {
+		ck_assert(choices_read(next, "gpu", text));
+		return next;
+	}
+	char *copy = arena_strndup(arena, text.ptr, text.len), *rest;
+	for (char *line = strtok_r(copy, "\n", &rest); (line = strtok_r(NULL, "\n", &rest)) != NULL;) {
+		char *tab = strchr(line, '\t');
+		*tab = '\0';
+		choices_put(next, line, instead);
+	}
+	return next;
+}
+
+START_TEST(the_next_start_asks_no_library)
+{
+	struct graph *g = given_halves();
+	struct choices *first = choices_new();
+	struct arena *arena = arena_new(1 << 16, 0);
+	struct tensor want, got;
+	long before = questions();
+	answer(g, first, &want);
+	ck_assert(gpu_driver() || questions() > before);
+	struct choices *second = next_start(first, arena, NULL);
+	before = questions();
+	answer(g, second, &got);
+	ck_assert_int_eq(questions(), before);
+	ck_assert_uint_eq(choices_count(second), choices_count(first));
+	ck_assert_mem_eq(got.data, want.data, tensor_bytes(&want));
+	tensors_free(&got);
+	tensors_free(&want);
+	choices_free(second);
+	choices_free(first);
+	arena_free(arena);
+	model_free(g);
+}
+END_TEST
+
+/* Nothing, no choice of ours, an engine that there is not, of one a knob that there is not, an
+   algorithm that is none. */
+static const char *const damaged[] = { "", "x", "123456", "3 9=9",
+	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" };
+#define N_DAMAGED (int)(sizeof(damaged) / sizeof(damaged[0]))
+
+START_TEST(what_is_damaged_is_asked_anew)
+{
+	struct graph *g = given_halves();
+	struct choices *first = choices_new();
+	struct arena *arena = arena_new(1 << 16, 0);
+	struct tensor want, got;
+	char why[200];
+	answer(g, first, &want);
+	struct choices *second = next_start(first, arena, damaged[_i]);
+	long before = questions();
+	answer(g, second, &got);
+	ck_assert(gpu_driver() || questions() > before);
+	ck_assert_msg(tensors_close(&got, &want, 1e-3, 1e-3, why, sizeof(why)), "'%s': %s", damaged[_i], why);
+	struct choices *third = next_start(second, arena, NULL);
+	before = questions();
+	tensors_free(&got);
+	answer(g, third, &got);
+	ck_assert_int_eq(questions(), before);
+	tensors_free(&got);
+	tensors_free(&want);
+	choices_free(third);
+	choices_free(second);
+	choices_free(first);
+	arena_free(arena);
+	model_free(g);
+}
+END_TEST
+
 START_TEST(nothing_is_timed_while_requests_wait)
 {
 	struct graph *g = given_layers();
@@ -169,6 +293,8 @@ Suite *suite_gpu_programs(void)
 	tcase_add_test(t, layers_of_products_are_the_hosts);
 	tcase_add_test(t, a_block_with_a_shortcut_is_the_hosts);
 	tcase_add_test(t, algorithms_are_timed_once_and_remembered);
+	tcase_add_test(t, the_next_start_asks_no_library);
+	tcase_add_loop_test(t, what_is_damaged_is_asked_anew, 0, N_DAMAGED);
 	tcase_add_test(t, nothing_is_timed_while_requests_wait);
 	suite_add_tcase(s, t);
 	return s;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * timing.h -- which of several ways to do the same on the device takes least time
+ *
+ * Life of a version: ... -> [COMPILE] -> warm -> ...
+ *
+ * They run on zeros, in memory and on a stream of the contest's own.
+ *
+ * Threads: one thread's. Memory: the device's, until timing_done().
+ */
+#pragma once
+
+#include "exec/gpu/gpu.h"
+
+struct timing {
+	const struct gpu *g;
+	CUstream stream;
+	CUevent begin, end;
+	CUdeviceptr mem;
+};
+
+/* false: there is no room on the device now, so nothing is timed. timing_done() comes in any case. */
+MUST_CHECK bool timing_init(struct timing *t, const struct gpu *g, size_t bytes);
+void timing_done(struct timing *t);
+
+/* Enqueues way i of several on t->stream; false: it does not run. */
+typedef bool (*timing_fn)(const struct timing *t, void *ctx, int i);
+
+/* The fastest of ways [0, n); -1: none runs. */
+int timing_fastest(const struct timing *t, int n, timing_fn enqueue, void *ctx);
