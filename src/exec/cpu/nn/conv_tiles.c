@@ -39,6 +39,30 @@ struct tiles_state {
 
 /* -- run -------------------------------------------------------------------------------------- */
 
+/* Pixels of a window's row that lie together and are one tap: all where channels are apart. */
+static int64_t tap_pixels(const struct conv_job *j)
+{
+	return j->src_run > 1 || j->beside > 1 || j->dilation[1] > 1 ? j->beside : j->kernel[1];
+}
+
+/* Slots of a tap. */
+static int64_t tap_run(const struct conv_job *j)
+{
+	return j->src_run * tap_pixels(j) / j->vec->per_slot;
+}
+
+/* Of a row of windows. */
+static int64_t row_taps(const struct conv_job *j)
+{
+	return (j->kernel[1] + tap_pixels(j) - 1) / tap_pixels(j);
+}
+
+/* For channels that lie together. */
+static int64_t taps_of_run(const struct conv_job *j)
+{
+	return j->kernel[0] * row_taps(j);
+}
+
 struct unit {
 	const float *src; /* what window 0 of row 0 of the unit begins with */
 	float *dst;	  /* the image's */
@@ -97,12 +121,12 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 {
 	const struct conv_job *j = &s->j;
 	int64_t area = j->out[0] * j->out[1], channel = panel * job_panel(j);
-	int64_t width = job_panel_width(j, panel), depth = s->taps * job_run(j);
+	int64_t width = job_panel_width(j, panel), depth = s->taps * tap_run(j);
 	struct conv_tile t = {.src_pixel = s->pixel,
 		.tap = s->tap + tap,
 		.taps = min_i64(s->piece_taps, s->taps - tap),
-		.run = job_run(j),
-		.weights = s->packed + job_weight_at(j, depth, channel, tap * job_run(j)),
+		.run = tap_run(j),
+		.weights = s->packed + job_weight_at(j, depth, channel, tap * tap_run(j)),
 		.bias = j->bias + channel,
 		.dst_pixel = j->block,
 		.dst_block = area * j->block,
@@ -225,30 +249,18 @@ static bool cut_rows(const struct prep *p, struct tiles_state *s)
 	return true;
 }
 
-/* Of a row of windows. */
-static int64_t row_taps(const struct conv_job *j)
-{
-	return (j->kernel[1] + j->beside - 1) / j->beside;
-}
-
-/* For channels that lie together. */
-static int64_t taps_of_run(const struct conv_job *j)
-{
-	return j->kernel[0] * row_taps(j);
-}
-
 static void place_taps(struct tiles_state *s)
 {
 	const struct conv_job *j = &s->j;
 	int64_t n = 0;
 	for (int64_t c = 0; c < j->ic / j->src_run; c++)
 		for (int64_t y = 0; y < j->kernel[0]; y++)
-			for (int64_t x = 0; x < j->kernel[1]; x += j->beside)
+			for (int64_t x = 0; x < j->kernel[1]; x += tap_pixels(j))
 				s->tap[n++] = c * s->plane_slots +
 					      y * j->dilation[0] * s->row_slots +
 					      x * j->dilation[1] * job_run(j);
 	s->taps = n;
-	int64_t most = max_i64(DEPTH_MAX / job_run(j), 1), pieces = (n + most - 1) / most;
+	int64_t most = max_i64(DEPTH_MAX / tap_run(j), 1), pieces = (n + most - 1) / most;
 	s->piece_taps = (n + pieces - 1) / pieces;
 }
 
@@ -263,14 +275,14 @@ static void pack_panel(const struct conv_job *j, int64_t panel, float *w)
 {
 	int64_t area = j->kernel[0] * j->kernel[1], depth = j->ic * area, run = j->src_run;
 	int64_t first = panel * job_panel(j), width = job_panel_width(j, panel);
-	int64_t n = min_i64(width, j->oc - first);
+	int64_t n = min_i64(width, j->oc - first), pixels = tap_pixels(j);
 	const float *from = j->weights + first * depth;
 	for (int64_t c = 0; c < j->ic; c++)
 		for (int64_t k = 0; k < area; k++) {
 			int64_t tap = c / run * taps_of_run(j) + k / j->kernel[1] * row_taps(j) +
-				      k % j->kernel[1] / j->beside;
-			int64_t at = c % run * j->beside + k % j->kernel[1] % j->beside;
-			float *to = w + (tap * job_run(j) + at / j->vec->per_slot) * width;
+				      k % j->kernel[1] / pixels;
+			int64_t at = c % run * pixels + k % j->kernel[1] % pixels;
+			float *to = w + (tap * tap_run(j) + at / j->vec->per_slot) * width;
 			for (int64_t o = 0; o < n; o++)
 				job_weight_put(j, to + o, at, from[o * depth + c * area + k]);
 		}
@@ -279,7 +291,7 @@ static void pack_panel(const struct conv_job *j, int64_t panel, float *w)
 static void pack(void *to, void *ctx)
 {
 	const struct conv_job *j = ctx;
-	int64_t depth = j->ic / j->src_run * taps_of_run(j) * job_run(j);
+	int64_t depth = j->ic / j->src_run * taps_of_run(j) * tap_run(j);
 	memset(to, 0, (size_t)(job_floats(j) * depth) * sizeof(float));
 	for (int64_t panel = 0; panel < job_panels(j); panel++)
 		pack_panel(j, panel, (float *)to + panel * job_panel(j) * depth);
@@ -291,7 +303,7 @@ static enum err_code pack_weights(struct prep *p, struct tiles_state *s, struct 
 	const struct pack_key key = { j->weights, j->oc, j->ic, { j->kernel[0], j->kernel[1] },
 		j->src_run, job_panel(j), j->vec->floats, j->vec->per_slot };
 	const void *packed;
-	size_t bytes = (size_t)(job_floats(j) * s->taps * job_run(j)) * sizeof(float);
+	size_t bytes = (size_t)(job_floats(j) * s->taps * tap_run(j)) * sizeof(float);
 	TRY(packs_get(p->packs, &key, sizeof(key), bytes, pack, j, &packed, err));
 	s->packed = packed;
 	return ERR_OK;
@@ -301,7 +313,7 @@ static void cut_units(const struct prep *p, struct tiles_state *s, struct kernel
 {
 	const struct conv_job *j = &s->j;
 	double ns = 2.0 * (double)(j->images * j->oc * j->out[0] * j->out[1]) *
-		    (double)(s->taps * job_run(j)) / FLOPS_PER_NS;
+		    (double)(s->taps * tap_run(j)) / FLOPS_PER_NS;
 	s->slices = job_slices(p, j, j->images * s->row_units, ns);
 	ret->units = j->images * s->row_units * s->slices;
 	ret->unit_cost_ns = (int64_t)(ns / (double)ret->units) + 1;
