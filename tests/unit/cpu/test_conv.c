@@ -94,6 +94,9 @@ static const struct conv_case tiles_cases[] = {
 	/* strides, holes, padding on all sides, columns that no window reads */
 	{ 1, 32, 13, 16, 32, 1, 1, 1, 2, 1, { 0 }, .blocked = true, .sum = true, .act = ACT_SIGMOID, .threads = 1 },
 	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 0, 2, 3 }, .blocked = true, .bias = true, .threads = 2 },
+	{ 2, 32, 9, 7, 64, 1, 1, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .sum = true, .act = ACT_RELU,
+		.threads = 1 },
+	{ 1, 20, 9, 7, 24, 1, 1, 1, 3, 1, { 0 }, .bias = true, .threads = 1 },
 	{ 1, 16, 9, 20, 16, 3, 2, 1, 1, 3, { 2, 1, 0, 4 }, .blocked = true, .act = ACT_LEAKY_RELU, .threads = 1 },
 	{ 1, 128, 60, 61, 128, 3, 3, 1, 2, 1, { 0, 0, 0, 0 }, .blocked = true, .bias = true, .threads = 2 },
 	/* plain and in blocks of eight, from and to */

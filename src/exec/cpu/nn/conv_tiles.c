@@ -134,8 +134,11 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 		.blocks = (int)((j->oc - channel) / j->block),
 		.more = tap > 0,
 		.act = j->act};
-	job_fetch_ahead(
-		j, &t, t.weights + t.taps * t.run * width, u->row[1] - u->row[0], s->width, width);
+	/* The same piece of the next panel, or the first panel's next one. */
+	int64_t next = panel + 1 < u->panel[1]
+			       ? job_weight_at(j, depth, channel + job_panel(j), tap * tap_run(j))
+			       : job_weight_at(j, depth, u->panel[0] * job_panel(j), (tap + t.taps) * tap_run(j));
+	job_fetch_ahead(j, &t, s->packed + next, u->row[1] - u->row[0], s->width, width);
 	t.last = tap + t.taps == s->taps;
 	t.act.param = j->loop.param;
 	for (int64_t row = u->row[0]; row < u->row[1]; row++) {
@@ -187,6 +190,13 @@ static void run_tiles(const struct kernel_args *a, int64_t begin, int64_t end)
 static int64_t reach(const struct conv_job *j, int axis, int64_t n)
 {
 	return (n - 1) * j->stride[axis] + (j->kernel[axis] - 1) * j->dilation[axis] + 1;
+}
+
+/* Rows of single pixels with others between that are shorter than a tile: side by side they take
+   fewer tiles, and each of them reads all weights. */
+static bool has_gaps(const struct conv_job *j)
+{
+	return j->kernel[0] * j->kernel[1] == 1 && j->stride[1] > 1 && j->out[1] < j->vec->pixels;
 }
 
 /* Windows of single pixels, side by side or copied so: the image is one row, cut in pieces. */
@@ -328,7 +338,7 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	if (!s)
 		return err_oom(err);
 	s->j = j;
-	s->copied = bf16;
+	s->copied = bf16 || has_gaps(&j);
 	s->flat = is_flat(s);
 	if (s->flat)
 		cut_flat(p, s);
