@@ -138,13 +138,17 @@ static void multiply_pair(const struct wino_state *s, const struct unit *u, int 
 		.block = (int)v,
 		.last = true,
 		.act = {.low = -INFINITY, .high = INFINITY}};
-	for (int64_t panel = u->panel[0]; panel < u->panel[1] && n > 0; panel++) {
-		int64_t channel = panel * job_panel(j), width = job_panel_width(j, panel);
-		t.weights = s->packed + pair * job_floats(j) * s->depth +
-			    job_weight_at(j, s->depth, channel, 0);
-		t.dst = u->dst + s->dst_at[pair] +
-			(channel - u->panel[0] * job_panel(j)) * s->points[pair];
-		job_fetch_ahead(j, &t, t.weights + width * s->depth, 1, n, width);
+	if (n == 0)
+		return;
+	const float *weights = s->packed + (pair * job_floats(j) + u->panel[0] * job_panel(j)) * s->depth;
+	float *dst = u->dst + s->dst_at[pair];
+	job_fetch_ahead(j, &t, weights, 1, n, job_panel(j));
+	for (int64_t panel = u->panel[0]; panel < u->panel[1]; panel++) {
+		int64_t width = job_panel_width(j, panel);
+		t.weights = weights;
+		t.dst = dst;
+		t.ahead = weights += width * s->depth;
+		dst += width * s->points[pair];
 		job_tiles(j, &t, n, (int)(width / v));
 	}
 }

@@ -314,6 +314,21 @@ INLINE void write_patch(const int size, vec *y, const struct wino_patch *p, cons
 			put(p, i, j, y[i * size + j]);
 }
 
+/* All of a patch is in the image, of whole blocks, and sums are only clamped. */
+INLINE bool is_plain(const int size, const struct wino_patch *p, const struct wino_end *end)
+{
+	return !end->sum && !end->act.fn && !p->to_high && p->y + size <= p->h && p->x + size <= p->w;
+}
+
+INLINE void put_plain_row(
+	const int size, const struct wino_patch *p, int64_t i, const vec *y, const struct wino_end *end)
+{
+	vec low = vec_all(end->act.low), high = vec_all(end->act.high);
+	float *row = p->image + offset_of(p, i, 0, VEC_FLOATS);
+	UNROLL for (int j = 0; j < size; j++)
+		*(vec *)(row + j * VEC_FLOATS) = vec_clamp(y[j], low, high);
+}
+
 /* Column j of points; what is not there is zero. */
 INLINE void get_column(
 	const int size, const int stride, const bool whole, const struct wino_places *from, const int j, vec *to)
@@ -342,12 +357,17 @@ INLINE void to_pixels(const int size, const int stride, const bool whole, const 
 		UNROLL for (int i = 0; i < size; i++)
 			v[i * side + j] = col[i];
 	}
+	bool plain = whole && is_plain(size, to, end);
 	UNROLL for (int i = 0; i < size; i++) {
-		pixels_of(size, stride, !whole && to->half[1], v + i * side, y + i * size, 1);
+		vec *row = y + i * size;
+		pixels_of(size, stride, !whole && to->half[1], v + i * side, row, 1);
 		UNROLL for (int j = 0; j < size; j++)
-			y[i * size + j] += bias;
+			row[j] += bias;
+		if (plain)
+			put_plain_row(size, to, i, row, end);
 	}
-	write_patch(size, y, to, end);
+	if (!plain)
+		write_patch(size, y, to, end);
 }
 
 INLINE void any_to_pixels(const int size, const int stride, const struct wino_places *from,
