@@ -21,6 +21,35 @@ static bool is_of(const struct graph *g, int32_t v, uint64_t types)
 	return type_is_tensor(t) && dtype_in(t->dtype, types);
 }
 
+static bool is_one(const struct graph *g, int32_t v)
+{
+	const struct shape *s = &g->value[v].shape;
+	return s->rank == 0 || (s->rank == 1 && s->dim[0] == 1);
+}
+
+static uint64_t type_of(const struct graph *g, int32_t v)
+{
+	return UINT64_C(1) << g->value[v].type.dtype;
+}
+
+/* One scale, of the type that is computed in, for all; a zero point of the quantized type. */
+static bool takes_quantized(const struct graph *g, const struct node *n, int32_t real, int32_t whole)
+{
+	return n->n_in > 1 && is_of(g, whole, rows[OP_DEQUANTIZE].types) && is_of(g, real, rows[OP_QUANTIZE].types) &&
+	       is_of(g, n->in[1], type_of(g, real)) && is_one(g, n->in[1]) &&
+	       (!node_has_in(n, 2) || is_of(g, n->in[2], type_of(g, whole))) && !node_int(n, "block_size", 0) &&
+	       !node_int(n, "precision", 0);
+}
+
+/* Pow may have an exponent of another type. */
+static bool are_of_one_type(const struct graph *g, const struct node *n, int first)
+{
+	for (int32_t k = first + 1; k < n->n_in; k++)
+		if (n->in[k] != VALUE_NONE && !is_of(g, n->in[k], type_of(g, n->in[first])))
+			return false;
+	return true;
+}
+
 bool fused_takes(const struct graph *g, const struct node *n)
 {
 	enum fused_form form = fused_form(n->op);
@@ -28,12 +57,16 @@ bool fused_takes(const struct graph *g, const struct node *n)
 	if (form == FUSED_NONE || n->n_out != 1 || n->n_in > FUSED_INPUTS_MAX ||
 		!is_of(g, n->in[first], rows[n->op].types))
 		return false;
-	/* Pow may have an exponent of another type. */
-	for (int32_t k = first + 1; k < n->n_in; k++)
-		if (n->in[k] != VALUE_NONE &&
-			!is_of(g, n->in[k], UINT64_C(1) << g->value[n->in[first]].type.dtype))
-			return false;
-	/* Max of one operand is a copy. */
-	return (form != FUSED_FOLD || n->n_in > 1) &&
-	       (form != FUSED_CAST || is_of(g, n->out[0], rows[OP_CAST].types));
+	switch (form) {
+	case FUSED_QUANTIZE:
+		return takes_quantized(g, n, n->in[0], n->out[0]) && is_of(g, n->out[0], T(I8) | T(U8));
+	case FUSED_DEQUANTIZE:
+		return takes_quantized(g, n, n->out[0], n->in[0]);
+	case FUSED_CAST:
+		return is_of(g, n->out[0], rows[OP_CAST].types);
+	case FUSED_FOLD:
+		return n->n_in > 1 && are_of_one_type(g, n, 0); /* Max of one operand is a copy */
+	default:
+		return are_of_one_type(g, n, first);
+	}
 }

@@ -27,6 +27,8 @@ enum fused_form {
 	FUSED_FOLD,    /* the first two operands, then the result with each that follows */
 	FUSED_COMPARE, /* yes or no */
 	FUSED_WHERE,
+	FUSED_QUANTIZE, /* with one scale for all */
+	FUSED_DEQUANTIZE,
 };
 
 /* FUSED_NONE: no body may have it. */

@@ -125,6 +125,21 @@ template <typename T> static __device__ inline bool holds(int fn, T a, T b)
 	return false;
 }
 
+/* -- quantized ---------------------------------------------------------------------------------- */
+
+/* The quotient has the scale's precision, T; it is rounded to even, and NaN is the lowest. */
+template <typename T, typename Q>
+static __device__ inline Q quantized(float x, float scale, float zero, float low, float high)
+{
+	float v = rintf(rounded<T>(x / scale)) + zero;
+	return (Q)(int32_t)(v >= high ? high : v > low ? v : low);
+}
+
+template <typename T, typename Q> static __device__ inline T dequantized(Q x, Q zero, float scale)
+{
+	return narrow<T>((float)(((double)x - (double)zero) * (double)scale));
+}
+
 /* -- as another type --------------------------------------------------------------------------- */
 
 /* Floats beyond an integer's range are cut to that of int32, or of int64 for int64, and wrapped

@@ -120,6 +120,30 @@ static void put_where(struct buf *b, const struct graph *body, const struct node
 	buf_printf(b, "v%d ? v%d : v%d", n->in[0], n->in[1], n->in[2]);
 }
 
+/* Without a zero point it is 0. */
+static void put_zero(struct buf *b, const struct node *n, enum dtype dtype)
+{
+	if (node_has_in(n, 2))
+		buf_printf(b, "v%d", n->in[2]);
+	else
+		buf_printf(b, "(%s)0", stored(dtype));
+}
+
+static void put_quantize(struct buf *b, const struct graph *body, const struct node *n)
+{
+	enum dtype to = type_of(body, n->out[0]);
+	buf_printf(b, "quantized<%s, %s>(v%d, v%d, ", stored(type_of(body, n->in[0])), stored(to), n->in[0], n->in[1]);
+	put_zero(b, n, to);
+	buf_str(b, to == DTYPE_I8 ? ", -128, 127)" : ", 0, 255)");
+}
+
+static void put_dequantize(struct buf *b, const struct graph *body, const struct node *n)
+{
+	buf_printf(b, "widen(dequantized<%s>(v%d, ", stored(type_of(body, n->out[0])), n->in[0]);
+	put_zero(b, n, type_of(body, n->in[0]));
+	buf_printf(b, ", v%d))", n->in[1]);
+}
+
 typedef void (*put_fn)(struct buf *b, const struct graph *body, const struct node *n);
 static const put_fn forms[] = {
 	[FUSED_UNARY] = put_unary,
@@ -129,6 +153,8 @@ static const put_fn forms[] = {
 	[FUSED_FOLD] = put_fold,
 	[FUSED_COMPARE] = put_compare,
 	[FUSED_WHERE] = put_where,
+	[FUSED_QUANTIZE] = put_quantize,
+	[FUSED_DEQUANTIZE] = put_dequantize,
 };
 
 /* -- the kernel -------------------------------------------------------------------------------- */

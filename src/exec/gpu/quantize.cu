@@ -2,7 +2,7 @@
 /*
  * quantize.cu -- QuantizeLinear and DequantizeLinear, with one scale or one for each channel
  */
-#include "exec/gpu/kernels.cuh"
+#include "exec/gpu/functions.cuh"
 
 static __device__ inline uint32_t channel_of(uint32_t i, struct gpu_div inner, struct gpu_div n)
 {
@@ -10,16 +10,13 @@ static __device__ inline uint32_t channel_of(uint32_t i, struct gpu_div inner, s
 	return row - quotient(row, n) * n.d;
 }
 
-/* The quotient has the scale's precision; it is rounded to even, and NaN is the lowest. */
 template <typename T, typename Q>
 __device__ void quantize(uint32_t count, struct gpu_div inner, struct gpu_div n, float low, float high,
 	Q *out, const T *in, const T *scale, const Q *zero)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t c = channel_of((uint32_t)i, inner, n);
-		float v =
-			rintf(widen(narrow<T>(widen(in[i]) / widen(scale[c])))) + (zero ? (float)zero[c] : 0);
-		out[i] = (Q)(int32_t)(v >= high ? high : v > low ? v : low);
+		out[i] = quantized<T, Q>(widen(in[i]), widen(scale[c]), zero ? (float)zero[c] : 0, low, high);
 	}
 }
 
@@ -29,8 +26,7 @@ __device__ void dequantize(uint32_t count, struct gpu_div inner, struct gpu_div 
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t c = channel_of((uint32_t)i, inner, n);
-		double v = (double)in[i] - (zero ? (double)zero[c] : 0);
-		out[i] = narrow<T>((float)(v * (double)widen(scale[c])));
+		out[i] = dequantized<T>(in[i], zero ? zero[c] : (Q)0, widen(scale[c]));
 	}
 }
 

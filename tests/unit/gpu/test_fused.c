@@ -103,7 +103,7 @@ static void step(struct pool *p)
 	static const enum op_id compare[] = { OP_EQUAL, OP_GREATER, OP_LESS_OR_EQUAL };
 	static const enum op_id logic[] = { OP_AND, OP_OR, OP_XOR };
 	struct graph *g = p->g;
-	switch (draw(p, 10)) {
+	switch (draw(p, 11)) {
 	case 0:
 	case 1:
 		p->reals[p->n_real++] = MODEL_NODE(g, unary[draw(p, 16)], full(p));
@@ -126,7 +126,13 @@ static void step(struct pool *p)
 	case 8:
 		p->reals[p->n_real++] = MODEL_NODE(g, OP_WHERE, yes(p), full(p), real(p));
 		break;
-	case 9:
+	case 9: {
+		int32_t scale = cast(p, model_scalar(g, 0.125f), p->real);
+		int32_t q = MODEL_NODE(g, OP_QUANTIZE, full(p), scale);
+		p->reals[p->n_real++] = MODEL_NODE(g, OP_DEQUANTIZE, q, scale);
+		break;
+	}
+	case 10:
 		p->wholes[p->n_whole++] = cast(p, full(p), p->whole);
 		p->reals[p->n_real++] = cast(p, whole(p), p->real);
 		break;

@@ -118,6 +118,13 @@ static void add(struct chain *c, const struct row *row)
 			model_node(c->g, row->op, 1, row->op == OP_IS_NAN ? 1 : 2, two), c->v,
 			c->other);
 		break;
+	case FUSED_QUANTIZE:
+		c->v = cast(c, MODEL_NODE(c->g, row->op, c->v, c->bound), c->dtype);
+		break;
+	case FUSED_DEQUANTIZE:
+		c->v = MODEL_NODE(c->g, row->op, c->v, cast(c, c->bound, DTYPE_BF16), c->bound);
+		c->v = cast(c, c->v, c->dtype);
+		break;
 	case FUSED_WHERE:
 		c->v = MODEL_NODE(c->g, OP_WHERE, cast(c, c->v, DTYPE_BOOL), c->other, c->v);
 		break;
