@@ -2,6 +2,8 @@
 /*
  * list_ops.h -- signetd --list-ops: the tables of operators as text, of which doc/operators.md
  * is made
+ *
+ * Threads: one. Memory: none.
  */
 #pragma once
 

@@ -4,6 +4,8 @@
  *
  * Every product or sum of such sizes goes through here: true means that it overflowed,
  * and then *ret is not to be used.
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

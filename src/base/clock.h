@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * clock.h -- time: monotonic for deadlines and durations, wall only for showing
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

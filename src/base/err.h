@@ -8,6 +8,8 @@
  *
  * Messages reach the client as they are: which thing, what it is, what the rule is; no
  * paths, no pointers.
+ *
+ * Threads: any; a struct err is its caller's. Memory: none.
  */
 #pragma once
 

@@ -5,6 +5,8 @@
  * Each step folds a 64x64 multiplication, so that every bit of the input reaches every bit
  * of the result. Not for checksums of files (it may change), nor against an attacker who
  * picks the keys: tables fed from outside are bounded.
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

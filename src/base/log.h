@@ -2,12 +2,12 @@
 /*
  * log.h -- one line per event, on stderr, with a journald priority
  *
- * Only main.c, server.c, lifecycle.c and conn.c log; everything else reports. Lines are
+ * Only main.c, server*.c and lifecycle*.c log; everything else reports. Lines are
  * written whole, with control characters and bytes that are no UTF-8 escaped, so that
  * nothing from outside makes a second record. Under systemd (JOURNAL_STREAM) a line
  * starts with "<N>", else with time and level.
  *
- * Threads: any.
+ * Threads: any. Memory: none.
  */
 #pragma once
 

@@ -3,6 +3,8 @@
  * slice.h -- bytes that belong to somebody else
  *
  * A slice borrows; whoever hands it out says until when. It is not NUL terminated.
+ *
+ * Threads: any, as what it borrows. Memory: none.
  */
 #pragma once
 

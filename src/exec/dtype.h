@@ -8,6 +8,8 @@
  * DTYPE_TENSOR is ours: the element of a sequence. A sequence is a rank 1 tensor whose
  * elements are struct tensor, so that whatever moves elements moves sequences too. A map
  * is a sequence of two tensors, keys and values. See tensor.h.
+ *
+ * Threads: any; constant tables. Memory: none.
  */
 #pragma once
 

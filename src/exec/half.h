@@ -2,6 +2,8 @@
 /*
  * half.h -- float16 and bfloat16 as bit patterns (IEEE 754 binary16, and the upper half
  * of binary32), rounded to nearest even
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

@@ -13,6 +13,11 @@
  * at once from several threads with disjoint ranges, so it writes nothing shared. It
  * cannot fail, allocate, lock or log. Where data may be wrong (an index out of range) it
  * touches nothing out of bounds and calls kernel_fault().
+ *
+ * Ownership: what prepare leaves (state, packed weights) belongs to the plan or the version,
+ *            never to the kernel.
+ * Threads:   prepare on the planning thread; run on any.
+ * Memory:    prepare's from the arenas of struct prep.
  */
 #pragma once
 

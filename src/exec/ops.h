@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ops.h -- the operator table: ops.def as enum, rows and lookup
+ *
+ * Threads: any; rows of libraries are registered before any model is read.
+ * Memory:  none but for those rows, which stay.
  */
 #pragma once
 

@@ -5,6 +5,8 @@
  * One type serves inference with names (at load) and with numbers (while planning): a
  * dimension is a size >= 0, or unknown, or a symbol of its graph. Two dimensions with
  * the same symbol are equal; nothing is known of two unknown ones.
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

@@ -11,6 +11,8 @@
  *     warmup/...                                   the same; outputs may be left out
  *
  * The i of input_i is the place in the signature, unless the tensor has the name of one.
+ *
+ * Threads: the loading thread. Memory: an arena of its own, gone afterwards.
  */
 #pragma once
 

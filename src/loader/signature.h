@@ -9,6 +9,7 @@
  * own. Each has a program that computes only what its outputs need.
  *
  * Ownership: the version's arena; immutable once published.
+ * Threads:   any from then on; before it the loading thread.
  */
 #pragma once
 

@@ -15,6 +15,8 @@
  * name in requests = value in the graph; without "=" they are the same. Spaces around
  * names are not part of them. Configuration goes before metadata, both go before the
  * graph's own interface if they name serving_default.
+ *
+ * Threads: the loading thread. Memory: the version's arena.
  */
 #pragma once
 

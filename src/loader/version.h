@@ -8,6 +8,7 @@
  * version to the reaper thread, never frees on the request's thread.
  *
  * Ownership: version_ref/release. Everything inside lives in the version's arena.
+ * Threads:   any, once published; before it the loading thread.
  */
 #pragma once
 

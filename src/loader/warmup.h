@@ -8,6 +8,8 @@
  * signatures whose batch dimension can be found are proved to give a batch row for row
  * what they give single requests; the batch sizes are planned and their latencies learnt.
  * What cannot be made up is left to the first request, and v->warning says so.
+ *
+ * Threads: the loading thread. Memory: what is learnt in the version's arena.
  */
 #pragma once
 

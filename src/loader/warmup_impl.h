@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * warmup_impl.h -- a signature while it is warmed up: for warmup*.c only
+ *
+ * Threads: the loading thread. Memory: w->arena, reset by each step; texts in the version's.
  */
 #pragma once
 

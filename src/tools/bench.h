@@ -4,6 +4,8 @@
  *
  * bench_main.c reads the command line and runs, bench_check.c compares answers with
  * references, bench_report.c prints.
+ *
+ * Threads: one. Memory: one arena for the run.
  */
 #pragma once
 

@@ -4,6 +4,8 @@
  *
  * A subcommand reads its own options with ctl_options(), prints its result on stdout and
  * returns ERR_OK, or what went wrong, which ctl_main.c prints.
+ *
+ * Threads: one. Memory: c->arena, until the process ends.
  */
 #pragma once
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * planner.h -- a plan while it is made: shared by plan.c, planner.c, plan_ports.c and place.c only
+ *
+ * Ownership: all in the plan's arena, or in tmp, which goes when the plan is made.
+ * Threads:   the one that makes the plan.
  */
 #pragma once
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control.h -- If (Loop, Scan): nodes whose bodies are programs
+ * control.h -- If, Loop, Scan, SequenceMap: nodes whose bodies are programs
  *
  * Inside exec only. A body's program belongs to the program of the graph around it.
+ *
+ * Threads: control_run() from any; the rest as program_new() and program_free().
  */
 #pragma once
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * control_impl.h -- shared by control.c, control_*.c only
+ *
+ * Ownership, memory: results in the run's arena. Threads: the run's own.
  */
 #pragma once
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * program_impl.h -- inside a program: shared by program*.c, chain.c, control.c and explain.c only
+ *
+ * Threads: any, but for program_drop_plans(); lists are under the program's lock.
  */
 #pragma once
 

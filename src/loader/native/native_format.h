@@ -16,6 +16,8 @@
  * offset is in WEIGHTS, or with NATIVE_IN_SOURCES set in SOURCES. Everything behind the table
  * is covered by it, a checksum (XXH3, 64 bits) for every NATIVE_CHUNK bytes; header and table
  * are covered by one in the header.
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

@@ -9,6 +9,7 @@
  * checked, external data stays inside the model's directory. IR 3 to 13, opsets 1 to 28.
  *
  * Ownership: graph, strings and weights live in the arena given.
+ * Threads:   any; one read is one thread's.
  */
 #pragma once
 

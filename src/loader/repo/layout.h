@@ -14,6 +14,8 @@
  * Beside the versions, or a flat model.onnx, may lie a file of the model's own options:
  *
  *   ROOT/NAME/model.conf
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

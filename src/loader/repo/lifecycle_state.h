@@ -4,6 +4,8 @@
  *
  * lifecycle.c makes the moves; lifecycle_news.c takes in what disk, configuration and
  * callers ask for, and what a model's own options say.
+ *
+ * Threads: the repo's thread alone.
  */
 #pragma once
 

@@ -8,6 +8,7 @@
  * it back. In between only `cancel` and `progress` are shared.
  *
  * Ownership: the deciding thread's; lent to the loading thread until `done` is posted.
+ * Threads:   load_run() on the loading thread; the rest on the deciding one.
  */
 #pragma once
 

@@ -6,7 +6,7 @@
  *
  * Ownership: takes the version at its last release; posts version->gone to the inbox when
  *            the memory is back.
- * Threads:   its own, of low priority. reaper_put() from any thread: it never blocks.
+ * Threads:   its own, of low priority. A last release may come on any thread: it never blocks.
  */
 #pragma once
 

@@ -3,6 +3,8 @@
  * stamp.h -- what the files of one version look like, in two numbers
  *
  * Life of a version: [WATCH] -> load -> ...
+ *
+ * Threads: any. Memory: none.
  */
 #pragma once
 

@@ -3,6 +3,8 @@
  * methods.h -- the handlers and encoders that methods.def names
  *
  * Life of a request: listen -> [DECODE] -> signature check -> batch -> ... -> [ENCODE]
+ *
+ * Threads: the call's, see rpc_state.h. Memory: the request's arena.
  */
 #pragma once
 

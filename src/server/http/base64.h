@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * base64.h -- bytes as text (RFC 4648): both alphabets are read, the first is written
+ *
+ * Threads: any. Memory: what is decoded lies in the arena.
  */
 #pragma once
 

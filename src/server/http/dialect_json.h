@@ -8,7 +8,7 @@
  * A literal learns its shape from the brackets: the first array of a level says how long
  * all of that level are.
  *
- * Memory: the literal's arena.
+ * Threads: any. Memory: the literal's arena.
  */
 #pragma once
 

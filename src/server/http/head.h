@@ -8,6 +8,7 @@
  *
  * Ownership: slices point into libmicrohttpd's memory of the connection: valid until the
  *            call ends.
+ * Threads:   the IO thread.
  */
 #pragma once
 

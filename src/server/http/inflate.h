@@ -5,6 +5,8 @@
  * The output grows piece by piece and is measured as it grows: a bomb costs its limit, not
  * its size (bad-input row H14). gzip of one or more members, or deflate (zlib's format or
  * the bare one that some clients send).
+ *
+ * Threads: any. Memory: the plain body lies in the arena.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * v1.h -- what the files of the TensorFlow Serving dialect share
  *
- * Memory: the request's arena.
+ * Threads: the IO thread. Memory: the request's arena.
  */
 #pragma once
 

@@ -3,7 +3,8 @@
  * QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, for every type and granularity:
  * one scale, one per index of an axis, one per block along an axis.
  *
- * NOT DONE: loops per pair of types. Elements go through double one by one.
+ * Elements go through double one by one; what models quantize most, float32 to bytes and
+ * back, has vectors in quantize_bytes.c.
  */
 #include "exec/cpu/cpu.h"
 
