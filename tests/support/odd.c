@@ -54,7 +54,7 @@ int32_t odd_constant(struct graph *g)
 	return model_int64s(g, s, v);
 }
 
-const char *odd_word(void)
+static const char *odd_word(void)
 {
 	static const char *const words[] = { "", "none", "SAME_UPPER", "VALID", "linear", "cubic",
 		"tf_crop_and_resize", "reflect", "ij,jk->ik", "...i,...j", "->", "tanh", "add", "CRD",
@@ -62,7 +62,7 @@ const char *odd_word(void)
 	return words[odd_draw(16)];
 }
 
-struct graph *odd_body(struct graph *g)
+static struct graph *odd_body(struct graph *g)
 {
 	struct graph *body = model_body(g, "body");
 	for (uint32_t i = odd_draw(4); i > 0; i--)

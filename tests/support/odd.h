@@ -14,12 +14,9 @@ uint32_t odd_draw(uint32_t below); /* 0 ... below - 1 */
 
 int64_t odd_int(void);   /* often small, sometimes at the end of its range */
 double odd_float(void);  /* the same, infinite or no number too */
-const char *odd_word(void);
 /* Of ranks 0 to 5, seldom more or unknown; with symbols 0 and 1 and enormous dimensions. */
 struct shape odd_shape(void);
 /* A small constant list or scalar of integers or floats, of values of all kinds. */
 int32_t odd_constant(struct graph *g);
-/* A body with some inputs and outputs. */
-struct graph *odd_body(struct graph *g);
 /* An attribute of this name and kind for the last node, with an odd value. */
 void odd_attr(struct graph *g, const char *name, enum attr_kind kind);

@@ -92,7 +92,8 @@ void tensors_set(struct tensor *t, int64_t i, double v)
 	}
 }
 
-double tensors_get(const struct tensor *t, int64_t i)
+/* As tensors_set() took it. */
+static double get(const struct tensor *t, int64_t i)
 {
 	if (dtype_is_minifloat(t->dtype))
 		return (double)minifloat_decode(t->dtype, ((const uint8_t *)t->data)[i]);
@@ -142,7 +143,7 @@ static bool element_close(const struct tensor *got, const struct tensor *want, i
 				((const struct slice *)want->data)[i]);
 		return memcmp((char *)got->data + (size_t)i * n, (char *)want->data + (size_t)i * n, n) == 0;
 	}
-	double g = tensors_get(got, i), w = tensors_get(want, i);
+	double g = get(got, i), w = get(want, i);
 	return g == w || (isnan(g) && isnan(w)) || fabs(g - w) <= atol + rtol * fabs(w);
 }
 
@@ -163,7 +164,7 @@ bool tensors_close(const struct tensor *got, const struct tensor *want, double r
 	for (int64_t i = 0; i < tensor_count(want) && want->dtype != DTYPE_TENSOR; i++)
 		if (!element_close(got, want, i, rtol, atol)) {
 			snprintf(why, size, "element %lld is %.9g, want %.9g", (long long)i,
-				tensors_get(got, i), tensors_get(want, i));
+				get(got, i), get(want, i));
 			return false;
 		}
 	return true;

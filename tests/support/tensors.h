@@ -27,7 +27,6 @@ void tensors_fill(struct tensor *t, enum tensors_fill how, uint32_t seed);
 
 /* Any numeric type, as a number; a string is its digits, 0 to 99. */
 void tensors_set(struct tensor *t, int64_t i, double v);
-double tensors_get(const struct tensor *t, int64_t i);
 
 /* |got - want| <= atol + rtol |want|, NaN equal to NaN, integers and strings exactly; else
    why says which is the first wrong element. Type and shape must agree. */
