@@ -152,7 +152,7 @@ INLINE __m512i narrow(const struct rounding *r, const bool small, const vec v[4]
 }
 #endif
 
-/* Some pixels of one panel; x, y, z are the first pixel's, w, bias, factor the panel's. */
+/* Tiles of one panel, side by side; x, y, z are the first pixel's, w, bias, factor the panel's. */
 struct tile {
 	const struct qproduct_job *j;
 	const struct rounding *rounding;
@@ -162,9 +162,9 @@ struct tile {
 	const float *factor;
 	uint8_t *y;
 	int32_t *sums;
-	int64_t y_pixel;
+	int64_t y_pixel, tiles;
 	const int8_t *ahead; /* what is wanted soon, so many bytes of it with each slot */
-	int64_t ahead_step;
+	int64_t ahead_step, ahead_tiles; /* and with how many tiles */
 };
 
 /* Arguments of __builtin_prefetch(). */
@@ -270,10 +270,23 @@ INLINE void multiply(const struct tile *t, const int pixels)
 		store(t, pixels, true, false, sum);
 }
 
+/* On to the pixels behind these. */
+INLINE void advance(struct tile *t, const int pixels)
+{
+	t->x += pixels * t->j->x_pixel;
+	t->windows += t->windows ? pixels : 0;
+	t->sums += t->sums ? pixels * t->y_pixel : 0;
+	t->y += t->sums ? 0 : pixels * t->y_pixel;
+	t->z += t->z ? pixels * t->y_pixel : 0;
+	t->ahead += t->j->runs * t->j->slots * t->ahead_step;
+	t->ahead_step = --t->ahead_tiles > 0 ? t->ahead_step : 0;
+}
+
 #define TILE(pixels) \
-	static void tile_##pixels(const struct tile *t) \
+	static void tile_##pixels(struct tile *t) \
 	{ \
-		multiply(t, pixels); \
+		for (int64_t i = 0; i < t->tiles; i++, advance(t, pixels)) \
+			multiply(t, pixels); \
 	}
 TILE(1)
 TILE(2)
@@ -292,7 +305,7 @@ TILE(13)
 TILE(14)
 #endif
 
-static void (*const tiles[TILE_PIXELS + 1])(const struct tile *t) = { NULL, tile_1, tile_2, tile_3,
+static void (*const tiles[TILE_PIXELS + 1])(struct tile *t) = { NULL, tile_1, tile_2, tile_3,
 	tile_4,
 #if TILE_PIXELS > 4
 	tile_5, tile_6, tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14
@@ -304,15 +317,19 @@ static __attribute__((noinline)) void multiply_part(struct tile *t, int pixels, 
 {
 	uint8_t y[TILE_PIXELS * QPRODUCT_PANEL], z[TILE_PIXELS * QPRODUCT_PANEL] = { 0 };
 	uint8_t *to = t->y;
-	for (int i = 0; i < pixels && t->z; i++)
-		memcpy(z + i * QPRODUCT_PANEL, t->z + i * t->y_pixel, (size_t)channels);
+	const uint8_t *from = t->z;
 	int64_t y_pixel = t->y_pixel;
+	for (int i = 0; i < pixels && from; i++)
+		memcpy(z + i * QPRODUCT_PANEL, from + i * y_pixel, (size_t)channels);
 	t->y = y;
-	t->z = t->z ? z : NULL;
+	t->z = from ? z : NULL;
 	t->y_pixel = QPRODUCT_PANEL;
 	tiles[pixels](t);
 	for (int i = 0; i < pixels; i++)
 		memcpy(to + i * y_pixel, y + i * QPRODUCT_PANEL, (size_t)channels);
+	t->y = to + pixels * y_pixel;
+	t->z = from ? from + pixels * y_pixel : NULL;
+	t->y_pixel = y_pixel;
 }
 
 /* The same where sums are left. */
@@ -325,6 +342,8 @@ static __attribute__((noinline)) void sum_part(struct tile *t, int pixels, int64
 	tiles[pixels](t);
 	for (int i = 0; i < pixels; i++)
 		memcpy(to + i * y_pixel, part + i * QPRODUCT_PANEL, (size_t)channels * sizeof(*to));
+	t->sums = to + pixels * y_pixel;
+	t->y_pixel = y_pixel;
 }
 
 /* Where a tile's results go, and what is added to them. */
@@ -365,31 +384,37 @@ static void look_ahead(const struct panel *p, int64_t tile, struct tile *t)
 		return;
 	t->ahead = p->w + slots * (SLOT_BYTES + tile * p->ahead_step);
 	t->ahead_step = p->ahead_step;
+	t->ahead_tiles = SLOT_BYTES / p->ahead_step - tile;
+}
+
+static void run_tiles(const struct panel *p, struct tile *t, int pixels, int64_t n)
+{
+	int64_t channels = p->j->channels - p->c;
+	t->tiles = channels < QPRODUCT_PANEL ? 1 : n;
+	for (int64_t i = 0; i < n; i += t->tiles)
+		if (channels >= QPRODUCT_PANEL)
+			tiles[pixels](t);
+		else if (t->sums)
+			sum_part(t, pixels, channels);
+		else
+			multiply_part(t, pixels, channels);
 }
 
 /* One row, whose pixels are dealt out to tiles evenly. */
 static void run_row(const struct panel *p, int64_t row)
 {
 	const struct qproduct_job *j = p->j;
-	int64_t from = 0, to;
-	for (int64_t i = 0; i < p->row_tiles; i++, from = to) {
-		to = j->pixels * (i + 1) / p->row_tiles;
-		int64_t at = row * j->y_row + from * j->y_pixel + p->c;
-		struct tile t = { .j = j, .rounding = p->rounding, .w = p->w, .bias = j->bias + p->c,
-			.x = j->x + row * j->x_row + from * j->x_pixel };
-		if (j->windows) {
-			t.windows = j->windows + row * j->pixels + from;
-			t.w_zero = j->w_zero + p->c;
-		}
-		place_results(j, at, p->c, &t);
-		look_ahead(p, row * p->row_tiles + i, &t);
-		if (j->channels - p->c >= QPRODUCT_PANEL)
-			tiles[to - from](&t);
-		else if (j->sums)
-			sum_part(&t, (int)(to - from), j->channels - p->c);
-		else
-			multiply_part(&t, (int)(to - from), j->channels - p->c);
+	struct tile t = { .j = j, .rounding = p->rounding, .w = p->w, .bias = j->bias + p->c,
+		.x = j->x + row * j->x_row };
+	if (j->windows) {
+		t.windows = j->windows + row * j->pixels;
+		t.w_zero = j->w_zero + p->c;
 	}
+	place_results(j, row * j->y_row + p->c, p->c, &t);
+	look_ahead(p, row * p->row_tiles, &t);
+	int64_t pixels = j->pixels / p->row_tiles, longer = j->pixels % p->row_tiles;
+	run_tiles(p, &t, (int)pixels + 1, longer);
+	run_tiles(p, &t, (int)pixels, p->row_tiles - longer);
 }
 
 /* A panel's weights, which may fill the second-level cache, serve all rows at once. */
