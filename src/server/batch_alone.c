@@ -81,8 +81,8 @@ static enum err_code run_whole(struct batch_runner *r, struct request *q)
 {
 	if (whole_inputs(r, q) != ERR_OK)
 		return err_oom(&q->err);
-	struct batch_io io = { .in = r->in, .rows = q->rows, .output = to_request, .ctx = q, .pool = r->pool,
-		.arena = r->arena };
+	struct batch_io io = { .in = r->in, .rows = q->rows, .deadline_ns = q->deadline_ns, .output = to_request,
+		.ctx = q, .pool = r->pool, .arena = r->arena };
 	TRY(batch_run_program(r->sig, &io, &q->err));
 	for (int i = 0; i < r->sig->n_out; i++)
 		if (batch_own_strings(&q->out[i], q->arena) != ERR_OK)
@@ -177,6 +177,7 @@ static enum err_code run_part(struct part *p, struct batch_io *io, struct err *e
 			(long long)q->rows);
 	part_inputs(q, p->from, p->rows, io->in);
 	io->rows = p->rows;
+	io->deadline_ns = q->deadline_ns;
 	io->output = to_part;
 	io->ctx = p;
 	enum err_code rc = batch_run_program(q->sig, io, err);

@@ -29,7 +29,7 @@ MUST_CHECK enum err_code batch_own_strings(struct tensor *t, struct arena *arena
 /* One run of a signature's program. pool NULL: on this thread. */
 struct batch_io {
 	struct tensor *in;
-	int64_t rows;
+	int64_t rows, deadline_ns;
 	output_fn output;
 	void *ctx;
 	struct pool *pool;

@@ -133,7 +133,7 @@ static bool are_rows(const struct batch_runner *r, int64_t rows)
 enum err_code batch_run_program(const struct signature *sig, const struct batch_io *io, struct err *err)
 {
 	struct run_opts opts = { .pool = io->pool, .arena = io->arena, .output = io->output,
-		.output_ctx = io->ctx,
+		.output_ctx = io->ctx, .deadline_ns = io->deadline_ns,
 		.rows_as = sig->rows_as && io->rows <= sig->max_batch ? sig->rows_as[io->rows] : 0 };
 	return program_run(sig->program, io->in, &opts, err);
 }
@@ -149,6 +149,8 @@ static enum err_code run_together(struct batch_runner *r, struct request *batch,
 	rec->gather_ns = gathered - began;
 	struct batch_io io = { .in = r->in, .rows = rec->rows, .output = to_staging, .ctx = r, .pool = r->pool,
 		.arena = r->arena };
+	for (const struct request *q = batch; q; q = q->next) /* somebody still waits until the last */
+		io.deadline_ns = q->deadline_ns > io.deadline_ns ? q->deadline_ns : io.deadline_ns;
 	enum err_code rc = batch_run_program(r->sig, &io, err);
 	int64_t computed = clock_now_ns();
 	rec->compute_ns = computed - gathered;

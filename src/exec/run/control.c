@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "exec/run/control_impl.h"
 
 struct body {
@@ -142,13 +143,28 @@ void control_rounds_done(struct control_rounds *r)
 	arena_free(r->turn[1]);
 }
 
+/* A look at the clock takes as long as a tenth of a small round. */
+#define ROUNDS_BETWEEN_LOOKS 16
+
+/* How many rounds there are may be a request's wish: nobody else would end them. */
+static enum err_code check_deadline(const struct control_rounds *r, struct control_call *c)
+{
+	int64_t deadline_ns = c->opts->deadline_ns;
+	if (!deadline_ns || r->round % ROUNDS_BETWEEN_LOOKS || clock_now_ns() < deadline_ns)
+		return ERR_OK;
+	return err_set(c->err, ERR_DEADLINE_EXCEEDED, "%s: the request's deadline passed after %lld rounds",
+		CALL_LABEL(c), (long long)r->round);
+}
+
 enum err_code control_round(struct control_rounds *r, struct control_call *c)
 {
 	struct arena *arena = c->opts->arena;
+	TRY(check_deadline(r, c));
 	if (!r->keeps) {
-		arena = r->turn[r->round++ % 2];
+		arena = r->turn[r->round % 2];
 		arena_reset(arena, (size_t)1 << 22);
 	}
+	r->round++;
 	return run_body(c, r->body, r->in, arena, r->out);
 }
 

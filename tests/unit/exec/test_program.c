@@ -6,6 +6,7 @@
 #include <check.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "support/models.h"
 #include "support/runner.h"
 
@@ -322,6 +323,28 @@ START_TEST(loop_carries_stops_and_stacks)
 }
 END_TEST
 
+START_TEST(a_loop_without_end_ends_with_the_deadline)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, SHAPE_SCALAR);
+	struct graph *body = model_body(g, "body");
+	model_input(body, "round", DTYPE_I64, SHAPE_SCALAR);
+	model_output(body, MODEL_NODE(body, OP_IDENTITY, model_input(body, "go", DTYPE_BOOL, SHAPE_SCALAR)));
+	model_output(body, MODEL_NODE(body, OP_NEG, model_input(body, "v", DTYPE_F32, SHAPE_SCALAR)));
+	model_output(g, MODEL_NODE(g, OP_LOOP, VALUE_NONE, VALUE_NONE, x));
+	model_attr_graph(g, "body", body);
+	struct runner r = given_program(g, 0);
+	float v = 1;
+	struct tensor in = floats(&v, SHAPE_SCALAR);
+	struct run_opts opts = { .arena = r.arena, .deadline_ns = clock_now_ns() + 20 * NS_PER_MS };
+
+	ck_assert_int_eq(program_run(r.p, &in, &opts, &r.err), ERR_DEADLINE_EXCEEDED);
+
+	ck_assert_msg(strstr(r.err.msg, "(Loop): the request's deadline passed after "), "%s", r.err.msg);
+	done(&r);
+}
+END_TEST
+
 /* Running sums over the columns of x, backwards. */
 START_TEST(scan_walks_an_axis_and_stacks_along_one)
 {
@@ -432,6 +455,7 @@ Suite *suite_program(void)
 	tcase_add_test(t, a_shape_given_as_an_input_is_obeyed);
 	tcase_add_test(t, if_runs_the_branch_taken_with_its_captures);
 	tcase_add_test(t, loop_carries_stops_and_stacks);
+	tcase_add_test(t, a_loop_without_end_ends_with_the_deadline);
 	tcase_add_test(t, scan_walks_an_axis_and_stacks_along_one);
 	tcase_add_test(t, an_index_out_of_range_fails_the_run_and_names_the_node);
 	tcase_add_test(t, a_warm_run_allocates_nothing);
