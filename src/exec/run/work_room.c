@@ -49,6 +49,6 @@ void work_room_give(size_t bytes)
 bool work_room_keeps(size_t bytes, int unused)
 {
 	size_t max = work_room_max();
-	return bytes <= WORK_SMALL_BYTES ||
-	       (unused <= WORK_UNUSED_MAX && bytes <= max / 8 && atomic_load(&taken) <= max / 2);
+	bool usual = bytes <= WORK_SMALL_BYTES || (unused <= WORK_UNUSED_MAX && bytes <= max / 8);
+	return usual && atomic_load(&taken) <= max / 2;
 }

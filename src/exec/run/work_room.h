@@ -31,5 +31,6 @@ void work_room_give(size_t bytes);
 #define WORK_UNUSED_MAX 64
 
 /* Is it worth keeping an idle workspace of that size, which the last `unused` runs had no use for?
-   Small ones always; a large one is soon wanted again, or stands in others' way. */
+   A large one is soon wanted again, or goes; none stays where idle ones would leave those that run
+   less than half of the room. */
 bool work_room_keeps(size_t bytes, int unused);

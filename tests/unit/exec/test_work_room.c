@@ -61,6 +61,23 @@ START_TEST(what_is_idle_makes_way_for_the_same_program)
 }
 END_TEST
 
+/* Of many programs, each with a workspace that nobody uses now. */
+START_TEST(what_is_idle_leaves_half_of_the_room_to_others)
+{
+	struct runner r[8];
+	work_room_set_max(1 << 20);
+	for (int i = 0; i < 8; i++)
+		r[i] = given_repeats();
+
+	for (int i = 0; i < 8; i++)
+		ck_assert_int_eq(repeat(&r[i], 60000), ERR_OK);
+
+	for (int i = 0; i < 8; i++)
+		done(&r[i]);
+	work_room_set_max(0);
+}
+END_TEST
+
 START_TEST(a_large_workspace_stays_only_where_it_is_usual)
 {
 	struct runner r = given_repeats();
@@ -112,6 +129,7 @@ Suite *suite_work_room(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, who_needs_more_than_there_is_is_refused);
 	tcase_add_test(t, what_is_idle_makes_way_for_the_same_program);
+	tcase_add_test(t, what_is_idle_leaves_half_of_the_room_to_others);
 	tcase_add_test(t, a_large_workspace_stays_only_where_it_is_usual);
 	tcase_add_test(t, plans_of_enormous_tables_make_way);
 	suite_add_tcase(s, t);
