@@ -30,7 +30,7 @@
 #define BEHIND 1.2		/* after more */
 #define LONG_NS (4 * NS_PER_MS) /* such a run tells by itself */
 #define PROBE_PART 4		/* of a run, to see who is far behind */
-#define IMAGES_BYTES ((size_t)4 << 20) /* of inputs and outputs: more than a core's caches */
+#define IMAGES_BYTES ((size_t)2 << 20) /* of inputs and outputs: more than a core has of caches */
 #define KEEP_BYTES ((size_t)16 << 20) /* an arena's first chunk */
 #define CACHE_BYTES ((size_t)16 << 20) /* of the last level, what a model may hope for */
 #define LINE_BYTES 64
