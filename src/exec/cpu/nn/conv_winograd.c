@@ -28,6 +28,7 @@
 #define FLOPS_PER_NS 200.0
 #define BYTES_PER_NS 40.0
 #define POINTS_BYTES (512 << 10) /* of a unit, so that they stay near; or as many as of weights */
+#define SHARED_BYTES (6 << 20) /* of weights that several threads read at once */
 #define PAIRS_MAX (WINO_KINDS_MAX * WINO_KINDS_MAX)
 
 struct wino_state {
@@ -240,14 +241,25 @@ static struct wino_form choose_form(const struct conv_job *j)
 	return j->vec->per_slot > 1 || image_ns(j, small) < image_ns(j, large) ? small : large;
 }
 
+static int64_t weight_bytes(const struct wino_state *s)
+{
+	return s->pairs * s->depth * job_floats(&s->j) * (int64_t)sizeof(float);
+}
+
 /* How many patches a unit has at most. */
 static int64_t unit_patches(const struct wino_state *s)
 {
 	const struct conv_job *j = &s->j;
 	int64_t points = wino_points(s->form) * wino_points(s->form);
 	int64_t bytes = points * (s->depth + job_floats(j)) * (int64_t)sizeof(float);
-	int64_t weights = s->pairs * s->depth * job_floats(j) * (int64_t)sizeof(float);
-	return max_i64(max_i64(POINTS_BYTES, weights) / bytes, j->vec->pixels);
+	return max_i64(max_i64(POINTS_BYTES, weight_bytes(s)) / bytes, j->vec->pixels);
+}
+
+/* Threads had better read their own rows of the source than all of them parts of the weights, if
+   these are not too many to be read by each. */
+static int64_t least_units(const struct wino_state *s, const struct prep *p, double ns)
+{
+	return ns < 2 * CUT_MIN_NS || weight_bytes(s) > SHARED_BYTES ? 1 : max_i64(p->threads, 1);
 }
 
 /* Whole rows of patches, if one is not too much. */
@@ -257,8 +269,9 @@ static void cut_patches(struct wino_state *s, const struct prep *p, struct kerne
 	int64_t most = unit_patches(s), rows = s->axis[0].patches, columns = s->axis[1].patches;
 	s->parts[1] = (columns + most - 1) / most;
 	int64_t unit_rows = max_i64(most * s->parts[1] / columns, 1);
-	s->parts[0] = min_i64(job_units(p, (rows + unit_rows - 1) / unit_rows), rows);
 	double ns = (double)j->images * image_ns(j, s->form);
+	int64_t units = job_units(p, (rows + unit_rows - 1) / unit_rows);
+	s->parts[0] = min_i64(max_i64(units, least_units(s, p, ns)), rows);
 	s->slices = job_slices(p, j, j->images * s->parts[0] * s->parts[1], ns);
 	ret->units = j->images * s->parts[0] * s->parts[1] * s->slices;
 	ret->unit_cost_ns = (int64_t)(ns / (double)ret->units) + 1;
