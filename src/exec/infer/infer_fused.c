@@ -4,6 +4,18 @@
  */
 #include "exec/infer/infer_fused.h"
 
+/* Every value is an input or a node's, and the result is a node's. */
+static bool is_closed(const struct graph *body)
+{
+	bool makes_result = false;
+	for (int32_t i = 0; i < body->n_value; i++)
+		if (body->value[i].constant)
+			return false;
+	for (int32_t i = 0; i < body->n_node; i++)
+		makes_result |= body->node[i].n_out == 1 && body->node[i].out[0] == body->output[0];
+	return makes_result;
+}
+
 static enum err_code check_body(const struct infer *x, const struct graph *body, struct err *err)
 {
 	if (body->n_input != x->node->n_in || body->n_input > FUSED_INPUTS_MAX ||
@@ -12,6 +24,8 @@ static enum err_code check_body(const struct infer *x, const struct graph *body,
 		return infer_fail(x, err,
 			"its body has %d inputs, %d outputs and %d nodes, which it must not have",
 			body->n_input, body->n_output, body->n_node);
+	if (!is_closed(body))
+		return infer_fail(x, err, "its body has a constant, or a result that no node of it makes");
 	for (int32_t i = 0; i < body->n_input; i++) {
 		enum dtype has = body->value[body->input[i]].type.dtype;
 		if (!infer_has(x, i))

@@ -130,6 +130,15 @@ static enum err_code list_add(struct graph_list *l, struct graph *g, struct err 
 	return ERR_OK;
 }
 
+/* Of a fused node the body is done. */
+static enum err_code list_bodies(struct graph_list *l, const struct node *n, struct err *err)
+{
+	for (int32_t a = 0; a < n->n_attr && op_info(n->op)->flags & OP_CONTROL; a++)
+		if (n->attr[a].kind == ATTR_GRAPH)
+			TRY(list_add(l, n->attr[a].g, err));
+	return ERR_OK;
+}
+
 /* The graph, then its bodies, then theirs: the list is its own queue. */
 static enum err_code list_graphs(struct graph_list *l, struct graph *g, struct err *err)
 {
@@ -137,9 +146,7 @@ static enum err_code list_graphs(struct graph_list *l, struct graph *g, struct e
 	TRY(list_add(l, g, err));
 	for (int32_t i = 0; i < l->n; i++)
 		for (int32_t k = 0; k < l->g[i]->n_node; k++)
-			for (int32_t a = 0; a < l->g[i]->node[k].n_attr; a++)
-				if (l->g[i]->node[k].attr[a].kind == ATTR_GRAPH)
-					TRY(list_add(l, l->g[i]->node[k].attr[a].g, err));
+			TRY(list_bodies(l, &l->g[i]->node[k], err));
 	return ERR_OK;
 }
 
@@ -148,8 +155,8 @@ static enum err_code run_everywhere(const struct pass *p, struct graph *g, struc
 {
 	*ret_changes = 0;
 	TRY(list_graphs(l, g, err));
-	/* What a body captures keeps its type, so the last ones leave bodies alone. */
-	for (int32_t i = 0; i < (p->flags & LAST ? 1 : l->n); i++)
+	/* What a body captures keeps its type, so who changes types leaves bodies alone. */
+	for (int32_t i = 0; i < (p->flags & LAST && !(p->flags & FUSES) ? 1 : l->n); i++)
 		TRY(run_one(p, l->g[i], opts, ret_changes, err));
 	if (*ret_changes == 0)
 		return ERR_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Elementwise operators as one node: what is taken in, what is left, and that results stay. */
 #include <check.h>
+#include <string.h>
 #include "exec/fused.h"
 #include "exec/infer/infer.h"
 #include "exec/pass/passes.h"
@@ -150,6 +151,61 @@ START_TEST(numbers_that_shapes_are_made_of_stay)
 }
 END_TEST
 
+START_TEST(bodies_of_control_flow_have_them_too)
+{
+	int32_t yes = model_input(g, "yes", DTYPE_BOOL, SHAPE_SCALAR);
+	struct graph *branch[2];
+	for (int i = 0; i < 2; i++) {
+		branch[i] = model_body(g, i ? "else" : "then");
+		int32_t v = MODEL_NODE(branch[i], OP_ADD, model_capture(branch[i]), model_capture(branch[i]));
+		model_output(branch[i], MODEL_NODE(branch[i], i ? OP_NEG : OP_ABS, v));
+	}
+	model_output(g, MODEL_NODE(g, OP_IF, yes, x, y, x, y));
+	model_attr_graph(g, "then_branch", branch[0]);
+	model_attr_graph(g, "else_branch", branch[1]);
+	then_left(1, 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(model_count(branch[i], OP_FUSED_ELEMENTWISE), 1);
+}
+END_TEST
+
+static void expect_refused(const char *why)
+{
+	struct err err;
+	ck_assert_int_eq(infer_graph(g, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_msg(strstr(err.msg, why), "%s", err.msg);
+}
+
+/* A file could say so. */
+START_TEST(bodies_that_kernels_could_not_run_are_refused)
+{
+	struct graph *body = model_body(g, "fused");
+	int32_t a = model_input(body, "", DTYPE_F32, SHAPE_UNKNOWN);
+	int32_t b = model_input(body, "", DTYPE_F32, SHAPE_UNKNOWN);
+	int32_t sum = MODEL_NODE(body, OP_ADD, a, b);
+	model_output(body, sum);
+	model_output(g, MODEL_NODE(g, OP_FUSED_ELEMENTWISE, x, y));
+	model_attr_graph(g, "body", body);
+	struct err err;
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
+
+	body->output[0] = a;
+	expect_refused("a result that no node of it makes");
+	body->output[0] = sum;
+	body->node[0].op = OP_MATMUL;
+	expect_refused("its body has an operator MatMul");
+	body->node[0].op = OP_ADD;
+	body->value[b].type.dtype = DTYPE_F16;
+	expect_refused("they must be of one type");
+	body->value[b].type.dtype = DTYPE_F32;
+	body->n_input = 1;
+	expect_refused("its body has 1 inputs");
+	body->n_input = 2;
+	body->node[0].in[1] = model_scalar(body, 1);
+	expect_refused("its body has a constant");
+}
+END_TEST
+
 START_TEST(only_who_gains_by_it_gets_it)
 {
 	struct passes_opts opts = { .backend = &cpu_backend, .compiled = true };
@@ -175,6 +231,8 @@ Suite *suite_pass_elementwise(void)
 	tcase_add_test(t, many_operands_are_cut);
 	tcase_add_test(t, types_that_no_kernel_computes_with_stay_apart);
 	tcase_add_test(t, numbers_that_shapes_are_made_of_stay);
+	tcase_add_test(t, bodies_of_control_flow_have_them_too);
+	tcase_add_test(t, bodies_that_kernels_could_not_run_are_refused);
 	tcase_add_test(t, only_who_gains_by_it_gets_it);
 	suite_add_tcase(s, t);
 	return s;
