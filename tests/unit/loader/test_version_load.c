@@ -36,6 +36,8 @@ static void given_model(const char *text)
 
 static enum err_code load(void)
 {
+	version_free(version); /* a test may load more than one */
+	version = NULL;
 	return version_load(dir.fd, NULL, &conf, &version, &err);
 }
 
