@@ -209,6 +209,15 @@ class Environment(signet.Story):
         self.assertEqual(int(shell.stdout.readline()), 0)
         shell.wait(signet.PATIENCE_S)
 
+    def test_as_many_threads_read_and_write_as_are_configured(self):
+        daemon = self.daemon("--set", "http.io_threads=9", "--set", "grpc.io_threads=9").ready()
+        tasks = f"/proc/{daemon.process.pid}/task"
+        names = []
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/comm") as comm:
+                names.append(comm.read().strip())
+        self.assertEqual([names.count("MHD-single"), names.count("grpc-io")], [9, 9])
+
     def test_c14_twice_on_one_port_and_again_after_a_kill(self):
         first = self.daemon().ready()
         address = f"127.0.0.1:{first.port}"

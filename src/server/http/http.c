@@ -11,28 +11,23 @@
 
 /* For the last bytes to leave through TLS. */
 #define LINGER_MS 500
+#define IO_THREADS_DEFAULT_MAX 8
 
-static void set_defaults(struct http_conf *c)
+static int default_threads(void)
 {
-	c->io_threads = c->io_threads > 0 ? c->io_threads : pool_default_threads();
-	if (c->io_threads > 8)
-		c->io_threads = 8;
-	c->connections_max = c->connections_max > 0 ? c->connections_max : 4096;
-	c->body_bytes_max = c->body_bytes_max ? c->body_bytes_max : (size_t)64 << 20;
-	c->arena_bytes_max = c->arena_bytes_max ? c->arena_bytes_max : 4 * c->body_bytes_max;
-	c->header_timeout_ms = c->header_timeout_ms > 0 ? c->header_timeout_ms : 10000;
-	c->body_timeout_ms = c->body_timeout_ms > 0 ? c->body_timeout_ms : 5000;
-	c->idle_timeout_ms = c->idle_timeout_ms > 0 ? c->idle_timeout_ms : 75000;
-	c->tls_timeout_ms = c->tls_timeout_ms > 0 ? c->tls_timeout_ms : 10000;
-	c->write_timeout_ms = c->write_timeout_ms > 0 ? c->write_timeout_ms : 30000;
+	int n = pool_default_threads();
+	return n < IO_THREADS_DEFAULT_MAX ? n : IO_THREADS_DEFAULT_MAX;
 }
 
 static enum err_code copy_conf(struct http *h, const struct http_conf *conf, struct err *err)
 {
 	h->conf = *conf;
-	set_defaults(&h->conf);
-	h->conf.listen = arena_strdup(h->arena, conf->listen ? conf->listen : "127.0.0.1:8000");
-	h->conf.cors_origins = arena_strdup(h->arena, conf->cors_origins ? conf->cors_origins : "");
+	if (h->conf.io_threads == 0)
+		h->conf.io_threads = default_threads();
+	if (h->conf.io_threads > IO_THREADS_MAX)
+		h->conf.io_threads = IO_THREADS_MAX;
+	h->conf.listen = arena_strdup(h->arena, conf->listen);
+	h->conf.cors_origins = arena_strdup(h->arena, conf->cors_origins);
 	return h->conf.listen && h->conf.cors_origins ? ERR_OK : err_oom(err);
 }
 

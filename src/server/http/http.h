@@ -22,31 +22,31 @@
 struct http;
 struct rpc;
 
-/* Zero of a number means its default, which stands behind it. */
+/* options.def has the defaults. */
 struct http_conf {
 	const char *listen;     /* "HOST:PORT", ":PORT", "unix:PATH"; port 0: any free one */
 	int listen_fd;          /* >= 0: this socket (systemd's) instead; taken on ERR_OK */
-	int io_threads;         /* one per core, at most 8 */
-	int connections_max;    /* 4096; the next one gets 503 and is closed */
-	size_t body_bytes_max;  /* 64 MiB; of the inflated body too */
-	size_t arena_bytes_max; /* 4 * body_bytes_max; what one request's bodies may take */
-	int header_timeout_ms;  /* 10000: from the first byte to the end of the headers */
-	int body_timeout_ms;    /* 5000: from then on a body must average 1 KB/s */
-	int idle_timeout_ms;    /* 75000: keep-alive without a request */
-	int write_timeout_ms;   /* 30000: without progress of a response */
+	int io_threads;         /* 0: one per core, at most 8 */
+	int connections_max;    /* the next one gets 503 and is closed */
+	size_t body_bytes_max;  /* of the inflated body too */
+	size_t arena_bytes_max; /* what one request's bodies may take */
+	int header_timeout_ms;  /* from the first byte to the end of the headers */
+	int body_timeout_ms;    /* from then on a body must average 1 KB/s */
+	int idle_timeout_ms;    /* keep-alive without a request */
+	int write_timeout_ms;   /* without progress of a response */
 	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
-	const char *cors_origins; /* NULL or "": off; "*", or "https://a.example,https://b..." */
+	const char *cors_origins; /* "": off; "*", or "https://a.example,https://b..." */
 	struct rpc *rpc;          /* NULL: none; /metrics tells of it, it outlives the front */
 	bool allow_nan;           /* NaN, Infinity, -Infinity in JSON, in and out */
 	bool allow_admin;         /* repository load and unload over HTTP */
 	struct tls *tls;          /* NULL: plain. Taken, whatever comes of the start */
-	int tls_timeout_ms;       /* 10000: of a handshake */
+	int tls_timeout_ms;       /* of a handshake */
 	/* A handshake has failed, from any thread; NULL: nobody cares. */
 	void (*on_tls_failure)(void *ctx, const char *why);
 	void *ctx;
 };
 
-/* Binds, starts the threads, answers from then on. NULL conf fields as above. */
+/* Binds, starts the threads, answers from then on. */
 MUST_CHECK enum err_code http_start(
 	const struct http_conf *conf, struct repo *repo, struct http **ret, struct err *err);
 

@@ -50,7 +50,7 @@ struct io {
 #define STATUS_CLASSES 6
 
 struct http {
-	struct http_conf conf; /* defaults filled in; strings are copies */
+	struct http_conf conf; /* io_threads as they are; strings are copies */
 	struct repo *repo;
 	struct registry *registry;
 	struct arena *arena; /* of the strings */
