@@ -147,6 +147,8 @@ LIST(attrs_string_split, STRING("delimiter"), INT("maxsplit"), END);
 LIST(attrs_regex_full_match, NEED("pattern", ATTR_STRING), END);
 LIST(attrs_string_normalizer, STRING("case_change_action"), INT("is_case_sensitive"), STRING("locale"),
 	{ "stopwords", ATTR_STRINGS, false }, END);
+LIST(attrs_tokenizer, NEED("mark", ATTR_INT), NEED("mincharnum", ATTR_INT), NEED("pad_value", ATTR_STRING),
+	STRINGS("separators"), STRING("tokenexp"), END);
 LIST(attrs_tf_idf, NEED("max_gram_length", ATTR_INT), NEED("max_skip_count", ATTR_INT),
 	NEED("min_gram_length", ATTR_INT), NEED("mode", ATTR_STRING), NEED("ngram_counts", ATTR_INTS),
 	NEED("ngram_indexes", ATTR_INTS), INTS("pool_int64s"), { "pool_strings", ATTR_STRINGS, false },

@@ -16,6 +16,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (GradientBoostingClassifier, GradientBoostingRegressor,
                               HistGradientBoostingClassifier, HistGradientBoostingRegressor,
                               RandomForestClassifier, RandomForestRegressor)
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -163,6 +164,20 @@ def test_a_pipeline_of_columns_is_served_with_words_and_labels(tmp_path):
         row = {"age": [30.0], "fare": [99.5], "port": ["Zürich"]}
         answer = it.post("/v1/models/it:predict", {"instances": [row]})["predictions"][0]
         assert answer["output_label"] == model.predict(np.array([[30.0, 99.5, "Zürich"]], object))[0]
+
+
+def test_a_pipeline_on_text_takes_text(tmp_path):
+    rng = np.random.default_rng(RANDOM)
+    good, bad, any_ = ["fine", "good", "great"], ["bad", "poor", "awful"], ["day", "news", "film", "very"]
+    texts = [" ".join(rng.choice(words + any_, 6)) + "!" for words in [good, bad] * 20]
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression()).fit(texts, ["+", "-"] * 20)
+    onnx_model = to_onnx(model, initial_types=[("text", StringTensorType([None, 1]))])
+    asked = np.array([*texts[:6], "A GREAT film, poor day", "", "unheard-of"], dtype=object)
+    with Served(onnx_model, tmp_path) as it:
+        out = it.infer({"text": asked.reshape(-1, 1)})
+    assert same_labels(model, asked, out["output_label"])
+    np.testing.assert_allclose(out["output_probability"].astype(float), model.predict_proba(asked),
+                               rtol=1e-4, atol=1e-5)
 
 
 def test_labels_of_a_zip_map_are_told(tmp_path):

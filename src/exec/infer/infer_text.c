@@ -27,6 +27,23 @@ enum err_code infer_string_split(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
+enum err_code infer_tokenizer(struct infer *x, struct err *err)
+{
+	struct shape s = x->in[0]->shape;
+	int32_t n = 0;
+	const struct slice *separator = node_strings(x->node, "separators", &n);
+	bool characters = n == 1 && separator[0].len == 0;
+	TRY(infer_want_type(x, 0, T(STRING), err));
+	TRY(infer_want_rank(x, 0, 1, 2, err));
+	TRY(infer_want_int(x, "mincharnum", 1, 1, characters ? 1 : INT32_MAX, err));
+	if (n == 0 && node_string(x->node, "tokenexp", "").len == 0)
+		return infer_fail(x, err, "it must have separators or tokenexp");
+	if (s.rank >= 0)
+		s.dim[s.rank++] = DIM_UNKNOWN;
+	infer_set(x, 0, DTYPE_STRING, &s);
+	return ERR_OK;
+}
+
 enum err_code infer_regex_full_match(struct infer *x, struct err *err)
 {
 	TRY(infer_want_type(x, 0, T(STRING), err));

@@ -51,6 +51,22 @@ def regex_full_match(d):
         {"pattern": d.pick(["", "", "(?i)", "(?s)", "^"]) + pattern(d) + d.pick(["", "", "$"])}, 1
 
 
+@generator("Tokenizer", domain="com.microsoft")
+def tokenizer(d):
+    letters = list("ab1é.- ,")
+    texts = ["".join(d.pick(letters) for _ in range(d.int(0, 9))) for _ in range(d.int(1, 4) * 3)]
+    x = np.array([*texts, "b a"], dtype=object)  # whether all are empty is told in another way
+    attrs = {"mark": d.int(0, 1), "mincharnum": d.int(1, 3), "pad_value": d.pick(["#", "", "pad"])}
+    how = d.int(0, 2)
+    if how == 0:
+        attrs.update(separators=[""], mincharnum=1)
+    elif how == 1:
+        attrs["separators"] = [d.pick([" ", ",", r"\.", "b", "-+", "[ .]+", "^a", "é"]) for _ in range(d.int(1, 3))]
+    else:
+        attrs["tokenexp"] = d.pick(["[a-z]+", r"\w+", ".", "a|ab|abc", "[^ ]+", r"\d+|\w\w", "^a|b$", "[a-zA-Z0-9_]+"])
+    return [x.reshape(1, -1) if d.chance(0.4) else x], attrs, 1
+
+
 @generator("StringNormalizer")
 def string_normalizer(d):
     words = ["Monday", "monday", "Äpfel", "äPFEL", "a", "b", "日本", "", "x y"]
