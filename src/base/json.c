@@ -33,10 +33,18 @@ void json_fail(struct json *j, const char *text)
 	j->at = j->end;
 }
 
+void json_refuse(struct json *j, const char *text)
+{
+	j->refused |= !j->error;
+	json_fail(j, text);
+}
+
 enum err_code json_error(const struct json *j, struct err *err)
 {
 	if (!j->error)
 		return ERR_OK;
+	if (j->refused)
+		return err_set(err, ERR_INVALID_ARGUMENT, "%s", j->error);
 	return err_set(err, ERR_INVALID_ARGUMENT, "JSON Parse error: %s at offset: %zu", j->error,
 		j->error_at);
 }

@@ -44,6 +44,7 @@ struct json {
 	const char *at, *end;
 	const char *begin;   /* of the document: offsets in messages count from here */
 	const char *error;   /* static; NULL: none so far */
+	bool refused;        /* it is no error of the JSON */
 	size_t error_at;
 	struct arena *arena;
 	uint64_t is_object;  /* a bit per open container, the innermost lowest */
@@ -91,8 +92,10 @@ bool json_end(struct json *j);
 
 /* Makes it an error, of the value just read or next, unless there is one. Text is static. */
 void json_fail(struct json *j, const char *text);
+/* The same of what is JSON, but not what is wanted: only text is said of it. */
+void json_refuse(struct json *j, const char *text);
 
-/* ERR_OK, or INVALID_ARGUMENT "JSON Parse error: <text> at offset: N". */
+/* ERR_OK, or INVALID_ARGUMENT "JSON Parse error: <text> at offset: N", or json_refuse()'s text. */
 MUST_CHECK enum err_code json_error(const struct json *j, struct err *err);
 
 /* Writing. A string is quoted and escaped; bytes that are no UTF-8 become U+FFFD. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
 #include "exec/module.h"
@@ -23,7 +24,7 @@ static enum err_code load_libraries(const struct config *config, struct err *err
 }
 
 /* It may be mounted later, so it is no error. */
-static void warn_of_missing_roots(const struct config *config)
+static void warn_of_missing_paths(const struct config *config)
 {
 	for (const char *const *root = config->repo.roots; *root; root++) {
 		DIR *dir = file_open_dir(AT_FDCWD, *root, 0);
@@ -31,6 +32,11 @@ static void warn_of_missing_roots(const struct config *config)
 			log_warning("model root %s: %s", *root, strerror(errno));
 		else
 			closedir(dir);
+	}
+	for (int i = 0; i < config->repo.n_models; i++) {
+		const struct model_conf *m = &config->repo.models[i];
+		if (m->path && access(m->path, R_OK) != 0)
+			log_warning("model '%s': its path %s: %s", m->name, m->path, strerror(errno));
 	}
 }
 
@@ -41,7 +47,7 @@ enum err_code server_check(const struct config *config, struct err *err)
 	TRY(load_libraries(config, err));
 	TRY(certificates_load(config, &certs, err));
 	certificates_free(&certs);
-	warn_of_missing_roots(config);
+	warn_of_missing_paths(config);
 	return ERR_OK;
 }
 

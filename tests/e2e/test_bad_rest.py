@@ -205,6 +205,8 @@ class BadRest(unittest.TestCase):
                            {"sequence_id": 1}, {"binary_data_output": 1}):
             with self.subTest(parameters=parameters):
                 self.refuses(INFER, json.dumps(infer(parameters=parameters)))
+        _, _, body = self.s.post(INFER, infer(parameters={"sequence_id": 1}))
+        self.assertEqual(json.loads(body)["error"], "sequences are not supported: no parameter sequence_id, _start, _end")
         quoted = 'a"\\\u20ac'
         status, _, body = self.s.post(INFER, infer(id=quoted, parameters={"other": [1]}))
         self.assertEqual((status, json.loads(body)["id"]), (200, quoted))

@@ -60,6 +60,9 @@ class Commands(signet.Story):
         done = run("--check-config", "--model-root", "/nonexistent")
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stderr, r"warning +model root /nonexistent: No such file or directory")
+        done = run("--check-config", "--model", "digits=/nonexistent")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r"warning +model 'digits': its path /nonexistent: No such file or directory")
         daemon = self.daemon("--model-root", "/nonexistent").ready()
         self.assertRegex(daemon.log(), r"warning +model root /nonexistent: No such file or directory")
 

@@ -89,11 +89,11 @@ static void read_parameter(struct json *j, struct slice key, struct parameters *
 	} else if (slice_is(key, "signature_name")) {
 		json_string(j, &p->signature);
 	} else if (key.len > 7 && memcmp(key.ptr, "triton_", 7) == 0) {
-		json_fail(j, "parameters that begin with 'triton_' are reserved");
+		json_refuse(j, "parameters that begin with 'triton_' are reserved");
 	} else if (is_sequence_parameter(key)) {
-		json_fail(j, "sequences are not supported: no parameter sequence_id, _start, _end");
+		json_refuse(j, "sequences are not supported: no parameter sequence_id, _start, _end");
 	} else if (slice_is(key, "shared_memory_region")) {
-		json_fail(j, "shared memory is not supported");
+		json_refuse(j, "shared memory is not supported");
 	} else {
 		json_skip(j, NULL);
 	}
@@ -123,7 +123,7 @@ static void read_top(struct json *j, struct body *b)
 			j, key, SEEN_ID | SEEN_PARAMETERS | SEEN_INPUTS | SEEN_OUTPUTS, &seen)) {
 		case SEEN_ID:
 			if (json_string(j, &b->id) && !oip_id_is_clean(b->id))
-				json_fail(j, "the id is longer than 256 bytes or has control "
+				json_refuse(j, "the id is longer than 256 bytes or has control "
 					     "characters");
 			break;
 		case SEEN_PARAMETERS: read_parameters(j, &b->parameters); break;
@@ -134,7 +134,7 @@ static void read_top(struct json *j, struct body *b)
 	}
 	json_end(j);
 	if (!(seen & SEEN_INPUTS))
-		json_fail(j, "the request has no inputs");
+		json_refuse(j, "the request has no inputs");
 }
 
 /* --- inputs --- */
@@ -319,7 +319,7 @@ static void read_output(struct json *j, struct slice *name, struct parameters *p
 		}
 	}
 	if (!(seen & SEEN_NAME))
-		json_fail(j, "an output has no name");
+		json_refuse(j, "an output has no name");
 }
 
 static enum err_code take_outputs(struct call *c, struct v2_call *v, const struct json *outer,

@@ -141,6 +141,19 @@ START_TEST(errors_say_where)
 }
 END_TEST
 
+START_TEST(what_is_json_but_not_wanted_is_no_parse_error)
+{
+	struct json j;
+	bool b;
+	json_init(&j, SLICE_LIT("[true]"), arena, false);
+	ck_assert(json_enter_array(&j) && json_next(&j));
+	json_refuse(&j, "no arrays today");
+	ck_assert(!json_bool(&j, &b));
+	ck_assert_int_eq(json_error(&j, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_str_eq(err.msg, "no arrays today");
+}
+END_TEST
+
 START_TEST(errors_stick)
 {
 	struct json j = given("[1, x, 2]");
@@ -306,6 +319,7 @@ Suite *suite_json(void)
 	tcase_add_test(t, strings_are_utf8_without_controls);
 	tcase_add_test(t, depth_is_limited_without_recursion);
 	tcase_add_test(t, errors_say_where);
+	tcase_add_test(t, what_is_json_but_not_wanted_is_no_parse_error);
 	tcase_add_test(t, errors_stick);
 	tcase_add_test(t, special_numbers_only_when_allowed);
 	tcase_add_test(t, skim_finds_the_same_end_as_skip);
