@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conv.c -- Conv, FusedConv and ConvTranspose by cuDNN
+ * conv.c -- Conv, FusedConv and ConvTranspose by cuDNN; of each channel by itself, by a kernel of ours
  *
  * DESIGN
  *
@@ -20,9 +20,10 @@
  */
 #include <string.h>
 #include "base/checked.h"
-#include "exec/gpu/conv_plan.h"
+#include "exec/gpu/depthwise.h"
 #include "exec/gpu/finish.h"
 #include "exec/gpu/relayout.h"
+#include "exec/gpu/rivals.h"
 #include "exec/attrs.h"
 #include "exec/infer/conv_geometry.h"
 
@@ -282,6 +283,42 @@ static enum err_code try_layout(struct prep *p, bool last, struct conv_spec *s, 
 	return rc;
 }
 
+static enum err_code prepare_by_library(struct prep *p, bool turned, struct conv_spec *s, struct kernel *ret,
+	struct err *err)
+{
+	bool last = turned || (s->forbidden & tensor_cores) != tensor_cores;
+	enum err_code rc = try_layout(p, last, s, ret, err);
+	if (rc == ERR_UNIMPLEMENTED && !turned)
+		rc = try_layout(p, !last, s, ret, err);
+	return rc;
+}
+
+/* Ours, unless the library's was or is measured to be faster. */
+static enum err_code prepare_depthwise(struct prep *p, bool turned, const struct conv_spec *s, struct kernel *ret,
+	struct err *err)
+{
+	static const char *const name[] = { "own", "library" };
+	struct kernel own = *ret, theirs = *ret;
+	const struct kernel *const both[] = { &own, &theirs };
+	struct conv_spec key = *s, spec = *s;
+	key.backend = NULL; /* no addresses */
+	key.channels_last = turned;
+	key.act = (int32_t)node_int(p->node, "activation", ACT_NONE);
+	key.bias = gpu_has_in(p, 2);
+	key.z = gpu_has_in(p, 3);
+	struct rivals r = { name, 2, &key, sizeof(key) };
+	TRY(depthwise_prepare(p, s, &own, err));
+	int best = rivals_known(p, &r);
+	if (best == 1 || (best < 0 && rivals_may_be_timed(p))) {
+		enum err_code rc = prepare_by_library(p, turned, &spec, &theirs, err);
+		if (rc != ERR_OK && rc != ERR_UNIMPLEMENTED)
+			return rc;
+		best = rc != ERR_OK ? 0 : best < 0 ? rivals_time(p, &r, both) : best;
+	}
+	*ret = *both[best == 1];
+	return ERR_OK;
+}
+
 enum err_code gpu_prepare_conv(struct prep *p, struct kernel *ret, struct err *err)
 {
 	struct conv_spec s;
@@ -294,9 +331,6 @@ enum err_code gpu_prepare_conv(struct prep *p, struct kernel *ret, struct err *e
 	if (tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[0]) == 0)
 		return prep_refuse(err, "there is nothing to convolve");
 	TRY(describe(p, &s, err));
-	bool last = turned || (s.forbidden & tensor_cores) != tensor_cores;
-	enum err_code rc = try_layout(p, last, &s, ret, err);
-	if (rc == ERR_UNIMPLEMENTED && !turned)
-		rc = try_layout(p, !last, &s, ret, err);
-	return rc;
+	enum err_code rc = prepare_depthwise(p, turned, &s, ret, err);
+	return rc == ERR_UNIMPLEMENTED ? prepare_by_library(p, turned, &s, ret, err) : rc;
 }

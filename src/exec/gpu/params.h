@@ -273,3 +273,14 @@ struct gpu_nbits_at { /* NULL: absent */
 	const int32_t *block_of; /* the block of each number of a column */
 };
 #define GPU_NBITS_ROWS 8 /* that are done column by column, at most */
+
+/* A convolution of each channel by itself. A place has `inner` groups: of channels that are last;
+   else it is one element, and planes are of images and channels. */
+struct gpu_depthwise {
+	uint32_t count; /* strips of GPU_DEPTHWISE_ROWS results below each other */
+	struct gpu_div inner, columns, strips, channels;
+	int32_t rows, last;
+	int32_t in[2], kernel[2], stride[2], dilation[2], pad[2];
+	struct gpu_call call;
+};
+#define GPU_DEPTHWISE_ROWS 4

@@ -267,6 +267,42 @@ START_TEST(what_is_damaged_is_asked_anew)
 }
 END_TEST
 
+/* -- rivals --------------------------------------------------------------------------------------- */
+
+static struct graph *given_depthwise(void)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(1, 8, 6, 5));
+	x = MODEL_NODE(g, OP_CONV, x, model_floats(g, shape_of(8, 1, 3, 3), NULL), model_floats(g, shape_of(8), NULL));
+	model_attr_int(g, "group", 8);
+	model_output(g, x);
+	return g;
+}
+
+START_TEST(each_rival_is_right_and_what_was_chosen_is_taken)
+{
+	static const char *const name[] = { "own", "library" };
+	struct graph *g = given_depthwise();
+	struct choices *first = choices_new();
+	struct arena *arena = arena_new(1 << 16, 0);
+	struct tensor want, got;
+	char why[200];
+	answer(g, first, &want);
+	ck_assert_uint_ge(choices_count(first), 1);
+	struct choices *next = next_start(first, arena, name[_i]);
+	long before = questions();
+	answer(g, next, &got);
+	ck_assert(gpu_driver() || (questions() > before) == _i); /* "own" spares asking */
+	ck_assert_msg(tensors_close(&got, &want, 1e-5, 1e-5, why, sizeof(why)), "%s: %s", name[_i], why);
+	tensors_free(&got);
+	tensors_free(&want);
+	choices_free(next);
+	choices_free(first);
+	arena_free(arena);
+	model_free(g);
+}
+END_TEST
+
 START_TEST(nothing_is_timed_while_requests_wait)
 {
 	struct graph *g = given_layers();
@@ -295,6 +331,7 @@ Suite *suite_gpu_programs(void)
 	tcase_add_test(t, algorithms_are_timed_once_and_remembered);
 	tcase_add_test(t, the_next_start_asks_no_library);
 	tcase_add_loop_test(t, what_is_damaged_is_asked_anew, 0, N_DAMAGED);
+	tcase_add_loop_test(t, each_rival_is_right_and_what_was_chosen_is_taken, 0, 2);
 	tcase_add_test(t, nothing_is_timed_while_requests_wait);
 	suite_add_tcase(s, t);
 	return s;
