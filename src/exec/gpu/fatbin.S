@@ -10,6 +10,6 @@
 	.byte 0
 	.endm
 #define QUOTE(x) #x
-#define FATBIN(name) fatbin gpu_fatbin_##name, QUOTE(src/exec/gpu/name.fatbin)
+#define FATBIN(folder, name) fatbin gpu_fatbin_##name, QUOTE(src/exec/gpu/folder/name.fatbin)
 #include "exec/gpu/fatbins.def"
 	.section .note.GNU-stack, "", @progbits

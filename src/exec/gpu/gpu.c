@@ -9,16 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "exec/gpu/nvrtc.h"
+#include "exec/gpu/lib/nvrtc.h"
 #include "exec/module.h"
 
 /* What nvcc made of each .cu file (fatbin.S). */
-#define FATBIN(name) extern const char gpu_fatbin_##name[];
+#define FATBIN(folder, name) extern const char gpu_fatbin_##name[];
 #include "exec/gpu/fatbins.def"
 #undef FATBIN
 
 static const char *const fatbins[GPU_FATBINS] = {
-#define FATBIN(name) gpu_fatbin_##name,
+#define FATBIN(folder, name) gpu_fatbin_##name,
 #include "exec/gpu/fatbins.def"
 #undef FATBIN
 };

@@ -21,10 +21,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "exec/backend.h"
-#include "exec/gpu/gpu_libs.h"
+#include "exec/gpu/lib/gpu_libs.h"
 
 enum {
-#define FATBIN(name) GPU_FATBIN_##name,
+#define FATBIN(folder, name) GPU_FATBIN_##name,
 #include "exec/gpu/fatbins.def"
 #undef FATBIN
 	GPU_FATBINS

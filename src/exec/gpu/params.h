@@ -155,7 +155,7 @@ struct gpu_call {
 /* The functions of two operands: gpu_call.fn. */
 enum gpu_binary {
 #define BINARY(id, expr) GPU_##id,
-#include "exec/gpu/binary.h"
+#include "exec/gpu/math/binary.h"
 	GPU_BINARY_COUNT
 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "exec/gpu/keep.h"
+#include "exec/gpu/lib/keep.h"
 #include "support/tempdir.h"
 
 static struct tempdir dir;

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "exec/gpu/fused_source.h"
-#include "exec/gpu/gpu_libs.h"
-#include "exec/gpu/nvrtc.h"
+#include "exec/gpu/math/fused_source.h"
+#include "exec/gpu/lib/gpu_libs.h"
+#include "exec/gpu/lib/nvrtc.h"
 #include "exec/infer/infer.h"
 #include "support/models.h"
 
