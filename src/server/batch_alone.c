@@ -282,8 +282,6 @@ enum err_code batch_run_alone(struct batch_runner *r, struct request *q, int max
 		return run_whole(r, q);
 	if (q->rows == 0)
 		return answer_empty(r, q);
-	if (q->in_bytes == 0) /* may be any number of rows, and there is nothing to divide */
-		return run_whole(r, q);
 	int64_t parts = (q->rows + step - 1) / step;
 	bool enough = parts >= pool_idle(r->pool) + 1;
 	if (!enough && q->rows <= max_batch)
