@@ -33,3 +33,7 @@ MUST_CHECK enum err_code warmup_find_batch(struct warmer *w, const char **ret_wh
 /* Runs batches up to max_batch and sets what is learnt by that: latency_ns of each size, part_rows,
    rows_as; max_batch becomes smaller where memory says so. */
 MUST_CHECK enum err_code warmup_learn_sizes(struct warmer *w);
+
+/* Of the sizes run (1, 2, 4, ... last): the largest that takes hardly longer for a row than the best.
+   latency_ns[n]: the time of n rows. */
+int warmup_best_part(const int64_t *latency_ns, int64_t last);

@@ -12,16 +12,24 @@
 #define TIMED_RUNS 3
 #define TIMED_BUDGET_NS (100 * NS_PER_MS)
 #define PART_TOLERANCE 1.06 /* times are no more exact */
+
+/* Plans that size, and has memory ready for it. */
+static enum err_code run_once(struct warmer *w, int64_t rows, struct tensor **ret_in)
+{
+	struct tensor *out;
+	struct sample_spec spec = w->spec;
+	int64_t ns; /* of planning too, which no request will wait for */
+	spec.rows = rows;
+	arena_reset(w->arena, 0);
+	TRY(sample_make(w->s, &spec, w->arena, ret_in, w->err));
+	return probe_run(w->s, *ret_in, w->arena, &out, &ns, w->err);
+}
+
 static enum err_code run_size(struct warmer *w, int64_t rows, int64_t *ret_ns)
 {
 	struct tensor *in, *out;
-	struct sample_spec spec = w->spec;
 	int64_t ns, spent_ns = 0;
-	spec.rows = rows;
-	arena_reset(w->arena, 0);
-	enum err_code rc = sample_make(w->s, &spec, w->arena, &in, w->err);
-	if (rc == ERR_OK) /* plans; its time is not the run's */
-		rc = probe_run(w->s, in, w->arena, &out, &ns, w->err);
+	enum err_code rc = run_once(w, rows, &in);
 	*ret_ns = INT64_MAX;
 	for (int i = 0; i < TIMED_RUNS && rc == ERR_OK && (i == 0 || spent_ns < TIMED_BUDGET_NS);
 		i++) {
@@ -50,15 +58,20 @@ static void extrapolate(int64_t *latency_ns, int64_t from, int64_t to)
 		latency_ns[n] = latency_ns[from] / from * n;
 }
 
-/* Of the sizes run, up to last: the largest that takes hardly longer for a row than the best. */
-static int best_part(const int64_t *latency_ns, int64_t last)
+/* Sizes that are run: 1, 2, 4, ... most. */
+static int64_t next_size(int64_t n, int64_t most)
+{
+	return n < most && n * 2 > most ? most : n * 2;
+}
+
+int warmup_best_part(const int64_t *latency_ns, int64_t last)
 {
 	double best = (double)latency_ns[1];
 	int64_t part = 1;
-	for (int64_t n = 2; n <= last; n *= 2)
+	for (int64_t n = 1; n <= last; n = next_size(n, last))
 		if ((double)latency_ns[n] < best * (double)n)
 			best = (double)latency_ns[n] / (double)n;
-	for (int64_t n = 2; n <= last; n *= 2)
+	for (int64_t n = 1; n <= last; n = next_size(n, last))
 		if ((double)latency_ns[n] <= best * PART_TOLERANCE * (double)n)
 			part = n;
 	return (int)part;
@@ -67,20 +80,19 @@ static int best_part(const int64_t *latency_ns, int64_t last)
 /* Batches that will be run in parts have left memory behind that parts do not need. */
 static enum err_code forget_large(struct warmer *w)
 {
-	int64_t ns;
+	struct tensor *in;
 	program_drop_workspaces(w->s->program);
-	return run_size(w, w->s->part_rows, &ns);
+	return run_once(w, w->s->part_rows, &in);
 }
 
-/* Sizes 1, 2, 4, ... max_batch; the time for each is learnt. A size that does not fit
-   into memory bounds the batch. With guessed dimensions these plans serve nobody, so two
+/* The time for each size is learnt. One that does not fit into memory bounds the batch. With guessed dimensions these plans serve nobody, so two
    sizes have to do for the latencies. */
 static enum err_code learn_sizes(struct warmer *w)
 {
 	struct signature *s = w->s;
 	int64_t began_ns = clock_now_ns(), last = 0;
 	int64_t most = w->guessed && s->max_batch > 2 ? 2 : s->max_batch;
-	for (int64_t n = 1; n <= most; n = n < most && n * 2 > most ? most : n * 2) {
+	for (int64_t n = 1; n <= most; n = next_size(n, most)) {
 		enum err_code rc = warmup_check_cancel(w);
 		if (rc == ERR_OK)
 			rc = run_size(w, n, &s->latency_ns[n]);
@@ -98,7 +110,7 @@ static enum err_code learn_sizes(struct warmer *w)
 	extrapolate(s->latency_ns, last, s->max_batch);
 	if (w->guessed || program_wants_few_sizes(s->program))
 		return ERR_OK;
-	s->part_rows = best_part(s->latency_ns, last);
+	s->part_rows = warmup_best_part(s->latency_ns, last);
 	return s->part_rows < last ? forget_large(w) : ERR_OK;
 }
 

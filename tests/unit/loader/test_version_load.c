@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "loader/warmup.h"
+#include "loader/warmup_impl.h"
 #include "support/onnx_text.h"
 #include "support/tempdir.h"
 
@@ -132,6 +132,16 @@ START_TEST(a_batch_is_proved_and_its_latencies_learnt)
 	ck_assert_int_eq(s->max_batch, 8);
 	for (int n = 1; n <= 8; n++)
 		ck_assert_int_gt(s->latency_ns[n], 0);
+}
+END_TEST
+
+START_TEST(the_largest_of_the_best_sizes_is_a_part)
+{
+	/* Sizes 1, 2, 4, 6 are run. */
+	ck_assert_int_eq(warmup_best_part((int64_t[]){ 0, 100, 200, 0, 500, 0, 900 }, 6), 2);
+	ck_assert_int_eq(warmup_best_part((int64_t[]){ 0, 100, 150, 0, 200, 0, 240 }, 6), 6);
+	ck_assert_int_eq(warmup_best_part((int64_t[]){ 0, 100, 206, 0, 480, 0, 900 }, 6), 2);
+	ck_assert_int_eq(warmup_best_part((int64_t[]){ 0, 100 }, 1), 1);
 }
 END_TEST
 
@@ -390,6 +400,7 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, outputs_as_wide_as_data_says_are_no_batch);
 	tcase_add_test(t, what_hangs_on_data_inside_may_be_a_batch);
 	tcase_add_test(t, inputs_of_different_lengths_are_no_batch);
+	tcase_add_test(t, the_largest_of_the_best_sizes_is_a_part);
 	tcase_add_test(t, an_output_may_call_the_rows_otherwise);
 	tcase_add_test(t, configuration_may_forbid_batches);
 	tcase_add_test(t, configuration_may_name_the_batch_dimension);
