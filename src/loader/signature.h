@@ -54,6 +54,12 @@ struct signature {
 	void *queue; /* the server's batcher; set before publish by repo_hooks */
 };
 
+/* Rows of one run, where max_batch is the most: no more than are best for a row's time. */
+static inline int signature_part_rows(const struct signature *s, int max_batch)
+{
+	return s->part_rows > 0 && s->part_rows < max_batch ? s->part_rows : max_batch;
+}
+
 /* Inputs of a request against the signature, in the signature's order (in[i].data NULL:
    absent). Exact messages: "input 'x': dimension 1 is 5, signature says 64". Sets
    *ret_rows: dimension 0 when batchable, else 1. */

@@ -275,13 +275,12 @@ static enum err_code run_side_by_side(struct batch_runner *r, struct request *q,
 enum err_code batch_run_alone(struct batch_runner *r, struct request *q, int max_batch)
 {
 	const struct signature *sig = r->sig;
-	int64_t step = sig->part_rows > 0 && sig->part_rows < max_batch ? sig->part_rows : max_batch;
-	/* Rows of nothing cost no memory, however many they are, and would be so many parts. */
-	bool hollow = q->in_bytes == 0 && q->rows > 0;
-	if (!sig->batchable || hollow || (q->rows <= step && q->rows > 0))
-		return run_whole(r, q);
-	if (q->rows == 0)
+	int64_t step = signature_part_rows(sig, max_batch);
+	if (sig->batchable && q->rows == 0)
 		return answer_empty(r, q);
+	/* Rows of nothing cost no memory, however many they are, and would be so many parts. */
+	if (!sig->batchable || q->in_bytes == 0 || q->rows <= step)
+		return run_whole(r, q);
 	int64_t parts = (q->rows + step - 1) / step;
 	bool enough = parts >= pool_idle(r->pool) + 1;
 	if (!enough && q->rows <= max_batch)

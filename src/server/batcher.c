@@ -80,7 +80,7 @@ enum err_code batcher_new(const struct signature *sig, const struct batcher_conf
 		return err_oom(err);
 	b->sig = sig;
 	b->conf = *conf;
-	b->gather_max = sig->part_rows > 0 && sig->part_rows < conf->max_batch ? sig->part_rows : conf->max_batch;
+	b->gather_max = signature_part_rows(sig, conf->max_batch);
 	b->now_ns = conf->now_ns ? conf->now_ns : clock_now_ns;
 	b->timer.fire = on_timer;
 	b->armed_ns = INT64_MAX;

@@ -38,8 +38,9 @@ static void describe(const char *path, const struct version *v)
 	for (int i = 0; i < v->n_sig; i++) {
 		const struct signature *s = &v->sig[i];
 		printf("  signature '%s': %d inputs, %d outputs, ", s->name, s->n_in, s->n_out);
-		if (s->batchable && s->part_rows && s->part_rows < s->max_batch)
-			printf("batches up to %d rows, run %d at a time\n", s->max_batch, s->part_rows);
+		int part = signature_part_rows(s, s->max_batch);
+		if (s->batchable && part < s->max_batch)
+			printf("batches up to %d rows, run %d at a time\n", s->max_batch, part);
 		else if (s->batchable)
 			printf("batches up to %d rows\n", s->max_batch);
 		else

@@ -5,19 +5,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-
-static struct arena *arena;
-static struct err err;
-
-static void setup(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
+#include "support/arena_case.h"
 
 static struct json given(const char *doc)
 {
