@@ -143,6 +143,7 @@ static void make_repository(struct config *c, const struct command_line *line)
 	struct repo_conf *r = &c->repo;
 	c->op_libraries = line->op_libraries;
 	r->explicit_only = o->explicit;
+	r->readiness = (enum readiness)o->readiness; /* the row's choices stand in its order */
 	r->poll_ms = as_ms(o->poll);
 	r->settle_ms = as_ms(o->settle);
 	r->retry_ms = as_ms(o->retry);

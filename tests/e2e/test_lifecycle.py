@@ -72,6 +72,22 @@ class Lifecycle(signet.Story):
         self.models.remove("bad", 1)
         signet.wait_until(lambda: self.server.get("/v2/health/ready") == (200, {"ready": True}), "ready")
 
+    def test_a_model_that_never_loads_need_not_keep_the_server_out(self):
+        self.models.add("digits", 1)
+        self.models.add("bad", 1, os.devnull)
+        config = self.path("signetd.conf")
+        with open(config, "w") as file:
+            file.write("[repository]\nreadiness = all\n")
+        self.start("--config", config)
+        self.assertEqual(self.server.get("/v2/health/ready")[0], 503)
+        with open(config, "w") as file:
+            file.write("[repository]\nreadiness = any\n")
+        self.server.signal(signal.SIGHUP)
+        signet.wait_until(lambda: self.server.get("/v2/health/ready") == (200, {"ready": True}), "ready")
+        self.assertEqual(self.server.get("/v2/models/bad/ready")[0], 503)
+        self.models.remove("digits", 1)
+        signet.wait_until(lambda: self.server.get("/v2/health/ready")[0] == 503, "not ready")
+
     def test_m24_a_file_written_in_place_is_not_loaded(self):
         self.models.add("digits", 1)
         self.start()

@@ -132,9 +132,10 @@ bool models_is_gone(const struct models *ms, struct slice model);
 /* The same of all that are wanted, and the disk has been looked at. */
 bool models_all_settled(const struct models *ms);
 bool models_all_gone(const struct models *ms);
-/* Every model that is wanted, and has versions, has a ready one; strict false: leaving out
-   those that never had, so that a broken newcomer does not take a server out. */
-bool models_all_ready(const struct models *ms, bool strict);
+/* As the option readiness has it, of the models that are wanted and have versions. Once they
+   were ready, those that never had a ready version are left out, so that a broken newcomer
+   does not take a server out. */
+bool models_are_ready(const struct models *ms, bool were);
 /* Of the memory for models; what drains still needs its own. 0: no limit. */
 size_t models_memory_left(const struct models *ms);
 /* May no further load begin before one has ended? */

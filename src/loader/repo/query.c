@@ -67,14 +67,44 @@ bool models_all_gone(const struct models *ms)
 	return true;
 }
 
-bool models_all_ready(const struct models *ms, bool strict)
+static bool is_wanted(const struct model *m)
+{
+	return !m->held && m->first;
+}
+
+static bool all_ready(const struct models *ms, bool strict)
 {
 	for (int i = 0; i < ms->n; i++) {
 		const struct model *m = ms->model[i];
-		if (!m->held && m->first && (strict || m->served) && !model_best_ready(m))
+		if (is_wanted(m) && (strict || m->served) && !model_best_ready(m))
 			return false;
 	}
-	return ms->observed;
+	return true;
+}
+
+static bool any_ready(const struct models *ms)
+{
+	bool none_wanted = true;
+	for (int i = 0; i < ms->n; i++) {
+		const struct model *m = ms->model[i];
+		if (is_wanted(m) && model_best_ready(m))
+			return true;
+		none_wanted &= !is_wanted(m);
+	}
+	return none_wanted;
+}
+
+bool models_are_ready(const struct models *ms, bool were)
+{
+	switch (ms->conf->c.readiness) {
+	case READINESS_NONE:
+		return true;
+	case READINESS_ANY:
+		return (were || models_all_settled(ms)) && any_ready(ms);
+	case READINESS_ALL:
+		break;
+	}
+	return ms->observed && all_ready(ms, !were);
 }
 
 size_t models_memory_left(const struct models *ms)

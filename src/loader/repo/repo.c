@@ -245,7 +245,7 @@ static void show(struct repo *r)
 {
 	const struct models *ms = lifecycle_models(r->lc);
 	bool settled = models_all_settled(ms);
-	atomic_store(&r->ready, models_all_ready(ms, !atomic_load(&r->ready)));
+	atomic_store(&r->ready, models_are_ready(ms, atomic_load(&r->ready)));
 	pthread_mutex_lock(&r->lock);
 	if (settled != r->settled)
 		pthread_cond_broadcast(&r->changed);

@@ -45,12 +45,20 @@ struct model_conf {
 	bool asked; /* a client has said which versions and labels; the model's own file does not change that */
 };
 
+/* Whose version must be ready before repo_is_ready() says so. */
+enum readiness {
+	READINESS_ALL,  /* each model's */
+	READINESS_ANY,  /* one model's, when each has been loaded or has failed */
+	READINESS_NONE, /* nobody's: that the repository is running will do */
+};
+
 struct repo_conf {
 	const char *const *roots; /* --model-root, NULL terminated */
 	const struct model_conf *models;
 	int n_models;
 	struct model_conf defaults; /* for models found under a root without a section */
 	bool explicit_only; /* only repo_load() loads */
+	enum readiness readiness;
 	int poll_ms;   /* rescan without events */
 	int settle_ms; /* a directory must be unchanged this long, unless renamed in */
 	int load_threads;
@@ -104,8 +112,7 @@ MUST_CHECK enum err_code repo_reload(struct repo *r, const struct repo_conf *con
    timeout_ms -1: for ever. */
 bool repo_wait_settled(struct repo *r, int timeout_ms);
 
-/* At least one version of every model is ready, no first load is pending, and no device has
-   failed. */
+/* What conf.readiness asks for is ready, and no device has failed. */
 bool repo_is_ready(struct repo *r);
 
 /* Explicit load: rescans the model and waits until its wanted versions are ready or

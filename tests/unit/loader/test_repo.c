@@ -159,6 +159,32 @@ START_TEST(a_broken_version_evicts_nobody)
 }
 END_TEST
 
+START_TEST(readiness_is_of_as_many_models_as_configured)
+{
+	static const struct {
+		enum readiness asked;
+		bool with_none, with_broken, with_good;
+	} rows[] = {
+		{ READINESS_ALL, true, false, false },
+		{ READINESS_ANY, true, false, true },
+		{ READINESS_NONE, true, true, true },
+	};
+	conf.readiness = rows[_i].asked;
+	start();
+	ck_assert_int_eq(repo_is_ready(repo), rows[_i].with_none);
+	repo_free(repo);
+	tempdir_put_str(&dir, "broken/1/model.onnx", "this is no model");
+	start();
+	ck_assert_int_eq(failed, 1);
+	ck_assert_int_eq(repo_is_ready(repo), rows[_i].with_broken);
+	repo_free(repo);
+	given_model("good/1/model.onnx", 1);
+	start();
+	ck_assert_int_eq(answers("good"), 1);
+	ck_assert_int_eq(repo_is_ready(repo), rows[_i].with_good);
+}
+END_TEST
+
 START_TEST(m38_a_request_keeps_its_version_through_drain)
 {
 	struct version_spec latest = { .pick = VERSION_PICK_LATEST };
@@ -306,6 +332,7 @@ Suite *suite_repo(void)
 	tcase_add_test(t, what_is_there_is_served_and_what_is_renamed_in_takes_over);
 	tcase_add_test(t, m23_a_version_is_loaded_when_its_copy_has_come_to_rest);
 	tcase_add_test(t, a_broken_version_evicts_nobody);
+	tcase_add_loop_test(t, readiness_is_of_as_many_models_as_configured, 0, 3);
 	tcase_add_test(t, m38_a_request_keeps_its_version_through_drain);
 	tcase_add_test(t, explicit_models_are_loaded_and_unloaded_on_order);
 	tcase_add_test(t, a_reload_changes_policy_and_models_and_a_bad_one_nothing);
