@@ -427,8 +427,15 @@ class BadRest(unittest.TestCase):
         with Server(options={"http.cors_origins": "https://a.example"}) as s:
             _, headers, _ = s.call("GET", "/v2", headers={"Origin": "https://a.example"})
             self.assertEqual(headers["access-control-allow-origin"], "https://a.example")
-            _, headers, _ = s.call("GET", "/v2", headers={"Origin": "https://b.example"})
-            self.assertNotIn("access-control-allow-origin", headers)
+            self.assertEqual(headers["vary"], "Origin")
+            for other in {"Origin": "https://b.example"}, {}:
+                _, headers, _ = s.call("GET", "/v2", headers=other)
+                self.assertNotIn("access-control-allow-origin", headers)
+                self.assertEqual(headers["vary"], "Origin")
+        with Server(options={"http.cors_origins": "*"}) as s:
+            _, headers, _ = s.call("GET", "/v2", headers={"Origin": "https://a.example"})
+            self.assertEqual(headers["access-control-allow-origin"], "*")
+            self.assertNotIn("vary", headers)
 
     def test_H19_versions(self):
         for version, status in (("0", 200), ("2", 404), ("-1", 400), ("latest", 400), ("01", 400), ("1.0", 400),

@@ -23,10 +23,14 @@ static bool origin_is_allowed(const struct http_conf *conf, struct slice origin)
 static void add_cors(struct call *c, struct MHD_Response *response)
 {
 	const struct http_conf *conf = &c->http->conf;
+	bool by_origin = *conf->cors_origins && strcmp(conf->cors_origins, "*") != 0;
+	/* Also where it is not allowed: a cache must not give that answer to who is. */
+	if (by_origin)
+		MHD_add_response_header(response, "Vary", "Origin");
 	if (!origin_is_allowed(conf, c->head.origin))
 		return;
 	const char *origin = "*";
-	if (strcmp(conf->cors_origins, "*") != 0)
+	if (by_origin)
 		origin = arena_strndup(c->arena, c->head.origin.ptr, c->head.origin.len);
 	MHD_add_response_header(response, "Access-Control-Allow-Origin", origin ? origin : "null");
 	MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
