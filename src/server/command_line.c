@@ -142,9 +142,13 @@ enum err_code command_line_parse(int argc, char **argv, struct arena *arena, str
 	opterr = 0;
 	for (;;) {
 		int at = optind ? optind : 1, which;
-		int c = getopt_long(argc, argv, "+:", options, &which);
+		int c = getopt_long(argc, argv, "+:h", options, &which);
 		if (c == -1)
 			break;
+		if (c == 'h') {
+			ret->command = COMMAND_HELP;
+			continue;
+		}
 		if (c == ':')
 			return err_set(err, ERR_INVALID_ARGUMENT, "%s needs a value", argv[at]);
 		if (c != 0)

@@ -26,7 +26,7 @@ static const struct command {
 	{ "load", ctl_load, true, "MODEL", "load what the model's directory holds" },
 	{ "unload", ctl_unload, true, "MODEL", "drain the model and forget it" },
 	{ "explain", ctl_explain, false, "MODEL.onnx", "what the passes do, and which kernel runs where" },
-	{ "validate", ctl_validate, false, "PATH...", "would the server load these files, versions or models" },
+	{ "validate", ctl_validate, false, "PATH...", "would the server load these files, versions, models or roots" },
 	{ "compile", ctl_compile, false, "MODEL.onnx -o FILE", "write it as a file that loads without parsing" },
 	{ "run", ctl_run, false, "MODEL.onnx [--input NAME=FILE]... [--output NAME=FILE]...", "execute a model here" },
 	{ "test", ctl_test, false, "CASE_DIR...", "run ONNX test cases" },
@@ -80,11 +80,16 @@ static void take_server(int *argc, char **argv, const char **server)
 	*argc = n;
 }
 
+static bool is_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
 enum err_code ctl_options(struct ctl *c, const struct args_option *options, int min, int max,
 	struct err *err)
 {
 	for (int i = 1; i < c->argc; i++) {
-		if (strcmp(c->argv[i], "--help") != 0)
+		if (!is_help(c->argv[i]))
 			continue;
 		printf("usage: signetctl %s%s%s\n", c->name, *c->args ? " " : "", c->args);
 		args_help(stdout, options);
@@ -146,7 +151,7 @@ int main(int argc, char **argv)
 		puts("signetctl " PACKAGE_VERSION);
 		return EXIT_SUCCESS;
 	}
-	if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0)
+	if (is_help(name) || strcmp(name, "help") == 0)
 		return help(argc - 1, argv + 1);
 	const struct command *cmd = find_command(name);
 	if (cmd)

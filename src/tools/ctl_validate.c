@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/parse.h"
 #include "loader/repo/layout.h"
 #include "server/config.h"
 #include "tools/ctl.h"
@@ -48,6 +47,12 @@ static void describe(const char *path, const struct version *v)
 	}
 }
 
+static void report_bad(struct validate *x, const char *path, const struct err *why)
+{
+	printf("%s: %s: %s\n", path, err_name(why->code), why->msg);
+	x->n_bad++;
+}
+
 static void validate_version(struct validate *x, const char *path, int dirfd, const char *file, int64_t number)
 {
 	struct err err = { 0 };
@@ -66,8 +71,7 @@ static void validate_version(struct validate *x, const char *path, int dirfd, co
 		.batch_dim = x->model.batch_dim,
 	};
 	if (version_load(dirfd, file, &conf, &v, &err) != ERR_OK) {
-		printf("%s: %s: %s\n", path, err_name(err.code), err.msg);
-		x->n_bad++;
+		report_bad(x, path, &err);
 		return;
 	}
 	describe(path, v);
@@ -75,27 +79,38 @@ static void validate_version(struct validate *x, const char *path, int dirfd, co
 	x->n_ok++;
 }
 
-/* Every version directory below; 0: there is none, so it may be a version itself. */
-static int validate_versions(struct validate *x, const char *path, struct arena *arena)
+/* What is done with a directory beneath another; how many versions it was, or held. */
+typedef int (*visit_fn)(struct validate *x, const char *path, const char *name, struct arena *arena);
+
+/* Every directory beneath path, but hidden ones. */
+static int visit_below(struct validate *x, const char *path, visit_fn visit, struct arena *arena)
 {
 	struct dirent **entry;
+	struct stat st;
 	int n = scandir(path, &entry, NULL, versionsort), found = 0;
 	for (int i = 0; i < n; i++) {
-		int64_t number;
 		const char *name = entry[i]->d_name;
-		const char *child = arena_printf(arena, "%s/%s", path, name);
-		int fd = child && parse_i64(slice_of(name), 1, INT64_MAX, &number)
-			? open(child, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-		if (fd >= 0) {
-			validate_version(x, child, fd, NULL, number);
-			close(fd);
-			found++;
-		}
+		const char *child = *name == '.' ? NULL : arena_printf(arena, "%s/%s", path, name);
+		if (child && stat(child, &st) == 0 && S_ISDIR(st.st_mode))
+			found += visit(x, child, name, arena);
 		free(entry[i]);
 	}
 	if (n >= 0)
 		free(entry);
 	return found;
+}
+
+static int visit_version(struct validate *x, const char *path, const char *name, struct arena *arena)
+{
+	int64_t number;
+	(void)arena;
+	int fd = layout_parse_version(slice_of(name), &number)
+		? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return 0;
+	validate_version(x, path, fd, NULL, number);
+	close(fd);
+	return 1;
 }
 
 /* A model's directory may hold its own options. */
@@ -112,7 +127,52 @@ static enum err_code read_options(struct validate *x, const char *path, struct a
 		rc = at ? file_read_path(at, CONF_BYTES_MAX, arena, &text, err) : err_oom(err);
 	if (rc == ERR_OK)
 		rc = config_model_file(x->config, "", text, LAYOUT_CONF, arena, &x->model, err);
-	return rc == ERR_OK ? ERR_OK : err_prefix(err, "%s", path);
+	return rc;
+}
+
+/* A model with its versions; 0: it has none. */
+static int visit_model(struct validate *x, const char *path, const char *name, struct arena *arena)
+{
+	struct err err;
+	(void)name;
+	if (read_options(x, path, arena, &err) == ERR_OK)
+		return visit_below(x, path, visit_version, arena);
+	report_bad(x, path, &err);
+	return 1;
+}
+
+/* The same of a directory of models, where one without versions is worth a word. */
+static int visit_model_of_root(struct validate *x, const char *path, const char *name, struct arena *arena)
+{
+	struct err none;
+	if (visit_model(x, path, name, arena) > 0)
+		return 1;
+	err_set(&none, ERR_NOT_FOUND, "it has no version: no NUMBER/model.onnx or model.signet");
+	report_bad(x, path, &none);
+	return 1;
+}
+
+/* A file, or a directory that is a version itself. */
+static enum err_code validate_alone(struct validate *x, const char *path, bool is_dir, struct err *err)
+{
+	int fd;
+	const char *file = NULL;
+	if (!is_dir)
+		TRY(offline_open_dir(path, &fd, &file, err));
+	else if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return file_err(err, errno, path);
+	validate_version(x, path, fd, file, 1);
+	close(fd);
+	return ERR_OK;
+}
+
+static bool holds_model(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool found = fd >= 0 && layout_find_file(fd);
+	if (fd >= 0)
+		close(fd);
+	return found;
 }
 
 static enum err_code validate_path(struct validate *x, const char *path, struct arena *arena, struct err *err)
@@ -120,25 +180,14 @@ static enum err_code validate_path(struct validate *x, const char *path, struct 
 	struct stat st;
 	if (stat(path, &st) != 0)
 		return file_err(err, errno, path);
-	TRY(read_options(x, path, arena, err));
 	bool is_dir = S_ISDIR(st.st_mode);
-	if (is_dir && validate_versions(x, path, arena) > 0)
+	if (is_dir && visit_model(x, path, NULL, arena) > 0)
 		return ERR_OK;
-	int fd;
-	const char *file = NULL;
-	enum err_code rc = ERR_OK;
-	if (is_dir) {
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			rc = file_err(err, errno, path);
-	} else {
-		rc = offline_open_dir(path, &fd, &file, err);
-	}
-	if (rc != ERR_OK)
-		return rc;
-	validate_version(x, path, fd, file, 1);
-	close(fd);
-	return ERR_OK;
+	if (is_dir && !holds_model(path) && visit_below(x, path, visit_model_of_root, arena) > 0)
+		return ERR_OK;
+	if (!is_dir)
+		x->model = x->config->repo.defaults;
+	return validate_alone(x, path, is_dir, err);
 }
 
 enum err_code ctl_validate(struct ctl *c, struct err *err)

@@ -25,6 +25,7 @@ class Commands(signet.Story):
     def test_version_help_and_operators_are_printed(self):
         self.assertRegex(run("--version").stdout, r"^signetd \d+\.\d+\.\d+\n$")
         self.assertIn("--model-root DIR", run("--help").stdout)
+        self.assertEqual(run("-h").stdout, run("--help").stdout)
         operators = run("--list-ops").stdout
         self.assertRegex(operators, r"(?m)^ai\.onnx +Conv +\d+ .*prepare_conv_ref")
 

@@ -111,7 +111,8 @@ def test_slips_are_understood(signetctl, args, words):
 
 def test_help_and_version(signetctl, build):
     assert signetctl("help") == signetctl("--help")
-    assert signetctl("help", "run") == signetctl("run", "--help")
+    assert signetctl("-h") == signetctl("--help")
+    assert signetctl("help", "run") == signetctl("run", "--help") == signetctl("run", "-h")
     version = subprocess.run([f"{build}/signetd", "--version"], capture_output=True, text=True).stdout.split()[1]
     assert signetctl("--version") == f"signetctl {version}\n"
     bench = subprocess.run([f"{build}/signet-bench", "--version"], capture_output=True, text=True)
@@ -180,8 +181,24 @@ def test_m33_validate_reads_a_models_own_options(signetctl, digits, tmp_path):
     status, out, _ = signetctl("validate", model, check=False)
     assert status == 1 and "signature 'raw': the graph has no value 'nothing'" in out
     (model / "model.conf").write_text("[model]\nmax_batch = four\n")
-    status, _, err = signetctl("validate", model, check=False)
-    assert status == 1 and "digits: model.conf:2: max_batch is 'four', must be: whole number" in err
+    status, out, _ = signetctl("validate", model, check=False)
+    assert status == 1
+    assert "digits: INVALID_ARGUMENT: model.conf:2: max_batch is 'four', must be: whole number" in out
+
+
+def test_validate_walks_a_root_to_its_end(signetctl, digits, tmp_path):
+    for name in ".git/1", "empty", "wrong", "sound", "zero/0":
+        (tmp_path / name).mkdir(parents=True)
+    shutil.copytree(digits / "1", tmp_path / "sound" / "1")
+    shutil.copytree(digits / "1", tmp_path / "wrong" / "1")
+    shutil.copy(digits / "1" / "model.onnx", tmp_path / "zero" / "0")
+    (tmp_path / "wrong" / "model.conf").write_text("[model]\nmax_batch = four\n")
+    (tmp_path / "README").write_text("no model")
+    status, out, err = signetctl("validate", tmp_path, check=False)
+    assert status == 1 and "2 of 4" in err
+    lines = [line.removeprefix(f"{tmp_path}/") for line in out.splitlines() if not line.startswith("  ")]
+    assert [line.split(" ", 2)[:2] for line in lines] == [
+        ["empty:", "NOT_FOUND:"], ["sound/1:", "ok,"], ["wrong:", "INVALID_ARGUMENT:"], ["zero/0:", "ok,"]]
 
 
 def test_a_server_that_is_not_there_is_named(signetctl):
