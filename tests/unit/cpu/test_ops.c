@@ -3,7 +3,8 @@
  * Every row of kernels.def on the cases of tests/ops/op_cases.def: against what the case
  * wants, else against the reference, which is the last row of the operator and type;
  * whole, split into units, in place where the kernel allows it, and with input 0 (and
- * others of its shape) in each layout that the row takes.
+ * others of its shape) in each layout that the row takes. Rows that multiply matrices of floats
+ * once more where products of bfloat16 are allowed.
  */
 #include <check.h>
 #include <stdio.h>
@@ -12,10 +13,12 @@
 #include "support/models.h"
 #include "support/tensors.h"
 
+#define ROUNDING_BF16 0.1
+
 /* Rows that are timed may round more, as a part of what is largest: contest.c looks at that. */
 static double rounding(const struct cpu_row *row)
 {
-	return !(row->needs & CPU_TIMED) ? 0 : row->needs & CPU_BF16 ? 0.1 : 1e-4;
+	return !(row->needs & CPU_TIMED) ? 0 : row->needs & CPU_BF16 ? ROUNDING_BF16 : 1e-4;
 }
 
 static bool may_be_in_place(const struct op_rig *r, const struct op_node *n)
@@ -25,19 +28,24 @@ static bool may_be_in_place(const struct op_rig *r, const struct op_node *n)
 	       tensor_bytes(over) == tensor_bytes(&n->out[0]);
 }
 
+/* A row, and what it may be off by. */
+struct asked {
+	struct op_row row;
+	double rounding;
+};
+
 /* true: the row took the node, and was right. */
-static bool check_layout(const struct cpu_row *row, const struct op_node *n, const struct tensor *want)
+static bool check_layout(const struct asked *a, const struct op_node *n, const struct tensor *want)
 {
 	struct op_rig r;
 	struct tensor out[OP_CASE_IO_MAX];
-	struct op_row as_row = op_row_of(row);
 	op_rig_init(&r);
-	bool takes = op_rig_prepare(&r, &as_row, n);
+	bool takes = op_rig_prepare(&r, &a->row, n);
 	for (enum way way = WHOLE; takes && way <= IN_PLACE; way++) {
 		if (way == IN_PLACE && !may_be_in_place(&r, n))
 			break;
 		op_rig_outputs(&r, n, out, way);
-		op_expect_close(n, row->name, out, want, rounding(row));
+		op_expect_close(n, a->row.name, out, want, a->rounding);
 		op_free_outputs(n, out);
 	}
 	op_rig_done(&r);
@@ -46,7 +54,8 @@ static bool check_layout(const struct cpu_row *row, const struct op_node *n, con
 
 static bool check_row(const struct cpu_row *row, const struct op_node *n, const struct tensor *want)
 {
-	bool took = check_layout(row, n, want);
+	struct asked a = { op_row_of(row), rounding(row) };
+	bool took = check_layout(&a, n, want);
 	for (enum layout l = LAYOUT_PLAIN + 1; row->blocked && l < LAYOUT_COUNT_; l++) {
 		struct op_node blocked = *n;
 		if (!tensors_can_have(&n->in[0], l))
@@ -54,7 +63,7 @@ static bool check_row(const struct cpu_row *row, const struct op_node *n, const 
 		for (int i = 0; i < n->n_in; i++)
 			if (tensors_can_have(&n->in[i], l) && !n->known[i])
 				blocked.in[i] = tensors_relayout(&n->in[i], l);
-		took |= check_layout(row, &blocked, want);
+		took |= check_layout(&a, &blocked, want);
 		for (int i = 0; i < n->n_in; i++)
 			if (blocked.in[i].data != n->in[i].data)
 				tensors_free(&blocked.in[i]);
@@ -100,6 +109,36 @@ START_TEST(rows_agree_with_the_reference)
 }
 END_TEST
 
+/* Of kernels that have such products inside. */
+static bool multiplies(enum op_id op)
+{
+	return op == OP_GEMM || op == OP_MATMUL || op == OP_FUSED_MATMUL || op == OP_ATTENTION ||
+	       op == OP_GROUP_QUERY;
+}
+
+START_TEST(products_of_bfloat16_are_near_the_reference)
+{
+	const struct op_case *c = &op_cases[_i];
+	struct op_node n;
+	struct op_rig r;
+	struct tensor want[OP_CASE_IO_MAX];
+	if (!multiplies(c->op) || !dtype_in(DTYPE_F32, c->types))
+		return;
+	ck_assert(op_node_init(&n, c, DTYPE_F32));
+	op_reference_outputs(&r, &n, want);
+	for (int i = 0; i < cpu_rows_count; i++) {
+		const struct cpu_row *row = &cpu_rows[i];
+		struct asked a = { op_row_of(row), ROUNDING_BF16 };
+		a.row.precision = PRECISION_BF16;
+		if (row->op == c->op && dtype_in(DTYPE_F32, row->types) && cpu_row_runs_here(row))
+			check_layout(&a, &n, want);
+	}
+	op_free_outputs(&n, want);
+	op_rig_done(&r);
+	op_node_done(&n);
+}
+END_TEST
+
 START_TEST(every_row_has_a_case)
 {
 	bool *covered = calloc((size_t)cpu_rows_count, sizeof(*covered));
@@ -126,6 +165,7 @@ Suite *suite_ops(void)
 	TCase *t = tcase_create("cases");
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, rows_agree_with_the_reference, 0, op_cases_count);
+	tcase_add_loop_test(t, products_of_bfloat16_are_near_the_reference, 0, op_cases_count);
 	tcase_add_test(t, every_row_has_a_case);
 	suite_add_tcase(s, t);
 	return s;

@@ -15,13 +15,17 @@
 #define N(name) name##_f64
 #include "exec/cpu/nn/attention_t.h"
 
-const struct attention_loop *attention_best(void)
+const struct attention_loop *attention_for(enum precision precision)
 {
 #ifdef __x86_64__
+	if (precision == PRECISION_BF16 && cpu_features() & CPU_BF16)
+		return &attention_avx512_bf16;
 	if (cpu_features() & CPU_AVX512)
 		return &attention_avx512;
 	if (cpu_features() & CPU_AVX2)
 		return &attention_avx2;
+#else
+	(void)precision;
 #endif
 	return &attention_base;
 }
@@ -179,7 +183,7 @@ static enum err_code attention_state(struct prep *p, struct kernel *ret, double 
 
 enum err_code prepare_attention_blocked(struct prep *p, struct kernel *ret, struct err *err)
 {
-	const struct attention_loop *loop = attention_best();
+	const struct attention_loop *loop = attention_for(p->precision);
 	struct attention_state *s;
 	if (p->n_out > ATTENTION_SCORES && p->out[ATTENTION_SCORES].shape.rank != RANK_UNKNOWN)
 		return prep_refuse(err, "the scores are the reference's to show");

@@ -43,16 +43,17 @@ struct attention_job {
 	void *scratch;
 };
 
-/* One way to do it: of floats on gemm.h, per instruction set. */
+/* One way to do it: on gemm.h, per instruction set; products are gemm's, all else is of floats. */
 struct attention_loop {
 	void (*run)(const struct attention_job *j);
 	size_t (*scratch_bytes)(int64_t head, int64_t v_head);
 };
 extern const struct attention_loop attention_base;
 #ifdef __x86_64__
-extern const struct attention_loop attention_avx2, attention_avx512;
+extern const struct attention_loop attention_avx2, attention_avx512, attention_avx512_bf16;
 #endif
-const struct attention_loop *attention_best(void);
+/* The best of this machine, with the products that gemm_for() has. */
+const struct attention_loop *attention_for(enum precision precision);
 
 /* Keys [*from, *to) are those that row i may see, the mask aside. */
 static inline void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention of floats, block of keys by block of keys.
+ * Attention of floats, or of their products in bfloat16, block of keys by block of keys.
  *
  * DESIGN. The softmax of a row is taken as its keys come by: the largest score so far and
  * the sum of exponentials against it are kept, and what was summed before is scaled down
@@ -13,7 +13,7 @@
  * 1. Blocks of keys begin at fixed places, and a block that a row does not see leaves it as
  *    it was to the last bit: what other rows see does not show.
  *
- * Compiled once per instruction set; ISA is base, avx2 or avx512.
+ * Compiled once per instruction set; ISA is base, avx2, avx512 or avx512_bf16.
  */
 #include "exec/cpu/nn/attention.h"
 

@@ -396,6 +396,11 @@ static void pack_row(float *to, const float *row, int64_t b_k, int64_t b_col, in
 {
 	(void)b_k, (void)more;
 #ifdef SLOT_BF16
+	if (cols == PANEL && b_col == 1 && more) {
+		UNROLL for (int l = 0; l < PANEL; l += VEC_FLOATS)
+			*(vec *)(to + l) = slot_pairs(*(const vec *)(row + l), *(const vec *)(row + b_k + l));
+		return;
+	}
 	for (int64_t l = 0; l < cols; l++)
 		to[l] = slot_of(row[l * b_col], more ? row[l * b_col + b_k] : 0);
 #else

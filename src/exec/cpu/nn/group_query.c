@@ -197,7 +197,7 @@ enum err_code prepare_group_query(struct prep *p, struct kernel *ret, struct err
 	TRY(group_query_read(p->node, in, &s->g, err));
 	const struct group_query *g = &s->g;
 	int64_t total = tensor_int(&p->in[GROUP_QUERY_TOTAL], 0);
-	s->loop = attention_best();
+	s->loop = attention_for(p->precision);
 	s->kept = max_i64(total, g->past_len);
 	s->rotary.size = g->head;
 	if (node_int(p->node, "do_rotary", 0)) {

@@ -30,6 +30,14 @@ static inline __attribute__((always_inline)) void slot_put(float *to, vec v)
 	_mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh((__m512)v));
 }
 
+/* A vector of slots, each of what stands at its place in both. */
+static inline __attribute__((always_inline)) vec slot_pairs(vec low, vec high)
+{
+	__m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)low));
+	__m512i h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)high));
+	return (vec)_mm512_or_si512(l, _mm512_slli_epi32(h, 16));
+}
+
 static inline float slot_of(float low, float high)
 {
 	uint32_t pair = float_to_bfloat(low) | (uint32_t)float_to_bfloat(high) << 16;
