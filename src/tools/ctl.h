@@ -52,5 +52,6 @@ enum err_code ctl_unload(struct ctl *c, struct err *err);
 enum err_code ctl_explain(struct ctl *c, struct err *err);
 enum err_code ctl_validate(struct ctl *c, struct err *err);
 enum err_code ctl_compile(struct ctl *c, struct err *err);
+enum err_code ctl_import(struct ctl *c, struct err *err);
 enum err_code ctl_run(struct ctl *c, struct err *err);
 enum err_code ctl_test(struct ctl *c, struct err *err);

@@ -28,6 +28,8 @@ static const struct command {
 	{ "explain", ctl_explain, false, "MODEL.onnx", "what the passes do, and which kernel runs where" },
 	{ "validate", ctl_validate, false, "PATH...", "would the server load these files, versions, models or roots" },
 	{ "compile", ctl_compile, false, "MODEL.onnx -o FILE", "write it as a file that loads without parsing" },
+	{ "import", ctl_import, false, "FILE...",
+		"config.pbtxt, models.config or config.json of other servers as a signetd.conf" },
 	{ "run", ctl_run, false, "MODEL.onnx [--input NAME=FILE]... [--output NAME=FILE]...", "execute a model here" },
 	{ "test", ctl_test, false, "CASE_DIR...", "run ONNX test cases" },
 };

@@ -201,6 +201,33 @@ def test_validate_walks_a_root_to_its_end(signetctl, digits, tmp_path):
         ["empty:", "NOT_FOUND:"], ["sound/1:", "ok,"], ["wrong:", "INVALID_ARGUMENT:"], ["zero/0:", "ok,"]]
 
 
+def test_import_makes_a_configuration_of_a_triton_repository(signetctl, build, digits, tmp_path):
+    for name, options in ("a", "max_batch_size: 8\nversion_policy { all {} }"), ("b", 'name: "b"\nmax_batch_size: 0'):
+        shutil.copytree(digits, tmp_path / name)
+        (tmp_path / name / "config.pbtxt").write_text(options + "\nsequence_batching {}\n")
+    text = signetctl("import", tmp_path / "a" / "config.pbtxt", tmp_path / "b" / "config.pbtxt")
+    assert text.count("# sequence_batching: sequences of requests are not served") == 2
+    (tmp_path / "signetd.conf").write_text(text)
+    options = {"max_batch_size": 8}, {"max_batch_size": 0}
+    with Server(root=str(tmp_path), args=["--config", str(tmp_path / "signetd.conf")]) as server:
+        for name, wanted in zip("ab", options):
+            status, _, body = server.call("GET", f"/v2/models/{name}/config")
+            assert status == 200 and json.loads(body).items() >= wanted.items()
+        assert server.states("a") == {"1": "AVAILABLE", "2": "AVAILABLE"}
+        assert any("a/config.pbtxt: ignored" in line and "signetctl import" in line for line in server.log)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("name: 'a/b'", "signetd.conf:4: [model a/b]: its name must be 1 to 128 of"),
+    ("name: 'a'\nmax_batch_size: many", "config.pbtxt: line 2: max_batch_size is 'many', must be: a whole number"),
+    ("model: a", "none of its names is known"),
+])
+def test_import_says_what_is_wrong(signetctl, tmp_path, text, words):
+    (tmp_path / "config.pbtxt").write_text(text)
+    status, _, err = signetctl("import", tmp_path / "config.pbtxt", check=False)
+    assert status == 1 and words in err
+
+
 def test_a_server_that_is_not_there_is_named(signetctl):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -102,7 +102,7 @@ static const char *meaning_of_stray(const char *name)
 	if (layout_is_file(name))
 		return "a version is a directory: move it to 1/ in here";
 	if (strcmp(name, "config.pbtxt") == 0)
-		return "options of a model stand in " LAYOUT_CONF;
+		return "options of a model stand in " LAYOUT_CONF "; signetctl import reads this file";
 	size_t digits = strspn(name, "0123456789");
 	return digits && !name[digits] ? "a version's number has no leading zeros and is below 2^63" : NULL;
 }

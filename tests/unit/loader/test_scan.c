@@ -146,7 +146,7 @@ START_TEST(repositories_of_others_are_told_what_is_different)
 	given_file("flat/model.onnx", "x");
 	given_file("tfs/1/saved_model.pb", "x");
 	when_scanned(NULL, 0);
-	ck_assert_int_eq(remarks("triton/config.pbtxt: ignored, options of a model stand in model.conf"), 1);
+	ck_assert_int_eq(remarks("triton/config.pbtxt: ignored, options of a model stand in model.conf; signetctl import reads this file"), 1);
 	ck_assert_int_eq(remarks("flat/model.onnx: ignored, a version is a directory: move it to 1/"), 1);
 	ck_assert_int_eq(remarks("tfs/1: no model.onnx or model.signet in it (yet); a SavedModel has to be"), 1);
 }
