@@ -182,6 +182,7 @@ INLINE void add_tap(const struct conv_tile *t, int64_t tap, tile_sums sum, struc
 			x[g]++;
 		w += vecs * VEC_FLOATS;
 		__builtin_prefetch(ahead, 0, 2);
+		__builtin_prefetch(ahead + ahead_step / 2, 0, 2); /* a row of two vectors is two lines */
 		ahead += ahead_step;
 		if (result && k < pixels)
 			__builtin_prefetch(result + k * pixel, 1);
