@@ -31,6 +31,10 @@ struct backend {
 	   any two layouts that the backend uses. */
 	enum err_code (*prepare_copy)(struct prep *p, struct kernel *ret, struct err *err);
 
+	/* (optional) Will a kernel for the node take this input in LAYOUT_NCHW16C_BF16? Asked at
+	   precision bf16, where what only such nodes read may be left so. */
+	bool (*takes_bf16)(const struct graph *g, const struct node *n, int input);
+
 	/* What timings of its kernels are true for: processor, features, libraries. One line
 	   without tabs. */
 	void (*machine)(char *ret, size_t size);

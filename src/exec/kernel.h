@@ -93,7 +93,7 @@ typedef void (*run_fn)(const struct kernel_args *a, int64_t begin, int64_t end);
 enum precision {
 	PRECISION_FAST,  /* up to 1e-4 of a step's largest value, where that is faster */
 	PRECISION_EXACT, /* by the order of sums alone */
-	PRECISION_BF16,  /* products of matrices and convolutions of bfloat16, summed as floats */
+	PRECISION_BF16,  /* products of bfloat16, summed as floats; what lies between may be rounded, too */
 	PRECISION_TF32,  /* the same of floats with 10 bits of fraction; devices only */
 	PRECISION_FP16,  /* the same of float16 and what lies between them too; devices only */
 	PRECISION_COUNT_
@@ -134,6 +134,7 @@ struct prep {
 	int threads; /* most that will ever work on one step; 1: do not bother to split */
 	enum precision precision;
 	struct choices *choices; /* NULL: nothing is timed */
+	bool bf16_wanted;        /* who reads output 0 takes LAYOUT_NCHW16C_BF16, all of them */
 	bool settled;            /* what was chosen before has to do */
 	struct arena *arena; /* the plan's */
 	struct packs *packs; /* the version's packed weights */

@@ -20,13 +20,21 @@ enum layout {
 	LAYOUT_NCHW8C,  /* blocks of 8 channels innermost; C is a multiple of 8 */
 	LAYOUT_NCHW16C, /* the same by 16 */
 	LAYOUT_NHWC,
+	LAYOUT_NCHW16C_BF16, /* blocks of 16, of a float32 value: rounded to bfloat16 while it lies there */
 	LAYOUT_COUNT_
 };
+
+static inline bool layout_is_bf16(enum layout layout)
+{
+	return layout == LAYOUT_NCHW16C_BF16;
+}
 
 /* Channels in a block; 1: they are not in blocks. */
 static inline int layout_block(enum layout layout)
 {
-	return layout == LAYOUT_NCHW16C ? 16 : layout == LAYOUT_NCHW8C ? 8 : 1;
+	if (layout == LAYOUT_NCHW16C || layout == LAYOUT_NCHW16C_BF16)
+		return 16;
+	return layout == LAYOUT_NCHW8C ? 8 : 1;
 }
 
 struct tensor {
@@ -60,7 +68,7 @@ static inline enum dtype type_carrier(const struct type *t)
    where a count becomes a size. */
 MUST_CHECK bool tensor_bytes_overflow(enum dtype dtype, const struct shape *s, size_t *ret);
 
-/* As above for tensors that exist. Asserts. */
+/* As above for tensors that exist. Asserts. Of their type: layouts that round take half of it. */
 size_t tensor_bytes(const struct tensor *t);
 
 static inline struct tensor tensor_absent(void)

@@ -32,7 +32,7 @@ bool op_rig_prepare(struct op_rig *r, const struct op_row *row, const struct op_
 	struct prep p = { .backend = row->backend, .graph = n->graph, .node = n->node, .in = r->seen, .out = n->out,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = 4, .arena = r->plan,
 		.packs = r->packs, .tmp = r->tmp,
-		.precision = row->precision };
+		.precision = row->precision, .bf16_wanted = row->bf16_wanted };
 	r->kernel = (struct kernel){ .units = 1 };
 	enum err_code rc = row->prepare(&p, &r->kernel, &err);
 	ck_assert_msg(rc == ERR_OK || rc == ERR_UNIMPLEMENTED, "%s, %s: %s", op_node_text(n), row->name,
@@ -130,7 +130,7 @@ void op_free_outputs(const struct op_node *n, struct tensor *t)
 struct op_row op_row_of(const struct cpu_row *row)
 {
 	return (struct op_row){ row->name, row->prepare, &cpu_backend,
-		row->needs & CPU_BF16 ? PRECISION_BF16 : PRECISION_FAST };
+		row->needs & CPU_BF16 ? PRECISION_BF16 : PRECISION_FAST, false };
 }
 
 const struct cpu_row *op_reference(const struct op_node *n)

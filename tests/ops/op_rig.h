@@ -25,6 +25,7 @@ struct op_row {
 	prepare_fn prepare;
 	const struct backend *backend;
 	enum precision precision;
+	bool bf16_wanted; /* as in struct prep */
 };
 
 enum way { WHOLE, UNIT_BY_UNIT, IN_PLACE };

@@ -172,12 +172,14 @@ bool tensors_close(const struct tensor *got, const struct tensor *want, double r
 
 static int64_t block_size(enum layout layout)
 {
-	return layout == LAYOUT_NCHW8C ? 8 : layout == LAYOUT_NCHW16C ? 16 : 1;
+	static const int64_t sizes[LAYOUT_COUNT_] = { 1, 8, 16, 1, 16 };
+	return sizes[layout];
 }
 
 bool tensors_can_have(const struct tensor *t, enum layout layout)
 {
-	return t->data && t->shape.rank == 4 && t->shape.dim[1] % block_size(layout) == 0;
+	return t->data && t->shape.rank == 4 && t->shape.dim[1] % block_size(layout) == 0 &&
+	       (!layout_is_bf16(layout) || t->dtype == DTYPE_F32);
 }
 
 /* Where the element lies that is number i in the plain order. */
@@ -191,13 +193,26 @@ static int64_t place(const struct shape *s, enum layout layout, int64_t i)
 	return (((n * (s->dim[1] / b) + c / b) * s->dim[2] + h) * s->dim[3] + w) * b + c % b;
 }
 
+/* With the type that its elements have in a layout. */
+static struct tensor as_stored(const struct tensor *t, enum layout layout)
+{
+	struct tensor s = *t;
+	s.dtype = layout_is_bf16(layout) ? DTYPE_BF16 : t->dtype;
+	return s;
+}
+
 struct tensor tensors_relayout(const struct tensor *t, enum layout layout)
 {
 	struct tensor r = tensors_new(t->dtype, t->shape);
-	size_t n = dtype_bytes(t->dtype);
+	struct tensor to = as_stored(&r, layout), from = as_stored(t, t->layout);
+	size_t n = dtype_bytes(to.dtype);
 	r.layout = layout;
-	for (int64_t i = 0; i < tensor_count(t); i++)
-		memcpy((char *)r.data + (size_t)place(&t->shape, layout, i) * n,
-			(const char *)t->data + (size_t)place(&t->shape, t->layout, i) * n, n);
+	for (int64_t i = 0; i < tensor_count(t); i++) {
+		int64_t dst = place(&t->shape, layout, i), src = place(&t->shape, t->layout, i);
+		if (to.dtype != from.dtype)
+			tensors_set(&to, dst, tensor_float(&from, src));
+		else
+			memcpy((char *)r.data + (size_t)dst * n, (const char *)t->data + (size_t)src * n, n);
+	}
 	return r;
 }

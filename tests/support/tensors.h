@@ -33,7 +33,8 @@ void tensors_set(struct tensor *t, int64_t i, double v);
 bool tensors_close(const struct tensor *got, const struct tensor *want, double rtol, double atol, char *why,
 	size_t size);
 
-/* The same elements in another layout of a rank 4 tensor; one by one, as tensor.h says. */
+/* The same elements in another layout of a rank 4 tensor; one by one, as tensor.h says. Of
+   rounded ones half of the memory is not set. */
 struct tensor tensors_relayout(const struct tensor *t, enum layout layout);
-/* Has the shape this layout, that is: rank 4, and whole blocks of channels? */
+/* Can it have this layout, that is: rank 4, whole blocks of channels, floats if that rounds? */
 bool tensors_can_have(const struct tensor *t, enum layout layout);

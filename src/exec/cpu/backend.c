@@ -4,7 +4,7 @@
  *
  * Rows of one operator stand best first. With inputs in a blocked layout the rows that
  * take such inputs are asked first; if none accepts, all are asked for plain inputs and
- * the planner reorders.
+ * the planner reorders. So it is where one of them was rounded to bfloat16.
  */
 #include "exec/cpu/cpu.h"
 
@@ -15,8 +15,6 @@
 #include "exec/cpu/ncopy.h"
 #include "exec/cpu/onednn/onednn.h"
 #include "exec/cpu/trial.h"
-
-enum { TAKES_PLAIN = false, TAKES_BLOCKED = true };
 
 const struct cpu_row cpu_rows[] = {
 #define KERNEL(op, types, needs, layout, prepare) \
@@ -34,21 +32,21 @@ enum dtype cpu_key_dtype(const struct prep *p)
 	return p->in[key].dtype;
 }
 
-static bool is_candidate(const struct cpu_row *row, const struct prep *p, bool blocked_only)
+static bool is_candidate(const struct cpu_row *row, const struct prep *p, enum cpu_takes least)
 {
 	return row->op == p->node->op && dtype_in(cpu_key_dtype(p), row->types) &&
-	       cpu_row_runs_here(row) && (row->blocked || !blocked_only);
+	       cpu_row_runs_here(row) && row->takes >= least;
 }
 
 /* Rows that have to be timed wait for the first one that has not, and run against it. */
 static enum err_code
-ask_rows(struct prep *p, bool blocked_only, struct kernel *ret, struct err *err)
+ask_rows(struct prep *p, enum cpu_takes least, struct kernel *ret, struct err *err)
 {
 	const struct cpu_row *rival[TRIAL_ROWS_MAX];
 	int n = 0, best = 0;
 	for (int i = 0; i < cpu_rows_count; i++) {
 		const struct cpu_row *row = &cpu_rows[i];
-		if (!is_candidate(row, p, blocked_only))
+		if (!is_candidate(row, p, least))
 			continue;
 		assert(n < TRIAL_ROWS_MAX);
 		rival[n++] = row;
@@ -82,6 +80,19 @@ static enum err_code no_kernel(const struct prep *p, struct err *err)
 		node_label(p->graph, p->node, label, sizeof(label)), types);
 }
 
+/* What a row has to take for these inputs to come as they are. */
+static enum cpu_takes least_taken(const struct prep *p)
+{
+	enum cpu_takes least = TAKES_PLAIN;
+	for (int i = 0; i < p->n_in; i++) {
+		if (!prep_has_in(p, i) || p->in[i].layout == LAYOUT_PLAIN)
+			continue;
+		enum cpu_takes takes = layout_is_bf16(p->in[i].layout) ? TAKES_BF16 : TAKES_BLOCKED;
+		least = takes > least ? takes : least;
+	}
+	return least;
+}
+
 enum err_code
 cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
 {
@@ -92,10 +103,10 @@ cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err
 
 	enum err_code rc = ERR_UNIMPLEMENTED;
 	if (blocked && !custom)
-		rc = ask_rows(p, true, ret, err);
+		rc = ask_rows(p, least_taken(p), ret, err);
 	if (rc != ERR_UNIMPLEMENTED)
 		return rc;
-	rc = custom ? op_library_prepare(&q, ret, err) : ask_rows(&q, false, ret, err);
+	rc = custom ? op_library_prepare(&q, ret, err) : ask_rows(&q, TAKES_PLAIN, ret, err);
 	*ret_want_plain = blocked;
 	return rc == ERR_UNIMPLEMENTED ? no_kernel(p, err) : rc;
 }
@@ -115,10 +126,24 @@ static const char *lacks(enum precision precision)
 	return able ? NULL : "precision bf16 needs a processor with AVX512-BF16";
 }
 
+/* A row says it for all nodes of its operator; convolutions in groups are floats' still, and so are
+   those whose weights come with the request. */
+static bool takes_bf16(const struct graph *g, const struct node *n, int input)
+{
+	bool takes = false;
+	for (int i = 0; i < cpu_rows_count && !takes; i++)
+		takes = cpu_rows[i].op == n->op && cpu_rows[i].takes >= TAKES_BF16 &&
+			cpu_row_runs_here(&cpu_rows[i]);
+	if (!takes || (n->op != OP_CONV && n->op != OP_FUSED_CONV))
+		return takes && input == 0 && n->n_out == 1;
+	return (input == 0 || input == 3) && node_int(n, "group", 1) == 1 && g->value[n->in[1]].constant;
+}
+
 const struct backend cpu_backend = {
 	.name = "cpu",
 	.prepare = cpu_prepare,
 	.prepare_copy = prepare_copy,
+	.takes_bf16 = takes_bf16,
 	.machine = machine,
 	.lacks = lacks,
 };

@@ -23,6 +23,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/clock.h"
+#include "exec/cpu/widen.h"
 
 #define ROUNDS 4
 #define DUEL_NS (NS_PER_MS / 2) /* after two runs */
@@ -136,6 +137,23 @@ static void *room_touched(struct arena *a, size_t bytes)
 	return mem;
 }
 
+static enum err_code make_input(struct contest *t, struct tensor *in)
+{
+	int64_t n = tensor_count(in);
+	float *x = room(t->arena, tensor_bytes(in));
+	if (!x)
+		return err_oom(t->err);
+	make_up(x, n);
+	in->data = x;
+	if (!layout_is_bf16(in->layout))
+		return ERR_OK;
+	in->data = room(t->arena, tensor_bytes(in));
+	if (!in->data)
+		return err_oom(t->err);
+	narrow_array(in->data, x, n, DTYPE_BF16);
+	return ERR_OK;
+}
+
 static enum err_code make_inputs(struct contest *t)
 {
 	const struct prep *p = t->p;
@@ -154,10 +172,7 @@ static enum err_code make_inputs(struct contest *t)
 			continue;
 		}
 		t->asked[i] = t->in[i] = with_images(&p->in[i], all, images);
-		t->in[i].data = room(t->arena, tensor_bytes(&t->in[i]));
-		if (!t->in[i].data)
-			return err_oom(t->err);
-		make_up(t->in[i].data, tensor_count(&t->in[i]));
+		TRY(make_input(t, &t->in[i]));
 	}
 	return ERR_OK;
 }
@@ -305,6 +320,20 @@ static inline struct extent extent_of(const float *x, const float *y, int64_t n,
 	return e;
 }
 
+/* As floats where it was rounded. false: no memory. */
+static bool widen(struct tensor *t, struct arena *a)
+{
+	int64_t n = tensor_count(t);
+	if (!layout_is_bf16(t->layout))
+		return true;
+	float *wide = room(a, tensor_bytes(t));
+	if (wide)
+		widen_array(wide, t->data, n, DTYPE_BF16);
+	t->data = wide;
+	t->layout = LAYOUT_NCHW16C;
+	return wide;
+}
+
 static bool agrees(const struct tensor *a, const struct tensor *b, float tolerance)
 {
 	const float *x = a->data, *y = b->data;
@@ -322,8 +351,9 @@ static bool has_won(const struct contest *t)
 {
 	const struct corner *c = t->challenger, *champion = t->champion;
 	float tolerance = t->p->precision == PRECISION_BF16 ? (float)TOLERANCE_BF16 : (float)TOLERANCE;
+	struct tensor out = c->out;
 	return !c->failed && c->ns != INT64_MAX && shared_ns(c, c->ns) < shared_ns(champion, champion->ns) &&
-	       agrees(&c->out, &t->trusted, tolerance);
+	       widen(&out, c->arena) && agrees(&out, &t->trusted, tolerance);
 }
 
 static enum err_code challenge(struct contest *t, const struct cpu_row *const *row, int i)

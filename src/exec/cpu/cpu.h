@@ -29,12 +29,15 @@
    without this, with a result that agrees (trial.h). */
 #define CPU_TIMED (1u << 31)
 
+/* In which layouts a row may get its inputs: each has those before it, too. */
+enum cpu_takes { TAKES_PLAIN, TAKES_BLOCKED, TAKES_BF16 };
+
 /* One row as the tests and benches walk it. */
 struct cpu_row {
 	enum op_id op;
 	uint64_t types;
 	unsigned needs;
-	bool blocked;
+	enum cpu_takes takes;
 	prepare_fn prepare;
 	const char *name;
 };

@@ -2,6 +2,7 @@
 #include "exec/cpu/ncopy.h"
 
 #include <string.h>
+#include "exec/half.h"
 
 #define TILE 16               /* elements on a side of a cache-blocked transpose */
 #define CHUNK_BYTES (16 << 10) /* of a long row in one item */
@@ -290,8 +291,78 @@ static void init_reorder(struct ncopy *c, const struct tensor *in, const struct 
 	ncopy_init(c, 6, odim, osrc, odst, dtype_bytes(in->dtype));
 }
 
+/* -- to and from the layout that rounds, block by block -------------------------------------- */
+
+#define BLOCK 16
+
+struct round_state {
+	struct split split; /* of rows of a block */
+	bool from, to; /* which of both is rounded */
+	int64_t blocks, height, width;
+	int64_t src[6], dst[6]; /* layout_strides() */
+};
+
+/* Where channel c of a block lies, beginning with the block. */
+static int64_t in_block(const int64_t *stride, int64_t c)
+{
+	return c / 8 * stride[2] + c % 8 * stride[3];
+}
+
+static void round_row(const struct round_state *s, const char *from, char *to)
+{
+	for (int64_t x = 0; x < s->width; x++)
+		for (int64_t c = 0; c < BLOCK; c++) {
+			int64_t src = x * s->src[5] + in_block(s->src, c);
+			int64_t dst = x * s->dst[5] + in_block(s->dst, c);
+			float v = s->from ? bfloat_to_float(((const uint16_t *)from)[src])
+					  : ((const float *)from)[src];
+			if (s->to)
+				((uint16_t *)to)[dst] = float_to_bfloat(v);
+			else
+				((float *)to)[dst] = v;
+		}
+}
+
+static void run_round(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct round_state *s = a->state;
+	size_t src_bytes = s->from ? sizeof(uint16_t) : sizeof(float);
+	size_t dst_bytes = s->to ? sizeof(uint16_t) : sizeof(float);
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t i = from; i < to; i++) {
+		int64_t y = i % s->height, block = i / s->height % s->blocks, image = i / s->height / s->blocks;
+		int64_t src = image * s->src[0] + block * s->src[1] + y * s->src[4];
+		int64_t dst = image * s->dst[0] + block * s->dst[1] + y * s->dst[4];
+		round_row(s, (const char *)a->in[0].data + (size_t)src * src_bytes,
+			(char *)a->out[0].data + (size_t)dst * dst_bytes);
+	}
+}
+
+static enum err_code prepare_round(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct round_state *s = kernel_state(p, ret, sizeof(*s));
+	const struct shape *x = &p->in[0].shape;
+	if (!s)
+		return err_oom(err);
+	s->from = layout_is_bf16(p->in[0].layout);
+	s->to = layout_is_bf16(p->out[0].layout);
+	s->blocks = x->dim[1] / BLOCK;
+	s->height = x->dim[2];
+	s->width = x->dim[3];
+	layout_strides(x, p->in[0].layout, s->src);
+	layout_strides(x, p->out[0].layout, s->dst);
+	s->split = split_work(p, ret, x->dim[0] * s->blocks * s->height, (double)(s->width * BLOCK));
+	ret->run = run_round;
+	ret->name = "copy";
+	ret->out_layout = p->out[0].layout;
+	return ERR_OK;
+}
+
 enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err)
 {
+	if (layout_is_bf16(p->in[0].layout) || layout_is_bf16(p->out[0].layout))
+		return prepare_round(p, ret, err);
 	struct copy_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);

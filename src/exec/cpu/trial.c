@@ -14,7 +14,7 @@ enum detail { SIZES, KIND };
    also keeps each weight in one packed form. */
 static void put_tensor(struct buf *b, const struct tensor *t, enum detail detail)
 {
-	static const char *const layout[LAYOUT_COUNT_] = { "", "c8", "c16", "nhwc" };
+	static const char *const layout[LAYOUT_COUNT_] = { "", "c8", "c16", "nhwc", "c16bf" };
 	struct shape s = t->shape;
 	if (s.rank == RANK_UNKNOWN) {
 		buf_str(b, " -");
@@ -55,8 +55,8 @@ static bool describe(const struct prep *p, enum detail detail, const char **ret)
 		put_tensor(&b, &p->out[i], detail);
 	for (int32_t i = 0; i < p->node->n_attr; i++)
 		put_attr(&b, &p->node->attr[i]);
-	buf_printf(&b, " threads=%d%s%s", p->threads, precision[p->precision],
-		contest_is_cold(p) ? " cold" : "");
+	buf_printf(&b, " threads=%d%s%s%s", p->threads, precision[p->precision],
+		p->bf16_wanted ? " for bf16" : "", contest_is_cold(p) ? " cold" : "");
 	buf_char(&b, '\0');
 	if (buf_finish(&b, &text, NULL) != ERR_OK || text.len >= CHOICE_KEY_MAX)
 		return false;

@@ -28,7 +28,7 @@ static void explain_step(const struct plan *e, const struct step *s, struct step
 		const struct slot *slot = &e->slot[s->slot[i]];
 		at += (size_t)snprintf(t->shapes + at, sizeof(t->shapes) - at, "%s%s%s",
 			i == 0 ? "" : i == s->n_in ? " -> " : " ", SHAPE_TEXT(&slot->t.shape),
-			slot->t.layout == LAYOUT_PLAIN ? "" : "b");
+			layout_is_bf16(slot->t.layout) ? "bf16" : slot->t.layout == LAYOUT_PLAIN ? "" : "b");
 		if (i >= s->n_in)
 			t->out_bytes += slot->bytes;
 	}

@@ -54,6 +54,7 @@ new_prep(struct planner *pl, const struct backend *on, const struct node *n, str
 	ret->out = t + n->n_in;
 	ret->n_in = n->n_in;
 	ret->n_out = n->n_out;
+	ret->bf16_wanted = pl->rq->rounded && n->out[0] != VALUE_NONE && pl->rq->rounded[n->out[0]];
 	ret->trial = pl->trial;
 	return ERR_OK;
 }

@@ -103,6 +103,7 @@ struct plan_request {
 	int n_in;
 	const struct forget *forget; /* NULL: constants stay as they are */
 	const int32_t *last_use; /* per value: last node that reads it; n_node: a graph output */
+	const bool *rounded; /* per value: who reads it takes bfloat16, all of them; NULL: nobody does */
 };
 
 MUST_CHECK enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct err *err);

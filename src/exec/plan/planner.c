@@ -37,6 +37,8 @@ int32_t planner_add_slot(struct planner *pl, const struct tensor *t, enum slot_h
 		.last_node = -1 };
 	if (shape_is_static(&t->shape) && tensor_bytes_overflow(t->dtype, &t->shape, &s->bytes))
 		return SLOT_NONE;
+	if (layout_is_bf16(t->layout))
+		s->bytes /= 2;
 	pl->plain_of[p->n_slot] = pl->crossed_of[p->n_slot] = SLOT_NONE;
 	return p->n_slot++;
 }

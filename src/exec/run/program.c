@@ -27,6 +27,23 @@ static int32_t *find_last_uses(const struct graph *g)
 	return last;
 }
 
+/* For each value whether all nodes that read it take it rounded to bfloat16; NULL: no memory. */
+static bool *find_rounded(const struct graph *g, const struct backend *backend)
+{
+	bool *rounded = calloc((size_t)g->n_value + 1, sizeof(*rounded));
+	for (int32_t v = 0; rounded && v < g->n_value; v++)
+		rounded[v] = g->value[v].producer != NODE_NONE;
+	for (int32_t i = 0; rounded && i < g->n_node; i++)
+		for (int32_t k = 0; k < g->node[i].n_in; k++) {
+			int32_t v = g->node[i].in[k];
+			if (v != VALUE_NONE && rounded[v])
+				rounded[v] = backend->takes_bf16(g, &g->node[i], k);
+		}
+	for (int32_t i = 0; rounded && i < g->n_output; i++)
+		rounded[g->output[i]] = false;
+	return rounded;
+}
+
 /* A body's inputs are its own, then what it captures. */
 static enum err_code list_inputs(struct program *p, struct err *err)
 {
@@ -61,8 +78,10 @@ enum err_code program_new(const struct graph *g, const struct program_conf *conf
 		p->conf.threads = p->conf.threads < 1 ? 1 : THREADS_MAX;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->frame_back, NULL);
+	bool round = p->conf.precision == PRECISION_BF16 && p->conf.backend->takes_bf16;
 	p->last_use = find_last_uses(g);
-	enum err_code rc = p->last_use ? list_inputs(p, err) : err_oom(err);
+	p->rounded = round ? find_rounded(g, p->conf.backend) : NULL;
+	enum err_code rc = p->last_use && (p->rounded || !round) ? list_inputs(p, err) : err_oom(err);
 	if (rc == ERR_OK && p->conf.forget)
 		rc = forget_new(g, &p->forget, err);
 	if (rc == ERR_OK)
@@ -85,6 +104,7 @@ void program_free(struct program *p)
 	pthread_mutex_destroy(&p->lock);
 	forget_free(p->forget);
 	free(p->last_use);
+	free(p->rounded);
 	free(p->in_value);
 	free(p);
 }

@@ -147,7 +147,8 @@ enum err_code program_get_plan(struct program *p, int32_t begin, const struct po
 		return ERR_OK;
 	}
 	struct plan_request rq = { .graph = p->graph, .conf = &p->conf, .begin = begin, .in = in,
-		.n_in = n_in, .forget = p->forget, .last_use = p->last_use };
+		.n_in = n_in, .forget = p->forget, .last_use = p->last_use,
+		.rounded = p->rounded };
 	struct plan *made, *gone = NULL;
 	enum err_code rc = plan_new(&rq, &made, err);
 	if (p->forget)

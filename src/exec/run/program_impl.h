@@ -22,6 +22,7 @@ struct program {
 	const struct graph *graph;
 	struct program_conf conf;
 	int32_t *last_use; /* per value, see struct plan_request */
+	bool *rounded;     /* the same */
 	int32_t *in_value; /* graph inputs, then captures */
 	int n_in;
 	struct forget *forget; /* NULL: weights stay as they are */

@@ -56,10 +56,13 @@ static bool check_row(const struct cpu_row *row, const struct op_node *n, const 
 {
 	struct asked a = { op_row_of(row), rounding(row) };
 	bool took = check_layout(&a, n, want);
-	for (enum layout l = LAYOUT_PLAIN + 1; row->blocked && l < LAYOUT_COUNT_; l++) {
+	a.row.bf16_wanted = true;
+	took |= row->takes == TAKES_BF16 && check_layout(&a, n, want);
+	for (enum layout l = LAYOUT_PLAIN + 1; row->takes >= TAKES_BLOCKED && l < LAYOUT_COUNT_; l++) {
 		struct op_node blocked = *n;
-		if (!tensors_can_have(&n->in[0], l))
+		if (!tensors_can_have(&n->in[0], l) || (layout_is_bf16(l) && row->takes < TAKES_BF16))
 			continue;
+		a.rounding = layout_is_bf16(l) ? ROUNDING_BF16 : rounding(row);
 		for (int i = 0; i < n->n_in; i++)
 			if (tensors_can_have(&n->in[i], l) && !n->known[i])
 				blocked.in[i] = tensors_relayout(&n->in[i], l);

@@ -49,7 +49,7 @@ static void run(struct graph *g, prepare_fn prepare, const struct tensor *in, st
 	struct err err;
 	struct kernel k = { .units = 1 };
 	struct prep p = { .graph = g, .node = g->n_node ? &g->node[0] : NULL, .in = in, .out = out, .n_in = 1,
-		.n_out = 1, .threads = 2, .arena = g->arena, .tmp = g->arena };
+		.n_out = 1, .threads = 2, .bf16_wanted = true, .arena = g->arena, .tmp = g->arena };
 	ck_assert_msg(prepare(&p, &k, &err) == ERR_OK, "%s", err.msg);
 	out->layout = k.out_layout;
 	out->data = arena_alloc_aligned(g->arena, tensor_bytes(out), 64);
@@ -74,8 +74,8 @@ static void check_case(const struct pool_case *c, prepare_fn prepare, enum layou
 	if (with_nan)
 		((float *)in.data)[c->w + 2] = NAN;
 	struct tensor want = { .dtype = DTYPE_F32, .shape = g->value[g->node[0].out[0]].shape }, got = want;
-	struct tensor blocked = copied(g, &in, layout);
-	run(g, prepare_pool_ref, &in, &want);
+	struct tensor blocked = copied(g, &in, layout), seen = copied(g, &blocked, LAYOUT_PLAIN);
+	run(g, prepare_pool_ref, &seen, &want);
 	run(g, prepare, &blocked, &got);
 	struct tensor plain = copied(g, &got, LAYOUT_PLAIN);
 	const float *x = plain.data, *y = want.data;
@@ -88,8 +88,10 @@ static void check_case(const struct pool_case *c, prepare_fn prepare, enum layou
 START_TEST(equals_the_reference)
 {
 	const struct pool_case *c = &cases[_i / 2];
-	if (cpu_features() & CPU_AVX512)
+	if (cpu_features() & CPU_AVX512) {
 		check_case(c, prepare_pool_blocked_avx512, LAYOUT_NCHW16C, _i % 2);
+		check_case(c, prepare_pool_blocked_avx512, LAYOUT_NCHW16C_BF16, _i % 2);
+	}
 	if (cpu_features() & CPU_AVX2)
 		check_case(c, prepare_pool_blocked_avx2, LAYOUT_NCHW8C, _i % 2);
 }

@@ -58,15 +58,26 @@ static bool operands_fit(const struct prep *p)
 	       tensor_count(&p->in[0]) && tensor_count(&p->out[0]);
 }
 
+/* What is added decides, for the result takes its place. */
+static bool leaves_bf16(const struct prep *p, const struct conv_job *j)
+{
+	bool wanted = j->sum ? layout_is_bf16(p->in[3].layout) : p->bf16_wanted;
+	return wanted && j->vec->per_slot > 1 && j->out_layout == LAYOUT_NCHW16C;
+}
+
 static bool choose_layouts(const struct prep *p, struct conv_job *j)
 {
 	bool pixel = j->out[0] * j->out[1] == 1;
 	j->out_layout = conv_layout(j->oc);
+	j->src_slots = layout_is_bf16(p->in[0].layout);
+	j->dst_slots = !pixel && leaves_bf16(p, j);
+	j->out_layout = j->dst_slots ? LAYOUT_NCHW16C_BF16 : j->out_layout;
 	j->block = layout_block(j->out_layout);
 	j->src_run = j->in[0] * j->in[1] == 1 ? j->ic : layout_block(p->in[0].layout);
 	/* One pixel is the same in all layouts, and plain suits whoever comes next. */
 	j->out_layout = pixel ? LAYOUT_PLAIN : j->out_layout;
-	return j->block > 1 && (!j->sum || pixel || p->in[3].layout == j->out_layout);
+	return j->block > 1 && (!j->sum || pixel || p->in[3].layout == j->out_layout) &&
+	       (!j->src_slots || j->vec->per_slot > 1);
 }
 
 enum err_code conv_job_operands(const struct prep *p, struct conv_job *ret, struct err *err)

@@ -18,6 +18,7 @@ struct conv_job {
 	int64_t images, ic, oc;
 	int64_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];
 	int64_t src_run; /* channels of a pixel that lie together */
+	bool src_slots, dst_slots; /* bfloat16 in the source, in the result and in what is added to it */
 	int beside;	 /* pixels in a slot: 2 where channels are apart, for they cannot share one */
 	int block;	 /* of the result */
 	enum layout out_layout;
@@ -38,6 +39,17 @@ MUST_CHECK enum err_code conv_job_init(
 /* The part of it that ConvTranspose has in common: images, channels, weights, vectors. */
 MUST_CHECK enum err_code conv_job_operands(
 	const struct prep *p, struct conv_job *ret, struct err *err);
+
+/* Floats in the place of so many elements of the source, of the result. */
+static inline int64_t job_src_at(const struct conv_job *j, int64_t elements)
+{
+	return j->src_slots ? elements / 2 : elements;
+}
+
+static inline int64_t job_dst_at(const struct conv_job *j, int64_t elements)
+{
+	return j->dst_slots ? elements / 2 : elements;
+}
 
 /* -- weights in panels of TILE_VECS vectors, the last one perhaps narrower -------------------- */
 

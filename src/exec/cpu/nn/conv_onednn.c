@@ -36,7 +36,7 @@ struct part {
 
 struct conv_state {
 	int64_t parts;
-	size_t src_image, dst_image; /* bytes as they lie in the tensors */
+	size_t src_image, dst_image, sum_image; /* bytes as they lie in the tensors */
 	bool bias, sum;
 	size_t scratch_src, scratch_dst; /* where in the scratch */
 	struct part part[];
@@ -48,7 +48,8 @@ static void run_unit(const struct kernel_args *a, const struct conv_state *s, in
 	const char *src = (const char *)a->in[0].data + (size_t)image * s->src_image + p->src_at;
 	size_t dst_at = (size_t)image * s->dst_image;
 	char *dst = (char *)a->out[0].data + dst_at + p->dst_at, *scratch = a->scratch;
-	const char *sum = s->sum ? (const char *)a->in[3].data + dst_at + p->sum_at : NULL;
+	size_t sum_at = (size_t)image * s->sum_image + p->sum_at;
+	const char *sum = s->sum ? (const char *)a->in[3].data + sum_at : NULL;
 	struct onednn_args x = { .src = src, .weights = p->weights, .dst = dst, .scratch = scratch };
 	if (s->bias)
 		x.bias = (const float *)a->in[2].data + p->bias_at;
@@ -149,7 +150,12 @@ static bool choose_layouts(struct maker *m)
 		c->src.layout = c->dst.layout = LAYOUT_NHWC;
 	/* One pixel is the same in both layouts, and plain suits whoever comes next. */
 	m->dst_layout = images && !pixel ? conv_layout(c->dst.c) : LAYOUT_PLAIN;
-	return !c->sum || p->in[3].layout == LAYOUT_PLAIN || p->in[3].layout == m->dst_layout;
+	c->dst.bf16 = m->bf16 && m->dst_layout == LAYOUT_NCHW16C && c->dst.layout == LAYOUT_NCHW16C &&
+		      (c->sum ? layout_is_bf16(p->in[3].layout) : p->bf16_wanted);
+	if (c->dst.bf16)
+		m->dst_layout = LAYOUT_NCHW16C_BF16;
+	return !c->sum || p->in[3].layout == LAYOUT_PLAIN || p->in[3].layout == m->dst_layout ||
+	       layout_is_bf16(p->in[3].layout);
 }
 
 /* A part of channels is one run of memory only where no block is cut. */
@@ -177,10 +183,11 @@ static void choose_cut(struct maker *m)
 		m->cut.parts = 1;
 }
 
-/* Floats in a tensor's layout, as the convolution has them. */
+/* In a tensor's layout, as the convolution has them. */
 static struct onednn_image in_tensor(const struct onednn_image *i, enum layout layout, int64_t plane)
 {
-	return (struct onednn_image){ i->c, i->h, i->w, layout, false, plane };
+	bool bf16 = layout_is_bf16(layout);
+	return (struct onednn_image){ i->c, i->h, i->w, bf16 ? LAYOUT_NCHW16C : layout, bf16, plane };
 }
 
 /* From a tensor to what the convolution takes, or back; NULL where they are the same, as all
@@ -299,9 +306,11 @@ static void fill_kernel(struct maker *m, struct conv_state *s)
 {
 	const struct onednn_conv *c = &m->c;
 	const struct onednn_image src = in_tensor(&c->src, m->src_layout, 0),
-				  dst = in_tensor(&c->dst, m->dst_layout, 0);
+				  dst = in_tensor(&c->dst, m->dst_layout, 0),
+				  sum = in_tensor(&c->dst, sum_layout(m), 0);
 	s->src_image = onednn_image_bytes(&src);
 	s->dst_image = onednn_image_bytes(&dst);
+	s->sum_image = onednn_image_bytes(&sum);
 	s->bias = c->bias;
 	s->sum = c->sum;
 	struct kernel *k = m->ret;

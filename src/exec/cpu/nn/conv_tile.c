@@ -28,12 +28,22 @@
 #endif
 #define POINTERS ((TILE_PIXELS + 2) / 3)
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* -- vectors where blocks are half as long, or more is to be done --------------------------------
  */
+
+/* The result is of slots. */
+INLINE bool leaves_slots(const struct conv_tile *t)
+{
+	return PER_SLOT > 1 && t->slots;
+}
 
 /* Vector j of a pixel whose first block is at `at`; what there is no block for is zero. */
 static vec get(const struct conv_tile *t, const float *at, int j)
 {
+	if (leaves_slots(t))
+		return slot_get(at + j * t->dst_block);
 	if (t->block == VEC_FLOATS)
 		return *(const vec *)(at + j * t->dst_block);
 	at += 2 * j * t->dst_block;
@@ -42,6 +52,10 @@ static vec get(const struct conv_tile *t, const float *at, int j)
 
 static void put(const struct conv_tile *t, float *at, int j, vec v)
 {
+	if (leaves_slots(t)) {
+		slot_put(at + j * t->dst_block, v);
+		return;
+	}
 	if (t->block == VEC_FLOATS) {
 		*(vec *)(at + j * t->dst_block) = v;
 		return;
@@ -79,7 +93,6 @@ static __attribute__((noinline)) void finish(
 
 /* -- the tile ------------------------------------------------------------------------------- */
 
-#define INLINE static inline __attribute__((always_inline))
 /* Loops over the sums of a tile; the sums stay in registers. */
 #define EACH_PIXEL UNROLL for (int i = 0; i < pixels; i++)
 #define EACH_VEC UNROLL for (int j = 0; j < vecs; j++)
@@ -125,13 +138,34 @@ INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixel
 					    : *(const vec *)(t->bias + j * VEC_FLOATS);
 }
 
-INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
+/* Of whole vectors that are only clamped. */
+INLINE void end_plainly(const struct conv_tile *t, tile_sums sum, const bool slots, const int pixels,
+	const int vecs)
 {
 	/* Of the tile's own, for all that the compiler knows the vectors may lie in *t. */
 	const float *add = t->sum;
 	float *dst = t->dst;
 	const int64_t pixel = t->dst_pixel, block = t->dst_block;
 	vec low = vec_all(t->act.low), high = vec_all(t->act.high);
+	if (add)
+		EACH_PIXEL
+			EACH_VEC {
+				const float *x = add + i * pixel + j * block;
+				sum[i][j] += slots ? slot_get(x) : *(const vec *)x;
+			}
+	EACH_PIXEL
+		EACH_VEC {
+			float *to = dst + i * pixel + j * block;
+			vec v = vec_clamp(sum[i][j], low, high);
+			if (slots)
+				slot_put(to, v);
+			else
+				*(vec *)to = v;
+		}
+}
+
+INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
+{
 	if (t->block != VEC_FLOATS || !t->last || t->act.fn) {
 		VEC_ARRAY part[TILE_PIXELS * TILE_VECS];
 		EACH_PIXEL
@@ -140,13 +174,10 @@ INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels,
 		finish(t, part, pixels, vecs);
 		return;
 	}
-	if (add)
-		EACH_PIXEL
-			EACH_VEC
-				sum[i][j] += *(const vec *)(add + i * pixel + j * block);
-	EACH_PIXEL
-		EACH_VEC
-			*(vec *)(dst + i * pixel + j * block) = vec_clamp(sum[i][j], low, high);
+	if (leaves_slots(t))
+		end_plainly(t, sum, true, pixels, vecs);
+	else
+		end_plainly(t, sum, false, pixels, vecs);
 }
 
 /* One slot of one tap: x points to it at every third pixel. */
@@ -240,8 +271,29 @@ static void run_tile(const struct conv_tile *t, int pixels, int vecs)
 	tiles[pixels - 1][vecs - 1](t);
 }
 
+#if PER_SLOT == 2
+/* What are slots already. */
+static void copy_slots(float *to, const struct conv_pixels *from)
+{
+	int64_t run = from->run / PER_SLOT;
+	const float *x = from->first;
+	if (from->step == run) {
+		memcpy(to, x, (size_t)(from->n * run) * sizeof(*to));
+		return;
+	}
+	for (int64_t i = 0; i < from->n; i++, x += from->step, to += run)
+		memcpy(to, x, (size_t)run * sizeof(*to));
+}
+#endif
+
 static void copy(float *to, const struct conv_pixels *from)
 {
+#if PER_SLOT == 2
+	if (from->slots) {
+		copy_slots(to, from);
+		return;
+	}
+#endif
 	bool whole = from->step == from->run; /* all one run */
 	int64_t n = whole ? 1 : from->n, run = whole ? from->n * from->run : from->run;
 	const float *x = from->first;

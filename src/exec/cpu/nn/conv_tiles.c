@@ -8,9 +8,9 @@
  * rows that a unit needs copied with zeros around them. Where windows are single pixels side
  * by side, the image is one long row, cut as suits the cache.
  *
- * Products of bfloat16 take a copy of slots in any case, made unit by unit while it is near. Then
- * single pixels need not be side by side: the copy has only those that are read. Where channels
- * are apart a slot is of two pixels that one row of a window has side by side.
+ * Products of bfloat16 take a copy of slots, made unit by unit while it is near, if the source is of
+ * floats. Then single pixels need not be side by side: the copy has only those that are read. Where
+ * channels are apart a slot is of two pixels that one row of a window has side by side.
  *
  * Sums that are long go piece by piece, so that a piece of a panel of weights stays in the
  * nearest cache while the pixels of a unit pass it; between pieces they rest in the result.
@@ -87,7 +87,8 @@ static void copy_padded(
 	const struct conv_job *j = &s->j;
 	int64_t run = j->src_run, rows = s->plane_slots / s->row_slots;
 	int64_t left = j->pad[1], width = min_i64(j->in[1], s->row_slots / job_run(j) - left);
-	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * run)
+	int64_t pixel = job_src_at(j, run);
+	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * pixel)
 		for (int64_t i = 0; i < rows; i++, to += s->row_slots) {
 			int64_t y = first_row * j->stride[0] - j->pad[0] + i;
 			memset(to, 0, (size_t)s->row_slots * sizeof(float));
@@ -97,7 +98,8 @@ static void copy_padded(
 				copy_beside(j, image + y * j->in[1], width, left, to);
 			else
 				j->vec->copy(to + left * job_run(j),
-					&(struct conv_pixels){image + y * j->in[1] * run, width, run, run});
+					&(struct conv_pixels){image + y * j->in[1] * pixel, width, run, pixel,
+						j->src_slots});
 		}
 }
 
@@ -106,13 +108,13 @@ static void copy_flat(
 	const struct tiles_state *s, const float *image, int64_t first, int64_t n, float *to)
 {
 	const struct conv_job *j = &s->j;
-	int64_t run = j->src_run, m;
-	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * run)
+	int64_t run = j->src_run, pixel = job_src_at(j, run), m;
+	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * pixel)
 		for (int64_t i = first; i < first + n; i += m, to += m * job_run(j)) {
 			int64_t y = i / j->out[1] * j->stride[0], x = i % j->out[1] * j->stride[1];
 			m = min_i64(j->out[1] - i % j->out[1], first + n - i);
-			j->vec->copy(to, &(struct conv_pixels){image + (y * j->in[1] + x) * run, m, run,
-						 j->stride[1] * run});
+			j->vec->copy(to, &(struct conv_pixels){image + (y * j->in[1] + x) * pixel, m, run,
+						 j->stride[1] * pixel, j->src_slots});
 		}
 }
 
@@ -128,8 +130,9 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 		.run = tap_run(j),
 		.weights = s->packed + job_weight_at(j, depth, channel, tap * tap_run(j)),
 		.bias = j->bias + channel,
-		.dst_pixel = j->block,
-		.dst_block = area * j->block,
+		.slots = j->dst_slots,
+		.dst_pixel = job_dst_at(j, j->block),
+		.dst_block = job_dst_at(j, area * j->block),
 		.block = j->block,
 		.blocks = (int)((j->oc - channel) / j->block),
 		.more = tap > 0,
@@ -142,7 +145,7 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 	t.last = tap + t.taps == s->taps;
 	t.act.param = j->loop.param;
 	for (int64_t row = u->row[0]; row < u->row[1]; row++) {
-		int64_t at = channel * area + row * s->width * j->block;
+		int64_t at = job_dst_at(j, channel * area + row * s->width * j->block);
 		t.src = u->src + (row - u->row[0]) * j->stride[0] * s->row_slots;
 		t.dst = u->dst + at;
 		t.sum = u->sum ? u->sum + at : NULL;
@@ -159,10 +162,10 @@ static void run_unit(const struct kernel_args *a, const struct tiles_state *s, i
 	int64_t image = index / s->slices / s->row_units, area = j->out[0] * j->out[1];
 	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
 	deal_out(s->rows, s->row_units, rows, &u.row[0], &u.row[1]);
-	u.src = (const float *)a->in[0].data + image * j->ic * j->in[0] * j->in[1];
-	u.dst = (float *)a->out[0].data + image * j->oc * area;
+	u.src = (const float *)a->in[0].data + job_src_at(j, image * j->ic * j->in[0] * j->in[1]);
+	u.dst = (float *)a->out[0].data + job_dst_at(j, image * j->oc * area);
 	if (j->sum)
-		u.sum = (const float *)a->in[3].data + image * j->oc * area;
+		u.sum = (const float *)a->in[3].data + job_dst_at(j, image * j->oc * area);
 	if (!s->copied) {
 		u.src += u.row[0] * j->stride[0] * s->row_slots;
 	} else if (s->flat) {
@@ -270,7 +273,8 @@ static void place_taps(struct tiles_state *s)
 					      y * j->dilation[0] * s->row_slots +
 					      x * j->dilation[1] * job_run(j);
 	s->taps = n;
-	int64_t most = max_i64(DEPTH_MAX / tap_run(j), 1), pieces = (n + most - 1) / most;
+	/* What is rounded is no place for a sum to rest in. */
+	int64_t most = j->dst_slots ? n : max_i64(DEPTH_MAX / tap_run(j), 1), pieces = (n + most - 1) / most;
 	s->piece_taps = (n + pieces - 1) / pieces;
 }
 
@@ -338,7 +342,7 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	if (!s)
 		return err_oom(err);
 	s->j = j;
-	s->copied = bf16 || has_gaps(&j);
+	s->copied = (bf16 && !j.src_slots) || has_gaps(&j);
 	s->flat = is_flat(s);
 	if (s->flat)
 		cut_flat(p, s);

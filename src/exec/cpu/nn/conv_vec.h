@@ -35,6 +35,7 @@ struct conv_tile {
 	const float *bias;
 	const float *sum; /* what is added at the end, laid out as dst; NULL: nothing */
 	float *dst;
+	bool slots; /* dst is of slots, and has complete sums only; else of floats */
 	int64_t dst_pixel, dst_block; /* floats to the next pixel, to the next block */
 	int block;  /* channels that lie together in dst: a vector, or half of one */
 	int blocks; /* there are in dst, from here on */
@@ -48,6 +49,7 @@ struct conv_pixels {
 	const float *first;
 	int64_t n, run;
 	int64_t step; /* floats to the next pixel */
+	bool slots;   /* they are slots as they lie there, half as long as floats */
 };
 
 /* One instruction set's. */
@@ -68,6 +70,7 @@ struct conv_vec {
    not written. */
 struct wino_patch {
 	float *image;    /* of the block */
+	bool slots;      /* it is of slots; else of floats */
 	int64_t h, w;    /* of the image */
 	int64_t y, x;    /* first pixel */
 	int64_t to_high; /* floats to the block with the vector's higher half; 0: blocks are whole */

@@ -113,9 +113,9 @@ static void make_points(const struct wino_state *s, const struct unit *u, const 
 	float *kind[PAIRS_MAX];
 	for (int i = 0; i < s->pairs; i++)
 		kind[i] = u->src + s->src_at[i];
-	for (int64_t b = 0; b < s->blocks; b++, image += j->in[0] * j->in[1] * v) {
+	for (int64_t b = 0; b < s->blocks; b++, image += job_src_at(j, j->in[0] * j->in[1] * v)) {
 		struct wino_patch p = { .image = (float *)(uintptr_t)image, /* read only */
-			.h = j->in[0], .w = j->in[1] };
+			.slots = j->src_slots, .h = j->in[0], .w = j->in[1] };
 		set_halves(s, &p, j->src_run, j->ic - b * v);
 		filter(s, u, p, kind, NULL);
 		for (int i = 0; i < s->pairs; i++)
@@ -166,8 +166,8 @@ static void make_pixels(
 	for (int i = 0; i < s->pairs; i++)
 		kind[i] = u->dst + s->dst_at[i];
 	for (int64_t c = first; c < last; c += v) {
-		int64_t at = c * j->out[0] * j->out[1];
-		struct wino_patch p = { .image = image + at, .h = j->out[0], .w = j->out[1] };
+		int64_t at = job_dst_at(j, c * j->out[0] * j->out[1]);
+		struct wino_patch p = { .image = image + at, .slots = j->dst_slots, .h = j->out[0], .w = j->out[1] };
 		set_halves(s, &p, j->block, j->oc - c);
 		end.bias = j->bias + c;
 		end.sum = sum ? sum + at : NULL;
@@ -189,13 +189,13 @@ static void run_unit(const struct kernel_args *a, const struct wino_state *s, in
 	const struct conv_job *j = &s->j;
 	int64_t slice = index % s->slices, part = index / s->slices % (s->parts[0] * s->parts[1]);
 	int64_t image = index / s->slices / (s->parts[0] * s->parts[1]);
-	int64_t at = image * j->oc * j->out[0] * j->out[1];
+	int64_t at = job_dst_at(j, image * j->oc * j->out[0] * j->out[1]);
 	struct unit u = {.src = a->scratch, .dst = (float *)((char *)a->scratch + s->scratch_dst)};
 	u.span[0] = part_of(&s->axis[0], s->parts[0], part / s->parts[1]);
 	u.span[1] = part_of(&s->axis[1], s->parts[1], part % s->parts[1]);
 	find_places(s, &u, (int64_t *)((char *)a->scratch + s->scratch_places));
 	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
-	make_points(s, &u, (const float *)a->in[0].data + image * j->ic * j->in[0] * j->in[1]);
+	make_points(s, &u, (const float *)a->in[0].data + job_src_at(j, image * j->ic * j->in[0] * j->in[1]));
 	for (int pair = 0; pair < s->pairs; pair++)
 		multiply_pair(s, &u, pair);
 	make_pixels(s, &u, (float *)a->out[0].data + at,

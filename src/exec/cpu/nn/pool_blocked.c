@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pools of images in a blocked layout: a block of channels is one vector. Compiled once per
- * instruction set; ISA is avx2 (blocks of 8) or avx512 (of 16).
+ * instruction set; ISA is avx2 (blocks of 8) or avx512 (of 16, of bfloat16 too).
  */
 #include "exec/cpu/vec_isa.h"
 #include "exec/cpu/nn/window.h"
@@ -32,7 +32,22 @@ static inline vec sum_step(vec sum, vec x)
 	return sum + x;
 }
 
-#define POOL(name, first_value, step, last) \
+/* A block of bfloat16. */
+typedef uint16_t bits __attribute__((vector_size(VEC_FLOATS * sizeof(uint16_t)), aligned(2), may_alias));
+typedef uint32_t wide_bits __attribute__((vector_size(VEC_FLOATS * sizeof(uint32_t))));
+
+static inline vec widened(bits x)
+{
+	return (vec)(__builtin_convertvector(x, wide_bits) << 16);
+}
+
+/* Of what was one before. */
+static inline bits narrowed(vec x)
+{
+	return __builtin_convertvector((wide_bits)x >> 16, bits);
+}
+
+#define POOL(name, IN, OUT, get, first_value, step, last) \
 	static void name(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct pool_state *s = a->state; \
@@ -41,24 +56,38 @@ static inline vec sum_step(vec sum, vec x)
 		int64_t from, to, width = g->out[AXIS_W], image = window_image(&s->w); \
 		int64_t dh = g->dilation[AXIS_H] * g->in[AXIS_W], dw = g->dilation[AXIS_W]; \
 		split_range(&s->split, begin, end, &from, &to); \
-		vec *y = (vec *)a->out[0].data + from * width; \
+		OUT *y = (OUT *)a->out[0].data + from * width; \
 		for (int64_t item = from; item < to; item++) { \
 			const struct taps *h = &s->taps[item % g->out[AXIS_H]]; \
-			const vec *x = (const vec *)a->in[0].data + item / g->out[AXIS_H] * image; \
+			const IN *x = (const IN *)a->in[0].data + item / g->out[AXIS_H] * image; \
 			for (const struct taps *c = columns; c < columns + width; c++) { \
 				vec v = vec_all(first_value); \
 				for (int64_t kh = 0; kh < h->n; kh++) { \
-					const vec *row = x + (h->first + kh * dh + c->first); \
+					const IN *row = x + (h->first + kh * dh + c->first); \
 					for (int64_t kw = 0; kw < c->n; kw++) \
-						v = step(v, row[kw * dw]); \
+						v = step(v, get(row[kw * dw])); \
 				} \
 				*y++ = last; \
 			} \
 		} \
 	}
-POOL(run_max, -INFINITY, max_step, v)
-POOL(run_average, 0, sum_step,
-	v / vec_all((float)max_i64(h->counted * c->counted, 1)))
+#define MEAN v / vec_all((float)max_i64(h->counted * c->counted, 1))
+POOL(run_max, vec, vec, (vec), -INFINITY, max_step, v)
+POOL(run_average, vec, vec, (vec), 0, sum_step, MEAN)
+POOL(run_max_bf16, bits, vec, widened, -INFINITY, max_step, v)
+POOL(run_average_bf16, bits, vec, widened, 0, sum_step, MEAN)
+POOL(run_max_in_bf16, bits, bits, widened, -INFINITY, max_step, narrowed(v))
+
+/* The largest of rounded numbers is one of them; sums are left as floats. */
+static void choose_run(const struct prep *p, bool max, bool pixel, struct kernel *ret)
+{
+	bool bf16 = layout_is_bf16(p->in[0].layout), stays = bf16 && max && !pixel && p->bf16_wanted;
+	ret->run = max ? run_max : run_average;
+	if (bf16)
+		ret->run = stays ? run_max_in_bf16 : max ? run_max_bf16 : run_average_bf16;
+	/* One pixel is the same in all layouts, and plain suits whoever comes next. */
+	ret->out_layout = pixel ? LAYOUT_PLAIN : stays ? LAYOUT_NCHW16C_BF16 : VEC_LAYOUT;
+}
 
 /* One window as large as the image. */
 static void global_geometry(const struct shape *x, struct conv_geometry *g)
@@ -88,7 +117,7 @@ enum err_code VEC_NAME(prepare_pool_blocked)(struct prep *p, struct kernel *ret,
 	enum op_id op = p->node->op;
 	bool max = op == OP_MAX_POOL || op == OP_GLOBAL_MAX_POOL;
 	bool global = op == OP_GLOBAL_MAX_POOL || op == OP_GLOBAL_AVERAGE_POOL;
-	if (p->in[0].layout != VEC_LAYOUT)
+	if (layout_block(p->in[0].layout) != VEC_FLOATS)
 		return prep_refuse(err, "input is not in this machine's blocked layout");
 	for (int i = 1; i < p->n_out; i++)
 		if (p->out[i].shape.rank != RANK_UNKNOWN)
@@ -113,8 +142,6 @@ enum err_code VEC_NAME(prepare_pool_blocked)(struct prep *p, struct kernel *ret,
 	fill_taps(s, node_int(p->node, "count_include_pad", 0) != 0);
 	s->split = split_work(p, ret, width ? window_rows(&s->w) : 0,
 		20 + (double)(window_taps(&s->w) * width) * 0.7);
-	ret->run = max ? run_max : run_average;
-	/* One pixel is the same in both layouts, and plain suits whoever comes next. */
-	ret->out_layout = height * width == 1 ? LAYOUT_PLAIN : VEC_LAYOUT;
+	choose_run(p, max, height * width == 1, ret);
 	return ERR_OK;
 }

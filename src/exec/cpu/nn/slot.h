@@ -30,6 +30,13 @@ static inline __attribute__((always_inline)) void slot_put(float *to, vec v)
 	_mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh((__m512)v));
 }
 
+/* A vector of floats from as many bfloat16, as slot_put() leaves them. */
+static inline __attribute__((always_inline)) vec slot_get(const float *from)
+{
+	__m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
+	return (vec)_mm512_slli_epi32(wide, 16);
+}
+
 /* A vector of slots, each of what stands at its place in both. */
 static inline __attribute__((always_inline)) vec slot_pairs(vec low, vec high)
 {
@@ -62,6 +69,11 @@ static inline __attribute__((always_inline)) vec slot_add_products(vec sum, vec 
 static inline __attribute__((always_inline)) void slot_put(float *to, vec v)
 {
 	*(vec *)to = v;
+}
+
+static inline __attribute__((always_inline)) vec slot_get(const float *from)
+{
+	return *(const vec *)from;
 }
 
 static inline float slot_at(const float *x)

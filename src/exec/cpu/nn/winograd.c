@@ -195,8 +195,15 @@ INLINE int64_t offset_of(const struct wino_patch *p, int64_t i, int64_t j, int64
 	return ((p->y + i) * p->w + p->x + j) * floats;
 }
 
+INLINE bool has_slots(const struct wino_patch *p)
+{
+	return PER_SLOT > 1 && p->slots;
+}
+
 INLINE vec get(const struct wino_patch *p, const float *image, int64_t i, int64_t j)
 {
+	if (has_slots(p))
+		return slot_get(image + offset_of(p, i, j, VEC_FLOATS / PER_SLOT));
 	if (!p->to_high)
 		return *(const vec *)(image + offset_of(p, i, j, VEC_FLOATS));
 	const float *low = image + offset_of(p, i, j, VEC_FLOATS / 2);
@@ -205,6 +212,10 @@ INLINE vec get(const struct wino_patch *p, const float *image, int64_t i, int64_
 
 INLINE void put(const struct wino_patch *p, int64_t i, int64_t j, vec v)
 {
+	if (has_slots(p)) {
+		slot_put(p->image + offset_of(p, i, j, VEC_FLOATS / PER_SLOT), v);
+		return;
+	}
 	if (!p->to_high) {
 		*(vec *)(p->image + offset_of(p, i, j, VEC_FLOATS)) = v;
 		return;
@@ -228,6 +239,12 @@ INLINE void read_patch(const struct wino_patch *p, const int side, vec *to)
 {
 	if (p->y < 0 || p->x < 0 || p->y + side > p->h || p->x + side > p->w || p->to_high) {
 		read_slowly(p, side, to);
+		return;
+	}
+	if (has_slots(p)) {
+		UNROLL for (int i = 0; i < side; i++)
+			UNROLL for (int j = 0; j < side; j++)
+				to[i * side + j] = slot_get(p->image + offset_of(p, i, j, VEC_FLOATS / PER_SLOT));
 		return;
 	}
 	UNROLL for (int i = 0; i < side; i++)
@@ -324,9 +341,14 @@ INLINE void put_plain_row(
 	const int size, const struct wino_patch *p, int64_t i, const vec *y, const struct wino_end *end)
 {
 	vec low = vec_all(end->act.low), high = vec_all(end->act.high);
-	float *row = p->image + offset_of(p, i, 0, VEC_FLOATS);
-	UNROLL for (int j = 0; j < size; j++)
-		*(vec *)(row + j * VEC_FLOATS) = vec_clamp(y[j], low, high);
+	float *row = p->image + offset_of(p, i, 0, has_slots(p) ? VEC_FLOATS / PER_SLOT : VEC_FLOATS);
+	UNROLL for (int j = 0; j < size; j++) {
+		vec v = vec_clamp(y[j], low, high);
+		if (has_slots(p))
+			slot_put(row + j * VEC_FLOATS / PER_SLOT, v);
+		else
+			*(vec *)(row + j * VEC_FLOATS) = v;
+	}
 }
 
 /* Column j of points; what is not there is zero. */

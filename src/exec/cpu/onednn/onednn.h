@@ -68,7 +68,7 @@ struct onednn_args {
 void onednn_run(struct onednn_op *op, const struct onednn_args *a);
 
 size_t onednn_scratch_bytes(const struct onednn_op *op);
-/* Of a whole image; and where in one of floats a channel, the first of its block, and a row begin. */
+/* Of a whole image; and where in it a channel, the first of its block, and a row begin. */
 size_t onednn_image_bytes(const struct onednn_image *i);
 size_t onednn_image_at(const struct onednn_image *i, int64_t channel, int64_t row);
 

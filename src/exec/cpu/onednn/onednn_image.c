@@ -37,15 +37,20 @@ static int64_t block_of(enum layout layout)
 	return layout == LAYOUT_NCHW16C ? 16 : layout == LAYOUT_NCHW8C ? 8 : 1;
 }
 
+static size_t element(const struct onednn_image *i)
+{
+	return i->bf16 ? sizeof(uint16_t) : sizeof(float);
+}
+
 size_t onednn_image_bytes(const struct onednn_image *i)
 {
 	int64_t block = block_of(i->layout);
-	return (size_t)((i->c + block - 1) / block * block * i->h * i->w) * (i->bf16 ? sizeof(uint16_t) : sizeof(float));
+	return (size_t)((i->c + block - 1) / block * block * i->h * i->w) * element(i);
 }
 
 size_t onednn_image_at(const struct onednn_image *i, int64_t channel, int64_t row)
 {
 	int64_t at = i->layout == LAYOUT_NHWC ? row * i->w * i->c + channel
 					      : channel * i->h * i->w + row * i->w * block_of(i->layout);
-	return (size_t)at * sizeof(float);
+	return (size_t)at * element(i);
 }
