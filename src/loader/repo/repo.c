@@ -143,8 +143,11 @@ static enum err_code scan_now(struct repo *r, int64_t now_ns, int64_t *ret_next_
 	enum err_code rc = scan_run(&conf, r->scan_arena, &scan, err);
 	if (rc != ERR_OK)
 		return rc;
-	watch_follow(r->watch, c->roots, &scan);
-	*ret_next_ns = lifecycle_saw(r->lc, &scan, now_ns, clock_wall_ms());
+	if (watch_follow(r->watch, c->roots, &scan))
+		*ret_next_ns = clock_after(now_ns, SCAN_PAUSE_NS);
+	int64_t next_ns = lifecycle_saw(r->lc, &scan, now_ns, clock_wall_ms());
+	if (next_ns < *ret_next_ns)
+		*ret_next_ns = next_ns;
 	return ERR_OK;
 }
 

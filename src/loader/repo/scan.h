@@ -59,6 +59,11 @@ struct scan_model {
 	int order; /* in which it was met */
 };
 
+struct scan_dir {
+	const char *path;
+	struct scan_dir *next;
+};
+
 struct scan_remark {
 	const char *text;
 	bool serious; /* something that should be looked at is not */
@@ -70,6 +75,7 @@ struct scan {
 	int n_model;
 	bool incomplete; /* a root could not be read, or a bound was met: others may exist */
 	int n_root_models; /* models found under roots: none at all is suspicious */
+	struct scan_dir *empty; /* version directories with no model in them (yet), for the watcher */
 	struct scan_remark *remark;
 	int n_remark;
 };

@@ -65,6 +65,21 @@ static enum err_code look_inside(struct scanner *s, struct scan_version *v, stru
 	return stamp_version(s, v, err);
 }
 
+/* What is put into it later is an event there, and none of the directory that it is in. */
+static void note_empty(struct scanner *s, const char *path, int fd)
+{
+	bool is_saved_model = faccessat(fd, "saved_model.pb", F_OK, 0) == 0;
+	struct scan_dir *d = ARENA_NEW(s->arena, struct scan_dir);
+	scanner_remark(s, "%s: no %s or %s in it (yet)%s", path, layout_files[1], layout_files[0],
+		is_saved_model ? "; a SavedModel has to be converted, by tf2onnx for example" : "");
+	if (!d) {
+		s->oom = true;
+		return;
+	}
+	*d = (struct scan_dir){ path, s->out->empty };
+	s->out->empty = d;
+}
+
 bool scanner_look(struct scanner *s, struct scan_version *v)
 {
 	struct err err = {0};
@@ -77,9 +92,7 @@ bool scanner_look(struct scanner *s, struct scan_version *v)
 	} else {
 		v->file = v->file ? v->file : layout_find_file(fd);
 		if (!v->file)
-			scanner_remark(s, "%s: no %s or %s in it (yet)%s", v->dir, layout_files[1], layout_files[0],
-				faccessat(fd, "saved_model.pb", F_OK, 0) == 0 ?
-					"; a SavedModel has to be converted, by tf2onnx for example" : "");
+			note_empty(s, v->dir, fd);
 		else
 			v->code = look_inside(s, v, &err);
 		close(fd);

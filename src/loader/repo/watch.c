@@ -176,8 +176,9 @@ static bool add_spot(struct watch *w, int wd, const char *path)
 	return true;
 }
 
-/* The kernel gives the number it gave before for a directory that is watched already. */
-static void follow(struct watch *w, const char *path)
+/* true: it is new. The kernel gives the number it gave before for a directory that is watched
+   already. */
+static bool follow(struct watch *w, const char *path)
 {
 	int wd = inotify_add_watch(w->fd, path, EVENTS);
 	if (wd < 0) {
@@ -186,13 +187,14 @@ static void follow(struct watch *w, const char *path)
 				     "part of the model repository is polled";
 			w->told_limit = true;
 		}
-		return;
+		return false;
 	}
 	struct spot *s = find_spot(w, wd);
 	if (!s) {
-		if (!add_spot(w, wd, path))
+		bool added = add_spot(w, wd, path);
+		if (!added)
 			inotify_rm_watch(w->fd, wd);
-		return;
+		return added;
 	}
 	s->used = true;
 	if (strcmp(s->path, path) != 0) { /* renamed: it has another name now */
@@ -202,6 +204,7 @@ static void follow(struct watch *w, const char *path)
 			s->path = copy;
 		}
 	}
+	return false;
 }
 
 static void drop_unused(struct watch *w)
@@ -218,20 +221,24 @@ static void drop_unused(struct watch *w)
 	w->n = n;
 }
 
-void watch_follow(struct watch *w, const char *const *roots, const struct scan *scan)
+bool watch_follow(struct watch *w, const char *const *roots, const struct scan *scan)
 {
+	bool news = false;
 	w->n_moved = 0;
 	if (w->fd < 0)
-		return;
+		return false;
 	for (int i = 0; i < w->n; i++)
 		w->spot[i].used = false;
 	for (int i = 0; roots && roots[i]; i++)
-		follow(w, roots[i]);
+		news |= follow(w, roots[i]);
 	for (int i = 0; i < scan->n_model; i++) {
 		const struct scan_model *m = &scan->model[i];
-		follow(w, m->dir);
+		news |= follow(w, m->dir);
 		for (int k = 0; k < m->n_version; k++)
-			follow(w, m->version[k].dir);
+			news |= follow(w, m->version[k].dir);
 	}
+	for (const struct scan_dir *d = scan->empty; d; d = d->next)
+		news |= follow(w, d->path);
 	drop_unused(w);
+	return news;
 }

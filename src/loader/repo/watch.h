@@ -30,8 +30,9 @@ bool watch_read(struct watch *w);
 /* Was dir, or the directory it is in, renamed in since the last watch_follow()? */
 bool watch_moved_in(const struct watch *w, const char *dir);
 
-/* After a scan: watches what it saw, no longer what it did not. */
-void watch_follow(struct watch *w, const char *const *roots, const struct scan *scan);
+/* After a scan: watches what it saw, no longer what it did not. true: some of it for the first
+   time, so that what happened there since the scan looked is known to nobody: scan again. */
+bool watch_follow(struct watch *w, const char *const *roots, const struct scan *scan);
 
 /* New trouble in words for the log, each kind once; NULL: none. */
 const char *watch_trouble(struct watch *w);

@@ -144,6 +144,44 @@ START_TEST(m23_a_version_is_loaded_when_its_copy_has_come_to_rest)
 }
 END_TEST
 
+START_TEST(m23_what_is_put_into_an_empty_version_is_noticed)
+{
+	given_model("m/1/model.onnx", 1);
+	start();
+	ck_assert_int_eq(mkdirat(dir.fd, "m/2", 0755), 0);
+	usleep(200000); /* until that has been looked at */
+	given_model("m/2/model.onnx", 2);
+	comes_to_answer("m", 2);
+}
+END_TEST
+
+START_TEST(m32_what_is_made_while_it_looks_is_found)
+{
+	char name[32], root[128];
+	snprintf(root, sizeof(root), "%s/root", dir.path);
+	roots[0] = root;
+	ck_assert_int_eq(mkdir(root, 0755), 0);
+	for (int i = 0; i < 500; i++) { /* so that it looks for a while */
+		snprintf(name, sizeof(name), "root/other%d", i);
+		ck_assert_int_eq(mkdirat(dir.fd, name, 0755), 0);
+	}
+	start();
+	for (int i = 0; i < 20; i++) {
+		given_model("new/model.onnx", i);
+		usleep(80000); /* until it listens again */
+		snprintf(name, sizeof(name), "root/m%d", i);
+		ck_assert_int_eq(mkdirat(dir.fd, name, 0755), 0);
+		usleep(200 * (useconds_t)i);
+		snprintf(name, sizeof(name), "root/m%d/1", i);
+		rename_in("new", name);
+	}
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "m%d", i);
+		comes_to_answer(name, 1);
+	}
+}
+END_TEST
+
 START_TEST(a_broken_version_evicts_nobody)
 {
 	given_model("m/1/model.onnx", 1);
@@ -331,6 +369,8 @@ Suite *suite_repo(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, what_is_there_is_served_and_what_is_renamed_in_takes_over);
 	tcase_add_test(t, m23_a_version_is_loaded_when_its_copy_has_come_to_rest);
+	tcase_add_test(t, m23_what_is_put_into_an_empty_version_is_noticed);
+	tcase_add_test(t, m32_what_is_made_while_it_looks_is_found);
 	tcase_add_test(t, a_broken_version_evicts_nobody);
 	tcase_add_loop_test(t, readiness_is_of_as_many_models_as_configured, 0, 3);
 	tcase_add_test(t, m38_a_request_keeps_its_version_through_drain);

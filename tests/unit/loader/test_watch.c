@@ -28,12 +28,12 @@ static void teardown(void)
 	tempdir_free(&dir);
 }
 
-static void follow(void)
+static bool follow(void)
 {
 	struct scan_version v = { .number = 1, .dir = version_dir };
 	struct scan_model m = { .name = "m", .dir = model_dir, .version = &v, .n_version = 1 };
 	struct scan scan = { .model = &m, .n_model = 1 };
-	watch_follow(watch, roots, &scan);
+	return watch_follow(watch, roots, &scan);
 }
 
 static bool wakes(void)
@@ -63,6 +63,30 @@ START_TEST(what_a_scan_sees_no_more_is_watched_no_more)
 	watch_read(watch);
 	tempdir_put_str(&dir, "m/1/weights", "x");
 	ck_assert(!wakes());
+}
+END_TEST
+
+START_TEST(a_version_directory_without_a_model_is_watched)
+{
+	char path[160];
+	struct scan_dir empty = { .path = path };
+	struct scan scan = { .empty = &empty };
+	snprintf(path, sizeof(path), "%s/2", model_dir);
+	ck_assert_int_eq(mkdirat(dir.fd, "m/2", 0755), 0);
+	watch_follow(watch, roots, &scan);
+	tempdir_put_str(&dir, "m/2/model.onnx", "x");
+	ck_assert(wakes());
+}
+END_TEST
+
+START_TEST(m32_what_is_watched_for_the_first_time_is_to_be_looked_at_again)
+{
+	ck_assert(follow());
+	ck_assert(!follow());
+	ck_assert_int_eq(renameat(dir.fd, "m", dir.fd, "elsewhere"), 0);
+	tempdir_put_str(&dir, "m/1/model.onnx", "x");
+	ck_assert(follow());
+	ck_assert(!follow());
 }
 END_TEST
 
@@ -109,6 +133,8 @@ Suite *suite_watch(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, roots_models_and_versions_are_watched);
 	tcase_add_test(t, what_a_scan_sees_no_more_is_watched_no_more);
+	tcase_add_test(t, a_version_directory_without_a_model_is_watched);
+	tcase_add_test(t, m32_what_is_watched_for_the_first_time_is_to_be_looked_at_again);
 	tcase_add_test(t, m23_only_a_renamed_directory_is_complete);
 	tcase_add_test(t, m32_a_full_event_queue_is_told_once_and_makes_a_scan);
 	suite_add_tcase(s, t);
