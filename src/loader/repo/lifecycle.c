@@ -293,12 +293,13 @@ static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_
 	/* Of all its versions the newest tells it. */
 	if (x->state == VERSION_FOUND && x == x->model->first && !x->model->held && f->err.code != ERR_OK)
 		fail(lc, x, &f->err, now_ns);
-	if (x->tell_changed)
+	if (instance_is_stale(x) && x->told_stamp != x->stamp) {
+		x->told_stamp = x->stamp;
 		log_warning(LOG_MODEL
 			"its files were changed in place; it is served as it was "
 			"loaded. Rename new ones in, or order a load",
 			WHO(x));
-	x->tell_changed = false;
+	}
 	if (!instance_is_outdated(x))
 		return;
 	if (x->load)

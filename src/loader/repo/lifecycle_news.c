@@ -120,7 +120,7 @@ enum err_code lifecycle_want_model(struct lifecycle *lc, struct slice model, int
 	for (struct instance *x = m->first; x && rc == ERR_OK; x = x->next) {
 		if (x->state == VERSION_FAILED)
 			x->retry_ns = 0;
-		if (x->stale && x->present)
+		if (instance_is_stale(x))
 			rc = instance_supersede(x, err);
 	}
 	return rc;

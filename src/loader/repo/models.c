@@ -124,7 +124,7 @@ enum err_code instance_supersede(struct instance *x, struct err *err)
 	if (rc != ERR_OK)
 		return rc;
 	next->settled = true; /* the order says that the files are complete */
-	x->present = x->stale = false;
+	x->present = false;
 	return ERR_OK;
 }
 
@@ -155,6 +155,11 @@ bool instance_is_loadable(const struct instance *x, int64_t now_ns)
 		return true;
 	return x->state == VERSION_FAILED &&
 	       (x->stamp != x->tried_stamp || x->print != x->model->print || now_ns >= x->retry_ns);
+}
+
+bool instance_is_stale(const struct instance *x)
+{
+	return x->version && x->present && x->stamp != x->tried_stamp;
 }
 
 bool instance_is_outdated(const struct instance *x)

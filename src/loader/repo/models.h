@@ -35,8 +35,7 @@ struct instance {
 	bool settled;           /* complete: nobody is still writing */
 	bool present;
 	int64_t gone_since_ns;  /* not seen since; 0: seen by the last scan */
-	bool tell_changed;      /* written in place while serving, and nobody was told */
-	bool stale;             /* written in place since it was loaded */
+	uint64_t told_stamp;    /* of files written in place, when somebody was told of them */
 	struct err blocked;     /* code ERR_OK: it can be read */
 
 	/* What became of it. */
@@ -90,6 +89,8 @@ void models_free(struct models *ms);
 /* After file.conf or models->conf has changed. */
 void model_use_conf(struct model *m);
 
+/* Written in place since it was loaded. */
+bool instance_is_stale(const struct instance *x);
 /* The options that its version was, or is being, loaded with are not its model's any more. */
 bool instance_is_outdated(const struct instance *x);
 /* The same files, loaded with newer options, have failed: what x serves goes on. */

@@ -59,7 +59,6 @@ static void see_again(struct observer *o, struct instance *x, const struct scan_
 		x->bytes = v->bytes;
 		x->stamp_since_ns = o->now_ns;
 		x->settled = false;
-		x->stale = x->tell_changed = x->state == VERSION_READY;
 	}
 	settle(o, x, v);
 }
