@@ -83,8 +83,8 @@ void epoch_enter(void)
 	if (!m->listed)
 		enlist(m);
 	/* An epoch that is over by the time it is stored only makes a writer wait for us
-	   without need. */
-	atomic_store(&m->entered, atomic_load_explicit(&now, memory_order_relaxed));
+	   without need. Acquire: who sees a new epoch sees what was published before it. */
+	atomic_store(&m->entered, atomic_load_explicit(&now, memory_order_acquire));
 }
 
 void epoch_leave(void)
