@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * INVARIANTS
+ *
+ * 1. Each version put into `dead` is followed by one post of `work`, and each wait is answered
+ *    with one version. So when all have gone, whoever put one of them has posted, and touches the
+ *    reaper no more: it may be freed.
+ * 2. The one post that no version comes with is reaper_free()'s.
+ */
 #include "loader/repo/reaper.h"
 
 #include <errno.h>
@@ -16,8 +24,8 @@ struct reaper {
 	struct reaper_conf conf;
 	pthread_t thread;
 	sem_t work; /* one for each version put, one for the end */
-	_Atomic(struct version *) top;
-	atomic_bool stop;
+	_Atomic(struct version *) dead;
+	struct version *taken; /* from `dead`, and not freed yet */
 	int64_t trimmed_ns;
 	bool untrimmed; /* something was freed since */
 };
@@ -26,9 +34,9 @@ struct reaper {
 static void on_last_release(struct version *v)
 {
 	struct reaper *r = v->owner;
-	v->next_dead = atomic_load_explicit(&r->top, memory_order_relaxed);
+	v->next_dead = atomic_load_explicit(&r->dead, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(
-		&r->top, &v->next_dead, v, memory_order_release, memory_order_relaxed))
+		&r->dead, &v->next_dead, v, memory_order_release, memory_order_relaxed))
 		;
 	sem_post(&r->work);
 }
@@ -66,19 +74,26 @@ static void reap(struct reaper *r, struct version *v)
 		inbox_post(r->conf.inbox, gone);
 }
 
-/* Returns at once when there is work; else after the pause that a put-off trim needs. */
-static void wait_for_work(struct reaper *r)
+/* false: nothing came in the pause that a put-off trim needs. */
+static bool wait_for_work(struct reaper *r)
 {
 	struct timespec until;
-	if (!r->untrimmed) {
-		while (sem_wait(&r->work) < 0 && errno == EINTR)
-			;
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &until);
+	int rc;
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 1 + TRIM_INTERVAL_NS / NS_PER_S;
-	while (sem_timedwait(&r->work, &until) < 0 && errno == EINTR)
-		;
+	do {
+		rc = r->untrimmed ? sem_clockwait(&r->work, CLOCK_MONOTONIC, &until) : sem_wait(&r->work);
+	} while (rc < 0 && errno == EINTR);
+	return rc == 0;
+}
+
+static struct version *next_dead(struct reaper *r)
+{
+	if (!r->taken)
+		r->taken = atomic_exchange_explicit(&r->dead, NULL, memory_order_acquire);
+	struct version *v = r->taken;
+	r->taken = v ? v->next_dead : NULL;
+	return v;
 }
 
 static void *run(void *arg)
@@ -87,19 +102,15 @@ static void *run(void *arg)
 	pthread_setname_np(pthread_self(), "reaper");
 	low_priority_thread();
 	for (;;) {
-		wait_for_work(r);
-		struct version *v = atomic_exchange_explicit(&r->top, NULL, memory_order_acquire);
-		if (!v && atomic_load(&r->stop))
-			break;
-		if (!v)
+		if (!wait_for_work(r)) {
 			trim(r, true);
-		while (v) {
-			struct version *next = v->next_dead;
-			reap(r, v);
-			v = next;
+			continue;
 		}
+		struct version *v = next_dead(r);
+		if (!v) /* (2) */
+			return NULL;
+		reap(r, v);
 	}
-	return NULL;
 }
 
 enum err_code reaper_new(const struct reaper_conf *conf, struct reaper **ret, struct err *err)
@@ -123,7 +134,6 @@ void reaper_free(struct reaper *r)
 {
 	if (!r)
 		return;
-	atomic_store(&r->stop, true);
 	sem_post(&r->work);
 	pthread_join(r->thread, NULL);
 	sem_destroy(&r->work);
