@@ -92,9 +92,9 @@ void timer_arm(struct timer *t, int64_t at_ns)
 void timer_cancel(struct timer *t)
 {
 	pthread_mutex_lock(&timers.lock);
-	if (t->armed)
-		unlink_timer(t);
 	while (timers.firing == t)
 		pthread_cond_wait(&timers.fired, &timers.lock);
+	if (t->armed) /* last: who fires may arm it again */
+		unlink_timer(t);
 	pthread_mutex_unlock(&timers.lock);
 }
