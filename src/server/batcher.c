@@ -189,6 +189,8 @@ static bool same_shapes(const struct signature *sig, const struct request *a, co
 static struct request *take_expired(struct batcher *b, int64_t now)
 {
 	struct request *expired = NULL;
+	if (now < b->armed_ns) /* (4): none has, and the queue may be long */
+		return NULL;
 	for (int c = 0; c < CLASS_COUNT_; c++)
 		for (struct request *r = b->queue[c].head, *next; r; r = next) {
 			next = r->next;
