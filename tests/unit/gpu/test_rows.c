@@ -164,7 +164,8 @@ static bool check_channels_last(const struct op_row *row, const struct op_node *
 
 static bool check_row(const struct gpu_row *row, const struct op_node *n, const struct tensor *want)
 {
-	struct op_row as_row = { row->name, row->prepare, gpu_device(), PRECISION_EXACT };
+	struct op_row as_row = { .name = row->name, .prepare = row->prepare, .backend = gpu_device(),
+		.precision = PRECISION_EXACT };
 	bool took = check_layout(&as_row, n, want);
 	if (row->blocked)
 		took |= check_channels_last(&as_row, n, want);
