@@ -73,6 +73,8 @@ struct device_fault {
 	int64_t value;
 };
 
+#define SEGMENT_NONE (-1)
+
 enum crossing { TO_DEVICE, TO_HOST };
 
 /* What a device says of itself now; below 0: it does not. */
@@ -106,7 +108,7 @@ struct device_ops {
 
 	/* Around the steps of segment i: where begin says *ret_enqueue, the caller runs their
 	   kernels on the lane's stream and then calls end; otherwise the recorded work is on
-	   its way already. */
+	   its way already. Of SEGMENT_NONE nothing is recorded, and there is no end. */
 	enum err_code (*begin)(struct lane *l, int32_t segment, bool *ret_enqueue, struct err *err);
 	enum err_code (*end)(struct lane *l, int32_t segment, struct err *err);
 	/* Waits for all that was enqueued. UNAVAILABLE: the device failed, and is sick from now on. */

@@ -24,6 +24,13 @@ CUresult status()
 	return (CUresult)sticky.load();
 }
 
+static thread_local bool inside;
+
+CUresult status_inside()
+{
+	return inside ? status() : CUDA_ERROR_INVALID_CONTEXT;
+}
+
 bool fails_now(const char *what)
 {
 	return conf.fail == what && ++so_far == conf.fail_at;
@@ -145,6 +152,7 @@ CUresult cuDriverGetVersion(int *ret)
 	X(CUDA_SUCCESS, "no error") \
 	X(CUDA_ERROR_INVALID_VALUE, "invalid argument") \
 	X(CUDA_ERROR_OUT_OF_MEMORY, "out of memory") \
+	X(CUDA_ERROR_INVALID_CONTEXT, "invalid device context") \
 	X(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected") \
 	X(CUDA_ERROR_NO_BINARY_FOR_GPU, "no kernel image is available for execution on the device") \
 	X(CUDA_ERROR_NOT_FOUND, "named symbol not found") \
@@ -230,8 +238,9 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *ret, CUdevice)
 }
 
 /* It works with a context that has failed, as the real one does. */
-CUresult cuCtxSetCurrent(CUcontext)
+CUresult cuCtxSetCurrent(CUcontext c)
 {
+	inside = c != nullptr;
 	return CUDA_SUCCESS;
 }
 
@@ -250,7 +259,7 @@ CUresult cuModuleLoadData(CUmodule *ret, const void *image)
 	if (!m)
 		return CUDA_ERROR_INVALID_IMAGE;
 	*ret = reinterpret_cast<CUmodule>(m);
-	return status();
+	return status_inside();
 }
 
 CUresult cuModuleUnload(CUmodule which)

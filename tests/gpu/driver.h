@@ -26,6 +26,8 @@ extern settings conf;
 /* What later calls answer: the first error that does not go away. */
 extern std::atomic<int> sticky;
 CUresult status();
+/* The same of a thread that needs the context: it has entered it. */
+CUresult status_inside();
 /* Is it the turn of this one to fail? */
 bool fails_now(const char *what);
 /* Says what is wrong on stderr and leaves the context unusable. */
@@ -49,6 +51,9 @@ struct launch {
 void run_launch(const launch &l);
 /* The kernel that this thread runs, for messages; NULL: none. */
 const char *running();
+
+/* memory.cc: what is on its way arrives. */
+void arrive();
 
 /* stream.cc: on the thread that captures, what real CUDA forbids there spoils the capture. */
 bool forbidden_now();

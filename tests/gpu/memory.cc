@@ -10,6 +10,8 @@
 #include <map>
 #include <mutex>
 #include <sys/mman.h>
+#include <utility>
+#include <vector>
 #include "driver.h"
 
 namespace stand_in {
@@ -110,6 +112,18 @@ static bool known(const char *what, const void *mem, size_t bytes, bool in_devic
 	return false;
 }
 
+/* Sources are read at once, as into the driver's own pinned memory. */
+static std::vector<std::pair<char *, std::vector<char>>> on_the_way; /* under `lock` */
+
+void arrive()
+{
+	opened now;
+	std::lock_guard<std::mutex> hold(lock);
+	for (auto &c : on_the_way)
+		memcpy(c.first, c.second.data(), c.second.size());
+	on_the_way.clear();
+}
+
 static CUresult copy(const char *what, CUstream s, void *dst, const void *src, size_t bytes)
 {
 	return enqueue(s, what, [dst, src, bytes] { memmove(dst, src, bytes); });
@@ -123,8 +137,8 @@ extern "C" {
 
 CUresult cuMemAlloc_v2(CUdeviceptr *ret, size_t bytes)
 {
-	if (status() != CUDA_SUCCESS)
-		return status();
+	if (status_inside() != CUDA_SUCCESS)
+		return status_inside();
 	if (forbidden_now())
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (bytes == 0)
@@ -146,8 +160,9 @@ CUresult cuMemAlloc_v2(CUdeviceptr *ret, size_t bytes)
 
 CUresult cuMemFree_v2(CUdeviceptr mem)
 {
-	if (status() != CUDA_SUCCESS)
-		return status();
+	if (status_inside() != CUDA_SUCCESS)
+		return status_inside();
+	arrive();
 	opened now;
 	std::lock_guard<std::mutex> hold(lock);
 	auto at = device.find((char *)mem);
@@ -194,11 +209,13 @@ CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t bytes)
 {
 	if (status() == CUDA_SUCCESS && forbidden_now())
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	if (status() == CUDA_SUCCESS && known("cuMemcpyHtoD", (void *)dst, bytes, true)) {
-		opened now;
-		memcpy((void *)dst, src, bytes);
+	const char *from = static_cast<const char *>(src);
+	if (status_inside() == CUDA_SUCCESS && known("cuMemcpyHtoD", (void *)dst, bytes, true)) {
+		arrive();
+		std::lock_guard<std::mutex> hold(lock);
+		on_the_way.push_back({ (char *)dst, std::vector<char>(from, from + bytes) });
 	}
-	return status();
+	return status_inside();
 }
 
 CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t bytes)
@@ -206,6 +223,7 @@ CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t bytes)
 	if (status() == CUDA_SUCCESS && forbidden_now())
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (status() == CUDA_SUCCESS && known("cuMemcpyDtoH", (void *)src, bytes, true)) {
+		arrive();
 		opened now;
 		memcpy(dst, (void *)src, bytes);
 	}

@@ -6,7 +6,9 @@
  * host's, and runs the same .cu files, which g++ compiled (device.h). The stand-ins of the
  * other libraries enqueue their work through it.
  *
- * Streams run in order, at once; one that captures keeps the work for its graph instead.
+ * Streams run in order, at once; one that captures keeps the work for its graph instead. What is
+ * copied from memory that is not pinned arrives when the null stream is waited for. A thread that
+ * has not entered the context gets nothing done.
  *
  * The environment, read by cuInit(), says what goes wrong:
  *	STAND_IN_DEVICES=N     how many there are; 1

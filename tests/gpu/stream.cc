@@ -44,8 +44,8 @@ bool forbidden_now()
 
 CUresult enqueue(CUstream s, const char *what, work w)
 {
-	if (status() != CUDA_SUCCESS)
-		return status();
+	if (status_inside() != CUDA_SUCCESS)
+		return status_inside();
 	if (s && s->capture) {
 		s->capture->all.push_back({ what, std::move(w) });
 		return CUDA_SUCCESS;
@@ -69,9 +69,9 @@ extern "C" {
 
 CUresult cuStreamCreate(CUstream *ret, unsigned)
 {
-	if (status() == CUDA_SUCCESS)
+	if (status_inside() == CUDA_SUCCESS)
 		*ret = new CUstream_st;
-	return status();
+	return status_inside();
 }
 
 CUresult cuStreamDestroy_v2(CUstream s)
@@ -86,8 +86,10 @@ CUresult cuStreamSynchronize(CUstream s)
 		s->spoiled = true;
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	}
-	if (status() == CUDA_SUCCESS && fails_now("sync"))
+	if (s && status() == CUDA_SUCCESS && fails_now("sync"))
 		broken(CUDA_ERROR_ILLEGAL_ADDRESS, "cuStreamSynchronize: fails because STAND_IN_FAIL says so");
+	if (!s && status() == CUDA_SUCCESS)
+		arrive();
 	return status();
 }
 

@@ -65,6 +65,9 @@ static enum err_code upload(const struct backend *b, const void *src, size_t byt
 	TRY(gpu_enter(g, err));
 	TRY(device_alloc(g, bytes, &mem, err));
 	CUresult r = bytes ? cu.cuMemcpyHtoD_v2(mem, src, bytes) : CUDA_SUCCESS;
+	/* It returns when what is not pinned has been read; lanes' streams do not wait for what is then on its way. */
+	if (r == CUDA_SUCCESS)
+		r = cu.cuStreamSynchronize(NULL);
 	if (r != CUDA_SUCCESS) {
 		cu.cuMemFree_v2(mem);
 		return gpu_error(g, r, "uploading a constant", err);
@@ -157,12 +160,15 @@ cudnnHandle_t gpu_lane_dnn(struct lane *lane)
 static enum err_code begin(struct lane *lane, int32_t i, bool *ret_enqueue, struct err *err)
 {
 	struct gpu_lane *l = lane_of(lane);
-	struct segment *s = &l->segment[i];
 	const char *why = sick(lane->backend);
 	if (why)
 		return err_set(err, ERR_UNAVAILABLE, "gpu:%d has failed: %s; the daemon must be restarted",
 			l->gpu->ordinal, why);
 	TRY(gpu_enter(l->gpu, err));
+	*ret_enqueue = true;
+	if (i == SEGMENT_NONE)
+		return ERR_OK;
+	struct segment *s = &l->segment[i];
 	*ret_enqueue = s->state != SEGMENT_RECORDED;
 	if (s->state == SEGMENT_RECORDED)
 		GPU_TRY(l->gpu, cu.cuGraphLaunch(s->graph, lane->stream), "replaying a graph");

@@ -120,9 +120,9 @@ static enum err_code run_segment(const struct plan *p, struct frame *f, const st
 	const struct device_ops *d = p->device->device;
 	int32_t segment = p->step[begin].segment;
 	bool enqueue = true;
+	TRY(d->begin(f->lane, r->profile ? SEGMENT_NONE : segment, &enqueue, err));
 	if (r->profile)
 		return run_steps(p, f, r, begin, end, t, err);
-	TRY(d->begin(f->lane, segment, &enqueue, err));
 	if (!enqueue)
 		return ERR_OK;
 	enum err_code rc = run_steps(p, f, r, begin, end, t, err);

@@ -65,6 +65,21 @@ static struct graph *in_turns(void)
 	return g;
 }
 
+static struct graph *with_a_constant(void)
+{
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(4, 8));
+	model_output(g, MODEL_NODE(g, OP_MUL, x, model_floats(g, shape_of(8), NULL)));
+	return g;
+}
+
+START_TEST(a_constant_is_there_when_it_is_read)
+{
+	struct tensor x = given_numbers(shape_of(4, 8));
+	expect_as_on_the_host(with_a_constant, &x, 1);
+}
+END_TEST
+
 START_TEST(the_device_and_the_host_take_turns)
 {
 	struct tensor x = given_numbers(shape_of(4, 8));
@@ -197,6 +212,39 @@ START_TEST(threads_have_lanes_of_their_own)
 }
 END_TEST
 
+static void count_step(void *ctx, const char *node, const char *op, const char *kernel, int64_t ns)
+{
+	(void)node, (void)op, (void)kernel, (void)ns;
+	++*(int *)ctx;
+}
+
+static void *profile_apart(void *ctx)
+{
+	struct worker *w = ctx;
+	int steps = 0;
+	struct profile profile = { count_step, &steps };
+	struct run_opts opts = { .output = worker_output, .output_ctx = w, .profile = &profile };
+	struct err err = { 0 };
+	w->same = program_run(w->p, w->in, &opts, &err) == ERR_OK && steps > 0;
+	return NULL;
+}
+
+START_TEST(a_thread_that_is_new_to_the_device_may_profile)
+{
+	struct tensor x = given_numbers(shape_of(4, 8));
+	float y[2][32];
+	struct runner r = given_program_on(gpu_device(), in_turns(), 0);
+	run_ok(&r, &x);
+	struct worker w = { .p = r.p, .in = { x }, .out = { floats(y[0], shape_of(4, 8)), floats(y[1], shape_of(4, 8)) } };
+	pthread_t thread;
+	ck_assert_int_eq(pthread_create(&thread, NULL, profile_apart, &w), 0);
+	pthread_join(thread, NULL);
+	ck_assert(w.same);
+	ck_assert_mem_eq(y[0], r.out[0].data, sizeof(y[0]));
+	done(&r);
+}
+END_TEST
+
 /* -- what goes wrong ------------------------------------------------------------------------------ */
 
 static struct graph *of_a_gather(void)
@@ -309,11 +357,13 @@ Suite *suite_gpu_graphs(void)
 	Suite *s = suite_create("gpu_graphs");
 	TCase *t = tcase_create("graphs");
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_constant_is_there_when_it_is_read);
 	tcase_add_test(t, the_device_and_the_host_take_turns);
 	tcase_add_test(t, outputs_may_be_inputs_views_constants_and_read_by_both);
 	tcase_add_test(t, two_inputs_and_a_shape_that_is_new_each_time);
 	tcase_add_test(t, a_replay_reads_the_inputs_of_its_own_run);
 	tcase_add_test(t, threads_have_lanes_of_their_own);
+	tcase_add_test(t, a_thread_that_is_new_to_the_device_may_profile);
 	tcase_add_test(t, an_index_out_of_range_is_its_nodes_fault_and_passes);
 	tcase_add_loop_test(t, a_device_that_fails_is_unavailable_from_then_on, 0, 2);
 	tcase_add_test(t, a_device_without_room_refuses_and_is_well);
