@@ -262,8 +262,10 @@ static void on_tick(struct process *p)
 	ask_for_patience(p, now);
 	/* Asked first, so that the status is one of after it. */
 	bool settled = p->phase == PHASE_STARTING && server_is_settled(p->server);
-	if (p->phase < PHASE_DRAINING)
+	if (p->phase < PHASE_DRAINING) {
 		tell_status(p);
+		server_tidy(p->server);
+	}
 	if (settled) {
 		p->phase = PHASE_SERVING;
 		log_notice("serving; %s", p->status);

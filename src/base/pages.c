@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/pages.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include "base/checked.h"
+#include "config.h"
 
 #define PAGE_BYTES ((uintptr_t)4096)
 
@@ -53,4 +55,11 @@ void pages_drop(void *p, size_t bytes)
 	uintptr_t at = round_up((uintptr_t)p, PAGE_BYTES);
 	if (at < end)
 		(void)madvise((void *)at, end - at, MADV_DONTNEED);
+}
+
+void pages_trim(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+	malloc_trim(0);
+#endif
 }

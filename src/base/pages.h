@@ -21,3 +21,7 @@ void pages_unmap(void *p, size_t bytes);
 /* What lies there is not wanted any more: the whole pages of it go back to the system now,
    and read as zeros until they are written again or freed. */
 void pages_drop(void *p, size_t bytes);
+
+/* What malloc() keeps of freed memory goes back. It walks all that malloc() has, while others
+   wait for it: not for each of many. */
+void pages_trim(void);

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/request.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "server/batcher.h"
 
 #define ARENA_CHUNK (64u << 10)
-#define KEEP_BYTES (4u << 20)        /* of one recycled arena */
-#define KEEP_BYTES_ALL (128u << 20)  /* of all recycled arenas */
+#define KEEP_BYTES ((size_t)4 << 20)       /* of one recycled arena */
+#define KEEP_BYTES_ALL ((size_t)128 << 20) /* of all recycled arenas */
 
 static struct {
-	pthread_mutex_t lock;
-	struct request *idle;
-	size_t idle_bytes;
+	struct spares idle;
 	atomic_int inflight;
 	struct request_limits limits;
-} pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
+} pool = { .idle = SPARES_INIT,
 	.limits = { .inflight_max = 65536, .arena_bytes_max = (size_t)512 << 20 } };
 
 void request_set_limits(const struct request_limits *l)
@@ -32,36 +29,38 @@ int request_inflight(void)
 	return atomic_load(&pool.inflight);
 }
 
-static struct request *take_idle(void)
+static struct request *new_with_arena(void)
 {
-	pthread_mutex_lock(&pool.lock);
-	struct request *r = pool.idle;
-	if (r) {
-		pool.idle = r->next;
-		pool.idle_bytes -= arena_held_bytes(r->arena);
+	struct request *r = malloc(sizeof(*r));
+	if (!r)
+		return NULL;
+	r->arena = arena_new(ARENA_CHUNK, pool.limits.arena_bytes_max);
+	if (!r->arena) {
+		free(r);
+		return NULL;
 	}
-	pthread_mutex_unlock(&pool.lock);
 	return r;
+}
+
+static void free_with_arena(struct request *r)
+{
+	arena_free(r->arena);
+	free(r);
 }
 
 struct request *request_new(void)
 {
-	if (atomic_fetch_add(&pool.inflight, 1) >= pool.limits.inflight_max) {
+	struct request *r = NULL;
+	if (atomic_fetch_add(&pool.inflight, 1) < pool.limits.inflight_max) {
+		r = (struct request *)spares_take(&pool.idle);
+		if (!r)
+			r = new_with_arena();
+	}
+	if (!r) {
 		atomic_fetch_sub(&pool.inflight, 1);
 		return NULL;
 	}
-	struct request *r = take_idle();
-	struct arena *arena = r ? r->arena : NULL;
-	if (!r) {
-		r = malloc(sizeof(*r));
-		arena = r ? arena_new(ARENA_CHUNK, pool.limits.arena_bytes_max) : NULL;
-		if (!arena) {
-			free(r);
-			atomic_fetch_sub(&pool.inflight, 1);
-			return NULL;
-		}
-	}
-	*r = (struct request){ .arena = arena, .arrived_ns = clock_now_ns(), .deadline_ns = INT64_MAX };
+	*r = (struct request){ .arena = r->arena, .arrived_ns = clock_now_ns(), .deadline_ns = INT64_MAX };
 	return r;
 }
 
@@ -73,19 +72,21 @@ void request_free(struct request *r)
 		version_release(r->version);
 	r->version = NULL;
 	arena_reset(r->arena, KEEP_BYTES);
-	pthread_mutex_lock(&pool.lock);
-	bool keep = pool.idle_bytes + arena_held_bytes(r->arena) <= KEEP_BYTES_ALL;
-	if (keep) {
-		r->next = pool.idle;
-		pool.idle = r;
-		pool.idle_bytes += arena_held_bytes(r->arena);
-	}
-	pthread_mutex_unlock(&pool.lock);
-	if (!keep) {
-		arena_free(r->arena);
-		free(r);
-	}
+	if (!spares_give(&pool.idle, &r->spare, arena_held_bytes(r->arena), KEEP_BYTES_ALL))
+		free_with_arena(r);
 	atomic_fetch_sub(&pool.inflight, 1);
+}
+
+bool request_tidy(void)
+{
+	struct spare *unused = spares_unused(&pool.idle);
+	bool any = unused;
+	while (unused) {
+		struct request *r = (struct request *)unused;
+		unused = unused->next;
+		free_with_arena(r);
+	}
+	return any;
 }
 
 enum err_code request_pin(struct request *r, struct registry *reg, struct slice model,

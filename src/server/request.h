@@ -10,17 +10,19 @@
  *
  * Ownership: the connection (or call) owns it, except between a successful
  *            request_submit() and the call of done().
- * Memory:    everything from its arena, which is recycled: request_new() takes one from
- *            the freelist. All of it is gone at request_free().
+ * Memory:    everything from its arena, which is recycled: request_new() takes an idle one.
+ *            All of it is gone at request_free().
  * Threads:   one at a time; done() is called on a pool thread.
  */
 #pragma once
 
+#include "base/spares.h"
 #include "loader/registry.h"
 
 enum request_state { REQUEST_NEW, REQUEST_QUEUED, REQUEST_RUNNING, REQUEST_DONE };
 
 struct request {
+	struct spare spare; /* while it is idle; first */
 	struct arena *arena;
 	struct version *version; /* pinned; NULL before request_pin() */
 	struct signature *sig;
@@ -62,6 +64,9 @@ int request_inflight(void);
 /* arrived_ns is set here. NULL: out of memory or over the limit of requests in flight. */
 struct request *request_new(void);
 void request_free(struct request *r); /* NULL is fine; releases the version */
+
+/* Frees the idle ones that nobody has needed since this was called last. true: some. */
+bool request_tidy(void);
 
 /* Pins a version and finds its signature ("" is serving_default); makes in, out and
    wanted (all false). NOT_FOUND, UNAVAILABLE as registry_acquire(). */

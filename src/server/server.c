@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "exec/module.h"
 #include "exec/op_library.h"
 #include "server/request.h"
+
+#define TIDY_INTERVAL_NS (5 * NS_PER_S)
 
 /* -- what can be checked before anything starts ------------------------------------------------ */
 
@@ -158,6 +162,19 @@ void server_drain_times(struct server *s, int64_t *ret_delay_ns, int64_t *ret_ti
 	*ret_delay_ns = s->config->server->drain_delay;
 	*ret_timeout_ns = s->config->server->drain_timeout;
 	pthread_mutex_unlock(&s->lock);
+}
+
+void server_tidy(struct server *s)
+{
+	int64_t now = clock_now_ns();
+	if (now - s->tidied_ns < TIDY_INTERVAL_NS)
+		return;
+	s->tidied_ns = now;
+	bool any = request_tidy();
+	if (s->http)
+		any |= http_tidy(s->http);
+	if (any)
+		pages_trim();
 }
 
 void server_drain(struct server *s)

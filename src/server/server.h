@@ -41,6 +41,10 @@ void server_stop(struct server *s, int64_t timeout_ns);
 /* One line for STATUS= and the log: what is ready, loading, failed. */
 void server_status(struct server *s, char *buf, size_t size);
 
+/* To be called now and then: what a burst of requests has grown, and nobody has needed for
+   some seconds, goes back to the system. One thread. */
+void server_tidy(struct server *s);
+
 /* For the watchdog. */
 uint64_t server_progress(struct server *s);
 bool server_is_stuck(struct server *s);

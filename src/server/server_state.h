@@ -29,6 +29,7 @@ struct server {
 	struct http *http; /* NULL: off */
 	struct rpc *rpc;   /* NULL: off */
 	struct certificates certs; /* until their fronts have them */
+	int64_t tidied_ns;
 };
 
 /* What the repository calls; ctx is the server. */

@@ -24,21 +24,6 @@ BODY = json.dumps({"inputs": [
 JSON = {"Content-Type": "application/json"}
 
 
-def rss_kib(pid):
-    with open(f"/proc/{pid}/status") as status:
-        for line in status:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-    raise AssertionError("no VmRSS")
-
-
-def is_sanitized():
-    """Sanitizers keep freed memory back to find its late users."""
-    with open(signet.SIGNETD, "rb") as program:
-        code = program.read()
-    return b"__asan_init" in code or b"__tsan_init" in code
-
-
 def close(a, b):
     return all(abs(x - y) <= 1e-5 for x, y in zip(a, b, strict=True))
 
@@ -144,7 +129,7 @@ class Swap(signet.Story):
         resident = []
         for _ in range(ROUNDS):
             self.round()
-            resident.append(rss_kib(self.server.process.pid))
+            resident.append(self.server.rss_kib())
         load.end()
         self.assertEqual(load.failures, [])
         self.assertEqual(set(load.answers), {"1", "2"})
@@ -153,7 +138,7 @@ class Swap(signet.Story):
         # Memory goes back at most once a second, so single figures jump by a version or two
         # (1 MiB); a leak of one a round would lift the least of the last third above all before.
         third = max(1, ROUNDS // 3)
-        if not is_sanitized():
+        if not signet.is_sanitized():
             self.assertLess(min(resident[-third:]), max(resident[:third]) * 1.05, resident)
         self.assertEqual(self.server.stop(), 0)
 

@@ -10,12 +10,11 @@
 #include "loader/repo/reaper.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include "base/clock.h"
-#include "config.h"
+#include "base/pages.h"
 #include "loader/repo/low_priority.h"
 
 #define TRIM_INTERVAL_NS NS_PER_S
@@ -48,16 +47,13 @@ void reaper_adopt(struct reaper *r, struct version *v, struct inbox_item *gone)
 	v->on_last_release = on_last_release;
 }
 
-/* glibc keeps what was freed in its arenas; a version is worth giving back. The walk over
-   all arenas takes a while, so not for each of many. */
+/* A version is worth giving back; not each of many. */
 static void trim(struct reaper *r, bool now)
 {
 	int64_t now_ns = clock_now_ns();
 	if (!r->untrimmed || (!now && now_ns - r->trimmed_ns < TRIM_INTERVAL_NS))
 		return;
-#ifdef HAVE_MALLOC_TRIM
-	malloc_trim(0);
-#endif
+	pages_trim();
 	r->trimmed_ns = now_ns;
 	r->untrimmed = false;
 }

@@ -41,7 +41,7 @@ enum call_stage { CALL_NEW, CALL_BODY, CALL_DISCARD, CALL_WAIT };
 enum call_wait { CALL_RUNNING, CALL_SUSPENDED, CALL_DONE };
 
 struct call {
-	struct call *next; /* freelist */
+	struct spare spare; /* while it is idle; first */
 	struct http *http;
 	struct arena *arena;
 	struct MHD_Connection *mhd;

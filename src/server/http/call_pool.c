@@ -4,55 +4,63 @@
 #include <stdlib.h>
 
 #define CHUNK_BYTES 16384
-#define CALL_KEEP_BYTES (8u << 20)   /* a picture as JSON, in and out */
-#define CALLS_KEEP_BYTES (32u << 20) /* of all idle calls of an IO thread, but for one chunk each */
-#define CALLS_KEPT 1024              /* per IO thread */
+#define CALL_KEEP_BYTES ((size_t)8 << 20)   /* a picture as JSON, in and out */
+#define CALLS_KEEP_BYTES ((size_t)32 << 20) /* of all idle calls of an IO thread */
+
+static struct call *call_new(struct io *io)
+{
+	struct call *c = malloc(sizeof(*c));
+	if (!c)
+		return NULL;
+	c->arena = arena_new(CHUNK_BYTES, io->http->conf.arena_bytes_max);
+	if (!c->arena) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void call_free(struct call *c)
+{
+	arena_free(c->arena);
+	free(c);
+}
 
 struct call *call_pool_take(struct io *io)
 {
-	struct call *c = io->idle;
-	if (c) {
-		io->idle = c->next;
-		io->n_idle--;
-		io->idle_bytes -= arena_held_bytes(c->arena);
-	} else {
-		c = malloc(sizeof(*c));
-		struct arena *arena =
-			c ? arena_new(CHUNK_BYTES, io->http->conf.arena_bytes_max) : NULL;
-		if (!arena) {
-			free(c);
-			return NULL;
-		}
-		c->arena = arena;
-	}
-	*c = (struct call){ .http = io->http, .arena = c->arena, .reply.json_len = -1 };
+	struct call *c = (struct call *)spares_take(&io->calls);
+	if (!c)
+		c = call_new(io);
+	if (c)
+		*c = (struct call){ .http = io->http, .arena = c->arena, .reply.json_len = -1 };
 	return c;
 }
 
 void call_pool_release(struct io *io, struct call *c)
 {
 	request_free(c->request);
-	c->request = NULL;
 	arena_reset(c->arena, CALL_KEEP_BYTES);
-	if (io->idle_bytes + arena_held_bytes(c->arena) > CALLS_KEEP_BYTES)
-		arena_reset(c->arena, CHUNK_BYTES);
-	if (io->n_idle >= CALLS_KEPT) {
-		arena_free(c->arena);
-		free(c);
-		return;
+	if (!spares_give(&io->calls, &c->spare, arena_held_bytes(c->arena), CALLS_KEEP_BYTES))
+		call_free(c);
+}
+
+static bool free_chain(struct spare *chain)
+{
+	bool any = chain;
+	while (chain) {
+		struct call *c = (struct call *)chain;
+		chain = chain->next;
+		call_free(c);
 	}
-	c->next = io->idle;
-	io->idle = c;
-	io->n_idle++;
-	io->idle_bytes += arena_held_bytes(c->arena);
+	return any;
+}
+
+bool call_pool_tidy(struct io *io)
+{
+	return free_chain(spares_unused(&io->calls));
 }
 
 void call_pool_free(struct io *io)
 {
-	while (io->idle) {
-		struct call *c = io->idle;
-		io->idle = c->next;
-		arena_free(c->arena);
-		free(c);
-	}
+	free_chain(spares_take_all(&io->calls));
 }

@@ -5,8 +5,8 @@
  * Life of a request: [LISTEN] -> decode -> ... -> encode -> [WRITE]
  *
  * Ownership: a call is its connection's from call_pool_take() to call_pool_release().
- * Threads:   the IO thread's own; no lock.
- * Memory:    at most 1024 idle calls per IO thread, which hold 32 MiB of arenas together.
+ * Threads:   the IO thread's, but for call_pool_tidy().
+ * Memory:    idle calls hold at most 32 MiB of arenas per IO thread.
  */
 #pragma once
 
@@ -17,6 +17,9 @@ struct call *call_pool_take(struct io *io);
 
 /* Frees the request, if it has one. Nobody may look at the reply any more. */
 void call_pool_release(struct io *io, struct call *c);
+
+/* Any thread: frees the calls that nobody has needed since it was called last. true: some. */
+bool call_pool_tidy(struct io *io);
 
 /* When no call is out. */
 void call_pool_free(struct io *io);

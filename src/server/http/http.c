@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "server/http/call_pool.h"
 #include "server/http/conn.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
@@ -67,7 +68,7 @@ static enum err_code start_threads(struct http *h, struct err *err)
 		rc = start_relay(h, err);
 	while (rc == ERR_OK && h->n_io < h->conf.io_threads) {
 		struct io *io = &h->io[h->n_io];
-		io->http = h;
+		*io = (struct io){ .http = h, .calls = SPARES_INIT };
 		rc = conn_start_io(io, err);
 		h->n_io += rc == ERR_OK;
 	}
@@ -121,6 +122,14 @@ void http_drain(struct http *h)
 int http_in_flight(const struct http *h)
 {
 	return atomic_load(&h->in_flight);
+}
+
+bool http_tidy(struct http *h)
+{
+	bool any = false;
+	for (int i = 0; i < h->n_io; i++)
+		any |= call_pool_tidy(&h->io[i]);
+	return any;
 }
 
 uint64_t http_progress(const struct http *h)

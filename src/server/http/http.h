@@ -66,5 +66,9 @@ void http_stop(struct http *h, int drain_ms);
 /* Requests between their headers and the end of their response. */
 int http_in_flight(const struct http *h);
 
+/* Gives back what idle calls hold and nobody has needed since the last time. true: there was
+   something. */
+bool http_tidy(struct http *h);
+
 /* For the watchdog: grows while the accepting thread goes round (at least twice a second). */
 uint64_t http_progress(const struct http *h);

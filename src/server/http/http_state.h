@@ -38,13 +38,11 @@ enum refusal {
 	REFUSAL_COUNT_
 };
 
-/* One libmicrohttpd daemon, with its thread. The freelist is that thread's. */
+/* One libmicrohttpd daemon, with its thread. */
 struct io {
 	struct http *http;
 	struct MHD_Daemon *daemon;
-	struct call *idle;
-	int n_idle;
-	size_t idle_bytes; /* that their arenas hold */
+	struct spares calls; /* idle ones */
 };
 
 #define STATUS_CLASSES 6
