@@ -193,7 +193,8 @@ def load_while(args, server, hold, during):
 
 def turns(args, server, swapper, hold):
     """Reports in peace with version 1, with version 2, and under swaps, as often as the cycles
-    take; and resident KiB after cycle 10 and the last."""
+    take; and resident KiB after cycle 10 and the last, when the turn's load has gone: how many
+    connections an open loop opens is not the swaps' doing."""
     done, rss = 0, {}
     peace, swapped = ([], []), []
 
@@ -202,8 +203,8 @@ def turns(args, server, swapper, hold):
         while time.monotonic() < end and done < args.cycles:
             swapper.cycle()
             done += 1
-            if done in (10, args.cycles):
-                rss[done] = settled_rss_kib(server.pid)
+            if done == 10:
+                break
 
     swapper.cycle()
     while done < args.cycles:
@@ -215,6 +216,8 @@ def turns(args, server, swapper, hold):
         swapper.wait(1, "AVAILABLE")
         swapper.wait(2, "END", None)
         swapped.append(load_while(args, server, hold, swap))
+        if done in (10, args.cycles):
+            rss[done] = settled_rss_kib(server.pid)
     return peace, swapped, rss
 
 

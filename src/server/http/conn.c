@@ -24,7 +24,9 @@
 #include "server/http/send.h"
 #include "server/stats.h"
 
-#define POOL_BYTES 32768 /* of libmicrohttpd, per connection: bounds line and headers */
+/* Of libmicrohttpd, per connection: bounds line and headers. Beyond 32 KiB it maps them, so that
+   a connection's memory goes back when it ends, and takes no more than was touched before. */
+#define POOL_BYTES 36864
 #define SPARE_CONNECTIONS 16 /* closed, but libmicrohttpd has not noticed */
 
 /* --- the life of a call --- */
