@@ -318,6 +318,16 @@ static void put_halves(float *to, const float *from, int64_t n, bool high)
 		_mm512_mask_storeu_epi32(to + i, some, wide);
 	}
 }
+
+static void put_pixels(float *to, int64_t at, const float *from, int64_t n)
+{
+	char *half = (char *)to + at * (int64_t)sizeof(uint16_t);
+	for (int64_t i = 0; i < n; i += VEC_FLOATS) {
+		__mmask16 some = (__mmask16)(n - i < VEC_FLOATS ? (1 << (n - i)) - 1 : -1);
+		__m256bh v = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + i));
+		_mm256_mask_storeu_epi16(half + i * (int64_t)sizeof(uint16_t), some, (__m256i)v);
+	}
+}
 #endif
 
 const struct conv_vec VEC_NAME(conv_vec) = {
@@ -326,6 +336,7 @@ const struct conv_vec VEC_NAME(conv_vec) = {
 	.copy = copy,
 #if PER_SLOT == 2
 	.put_halves = put_halves,
+	.put_pixels = put_pixels,
 #endif
 	.pixels = TILE_PIXELS,
 	.tile = run_tile,

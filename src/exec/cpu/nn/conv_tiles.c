@@ -10,7 +10,8 @@
  *
  * Products of bfloat16 take a copy of slots, made unit by unit while it is near, if the source is of
  * floats. Then single pixels need not be side by side: the copy has only those that are read. Where
- * channels are apart a slot is of two pixels that one row of a window has side by side.
+ * channels are apart a slot is of two pixels that one row of a window has side by side; where
+ * windows begin at every other pixel the copy needs each pixel in one slot only.
  *
  * Sums that are long go piece by piece, so that a piece of a panel of weights stays in the
  * nearest cache while the pixels of a unit pass it; between pieces they rest in the result.
@@ -39,9 +40,23 @@ struct tiles_state {
 
 /* -- run -------------------------------------------------------------------------------------- */
 
+/* Windows begin with whole slots of two pixels, which follow each other. */
+static bool is_paired(const struct conv_job *j)
+{
+	return j->beside > 1 && j->stride[1] % 2 == 0 && j->dilation[1] == 1;
+}
+
+/* Slots of so many pixels of a row. */
+static int64_t run_of(const struct conv_job *j, int64_t pixels)
+{
+	return is_paired(j) ? (pixels + 1) / 2 : pixels * job_run(j);
+}
+
 /* Pixels of a window's row that lie together and are one tap: all where channels are apart. */
 static int64_t tap_pixels(const struct conv_job *j)
 {
+	if (is_paired(j))
+		return (j->kernel[1] + 1) / 2 * 2;
 	return j->src_run > 1 || j->beside > 1 || j->dilation[1] > 1 ? j->beside : j->kernel[1];
 }
 
@@ -86,7 +101,8 @@ static void copy_padded(
 {
 	const struct conv_job *j = &s->j;
 	int64_t run = j->src_run, rows = s->plane_slots / s->row_slots;
-	int64_t left = j->pad[1], width = min_i64(j->in[1], s->row_slots / job_run(j) - left);
+	int64_t left = j->pad[1], most = is_paired(j) ? 2 * s->row_slots : s->row_slots / job_run(j);
+	int64_t width = min_i64(j->in[1], most - left);
 	int64_t pixel = job_src_at(j, run);
 	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * pixel)
 		for (int64_t i = 0; i < rows; i++, to += s->row_slots) {
@@ -94,7 +110,9 @@ static void copy_padded(
 			memset(to, 0, (size_t)s->row_slots * sizeof(float));
 			if (y < 0 || y >= j->in[0])
 				continue;
-			if (j->beside > 1)
+			if (is_paired(j))
+				j->vec->put_pixels(to, left, image + y * j->in[1], width);
+			else if (j->beside > 1)
 				copy_beside(j, image + y * j->in[1], width, left, to);
 			else
 				j->vec->copy(to + left * job_run(j),
@@ -248,6 +266,7 @@ static bool cut_rows(const struct prep *p, struct tiles_state *s)
 		s->copied |= j->pad[i] > 0 || reach(j, i, j->out[i]) > j->in[i];
 	int64_t pixel = source_pixel_bytes(j);
 	int64_t width = s->copied ? max_i64(reach(j, 1, j->out[1]), j->pad[1] + 1) : j->in[1];
+	width += is_paired(j); /* the last window's last slot */
 	if ((double)pixel * (double)width * (double)reach(j, 0, 1) > COPY_BYTES_MAX)
 		return false;
 	s->rows = j->out[0];
@@ -256,8 +275,8 @@ static bool cut_rows(const struct prep *p, struct tiles_state *s)
 	most = min_i64(most, s->rows);
 	s->row_units = min_i64(job_units(p, (s->rows + most - 1) / most), s->rows);
 	s->unit_rows = (s->rows + s->row_units - 1) / s->row_units;
-	s->pixel = j->stride[1] * job_run(j);
-	s->row_slots = width * job_run(j);
+	s->pixel = run_of(j, j->stride[1]);
+	s->row_slots = run_of(j, width);
 	s->plane_slots = s->row_slots * (s->copied ? reach(j, 0, s->unit_rows) : j->in[0]);
 	return true;
 }

@@ -61,6 +61,8 @@ struct conv_vec {
 	void (*copy)(float *to, const struct conv_pixels *from);
 	/* n floats into halves of as many slots, which are zero so far. NULL: slots have none. */
 	void (*put_halves)(float *to, const float *from, int64_t n, bool high);
+	/* n floats into neighbouring halves of slots from half `at` on. NULL: likewise. */
+	void (*put_pixels)(float *to, int64_t at, const float *from, int64_t n);
 	void (*tile)(const struct conv_tile *t, int pixels, int vecs);
 };
 
