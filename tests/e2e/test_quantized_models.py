@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small models quantized by ONNX Runtime's own tool, against ONNX Runtime, within two steps."""
+import os
+import re
+
 import numpy as np
 import onnx
 import peer
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from stand_ins import needs_module, stand_ins  # noqa: F401 (a fixture)
 
 
 class Samples(CalibrationDataReader):
@@ -71,13 +76,27 @@ def mlp(path):
     return (5, 61)
 
 
-@pytest.mark.parametrize("activations,weights", [(QuantType.QUInt8, QuantType.QInt8), (QuantType.QInt8, QuantType.QInt8),
-                                                 (QuantType.QUInt8, QuantType.QUInt8)])
-@pytest.mark.parametrize("net, integers", [(conv_net, 7), (mlp, 3)])
-def test_like_onnxruntime(signetctl, tmp_path, net, integers, activations, weights):
+TYPES = pytest.mark.parametrize("activations,weights", [
+    (QuantType.QUInt8, QuantType.QInt8), (QuantType.QInt8, QuantType.QInt8), (QuantType.QUInt8, QuantType.QUInt8)])
+NETS = pytest.mark.parametrize("net, integers", [(conv_net, 7), (mlp, 3)])
+
+
+def quantized(net, activations, weights, tmp_path):
+    """The shape of its input; the model is in model.onnx."""
     shape = net(tmp_path / "float.onnx")
     quantize_static(tmp_path / "float.onnx", tmp_path / "model.onnx", Samples(shape), per_channel=True,
                     quant_format=QuantFormat.QDQ, activation_type=activations, weight_type=weights)
+    return shape
+
+
+def products(plan):
+    return plan.count("QuantizedConv ") + plan.count("QuantizedMatMul ")
+
+
+@TYPES
+@NETS
+def test_like_onnxruntime(signetctl, tmp_path, net, integers, activations, weights):
+    shape = quantized(net, activations, weights, tmp_path)
     x = Samples(shape).get_next()
     want, = peer.session(tmp_path / "model.onnx").run(None, x)
     np.save(tmp_path / "x.npy", x["x"])
@@ -91,5 +110,22 @@ def test_like_onnxruntime(signetctl, tmp_path, net, integers, activations, weigh
         steps = np.abs(np.load(tmp_path / "y.npy") - want) / scale
         assert steps.max() <= 2.01 and steps.mean() < 0.5
     plan = signetctl("explain", tmp_path / "model.onnx")
-    products = plan.count("QuantizedConv ") + plan.count("QuantizedMatMul ")
-    assert products == integers, plan
+    assert products(plan) == integers, plan
+
+
+@needs_module
+@TYPES
+@NETS
+def test_a_device_computes_with_the_same_integers(signetctl, tmp_path, net, integers, activations, weights, stand_ins):
+    shape = quantized(net, activations, weights, tmp_path)
+    np.save(tmp_path / "x.npy", Samples(shape).get_next()["x"])
+    name = onnx.load(tmp_path / "model.onnx").graph.output[0].name
+    answers = []
+    for device in ("cpu", "gpu"):
+        signetctl("run", tmp_path / "model.onnx", "--device", device, "--repeat", "4", "--input", f"x={tmp_path}/x.npy",
+                  "--output", f"{name}={tmp_path}/y.npy", env={**os.environ, **stand_ins})
+        answers.append(np.load(tmp_path / "y.npy"))
+    np.testing.assert_array_equal(*answers)
+    plan = signetctl("explain", "--device", "gpu", tmp_path / "model.onnx", env={**os.environ, **stand_ins})
+    steps = re.findall(r"^\d+ +(\S+) +\S+ +(cpu|gpu) ", plan, re.M)
+    assert products(plan) == integers and [op for op, on in steps if on == "cpu"] == [], plan

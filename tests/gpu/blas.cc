@@ -82,7 +82,7 @@ template <typename T> cublasStatus_t set(T &field, const void *buf, size_t size,
 
 size_t bytes_of(cudaDataType_t t)
 {
-	return t == CUDA_R_32F ? 4 : t == CUDA_R_16F || t == CUDA_R_16BF ? 2 : 0;
+	return t == CUDA_R_32F || t == CUDA_R_32I ? 4 : t == CUDA_R_16F || t == CUDA_R_16BF ? 2 : t == CUDA_R_8I ? 1 : 0;
 }
 
 /* -- what can be multiplied -------------------------------------------------------------------- */
@@ -93,9 +93,26 @@ bool is_compute(cublasComputeType_t c)
 	       c == CUBLAS_COMPUTE_32F_FAST_16BF;
 }
 
+/* Of 8-bit integers in the usual order, as the documentation of cublasLtMatmul() has it: A transposed and B not, sums
+   of 32 bits, and leading dimensions, rows of D and the depth multiples of 4. */
+cublasStatus_t check_integers(const problem &p)
+{
+	const desc &d = p.d;
+	bool types = p.m[1].type == CUDA_R_8I && p.m[2].type == CUDA_R_32I && p.m[3].type == CUDA_R_32I && d.scale == CUDA_R_32I;
+	uint64_t all = p.m[0].rows | p.m[3].rows;
+	for (const layout &l : p.m)
+		all |= (uint64_t)l.ld;
+	return types && d.trans_a == CUBLAS_OP_T && d.trans_b == CUBLAS_OP_N && all % 4 == 0 &&
+			       d.epilogue == CUBLASLT_EPILOGUE_DEFAULT ?
+		       CUBLAS_STATUS_SUCCESS :
+		       CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
 cublasStatus_t check_desc(const problem &p)
 {
 	const desc &d = p.d;
+	if (d.compute == CUBLAS_COMPUTE_32I)
+		return p.m[0].type == CUDA_R_8I ? check_integers(p) : CUBLAS_STATUS_NOT_SUPPORTED;
 	cudaDataType_t type = p.m[3].type;
 	if (!is_compute(d.compute) || d.scale != CUDA_R_32F || !bytes_of(type) ||
 		(type != CUDA_R_32F && d.compute != CUBLAS_COMPUTE_32F))
@@ -176,6 +193,8 @@ double load(cudaDataType_t t, const void *from, int64_t i)
 	switch (t) {
 	case CUDA_R_16F: return __half2float(((const __half *)from)[i]);
 	case CUDA_R_16BF: return __bfloat162float(((const __nv_bfloat16 *)from)[i]);
+	case CUDA_R_8I: return ((const int8_t *)from)[i];
+	case CUDA_R_32I: return ((const int32_t *)from)[i];
 	default: return ((const float *)from)[i];
 	}
 }
@@ -185,6 +204,7 @@ void store(cudaDataType_t t, void *to, int64_t i, double v)
 	switch (t) {
 	case CUDA_R_16F: ((__half *)to)[i] = __float2half((float)v); break;
 	case CUDA_R_16BF: ((__nv_bfloat16 *)to)[i] = __float2bfloat16((float)v); break;
+	case CUDA_R_32I: ((int32_t *)to)[i] = (int32_t)(int64_t)v; break;
 	default: ((float *)to)[i] = (float)v;
 	}
 }
@@ -416,7 +436,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 	if (s != CUBLAS_STATUS_SUCCESS)
 		return s;
 	for (uint32_t align : want.align)
-		if (!align || (align & (align - 1)) || align < bytes_of(p.m[3].type))
+		if (!align || (align & (align - 1)) || align < 4 * (p.m[0].type == CUDA_R_8I) || align < bytes_of(p.m[0].type))
 			return INVALID("an alignment of %u bytes", align);
 	for (uint64_t i = 0; i < 3 && *ret_n < room; i++) {
 		algo al = { MAGIC, hash(p), workspace[i], {}, i };
@@ -452,7 +472,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t d, const vo
 	void *D, cublasLtMatrixLayout_t out, const cublasLtMatmulAlgo_t *with, void *workspace, size_t workspace_bytes,
 	cudaStream_t stream)
 {
-	call k = { problem_of(d, a, b, c, out), *(const float *)alpha, *(const float *)beta, { A, B, C }, D };
+	call k = { problem_of(d, a, b, c, out), 0, 0, { A, B, C }, D };
+	bool whole = k.p.d.scale == CUDA_R_32I;
+	k.alpha = whole ? (float)*(const int32_t *)alpha : *(const float *)alpha;
+	k.beta = whole ? (float)*(const int32_t *)beta : *(const float *)beta;
 	algo al;
 	memcpy(&al, with, sizeof(al));
 	if (al.magic != MAGIC || al.problem != hash(k.p))

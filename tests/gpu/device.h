@@ -135,6 +135,8 @@ static inline float __uint_as_float(unsigned v)
 	memcpy(&f, &v, sizeof(f));
 	return f;
 }
+static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline float __fadd_rn(float a, float b) { return a + b; }
 static inline int __popc(unsigned v) { return __builtin_popcount(v); }
 static inline int __ffs(unsigned v) { return __builtin_ffs((int)v); }
 static inline float rsqrtf(float v) { return 1 / sqrtf(v); }

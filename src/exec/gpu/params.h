@@ -284,3 +284,42 @@ struct gpu_depthwise {
 	struct gpu_call call;
 };
 #define GPU_DEPTHWISE_ROWS 4
+
+/* Rows of 8-bit numbers that products of integers read: what a window sees, taps outermost, in words of
+   four numbers that are signed and end in zeros. A matrix's row is the window of an image of one place. */
+struct gpu_qrows {
+	uint32_t count, k;                  /* words; numbers of a row that count */
+	struct gpu_div words, columns, lines; /* of a row; places of a result */
+	struct gpu_div channels, width;       /* numbers of a tap; taps beside each other */
+	int32_t in[2], stride[2], dilation[2], pad[2];
+	int64_t step[4]; /* of the source: image, channel, line, column */
+	int32_t flip;    /* 0x80: its numbers are unsigned */
+	int32_t zero;    /* what lies outside; with a pointer, that says so */
+};
+
+/* Sums of rows * `sums` made a result: results per image, channel and place lie `out` apart, z's `z`. */
+struct gpu_qfinish {
+	uint32_t count; /* results */
+	struct gpu_div n, places;
+	uint32_t sums;
+	int64_t out[3], z[3];
+	int32_t k, x_zero, x_flip, w_flip; /* x_zero: where no pointer says so */
+	int32_t many_zeros;                /* of weights, one for each channel */
+	int32_t y_zero, z_zero, z_flip;
+	float mid_low, mid_high, mid_factor, z_factor, low, high; /* cpu/nn/qproduct.h */
+};
+struct gpu_qfinish_at { /* NULL: absent */
+	const int32_t *sums, *weight_sums, *row_sums, *bias;
+	const float *factor; /* NULL: the result is the sums */
+	const uint8_t *z, *x_zero, *w_zero;
+	void *out;
+};
+
+/* Averages of the numbers of a channel, as above. */
+struct gpu_qpool {
+	uint32_t count, pixels, step; /* results; numbers of each, so far apart */
+	struct gpu_div channels;
+	int32_t last; /* channels lie side by side */
+	float factor;
+	struct gpu_qfinish finish;
+};

@@ -19,7 +19,13 @@ static enum err_code blas_error(const struct gpu *g, cublasStatus_t s, const cha
 
 static cudaDataType_t blas_type(enum dtype dtype)
 {
-	return dtype == DTYPE_F16 ? CUDA_R_16F : dtype == DTYPE_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+	switch (dtype) {
+	case DTYPE_F16: return CUDA_R_16F;
+	case DTYPE_BF16: return CUDA_R_16BF;
+	case DTYPE_I8: return CUDA_R_8I;
+	case DTYPE_I32: return CUDA_R_32I;
+	default: return CUDA_R_32F;
+	}
 }
 
 cublasComputeType_t product_compute_type(const struct prep *p, enum dtype dtype)
@@ -31,6 +37,8 @@ cublasComputeType_t product_compute_type(const struct prep *p, enum dtype dtype)
 		[PRECISION_TF32] = CUBLAS_COMPUTE_32F_FAST_TF32,
 		[PRECISION_FP16] = CUBLAS_COMPUTE_32F_FAST_16F,
 	};
+	if (dtype == DTYPE_I8)
+		return CUBLAS_COMPUTE_32I;
 	return dtype == DTYPE_F32 ? of_floats[p->precision] : CUBLAS_COMPUTE_32F;
 }
 
@@ -58,7 +66,7 @@ static enum err_code describe_matrix(const struct gpu *g, const struct product_s
 		rows = cols;
 		cols = swap;
 	}
-	BLAS_TRY(g, blas.cublasLtMatrixLayoutCreate(ret, blas_type(s->dtype), (uint64_t)cols, (uint64_t)rows,
+	BLAS_TRY(g, blas.cublasLtMatrixLayoutCreate(ret, blas_type(product_dtype(s, i)), (uint64_t)cols, (uint64_t)rows,
 		m->ld), "describing a matrix");
 	BLAS_TRY(g, blas.cublasLtMatrixLayoutSetAttribute(*ret, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
 		sizeof(batch)), "describing a batch");
@@ -81,8 +89,9 @@ static enum err_code describe(struct prep *p, const struct product_spec *s, stru
 	pr->blas = g->blas;
 	pr->alpha = s->alpha;
 	pr->beta = s->beta;
-	BLAS_TRY(g, blas.cublasLtMatmulDescCreate(&pr->desc, product_compute_type(p, s->dtype), CUDA_R_32F),
-		"describing a product");
+	pr->whole = s->dtype == DTYPE_I8;
+	BLAS_TRY(g, blas.cublasLtMatmulDescCreate(&pr->desc, product_compute_type(p, s->dtype),
+		pr->whole ? CUDA_R_32I : CUDA_R_32F), "describing a product");
 	SET(TRANSA, trans_a);
 	SET(TRANSB, trans_b);
 	SET(EPILOGUE, epilogue);
@@ -118,8 +127,10 @@ enum err_code product_prepare(struct prep *p, const struct product_spec *s, stru
 
 cublasStatus_t product_enqueue(const struct product *pr, const struct product_at *at, CUstream stream)
 {
-	return blas.cublasLtMatmul(pr->blas, pr->desc, &pr->alpha, at->b, pr->layout[PRODUCT_B], at->a,
-		pr->layout[PRODUCT_A], &pr->beta, at->c ? at->c : at->d, pr->layout[PRODUCT_C], at->d,
+	static const int32_t one = 1, none = 0;
+	const void *alpha = pr->whole ? (const void *)&one : &pr->alpha, *beta = pr->whole ? (const void *)&none : &pr->beta;
+	return blas.cublasLtMatmul(pr->blas, pr->desc, alpha, at->b, pr->layout[PRODUCT_B], at->a,
+		pr->layout[PRODUCT_A], beta, at->c ? at->c : at->d, pr->layout[PRODUCT_C], at->d,
 		pr->layout[PRODUCT_D], &pr->algo, pr->workspace_bytes ? at->workspace : NULL, pr->workspace_bytes,
 		stream);
 }

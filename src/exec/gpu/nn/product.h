@@ -32,7 +32,9 @@ enum { PRODUCT_A, PRODUCT_B, PRODUCT_C, PRODUCT_D, PRODUCT_MATRICES };
 struct product_spec {
 	int64_t m, n, k, batch;
 	struct product_matrix matrix[PRODUCT_MATRICES];
-	enum dtype dtype; /* of all of them and of the bias: F32, F16 or BF16 */
+	/* Of all of them and of the bias: F32, F16 or BF16; I8: of a and b, c and d being I32. Of I8 the library
+	   wants b transposed, n, k and every ld a multiple of 4, no epilogue, alpha 1 and beta 0. */
+	enum dtype dtype;
 	float alpha, beta; /* beta 0: c is not read; its place is then d's */
 	uint32_t epilogue; /* bits of cublasLtEpilogue_t; 0: none */
 	const void *bias;  /* on the device, n elements, where the epilogue has one */
@@ -45,6 +47,7 @@ struct product {
 	cublasLtMatmulAlgo_t algo;
 	size_t workspace_bytes;
 	float alpha, beta;
+	bool whole; /* integers */
 };
 
 /* UNIMPLEMENTED: the library has no algorithm for it. Adds to ret_scratch what run wants. */
@@ -76,6 +79,11 @@ cublasStatus_t product_enqueue(const struct product *pr, const struct product_at
 /* Sets algo and workspace_bytes. */
 MUST_CHECK enum err_code product_choose(struct prep *p, const struct product_spec *s, struct product *pr,
 	struct err *err);
+
+static inline enum dtype product_dtype(const struct product_spec *s, int matrix)
+{
+	return s->dtype == DTYPE_I8 && matrix >= PRODUCT_C ? DTYPE_I32 : s->dtype;
+}
 
 /* How the numbers are multiplied and summed. */
 cublasComputeType_t product_compute_type(const struct prep *p, enum dtype dtype);

@@ -154,7 +154,7 @@ static bool extent_overflows(const struct product_spec *s, int i, size_t *ret)
 		rows = cols;
 	return mul_i64_overflows(s->batch - 1, m->step, &steps) || mul_i64_overflows(rows, m->ld, &all) ||
 	       add_i64_overflows(all, steps, &all) ||
-	       mul_overflows((size_t)all, dtype_bytes(s->dtype), ret) || *ret > (size_t)1 << 40;
+	       mul_overflows((size_t)all, dtype_bytes(product_dtype(s, i)), ret) || *ret > (size_t)1 << 40;
 }
 
 struct contest {
