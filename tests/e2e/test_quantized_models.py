@@ -8,7 +8,7 @@ import onnx
 import peer
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from stand_ins import needs_module, stand_ins  # noqa: F401 (a fixture)
 
@@ -129,3 +129,20 @@ def test_a_device_computes_with_the_same_integers(signetctl, tmp_path, net, inte
     plan = signetctl("explain", "--device", "gpu", tmp_path / "model.onnx", env={**os.environ, **stand_ins})
     steps = re.findall(r"^\d+ +(\S+) +\S+ +(cpu|gpu) ", plan, re.M)
     assert products(plan) == integers and [op for op, on in steps if on == "cpu"] == [], plan
+
+
+@needs_module
+def test_a_device_quantizes_by_itself(signetctl, tmp_path, stand_ins):
+    mlp(tmp_path / "float.onnx")
+    quantize_dynamic(tmp_path / "float.onnx", tmp_path / "model.onnx", weight_type=QuantType.QInt8)
+    np.save(tmp_path / "x.npy", Samples((5, 61)).get_next()["x"])
+    name = onnx.load(tmp_path / "model.onnx").graph.output[0].name
+    answers = []
+    for device in ("cpu", "gpu"):
+        signetctl("run", tmp_path / "model.onnx", "--device", device, "--repeat", "4", "--input", f"x={tmp_path}/x.npy",
+                  "--output", f"{name}={tmp_path}/y.npy", env={**os.environ, **stand_ins})
+        answers.append(np.load(tmp_path / "y.npy"))
+    np.testing.assert_allclose(*answers, rtol=1e-5, atol=1e-5)
+    plan = signetctl("explain", "--device", "gpu", tmp_path / "model.onnx", env={**os.environ, **stand_ins})
+    steps = re.findall(r"^\d+ +(\S+) +\S+ +(cpu|gpu) ", plan, re.M)
+    assert plan.count("IntegerMatMul ") == 3 and [op for op, on in steps if on == "cpu"] == [], plan

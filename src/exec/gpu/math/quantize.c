@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * quantize.c -- QuantizeLinear, DequantizeLinear
+ * quantize.c -- QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear
  */
 #include <stdio.h>
 #include "exec/gpu/walk.h"
@@ -93,4 +93,40 @@ enum err_code gpu_prepare_dequantize(struct prep *p, struct kernel *ret, struct 
 	ret->run = run_dequantize;
 	snprintf(name, sizeof(name), "dequantize_%s_%s", gpu_type_name(p->in[0].dtype), gpu_type_name(to));
 	return gpu_launch_over(p, name, s->count, BLOCK, &s->launch, err);
+}
+
+/* -- DynamicQuantizeLinear ----------------------------------------------------------------------- */
+
+struct dynamic_state {
+	struct gpu_launch range, quantize;
+	uint32_t count, blocks;
+};
+
+static void run_dynamic(const struct kernel_args *a, int64_t from, int64_t to)
+{
+	(void)from, (void)to;
+	const struct dynamic_state *s = a->state;
+	void *scale = a->n_out > 1 ? a->out[1].data : NULL, *zero = a->n_out > 2 ? a->out[2].data : NULL;
+	void *range[] = { (void *)&s->count, (void *)&a->scratch, (void *)&a->in[0].data };
+	void *quantize[] = { (void *)&s->count, (void *)&s->blocks, (void *)&a->scratch, (void *)&a->out[0].data, &scale, &zero,
+		(void *)&a->in[0].data };
+	gpu_launch(a, &s->range, range);
+	gpu_launch(a, &s->quantize, quantize);
+}
+
+enum err_code gpu_prepare_dynamic_quantize(struct prep *p, struct kernel *ret, struct err *err)
+{
+	int64_t n = tensor_count(&p->in[0]);
+	struct dynamic_state *s = gpu_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	if (n > INT32_MAX || n == 0)
+		return prep_refuse(err, "so many elements, or none");
+	s->count = (uint32_t)n;
+	ret->run = run_dynamic;
+	TRY(gpu_launch_over(p, "dynamic_range", n, BLOCK, &s->range, err));
+	s->range.grid[0] = s->range.grid[0] < BLOCK ? s->range.grid[0] : BLOCK;
+	s->blocks = s->range.grid[0];
+	ret->scratch_bytes = 2 * sizeof(float) * s->blocks;
+	return gpu_launch_over(p, "dynamic_quantize", n, BLOCK, &s->quantize, err);
 }
