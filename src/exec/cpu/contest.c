@@ -15,6 +15,10 @@
  * batch a few images run: they are computed one by one, and what is remembered holds for any
  * batch.
  *
+ * Of two that are near each other the better row wins, which is the one that comes first: that is
+ * within the noise, and caches are warmer here than between other steps, where those that
+ * fetch ahead gain.
+ *
  * A result agrees with another one when no element differs by more than a part of the
  * largest, which hangs on the precision.
  */
@@ -29,6 +33,7 @@
 #define DUEL_NS (NS_PER_MS / 2) /* after two runs */
 #define BEHIND_FIRST 2.5	/* times the champion's, after a run when caches are cold */
 #define BEHIND 1.2		/* after more */
+#define NEAR 1.05		/* times another's that say nothing */
 #define LONG_NS (4 * NS_PER_MS) /* such a run tells by itself */
 #define PROBE_PART 4		/* of a run, to see who is far behind */
 #define IMAGES_BYTES ((size_t)2 << 20) /* of inputs and outputs: more than a core has of caches */
@@ -347,13 +352,19 @@ static bool agrees(const struct tensor *a, const struct tensor *b, float toleran
 	return e.apart < bits_of(INFINITY) && float_of(e.apart) <= tolerance * float_of(e.largest);
 }
 
+static bool is_ahead(const struct corner *c, const struct corner *champion)
+{
+	double most = c->row < champion->row ? NEAR : 1 / NEAR;
+	return c->ns != INT64_MAX && shared_ns(c, c->ns) < most * shared_ns(champion, champion->ns);
+}
+
 static bool has_won(const struct contest *t)
 {
-	const struct corner *c = t->challenger, *champion = t->champion;
+	const struct corner *c = t->challenger;
 	float tolerance = t->p->precision == PRECISION_BF16 ? (float)TOLERANCE_BF16 : (float)TOLERANCE;
 	struct tensor out = c->out;
-	return !c->failed && c->ns != INT64_MAX && shared_ns(c, c->ns) < shared_ns(champion, champion->ns) &&
-	       widen(&out, c->arena) && agrees(&out, &t->trusted, tolerance);
+	return !c->failed && is_ahead(c, t->champion) && widen(&out, c->arena) &&
+	       agrees(&out, &t->trusted, tolerance);
 }
 
 static enum err_code challenge(struct contest *t, const struct cpu_row *const *row, int i)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include <time.h>
+#include "base/clock.h"
 #include "exec/cpu/trial.h"
 
 static struct arena *arena;
@@ -81,6 +82,39 @@ static void run_by_units(const struct kernel_args *a, int64_t begin, int64_t end
 	nanosleep(&(struct timespec){.tv_nsec = 1000000 * (end - begin)}, NULL);
 }
 
+static void copy_for(const struct kernel_args *a, int64_t ns)
+{
+	for (int64_t began = clock_now_ns(); clock_now_ns() - began < ns;)
+		;
+	copy(a, 0);
+}
+
+static void run_300_us(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	(void)begin, (void)end;
+	copy_for(a, 300000);
+}
+
+static void run_306_us(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	(void)begin, (void)end;
+	copy_for(a, 306000);
+}
+
+static enum err_code prepare_300_us(struct prep *p, struct kernel *ret, struct err *e)
+{
+	(void)p, (void)e;
+	ret->run = run_300_us;
+	return ERR_OK;
+}
+
+static enum err_code prepare_306_us(struct prep *p, struct kernel *ret, struct err *e)
+{
+	(void)p, (void)e;
+	ret->run = run_306_us;
+	return ERR_OK;
+}
+
 static enum err_code prepare_slow(struct prep *p, struct kernel *ret, struct err *e)
 {
 	(void)p, (void)e;
@@ -128,6 +162,8 @@ static const struct cpu_row fast = {.name = "fast", .prepare = prepare_fast};
 static const struct cpu_row wrong = {.name = "wrong", .prepare = prepare_wrong};
 static const struct cpu_row nan_row = {.name = "nan", .prepare = prepare_nan};
 static const struct cpu_row by_units = {.name = "by units", .prepare = prepare_by_units};
+static const struct cpu_row in_300_us = {.name = "300 us", .prepare = prepare_300_us};
+static const struct cpu_row in_306_us = {.name = "306 us", .prepare = prepare_306_us};
 static const struct cpu_row nothing = {.name = "nothing", .prepare = prepare_nothing};
 
 static int chosen(const struct cpu_row *a, const struct cpu_row *b, struct choices *c)
@@ -158,6 +194,12 @@ END_TEST
 START_TEST(one_that_is_slower_is_not)
 {
 	ck_assert_int_eq(chosen(&slow, &fast, choices), 1);
+}
+END_TEST
+
+START_TEST(of_two_that_are_near_each_other_the_first_row_is_taken)
+{
+	ck_assert_int_eq(chosen(&in_306_us, &in_300_us, choices), 0);
 }
 END_TEST
 
@@ -249,6 +291,7 @@ Suite *suite_trial(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_faster_one_is_taken_when_it_agrees);
 	tcase_add_test(t, one_that_is_slower_is_not);
+	tcase_add_test(t, of_two_that_are_near_each_other_the_first_row_is_taken);
 	tcase_add_test(t, one_that_disagrees_is_not_however_fast);
 	tcase_add_test(t, no_number_agrees_with_nothing);
 	tcase_add_test(t, who_is_far_behind_is_not_run_to_its_end);
