@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pass_layer_norm.c -- LayerNormalization found in its parts
+ * pass_layer_norm.c -- LayerNormalization and RMSNormalization found in their parts
  *
  * DESIGN
  * (x - mean) / sqrt(mean((x - mean)^2) + eps) * scale + bias, over the last axes, as
  * PyTorch and Paddle write it (Div by Sqrt) and as tf2onnx does (Mul by Reciprocal of
  * Sqrt, scale multiplied into that first); also with the variance as mean(x^2) - mean^2,
  * clamped at 0 or not. The anchor is the addition of the bias.
+ *
+ * x / sqrt(mean(x^2) + eps) * scale, in the same two ways, or x itself times scale over the root. The anchor
+ * is the product with the scale. PyTorch's computes in float32 what is half before and behind it, casts and
+ * all, as the operator does.
  */
 #include "exec/pass/pass.h"
-
 
 /* The mean of a value over some of the last axes, those axes kept as 1: axis is the first. */
 struct mean {
@@ -164,15 +167,35 @@ static bool match_centered(const struct pass_ctx *c, int32_t v, struct norm *nor
 	return true;
 }
 
-/* v is 1 / sqrt(variance + epsilon). */
-static bool match_inverse(const struct pass_ctx *c, int32_t v, int32_t centered, struct norm *norm)
+/* v is sqrt(mean(x^2) + epsilon). */
+static bool match_root(const struct pass_ctx *c, int32_t v, int32_t x, struct norm *norm)
+{
+	const struct node *root = pass_match(c, v, OP_SQRT);
+	const struct node *sum = root ? pass_match(c, pass_in(c, root, 0), OP_ADD) : NULL;
+	for (int k = 0; sum && k < 2; k++) {
+		struct mean mean;
+		int32_t squared;
+		if (!pass_scalar(c, pass_in(c, sum, k), &norm->epsilon) || norm->epsilon < 0 ||
+			!match_mean(c, pass_in(c, sum, 1 - k), &mean) || !match_square(c, mean.of, &squared) ||
+			squared != x)
+			continue;
+		norm->axis = mean.axis;
+		return true;
+	}
+	return false;
+}
+
+/* What is divided by: match_deviation() or match_root(). */
+typedef bool (*match_fn)(const struct pass_ctx *c, int32_t v, int32_t of, struct norm *norm);
+
+/* v is 1 over it. */
+static bool match_inverse(const struct pass_ctx *c, int32_t v, match_fn divisor, int32_t of, struct norm *norm)
 {
 	const struct node *n = pass_match(c, v, OP_RECIPROCAL);
 	if (n)
-		return match_deviation(c, pass_in(c, n, 0), centered, norm);
+		return divisor(c, pass_in(c, n, 0), of, norm);
 	n = pass_match(c, v, OP_DIV);
-	return n && pass_is(c, pass_in(c, n, 0), 1) &&
-		match_deviation(c, pass_in(c, n, 1), centered, norm);
+	return n && pass_is(c, pass_in(c, n, 0), 1) && divisor(c, pass_in(c, n, 1), of, norm);
 }
 
 /* a * b is (centered / deviation) * scale: the two orders of multiplying. */
@@ -184,14 +207,14 @@ static bool match_scaled(const struct pass_ctx *c, int32_t a, int32_t b, struct 
 		return match_deviation(c, pass_in(c, n, 1), pass_in(c, n, 0), norm);
 	for (int k = 0; n && n->op == OP_MUL && k < 2; k++)
 		if (match_centered(c, pass_in(c, n, k), norm) &&
-			match_inverse(c, pass_in(c, n, 1 - k), pass_in(c, n, k), norm))
+			match_inverse(c, pass_in(c, n, 1 - k), match_deviation, pass_in(c, n, k), norm))
 			return true;
 	/* centered * (inverse * scale) */
 	if (!match_centered(c, a, norm))
 		return false;
 	n = pass_match(c, b, OP_MUL);
 	for (int k = 0; n && k < 2; k++)
-		if (match_inverse(c, pass_in(c, n, k), a, norm)) {
+		if (match_inverse(c, pass_in(c, n, k), match_deviation, a, norm)) {
 			norm->scale = pass_in(c, n, 1 - k);
 			return true;
 		}
@@ -224,19 +247,20 @@ static enum err_code trim(struct pass_ctx *c, int32_t v, const struct norm *norm
 	return pass_add_constant(c, trimmed, ret, err);
 }
 
-static enum err_code rewrite(struct pass_ctx *c, struct node *n, const struct norm *norm,
-	struct err *err)
+static enum err_code rewrite(struct pass_ctx *c, struct node *n, enum op_id op, const struct norm *norm, struct err *err)
 {
+	int n_in = op == OP_LAYER_NORM ? 3 : 2;
 	int32_t in[3] = { norm->x, VALUE_NONE, VALUE_NONE };
 	const struct attr attr[2] = {
 		{ .name = "axis", .kind = ATTR_INT, .i = norm->axis },
 		{ .name = "epsilon", .kind = ATTR_FLOAT, .f = (float)norm->epsilon },
 	};
 	TRY(trim(c, norm->scale, norm, &in[1], err));
-	TRY(trim(c, norm->bias, norm, &in[2], err));
-	if (in[1] == VALUE_NONE || in[2] == VALUE_NONE)
+	if (n_in == 3)
+		TRY(trim(c, norm->bias, norm, &in[2], err));
+	if (in[1] == VALUE_NONE || in[n_in - 1] == VALUE_NONE)
 		return ERR_OK;
-	return pass_rewrite(c, n, OP_LAYER_NORM, in, 3, attr, 2, err);
+	return pass_rewrite(c, n, op, in, n_in, attr, 2, err);
 }
 
 static enum err_code find_layer_norm(struct pass_ctx *c, struct node *n, struct err *err)
@@ -248,12 +272,73 @@ static enum err_code find_layer_norm(struct pass_ctx *c, struct node *n, struct 
 		struct norm norm = { .bias = pass_in(c, n, 1 - k) };
 		for (int j = 0; scaled && j < 2; j++)
 			if (match_scaled(c, pass_in(c, scaled, j), pass_in(c, scaled, 1 - j), &norm))
-				return rewrite(c, n, &norm, err);
+				return rewrite(c, n, OP_LAYER_NORM, &norm, err);
+	}
+	return ERR_OK;
+}
+
+/* -- by the root of the mean square ------------------------------------------------------------------ */
+
+/* v is x over the root, or times 1 over it. */
+static bool match_over_root(const struct pass_ctx *c, int32_t v, struct norm *norm)
+{
+	const struct node *n = pass_producer(c, v);
+	if (n && n->op == OP_DIV) {
+		norm->x = pass_in(c, n, 0);
+		return match_root(c, pass_in(c, n, 1), norm->x, norm);
+	}
+	for (int k = 0; n && n->op == OP_MUL && k < 2; k++) {
+		norm->x = pass_in(c, n, k);
+		if (match_inverse(c, pass_in(c, n, 1 - k), match_root, norm->x, norm))
+			return true;
+	}
+	return false;
+}
+
+/* a * b is (x over the root) * scale, or x * (scale over the root). */
+static bool match_root_scaled(const struct pass_ctx *c, int32_t a, int32_t b, struct norm *norm)
+{
+	norm->scale = b;
+	if (match_over_root(c, a, norm))
+		return true;
+	const struct node *n = pass_match(c, b, OP_MUL);
+	norm->x = a;
+	for (int k = 0; n && k < 2; k++)
+		if (match_inverse(c, pass_in(c, n, k), match_root, a, norm)) {
+			norm->scale = pass_in(c, n, 1 - k);
+			return true;
+		}
+	return false;
+}
+
+/* v is cast from one type to the other; moves before that. */
+static bool skip_cast(const struct pass_ctx *c, enum dtype from, enum dtype to, int32_t *v)
+{
+	const struct node *n = pass_match(c, *v, OP_CAST);
+	if (!n || pass_value(c, *v)->type.dtype != to || pass_value(c, pass_in(c, n, 0))->type.dtype != from)
+		return false;
+	*v = pass_in(c, n, 0);
+	return true;
+}
+
+static enum err_code find_rms_norm(struct pass_ctx *c, struct node *n, struct err *err)
+{
+	enum dtype dtype = n->op == OP_MUL ? pass_value(c, n->out[0])->type.dtype : DTYPE_UNDEFINED;
+	bool half = dtype_in(dtype, T_HALF);
+	for (int k = 0; k < 2 && (half || dtype == DTYPE_F32); k++) {
+		struct norm norm = { .bias = VALUE_NONE };
+		int32_t y = pass_in(c, n, k);
+		if ((half && !skip_cast(c, DTYPE_F32, dtype, &y)) || !match_root_scaled(c, y, pass_in(c, n, 1 - k), &norm) ||
+			(half && !skip_cast(c, dtype, DTYPE_F32, &norm.x)) ||
+			pass_value(c, norm.scale)->type.dtype != dtype)
+			continue;
+		return rewrite(c, n, OP_RMS_NORM, &norm, err);
 	}
 	return ERR_OK;
 }
 
 enum err_code pass_layer_norm(struct pass_ctx *c, struct err *err)
 {
-	return pass_each(c, find_layer_norm, err);
+	TRY(pass_each(c, find_layer_norm, err));
+	return pass_each(c, find_rms_norm, err);
 }

@@ -317,7 +317,70 @@ START_TEST(a_mean_over_another_axis_is_no_layer_norm)
 	model_output(g, MODEL_NODE(g, OP_ADD,
 				MODEL_NODE(g, OP_MUL, n, model_floats(g, shape_of(6), NULL)),
 				model_floats(g, shape_of(6), NULL)));
-	expect_nodes(9);
+	expect_nodes(4); /* what is left is an RMSNormalization */
+	ck_assert_int_eq(model_count(g, OP_LAYER_NORM), 0);
+}
+END_TEST
+
+/* One over the root of the mean square of x. */
+static int32_t root_mean_square(int32_t x, int form)
+{
+	int32_t square = form & 1 ? MODEL_NODE(g, OP_MUL, x, x) : MODEL_NODE(g, OP_POW, x, model_scalar(g, 2));
+	return MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, reduce(OP_REDUCE_MEAN, square, -1, 1), model_scalar(g, 1e-5f)));
+}
+
+static int32_t rms_norm_parts(int32_t x, int form)
+{
+	int32_t scale = model_floats(g, shape_of(6), NULL), root = root_mean_square(x, form);
+	switch (form / 2) {
+	case 0: /* PyTorch's rsqrt, and the older way to write it */
+		return MODEL_NODE(g, OP_MUL, scale, MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_RECIPROCAL, root)));
+	case 1:
+		return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_DIV, model_scalar(g, 1), root), x), scale);
+	case 2: return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_DIV, x, root), scale);
+	default: return MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_RECIPROCAL, root), scale));
+	}
+}
+
+START_TEST(rms_norm_in_parts)
+{
+	model_output(g, rms_norm_parts(f32(shape_of(DIM_UNKNOWN, 5, 6)), _i));
+	expect_nodes(1);
+	ck_assert_int_eq(model_count(g, OP_RMS_NORM), 1);
+}
+END_TEST
+
+/* Of another value, without the mean over the last axis, with a scale that is computed. */
+START_TEST(what_only_looks_like_an_rms_norm_stays)
+{
+	int32_t x = f32(shape_of(5, 6)), other = MODEL_NODE(g, OP_ABS, x), scale = model_floats(g, shape_of(6), NULL);
+	int32_t of = _i == 0 ? other : x;
+	int32_t mean = reduce(OP_REDUCE_MEAN, MODEL_NODE(g, OP_MUL, of, of), _i == 1 ? 0 : -1, 1);
+	int32_t y = MODEL_NODE(g, OP_DIV, x, MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, mean, model_scalar(g, 1e-5f))));
+	model_output(g, MODEL_NODE(g, OP_MUL, y, _i == 2 ? other : scale));
+	model_output(g, other);
+	expect_nodes(7);
+	ck_assert_int_eq(model_count(g, OP_RMS_NORM), 0);
+}
+END_TEST
+
+static int32_t cast(int32_t x, enum dtype to)
+{
+	int32_t y = MODEL_NODE(g, OP_CAST, x);
+	model_attr_int(g, "to", to);
+	return y;
+}
+
+START_TEST(an_rms_norm_of_halves_takes_its_casts)
+{
+	int32_t x = model_input(g, "x", DTYPE_F16, shape_of(5, 6)), f = cast(x, DTYPE_F32);
+	int32_t y = MODEL_NODE(g, OP_MUL, f, MODEL_NODE(g, OP_RECIPROCAL, root_mean_square(f, 0)));
+	int32_t scale = cast(model_floats(g, shape_of(6), NULL), DTYPE_F16);
+	model_output(g, MODEL_NODE(g, OP_MUL, scale, cast(y, DTYPE_F16)));
+	check_and_infer();
+	apply_all(); /* rounds once, where its parts do twice */
+	ck_assert_int_eq(model_count(g, OP_NONE), 1);
+	ck_assert_int_eq(model_count(g, OP_RMS_NORM), 1);
 }
 END_TEST
 
@@ -600,6 +663,9 @@ static void add_fusion_tests(Suite *s)
 	tcase_add_loop_test(t, gelu_in_parts, 0, 4);
 	tcase_add_loop_test(t, layer_norm_in_parts, 0, 4);
 	tcase_add_test(t, a_mean_over_another_axis_is_no_layer_norm);
+	tcase_add_loop_test(t, rms_norm_in_parts, 0, 8);
+	tcase_add_loop_test(t, what_only_looks_like_an_rms_norm_stays, 0, 3);
+	tcase_add_test(t, an_rms_norm_of_halves_takes_its_casts);
 	tcase_add_test(t, conv_takes_in_batch_norm_and_relu);
 	tcase_add_test(t, grouped_transposed_conv_takes_in_batch_norm);
 	tcase_add_test(t, conv_takes_in_arithmetic_per_channel);
