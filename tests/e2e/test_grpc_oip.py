@@ -113,6 +113,8 @@ class GrpcOip(unittest.TestCase):
         self.assertFalse(self.c.is_model_ready("nobody") or self.c.is_model_ready("digits", "9"))
         config = self.c.get_model_config("digits").config
         self.assertEqual((config.name, list(config.input[0].dims)), ("digits", [64]))
+        # perf_analyzer asks this before it sends more rows than one.
+        self.assertTrue(config.HasField("dynamic_batching"))
         self.assertIn(("digits", "1", "READY"),
                       [(i.name, i.version, i.state) for i in self.c.get_model_repository_index().models])
         self.assertEqual(len(self.c.get_system_shared_memory_status().regions), 0)

@@ -7,6 +7,7 @@ import tempfile
 import numpy as np
 import onnx
 import pytest
+import tritonclient.grpc as triton
 from onnx import TensorProto, helper, numpy_helper
 
 import signet
@@ -82,6 +83,15 @@ def test_an_optional_input_may_be_left_out(daemon):
     assert (status, reply["outputs"]["has"]) == (200, False)
     status, reply = predict(daemon, "perhaps", inputs={"x": [1, 2], "bias": [3, 4]})
     assert (status, reply["outputs"]["has"]) == (200, True)
+
+
+def test_the_model_configuration_says_what_is_optional(daemon):
+    port = daemon.wait_log(r"listening on grpc://\S*:(\d+)").group(1)
+    said = triton.InferenceServerClient(f"127.0.0.1:{port}").get_model_config("perhaps").config
+    config = daemon.get("/v2/models/perhaps/config")[1]
+    assert not said.HasField("dynamic_batching")  # its inputs have no rows
+    assert {i.name: i.optional for i in said.input} == {"x": False, "bias": True}
+    assert {i["name"]: i.get("optional", False) for i in config["input"]} == {"x": False, "bias": True}
 
 
 def test_sequences_go_through_files(signetctl, tmp_path):

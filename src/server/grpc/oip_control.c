@@ -17,8 +17,8 @@ enum { META_NAME = 1, META_VERSIONS, META_PLATFORM, META_INPUTS, META_OUTPUTS };
 enum { TENSOR_NAME = 1, TENSOR_DATATYPE, TENSOR_SHAPE };
 enum { CONFIG = 1 };
 enum { CONFIG_NAME = 1, CONFIG_PLATFORM = 2, CONFIG_MAX_BATCH = 4, CONFIG_INPUT = 5,
-	CONFIG_OUTPUT = 6, CONFIG_BACKEND = 17 };
-enum { PORT_NAME = 1, PORT_TYPE = 2, INPUT_DIMS = 4, OUTPUT_DIMS = 3 };
+	CONFIG_OUTPUT = 6, CONFIG_BATCHING = 11, CONFIG_BACKEND = 17 };
+enum { PORT_NAME = 1, PORT_TYPE = 2, INPUT_DIMS = 4, INPUT_OPTIONAL = 8, OUTPUT_DIMS = 3 };
 enum { STATS_MODEL = 1 };
 enum { STATS_NAME = 1, STATS_VERSION, STATS_LAST, STATS_ROWS, STATS_BATCHES, STATS_INFER,
 	STATS_BATCH };
@@ -210,13 +210,15 @@ static void put_ports(struct buf *b, bool in, const struct signature *s)
 		wire_put_bytes(&one, PORT_NAME, slice_of(io[i].name));
 		wire_put_uint(&one, PORT_TYPE, (uint64_t)config_type(&io[i].type));
 		put_dims(&one, in ? INPUT_DIMS : OUTPUT_DIMS, &io[i].shape, s->batchable);
+		if (in && io[i].optional)
+			wire_put_uint(&one, INPUT_OPTIONAL, true);
 		wire_put_message(b, in ? CONFIG_INPUT : CONFIG_OUTPUT, &one);
 	}
 }
 
 enum err_code oip_model_config(struct rpc_call *c, struct wire w, struct err *err)
 {
-	struct buf b = reply_buf(c), config = reply_buf(c);
+	struct buf b = reply_buf(c), config = reply_buf(c), none = reply_buf(c);
 	struct question q;
 	struct version *v;
 	TRY(read_question(c, w, &q, err));
@@ -227,6 +229,8 @@ enum err_code oip_model_config(struct rpc_call *c, struct wire w, struct err *er
 	wire_put_uint(&config, CONFIG_MAX_BATCH, s->batchable ? (uint64_t)s->max_batch : 0);
 	put_ports(&config, true, s);
 	put_ports(&config, false, s);
+	if (s->batchable)
+		wire_put_message(&config, CONFIG_BATCHING, &none);
 	wire_put_bytes(&config, CONFIG_BACKEND, SLICE_LIT("signet"));
 	wire_put_message(&b, CONFIG, &config);
 	version_release(v);
