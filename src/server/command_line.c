@@ -37,6 +37,29 @@ static const struct flag {
 };
 #define FLAGS_N (sizeof(flags) / sizeof(flags[0]))
 
+/* What other servers call it; the rest is in doc/migrating.md. */
+static const struct {
+	const char *name, *ours;
+} foreign[] = {
+	{ "model_name", "--model NAME=PATH" },
+	{ "model_base_path", "--model NAME=PATH" },
+	{ "model_path", "--model NAME=PATH" },
+	{ "model-repository", "--model-root DIR" },
+	{ "model-store", "--model-root DIR" },
+	{ "model_config_file", "--config FILE, with what signetctl import makes of it" },
+	{ "config_path", "--config FILE, with what signetctl import makes of it" },
+	{ "batching_parameters_file", "--config FILE, with what signetctl import makes of it" },
+	{ "port", "--grpc HOST:PORT" },
+	{ "grpc-port", "--grpc HOST:PORT" },
+	{ "rest_port", "--http HOST:PORT" },
+	{ "rest_api_port", "--http HOST:PORT" },
+	{ "http-port", "--http HOST:PORT" },
+	{ "model-control-mode", "--set repository.explicit=true|false" },
+	{ "strict-readiness", "--set repository.readiness=all|any|none" },
+	{ "log-verbose", "--set server.log_level=debug" },
+	{ "log_level", "--set server.log_level=LEVEL" },
+};
+
 /* While arguments are read. */
 struct reading {
 	struct arena *arena;
@@ -117,7 +140,12 @@ static enum err_code no_flag(const char *arg, struct err *err)
 {
 	struct near n;
 	const char *name = arg + strspn(arg, "-");
-	near_init(&n, (struct slice){ name, strcspn(name, "=") });
+	struct slice word = { name, strcspn(name, "=") };
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if (slice_is(word, foreign[i].name))
+			return err_set(err, ERR_INVALID_ARGUMENT, "there is no option --%s; here it is %s",
+				foreign[i].name, foreign[i].ours);
+	near_init(&n, word);
 	for (size_t i = 0; i < FLAGS_N; i++)
 		near_offer(&n, flags[i].name);
 	return err_set(err, ERR_INVALID_ARGUMENT, "there is no option %s%s", arg, near_hint(&n, "--"));

@@ -315,6 +315,8 @@ START_TEST(the_command_line_is_strict)
 		{ { "signetd", "--set", "server.treads=1" }, "command line: [server]: section [server] has no option 'treads'; "
 			"did you mean 'threads'?" },
 		{ { "signetd", "--modelroot", "x" }, "there is no option --modelroot; did you mean '--model-root'?" },
+		{ { "signetd", "--rest_api_port=8501" }, "there is no option --rest_api_port; here it is --http HOST:PORT" },
+		{ { "signetd", "--model-repository", "x" }, "there is no option --model-repository; here it is --model-root DIR" },
 		{ { "signetd", "--threads", "many" }, "command line: [server]: threads is 'many'" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
