@@ -2,18 +2,18 @@
 /*
  * DESIGN
  *
- * The trusted row comes first and is the champion; the others challenge the champion one after
- * the other. So no more than two are there at a time, each with an arena and packs of its own:
- * memory of losers serves the next ones, for where it is new to the process the system clears
- * it, which takes longer than the runs. All run on one thread, on the same inputs; the least
- * time of each counts, for what disturbs a run only makes it longer. The winner is prepared
- * anew by the caller.
+ * The trusted row is the champion first, and runs when a rival is ready; the others challenge
+ * the champion one after the other. So no more than two are there at a time, each with an arena
+ * and packs of its own: memory of losers serves the next ones, for where it is new to the process
+ * the system clears it, which takes longer than the runs. All run on one thread, on the same
+ * inputs; the least time of each counts, for what disturbs a run only makes it longer. The winner
+ * is prepared anew by the caller.
  *
  * Contests are most of what a load without remembered choices takes, so they are as short as
  * their answers allow. Who is far behind after a part of a run is not run to its end. Each runs
  * twice, unless one run is long; more only where runs are short and close to each other. Of a
- * batch a few images run: they are computed one by one, and what is remembered holds for any
- * batch.
+ * batch a few images run, of a large image some rows (contest_part.h): what is remembered holds
+ * for any batch.
  *
  * Of two that are near each other the better row wins, which is the one that comes first: that is
  * within the noise, and caches are warmer here than between other steps, where those that
@@ -27,6 +27,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/clock.h"
+#include "exec/cpu/contest_part.h"
 #include "exec/cpu/widen.h"
 
 #define ROUNDS 4
@@ -36,7 +37,6 @@
 #define NEAR 1.05		/* times another's that say nothing */
 #define LONG_NS (4 * NS_PER_MS) /* such a run tells by itself */
 #define PROBE_PART 4		/* of a run, to see who is far behind */
-#define IMAGES_BYTES ((size_t)2 << 20) /* of inputs and outputs: more than a core has of caches */
 #define KEEP_BYTES ((size_t)16 << 20) /* an arena's first chunk */
 #define CACHE_BYTES ((size_t)16 << 20) /* of the last level, what a model may hope for */
 #define LINE_BYTES 64
@@ -89,32 +89,6 @@ bool contest_is_cold(const struct prep *p)
 
 /* -- inputs ---------------------------------------------------------------------------------- */
 
-static bool is_batch(const struct tensor *t, int64_t images)
-{
-	return !t->data && t->shape.rank == 4 && t->shape.dim[0] == images;
-}
-
-/* How many images of p's batch will do; each thread must get one. */
-static int64_t images_of(const struct prep *p)
-{
-	int64_t all = p->out[0].shape.dim[0];
-	if (all <= 1 || !is_batch(&p->out[0], all))
-		return all;
-	size_t bytes = tensor_bytes(&p->out[0]);
-	for (int i = 0; i < p->n_in; i++)
-		bytes += prep_has_in(p, i) && is_batch(&p->in[i], all) ? tensor_bytes(&p->in[i]) : 0;
-	int64_t few = (int64_t)(IMAGES_BYTES / (bytes / (size_t)all + 1));
-	return min_i64(all, max_i64(few, max_i64(p->threads, 1)));
-}
-
-static struct tensor with_images(const struct tensor *t, int64_t all, int64_t images)
-{
-	struct tensor few = *t;
-	if (is_batch(t, all))
-		few.shape.dim[0] = images;
-	return few;
-}
-
 /* Numbers in (-1, 1), always the same. */
 static void make_up(float *x, int64_t n)
 {
@@ -162,12 +136,12 @@ static enum err_code make_input(struct contest *t, struct tensor *in)
 static enum err_code make_inputs(struct contest *t)
 {
 	const struct prep *p = t->p;
-	int64_t all = p->out[0].shape.dim[0], images = images_of(p);
+	struct contest_part part = contest_part_of(p);
 	t->asked = ARENA_ARRAY(t->arena, struct tensor, 2 * (size_t)p->n_in + 1);
 	if (!t->asked)
 		return err_oom(t->err);
 	t->in = t->asked + p->n_in;
-	t->out = with_images(&p->out[0], all, images);
+	t->out = contest_part_out(&part, p);
 	for (int i = 0; i < p->n_in; i++) {
 		t->asked[i] = t->in[i] = p->in[i];
 		if (!prep_has_in(p, i))
@@ -176,7 +150,7 @@ static enum err_code make_inputs(struct contest *t)
 			TRY(packs_want(p->packs, p->in[i].data, t->err));
 			continue;
 		}
-		t->asked[i] = t->in[i] = with_images(&p->in[i], all, images);
+		t->asked[i] = t->in[i] = contest_part_in(&part, p, i);
 		TRY(make_input(t, &t->in[i]));
 	}
 	return ERR_OK;
@@ -363,14 +337,32 @@ static bool has_won(const struct contest *t)
 	const struct corner *c = t->challenger;
 	float tolerance = t->p->precision == PRECISION_BF16 ? (float)TOLERANCE_BF16 : (float)TOLERANCE;
 	struct tensor out = c->out;
-	return !c->failed && is_ahead(c, t->champion) && widen(&out, c->arena) &&
+	return !c->failed && !t->champion->failed && is_ahead(c, t->champion) && widen(&out, c->arena) &&
 	       agrees(&out, &t->trusted, tolerance);
 }
 
-static enum err_code challenge(struct contest *t, const struct cpu_row *const *row, int i)
+/* The last row, which is to be trusted, runs when there is somebody to run against. */
+static enum err_code call_champion(struct contest *t, const struct cpu_row *const *row, int n)
+{
+	struct corner *c = t->champion;
+	if (t->trusted.data || c->failed)
+		return ERR_OK;
+	TRY(enter(t, c, row, n - 1));
+	if (c->failed)
+		return ERR_OK;
+	run_once(t, c);
+	if (c->ns < LONG_NS)
+		run_once(t, c);
+	t->trusted = c->out;
+	return ERR_OK;
+}
+
+static enum err_code challenge(struct contest *t, const struct cpu_row *const *row, int n, int i)
 {
 	TRY(enter(t, t->challenger, row, i));
 	if (!t->challenger->failed)
+		TRY(call_champion(t, row, n));
+	if (!t->challenger->failed && !t->champion->failed)
 		duel(t);
 	if (has_won(t)) {
 		struct corner *loser = t->champion;
@@ -384,15 +376,8 @@ static enum err_code challenge(struct contest *t, const struct cpu_row *const *r
 static enum err_code hold(struct contest *t, const struct cpu_row *const *row, int n)
 {
 	TRY(make_inputs(t));
-	TRY(enter(t, t->champion, row, n - 1));
-	if (t->champion->failed)
-		return ERR_OK;
-	run_once(t, t->champion);
-	if (t->champion->ns < LONG_NS)
-		run_once(t, t->champion);
-	t->trusted = t->champion->out;
 	for (int i = 0; i < n - 1; i++)
-		TRY(challenge(t, row, i));
+		TRY(challenge(t, row, n, i));
 	return ERR_OK;
 }
 
@@ -402,6 +387,7 @@ enum err_code contest_hold(const struct prep *p, const struct cpu_row *const *ro
 	struct contest t = { .p = p, .arena = p->trial[COMMON], .cold = contest_is_cold(p),
 		.corner = { { .arena = p->trial[CORNER] }, { .arena = p->trial[CORNER + 1] } }, .err = err };
 	t.champion = &t.corner[0];
+	t.champion->row = n - 1;
 	t.challenger = &t.corner[1];
 	enum err_code rc = hold(&t, row, n);
 	if (rc == ERR_OK)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/clock.h"
+#include "exec/cpu/contest_part.h"
 #include "exec/cpu/trial.h"
 
 static struct arena *arena;
@@ -241,6 +242,45 @@ START_TEST(one_that_refuses_takes_no_part)
 }
 END_TEST
 
+START_TEST(who_has_no_rival_is_not_run)
+{
+	ck_assert_int_eq(chosen(&nothing, &fast, choices), 1);
+	ck_assert_int_eq(runs, 0);
+}
+END_TEST
+
+/* Of a convolution with 3x3 weights of 64 channels that keeps the image's size. */
+static struct contest_part part_of_conv(int64_t size, bool sum)
+{
+	static const int64_t pads[] = { 1, 1, 1, 1 };
+	struct attr attr = { .name = "pads", .kind = ATTR_INTS, .ints = pads, .n = 4 };
+	struct node conv = { .op = OP_CONV, .attr = &attr, .n_attr = 1 };
+	struct tensor image = { .dtype = DTYPE_F32, .shape = shape_of(1, 64, size, size) };
+	struct tensor weights = { .dtype = DTYPE_F32, .shape = shape_of(64, 64, 3, 3), .data = &weights };
+	struct tensor ins[] = { image, weights, tensor_absent(), image };
+	struct prep p = { .node = &conv, .in = ins, .out = &image, .n_in = sum ? 4 : 3, .n_out = 1,
+		.threads = 1 };
+	struct contest_part c = contest_part_of(&p);
+	if (sum && c.out_rows)
+		ck_assert_int_eq(contest_part_in(&c, &p, 3).shape.dim[2], c.out_rows);
+	return c;
+}
+
+START_TEST(of_a_large_image_some_rows_run)
+{
+	struct contest_part c = part_of_conv(224, true);
+	ck_assert_int_eq(c.in_rows, 12);
+	ck_assert_int_eq(c.out_rows, 12);
+}
+END_TEST
+
+START_TEST(a_small_image_runs_whole)
+{
+	ck_assert_int_eq(part_of_conv(28, false).out_rows, 0);
+	ck_assert_int_eq(part_of_conv(1, false).out_rows, 0);
+}
+END_TEST
+
 START_TEST(what_was_found_before_is_not_timed_again)
 {
 	ck_assert_int_eq(chosen(&fast, &slow, choices), 0);
@@ -297,6 +337,9 @@ Suite *suite_trial(void)
 	tcase_add_test(t, who_is_far_behind_is_not_run_to_its_end);
 	tcase_add_test(t, of_a_batch_a_few_images_run);
 	tcase_add_test(t, one_that_refuses_takes_no_part);
+	tcase_add_test(t, who_has_no_rival_is_not_run);
+	tcase_add_test(t, of_a_large_image_some_rows_run);
+	tcase_add_test(t, a_small_image_runs_whole);
 	tcase_add_test(t, what_was_found_before_is_not_timed_again);
 	tcase_add_test(t, when_settled_other_sizes_have_to_do);
 	tcase_add_test(t, without_a_memory_nothing_is_timed);

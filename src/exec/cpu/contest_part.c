@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/cpu/contest_part.h"
+
+#include "exec/infer/conv_geometry.h"
+
+#define IMAGES_BYTES ((size_t)2 << 20) /* of inputs and outputs: more than a core has of caches */
+#define PRODUCTS 4e7    /* of numbers, for each thread: about a millisecond of them */
+#define PIXELS_LEAST 784 /* as often each weight is used, so that bringing it does not count */
+#define ROWS_WHOLE 12    /* rows are a multiple of it: no tile of 2, 4 or 6 hangs over */
+#define EXTENTS_LEAST 3  /* windows below each other: most of them lie within the image */
+
+/* -- images --------------------------------------------------------------------------------- */
+
+static bool is_batch(const struct tensor *t, int64_t images)
+{
+	return !t->data && t->shape.rank == 4 && t->shape.dim[0] == images;
+}
+
+/* Each thread must get one. */
+static int64_t images_of(const struct prep *p, int64_t all)
+{
+	if (all <= 1 || !is_batch(&p->out[0], all))
+		return all;
+	size_t bytes = tensor_bytes(&p->out[0]);
+	for (int i = 0; i < p->n_in; i++)
+		bytes += prep_has_in(p, i) && is_batch(&p->in[i], all) ? tensor_bytes(&p->in[i]) : 0;
+	int64_t few = (int64_t)(IMAGES_BYTES / (bytes / (size_t)all + 1));
+	return min_i64(all, max_i64(few, max_i64(p->threads, 1)));
+}
+
+/* -- rows ------------------------------------------------------------------------------------ */
+
+static bool is_plain_conv(const struct prep *p)
+{
+	if ((p->node->op != OP_CONV && p->node->op != OP_FUSED_CONV) || p->in[0].shape.rank != 4)
+		return false;
+	for (int i = 1; i < p->n_in; i++)
+		if (prep_has_in(p, i) && !p->in[i].data && !shape_equal(&p->in[i].shape, &p->out[0].shape))
+			return false;
+	return true;
+}
+
+static int64_t rows_enough(const struct prep *p, const struct conv_geometry *g)
+{
+	int64_t width = max_i64(g->out[1], 1), threads = max_i64(p->threads, 1);
+	double row = (double)tensor_count(&p->in[1]) * (double)width;
+	double most = (double)g->out[0];
+	double rows = PRODUCTS * (double)threads / (row + 1) + 1;
+	int64_t enough = (int64_t)(rows < most ? rows : most);
+	enough = max_i64(enough, PIXELS_LEAST / width);
+	enough = max_i64(enough, EXTENTS_LEAST * conv_extent(g, 0) / g->stride[0]);
+	return (enough + ROWS_WHOLE - 1) / ROWS_WHOLE * ROWS_WHOLE;
+}
+
+/* Fewer rows of the input, and what comes of them. */
+static void cut_rows(const struct prep *p, struct contest_part *c)
+{
+	struct conv_geometry g, less;
+	struct shape x = p->in[0].shape;
+	struct err ignored;
+	if (!is_plain_conv(p) || conv_geometry(p->node, &x, &p->in[1].shape, &g, &ignored) != ERR_OK)
+		return;
+	int64_t rows = rows_enough(p, &g);
+	x.dim[2] = (rows - 1) * g.stride[0] + conv_extent(&g, 0) - g.pad_begin[0] - g.pad_end[0];
+	if (rows >= g.out[0] || x.dim[2] <= 0 || x.dim[2] >= g.in[0] ||
+		conv_geometry(p->node, &x, &p->in[1].shape, &less, &ignored) != ERR_OK)
+		return;
+	c->in_rows = x.dim[2];
+	c->out_rows = less.out[0];
+}
+
+/* -- both ------------------------------------------------------------------------------------ */
+
+struct contest_part contest_part_of(const struct prep *p)
+{
+	int64_t all = p->out[0].shape.rank > 0 ? p->out[0].shape.dim[0] : 1;
+	struct contest_part c = { .all = all, .images = images_of(p, all) };
+	cut_rows(p, &c);
+	return c;
+}
+
+static struct tensor part_of(const struct contest_part *c, const struct tensor *t, int64_t rows)
+{
+	struct tensor few = *t;
+	if (is_batch(t, c->all))
+		few.shape.dim[0] = c->images;
+	if (rows)
+		few.shape.dim[2] = rows;
+	return few;
+}
+
+struct tensor contest_part_in(const struct contest_part *c, const struct prep *p, int i)
+{
+	return part_of(c, &p->in[i], i == 0 ? c->in_rows : c->out_rows);
+}
+
+struct tensor contest_part_out(const struct contest_part *c, const struct prep *p)
+{
+	return part_of(c, &p->out[0], c->out_rows);
+}
