@@ -240,17 +240,31 @@ static bool is_behind(const struct contest *t, int64_t ns, double most)
 	return shared_ns(t->challenger, ns) > most * shared_ns(t->champion, t->champion->ns);
 }
 
-/* false: the challenger was not worth the end of its run. */
+/* Of a part of a run, twice where the first time says that c is far behind: the system may have
+   been elsewhere. */
+static int64_t probe(const struct contest *t, struct corner *c, int64_t part, bool *ret_behind)
+{
+	int64_t ns = INT64_MAX;
+	*ret_behind = true;
+	for (int i = 0; i < 2 && *ret_behind; i++) {
+		ns = min_i64(ns, run_units(t, c, 0, part));
+		*ret_behind = is_behind(t, ns * c->k.units / part, BEHIND_FIRST);
+	}
+	return ns;
+}
+
+/* false: the challenger was not worth the end of its run, or a run that tells by itself says so. */
 static bool run_first(const struct contest *t)
 {
 	struct corner *c = t->challenger;
-	int64_t units = c->k.units, part = units / PROBE_PART;
+	int64_t part = c->k.units / PROBE_PART;
+	bool behind = false;
 	cool(t, c);
-	int64_t ns = part ? run_units(t, c, 0, part) : 0;
-	if (part && is_behind(t, ns * units / part, BEHIND_FIRST))
+	int64_t ns = part ? probe(t, c, part, &behind) : 0;
+	if (behind)
 		return false;
-	c->ns = ns + run_units(t, c, part, units);
-	return !is_behind(t, c->ns, c->ns < LONG_NS ? BEHIND_FIRST : BEHIND);
+	c->ns = ns + run_units(t, c, part, c->k.units);
+	return t->champion->ns < LONG_NS || !is_behind(t, c->ns, BEHIND);
 }
 
 static void duel(const struct contest *t)
