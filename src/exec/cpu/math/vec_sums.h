@@ -27,9 +27,16 @@ static inline float sum_of_lanes(const vec *sums)
 	return lane[0];
 }
 
+/* b where they are equal or one is NaN, which is what the instructions give. */
 static inline vec max_vec(vec a, vec b)
 {
+#if defined(__AVX512F__)
+	return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+	return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
 	return vec_select(a > b, a, b);
+#endif
 }
 
 static inline float max_of_lanes(const vec *best)
