@@ -32,6 +32,8 @@ struct batch_io {
 	int64_t rows, deadline_ns;
 	output_fn output;
 	void *ctx;
+	input_fn input; /* (optional) of inputs without data, see run_opts */
+	void *input_ctx;
 	struct pool *pool;
 	struct arena *arena;
 };

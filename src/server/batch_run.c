@@ -57,22 +57,39 @@ void *batch_stage(struct staging *s, size_t bytes)
 
 /* -- inputs ---------------------------------------------------------------------------------- */
 
-static enum err_code gather(struct batch_runner *r, const struct request *batch, int64_t rows)
+/* Of a batch, by a run that has begun. */
+struct gathering {
+	const struct request *batch;
+	int64_t took_ns;
+};
+
+static void write_rows(void *ctx, int i, void *dst)
 {
+	struct gathering *g = ctx;
+	int64_t began = clock_now_ns();
+	char *at = dst;
+	for (const struct request *q = g->batch; q; q = q->next) {
+		size_t bytes = tensor_bytes(&q->in[i]);
+		memcpy(at, q->in[i].data, bytes);
+		at += bytes;
+	}
+	g->took_ns += clock_now_ns() - began;
+}
+
+/* A device's run has memory that it copies from: it fetches the rows itself, straight to there. */
+static enum err_code gather(struct batch_runner *r, struct gathering *g, int64_t rows)
+{
+	bool later = program_wants_few_sizes(r->sig->program);
 	for (int i = 0; i < r->sig->n_in; i++) {
-		r->in[i] = batch->in[i];
-		if (!batch->in[i].data)
+		r->in[i] = g->batch->in[i];
+		if (!r->in[i].data)
 			continue;
 		r->in[i].shape.dim[0] = rows;
-		char *at = batch_stage(&r->in_stage[i], tensor_bytes(&r->in[i]));
-		if (!at)
+		r->in[i].data = later ? NULL : batch_stage(&r->in_stage[i], tensor_bytes(&r->in[i]));
+		if (!later && !r->in[i].data)
 			return ERR_RESOURCE_EXHAUSTED;
-		r->in[i].data = at;
-		for (const struct request *q = batch; q; q = q->next) {
-			size_t bytes = tensor_bytes(&q->in[i]);
-			memcpy(at, q->in[i].data, bytes);
-			at += bytes;
-		}
+		if (!later)
+			write_rows(g, i, r->in[i].data);
 	}
 	return ERR_OK;
 }
@@ -133,7 +150,7 @@ static bool are_rows(const struct batch_runner *r, int64_t rows)
 enum err_code batch_run_program(const struct signature *sig, const struct batch_io *io, struct err *err)
 {
 	struct run_opts opts = { .pool = io->pool, .arena = io->arena, .output = io->output,
-		.output_ctx = io->ctx, .deadline_ns = io->deadline_ns,
+		.output_ctx = io->ctx, .input = io->input, .input_ctx = io->input_ctx, .deadline_ns = io->deadline_ns,
 		.rows_as = sig->rows_as && io->rows <= sig->max_batch ? sig->rows_as[io->rows] : 0 };
 	return program_run(sig->program, io->in, &opts, err);
 }
@@ -143,17 +160,17 @@ static enum err_code run_together(struct batch_runner *r, struct request *batch,
 	struct err *err)
 {
 	int64_t began = clock_now_ns();
-	if (gather(r, batch, rec->rows) != ERR_OK)
+	struct gathering g = { .batch = batch };
+	if (gather(r, &g, rec->rows) != ERR_OK)
 		return err_oom(err);
-	int64_t gathered = clock_now_ns();
-	rec->gather_ns = gathered - began;
 	struct batch_io io = { .in = r->in, .rows = rec->rows, .output = to_staging, .ctx = r, .pool = r->pool,
-		.arena = r->arena };
+		.arena = r->arena, .input = write_rows, .input_ctx = &g };
 	for (const struct request *q = batch; q; q = q->next) /* somebody still waits until the last */
 		io.deadline_ns = q->deadline_ns > io.deadline_ns ? q->deadline_ns : io.deadline_ns;
 	enum err_code rc = batch_run_program(r->sig, &io, err);
 	int64_t computed = clock_now_ns();
-	rec->compute_ns = computed - gathered;
+	rec->gather_ns = g.took_ns;
+	rec->compute_ns = computed - began - g.took_ns;
 	if (rc == ERR_OK && !are_rows(r, rec->rows))
 		rc = err_set(err, ERR_INVALID_ARGUMENT, "the outputs are not %lld rows", (long long)rec->rows);
 	int64_t from = 0;

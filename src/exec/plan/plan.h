@@ -130,6 +130,8 @@ void frame_free(struct frame *f);
 struct plan_run {
 	void *const *in;
 	void *const *out;
+	input_fn input; /* writes staged inputs that are NULL, see run_opts */
+	void *input_ctx;
 	const struct tensor *in_tensor;
 	struct tensor *out_tensor;
 	char *mem;

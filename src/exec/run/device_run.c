@@ -4,7 +4,7 @@
  *
  * Life of a request: ... -> batch -> plan -> [KERNELS] -> encode
  *
- * Inputs are copied to pinned memory, segments are enqueued or replayed, the host's steps
+ * Inputs are copied, or written by whoever has them in pieces, to pinned memory, segments are enqueued or replayed, the host's steps
  * wait for what came before them, outputs are copied out of pinned memory at the end.
  */
 #include <string.h>
@@ -58,7 +58,10 @@ static void stage_inputs(const struct plan *p, const struct plan_run *r)
 			continue;
 		size_t all = p->slot[p->in[i].staged].bytes, there = bytes_there(r, all);
 		char *to = place_of(p, r, p->in[i].staged);
-		copy(r->pool, to, r->in[i], there);
+		if (r->input && !r->in[i])
+			r->input(r->input_ctx, i, to);
+		else
+			copy(r->pool, to, r->in[i], there);
 		memset(to + there, 0, all - there);
 	}
 }

@@ -257,8 +257,35 @@ static enum err_code run_whole(
 	}
 	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows,
 		.rows_as = rows ? opts->rows_as : 0, .in = u->in, .out = u->out, .pool = opts->pool,
-		.arena = opts->arena, .profile = opts->profile };
+		.arena = opts->arena, .profile = opts->profile, .input = opts->input, .input_ctx = opts->input_ctx };
 	return program_run_plan(p, u->plan, &r, err);
+}
+
+/* Has the plan a place of its own for each input that is to be written? */
+static bool stages_inputs(const struct program_use *u, const struct program *p)
+{
+	for (int i = 0; i < p->n_in; i++)
+		if (!u->in[i] && u->plan->in[i].staged == SLOT_NONE)
+			return false;
+	return u->plan->device && u->plan->whole;
+}
+
+/* All inputs with their data, those that are to be written in the arena. */
+static enum err_code write_inputs(struct program_use *u, const struct program *p, const struct run_opts *opts,
+	const struct tensor **in, struct err *err)
+{
+	struct tensor *own = ARENA_ARRAY(opts->arena, struct tensor, (size_t)p->n_in + 1);
+	for (int i = 0; own && i < p->n_in; i++) {
+		own[i] = (*in)[i];
+		if (own[i].data || tensor_is_absent(&own[i]))
+			continue;
+		u->in[i] = own[i].data = arena_alloc_aligned(opts->arena, tensor_bytes(&own[i]) + 1, ARENA_ALIGN_TENSOR);
+		if (!own[i].data)
+			return err_oom(err);
+		opts->input(opts->input_ctx, i, own[i].data);
+	}
+	*in = own;
+	return own ? ERR_OK : err_oom(err);
 }
 
 /* Threads outside the pool run programs too. */
@@ -281,8 +308,9 @@ enum err_code program_run(struct program *p, const struct tensor *in, const stru
 	struct program_use u;
 	init_thread(p->conf.backend);
 	TRY(program_enter(&u, p, in, opts->rows_as, err));
-	enum err_code rc =
-		u.plan->whole ? run_whole(p, &u, opts, err) : chain_run(p, u.plan, in, opts, err);
+	enum err_code rc = opts->input && !stages_inputs(&u, p) ? write_inputs(&u, p, opts, &in, err) : ERR_OK;
+	if (rc == ERR_OK)
+		rc = u.plan->whole ? run_whole(p, &u, opts, err) : chain_run(p, u.plan, in, opts, err);
 	program_leave(&u, p);
 	return rc;
 }

@@ -55,11 +55,18 @@ const struct graph *program_graph(const struct program *p);
    nothing is expected. */
 typedef void *(*output_fn)(void *ctx, int i, const struct tensor *t);
 
+/* Writes input i, all of its bytes, to dst. */
+typedef void (*input_fn)(void *ctx, int i, void *dst);
+
 struct run_opts {
 	struct pool *pool;   /* NULL: this thread alone */
 	struct arena *arena; /* for data-dependent results and strings; NULL: static graphs only */
 	output_fn output;
 	void *output_ctx;
+	/* (optional; with an arena) Inputs without data are written by it as the run begins: to where a device copies
+	   them from, else to the arena. */
+	input_fn input;
+	void *input_ctx;
 	/* Inputs and outputs have dimension 0 in common; their rows are run as this many (more than
 	   they are), so that one plan serves several sizes. 0: as they are. For programs of a
 	   backend with a device; where a shape hangs on data it is not done. */

@@ -169,6 +169,50 @@ START_TEST(fewer_rows_run_as_many_and_come_back_alone)
 }
 END_TEST
 
+struct pieces {
+	const float *row[2];
+	void *at; /* where they were written */
+};
+
+/* The input's two rows, which lie apart. */
+static void write_pieces(void *ctx, int i, void *dst)
+{
+	struct pieces *p = ctx;
+	ck_assert_int_eq(i, 0);
+	for (int k = 0; k < 2; k++)
+		memcpy((float *)dst + 2 * k, p->row[k], 2 * sizeof(float));
+	p->at = dst;
+}
+
+/* 0: straight to where the device copies from, 1: so for a plan of more rows, 2: where shapes hang on data. */
+START_TEST(rows_that_lie_apart_are_written_where_they_are_read)
+{
+	float a[] = { 1, 0 }, b[] = { 0, -2 };
+	struct pieces pieces = { { a, b }, NULL };
+	struct graph *g = model_new();
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 2)), y = MODEL_NODE(g, OP_NEG, x);
+	model_output(g, _i == 2 ? MODEL_NODE(g, OP_NON_ZERO, y) : y);
+	struct runner r = given_program_on(toy_device(0), g, 0);
+	struct run_opts opts = { .arena = r.arena, .output = keep_exactly, .rows_as = _i == 1 ? 8 : 0, .input = write_pieces,
+		.input_ctx = &pieces };
+	struct tensor in = floats(NULL, shape_of(2, 2));
+	void *first = NULL;
+	for (int i = 0; i < 5; i++) {
+		ck_assert_msg(program_run(r.p, &in, &opts, &r.err) == ERR_OK, "%s", r.err.msg);
+		if (_i == 2)
+			ck_assert_int_eq(tensor_int(&out_of_rows, 3), 1); /* [0, 0] and [1, 1] are not 0 */
+		else
+			expect(&out_of_rows, shape_of(2, 2), (float[]){ -1, 0, 0, 2 });
+		free(out_of_rows.data);
+		ck_assert(_i == 2 || !first || first == pieces.at);
+		first = pieces.at;
+		pieces.at = NULL;
+	}
+	ck_assert_ptr_nonnull(first);
+	done(&r);
+}
+END_TEST
+
 START_TEST(warm_up_makes_every_lane_that_there_is_room_for)
 {
 	struct graph *g = model_new();
@@ -214,6 +258,7 @@ Suite *suite_device(void)
 	tcase_add_test(t, a_device_that_fails_is_unavailable);
 	tcase_add_test(t, fewer_rows_run_as_many_and_come_back_alone);
 	tcase_add_loop_test(t, warm_up_makes_every_lane_that_there_is_room_for, 0, 2);
+	tcase_add_loop_test(t, rows_that_lie_apart_are_written_where_they_are_read, 0, 3);
 	tcase_add_test(t, a_device_without_room_for_one_lane_refuses);
 	tcase_add_test(t, data_that_is_wrong_is_the_nodes_fault_and_passes);
 	suite_add_tcase(s, t);
