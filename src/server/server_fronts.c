@@ -170,6 +170,8 @@ static int left_ms(int64_t until_ns)
 void server_fronts_stop(struct server *s, int64_t timeout_ns)
 {
 	int64_t until_ns = clock_after(clock_now_ns(), timeout_ns);
+	if (s->repo)
+		repo_stop_waiting(s->repo);
 	http_stop(s->http, left_ms(until_ns));
 	rpc_stop(s->rpc, left_ms(until_ns));
 }

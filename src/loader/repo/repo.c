@@ -57,6 +57,7 @@ struct repo {
 
 	atomic_llong last_round_ns;
 	atomic_bool ready;
+	atomic_bool closing; /* nobody waits for an order any more */
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* CLOCK_MONOTONIC */
 	bool settled;           /* under lock */
@@ -191,6 +192,14 @@ static void begin_order(struct repo *r, struct order *o)
 	}
 }
 
+static bool is_given_up(struct repo *r, struct order *o)
+{
+	if (!atomic_load(&r->closing))
+		return false;
+	err_set(&o->err, ERR_UNAVAILABLE, "the server is shutting down");
+	return true;
+}
+
 static bool is_done(struct repo *r, struct order *o)
 {
 	const struct models *ms = lifecycle_models(r->lc);
@@ -198,9 +207,9 @@ static bool is_done(struct repo *r, struct order *o)
 		return true;
 	switch (o->kind) {
 	case ORDER_LOAD:
-		return models_is_settled(ms, o->model, &o->err);
+		return models_is_settled(ms, o->model, &o->err) || is_given_up(r, o);
 	case ORDER_UNLOAD:
-		return models_is_gone(ms, o->model);
+		return models_is_gone(ms, o->model) || is_given_up(r, o);
 	case ORDER_STOP:
 		return r->stop = models_all_gone(ms);
 	case ORDER_RELOAD:
@@ -425,6 +434,12 @@ enum err_code repo_unload(struct repo *r, struct slice model, struct err *err)
 	struct order o = { .kind = ORDER_UNLOAD, .model = model };
 	give_order(r, &o);
 	return err_copy(err, &o.err);
+}
+
+void repo_stop_waiting(struct repo *r)
+{
+	atomic_store(&r->closing, true);
+	inbox_wake(&r->inbox);
 }
 
 int64_t repo_last_round_ns(struct repo *r)

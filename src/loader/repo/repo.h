@@ -121,5 +121,9 @@ MUST_CHECK enum err_code repo_load(struct repo *r, struct slice model, struct er
 /* Drains all versions and forgets the model until repo_load(). Waits for the drain. */
 MUST_CHECK enum err_code repo_unload(struct repo *r, struct slice model, struct err *err);
 
+/* From now on both answer UNAVAILABLE rather than wait, those that wait already too: a load may
+   take minutes, or wait for files that somebody is still writing. */
+void repo_stop_waiting(struct repo *r);
+
 /* Has the deciding thread gone round lately? For the watchdog's view, not its veto. */
 int64_t repo_last_round_ns(struct repo *r);

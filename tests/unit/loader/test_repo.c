@@ -360,6 +360,29 @@ START_TEST(loads_unloads_and_requests_may_come_all_at_once)
 }
 END_TEST
 
+static void *load_m(void *ret_err)
+{
+	(void)!repo_load(repo, SLICE_LIT("m"), ret_err);
+	return NULL;
+}
+
+START_TEST(who_waits_for_a_load_is_answered_when_the_daemon_stops)
+{
+	pthread_t waiter;
+	struct err e;
+	conf.settle_ms = 600000;
+	start();
+	given_model("m/1/model.onnx", 1);
+	comes_to_answer("m", -ERR_UNAVAILABLE);
+	pthread_create(&waiter, NULL, load_m, &e);
+	usleep(100000);
+	repo_stop_waiting(repo);
+	pthread_join(waiter, NULL);
+	ck_assert_int_eq(e.code, ERR_UNAVAILABLE);
+	ck_assert_int_eq(repo_load(repo, SLICE_LIT("m"), &e), ERR_UNAVAILABLE);
+}
+END_TEST
+
 Suite *suite_repo(void);
 Suite *suite_repo(void)
 {
@@ -377,6 +400,7 @@ Suite *suite_repo(void)
 	tcase_add_test(t, explicit_models_are_loaded_and_unloaded_on_order);
 	tcase_add_test(t, a_reload_changes_policy_and_models_and_a_bad_one_nothing);
 	tcase_add_test(t, m32_what_no_event_tells_is_found_by_polling);
+	tcase_add_test(t, who_waits_for_a_load_is_answered_when_the_daemon_stops);
 	tcase_add_test(t, loads_unloads_and_requests_may_come_all_at_once);
 	suite_add_tcase(s, t);
 	return s;
