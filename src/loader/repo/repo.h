@@ -18,6 +18,8 @@
 
 struct repo;
 
+#define MODEL_LABELS_MAX 64
+
 /* One model's settings: defaults from the daemon's configuration, then its own section. */
 struct model_conf {
 	const char *name;
@@ -30,7 +32,7 @@ struct model_conf {
 		const char *name;
 		int64_t number;
 	} *labels;
-	int n_labels;
+	int n_labels; /* at most MODEL_LABELS_MAX */
 	const char *on_break; /* signature breaks old callers: "publish", "warn" or "refuse" */
 	int max_batch;
 	const char *batch_dim;

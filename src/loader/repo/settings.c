@@ -31,6 +31,9 @@ static enum err_code check_model(const struct model_conf *m, struct err *err)
 	if (m->policy == POLICY_SPECIFIC && m->n_versions < 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"model '%s': given versions are wanted, but none is given", name);
+	if (m->n_labels > MODEL_LABELS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT, "model '%s': has %d labels, at most %d are allowed",
+			name, m->n_labels, MODEL_LABELS_MAX);
 	for (int i = 0; i < m->n_labels; i++) {
 		if (!layout_is_model_name(slice_of(m->labels[i].name)))
 			return err_set(err, ERR_INVALID_ARGUMENT,

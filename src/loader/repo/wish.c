@@ -5,8 +5,6 @@
 
 /* -- the policy's view of a model ------------------------------------------------------------ */
 
-#define LABELS_MAX 64
-
 static struct policy_version view_of(const struct instance *x, int64_t now_ns)
 {
 	return (struct policy_version){ .number = x->number,
@@ -19,8 +17,7 @@ static struct policy_version view_of(const struct instance *x, int64_t now_ns)
 
 static struct policy_rule rule_of(const struct model_conf *c, bool enabled, int64_t *labelled)
 {
-	int n = c->n_labels < LABELS_MAX ? c->n_labels : LABELS_MAX;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < c->n_labels; i++)
 		labelled[i] = c->labels[i].number;
 	return (struct policy_rule){ .enabled = enabled,
 		.policy = c->policy,
@@ -28,7 +25,7 @@ static struct policy_rule rule_of(const struct model_conf *c, bool enabled, int6
 		.versions = c->versions,
 		.n_versions = c->n_versions,
 		.labelled = labelled,
-		.n_labelled = n };
+		.n_labelled = c->n_labels };
 }
 
 static bool note_aside(const struct model *m, const struct policy_version *v)
@@ -46,7 +43,7 @@ static bool note_aside(const struct model *m, const struct policy_version *v)
 struct wish model_next(const struct model *m, bool enabled, int64_t now_ns)
 {
 	struct wish next = { POLICY_NOTHING, NULL, false };
-	int64_t labelled[LABELS_MAX];
+	int64_t labelled[MODEL_LABELS_MAX];
 	int n = 0, i = 0;
 	for (struct instance *x = m->first; x; x = x->next)
 		n++;

@@ -296,6 +296,24 @@ START_TEST(a_reload_changes_policy_and_models_and_a_bad_one_nothing)
 }
 END_TEST
 
+START_TEST(more_labels_than_are_kept_are_refused)
+{
+	char name[MODEL_LABELS_MAX + 1][16];
+	struct model_label label[MODEL_LABELS_MAX + 1];
+	for (int i = 0; i <= MODEL_LABELS_MAX; i++) {
+		snprintf(name[i], sizeof(name[i]), "label%d", i);
+		label[i] = (struct model_label){ name[i], i };
+	}
+	start();
+	conf.defaults.labels = label;
+	conf.defaults.n_labels = MODEL_LABELS_MAX;
+	ck_assert_int_eq(repo_reload(repo, &conf, &err), ERR_OK);
+	conf.defaults.n_labels++;
+	ck_assert_int_eq(repo_reload(repo, &conf, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_str_eq(err.msg, "model '': has 65 labels, at most 64 are allowed");
+}
+END_TEST
+
 /* A root that is not there yet cannot be watched. */
 START_TEST(m32_what_no_event_tells_is_found_by_polling)
 {
@@ -399,6 +417,7 @@ Suite *suite_repo(void)
 	tcase_add_test(t, m38_a_request_keeps_its_version_through_drain);
 	tcase_add_test(t, explicit_models_are_loaded_and_unloaded_on_order);
 	tcase_add_test(t, a_reload_changes_policy_and_models_and_a_bad_one_nothing);
+	tcase_add_test(t, more_labels_than_are_kept_are_refused);
 	tcase_add_test(t, m32_what_no_event_tells_is_found_by_polling);
 	tcase_add_test(t, who_waits_for_a_load_is_answered_when_the_daemon_stops);
 	tcase_add_test(t, loads_unloads_and_requests_may_come_all_at_once);
