@@ -100,7 +100,7 @@ static enum err_code answer_empty(struct batch_runner *r, struct request *q)
 	}
 	enum err_code rc = program_plan(r->sig->program, r->in, r->out, &q->err);
 	for (int i = 0; i < r->sig->n_out && rc == ERR_OK; i++) {
-		if (r->out[i].shape.rank < 1)
+		if (r->out[i].shape.rank < 1 || !shape_is_static(&r->out[i].shape))
 			return err_set(&q->err, ERR_INVALID_ARGUMENT,
 				"output '%s' has no shape for zero rows", r->sig->out[i].name);
 		q->out[i] = r->out[i];
