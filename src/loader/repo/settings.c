@@ -125,6 +125,7 @@ static void copy_model(struct arena *a, struct model_conf *m, bool *ok)
 enum err_code settings_copy_model(const struct model_conf *from, struct arena *arena,
 	struct model_conf *ret, struct err *err)
 {
+	TRY(check_model(from, err));
 	bool ok = true;
 	struct model_conf copy = *from;
 	copy_model(arena, &copy, &ok);

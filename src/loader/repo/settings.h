@@ -26,7 +26,7 @@ MUST_CHECK enum err_code settings_new(
 void settings_ref(struct settings *c);
 void settings_release(struct settings *c); /* NULL is fine */
 
-/* All that it points to is copied into the arena. */
+/* All that it points to is copied into the arena. INVALID_ARGUMENT as settings_new(). */
 MUST_CHECK enum err_code settings_copy_model(const struct model_conf *from, struct arena *arena,
 	struct model_conf *ret, struct err *err);
 

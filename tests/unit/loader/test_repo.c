@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "loader/repo/repo.h"
+#include "loader/repo/settings.h"
 #include "support/onnx_text.h"
 #include "support/tempdir.h"
 
@@ -300,6 +300,7 @@ START_TEST(more_labels_than_are_kept_are_refused)
 {
 	char name[MODEL_LABELS_MAX + 1][16];
 	struct model_label label[MODEL_LABELS_MAX + 1];
+	struct model_conf copy;
 	for (int i = 0; i <= MODEL_LABELS_MAX; i++) {
 		snprintf(name[i], sizeof(name[i]), "label%d", i);
 		label[i] = (struct model_label){ name[i], i };
@@ -310,6 +311,7 @@ START_TEST(more_labels_than_are_kept_are_refused)
 	ck_assert_int_eq(repo_reload(repo, &conf, &err), ERR_OK);
 	conf.defaults.n_labels++;
 	ck_assert_int_eq(repo_reload(repo, &conf, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(settings_copy_model(&conf.defaults, arena, &copy, &err), ERR_INVALID_ARGUMENT);
 	ck_assert_str_eq(err.msg, "model '': has 65 labels, at most 64 are allowed");
 }
 END_TEST
