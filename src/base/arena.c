@@ -51,7 +51,7 @@ unsigned long arena_chunk_count(void)
 static struct chunk *chunk_new(size_t size)
 {
 	bool mapped = size >= MAP_THRESHOLD;
-	struct chunk *c = mapped ? pages_map(size) : aligned_alloc(ARENA_ALIGN_TENSOR, size);
+	struct chunk *c = mapped ? pages_take(size) : aligned_alloc(ARENA_ALIGN_TENSOR, size);
 	if (!c)
 		return NULL;
 	atomic_fetch_add_explicit(&chunks_ever, 1, memory_order_relaxed);

@@ -2,12 +2,27 @@
 #include "base/pages.h"
 
 #include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include "base/checked.h"
 #include "config.h"
 
 #define PAGE_BYTES ((uintptr_t)4096)
+
+/* Stands in the pages that are kept. */
+struct kept {
+	struct kept *next;
+	size_t bytes;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct kept *first;
+	size_t bytes;
+	int keepers;
+} keep = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void *map(size_t bytes)
 {
@@ -44,10 +59,90 @@ void *pages_map(size_t bytes)
 	return pages < PAGES_HUGE_BYTES ? map(pages) : map_huge(pages);
 }
 
+/* -- keeping, all under the lock -------------------------------------------------------------- */
+
+static void keep_add(void *p, size_t pages)
+{
+	struct kept *k = p;
+	*k = (struct kept){ keep.first, pages };
+	keep.first = k;
+	keep.bytes += pages;
+}
+
+/* The smallest that is large enough; whole huge pages that are more stay. */
+static void *keep_take(size_t pages)
+{
+	struct kept **best = NULL;
+	for (struct kept **at = &keep.first; *at; at = &(*at)->next)
+		if ((*at)->bytes >= pages && (!best || (*at)->bytes < (*best)->bytes))
+			best = at;
+	if (!best)
+		return NULL;
+	struct kept *k = *best;
+	size_t bytes = k->bytes, whole = round_up(pages, PAGES_HUGE_BYTES);
+	*best = k->next;
+	keep.bytes -= bytes;
+	if (bytes >= whole + PAGES_HUGE_BYTES)
+		keep_add((char *)k + whole, bytes - whole);
+	else
+		whole = bytes;
+	if (whole > pages)
+		munmap((char *)k + pages, whole - pages);
+	return k;
+}
+
+void *pages_take(size_t bytes)
+{
+	size_t pages = span(bytes);
+	void *p = NULL;
+	if (pages >= PAGES_HUGE_BYTES) {
+		pthread_mutex_lock(&keep.lock);
+		p = keep_take(pages);
+		pthread_mutex_unlock(&keep.lock);
+	}
+	return p ? p : pages_map(bytes);
+}
+
 void pages_unmap(void *p, size_t bytes)
 {
-	munmap(p, span(bytes));
+	size_t pages = span(bytes);
+	bool keeps = false;
+	if (pages >= PAGES_HUGE_BYTES) {
+		pthread_mutex_lock(&keep.lock);
+		keeps = keep.keepers && pages <= PAGES_KEPT_MAX - keep.bytes;
+		if (keeps)
+			keep_add(p, pages);
+		pthread_mutex_unlock(&keep.lock);
+	}
+	if (!keeps)
+		munmap(p, pages);
 }
+
+void pages_keep(void)
+{
+	pthread_mutex_lock(&keep.lock);
+	keep.keepers++;
+	pthread_mutex_unlock(&keep.lock);
+}
+
+void pages_keep_end(void)
+{
+	struct kept *k = NULL;
+	pthread_mutex_lock(&keep.lock);
+	if (--keep.keepers == 0) {
+		k = keep.first;
+		keep.first = NULL;
+		keep.bytes = 0;
+	}
+	pthread_mutex_unlock(&keep.lock);
+	while (k) {
+		struct kept *next = k->next;
+		munmap(k, k->bytes);
+		k = next;
+	}
+}
+
+/* -- giving back ------------------------------------------------------------------------------ */
 
 void pages_drop(void *p, size_t bytes)
 {

@@ -6,6 +6,10 @@
  * on huge pages are asked for: the system clears and maps them several times faster, and
  * fewer of their addresses have to be translated.
  *
+ * A load takes, frees and takes again; to clear pages once more, or to get them from a host that
+ * took them back, takes longer than what is done in them. So while somebody keeps, huge pages that
+ * are freed, PAGES_KEPT_MAX at most, wait for the next pages_take().
+ *
  * Threads: any.
  */
 #pragma once
@@ -13,10 +17,16 @@
 #include <stddef.h>
 
 #define PAGES_HUGE_BYTES ((size_t)2 << 20)
+#define PAGES_KEPT_MAX ((size_t)32 << 20)
 
-/* Zeroed. NULL: no memory. bytes is not 0. */
-void *pages_map(size_t bytes);
+/* NULL: no memory. bytes is not 0. */
+void *pages_map(size_t bytes);  /* zeroed */
+void *pages_take(size_t bytes); /* not zeroed */
 void pages_unmap(void *p, size_t bytes);
+
+/* Keepers are counted; with the last one all that is kept goes. */
+void pages_keep(void);
+void pages_keep_end(void);
 
 /* What lies there is not wanted any more: the whole pages of it go back to the system now,
    and read as zeros until they are written again or freed. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/pages.h"
 #include "exec/infer/infer.h"
 #include "exec/module.h"
 #include "exec/pass/passes.h"
@@ -150,6 +151,7 @@ enum err_code version_load(int dirfd, const char *file, const struct version_con
 		version_free(l.v);
 		return err_set(err, ERR_NOT_FOUND, "there is no %s and no %s", layout_files[0], layout_files[1]);
 	}
+	pages_keep();
 	enum err_code rc = choose_device(&l);
 	if (rc == ERR_OK)
 		rc = timed(read_model, &l, &l.v->load_ns);
@@ -157,6 +159,7 @@ enum err_code version_load(int dirfd, const char *file, const struct version_con
 		rc = timed(compile_model, &l, &l.v->compile_ns);
 	if (rc == ERR_OK)
 		rc = timed(warm_model, &l, &l.v->warm_ns);
+	pages_keep_end();
 	if (rc != ERR_OK) {
 		version_free(l.v);
 		return rc;

@@ -10,6 +10,7 @@
 #include "exec/module.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/pages.h"
 #include "exec/infer/infer.h"
 
 enum err_code offline_open_dir(const char *path, int *ret_dirfd, const char **ret_file, struct err *err)
@@ -107,8 +108,9 @@ static enum err_code compile(struct offline *o, const struct offline_conf *conf,
 enum err_code offline_open(const char *path, const struct offline_conf *conf, struct offline *ret,
 	struct err *err)
 {
-	struct offline o = { .arena = arena_new(1 << 20, 0) };
+	struct offline o = { .arena = arena_new(1 << 20, 0), .keeps_pages = true };
 	int64_t begin = clock_now_ns();
+	pages_keep();
 	enum err_code rc = o.arena ? prepare(&o, conf, err) : err_oom(err);
 	if (rc == ERR_OK)
 		rc = read_model(&o, path, conf, err);
@@ -130,6 +132,8 @@ void offline_close(struct offline *o)
 	choices_free(o->choices);
 	pool_free(o->pool);
 	arena_free(o->arena);
+	if (o->keeps_pages)
+		pages_keep_end();
 	*o = (struct offline){ 0 };
 }
 

@@ -40,6 +40,7 @@ struct offline {
 	struct pool *pool; /* NULL: one thread */
 	struct profile *profile; /* (optional) gets each step of each run */
 	int64_t load_ns;
+	bool keeps_pages; /* until it is closed: the first run plans */
 };
 
 /* "DIR/FILE" as a descriptor of DIR and FILE, which is how the reader takes it. */

@@ -19,12 +19,12 @@ static struct workspace *workspace_new(struct program *p, size_t bytes)
 {
 	if (!work_room_take(bytes))
 		return NULL;
-	struct workspace *w = pages_map(bytes);
+	struct workspace *w = pages_take(bytes);
 	if (!w) {
 		work_room_give(bytes);
 		return NULL;
 	}
-	w->bytes = bytes;
+	*w = (struct workspace){ .bytes = bytes };
 	pthread_mutex_lock(&p->lock);
 	p->workspace_bytes += bytes;
 	pthread_mutex_unlock(&p->lock);

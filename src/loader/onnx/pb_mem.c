@@ -63,7 +63,7 @@ static struct pb_block *map_block(struct pb_mem *m, size_t bytes)
 {
 	if (over_budget(m, bytes))
 		pb_mem_trim(m);
-	struct pb_block *b = over_budget(m, bytes) ? NULL : pages_map(bytes);
+	struct pb_block *b = over_budget(m, bytes) ? NULL : pages_take(bytes);
 	if (!b)
 		return NULL;
 	*b = (struct pb_block){ .bytes = bytes };
