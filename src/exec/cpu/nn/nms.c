@@ -2,16 +2,26 @@
 /*
  * NonMaxSuppression: of the boxes of each class, those with the highest scores that do not
  * overlap much with one that was taken before. Of equal scores the first box is taken first.
+ *
+ * DESIGN. Detectors bring ten thousands of boxes in one class, and each is compared with those
+ * taken before: their corners lie coordinate by coordinate, so that a vector's worth is compared
+ * at once.
  */
 #include "exec/cpu/cpu.h"
 
 #include <math.h>
 #include <string.h>
+#include "base/checked.h"
 #include "exec/cpu/move/index_sort.h"
 
 struct nms_state {
 	bool center; /* boxes are x, y of the center, width, height; else two corners, y first */
 };
+
+/* Boxes that are compared at once; those beyond the last one taken overlap with nothing. */
+#define LANES 16
+
+enum { X0, Y0, X1, Y1, AREA, COORDINATES_ };
 
 struct nms {
 	const struct kernel_args *a;
@@ -22,6 +32,8 @@ struct nms {
 	int64_t *index, *spare;
 	int64_t *picked; /* triples, grown by doubling */
 	int64_t n_picked, cap;
+	float *kept[COORDINATES_]; /* of the boxes taken of this class */
+	int64_t n_kept;
 };
 
 struct corners {
@@ -43,14 +55,50 @@ static float area(const struct corners *c)
 	return (c->x1 - c->x0) * (c->y1 - c->y0);
 }
 
-static bool overlaps(const struct nms *s, int64_t i, int64_t j)
+static float larger(float a, float b)
 {
-	struct corners a = corners_of(s, i), b = corners_of(s, j);
-	struct corners both = { fmaxf(a.x0, b.x0), fmaxf(a.y0, b.y0), fminf(a.x1, b.x1), fminf(a.y1, b.y1) };
-	if (!(both.x0 < both.x1) || !(both.y0 < both.y1))
-		return false;
-	float inside = area(&both), whole = area(&a) + area(&b) - inside;
-	return whole > 0 && inside / whole > s->iou_min;
+	return a > b ? a : b;
+}
+
+static float smaller(float a, float b)
+{
+	return a < b ? a : b;
+}
+
+static bool overlaps_block(const struct nms *s, const struct corners *c, int64_t at)
+{
+	float own = area(c), iou_min = s->iou_min;
+	int hit = 0;
+	for (int64_t i = at; i < at + LANES; i++) {
+		float x0 = larger(c->x0, s->kept[X0][i]), x1 = smaller(c->x1, s->kept[X1][i]);
+		float y0 = larger(c->y0, s->kept[Y0][i]), y1 = smaller(c->y1, s->kept[Y1][i]);
+		float inside = (x1 - x0) * (y1 - y0), whole = own + s->kept[AREA][i] - inside;
+		hit |= (x0 < x1) & (y0 < y1) & (whole > 0) & (inside / whole > iou_min);
+	}
+	return hit;
+}
+
+static bool overlaps(const struct nms *s, const struct corners *c)
+{
+	bool hit = false;
+	for (int64_t at = 0; at < s->n_kept && !hit; at += LANES)
+		hit = overlaps_block(s, c, at);
+	return hit;
+}
+
+static void keep(struct nms *s, const struct corners *c)
+{
+	int64_t at = s->n_kept++;
+	for (int64_t i = at; at % LANES == 0 && i < at + LANES; i++) {
+		s->kept[X0][i] = s->kept[Y0][i] = INFINITY;
+		s->kept[X1][i] = s->kept[Y1][i] = -INFINITY;
+		s->kept[AREA][i] = 0;
+	}
+	s->kept[X0][at] = c->x0;
+	s->kept[Y0][at] = c->y0;
+	s->kept[X1][at] = c->x1;
+	s->kept[Y1][at] = c->y1;
+	s->kept[AREA][at] = area(c);
 }
 
 /* Highest first; NaN after all. */
@@ -84,21 +132,37 @@ static int64_t *grow(struct nms *s)
 
 static bool pick_class(struct nms *s, int64_t batch, int64_t class)
 {
-	int64_t n = 0, first = s->n_picked;
+	int64_t n = 0;
 	for (int64_t i = 0; i < s->n_box; i++)
 		if (!s->has_score_min || s->scores[i] > s->score_min)
 			s->index[n++] = i;
 	index_sort(s->index, s->spare, n, by_score, s);
-	for (int64_t k = 0; k < n && s->n_picked - first < s->most; k++) {
-		bool free = true;
-		for (int64_t p = first; p < s->n_picked && free; p++)
-			free = !overlaps(s, s->index[k], s->picked[3 * p + 2]);
-		int64_t *to = free ? grow(s) : NULL;
-		if (free && !to)
+	s->n_kept = 0;
+	for (int64_t k = 0; k < n && s->n_kept < s->most; k++) {
+		struct corners c = corners_of(s, s->index[k]);
+		if (overlaps(s, &c))
+			continue;
+		int64_t *to = grow(s);
+		if (!to)
 			return false;
-		if (to)
-			memcpy(to, (int64_t[]){ batch, class, s->index[k] }, 3 * sizeof(*to));
+		memcpy(to, (int64_t[]){ batch, class, s->index[k] }, 3 * sizeof(*to));
+		keep(s, &c);
 	}
+	return true;
+}
+
+static bool make_room(struct nms *s)
+{
+	size_t n = round_up((size_t)s->n_box, LANES);
+	s->index = arena_calloc(s->a->arena, n + 1, 2 * sizeof(*s->index));
+	float *kept = arena_calloc(s->a->arena, n + 1, COORDINATES_ * sizeof(*kept));
+	if (!s->index || !kept) {
+		kernel_fault(s->a, FAULT_MEMORY, s->n_box);
+		return false;
+	}
+	s->spare = s->index + s->n_box;
+	for (int i = 0; i < COORDINATES_; i++)
+		s->kept[i] = kept + (size_t)i * n;
 	return true;
 }
 
@@ -110,11 +174,7 @@ static bool nms_init(struct nms *s, const struct kernel_args *a)
 	s->iou_min = args_has_in(a, 3) ? *(const float *)a->in[3].data : 0;
 	s->has_score_min = args_has_in(a, 4);
 	s->score_min = s->has_score_min ? *(const float *)a->in[4].data : 0;
-	s->index = arena_calloc(a->arena, (size_t)s->n_box + 1, 2 * sizeof(*s->index));
-	s->spare = s->index ? s->index + s->n_box : NULL;
-	if (!s->index)
-		kernel_fault(a, FAULT_MEMORY, s->n_box);
-	return s->index;
+	return make_room(s);
 }
 
 static void run_nms(const struct kernel_args *a, int64_t begin, int64_t end)
