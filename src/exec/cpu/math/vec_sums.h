@@ -15,16 +15,20 @@
 #define SUMS 4
 #define STEP (SUMS * VEC_FLOATS)
 
-/* By halves: one lane after the other would take as long as the row. */
+/* By halves: one lane after the other would take as long as the row. So do the instructions. */
 static inline float sum_of_lanes(const vec *sums)
 {
 	vec v = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+#ifdef __AVX512F__
+	return _mm512_reduce_add_ps((__m512)v);
+#else
 	float lane[VEC_FLOATS];
 	*(vec *)lane = v;
 	for (int n = VEC_FLOATS / 2; n > 0; n /= 2)
 		for (int i = 0; i < n; i++)
 			lane[i] += lane[i + n];
 	return lane[0];
+#endif
 }
 
 /* b where they are equal or one is NaN, which is what the instructions give. */
@@ -42,12 +46,16 @@ static inline vec max_vec(vec a, vec b)
 static inline float max_of_lanes(const vec *best)
 {
 	vec v = max_vec(max_vec(best[0], best[1]), max_vec(best[2], best[3]));
+#ifdef __AVX512F__
+	return _mm512_reduce_max_ps((__m512)v);
+#else
 	float lane[VEC_FLOATS];
 	*(vec *)lane = v;
 	for (int n = VEC_FLOATS / 2; n > 0; n /= 2)
 		for (int i = 0; i < n; i++)
 			lane[i] = lane[i + n] > lane[i] ? lane[i + n] : lane[i];
 	return lane[0];
+#endif
 }
 
 /* Sum of (x - mean) to the power of 1 or 2. */
