@@ -321,23 +321,37 @@ static int serve(struct process *p, struct config *config)
 	return EXIT_SUCCESS;
 }
 
+static void log_fault(void *ctx, const struct err *err)
+{
+	(void)ctx;
+	log_err("%s", err->msg);
+}
+
+/* Everything that is wrong is said at once. */
+static enum err_code load_config(struct process *p, struct config **ret)
+{
+	struct err_all all = { .tell = log_fault };
+	struct err err;
+	p->line.all = &all;
+	enum err_code rc = config_load(&p->line, ret, &err);
+	if (rc == ERR_OK && p->line.command == COMMAND_CHECK) {
+		rc = server_check(*ret, &all, &err);
+		config_free(*ret);
+	}
+	p->line.all = NULL;
+	if (rc != ERR_OK && (!all.n || rc == ERR_RESOURCE_EXHAUSTED))
+		log_err("%s", err.msg);
+	return rc;
+}
+
 static int run_command(struct process *p)
 {
-	struct err err;
 	struct config *config;
 	if (p->line.command != COMMAND_SERVE && p->line.command != COMMAND_CHECK)
 		return print(p);
-	if (config_load(&p->line, &config, &err) != ERR_OK) {
-		log_err("%s", err.msg);
+	if (load_config(p, &config) != ERR_OK)
 		return EXIT_CONFIG;
-	}
-	if (p->line.command == COMMAND_SERVE)
-		return serve(p, config);
-	enum err_code rc = server_check(config, &err);
-	if (rc != ERR_OK)
-		log_err("%s", err.msg);
-	config_free(config);
-	return rc == ERR_OK ? EXIT_SUCCESS : EXIT_CONFIG;
+	return p->line.command == COMMAND_SERVE ? serve(p, config) : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -27,8 +27,10 @@ struct parser {
 	struct conf_block *block; /* whose keys we are in */
 	struct conf_block **tail;
 	int n_blocks;
+	bool skipping; /* keys of a section whose header is wrong */
 	bool failed;
 	struct err *err;
+	struct err_all *all;
 };
 
 static void set_up_inih(void)
@@ -43,11 +45,12 @@ static void set_up_inih(void)
 #endif
 }
 
-/* For the error that has just been set. */
-static enum err_code at_line(struct parser *p)
+/* For the error that has just been set; true: the other lines are looked at all the same. */
+static bool at_line(struct parser *p)
 {
-	p->failed = true;
-	return err_prefix(p->err, "%s:%d", p->conf->file, p->line);
+	(void)err_prefix(p->err, "%s:%d", p->conf->file, p->line);
+	p->failed |= !err_all_take(p->all, p->err);
+	return !p->failed;
 }
 
 static const struct conf_section *find_section(const struct conf_section *s, struct slice name)
@@ -211,7 +214,22 @@ static enum err_code check_text(struct parser *p, struct slice line, size_t byte
 	return ERR_OK;
 }
 
-/* inih's way to get a line: fgets(). A section's header becomes an empty line. */
+/* By inih's rules, which would pass over such a line in silence until the end. */
+static enum err_code check_pair(struct parser *p, struct slice line)
+{
+	bool space = false;
+	for (size_t i = 0; i < line.len && !(space && line.ptr[i] == ';'); i++) {
+		if (line.ptr[i] == '=' || line.ptr[i] == ':')
+			return ERR_OK;
+		space = line.ptr[i] == ' ' || line.ptr[i] == '\t';
+	}
+	if (line.len == 0 || strchr(";#", line.ptr[0]))
+		return ERR_OK;
+	return err_set(p->err, ERR_INVALID_ARGUMENT, "not of the form KEY = VALUE");
+}
+
+/* inih's way to get a line: fgets(). A section's header becomes an empty line, and so does
+   what is wrong. */
 static char *read_line(char *to, int size, void *stream)
 {
 	struct parser *p = stream;
@@ -228,15 +246,16 @@ static char *read_line(char *to, int size, void *stream)
 	while (line.len > 0 && strchr(" \t", line.ptr[0]))
 		line = (struct slice){ line.ptr + 1, line.len - 1 };
 	bool header = line.len > 0 && line.ptr[0] == '[';
-	if (rc == ERR_OK && header)
-		rc = read_header(p, line);
-	if (rc != ERR_OK) {
-		(void)at_line(p);
+	if (rc == ERR_OK)
+		rc = header ? read_header(p, line) : check_pair(p, line);
+	if (header)
+		p->skipping = rc != ERR_OK;
+	if (rc != ERR_OK && !at_line(p))
 		return NULL;
-	}
-	if (!header)
-		memcpy(to, line.ptr, line.len);
-	memcpy(to + (header ? 0 : line.len), "\n", 2);
+	if (header || rc != ERR_OK)
+		line.len = 0;
+	memcpy(to, line.ptr, line.len);
+	memcpy(to + line.len, "\n", 2);
 	return to;
 }
 
@@ -261,12 +280,12 @@ static int on_key(void *user, const char *section, const char *key, const char *
 {
 	struct parser *p = user;
 	(void)section;
+	if (p->skipping)
+		return 1;
 	enum err_code rc = p->block ? set_key(p->conf, p->block, key, value, p->line, p->err) :
 				      err_set(p->err, ERR_INVALID_ARGUMENT,
 					      "'%s' stands before the first [section]", key);
-	if (rc != ERR_OK)
-		(void)at_line(p);
-	return rc == ERR_OK;
+	return rc == ERR_OK || at_line(p);
 }
 
 static enum err_code parse_text(struct parser *p)
@@ -276,34 +295,28 @@ static enum err_code parse_text(struct parser *p)
 	int bad_line = ini_parse_stream(read_line, p, on_key, p);
 	if (p->failed)
 		return p->err->code;
-	if (bad_line < 0)
-		return err_oom(p->err);
-	if (bad_line > 0) {
-		p->line = bad_line;
-		(void)err_set(p->err, ERR_INVALID_ARGUMENT, "not of the form KEY = VALUE");
-		return at_line(p);
-	}
-	return ERR_OK;
+	/* Only memory: lines that inih would not have do not reach it. */
+	return bad_line ? err_oom(p->err) : ERR_OK;
 }
 
-enum err_code conf_parse(const struct conf_section *sections, struct slice text, const char *file,
+enum err_code conf_parse(const struct conf_section *sections, const struct conf_source *from,
 	struct arena *arena, struct conf **ret, struct err *err)
 {
 	struct err own;
-	if (text.len > CONF_BYTES_MAX)
+	if (from->text.len > CONF_BYTES_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED, "%s: has %zu bytes, at most %u are allowed",
-			file, text.len, CONF_BYTES_MAX);
+			from->file, from->text.len, CONF_BYTES_MAX);
 	struct conf *c = ARENA_NEW(arena, struct conf);
 	if (!c)
 		return err_oom(err);
-	*c = (struct conf){ .arena = arena, .sections = sections, .file = file };
+	*c = (struct conf){ .arena = arena, .sections = sections, .file = from->file };
 	for (const struct conf_section *s = sections; s->name; s++) {
 		struct conf_block *b;
 		enum err_code rc = s->named ? ERR_OK : block_new(c, s, NULL, &b, err);
 		if (rc != ERR_OK)
 			return rc;
 	}
-	struct parser p = { .conf = c, .left = text, .err = err ? err : &own };
+	struct parser p = { .conf = c, .left = from->text, .err = err ? err : &own, .all = from->all };
 	enum err_code rc = parse_text(&p);
 	if (rc != ERR_OK)
 		return rc;

@@ -83,10 +83,15 @@ struct conf {
 	struct conf_block *first;
 };
 
-/* text: the file's bytes; file: for messages. Copies what it keeps of text; borrows
-   sections and file. */
-MUST_CHECK enum err_code conf_parse(const struct conf_section *sections, struct slice text,
-	const char *file, struct arena *arena, struct conf **ret, struct err *err);
+struct conf_source {
+	struct slice text;   /* the file's bytes */
+	const char *file;    /* for messages */
+	struct err_all *all; /* (optional) hears of every line that is wrong, not of the first alone */
+};
+
+/* Copies what it keeps of the text; borrows sections and file. */
+MUST_CHECK enum err_code conf_parse(const struct conf_section *sections, const struct conf_source *from,
+	struct arena *arena, struct conf **ret, struct err *err);
 
 /* As a line in the file would, but over what the file says; for the command line. Makes
    the named section if need be (name NULL: not a named one). */

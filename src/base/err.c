@@ -50,6 +50,21 @@ enum err_code err_copy(struct err *dst, const struct err *src)
 	return src->code;
 }
 
+bool err_all_take(struct err_all *all, const struct err *err)
+{
+	if (!all || err->code == ERR_RESOURCE_EXHAUSTED || all->n == ERR_ALL_MAX)
+		return false;
+	if (all->n++ == 0)
+		all->first = *err;
+	all->tell(all->ctx, err);
+	return true;
+}
+
+enum err_code err_all_end(const struct err_all *all, struct err *err)
+{
+	return all && all->n ? err_copy(err, &all->first) : ERR_OK;
+}
+
 const char *err_name(enum err_code code)
 {
 	switch (code) {

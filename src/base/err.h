@@ -68,6 +68,29 @@ enum err_code err_oom(struct err *err);
 /* Copies src to dst (dst may be NULL), returns its code. */
 enum err_code err_copy(struct err *dst, const struct err *src);
 
+/* For who checks much and does not end at the first failure: tell() hears of each of them. */
+struct err_all {
+	void (*tell)(void *ctx, const struct err *err);
+	void *ctx;
+	int n;            /* told of; ERR_ALL_MAX at most */
+	struct err first;
+};
+#define ERR_ALL_MAX 100
+
+/* Tells of err; true: it is not the end. all NULL, no memory, or too many: false. */
+MUST_CHECK bool err_all_take(struct err_all *all, const struct err *err);
+
+/* ERR_OK, or the first that was told of. all may be NULL. */
+MUST_CHECK enum err_code err_all_end(const struct err_all *all, struct err *err);
+
+/* TRY() that goes on as long as `all` takes what err says. */
+#define TRY_ALL(all, err, call) \
+	do { \
+		enum err_code try_rc_ = (call); \
+		if (try_rc_ != ERR_OK && !err_all_take(all, err)) \
+			return try_rc_; \
+	} while (0)
+
 /* "INVALID_ARGUMENT", ...; "UNKNOWN" for a number that is none of ours. */
 const char *err_name(enum err_code code);
 

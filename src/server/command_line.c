@@ -28,7 +28,7 @@ static const struct flag {
 	{ "set", "SECTION.KEY=VALUE", FLAG_SET, 0, NULL, NULL,
 		"Set any option of the file. May be given again." },
 	{ "check-config", NULL, FLAG_COMMAND, COMMAND_CHECK, NULL, NULL,
-		"Check command line and file, then exit: 0, or 78 and a message." },
+		"Check command line and file, then exit: 0, or 78 and a message for each thing that is wrong." },
 	{ "print-config", NULL, FLAG_COMMAND, COMMAND_PRINT, NULL, NULL,
 		"Print a file with every option and its default." },
 	{ "list-ops", NULL, FLAG_COMMAND, COMMAND_OPS, NULL, NULL, "Print the operators that models may use." },

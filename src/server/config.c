@@ -68,7 +68,7 @@ static enum err_code check_signature_names(struct making *m)
 			continue;
 		(void)err_set(m->err, ERR_INVALID_ARGUMENT,
 			slash ? "there is no section for its model" : "its name must be: MODEL/SIGNATURE");
-		return config_at_block(m, b);
+		TRY_ALL(m->all, m->err, config_at_block(m, b));
 	}
 	return ERR_OK;
 }
@@ -109,8 +109,8 @@ static enum err_code make_models(struct making *m, struct config *c)
 		return err_oom(m->err);
 	r->models = models;
 	while ((b = conf_next(m->conf, "model", b)))
-		TRY(make_model(m, b, &models[r->n_models++]));
-	TRY(make_defaults(m, c));
+		TRY_ALL(m->all, m->err, make_model(m, b, &models[r->n_models++]));
+	TRY_ALL(m->all, m->err, make_defaults(m, c));
 	return check_signature_names(m);
 }
 
@@ -153,15 +153,22 @@ static void make_repository(struct config *c, const struct command_line *line)
 	r->allow_hardlinks = o->allow_hardlinks;
 }
 
+static enum err_code set(struct conf *conf, const struct command_set *s, struct err *err)
+{
+	if (conf_set(conf, s->section, s->name, s->key, s->value, err) == ERR_OK)
+		return ERR_OK;
+	return err_prefix(err, "command line: [%s%s%s]", s->section, s->name ? " " : "", s->name ? s->name : "");
+}
+
 static enum err_code parse_options(struct config *c, const struct command_line *line, struct slice text,
 	const char *file, struct err *err)
 {
+	const struct conf_source from = { .text = text, .file = file, .all = line->all };
 	struct conf *conf;
-	TRY(conf_parse(config_sections, text, file, c->arena, &conf, err));
+	TRY(conf_parse(config_sections, &from, c->arena, &conf, err));
 	for (const struct command_set *s = line->sets; s; s = s->next)
-		if (conf_set(conf, s->section, s->name, s->key, s->value, err) != ERR_OK)
-			return err_prefix(err, "command line: [%s%s%s]", s->section, s->name ? " " : "",
-				s->name ? s->name : "");
+		TRY_ALL(line->all, err, set(conf, s, err));
+	TRY(err_all_end(line->all, err));
 	c->conf = conf;
 	c->server = conf_get(conf, "server");
 	c->repository = conf_get(conf, "repository");
@@ -174,11 +181,12 @@ static enum err_code make_all(struct config *c, const struct command_line *line,
 	const char *file, struct err *err)
 {
 	TRY(parse_options(c, line, text, file, err));
-	struct making m = { c->conf, c->arena, err };
-	TRY(config_check_device(&m, c->server->device, conf_block_of(c->conf, "server")));
+	struct making m = { .conf = c->conf, .arena = c->arena, .err = err, .all = line->all };
+	TRY_ALL(m.all, err, config_check_device(&m, c->server->device, conf_block_of(c->conf, "server")));
 	TRY(make_roots(c, line, err));
 	make_repository(c, line);
 	TRY(make_models(&m, c));
+	TRY(err_all_end(m.all, err));
 	bool path = false;
 	for (int i = 0; i < c->repo.n_models; i++)
 		path |= c->repo.models[i].path != NULL;

@@ -67,6 +67,7 @@ struct command_line {
 	const char *const *roots;       /* NULL terminated; empty: those of the file */
 	const char *const *op_libraries; /* NULL terminated; before those of the file */
 	const struct command_set *sets;
+	struct err_all *all; /* (optional) hears of all that is wrong, not of the first thing alone */
 };
 
 /* Borrows argv. INVALID_ARGUMENT: to be shown with a hint at --help. */

@@ -254,7 +254,7 @@ enum err_code config_model_file(const struct config *c, const char *name, struct
 {
 	struct conf *conf;
 	struct model_conf made;
-	TRY(conf_parse(config_model_sections, text, file, arena, &conf, err));
+	TRY(conf_parse(config_model_sections, &(struct conf_source){ .text = text, .file = file }, arena, &conf, err));
 	struct making m = { .conf = conf, .arena = arena, .err = err };
 	TRY(make_layers(c, &m, name, &made));
 	return settings_copy_model(&made, arena, ret, err);

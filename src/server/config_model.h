@@ -16,6 +16,7 @@ struct making {
 	const struct conf *conf;
 	struct arena *arena;
 	struct err *err;
+	struct err_all *all; /* NULL: the first mistake ends it */
 };
 
 /* FILE:LINE of a section, before the message that is there; its code. */

@@ -44,15 +44,15 @@ static void warn_of_missing_paths(const struct config *config)
 	}
 }
 
-enum err_code server_check(const struct config *config, struct err *err)
+enum err_code server_check(const struct config *config, struct err_all *all, struct err *err)
 {
 	struct certificates certs = { 0 };
-	TRY(server_fronts_check(config, err));
-	TRY(load_libraries(config, err));
-	TRY(certificates_load(config, &certs, err));
+	TRY_ALL(all, err, server_fronts_check(config, err));
+	TRY_ALL(all, err, load_libraries(config, err));
+	TRY_ALL(all, err, certificates_load(config, &certs, err));
 	certificates_free(&certs);
 	warn_of_missing_paths(config);
-	return ERR_OK;
+	return err_all_end(all, err);
 }
 
 /* -- start and stop -------------------------------------------------------------------------- */

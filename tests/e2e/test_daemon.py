@@ -45,6 +45,29 @@ class Commands(signet.Story):
                 self.assertIn(f"{file.name}:2: section [http] has no option 'body_maximum'", done.stderr)
                 self.assertNotIn("listening", done.stderr)
 
+    def test_c1_all_that_is_wrong_is_said_at_once(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            def says(text, *args):
+                file.seek(0)
+                file.truncate()
+                file.write(text)
+                file.flush()
+                done = run("--check-config", "--config", file.name, *args)
+                self.assertEqual(done.returncode, 78)
+                return [line.split(" err ", 1)[1].strip() for line in done.stderr.splitlines() if " err " in line]
+            self.assertEqual(says("[http]\nbody_max = 1\nlisten\n[model a b]\n", "--threads", "many"), [
+                f"{file.name}:2: body_max is '1', must be: bytes (512, 64K, 1M, 2G), 1K to 16G",
+                f"{file.name}:3: not of the form KEY = VALUE",
+                "command line: [server]: threads is 'many', must be: whole number, 0 to 1024"])
+            self.assertEqual(says("[server]\ndevice = tpu\n[model a b]\n[model c]\nversions = newest\n"
+                                  "[signature d/e]\noutputs = x\n"), [
+                f"{file.name}:2: [server]: device is 'tpu', must be: cpu, gpu, or gpu:N with N below 16",
+                f"{file.name}:3: [model a b]: its name must be 1 to 128 of A-Z a-z 0-9 . _ -",
+                f"{file.name}:5: [model c]: versions has 'newest', must be: latest, latest N, all, or numbers",
+                f"{file.name}:6: [signature d/e]: there is no section for its model"])
+            self.assertEqual(says("[http]\nlisten = here\ntls_cert = /x\n", "--model-root", "/x"), [
+                "http: 'here' is not HOST:PORT or unix:PATH", "[http] tls_key is missing"])
+
     def test_c1_a_bad_command_line_is_78(self):
         for words in (["--frobnicate"], ["models"], [], ["--model-root", "/x", "--http", "nonsense"]):
             self.assertEqual(run(*words).returncode, 78, words)

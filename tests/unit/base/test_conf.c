@@ -56,9 +56,14 @@ static void tear_down(void)
 	arena_free(arena);
 }
 
+static enum err_code parse_bytes(struct slice text)
+{
+	return conf_parse(sections, &(struct conf_source){ .text = text, .file = "t.conf" }, arena, &conf, &err);
+}
+
 static enum err_code parse(const char *text)
 {
-	return conf_parse(sections, slice_of(text), "t.conf", arena, &conf, &err);
+	return parse_bytes(slice_of(text));
 }
 
 START_TEST(an_empty_file_is_all_defaults)
@@ -169,10 +174,40 @@ START_TEST(mistakes_are_refused_with_file_and_line)
 }
 END_TEST
 
+static void note(void *ctx, const struct err *fault)
+{
+	struct buf *all = ctx;
+	buf_printf(all, "%s\n", fault->msg);
+}
+
+START_TEST(all_that_is_wrong_is_told_of_and_the_first_is_returned)
+{
+	static const char text[] = "[sever]\nthreads = x\n[server]\nthreads = x\nno pair ; a = b\n; a comment\n"
+				   "treads = 1\n\x01\nthreads: 3\n[model a]\n";
+	struct buf told = buf_of(arena, 0);
+	struct slice all_text;
+	struct err_all all = { .tell = note, .ctx = &told };
+	const struct conf_source from = { .text = slice_of(text), .file = "t.conf", .all = &all };
+	ck_assert_int_eq(conf_parse(sections, &from, arena, &conf, &err), ERR_OK);
+	ck_assert_int_eq(buf_finish(&told, &all_text, NULL), ERR_OK);
+	ck_assert_str_eq(all_text.ptr,
+		"t.conf:1: there is no section [sever]; did you mean 'server'?\n"
+		"t.conf:4: threads is 'x', must be: whole number, 0 to 1024\n"
+		"t.conf:5: not of the form KEY = VALUE\n"
+		"t.conf:7: section [server] has no option 'treads'; did you mean 'threads'?\n"
+		"t.conf:8: byte 1 (0x01) is no text\n"
+		"t.conf:9: 'threads' is given twice in this section\n");
+	ck_assert_int_eq(all.n, 6);
+	ck_assert_int_eq(err_all_end(&all, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_str_eq(err.msg, "t.conf:1: there is no section [sever]; did you mean 'server'?");
+	ck_assert_str_eq(conf_next(conf, "model", NULL)->name, "a");
+}
+END_TEST
+
 START_TEST(a_nul_is_no_text)
 {
 	static const char text[] = "[server]\nthreads = 1\0junk\n";
-	ck_assert_int_eq(conf_parse(sections, (struct slice){ text, sizeof(text) - 1 }, "t.conf", arena, &conf, &err),
+	ck_assert_int_eq(parse_bytes((struct slice){ text, sizeof(text) - 1 }),
 		ERR_INVALID_ARGUMENT);
 	ck_assert_str_eq(err.msg, "t.conf:2: byte 12 (0x00) is no text");
 }
@@ -183,17 +218,17 @@ START_TEST(files_lines_and_sections_have_limits)
 	size_t n = CONF_BYTES_MAX + 1;
 	char *text = malloc(n);
 	memset(text, '\n', n);
-	ck_assert_int_eq(conf_parse(sections, (struct slice){ text, n }, "t.conf", arena, &conf, &err),
+	ck_assert_int_eq(parse_bytes((struct slice){ text, n }),
 		ERR_RESOURCE_EXHAUSTED);
-	ck_assert_int_eq(conf_parse(sections, (struct slice){ text, n - 1 }, "t.conf", arena, &conf, &err), ERR_OK);
+	ck_assert_int_eq(parse_bytes((struct slice){ text, n - 1 }), ERR_OK);
 	memset(text, 'x', 10000);
-	ck_assert_int_eq(conf_parse(sections, (struct slice){ text, n - 1 }, "t.conf", arena, &conf, &err),
+	ck_assert_int_eq(parse_bytes((struct slice){ text, n - 1 }),
 		ERR_INVALID_ARGUMENT);
 	ck_assert_ptr_nonnull(strstr(err.msg, "t.conf:1: line of 10000 bytes"));
 	size_t at = 0;
 	for (int i = 0; i < 5000; i++)
 		at += (size_t)sprintf(text + at, "[model %d]\n", i);
-	ck_assert_int_eq(conf_parse(sections, (struct slice){ text, at }, "t.conf", arena, &conf, &err),
+	ck_assert_int_eq(parse_bytes((struct slice){ text, at }),
 		ERR_RESOURCE_EXHAUSTED);
 	free(text);
 }
@@ -202,6 +237,7 @@ END_TEST
 START_TEST(no_memory_is_an_error_wherever_it_happens)
 {
 	static const char text[] = "[server]\norigins = a,b,c\n[model x]\npolicy = all\n";
+	const struct conf_source from = { .text = slice_of(text), .file = "t.conf" };
 	bool parsed = false;
 	for (size_t ceiling = 1024; !parsed; ceiling += 64) {
 		struct arena *small = arena_new(1024, ceiling);
@@ -209,7 +245,7 @@ START_TEST(no_memory_is_an_error_wherever_it_happens)
 		for (size_t used = 0; used < 1000 && !parsed; used += 16) {
 			arena_reset(small, SIZE_MAX);
 			(void)arena_alloc(small, used);
-			enum err_code rc = conf_parse(sections, slice_of(text), "t.conf", small, &conf, &err);
+			enum err_code rc = conf_parse(sections, &from, small, &conf, &err);
 			ck_assert(rc == ERR_OK || rc == ERR_RESOURCE_EXHAUSTED);
 			parsed = rc == ERR_OK && used == 0;
 		}
@@ -282,6 +318,7 @@ Suite *suite_conf(void)
 	tcase_add_test(t, values_of_every_type);
 	tcase_add_test(t, named_sections_start_from_the_star);
 	tcase_add_loop_test(t, mistakes_are_refused_with_file_and_line, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(t, all_that_is_wrong_is_told_of_and_the_first_is_returned);
 	tcase_add_test(t, a_nul_is_no_text);
 	tcase_add_test(t, files_lines_and_sections_have_limits);
 	tcase_add_test(t, no_memory_is_an_error_wherever_it_happens);
