@@ -5,11 +5,12 @@
  * DESIGN. Axes are merged into alternating groups of kept and reduced ones. An item of
  * work is a run of outputs. Where the last group is kept, a run of neighbouring outputs is
  * accumulated side by side, row after row of the input; where it is reduced, each output
- * runs over contiguous elements in lanes. float accumulates in double: sums of any length
- * are right to the last digit or so.
+ * runs over contiguous elements in lanes, or, where these are fewer than lanes, many outputs
+ * are accumulated in one go. float accumulates in double: sums of any length are right to the
+ * last digit or so.
  *
- * INVARIANTS. 1. group[] alternates. 2. `run` outputs of one item share all kept indices
- * but that of the last group.
+ * INVARIANTS. 1. group[] alternates. 2. The outputs of one item share all kept indices but
+ * that of the last kept group.
  */
 #include "exec/cpu/cpu.h"
 
@@ -24,10 +25,12 @@ enum reduce_step { REDUCE_SUM, REDUCE_L1, REDUCE_SQUARE, REDUCE_PROD, REDUCE_MAX
 enum reduce_finish { FINISH_NONE, FINISH_MEAN, FINISH_ROOT, FINISH_LOG };
 
 typedef void (*step_fn)(void *acc, const void *x, int64_t n);
+typedef void (*rows_fn)(void *acc, const void *x, int64_t n, int64_t width);
 
 struct reduce_loops {
 	step_fn step[REDUCE_STEP_COUNT_]; /* n accumulators, n elements */
 	step_fn run[REDUCE_STEP_COUNT_];  /* REDUCE_LANES accumulators, n elements */
+	rows_fn rows[REDUCE_STEP_COUNT_]; /* n accumulators, width elements each */
 	void (*fold)(enum reduce_step step, void *acc, int64_t n);
 	void (*fill)(enum reduce_step step, void *acc, int64_t n);
 	void (*finish)(enum reduce_finish how, void *out, const void *acc, int64_t n, int64_t count);
@@ -177,6 +180,9 @@ struct group {
 	int64_t n, stride; /* stride in elements of the input */
 };
 
+/* The contiguous group is kept; reduced, and short; reduced. */
+enum reduce_way { WAY_SIDE_BY_SIDE, WAY_ROWS, WAY_LANES };
+
 struct reduce_state {
 	struct split split;
 	const struct reduce_loops *loops;
@@ -184,9 +190,11 @@ struct reduce_state {
 	enum dtype dtype;
 	int n_kept, n_reduced; /* groups; the contiguous one is not among them */
 	struct group kept[RANK_MAX], reduced[RANK_MAX];
-	bool last_kept;   /* the contiguous group is kept: outputs side by side */
-	int64_t last;     /* its size */
-	int64_t runs;     /* items per kept index: last in steps of REDUCE_RUN, or 1 */
+	enum reduce_way way;
+	int64_t last;     /* the contiguous group's size */
+	int64_t side;     /* outputs beside each other, in no group of kept; with lanes: 1 */
+	int64_t apart;    /* elements of the input from one of them to the next */
+	int64_t runs;     /* items per kept index: side in steps of REDUCE_RUN */
 	int64_t count;    /* elements per output */
 	int64_t bytes;    /* of an element */
 };
@@ -227,14 +235,19 @@ static int64_t repeats(const struct reduce_state *s)
 static void accumulate(const struct reduce_state *s, enum reduce_step step, const char *x, int64_t n, void *acc)
 {
 	int64_t index[RANK_MAX] = { 0 };
-	step_fn fn = s->last_kept ? s->loops->step[step] : s->loops->run[step];
-	s->loops->fill(step, acc, s->last_kept ? n : REDUCE_LANES);
+	const struct reduce_loops *l = s->loops;
+	l->fill(step, acc, s->way == WAY_LANES ? REDUCE_LANES : n);
 	for (int64_t left = repeats(s); left > 0; left--) {
-		fn(acc, x, s->last_kept ? n : s->last);
+		if (s->way == WAY_SIDE_BY_SIDE)
+			l->step[step](acc, x, n);
+		else if (s->way == WAY_ROWS)
+			l->rows[step](acc, x, n, s->last);
+		else
+			l->run[step](acc, x, s->last);
 		x += advance(s->reduced, s->n_reduced, index) * s->bytes;
 	}
-	for (int64_t half = REDUCE_LANES / 2; half && !s->last_kept; half /= 2)
-		s->loops->fold(step, acc, half);
+	for (int64_t half = REDUCE_LANES / 2; half && s->way == WAY_LANES; half /= 2)
+		l->fold(step, acc, half);
 }
 
 /* An accumulator as a double, and the other way round. */
@@ -262,14 +275,15 @@ static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, i
 	uint64_t *acc)
 {
 	double sum[REDUCE_RUN] = { 0 }, top[REDUCE_RUN];
-	int64_t index[RANK_MAX] = { 0 }, step = s->last_kept ? 0 : 1;
+	int64_t index[RANK_MAX] = { 0 };
+	bool side_by_side = s->way == WAY_SIDE_BY_SIDE;
 	for (int64_t k = 0; k < n; k++) {
 		double most = acc_real(in->dtype, acc[k]);
 		top[k] = isfinite(most) ? most : 0;
 	}
 	for (int64_t left = repeats(s); left > 0; left--) {
-		for (int64_t i = 0; i < (s->last_kept ? n : s->last); i++) {
-			int64_t k = step ? 0 : i;
+		for (int64_t i = 0; i < (side_by_side ? n : s->last); i++) {
+			int64_t k = side_by_side ? i : 0;
 			sum[k] += exp(tensor_float(in, offset + i) - top[k]);
 		}
 		offset += advance(s->reduced, s->n_reduced, index);
@@ -286,10 +300,9 @@ static void run_reduce(const struct kernel_args *a, int64_t begin, int64_t end)
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from; item < to; item++) {
 		int64_t kept = item / s->runs, at = item % s->runs * REDUCE_RUN;
-		int64_t n = s->last_kept ? min_i64(REDUCE_RUN, s->last - at) : 1;
-		int64_t offset = offset_of(s->kept, s->n_kept, kept) + at;
-		char *out = (char *)a->out[0].data +
-			    (kept * (s->last_kept ? s->last : 1) + at) * s->bytes;
+		int64_t n = min_i64(REDUCE_RUN, s->side - at);
+		int64_t offset = offset_of(s->kept, s->n_kept, kept) + at * s->apart;
+		char *out = (char *)a->out[0].data + (kept * s->side + at) * s->bytes;
 		accumulate(s, s->op.step, (const char *)a->in[0].data + offset * s->bytes, n, acc);
 		enum reduce_finish finish = s->op.finish;
 		if (s->op.log_sum_exp) {
@@ -300,7 +313,20 @@ static void run_reduce(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-/* Merges axes into groups; the last group goes to last, last_kept. */
+/* What becomes of the contiguous group, and of the kept one before it. */
+static void choose_way(struct reduce_state *s, bool last_kept)
+{
+	s->way = last_kept ? WAY_SIDE_BY_SIDE : WAY_LANES;
+	s->side = last_kept ? s->last : 1;
+	s->apart = 1;
+	if (last_kept || s->last >= REDUCE_LANES || !s->n_kept || s->op.log_sum_exp)
+		return;
+	s->way = WAY_ROWS;
+	s->side = s->kept[--s->n_kept].n;
+	s->apart = s->last;
+}
+
+/* Merges axes into groups; the last group goes to last. */
 static void group_axes(struct reduce_state *s, const struct shape *x, uint32_t mask)
 {
 	struct group all[RANK_MAX];
@@ -320,7 +346,6 @@ static void group_axes(struct reduce_state *s, const struct shape *x, uint32_t m
 			all[n++] = (struct group){ x->dim[i], stride[i] };
 		reduced[n - 1] = r;
 	}
-	s->last_kept = n == 0 || !reduced[n - 1];
 	s->last = n ? all[n - 1].n : 1;
 	for (int i = 0; i < n - 1; i++) {
 		if (reduced[i])
@@ -328,6 +353,7 @@ static void group_axes(struct reduce_state *s, const struct shape *x, uint32_t m
 		else
 			s->kept[s->n_kept++] = all[i];
 	}
+	choose_way(s, n == 0 || !reduced[n - 1]);
 }
 
 static bool takes(enum op_id op, enum dtype dtype)
@@ -354,9 +380,9 @@ enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err
 	s->op = reduce_ops[p->node->op];
 	s->bytes = (int64_t)dtype_bytes(x->dtype);
 	group_axes(s, &x->shape, mask);
-	s->runs = s->last_kept ? (s->last + REDUCE_RUN - 1) / REDUCE_RUN : 1;
-	int64_t kept = tensor_count(&p->out[0]) / (s->last_kept && s->last ? s->last : 1);
-	double each = (double)s->count * (s->last_kept ? (double)min_i64(REDUCE_RUN, s->last) : 1);
+	s->runs = (s->side + REDUCE_RUN - 1) / REDUCE_RUN;
+	int64_t kept = tensor_count(&p->out[0]) / max_i64(s->side, 1);
+	double each = (double)s->count * (double)min_i64(REDUCE_RUN, s->side);
 	s->split = split_work(p, ret, kept * s->runs, 20 + each * (s->op.log_sum_exp ? 8 : 0.4));
 	ret->run = run_reduce;
 	return ERR_OK;

@@ -31,6 +31,23 @@
 		} \
 		memcpy(accumulators, lane, sizeof(lane)); \
 		N(op)(accumulators, v + k, n - k); \
+	} \
+	/* n accumulators, each over `width` elements of its own; of pairs go vectors. */ \
+	static void N(op##_rows)(void *accumulators, const void *elements, int64_t n, int64_t width) \
+	{ \
+		A *restrict acc = accumulators; \
+		const E *restrict v = elements; \
+		for (int64_t i = 0; i < n && width == 2; i++) { \
+			A x = (A)v[2 * i]; \
+			update; \
+			x = (A)v[2 * i + 1]; \
+			update; \
+		} \
+		for (int64_t i = 0; i < n && width != 2; i++) \
+			for (int64_t k = 0; k < width; k++) { \
+				A x = (A)v[i * width + k]; \
+				update; \
+			} \
 	}
 
 STEP(sum, acc[i] += x)
@@ -87,6 +104,9 @@ static const struct reduce_loops N(loops) = {
 	.run = { [REDUCE_SUM] = N(sum_run), [REDUCE_L1] = N(l1_run),
 		[REDUCE_SQUARE] = N(square_run), [REDUCE_PROD] = N(prod_run),
 		[REDUCE_MAX] = N(max_run), [REDUCE_MIN] = N(min_run) },
+	.rows = { [REDUCE_SUM] = N(sum_rows), [REDUCE_L1] = N(l1_rows),
+		[REDUCE_SQUARE] = N(square_rows), [REDUCE_PROD] = N(prod_rows),
+		[REDUCE_MAX] = N(max_rows), [REDUCE_MIN] = N(min_rows) },
 	.fold = N(fold),
 	.fill = N(fill),
 	.finish = N(finish),
