@@ -44,23 +44,38 @@ static int64_t pad_source(struct slice mode, int64_t i, int64_t n)
 	return at < n ? at : 2 * (n - 1) - at;
 }
 
+/* What is there already, again and again. */
 static void fill(char *dst, const void *value, int64_t n, size_t elem)
 {
-	for (int64_t i = 0; i < n; i++)
-		memcpy(dst + i * (int64_t)elem, value, elem);
+	size_t there = n > 0 ? elem : 0, bytes = (size_t)n * elem;
+	memcpy(dst, value, there);
+	for (; there < bytes; there += there)
+		memcpy(dst + there, dst, there < bytes - there ? there : bytes - there);
+}
+
+/* Elements [from, to) of a row, all before the run or all behind it: constants, or mapped. */
+static void pad_edge(const struct pad_state *s, char *dst, const char *src, const void *value, int64_t from,
+	int64_t to)
+{
+	const int64_t *map = s->map[s->rank - 1], e = (int64_t)s->elem;
+	if (from < to && map[from] == NOWHERE) {
+		fill(dst + from * e, value, to - from, s->elem);
+		return;
+	}
+	for (int64_t i = from; i < to; i++)
+		memcpy(dst + i * e, src + map[i] * e, s->elem);
 }
 
 static void pad_row(const struct pad_state *s, char *dst, const char *src, const void *value)
 {
-	const int64_t *map = s->map[s->rank - 1], n = s->out[s->rank - 1], e = (int64_t)s->elem;
-	for (int64_t i = 0; i < n; i++) {
-		if (i == s->run_from && s->run_to > s->run_from) {
-			memcpy(dst + i * e, src + map[i] * e, (size_t)((s->run_to - i) * e));
-			i = s->run_to - 1;
-			continue;
-		}
-		memcpy(dst + i * e, map[i] == NOWHERE ? value : src + map[i] * e, s->elem);
+	int64_t n = s->out[s->rank - 1], e = (int64_t)s->elem, from = s->run_from, to = s->run_to;
+	if (from >= to) {
+		pad_edge(s, dst, src, value, 0, n);
+		return;
 	}
+	pad_edge(s, dst, src, value, 0, from);
+	memcpy(dst + from * e, src + s->map[s->rank - 1][from] * e, (size_t)((to - from) * e));
+	pad_edge(s, dst, src, value, to, n);
 }
 
 static void run_pad(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -87,12 +102,14 @@ static void run_pad(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-/* Leading axes without padding are one axis; so are trailing ones, with the last. */
+/* Neighbouring axes without padding are one axis; those of one element are none. */
 static void collapse(struct pad_geometry *g, struct shape *x)
 {
 	int n = 0;
 	for (int i = 0; i < g->rank; i++) {
 		bool plain = g->begin[i] == 0 && g->end[i] == 0;
+		if (plain && x->dim[i] == 1)
+			continue;
 		if (n && plain && g->begin[n - 1] == 0 && g->end[n - 1] == 0) {
 			x->dim[n - 1] *= x->dim[i];
 			g->out[n - 1] *= g->out[i];
