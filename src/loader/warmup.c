@@ -75,6 +75,38 @@ static void give_up(struct warmer *w, const char *why)
 			w->s->name, why);
 }
 
+/* -- what a device leaves to the CPU -------------------------------------------------------------- */
+
+struct left {
+	struct arena *arena;
+	int n;
+	char *first;
+};
+
+static void on_step(void *ctx, const struct step_text *s)
+{
+	struct left *l = ctx;
+	if (s->refused && !l->n++)
+		l->first = arena_printf(l->arena, "%.60s, %.100s: %.160s", s->op, s->node, s->refused);
+}
+
+/* Each of them costs two copies and a wait. What is said already goes before. */
+static enum err_code report_split(struct warmer *w)
+{
+	struct left l = { .arena = w->v->arena };
+	struct tensor *in;
+	if (!w->v->backend->device || w->v->warning)
+		return ERR_OK;
+	arena_reset(w->arena, 0);
+	TRY(sample_make(w->s, &w->spec, w->arena, &in, w->err));
+	TRY(program_explain(w->s->program, in, on_step, &l, w->err));
+	if (l.n)
+		w->v->warning = arena_printf(w->v->arena,
+			"signature '%.100s': %d of its steps run on the CPU and split its plan, the first %s", w->s->name, l.n,
+			l.first ? l.first : "unknown");
+	return ERR_OK;
+}
+
 static enum err_code warm_signature(struct warmer *w)
 {
 	struct signature *s = w->s;
@@ -98,7 +130,8 @@ static enum err_code warm_signature(struct warmer *w)
 	TRY(warmup_find_batch(w, &s->why_not_batchable));
 	s->batchable = !s->why_not_batchable;
 	s->max_batch = s->batchable ? w->conf->max_batch : 1;
-	return warmup_learn_sizes(w);
+	TRY(warmup_learn_sizes(w));
+	return report_split(w);
 }
 
 enum err_code warmup_run(

@@ -67,8 +67,8 @@ static void print_values(struct ctl *c, const struct graph *g)
 
 struct steps {
 	struct arena *arena;
-	struct table table;
-	int n, n_folded;
+	struct table table, refused;
+	int n, n_folded, n_refused, n_copies;
 };
 
 static void on_step(void *ctx, const struct step_text *s)
@@ -77,6 +77,10 @@ static void on_step(void *ctx, const struct step_text *s)
 	x->n_folded += s->folded;
 	if (s->folded)
 		return;
+	x->n_copies += !*s->node;
+	x->n_refused += s->refused != NULL;
+	if (s->refused)
+		TABLE_ROW(&x->refused, "", s->op, s->node, s->refused);
 	const char *number = arena_printf(x->arena, "%d", x->n++);
 	const char *units = arena_printf(x->arena, "%" PRId64, s->units);
 	const char *op = *s->inner ? arena_printf(x->arena, "%s(%s)", s->op, s->inner) : s->op;
@@ -89,11 +93,16 @@ static enum err_code print_steps(struct ctl *c, struct offline *o, const struct 
 	struct program_stats stats;
 	table_init(&x.table, c->arena,
 		(const char *const[]){ "STEP", "OPERATOR", "KERNEL", "ON", "UNITS", "SHAPES", "NODE", NULL });
+	table_init(&x.refused, c->arena, (const char *const[]){ "", "OPERATOR", "NODE", "WHY", NULL });
 	enum err_code rc = program_explain(o->program, in, on_step, &x, err);
 	if (rc != ERR_OK)
 		return rc;
 	putchar('\n');
 	table_print(&x.table, stdout);
+	if (x.n_refused) {
+		printf("\n%d steps run on the CPU and split the plan, which has %d copies:\n", x.n_refused, x.n_copies);
+		table_print(&x.refused, stdout);
+	}
 	program_stats(o->program, &stats);
 	if (o->backend->without)
 		printf("\n%s: %s\n", o->backend->name, o->backend->without);

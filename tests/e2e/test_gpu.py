@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from signet_server import EXAMPLES, TOP, Server
 from stand_ins import BUILD, needs_module, stand_ins  # noqa: F401 (a fixture)
@@ -136,6 +137,29 @@ def test_precisions_stay_near(stand_ins, precision, atol):
     with Server(models={"digits": ["2"]}, args=["--device", "gpu"], options={"model digits.precision": precision},
                 env=stand_ins) as s:
         np.testing.assert_allclose(probabilities(s, IMAGES), want, atol=atol)
+
+
+@needs_module
+def test_what_splits_a_plan_is_reported(stand_ins, tmp_path):
+    """Hardmax has no kernel on the device."""
+    value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 8])
+    nodes = [helper.make_node("Neg", ["x"], ["a"]), helper.make_node("Hardmax", ["a"], ["b"], name="picks"),
+             helper.make_node("Neg", ["b"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [value("x")], [value("y")])
+    data = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    (tmp_path / "model.onnx").write_bytes(data)
+    status, text = ctl("explain", "--device", "gpu", str(tmp_path / "model.onnx"), env=stand_ins)
+    assert status == 0 and "1 steps run on the CPU and split the plan, which has 4 copies:" in text, text
+    assert re.search(r"Hardmax +node 'picks' \(Hardmax\) +the device has no kernel for it$", text, re.M), text
+    with Server(models={}, args=["--device", "gpu"], env=stand_ins, wait_ready=False) as s:
+        s.add("split", "1", data=data)
+        until = time.monotonic() + 30
+        while s.call("GET", "/v1/models/split")[0] == 404:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        s.wait_state("1", "AVAILABLE", model="split")
+        assert any("1 of its steps run on the CPU and split its plan, the first Hardmax, node 'picks' (Hardmax): "
+                   "the device has no kernel for it" in line for line in s.log), s.log
 
 
 @needs_module

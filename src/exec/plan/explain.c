@@ -18,6 +18,7 @@ static void explain_step(const struct plan *e, const struct step *s, struct step
 	t->op = s->node ? op_info(s->node->op)->name : "copy";
 	t->kernel = s->k.name;
 	t->backend = s->backend->name;
+	t->refused = s->refused;
 	t->units = s->k.units;
 	if (s->node && s->node->op == OP_FUSED_ELEMENTWISE)
 		list_inner(fused_body(s->node), t->inner, sizeof(t->inner));

@@ -84,6 +84,7 @@ struct choice {
 	const struct backend *on;
 	struct kernel k;
 	bool want_plain;
+	const char *refused; /* by a device, in words */
 };
 
 static enum err_code ask(struct planner *pl, const struct backend *on, const struct node *n,
@@ -98,12 +99,16 @@ static enum err_code ask(struct planner *pl, const struct backend *on, const str
 static enum err_code choose(struct planner *pl, const struct node *n, struct choice *ret)
 {
 	const struct backend *b = pl->rq->conf->backend, *host = backend_host(b);
+	const char *refused = NULL;
 	enum err_code rc = ERR_UNIMPLEMENTED;
 	/* A data-dependent result lies in the run's arena. */
 	if (!pl->p->dynamic)
 		rc = ask(pl, b, n, ret);
+	if (rc == ERR_UNIMPLEMENTED && b != host)
+		refused = pl->p->dynamic ? "its result hangs on data" : arena_strdup(pl->p->arena, pl->err->msg);
 	if (rc == ERR_UNIMPLEMENTED && (b != host || pl->p->dynamic))
 		rc = ask(pl, host, n, ret);
+	ret->refused = refused;
 	return rc;
 }
 
@@ -154,6 +159,7 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 	if (!s)
 		return err_oom(pl->err);
 	s->k = c.k;
+	s->refused = c.refused;
 	memcpy(s->slot, in, (size_t)n->n_in * sizeof(*in));
 	for (int32_t i = 0; i < n->n_out; i++) {
 		int32_t v = n->out[i];

@@ -46,6 +46,7 @@ struct step {
 	struct kernel k;
 	const struct backend *backend;
 	const struct node *node; /* NULL: a copy that the planner put in */
+	const char *refused; /* of the host's, why the device does not run it; NULL: it was not asked */
 	int32_t n_in, n_out;
 	int32_t *slot; /* inputs, then outputs; VALUE_NONE: absent */
 	bool spread;   /* worth splitting over threads */

@@ -100,6 +100,7 @@ void program_stats(struct program *p, struct program_stats *ret);
 /* What each step of the plan for these shapes does: fn per step. */
 struct step_text {
 	const char *node, *op, *kernel, *backend;
+	const char *refused;   /* why it runs on the host and not on the device; NULL: it does, or there is none */
 	char shapes[200];
 	char inner[160]; /* operators of a fused one, in order; "": it is none */
 	int64_t units;
