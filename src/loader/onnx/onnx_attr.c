@@ -7,6 +7,10 @@
 #define TYPE(id) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##id
 typedef Onnx__AttributeProto__AttributeType attr_type;
 
+/* Lists of strings are often of few words, as trees have them for their nodes: so far back one
+   is looked for, which then is kept once. */
+#define SAID_BEFORE 3
+
 /* The types whose field is set. */
 static unsigned fields_set(const Onnx__AttributeProto *a)
 {
@@ -81,6 +85,15 @@ enum err_code onnx_attr_resolve(struct onnx_scope *scope, const Onnx__AttributeP
 	return ERR_OK;
 }
 
+/* NULL: none of the last few of n is the same. */
+static const struct slice *said_before(const struct slice *s, size_t n, struct slice what)
+{
+	for (size_t back = 1; back <= n && back <= SAID_BEFORE; back++)
+		if (slice_eq(s[n - back], what))
+			return &s[n - back];
+	return NULL;
+}
+
 static enum err_code
 read_strings(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
 {
@@ -88,9 +101,9 @@ read_strings(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *
 	if (!s)
 		return err_oom(err);
 	for (size_t i = 0; i < a->n_strings; i++) {
-		const ProtobufCBinaryData *from = &a->strings[i];
-		s[i] = (struct slice){ arena_strndup(r->arena, (char *)from->data, from->len),
-			from->len };
+		struct slice from = { (char *)a->strings[i].data, a->strings[i].len };
+		const struct slice *same = said_before(s, i, from);
+		s[i] = same ? *same : (struct slice){ arena_strndup(r->arena, from.ptr, from.len), from.len };
 		if (!s[i].ptr)
 			return err_oom(err);
 	}

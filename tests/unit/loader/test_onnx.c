@@ -242,6 +242,19 @@ START_TEST(big_constants_of_a_function_are_shared_by_its_calls)
 }
 END_TEST
 
+START_TEST(words_that_come_again_in_a_list_are_kept_once)
+{
+	expect_graph("opset 17\nopset ai.onnx.ml 2\nin x string [2]\n"
+		     "node ai.onnx.ml:LabelEncoder x -> y keys_strings=[b,aa,b,c,d,e,aa,f] "
+		     "values_int64s=[0,1,2,3,4,5,6,7]\nout y int64 [2]\n",
+		"LabelEncoder(x) keys_strings=b,aa,b,c,d,e,aa,f values_int64s=0,1,2,3,4,5,6,7 -> y\n");
+	const struct slice *key = model.graph->node[0].attr[0].strings;
+	ck_assert_ptr_eq(key[0].ptr, key[2].ptr);
+	ck_assert_ptr_ne(key[0].ptr, key[1].ptr);
+	ck_assert_ptr_ne(key[1].ptr, key[6].ptr); /* too far back to be looked for */
+}
+END_TEST
+
 START_TEST(M11_an_output_may_be_an_input_or_a_constant)
 {
 	expect_graph(HEAD "init k float32 [1] 1\nout x\nout k float32 [1]\n", "");
@@ -578,6 +591,7 @@ Suite *suite_onnx(void)
 		(int)(sizeof(refusals) / sizeof(refusals[0])));
 	tcase_add_test(t, M9_calls_are_followed_to_64_levels);
 	tcase_add_test(t, M9_calls_that_multiply_are_bounded);
+	tcase_add_test(t, words_that_come_again_in_a_list_are_kept_once);
 	tcase_add_test(t, M13_an_attribute_with_two_values_is_refused);
 	tcase_add_test(t, M5_bodies_nested_too_deep_are_refused);
 	tcase_add_test(t, M2_a_file_cut_off_anywhere_is_refused_or_whole);
