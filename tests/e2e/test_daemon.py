@@ -66,7 +66,7 @@ class Commands(signet.Story):
                 f"{file.name}:5: [model c]: versions has 'newest', must be: latest, latest N, all, or numbers",
                 f"{file.name}:6: [signature d/e]: there is no section for its model"])
             self.assertEqual(says("[http]\nlisten = here\ntls_cert = /x\n", "--model-root", "/x"), [
-                "http: 'here' is not HOST:PORT or unix:PATH", "[http] tls_key is missing"])
+                "http: 'here' is not HOST:PORT, unix:PATH or off", "[http] tls_key is missing"])
 
     def test_c1_a_bad_command_line_is_78(self):
         for words in (["--frobnicate"], ["models"], [], ["--model-root", "/x", "--http", "nonsense"]):
