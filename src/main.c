@@ -24,6 +24,7 @@
 #include "exec/op_library.h"
 #include "list_ops.h"
 #include "server/notify.h"
+#include "server/process.h"
 #include "server/server.h"
 #include "server/stats.h"
 #include "server/watchdog.h"
@@ -299,6 +300,7 @@ static int serve(struct process *p, struct config *config)
 {
 	struct err err;
 	notify_init();
+	process_note_start();
 	raise_fd_limit();
 	p->stopped = eventfd(0, EFD_CLOEXEC);
 	if (p->signals < 0 || p->stopped < 0) {

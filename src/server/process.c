@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 double process_resident_bytes(void)
@@ -28,6 +29,26 @@ double process_open_fds(void)
 		n++;
 	closedir(d);
 	return n;
+}
+
+double process_max_fds(void)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (double)limit.rlim_cur : -1;
+}
+
+static double started_at = -1;
+
+void process_note_start(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	started_at = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+double process_start_time(void)
+{
+	return started_at;
 }
 
 static double seconds_of(const struct timeval *t)

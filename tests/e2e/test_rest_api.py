@@ -190,6 +190,16 @@ class RestApi(unittest.TestCase):
         self.s.post("/v2/models/made-up-name/infer", infer())
         self.assertNotIn(b"made-up-name", self.good("GET", "/metrics")[1])
 
+    def test_metrics_tell_when_the_process_was_started(self):
+        def said():
+            text = self.good("GET", "/metrics")[1].decode()
+            return [float(re.search(rf"(?m)^process_{name} (\S+)$", text)[1])
+                    for name in ("start_time_seconds", "max_fds", "open_fds")]
+        start, most, now = said()
+        self.assertTrue(0 < time.time() - start < 3600)
+        self.assertEqual(said()[0], start)  # else whoever counts its changes counts restarts
+        self.assertGreater(most, now)
+
     def test_warm_requests_take_no_memory(self):
         def chunks():
             text = self.good("GET", "/metrics")[1].decode()
