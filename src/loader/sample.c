@@ -40,19 +40,46 @@ const char *sample_obstacle(const struct signature *s, bool *ret_guessed)
 	return NULL;
 }
 
+/* Is dimension d of an input the first place of its symbol? */
+static bool is_first_place(const struct signature *s, int input, int d)
+{
+	int64_t dim = s->in[input].shape.dim[d];
+	for (int i = 0; i <= input; i++)
+		for (int k = 0; k < (i < input ? s->in[i].shape.rank : d); k++)
+			if (s->in[i].shape.dim[k] == dim)
+				return false;
+	return true;
+}
+
+int64_t sample_symbol(const struct signature *s, int n)
+{
+	for (int i = 0; i < s->n_in; i++)
+		for (int d = 0; d < s->in[i].shape.rank; d++) {
+			int64_t dim = s->in[i].shape.dim[d];
+			if (dim <= DIM_SYMBOL(0) && is_first_place(s, i, d) && d > 0 && n-- == 0)
+				return dim;
+		}
+	return 0;
+}
+
 /* One symbol is one size wherever it stands: the size where it is met first. */
 static int64_t size_of(const struct signature *s, const struct sample_spec *spec, int input, int d)
 {
 	int64_t dim = s->in[input].shape.dim[d];
 	if (dim >= 0)
 		return dim;
-	if (dim <= DIM_SYMBOL(0))
-		for (int i = 0; i <= input; i++)
-			for (int k = 0; k < s->in[i].shape.rank; k++)
-				if (s->in[i].shape.dim[k] == dim)
-					return k == 0 ? spec->rows
-						      : guess(&s->in[i], k, spec->sizes);
-	return d == 0 ? spec->rows : guess(&s->in[input], d, spec->sizes);
+	for (int i = 0; i <= input && dim <= DIM_SYMBOL(0); i++)
+		for (int k = 0; k < s->in[i].shape.rank; k++)
+			if (s->in[i].shape.dim[k] == dim && is_first_place(s, i, k)) {
+				input = i;
+				d = k;
+			}
+	if (d == 0)
+		return spec->rows;
+	if (!spec->sum)
+		return guess(&s->in[input], d, spec->sizes);
+	/* Only sequences have sums, whatever their rank is. */
+	return sequence_sizes[spec->sizes] * (dim == spec->sum ? 2 : 1);
 }
 
 /* -- values ---------------------------------------------------------------------------------- */

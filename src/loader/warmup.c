@@ -11,6 +11,9 @@
    NOT DONE: latencies of a batch that an idle machine spreads over its cores. They are
    shorter, so a deadline is judged too carefully there, never too boldly. */
 
+/* Dimensions that are tried as the sum of two others. */
+#define SUMS_MAX 6
+
 enum err_code warmup_check_cancel(const struct warmer *w)
 {
 	if (w->conf->cancel && atomic_load(w->conf->cancel))
@@ -38,18 +41,34 @@ bool warmup_is_about_inputs(enum err_code rc)
 	return rc == ERR_INVALID_ARGUMENT || rc == ERR_OUT_OF_RANGE || rc == ERR_INTERNAL;
 }
 
-static enum err_code find_sample(struct warmer *w)
+/* Inputs of these sizes, of any kind. */
+static enum err_code try_kinds(struct warmer *w, int sizes, int64_t sum)
 {
 	enum err_code rc = ERR_INTERNAL;
-	int n_sizes = w->guessed ? SAMPLE_SIZES : 1;
-	for (int sizes = 0; sizes < n_sizes; sizes++)
-		for (int kind = 0; kind < SAMPLE_KINDS; kind++) {
-			w->spec = (struct sample_spec){ .rows = 1, .kind = kind, .sizes = sizes };
-			rc = try_sample(w);
-			if (rc == ERR_OK || !warmup_is_about_inputs(rc))
-				return rc;
-		}
+	for (int kind = 0; kind < SAMPLE_KINDS; kind++) {
+		w->spec = (struct sample_spec){ .rows = 1, .kind = kind, .sizes = sizes, .sum = sum };
+		rc = try_sample(w);
+		if (rc == ERR_OK || !warmup_is_about_inputs(rc))
+			break;
+	}
 	return rc;
+}
+
+/* Sizes that are all guessed alike first, then one as the sum of two others: a mask spans what
+   a decoder has seen and what it sees now. If none fits, the best guess tells why. */
+static enum err_code find_sample(struct warmer *w)
+{
+	enum err_code rc = try_kinds(w, 0, 0), first = rc;
+	struct err why = *w->err;
+	for (int sizes = 1; w->guessed && sizes < SAMPLE_SIZES && warmup_is_about_inputs(rc); sizes++)
+		rc = try_kinds(w, sizes, 0);
+	int64_t sum = sample_symbol(w->s, 0);
+	for (int i = 0; sum && i < SUMS_MAX && warmup_is_about_inputs(rc); sum = sample_symbol(w->s, ++i))
+		rc = try_kinds(w, 0, sum);
+	if (!warmup_is_about_inputs(rc))
+		return rc;
+	*w->err = why;
+	return first;
 }
 
 static bool has_made_up_meaning(const struct signature *s)

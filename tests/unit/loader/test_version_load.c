@@ -174,6 +174,19 @@ START_TEST(what_hangs_on_data_inside_may_be_a_batch)
 }
 END_TEST
 
+/* As language models with a cache are exported: the mask is as long as both together. */
+#define DECODER \
+	"opset 13\nin x float32 [N,S,4]\nin mask float32 [N,T]\nin past float32 [N,1,P,4]\n" \
+	"init one int64 [1] 1\nnode Squeeze past,one -> p\nnode Concat p,x -> seen axis=1\n" \
+	"node Unsqueeze mask,one -> m\nnode MatMul m,seen -> y\nout y float32 [N,1,4]\n"
+
+START_TEST(a_mask_over_past_and_present_is_sampled_as_their_sum)
+{
+	const struct signature *s = loads(DECODER);
+	ck_assert_msg(s->batchable, "%s", s->why_not_batchable);
+}
+END_TEST
+
 START_TEST(what_has_no_rows_is_served_unbatched_and_says_why)
 {
 	is_unbatched(loads("opset 13\nin x float32 [1,4]\nnode Relu x -> y\nout y float32 [1,4]\n"),
@@ -396,6 +409,7 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, a_file_that_is_no_model_is_refused);
 	tcase_add_test(t, a_batch_is_proved_and_its_latencies_learnt);
 	tcase_add_test(t, rows_that_see_each_other_fail_the_proof);
+	tcase_add_test(t, a_mask_over_past_and_present_is_sampled_as_their_sum);
 	tcase_add_test(t, what_has_no_rows_is_served_unbatched_and_says_why);
 	tcase_add_test(t, outputs_as_wide_as_data_says_are_no_batch);
 	tcase_add_test(t, what_hangs_on_data_inside_may_be_a_batch);
