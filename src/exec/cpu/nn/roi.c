@@ -113,8 +113,10 @@ static bool corner_at(double v, int64_t size, struct corner *ret)
 				double v01 = (1 - y.part) * z.part * (double)low[z.high]; \
 				double v10 = y.part * (1 - z.part) * (double)high[z.low]; \
 				double v11 = y.part * z.part * (double)high[z.high]; \
-				double v = fmax(fmax(v00, v01), fmax(v10, v11)); \
 				sum += v00 + v01 + v10 + v11; \
+				if (!max) \
+					continue; \
+				double v = fmax(fmax(v00, v01), fmax(v10, v11)); \
 				best = seen++ && best > v ? best : v; \
 			} \
 		} \
