@@ -4,9 +4,9 @@
  * are worked out once, in prepare. Nearest has one tap and moves elements of any type;
  * the others sum the products of all axes' taps.
  *
- * DESIGN. The last axis that is resized is done tap by tap over what follows it (the inner
- * run), the others by their products of weights, so that an item of work is one output
- * index of all resized axes but the last.
+ * DESIGN. An item of work is one output index of all resized axes but the last: the rows of
+ * the input that it is made of are summed by the products of their weights, in long runs, and
+ * then the last axis is done tap by tap over what follows it (the inner run).
  */
 #include "exec/cpu/cpu.h"
 
@@ -219,58 +219,76 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 }
 
 #define RESIZE(id, T, U, LOW, HIGH) \
-	/* acc += weight times the last resized axis of the input row x. */ \
-	static void add_row_##T(const struct resize_state *s, double *acc, const T *x, double weight) \
+	/* sum += weight times a row of the input. */ \
+	static void add_row_##T(double *sum, const T *x, int64_t n, double weight) \
+	{ \
+		IVDEP for (int64_t i = 0; i < n; i++) \
+			sum[i] += weight * (double)x[i]; \
+	} \
+	static T clamp_##T(double v) \
+	{ \
+		return (T)(v < LOW ? LOW : v > HIGH ? HIGH : v); \
+	} \
+	/* The last resized axis, from the sum of rows. */ \
+	static void finish_row_##T(const struct resize_state *s, T *y, const double *sum) \
 	{ \
 		int last = s->rank - 2; \
 		const struct axis_taps *t = &s->axis[last]; \
 		int64_t inner = s->stride[last]; \
-		for (int64_t o = 0; o < s->out[last]; o++) \
-			for (int64_t k = 0; k < t->n; k++) { \
-				double w = weight * (double)t->weight[o * t->n + k]; \
-				const T *v = x + t->index[o * t->n + k] * inner; \
-				for (int64_t i = 0; i < inner; i++) \
-					acc[o * inner + i] += w * (double)v[i]; \
+		for (int64_t o = 0; o < s->out[last]; o++) { \
+			const int32_t *index = t->index + o * t->n; \
+			const float *weight = t->weight + o * t->n; \
+			for (int64_t i = 0; i < inner; i++) { \
+				double v = 0; \
+				for (int64_t k = 0; k < t->n; k++) \
+					v += (double)weight[k] * sum[index[k] * inner + i]; \
+				y[o * inner + i] = clamp_##T(v); \
 			} \
+		} \
 	} \
-	static void finish_row_##T(const struct resize_state *s, T *o, const double *acc, bool outside) \
+	static void extrapolate_##T(const struct resize_state *s, T *y, bool whole) \
 	{ \
 		int last = s->rank - 2; \
-		int64_t inner = s->stride[last]; \
 		const bool *off = s->axis[last].outside; \
-		for (int64_t i = 0; i < s->out[last] * inner; i++) { \
-			double v = outside || (off && off[i / inner]) ? (double)s->extrapolation : acc[i]; \
-			o[i] = (T)(v < LOW ? LOW : v > HIGH ? HIGH : v); \
+		int64_t inner = s->stride[last]; \
+		for (int64_t i = 0; i < s->out[last] * inner && (whole || off); i++) \
+			if (whole || off[i / inner]) \
+				y[i] = clamp_##T((double)s->extrapolation); \
+	} \
+	static void sum_rows_##T(const struct resize_state *s, const T *x, const int64_t *index, double *sum) \
+	{ \
+		int last = s->rank - 2; \
+		int64_t tap[RANK_MAX] = { 0 }, row = s->in[last] * s->stride[last]; \
+		memset(sum, 0, (size_t)row * sizeof(*sum)); \
+		for (bool more = true; more;) { \
+			double weight = 1; \
+			int64_t offset = 0; \
+			for (int i = 0; i < last; i++) { \
+				int64_t k = index[i] * s->axis[i].n + tap[i]; \
+				weight *= (double)s->axis[i].weight[k]; \
+				offset += s->axis[i].index[k] * s->stride[i]; \
+			} \
+			if (weight != 0) \
+				add_row_##T(sum, x + offset, row, weight); \
+			more = false; \
+			for (int i = last - 1; i >= 0 && !more; i--) { \
+				more = ++tap[i] < s->axis[i].n; \
+				tap[i] = more ? tap[i] : 0; \
+			} \
 		} \
 	} \
 	static void run_resize_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct resize_state *s = a->state; \
-		int last = s->rank - 2; \
-		int64_t from, to, row = s->out[last] * s->stride[last]; \
-		double *acc = a->scratch; \
+		int64_t from, to, row = s->out[s->rank - 2] * s->stride[s->rank - 2]; \
 		split_range(&s->split, begin, end, &from, &to); \
 		for (int64_t item = from; item < to; item++) { \
-			int64_t index[RANK_MAX], tap[RANK_MAX] = { 0 }; \
-			bool outside = item_index(s, item, index), more = true; \
-			memset(acc, 0, (size_t)row * sizeof(*acc)); \
-			while (more) { \
-				double weight = 1; \
-				int64_t offset = 0; \
-				for (int i = 0; i < last; i++) { \
-					int64_t k = index[i] * s->axis[i].n + tap[i]; \
-					weight *= (double)s->axis[i].weight[k]; \
-					offset += s->axis[i].index[k] * s->stride[i]; \
-				} \
-				if (weight != 0) \
-					add_row_##T(s, acc, (const T *)a->in[0].data + offset, weight); \
-				more = false; \
-				for (int i = last - 1; i >= 0 && !more; i--) { \
-					more = ++tap[i] < s->axis[i].n; \
-					tap[i] = more ? tap[i] : 0; \
-				} \
-			} \
-			finish_row_##T(s, (T *)a->out[0].data + item * row, acc, outside); \
+			int64_t index[RANK_MAX]; \
+			T *y = (T *)a->out[0].data + item * row; \
+			bool outside = item_index(s, item, index); \
+			sum_rows_##T(s, a->in[0].data, index, a->scratch); \
+			finish_row_##T(s, y, a->scratch); \
+			extrapolate_##T(s, y, outside); \
 		} \
 	}
 RESIZE(F32, float, float, -INFINITY, INFINITY)
@@ -404,9 +422,10 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 		items *= s->out[i];
 	for (int i = 0; i <= last; i++)
 		taps *= (double)s->axis[i].n;
-	s->split = split_work(p, ret, row ? items : 0, 20 + (double)row * taps);
+	double source = (double)(s->in[last] * s->stride[last]) * taps / (double)s->axis[last].n;
+	s->split = split_work(p, ret, row ? items : 0, 20 + source / 2 + (double)(row * s->axis[last].n));
 	ret->run = nearest ? run_nearest : runs[p->in[0].dtype];
 	ret->out_layout = p->in[0].layout;
-	ret->scratch_bytes = nearest ? 0 : (size_t)row * sizeof(double);
+	ret->scratch_bytes = nearest ? 0 : (size_t)(s->in[last] * s->stride[last]) * sizeof(double);
 	return ERR_OK;
 }
