@@ -80,6 +80,25 @@ FOR_REAL(MOMENTS)
 				tensor_float(&a->in[3], c), scale, tensor_float(&a->in[2], c)); \
 		} \
 	} \
+	/* Channels last: what is the same of all rows is worked out once. */ \
+	static void run_batch_norm_rows_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct norm_state *s = a->state; \
+		int64_t from, to, n = s->channels; \
+		double *mean = a->scratch, *scale = mean + n, *bias = scale + n; \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t c = 0; c < n; c++) { \
+			mean[c] = tensor_float(&a->in[3], c); \
+			scale[c] = tensor_float(&a->in[1], c) / sqrt(tensor_float(&a->in[4], c) + s->epsilon); \
+			bias[c] = tensor_float(&a->in[2], c); \
+		} \
+		for (int64_t r = from; r < to; r++) { \
+			const T *x = (const T *)a->in[0].data + r * n; \
+			T *y = (T *)a->out[0].data + r * n; \
+			IVDEP for (int64_t c = 0; c < n; c++) \
+				y[c] = (T)(((double)x[c] - mean[c]) * scale[c] + bias[c]); \
+		} \
+	} \
 	static void run_batch_norm_training_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct norm_state *s = a->state; \
@@ -125,9 +144,15 @@ enum err_code prepare_batch_norm(struct prep *p, struct kernel *ret, struct err 
 		s->channels = 1;
 	}
 	s->momentum = (double)node_float(p->node, "momentum", 0.9f);
+	ret->inplace = !training;
+	if (!training && s->inner == 1 && s->channels > 1) {
+		ret->run = p->in[0].dtype == DTYPE_F64 ? run_batch_norm_rows_double : run_batch_norm_rows_float;
+		ret->scratch_bytes = 3 * (size_t)s->channels * sizeof(double);
+		s->split = split_work(p, ret, s->outer, (double)s->channels);
+		return ERR_OK;
+	}
 	s->split = split_work(p, ret, (training ? 1 : s->outer) * s->channels,
 		element_ns(s) * (training ? (double)s->outer : 1));
-	ret->inplace = !training;
 	return ERR_OK;
 }
 
