@@ -4,11 +4,13 @@
 #include "exec/cpu/nn/window.h"
 
 #include <math.h>
+#include <string.h>
 
 struct pool_state {
 	struct split split;
 	struct window w;
 	bool count_pad, column_major;
+	double *counted; /* of averages: elements of a window along a row, by output */
 	int64_t p; /* of LpPool */
 };
 
@@ -69,8 +71,25 @@ MAX_POOL(F64, double, -INFINITY)
 MAX_POOL(I8, int8_t, INT8_MIN)
 MAX_POOL(U8, uint8_t, 0)
 
-#define AVERAGE_POOL(id, T, U) \
-	static void run_average_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+/* Visits the rows under a row's windows, tap by tap: body sees x[start + o * stride] for outputs
+   o in [o_from, o_to). */
+#define FOR_TAPS(w, d, h, body) \
+	for (int64_t kd = (d).from; kd < (d).to; kd++) \
+		for (int64_t kh = (h).from; kh < (h).to; kh++) \
+			for (int64_t kw = 0; kw < (w)->g.kernel[AXIS_W]; kw++) { \
+				int64_t plane = (d).start + kd * (w)->g.dilation[AXIS_D]; \
+				int64_t line = plane * (w)->g.in[AXIS_H] + (h).start + \
+					       kh * (w)->g.dilation[AXIS_H]; \
+				int64_t stride = (w)->g.stride[AXIS_W], o_from, o_to; \
+				int64_t start = window_at(w, AXIS_W, 0, kw); \
+				window_span(start, stride, (w)->g.in[AXIS_W], (w)->g.out[AXIS_W], &o_from, &o_to); \
+				start += line * (w)->g.in[AXIS_W]; \
+				body; \
+			}
+
+/* Without indices. A number that is none stays. */
+#define MAX_POOL_ROWS(id, T, LOWEST) \
+	static void run_max_pool_rows_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct pool_state *s = a->state; \
 		const struct window *w = &s->w; \
@@ -79,14 +98,45 @@ MAX_POOL(U8, uint8_t, 0)
 		for (int64_t item = from; item < to; item++) { \
 			struct window_row r = window_row(w, item); \
 			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
+			T *best = (T *)a->out[0].data + item * width; \
+			struct reach d = window_reach(&s->w, false, AXIS_D, r.d), h = window_reach(&s->w, false, AXIS_H, r.h); \
+			for (int64_t o = 0; o < width; o++) \
+				best[o] = LOWEST; \
+			FOR_TAPS(w, d, h, { \
+				for (int64_t o = o_from; o < o_to; o++) { \
+					T v = x[start + o * stride]; \
+					best[o] = v > best[o] || v != v ? v : best[o]; \
+				} \
+			}) \
+		} \
+	}
+MAX_POOL_ROWS(F32, float, -INFINITY)
+MAX_POOL_ROWS(F64, double, -INFINITY)
+MAX_POOL_ROWS(I8, int8_t, INT8_MIN)
+MAX_POOL_ROWS(U8, uint8_t, 0)
+
+#define AVERAGE_POOL(id, T, U) \
+	static void run_average_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct pool_state *s = a->state; \
+		const struct window *w = &s->w; \
+		double *sum = a->scratch; \
+		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t item = from; item < to; item++) { \
+			struct window_row r = window_row(w, item); \
+			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
 			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
+			memset(sum, 0, (size_t)width * sizeof(*sum)); \
+			FOR_TAPS(w, d, h, { \
+				for (int64_t o = o_from; o < o_to; o++) \
+					sum[o] += (double)x[start + o * stride]; \
+			}) \
+			T *y = (T *)a->out[0].data + item * width; \
+			double rows = (double)(d.counted * h.counted); \
 			for (int64_t o = 0; o < width; o++) { \
-				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
-				int64_t counted = d.counted * h.counted * c.counted; \
-				double sum = 0; \
-				FOR_WINDOW(w, d, h, c, at, sum += (double)x[at]) \
-				((T *)a->out[0].data)[item * width + o] = \
-					(T)(counted ? sum / (double)counted : 0); \
+				double counted = rows * s->counted[o]; \
+				y[o] = (T)(counted > 0 ? sum[o] / counted : 0); \
 			} \
 		} \
 	}
@@ -127,6 +177,12 @@ static const run_fn max_pools[DTYPE_COUNT_] = {
 	[DTYPE_I8] = run_max_pool_int8_t,
 	[DTYPE_U8] = run_max_pool_uint8_t,
 };
+static const run_fn max_pool_rows[DTYPE_COUNT_] = {
+	[DTYPE_F32] = run_max_pool_rows_float,
+	[DTYPE_F64] = run_max_pool_rows_double,
+	[DTYPE_I8] = run_max_pool_rows_int8_t,
+	[DTYPE_U8] = run_max_pool_rows_uint8_t,
+};
 static const run_fn average_pools[DTYPE_COUNT_] = {
 	[DTYPE_F32] = run_average_pool_float,
 	[DTYPE_F64] = run_average_pool_double,
@@ -158,7 +214,8 @@ enum err_code prepare_pool_ref(struct prep *p, struct kernel *ret, struct err *e
 		rc = pool_geometry(p->node, &p->in[0].shape, &g, err);
 	if (rc != ERR_OK)
 		return rc;
-	ret->run = (max ? max_pools : lp ? lp_pools : average_pools)[p->in[0].dtype];
+	const run_fn *maxima = p->n_out > 1 ? max_pools : max_pool_rows;
+	ret->run = (max ? maxima : lp ? lp_pools : average_pools)[p->in[0].dtype];
 	if (!ret->run)
 		return prep_refuse(err, "no loop for this type");
 	struct pool_state *s = kernel_state(p, ret, sizeof(*s));
@@ -171,6 +228,14 @@ enum err_code prepare_pool_ref(struct prep *p, struct kernel *ret, struct err *e
 	s->p = node_int(p->node, "p", 2);
 	s->column_major = node_int(p->node, "storage_order", 0) != 0;
 	int64_t width = s->w.g.out[AXIS_W];
+	if (!max && !lp) {
+		ret->scratch_bytes = (size_t)width * sizeof(double);
+		s->counted = prep_alloc(p, ret->scratch_bytes + 1);
+		if (!s->counted)
+			return err_oom(err);
+		for (int64_t o = 0; o < width; o++)
+			s->counted[o] = (double)window_reach(&s->w, s->count_pad, AXIS_W, o).counted;
+	}
 	s->split = split_work(p, ret, width ? window_rows(&s->w) : 0,
 		20 + (double)(window_taps(&s->w) * width));
 	return ERR_OK;
