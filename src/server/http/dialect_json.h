@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dialect_json.h -- tensors as JSON arrays, in and out; what the REST dialects share
+ * (dialect_json.c reads, dialect_put.c writes)
  *
  * Life of a request: listen -> [DECODE] -> signature check -> batch -> ... -> [ENCODE]
  *
