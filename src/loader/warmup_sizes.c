@@ -85,8 +85,8 @@ static enum err_code forget_large(struct warmer *w)
 	return run_once(w, w->s->part_rows, &in);
 }
 
-/* The time for each size is learnt. One that does not fit into memory bounds the batch. With guessed dimensions these plans serve nobody, so two
-   sizes have to do for the latencies. */
+/* The time for each size is learnt. One that does not fit into memory bounds the batch. With
+   guessed dimensions these plans serve nobody, so two sizes have to do for the latencies. */
 static enum err_code learn_sizes(struct warmer *w)
 {
 	struct signature *s = w->s;
