@@ -4,7 +4,8 @@
 #include "exec/infer/conv_geometry.h"
 
 #define IMAGES_BYTES ((size_t)2 << 20) /* of inputs and outputs: more than a core has of caches */
-#define PRODUCTS 4e7    /* of numbers, for each thread: about a millisecond of them */
+#define PRODUCTS 2e7    /* of numbers, for each thread: about half a millisecond of them */
+#define LANES 16        /* channels of the result are computed so many at once, be there fewer */
 #define PIXELS_LEAST 784 /* as often each weight is used, so that bringing it does not count */
 #define ROWS_WHOLE 12    /* rows are a multiple of it: no tile of 2, 4 or 6 hangs over */
 #define EXTENTS_LEAST 3  /* windows below each other: most of them lie within the image */
@@ -43,7 +44,9 @@ static bool is_plain_conv(const struct prep *p)
 static int64_t rows_enough(const struct prep *p, const struct conv_geometry *g)
 {
 	int64_t width = max_i64(g->out[1], 1), threads = max_i64(p->threads, 1);
-	double row = (double)tensor_count(&p->in[1]) * (double)width;
+	const struct shape *w = &p->in[1].shape;
+	double fuller = (double)((w->dim[0] + LANES - 1) / LANES * LANES) / (double)max_i64(w->dim[0], 1);
+	double row = (double)tensor_count(&p->in[1]) * fuller * (double)width;
 	double most = (double)g->out[0];
 	double rows = PRODUCTS * (double)threads / (row + 1) + 1;
 	int64_t enough = (int64_t)(rows < most ? rows : most);

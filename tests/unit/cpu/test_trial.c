@@ -276,16 +276,17 @@ START_TEST(who_has_no_rival_is_not_run)
 }
 END_TEST
 
-/* Of a convolution with 3x3 weights of 64 channels that keeps the image's size. */
-static struct contest_part part_of_conv(int64_t size, bool sum)
+/* Of a convolution with 3x3 weights, from 64 channels to oc, that keeps the image's size. */
+static struct contest_part part_of_conv(int64_t size, int64_t oc, bool sum)
 {
 	static const int64_t pads[] = { 1, 1, 1, 1 };
 	struct attr attr = { .name = "pads", .kind = ATTR_INTS, .ints = pads, .n = 4 };
 	struct node conv = { .op = OP_CONV, .attr = &attr, .n_attr = 1 };
 	struct tensor image = { .dtype = DTYPE_F32, .shape = shape_of(1, 64, size, size) };
-	struct tensor weights = { .dtype = DTYPE_F32, .shape = shape_of(64, 64, 3, 3), .data = &weights };
-	struct tensor ins[] = { image, weights, tensor_absent(), image };
-	struct prep p = { .node = &conv, .in = ins, .out = &image, .n_in = sum ? 4 : 3, .n_out = 1,
+	struct tensor weights = { .dtype = DTYPE_F32, .shape = shape_of(oc, 64, 3, 3), .data = &weights };
+	struct tensor out = { .dtype = DTYPE_F32, .shape = shape_of(1, oc, size, size) };
+	struct tensor ins[] = { image, weights, tensor_absent(), out };
+	struct prep p = { .node = &conv, .in = ins, .out = &out, .n_in = sum ? 4 : 3, .n_out = 1,
 		.threads = 1 };
 	struct contest_part c = contest_part_of(&p);
 	if (sum && c.out_rows)
@@ -295,16 +296,24 @@ static struct contest_part part_of_conv(int64_t size, bool sum)
 
 START_TEST(of_a_large_image_some_rows_run)
 {
-	struct contest_part c = part_of_conv(224, true);
+	struct contest_part c = part_of_conv(224, 64, true);
 	ck_assert_int_eq(c.in_rows, 12);
 	ck_assert_int_eq(c.out_rows, 12);
 }
 END_TEST
 
+START_TEST(few_channels_of_the_result_count_as_a_full_vector)
+{
+	struct contest_part one = part_of_conv(112, 1, false), all = part_of_conv(112, 16, false);
+	ck_assert_int_gt(one.out_rows, 0);
+	ck_assert_int_eq(one.out_rows, all.out_rows);
+}
+END_TEST
+
 START_TEST(a_small_image_runs_whole)
 {
-	ck_assert_int_eq(part_of_conv(28, false).out_rows, 0);
-	ck_assert_int_eq(part_of_conv(1, false).out_rows, 0);
+	ck_assert_int_eq(part_of_conv(28, 64, false).out_rows, 0);
+	ck_assert_int_eq(part_of_conv(1, 64, false).out_rows, 0);
 }
 END_TEST
 
@@ -367,6 +376,7 @@ Suite *suite_trial(void)
 	tcase_add_test(t, one_that_refuses_takes_no_part);
 	tcase_add_test(t, who_has_no_rival_is_not_run);
 	tcase_add_test(t, of_a_large_image_some_rows_run);
+	tcase_add_test(t, few_channels_of_the_result_count_as_a_full_vector);
 	tcase_add_test(t, a_small_image_runs_whole);
 	tcase_add_test(t, what_was_found_before_is_not_timed_again);
 	tcase_add_test(t, when_settled_other_sizes_have_to_do);
