@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What "make install" puts beside the programs: the configuration, and completion for bash."""
 import os
+import re
 import subprocess
 
 import pytest
@@ -24,6 +25,20 @@ def test_a_configuration_that_is_there_stays(build, tree, tmp_path):
 def test_completion_is_found_by_each_name(build, tmp_path):
     make(build, "install-completions", tmp_path)
     assert sorted(f.name for f in tmp_path.rglob("completions/*")) == ["signet-bench", "signetctl", "signetd"]
+
+
+def test_what_deploying_shows_is_there(build, tree, server):
+    page = (tree / "doc" / "deploying.md").read_text()
+    families = re.findall(r"(?m)^# TYPE (\S+?)(?:_total)? ", server.call("GET", "/metrics")[2].decode())
+    shown = set(re.findall(r"\b(?:signet|process)_[a-z_]+", page))
+    assert len(shown) > 10
+    assert {re.sub(r"_(total|bucket|count)$", "", name) for name in shown} <= set(families)
+    options = re.findall(r"(?m)^ +- (--\S+)", page)
+    assert len(options) == 6
+    done = subprocess.run([f"{build}/signetd", "--check-config", *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for path in set(re.findall(r"path: (/v2\S*),", page)):
+        assert server.call("GET", path)[0] == 200
 
 
 @pytest.fixture(scope="module")
