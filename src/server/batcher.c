@@ -8,8 +8,8 @@
  * gathered, so batches grow with the load and nobody waits for company. After a batch the
  * runner goes to the end of the pool's queue, behind other models.
  *
- * A request that finds nothing queued and is known to take no longer than handing it to
- * another thread is run at once by the thread that brings it.
+ * What finds nothing queued and is known to take no longer than handing it to another thread
+ * is run at once by the thread that brings it, one request or several that came together.
  *
  * A single request is run on its own tensors, its outputs written into its arena: no copy.
  * Only a batch of several is gathered into the runner's staging memory and scattered.
@@ -69,7 +69,6 @@ struct batcher {
 };
 
 static void on_run(struct pool_job *job);
-static void work(struct batcher *b, struct batch_runner *runner, int64_t now);
 static void on_timer(struct timer *t);
 
 enum err_code batcher_new(const struct signature *sig, const struct batcher_conf *conf,
@@ -208,9 +207,9 @@ static int64_t latency_of(const struct signature *sig, int64_t rows)
 	return sig->latency_ns && rows <= sig->max_batch ? sig->latency_ns[rows] : 0;
 }
 
-static bool is_quick(const struct batcher *b, const struct request *r)
+static bool is_quick(const struct batcher *b, int64_t rows)
 {
-	int64_t ns = latency_of(b->sig, r->rows);
+	int64_t ns = latency_of(b->sig, rows);
 	return ns > 0 && ns <= AT_ONCE_NS;
 }
 
@@ -319,35 +318,6 @@ static void answer_expired(struct request *list, int64_t now)
 	}
 }
 
-enum err_code batcher_submit(struct batcher *b, struct request *r, struct err *err)
-{
-	int64_t now = b->now_ns();
-	if (r->deadline_ns <= now)
-		return err_set(err, ERR_DEADLINE_EXCEEDED,
-			"the request's deadline had passed when it arrived");
-	r->queued_ns = now;
-	pthread_mutex_lock(&b->lock);
-	/* An empty queue takes one request of any size, or it could never run. */
-	bool full = b->queued_rows > 0 &&
-		    (b->queued_rows + r->rows > b->conf.max_queued_rows ||
-			    b->queued_bytes + r->in_bytes > b->conf.max_queued_bytes);
-	if (full) {
-		pthread_mutex_unlock(&b->lock);
-		return err_set(err, ERR_UNAVAILABLE, "the queue of model '%s' is full",
-			r->version->model);
-	}
-	bool at_once = b->queued_rows == 0 && is_quick(b, r);
-	enqueue(b, r);
-	arm_for(b, r, now);
-	struct batch_runner *runner = waits(b, now) ? NULL : take_runner(b);
-	pthread_mutex_unlock(&b->lock);
-	if (runner && at_once)
-		work(b, runner, now);
-	else if (runner)
-		pool_submit(b->conf.pool, &runner->job);
-	return ERR_OK;
-}
-
 void batcher_cancel(struct batcher *b, struct request *r)
 {
 	pthread_mutex_lock(&b->lock);
@@ -390,6 +360,8 @@ void batcher_load(struct batcher *b, int64_t *ret_rows, size_t *ret_bytes)
 	pthread_mutex_unlock(&b->lock);
 }
 
+/* -- running --------------------------------------------------------------------------------- */
+
 static void run_batch(
 	struct batcher *b, struct batch_runner *runner, struct request *batch, int64_t began)
 {
@@ -411,17 +383,9 @@ static void run_batch(
 		b->conf.observer->on_batch(b->conf.observer->ctx, b->sig, &rec);
 }
 
-/* One batch, on whatever thread this is. */
-static void work(struct batcher *b, struct batch_runner *runner, int64_t now)
+/* The runner is idle again, or goes on behind other models. */
+static void rest(struct batcher *b, struct batch_runner *runner)
 {
-	pthread_mutex_lock(&b->lock);
-	struct request *expired = take_expired(b, now);
-	struct request *batch = waits(b, now) ? NULL : take_batch(b, now);
-	pthread_mutex_unlock(&b->lock);
-	answer_expired(expired, now);
-	if (batch)
-		run_batch(b, runner, batch, now);
-
 	struct pool *pool = b->conf.pool;
 	pthread_mutex_lock(&b->lock);
 	bool more = next_queue(b) && !waits(b, b->now_ns());
@@ -434,8 +398,95 @@ static void work(struct batcher *b, struct batch_runner *runner, int64_t now)
 		pool_submit(pool, &runner->job);
 }
 
+/* One batch, on a thread of the pool. */
 static void on_run(struct pool_job *job)
 {
 	struct batch_runner *runner = (struct batch_runner *)job;
-	work(runner->batcher, runner, runner->batcher->now_ns());
+	struct batcher *b = runner->batcher;
+	int64_t now = b->now_ns();
+	pthread_mutex_lock(&b->lock);
+	struct request *expired = take_expired(b, now);
+	struct request *batch = waits(b, now) ? NULL : take_batch(b, now);
+	pthread_mutex_unlock(&b->lock);
+	answer_expired(expired, now);
+	if (batch)
+		run_batch(b, runner, batch, now);
+	rest(b, runner);
+}
+
+/* -- submitting ------------------------------------------------------------------------------ */
+
+/* Queues the request, unless it is refused. Under the lock. */
+static enum err_code admit(struct batcher *b, struct request *r, int64_t now, struct err *err)
+{
+	if (r->deadline_ns <= now)
+		return err_set(err, ERR_DEADLINE_EXCEEDED,
+			"the request's deadline had passed when it arrived");
+	/* An empty queue takes one request of any size, or it could never run. */
+	if (b->queued_rows > 0 && (b->queued_rows + r->rows > b->conf.max_queued_rows ||
+					  b->queued_bytes + r->in_bytes > b->conf.max_queued_bytes))
+		return err_set(err, ERR_UNAVAILABLE, "the queue of model '%s' is full",
+			r->version->model);
+	r->queued_ns = now;
+	enqueue(b, r);
+	arm_for(b, r, now);
+	return ERR_OK;
+}
+
+/* What has been admitted is run: right here when nothing was queued before and it is quick, else
+   by an idle runner. Gives the lock back. */
+static void start(struct batcher *b, bool was_empty, int64_t now)
+{
+	bool here = was_empty && is_quick(b, b->queued_rows);
+	struct batch_runner *runner = next_queue(b) && !waits(b, now) ? take_runner(b) : NULL;
+	struct request *batch = runner && here ? take_batch(b, now) : NULL;
+	pthread_mutex_unlock(&b->lock);
+	if (batch) {
+		run_batch(b, runner, batch, now);
+		rest(b, runner);
+	} else if (runner) {
+		pool_submit(b->conf.pool, &runner->job);
+	}
+}
+
+enum err_code batcher_submit(struct batcher *b, struct request *r, struct err *err)
+{
+	int64_t now = b->now_ns();
+	pthread_mutex_lock(&b->lock);
+	bool was_empty = !next_queue(b);
+	enum err_code rc = admit(b, r, now, err);
+	if (rc == ERR_OK)
+		start(b, was_empty, now);
+	else
+		pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+void batcher_submit_all(struct batcher *b, struct request *list)
+{
+	int64_t now = b->now_ns();
+	struct request *refused = NULL;
+	pthread_mutex_lock(&b->lock);
+	bool was_empty = !next_queue(b);
+	for (struct request *r = list, *next; r; r = next) {
+		next = r->next;
+		r->code = admit(b, r, now, &r->err);
+		if (r->code == ERR_OK)
+			continue;
+		r->next = refused;
+		refused = r;
+	}
+	start(b, was_empty, now);
+	for (struct request *r = refused, *next; r; r = next) {
+		next = r->next;
+		finish(r, r->code, now);
+	}
+}
+
+bool batcher_gathers(const struct batcher *b, const struct request *r, int64_t rows)
+{
+	int64_t together = rows + r->rows;
+	return b->sig->batchable && !b->conf.max_delay_us && r->rows > 0 &&
+	       together <= b->gather_max && is_quick(b, together) &&
+	       pays(b, r, rows ? rows : r->rows);
 }

@@ -53,6 +53,14 @@ void batcher_free(struct batcher *b);
 /* UNAVAILABLE: the queue is full. DEADLINE_EXCEEDED: too late already. */
 MUST_CHECK enum err_code batcher_submit(struct batcher *b, struct request *req, struct err *err);
 
+/* Requests chained by next, which arrived together; done() is called for each, for who is refused
+   with why. */
+void batcher_submit_all(struct batcher *b, struct request *list);
+
+/* Is r worth being kept back for batcher_submit_all() with others of so many rows, none perhaps?
+   Only what is quick: the thread that brings them runs them at once. */
+bool batcher_gathers(const struct batcher *b, const struct request *r, int64_t rows);
+
 /* As request_cancel(). */
 void batcher_cancel(struct batcher *b, struct request *req);
 

@@ -128,18 +128,21 @@ static void want_all_if_none(struct request *r)
 		r->wanted[i] = true;
 }
 
-enum err_code request_submit(struct request *r, struct err *err)
+enum err_code request_check(struct request *r, struct err *err)
 {
-	enum err_code rc = signature_check_carried(r->sig, err);
-	if (rc == ERR_OK)
-		rc = signature_check(r->sig, r->in, &r->rows, err);
-	if (rc != ERR_OK)
-		return rc;
+	TRY(signature_check_carried(r->sig, err));
+	TRY(signature_check(r->sig, r->in, &r->rows, err));
 	want_all_if_none(r);
 	r->in_bytes = 0;
 	for (int i = 0; i < r->sig->n_in; i++)
 		if (r->in[i].data)
 			r->in_bytes += tensor_bytes(&r->in[i]);
+	return ERR_OK;
+}
+
+enum err_code request_submit(struct request *r, struct err *err)
+{
+	TRY(request_check(r, err));
 	return batcher_submit(r->sig->queue, r, err);
 }
 

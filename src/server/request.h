@@ -77,7 +77,10 @@ MUST_CHECK enum err_code request_pin(struct request *r, struct registry *reg, st
 MUST_CHECK enum err_code request_pick_signature(
 	struct request *r, struct slice signature, struct err *err);
 
-/* Checks inputs against the signature, then queues. wanted all false: all outputs.
+/* Checks inputs against the signature. wanted all false: all outputs. */
+MUST_CHECK enum err_code request_check(struct request *r, struct err *err);
+
+/* Checks, then queues.
    On ERR_OK done() will be called, perhaps before this returns. On anything else the
    caller keeps the request and answers it. */
 MUST_CHECK enum err_code request_submit(struct request *r, struct err *err);

@@ -37,11 +37,12 @@ struct reply {
 	bool close;
 };
 
-enum call_stage { CALL_NEW, CALL_BODY, CALL_DISCARD, CALL_WAIT };
+enum call_stage { CALL_NEW, CALL_BODY, CALL_DISCARD, CALL_HELD, CALL_WAIT };
 enum call_wait { CALL_RUNNING, CALL_SUSPENDED, CALL_DONE };
 
 struct call {
 	struct spare spare; /* while it is idle; first */
+	struct call *next;  /* of those held */
 	struct http *http;
 	struct arena *arena;
 	struct MHD_Connection *mhd;

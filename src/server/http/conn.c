@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DESIGN. A call goes through on_request() several times: once with the headers, once per
- * piece of the body, once when all of it is there, and once more when a suspended one was
- * resumed. stage says which time it is.
+ * piece of the body, once when all of it is there, and once more when it was held to run with
+ * others (gather.c) or a suspended one was resumed. stage says which time it is.
  *
  * A request that is queued suspends its connection. Its outcome may come before, while or
  * after that is done: c->wait is exchanged by both sides, and who comes second acts
@@ -18,7 +18,9 @@
 #include "server/http/conn.h"
 
 #include <string.h>
+#include "server/batcher.h"
 #include "server/http/call_pool.h"
+#include "server/http/gather.h"
 #include "server/http/inflate.h"
 #include "server/http/receive.h"
 #include "server/http/send.h"
@@ -27,6 +29,7 @@
 /* Of libmicrohttpd, per connection: bounds line and headers. Beyond 32 KiB it maps them, so that
    a connection's memory goes back when it ends, and takes no more than was touched before. */
 #define POOL_BYTES 36864
+#define QUICK_BODY_BYTES 65536 /* who is held does not wait for more to be decoded */
 #define SPARE_CONNECTIONS 16 /* closed, but libmicrohttpd has not noticed */
 
 /* --- the life of a call --- */
@@ -71,8 +74,10 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 	*con_cls = NULL;
 	see_what_was_done(c);
 	/* Before the request goes: a reset may come to cancel it. */
-	if (c->request)
+	if (c->stage == CALL_WAIT)
 		sock_set_request(c->sock, NULL);
+	else if (c->stage == CALL_HELD)
+		gather_leave(io, c);
 	if (c->began_ns)
 		atomic_fetch_sub_explicit(&io->http->in_flight, 1, memory_order_relaxed);
 	(void)sock_enter(&io->http->socks, c->sock, SOCK_IDLE);
@@ -131,9 +136,12 @@ static enum MHD_Result complete(struct call *c)
 	struct request *r = c->request;
 	if (!r)
 		return send_reply(c); /* an admin handler's, filled in by run_admin() */
-	struct err err = r->err;
+	struct err err;
 	enum err_code rc = r->code;
-	sock_set_request(c->sock, NULL);
+	if (rc != ERR_OK)
+		err = r->err;
+	if (c->stage == CALL_WAIT)
+		sock_set_request(c->sock, NULL);
 	if (rc == ERR_OK)
 		rc = c->route->encode(c, &err);
 	finish(c, rc, &err);
@@ -145,6 +153,8 @@ static enum MHD_Result wait_or_complete(struct call *c)
 	if (atomic_load(&c->wait) == CALL_DONE)
 		return complete(c);
 	c->stage = CALL_WAIT;
+	if (c->request)
+		sock_set_request(c->sock, c->request);
 	MHD_suspend_connection(c->mhd);
 	if (atomic_exchange(&c->wait, CALL_SUSPENDED) == CALL_DONE)
 		MHD_resume_connection(c->mhd);
@@ -161,7 +171,7 @@ static enum err_code begin_waiting(struct call *c, struct err *err)
 	return err_set(err, ERR_UNAVAILABLE, "the server is shutting down");
 }
 
-static enum err_code submit(struct call *c, struct err *err)
+static enum err_code submit(struct io *io, struct call *c, struct err *err)
 {
 	enum err_code rc = begin_waiting(c, err);
 	if (rc != ERR_OK)
@@ -173,30 +183,39 @@ static enum err_code submit(struct call *c, struct err *err)
 	}
 	c->request->done = on_done;
 	c->request->ctx = c;
-	rc = request_submit(c->request, err);
+	rc = request_check(c->request, err);
+	if (rc == ERR_OK && !gather_join(io, c))
+		rc = batcher_submit(c->request->sig->queue, c->request, err);
 	if (rc != ERR_OK)
 		atomic_fetch_sub(&c->http->waiting, 1);
 	return rc;
 }
 
 /* The whole request is here. */
-static enum MHD_Result run(struct call *c)
+static enum MHD_Result run(struct io *io, struct call *c)
 {
 	struct err err;
 	bool is_admin = c->route->flags & ROUTE_ADMIN;
+	if (!c->route->encode || c->body.len > QUICK_BODY_BYTES)
+		gather_run(io);
 	if (!sock_enter(&c->http->socks, c->sock, SOCK_BUSY))
 		return MHD_NO;
 	enum err_code rc = inflate_body(c, &err);
 	if (rc == ERR_OK && !is_admin)
 		rc = c->route->handle(c, &err);
 	if (rc == ERR_OK && (is_admin || c->route->encode))
-		rc = submit(c, &err);
+		rc = submit(io, c, &err);
 	if (rc != ERR_OK || (!is_admin && !c->route->encode)) {
 		finish(c, rc, &err);
 		return send_reply(c);
 	}
-	if (!is_admin && atomic_load(&c->wait) != CALL_DONE)
-		sock_set_request(c->sock, c->request);
+	return c->stage == CALL_HELD ? MHD_YES : wait_or_complete(c);
+}
+
+/* All connections that were ready have been read. */
+static enum MHD_Result run_held(struct io *io, struct call *c)
+{
+	gather_run(io);
 	return wait_or_complete(c);
 }
 
@@ -206,13 +225,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 	const char *method, const char *version, const char *data, size_t *data_len, void **con_cls)
 {
 	struct call *c = *con_cls;
-	(void)ctx;
 	(void)mhd;
 	(void)url;
 	if (!c)
 		return MHD_NO;
 	switch (c->stage) {
 	case CALL_NEW: return receive_head(c, method, version);
+	case CALL_HELD: return run_held(ctx, c);
 	case CALL_WAIT: return complete(c);
 	case CALL_BODY:
 	case CALL_DISCARD: break;
@@ -222,7 +241,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 		*data_len = 0;
 		return receive_piece(c, data, len);
 	}
-	return c->stage == CALL_BODY ? run(c) : send_reply(c);
+	return c->stage == CALL_BODY ? run(ctx, c) : send_reply(c);
 }
 
 /* --- the IO thread --- */

@@ -38,11 +38,18 @@ enum refusal {
 	REFUSAL_COUNT_
 };
 
-/* One libmicrohttpd daemon, with its thread. */
+/* Calls that an IO thread holds back to run them together; gather.c's. */
+struct gather {
+	struct call *first, *last;
+	int n, skips; /* so many more are not held */
+};
+
+/* One libmicrohttpd daemon, with its thread. Idle calls and what is held are that thread's. */
 struct io {
 	struct http *http;
 	struct MHD_Daemon *daemon;
 	struct spares calls; /* idle ones */
+	struct gather gather;
 };
 
 #define STATUS_CLASSES 6

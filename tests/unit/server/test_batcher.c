@@ -631,6 +631,109 @@ START_TEST(warm_requests_allocate_no_chunk)
 }
 END_TEST
 
+/* Learnt times that make every batch of up to eight rows quick, and worth it. */
+static int64_t quick_ns[9] = { 0, 10000, 11000, 12000, 13000, 14000, 15000, 16000, 17000 };
+
+static struct request *chained(struct request **list, int n)
+{
+	for (int i = 0; i < n; i++)
+		list[i]->next = i + 1 < n ? list[i + 1] : NULL;
+	return list[0];
+}
+
+START_TEST(quick_requests_that_came_together_run_as_one_batch_where_they_came)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 8 });
+	t.sig.latency_ns = quick_ns;
+	struct request *r[3] = { request_of(1, 1), request_of(2, 20), request_of(3, 30) };
+
+	batcher_submit_all(t.batcher, chained(r, 3));
+
+	ck_assert_int_eq(t.answered, 3);
+	ck_assert_int_eq(gate.n_batches, 1);
+	ck_assert_int_eq(gate.batches[0], 6);
+	expect_doubled(r[0], 1);
+	expect_doubled(r[1], 20);
+	expect_doubled(r[2], 30);
+	for (int i = 0; i < 3; i++)
+		request_free(r[i]);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(of_those_that_came_together_the_refused_are_answered_too)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 8, .max_queued_rows = 3 });
+	t.sig.latency_ns = quick_ns;
+	struct request *r[4] = { request_of(1, 1), request_of(1, 2), request_of(2, 3), request_of(3, 4) };
+	r[1]->deadline_ns = t.now;
+
+	batcher_submit_all(t.batcher, chained(r, 4));
+
+	ck_assert_int_eq(t.answered, 4);
+	expect_doubled(r[0], 1);
+	ck_assert_int_eq(r[1]->code, ERR_DEADLINE_EXCEEDED);
+	expect_doubled(r[2], 3);
+	ck_assert_int_eq(r[3]->code, ERR_UNAVAILABLE);
+	for (int i = 0; i < 4; i++)
+		request_free(r[i]);
+	done_with_batcher();
+}
+END_TEST
+
+START_TEST(what_came_together_behind_others_goes_to_the_pool)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 8 });
+	struct request *busy = given_busy_thread(), *first = request_of(1, 5);
+	struct request *r[2] = { request_of(1, 6), request_of(1, 7) };
+	t.sig.latency_ns = quick_ns;
+	ck_assert_int_eq(submit(first), ERR_OK);
+
+	batcher_submit_all(t.batcher, chained(r, 2));
+
+	ck_assert_int_eq(t.answered, 0);
+	open_gate();
+	wait_answered(4);
+	ck_assert_int_eq(gate.n_batches, 2);
+	expect_doubled(r[1], 7);
+	request_free(busy);
+	request_free(first);
+	request_free(r[0]);
+	request_free(r[1]);
+	done_with_batcher();
+}
+END_TEST
+
+static const struct {
+	int64_t rows, before, delay_us, latency_ns[9];
+	bool gathers;
+} held[] = {
+	{ 1, 0, 0, { 0, 10, 11, 12, 13, 14, 15, 16, 17 }, true },
+	{ 3, 5, 0, { 0, 10, 11, 12, 13, 14, 15, 16, 17 }, true },
+	{ 3, 6, 0, { 0, 10, 11, 12, 13, 14, 15, 16, 17 }, false },      /* more than a batch */
+	{ 1, 0, 9, { 0, 10, 11, 12, 13, 14, 15, 16, 17 }, false },      /* it will wait anyway */
+	{ 1, 0, 0, { 0, 10000, 20000, 30000, 40000 }, true },           /* no gain, but no copy to speak of */
+	{ 1, 0, 0, { 0, 10000, 90000 }, false },                        /* company is dear */
+	{ 1, 3, 0, { 0, 40000, 60000, 80000, 110000 }, false },         /* together no longer quick */
+	{ 1, 0, 0, { 0, 200000, 200000 }, false },                      /* not quick */
+	{ 1, 0, 0, { 0 }, false },                                      /* not known */
+};
+
+START_TEST(a_request_is_held_for_company_only_where_that_pays)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 8, .max_delay_us = held[_i].delay_us });
+	int64_t latency_ns[9];
+	memcpy(latency_ns, held[_i].latency_ns, sizeof(latency_ns));
+	t.sig.latency_ns = latency_ns;
+	struct request *r = request_of(held[_i].rows, 1);
+
+	ck_assert_int_eq(batcher_gathers(t.batcher, r, held[_i].before), held[_i].gathers);
+
+	request_free(r);
+	done_with_batcher();
+}
+END_TEST
+
 Suite *suite_batcher(void);
 Suite *suite_batcher(void)
 {
@@ -658,6 +761,11 @@ Suite *suite_batcher(void)
 	tcase_add_test(c, delay_waits_for_company_and_no_longer);
 	tcase_add_test(c, misaligned_input_is_computed_right);
 	tcase_add_test(c, warm_requests_allocate_no_chunk);
+	tcase_add_test(c, quick_requests_that_came_together_run_as_one_batch_where_they_came);
+	tcase_add_test(c, of_those_that_came_together_the_refused_are_answered_too);
+	tcase_add_test(c, what_came_together_behind_others_goes_to_the_pool);
+	tcase_add_loop_test(c, a_request_is_held_for_company_only_where_that_pays, 0,
+		sizeof(held) / sizeof(*held));
 	suite_add_tcase(s, c);
 	return s;
 }

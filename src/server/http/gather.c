@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN. libmicrohttpd asks epoll once for all connections that are ready, then goes round them:
+ * each request is read, decoded and would be run before the next one is looked at, although the
+ * model's weights could be read once for all of them. So a quick request is held when its callback
+ * comes first; libmicrohttpd calls again, without sleeping, for a connection that has neither
+ * answered nor suspended, but only when it has gone round. What is held then runs as one batch,
+ * here, and nobody was suspended, woken or waited for. Going round once more costs two calls of
+ * epoll_wait(); who was alone spares the next few requests that.
+ *
+ * INVARIANTS
+ *   1. A call is in the list from gather_join() to gather_run() or gather_leave(); its request is
+ *      not submitted yet.
+ *   2. What is held together is quick together (batcher_gathers()), request by request of a queue.
+ */
+#include "server/http/gather.h"
+
+#include <sched.h>
+#include "server/batcher.h"
+
+#define HELD_MAX 32
+#define ALONE_SKIPS 2
+
+static int64_t rows_before(const struct gather *g, const struct batcher *b)
+{
+	int64_t rows = 0;
+	for (const struct call *c = g->first; c; c = c->next)
+		if (c->request->sig->queue == b)
+			rows += c->request->rows;
+	return rows;
+}
+
+bool gather_join(struct io *io, struct call *c)
+{
+	struct gather *g = &io->gather;
+	const struct batcher *b = c->request->sig->queue;
+	if (g->skips > 0) {
+		g->skips--;
+		return false;
+	}
+	/* Who does not fit in need not hold the others up. */
+	if (g->n == HELD_MAX || !batcher_gathers(b, c->request, rows_before(g, b)))
+		gather_run(io);
+	if (g->n == 0 && !batcher_gathers(b, c->request, 0))
+		return false;
+	c->next = NULL;
+	*(g->n ? &g->last->next : &g->first) = c;
+	g->last = c;
+	g->n++;
+	c->stage = CALL_HELD;
+	return true;
+}
+
+/* Submits those of the first one's queue. The rest, in its order. */
+static struct call *submit_alike(struct call *list)
+{
+	struct batcher *b = list->request->sig->queue;
+	struct call *rest = NULL, **rest_end = &rest;
+	struct request *alike = NULL, **alike_end = &alike;
+	for (struct call *c = list; c; c = c->next) {
+		if (c->request->sig->queue == b) {
+			*alike_end = c->request;
+			alike_end = &c->request->next;
+		} else {
+			*rest_end = c;
+			rest_end = &c->next;
+		}
+	}
+	*alike_end = NULL;
+	*rest_end = NULL;
+	batcher_submit_all(b, alike);
+	return rest;
+}
+
+void gather_run(struct io *io)
+{
+	struct gather *g = &io->gather;
+	struct call *left = g->first;
+	if (g->n == 1)
+		g->skips = ALONE_SKIPS;
+	*g = (struct gather){ .skips = g->skips };
+	while (left)
+		left = submit_alike(left);
+}
+
+static bool take_out(struct gather *g, struct call *c)
+{
+	struct call *before = NULL, *at = g->first;
+	while (at && at != c) {
+		before = at;
+		at = at->next;
+	}
+	if (!at)
+		return false;
+	*(before ? &before->next : &g->first) = c->next;
+	if (g->last == c)
+		g->last = before;
+	g->n--;
+	return true;
+}
+
+void gather_leave(struct io *io, struct call *c)
+{
+	if (take_out(&io->gather, c)) {
+		atomic_fetch_sub(&io->http->waiting, 1);
+		return;
+	}
+	/* Few come here: it was queued behind others, and closed before it was called again. */
+	if (atomic_load(&c->wait) != CALL_DONE)
+		request_cancel(c->request);
+	while (atomic_load(&c->wait) != CALL_DONE)
+		sched_yield();
+}

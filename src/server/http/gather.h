@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gather.h -- quick requests that an IO thread finds together run together
+ *
+ * Life of a request: listen -> decode -> signature check -> [GATHER] -> batch -> plan -> ...
+ *
+ * Threads: the IO thread.
+ * Memory:  none.
+ */
+#pragma once
+
+#include "server/http/http_state.h"
+
+/* True: c is held, its callback will come again and shall call gather_run(). False: it is to be
+   submitted now. Its request has been checked. */
+bool gather_join(struct io *io, struct call *c);
+
+/* Submits what is held; the outcomes are mostly there afterwards. */
+void gather_run(struct io *io);
+
+/* The connection of c, which was held once, has gone: when this returns, nothing uses its request. */
+void gather_leave(struct io *io, struct call *c);
