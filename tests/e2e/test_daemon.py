@@ -243,7 +243,7 @@ class Environment(signet.Story):
         for task in os.listdir(tasks):
             with open(f"{tasks}/{task}/comm") as comm:
                 names.append(comm.read().strip())
-        self.assertEqual([names.count("MHD-single"), names.count("grpc-io")], [9, 9])
+        self.assertEqual([names.count("http-io"), names.count("grpc-io")], [9, 9])
 
     def test_c14_twice_on_one_port_and_again_after_a_kill(self):
         first = self.daemon().ready()

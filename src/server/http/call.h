@@ -22,6 +22,7 @@
 #include "server/request.h"
 
 struct http;
+struct io;
 struct MHD_Connection;
 
 #define REPLY_PARTS_MAX 64 /* more are joined */
@@ -44,6 +45,7 @@ struct call {
 	struct spare spare; /* while it is idle; first */
 	struct call *next;  /* of those held */
 	struct http *http;
+	struct io *io;
 	struct arena *arena;
 	struct MHD_Connection *mhd;
 	struct sock *sock;

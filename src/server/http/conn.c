@@ -22,6 +22,7 @@
 #include "server/http/call_pool.h"
 #include "server/http/gather.h"
 #include "server/http/inflate.h"
+#include "server/http/io.h"
 #include "server/http/receive.h"
 #include "server/http/send.h"
 #include "server/stats.h"
@@ -108,9 +109,10 @@ static void finish(struct call *c, enum err_code rc, const struct err *err)
 static void wake(struct call *c)
 {
 	struct MHD_Connection *mhd = c->mhd;
+	struct io *io = c->io;
 	struct http *h = c->http;
 	if (atomic_exchange(&c->wait, CALL_DONE) == CALL_SUSPENDED)
-		MHD_resume_connection(mhd);
+		io_resume(io, mhd);
 	atomic_fetch_sub(&h->waiting, 1);
 }
 
@@ -157,7 +159,7 @@ static enum MHD_Result wait_or_complete(struct call *c)
 		sock_set_request(c->sock, c->request);
 	MHD_suspend_connection(c->mhd);
 	if (atomic_exchange(&c->wait, CALL_SUSPENDED) == CALL_DONE)
-		MHD_resume_connection(c->mhd);
+		io_resume(c->io, c->mhd);
 	return MHD_YES;
 }
 
@@ -171,7 +173,7 @@ static enum err_code begin_waiting(struct call *c, struct err *err)
 	return err_set(err, ERR_UNAVAILABLE, "the server is shutting down");
 }
 
-static enum err_code submit(struct io *io, struct call *c, struct err *err)
+static enum err_code submit(struct call *c, struct err *err)
 {
 	enum err_code rc = begin_waiting(c, err);
 	if (rc != ERR_OK)
@@ -184,7 +186,7 @@ static enum err_code submit(struct io *io, struct call *c, struct err *err)
 	c->request->done = on_done;
 	c->request->ctx = c;
 	rc = request_check(c->request, err);
-	if (rc == ERR_OK && !gather_join(io, c))
+	if (rc == ERR_OK && !gather_join(c->io, c))
 		rc = batcher_submit(c->request->sig->queue, c->request, err);
 	if (rc != ERR_OK)
 		atomic_fetch_sub(&c->http->waiting, 1);
@@ -192,31 +194,24 @@ static enum err_code submit(struct io *io, struct call *c, struct err *err)
 }
 
 /* The whole request is here. */
-static enum MHD_Result run(struct io *io, struct call *c)
+static enum MHD_Result run(struct call *c)
 {
 	struct err err;
 	bool is_admin = c->route->flags & ROUTE_ADMIN;
 	if (!c->route->encode || c->body.len > QUICK_BODY_BYTES)
-		gather_run(io);
+		gather_run(c->io);
 	if (!sock_enter(&c->http->socks, c->sock, SOCK_BUSY))
 		return MHD_NO;
 	enum err_code rc = inflate_body(c, &err);
 	if (rc == ERR_OK && !is_admin)
 		rc = c->route->handle(c, &err);
 	if (rc == ERR_OK && (is_admin || c->route->encode))
-		rc = submit(io, c, &err);
+		rc = submit(c, &err);
 	if (rc != ERR_OK || (!is_admin && !c->route->encode)) {
 		finish(c, rc, &err);
 		return send_reply(c);
 	}
 	return c->stage == CALL_HELD ? MHD_YES : wait_or_complete(c);
-}
-
-/* All connections that were ready have been read. */
-static enum MHD_Result run_held(struct io *io, struct call *c)
-{
-	gather_run(io);
-	return wait_or_complete(c);
 }
 
 /* --- libmicrohttpd calls --- */
@@ -225,13 +220,14 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 	const char *method, const char *version, const char *data, size_t *data_len, void **con_cls)
 {
 	struct call *c = *con_cls;
+	(void)ctx;
 	(void)mhd;
 	(void)url;
 	if (!c)
 		return MHD_NO;
 	switch (c->stage) {
 	case CALL_NEW: return receive_head(c, method, version);
-	case CALL_HELD: return run_held(ctx, c);
+	case CALL_HELD: return wait_or_complete(c);
 	case CALL_WAIT: return complete(c);
 	case CALL_BODY:
 	case CALL_DISCARD: break;
@@ -241,16 +237,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 		*data_len = 0;
 		return receive_piece(c, data, len);
 	}
-	return c->stage == CALL_BODY ? run(ctx, c) : send_reply(c);
+	return c->stage == CALL_BODY ? run(c) : send_reply(c);
 }
 
-/* --- the IO thread --- */
-
-enum err_code conn_start_io(struct io *io, struct err *err)
+struct MHD_Daemon *conn_daemon_new(struct io *io)
 {
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
-			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
-	io->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, io,
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, io,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, io,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, io,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, io,
@@ -259,15 +252,4 @@ enum err_code conn_start_io(struct io *io, struct err *err)
 		MHD_OPTION_CONNECTION_TIMEOUT, 0u,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_END);
-	if (!io->daemon)
-		return err_set(err, ERR_INTERNAL, "http: cannot start an IO thread");
-	return ERR_OK;
-}
-
-void conn_stop_io(struct io *io)
-{
-	if (io->daemon)
-		MHD_stop_daemon(io->daemon);
-	io->daemon = NULL;
-	call_pool_free(io);
 }

@@ -11,7 +11,5 @@
 
 #include "server/http/http_state.h"
 
-MUST_CHECK enum err_code conn_start_io(struct io *io, struct err *err);
-
-/* Every request of this IO thread must have been answered or cancelled. */
-void conn_stop_io(struct io *io);
+/* A daemon without a thread, which the IO thread drives; NULL: none. */
+struct MHD_Daemon *conn_daemon_new(struct io *io);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DESIGN. libmicrohttpd asks epoll once for all connections that are ready, then goes round them:
- * each request is read, decoded and would be run before the next one is looked at, although the
- * model's weights could be read once for all of them. So a quick request is held when its callback
- * comes first; libmicrohttpd calls again, without sleeping, for a connection that has neither
- * answered nor suspended, but only when it has gone round. What is held then runs as one batch,
- * here, and nobody was suspended, woken or waited for. Going round once more costs two calls of
- * epoll_wait(); who was alone spares the next few requests that.
+ * DESIGN. In a round (io.c) libmicrohttpd goes through the connections that are ready: each request
+ * is read, decoded and would be run before the next one is looked at, although the model's weights
+ * could be read once for all of them. So a quick request is held: its callback returns without an
+ * answer, for which libmicrohttpd calls again in the next round, without sleeping. Between the two
+ * what is held runs as one batch, here, and nobody was suspended, woken or waited for. Who was
+ * alone spares the next request the second round.
  *
  * INVARIANTS
  *   1. A call is in the list from gather_join() to gather_run() or gather_leave(); its request is
@@ -19,7 +18,7 @@
 #include "server/batcher.h"
 
 #define HELD_MAX 32
-#define ALONE_SKIPS 2
+#define ALONE_SKIPS 1
 
 static int64_t rows_before(const struct gather *g, const struct batcher *b)
 {

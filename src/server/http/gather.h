@@ -11,11 +11,11 @@
 
 #include "server/http/http_state.h"
 
-/* True: c is held, its callback will come again and shall call gather_run(). False: it is to be
-   submitted now. Its request has been checked. */
+/* True: c is held, and its callback will come again in the next round. False: it is to be submitted
+   now. Its request has been checked. */
 bool gather_join(struct io *io, struct call *c);
 
-/* Submits what is held; the outcomes are mostly there afterwards. */
+/* After a round, or earlier: submits what is held; the outcomes are mostly there afterwards. */
 void gather_run(struct io *io);
 
 /* The connection of c, which was held once, has gone: when this returns, nothing uses its request. */

@@ -6,8 +6,8 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/http/call_pool.h"
-#include "server/http/conn.h"
 #include "server/http/http_state.h"
+#include "server/http/io.h"
 #include "server/http/listen.h"
 
 /* For the last bytes to leave through TLS. */
@@ -37,7 +37,7 @@ static void http_free(struct http *h)
 	listener_free(h->listener);
 	h->listener = NULL;
 	for (int i = 0; i < h->n_io; i++)
-		conn_stop_io(&h->io[i]);
+		io_stop(&h->io[i]);
 	relay_free(h->relay, LINGER_MS);
 	tls_free(h->conf.tls);
 	jobs_free(h->admin);
@@ -67,10 +67,9 @@ static enum err_code start_threads(struct http *h, struct err *err)
 	if (rc == ERR_OK)
 		rc = start_relay(h, err);
 	while (rc == ERR_OK && h->n_io < h->conf.io_threads) {
-		struct io *io = &h->io[h->n_io];
+		struct io *io = &h->io[h->n_io++];
 		*io = (struct io){ .http = h, .calls = SPARES_INIT };
-		rc = conn_start_io(io, err);
-		h->n_io += rc == ERR_OK;
+		rc = io_start(io, err);
 	}
 	/* Last: from here on connections come. */
 	return rc == ERR_OK ? listener_new(h, err) : rc;

@@ -48,6 +48,12 @@ struct gather {
 struct io {
 	struct http *http;
 	struct MHD_Daemon *daemon;
+	pthread_t thread;
+	bool started;
+	atomic_bool stop, woken;
+	int epoll_fd; /* the daemon's: readable when a connection is ready */
+	int wake_fd;
+	atomic_int newest; /* descriptor of the last newcomer, whose slot names the one before; -1 */
 	struct spares calls; /* idle ones */
 	struct gather gather;
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/http/http_state.h"
+#include "server/http/io.h"
 #include "server/net/intake.h"
 #include "server/net/tcp.h"
 
@@ -67,13 +68,11 @@ static void refuse(void *ctx, int fd)
 		close(fd);
 }
 
-/* The descriptor's owner from here on is libmicrohttpd, the copy's is the slot. */
+/* The descriptor's owner from here on is the IO thread, the copy's is the slot. */
 static void admit(void *ctx, int fd, int wire)
 {
 	struct listener *l = ctx;
 	struct http *h = l->http;
-	struct sockaddr_storage sa = { 0 };
-	socklen_t len = sizeof(sa);
 	struct sock *s = atomic_load(&h->socks.open) < h->conf.connections_max ?
 				 sock_open(&h->socks, fd, wire) :
 				 NULL;
@@ -84,16 +83,10 @@ static void admit(void *ctx, int fd, int wire)
 		return;
 	}
 	tcp_no_delay(fd);
-	(void)getpeername(wire >= 0 ? wire : fd, (struct sockaddr *)&sa, &len);
 	/* Only what is always reported, errors and hang-ups, and once: it is gone with the fd. */
 	struct epoll_event ev = { .events = EPOLLET, .data.u64 = event_key(fd, s->generation) };
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
-	struct io *io = &h->io[l->next_io++ % (unsigned)h->n_io];
-	if (MHD_add_connection(io->daemon, fd, (struct sockaddr *)&sa, len) != MHD_YES) {
-		/* It has closed the descriptor. */
-		sock_close(&h->socks, s);
-		http_count_refusal(h, REFUSAL_MEMORY);
-	}
+	io_add(&h->io[l->next_io++ % (unsigned)h->n_io], fd);
 }
 
 /* --- lingering --- */

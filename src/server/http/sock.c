@@ -40,12 +40,25 @@ static void unlock(struct sock *s)
 	atomic_flag_clear_explicit(&s->lock, memory_order_release);
 }
 
+/* Under the lock. */
+static void shut(struct sock_table *t, struct sock *s)
+{
+	atomic_store(&s->phase, SOCK_CLOSED);
+	s->request = NULL;
+	if (s->wire >= 0)
+		close(s->wire);
+	s->wire = -1;
+	atomic_fetch_sub(&t->open, 1);
+}
+
 struct sock *sock_open(struct sock_table *t, int fd, int wire)
 {
 	if (fd >= t->n)
 		return NULL;
 	struct sock *s = &t->slot[fd];
 	lock(s);
+	if (atomic_load(&s->phase) != SOCK_CLOSED)
+		shut(t, s); /* sock_abandon() is yet to come */
 	s->generation++;
 	s->wire = wire;
 	s->request = NULL;
@@ -63,13 +76,16 @@ struct sock *sock_open(struct sock_table *t, int fd, int wire)
 void sock_close(struct sock_table *t, struct sock *s)
 {
 	lock(s);
-	atomic_store(&s->phase, SOCK_CLOSED);
-	s->request = NULL;
-	if (s->wire >= 0)
-		close(s->wire);
-	s->wire = -1;
+	shut(t, s);
 	unlock(s);
-	atomic_fetch_sub(&t->open, 1);
+}
+
+void sock_abandon(struct sock_table *t, struct sock *s, uint32_t generation)
+{
+	lock(s);
+	if (s->generation == generation && atomic_load(&s->phase) != SOCK_CLOSED)
+		shut(t, s);
+	unlock(s);
 }
 
 bool sock_enter(struct sock_table *t, struct sock *s, enum sock_phase phase)

@@ -40,6 +40,7 @@ struct sock {
 	uint32_t generation;
 	int wire; /* under lock: the client's socket when ours is a relay's, a copy; or -1 */
 	struct request *request; /* under lock: queued or running */
+	int added_before; /* on the way to the IO thread (io.c): the next descriptor; -1: none */
 	/* The sweep's. */
 	int64_t mark_ms;         /* header: when its first byte was noticed; reply: last progress */
 	uint64_t acked;
@@ -58,6 +59,9 @@ void sock_table_done(struct sock_table *t);
 /* Right after accept(); takes wire; NULL: no slot for so high a descriptor, nothing taken. */
 struct sock *sock_open(struct sock_table *t, int fd, int wire);
 void sock_close(struct sock_table *t, struct sock *s);
+
+/* The descriptor of a slot of that generation has been closed, and may be another's by now. */
+void sock_abandon(struct sock_table *t, struct sock *s, uint32_t generation);
 
 /* False: the sweep was first, the connection is over. */
 bool sock_enter(struct sock_table *t, struct sock *s, enum sock_phase phase);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DESIGN. libmicrohttpd would bring a thread of its own. We bring ours, for two reasons. That
+ * thread asks epoll for 128 events at most, and again, without end, when it got just so many: with
+ * as many connections ready and no other, none of them is answered until some other event comes.
+ * A round of ours never sleeps in libmicrohttpd: sleeping is done here, outside. And between two
+ * rounds all that was ready has been read, and quick requests can run together (gather.c).
+ *
+ * INVARIANTS
+ *   1. Only the IO thread calls libmicrohttpd, but for resuming a connection.
+ */
+#include "server/http/io.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "server/http/call_pool.h"
+#include "server/http/conn.h"
+#include "server/http/gather.h"
+
+#define NO_FD (-1)
+
+/* Once for all that happens before the thread comes to see it. */
+static void wake(struct io *io)
+{
+	uint64_t one = 1;
+	if (!atomic_exchange(&io->woken, true))
+		(void)!write(io->wake_fd, &one, sizeof(one));
+}
+
+void io_resume(struct io *io, struct MHD_Connection *mhd)
+{
+	MHD_resume_connection(mhd);
+	wake(io);
+}
+
+/* --- newcomers: a stack, as a chain of descriptors --- */
+
+void io_add(struct io *io, int fd)
+{
+	struct sock *s = &io->http->socks.slot[fd];
+	int newest = atomic_load(&io->newest);
+	do
+		s->added_before = newest;
+	while (!atomic_compare_exchange_weak(&io->newest, &newest, fd));
+	wake(io);
+}
+
+/* libmicrohttpd wants an address, which nobody asks it for. */
+static void hand_over(struct io *io, int fd)
+{
+	const struct sockaddr any = { .sa_family = AF_UNSPEC };
+	struct sock *s = &io->http->socks.slot[fd];
+	uint32_t generation = s->generation;
+	if (MHD_add_connection(io->daemon, fd, &any, sizeof(any)) == MHD_YES)
+		return;
+	sock_abandon(&io->http->socks, s, generation);
+	http_count_refusal(io->http, REFUSAL_MEMORY);
+}
+
+static void take_newcomers(struct io *io)
+{
+	int fd = atomic_load(&io->newest) == NO_FD ? NO_FD : atomic_exchange(&io->newest, NO_FD);
+	while (fd != NO_FD) {
+		int before = io->http->socks.slot[fd].added_before;
+		hand_over(io, fd);
+		fd = before;
+	}
+}
+
+/* --- the thread --- */
+
+/* Until a connection is ready, or wake(). */
+static void sleep_until_woken(struct io *io)
+{
+	enum { READY, WOKEN };
+	struct pollfd fds[] = { [READY] = { .fd = io->epoll_fd, .events = POLLIN },
+		[WOKEN] = { .fd = io->wake_fd, .events = POLLIN } };
+	uint64_t wakes;
+	if (poll(fds, 2, -1) > 0 && fds[WOKEN].revents) {
+		(void)!read(io->wake_fd, &wakes, sizeof(wakes));
+		atomic_store(&io->woken, false);
+	}
+}
+
+static bool has_work_left(struct io *io)
+{
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+	return MHD_get_timeout(io->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
+}
+
+static void *run(void *ctx)
+{
+	struct io *io = ctx;
+	pthread_setname_np(pthread_self(), "http-io");
+	while (!atomic_load(&io->stop)) {
+		if (!has_work_left(io))
+			sleep_until_woken(io);
+		take_newcomers(io);
+		MHD_run(io->daemon);
+		gather_run(io);
+	}
+	return NULL;
+}
+
+enum err_code io_start(struct io *io, struct err *err)
+{
+	atomic_init(&io->newest, NO_FD);
+	io->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	io->daemon = io->wake_fd >= 0 ? conn_daemon_new(io) : NULL;
+	const union MHD_DaemonInfo *epoll =
+		io->daemon ? MHD_get_daemon_info(io->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!epoll)
+		return err_set(err, ERR_INTERNAL, "http: cannot start an IO thread: %s", strerror(errno));
+	io->epoll_fd = epoll->epoll_fd;
+	io->started = pthread_create(&io->thread, NULL, run, io) == 0;
+	return io->started ? ERR_OK : err_set(err, ERR_INTERNAL, "http: cannot start a thread");
+}
+
+void io_stop(struct io *io)
+{
+	if (io->started) {
+		atomic_store(&io->stop, true);
+		wake(io);
+		pthread_join(io->thread, NULL);
+		take_newcomers(io); /* to be closed with the others */
+	}
+	if (io->daemon)
+		MHD_stop_daemon(io->daemon);
+	if (io->wake_fd >= 0)
+		close(io->wake_fd);
+	call_pool_free(io);
+}
