@@ -62,6 +62,14 @@ template <typename T, int V> struct alignas(sizeof(T) * V) group {
 	T v[V];
 };
 template <typename T> constexpr int wide_of = 16 / sizeof(T);
+/* ROW(type, name, elements of a group): kernels of each float, one element at a time and many. */
+#define FLOAT_GROUPS(ROW) \
+	ROW(float, f32, 1) \
+	ROW(half, f16, 1) \
+	ROW(bfloat, bf16, 1) \
+	ROW(float, f32_wide, wide_of<float>) \
+	ROW(half, f16_wide, wide_of<half>) \
+	ROW(bfloat, bf16_wide, wide_of<bfloat>)
 
 template <typename T, int V>
 static __device__ inline group<T, V> load_group(const T *p, bool dense)

@@ -238,3 +238,14 @@ enum err_code split_sizes(const struct tensor *split, int n_out, int64_t total, 
 		ret_sizes[i] = total < 0 ? DIM_UNKNOWN : clamp(total - i * each, 0, each);
 	return ERR_OK;
 }
+
+struct block_geometry block_geometry(const struct node *n, const struct shape *x)
+{
+	static const int dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 }, deep[] = { 0, 3, 5, 1, 2, 4 };
+	const int64_t *d = x->dim, b = node_int(n, "blocksize", 1), c = d[1] / (b * b);
+	if (n->op == OP_SPACE_TO_DEPTH)
+		return (struct block_geometry){ shape_of(d[0], d[1], d[2] / b, b, d[3] / b, b), deep };
+	if (slice_is(node_string(n, "mode", "DCR"), "CRD"))
+		return (struct block_geometry){ shape_of(d[0], c, b, b, d[2], d[3]), crd };
+	return (struct block_geometry){ shape_of(d[0], b, b, c, d[2], d[3]), dcr };
+}

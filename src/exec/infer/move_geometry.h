@@ -43,6 +43,13 @@ MUST_CHECK enum err_code pad_geometry(const struct shape *x, const struct tensor
 MUST_CHECK enum err_code center_geometry(const struct node *n, const struct shape *x,
 	const struct tensor *shape, struct pad_geometry *ret, struct err *err);
 
+/* DepthToSpace or SpaceToDepth: x of rank 4, seen with six dimensions, which are permuted so. */
+struct block_geometry {
+	struct shape view;
+	const int *perm;
+};
+struct block_geometry block_geometry(const struct node *n, const struct shape *x);
+
 /* A list of distinct axes of a tensor of this rank as bits. */
 MUST_CHECK enum err_code
 axes_mask(const struct tensor *axes, int rank, uint32_t *ret_mask, struct err *err);

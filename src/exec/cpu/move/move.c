@@ -145,21 +145,10 @@ permute_view(struct prep *p, struct kernel *ret, struct shape view, const int *p
 	return one_box(p, ret, view.rank, dim, src, 0, err);
 }
 
-enum err_code prepare_depth_to_space(struct prep *p, struct kernel *ret, struct err *err)
+enum err_code prepare_blocks(struct prep *p, struct kernel *ret, struct err *err)
 {
-	const int64_t *d = p->in[0].shape.dim, b = node_int(p->node, "blocksize", 1);
-	static const int dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 };
-	int64_t c = d[1] / (b * b);
-	if (slice_is(node_string(p->node, "mode", "DCR"), "CRD"))
-		return permute_view(p, ret, shape_of(d[0], c, b, b, d[2], d[3]), crd, err);
-	return permute_view(p, ret, shape_of(d[0], b, b, c, d[2], d[3]), dcr, err);
-}
-
-enum err_code prepare_space_to_depth(struct prep *p, struct kernel *ret, struct err *err)
-{
-	const int64_t *d = p->in[0].shape.dim, b = node_int(p->node, "blocksize", 1);
-	static const int perm[] = { 0, 3, 5, 1, 2, 4 };
-	return permute_view(p, ret, shape_of(d[0], d[1], d[2] / b, b, d[3] / b, b), perm, err);
+	struct block_geometry g = block_geometry(p->node, &p->in[0].shape);
+	return permute_view(p, ret, g.view, g.perm, err);
 }
 
 /* Piece q: a slab of `n` along the axis, dense in the part, at `at` in the whole. */

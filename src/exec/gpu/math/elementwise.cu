@@ -64,13 +64,8 @@ __device__ void map2(const struct gpu_walk &w, const struct gpu_call &c, T *out,
 	{ \
 		map2<T, V>(w, c, out, a, b, f); \
 	}
-MAP2(float, f32, 1)
-MAP2(half, f16, 1)
-MAP2(bfloat, bf16, 1)
+FLOAT_GROUPS(MAP2)
 MAP2(int32_t, i32, 1)
 MAP2(int64_t, i64, 1)
-MAP2(float, f32_wide, 4)
-MAP2(half, f16_wide, 8)
-MAP2(bfloat, bf16_wide, 8)
 MAP2(int32_t, i32_wide, 4)
 MAP2(int64_t, i64_wide, 2)

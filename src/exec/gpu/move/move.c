@@ -124,21 +124,10 @@ static enum err_code permuted(
 	return one_box(p, ret, &v, err);
 }
 
-enum err_code gpu_prepare_depth_to_space(struct prep *p, struct kernel *ret, struct err *err)
+enum err_code gpu_prepare_blocks(struct prep *p, struct kernel *ret, struct err *err)
 {
-	const int64_t *d = p->in[0].shape.dim, b = node_int(p->node, "blocksize", 1);
-	static const int dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 };
-	int64_t c = d[1] / (b * b);
-	if (slice_is(node_string(p->node, "mode", "DCR"), "CRD"))
-		return permuted(p, ret, shape_of(d[0], c, b, b, d[2], d[3]), crd, err);
-	return permuted(p, ret, shape_of(d[0], b, b, c, d[2], d[3]), dcr, err);
-}
-
-enum err_code gpu_prepare_space_to_depth(struct prep *p, struct kernel *ret, struct err *err)
-{
-	const int64_t *d = p->in[0].shape.dim, b = node_int(p->node, "blocksize", 1);
-	static const int perm[] = { 0, 3, 5, 1, 2, 4 };
-	return permuted(p, ret, shape_of(d[0], d[1], d[2] / b, b, d[3] / b, b), perm, err);
+	struct block_geometry g = block_geometry(p->node, &p->in[0].shape);
+	return permuted(p, ret, g.view, g.perm, err);
 }
 
 /* -- parts of a whole, side by side along an axis ------------------------------------------------ */

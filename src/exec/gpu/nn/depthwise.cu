@@ -57,9 +57,4 @@ __device__ void depthwise(const struct gpu_depthwise &s, T *out, const T *in, co
 	{ \
 		depthwise<T, V>(s, out, in, w, bias, z); \
 	}
-DEPTHWISE(float, f32, 1)
-DEPTHWISE(half, f16, 1)
-DEPTHWISE(bfloat, bf16, 1)
-DEPTHWISE(float, f32_wide, 4)
-DEPTHWISE(half, f16_wide, 8)
-DEPTHWISE(bfloat, bf16_wide, 8)
+FLOAT_GROUPS(DEPTHWISE)
