@@ -136,7 +136,7 @@ static enum err_code make_input(struct contest *t, struct tensor *in)
 static enum err_code make_inputs(struct contest *t)
 {
 	const struct prep *p = t->p;
-	struct contest_part part = contest_part_of(p);
+	struct contest_part part = contest_part_of(p, t->cold);
 	t->asked = ARENA_ARRAY(t->arena, struct tensor, 2 * (size_t)p->n_in + 1);
 	if (!t->asked)
 		return err_oom(t->err);

@@ -6,7 +6,9 @@
 #define IMAGES_BYTES ((size_t)2 << 20) /* of inputs and outputs: more than a core has of caches */
 #define PRODUCTS 2e7    /* of numbers, for each thread: about half a millisecond of them */
 #define LANES 16        /* channels of the result are computed so many at once, be there fewer */
-#define PIXELS_LEAST 784 /* as often each weight is used, so that bringing it does not count */
+/* As often each weight is used, so that bringing it does not count: from memory, from caches. */
+#define PIXELS_COLD 784
+#define PIXELS_WARM 128
 #define ROWS_WHOLE 12    /* rows are a multiple of it: no tile of 2, 4 or 6 hangs over */
 #define EXTENTS_LEAST 3  /* windows below each other: most of them lie within the image */
 
@@ -41,7 +43,7 @@ static bool is_plain_conv(const struct prep *p)
 	return true;
 }
 
-static int64_t rows_enough(const struct prep *p, const struct conv_geometry *g)
+static int64_t rows_enough(const struct prep *p, const struct conv_geometry *g, bool cold)
 {
 	int64_t width = max_i64(g->out[1], 1), threads = max_i64(p->threads, 1);
 	const struct shape *w = &p->in[1].shape;
@@ -50,20 +52,20 @@ static int64_t rows_enough(const struct prep *p, const struct conv_geometry *g)
 	double most = (double)g->out[0];
 	double rows = PRODUCTS * (double)threads / (row + 1) + 1;
 	int64_t enough = (int64_t)(rows < most ? rows : most);
-	enough = max_i64(enough, PIXELS_LEAST / width);
+	enough = max_i64(enough, (cold ? PIXELS_COLD : PIXELS_WARM) / width);
 	enough = max_i64(enough, EXTENTS_LEAST * conv_extent(g, 0) / g->stride[0]);
 	return (enough + ROWS_WHOLE - 1) / ROWS_WHOLE * ROWS_WHOLE;
 }
 
 /* Fewer rows of the input, and what comes of them. */
-static void cut_rows(const struct prep *p, struct contest_part *c)
+static void cut_rows(const struct prep *p, bool cold, struct contest_part *c)
 {
 	struct conv_geometry g, less;
 	struct shape x = p->in[0].shape;
 	struct err ignored;
 	if (!is_plain_conv(p) || conv_geometry(p->node, &x, &p->in[1].shape, &g, &ignored) != ERR_OK)
 		return;
-	int64_t rows = rows_enough(p, &g);
+	int64_t rows = rows_enough(p, &g, cold);
 	x.dim[2] = (rows - 1) * g.stride[0] + conv_extent(&g, 0) - g.pad_begin[0] - g.pad_end[0];
 	if (rows >= g.out[0] || x.dim[2] <= 0 || x.dim[2] >= g.in[0] ||
 		conv_geometry(p->node, &x, &p->in[1].shape, &less, &ignored) != ERR_OK)
@@ -74,11 +76,11 @@ static void cut_rows(const struct prep *p, struct contest_part *c)
 
 /* -- both ------------------------------------------------------------------------------------ */
 
-struct contest_part contest_part_of(const struct prep *p)
+struct contest_part contest_part_of(const struct prep *p, bool cold)
 {
 	int64_t all = p->out[0].shape.rank > 0 ? p->out[0].shape.dim[0] : 1;
 	struct contest_part c = { .all = all, .images = images_of(p, all) };
-	cut_rows(p, &c);
+	cut_rows(p, cold, &c);
 	return c;
 }
 

@@ -15,8 +15,8 @@ struct contest_part {
 	int64_t in_rows, out_rows; /* of each image, of input 0 and what is as large as the output; 0: all */
 };
 
-/* p has one output. */
-struct contest_part contest_part_of(const struct prep *p);
+/* p has one output; cold: its weights come from memory. */
+struct contest_part contest_part_of(const struct prep *p, bool cold);
 
 /* The part of input i, which no constant is, and of the output. */
 struct tensor contest_part_in(const struct contest_part *c, const struct prep *p, int i);

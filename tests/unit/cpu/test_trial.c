@@ -277,7 +277,7 @@ START_TEST(who_has_no_rival_is_not_run)
 END_TEST
 
 /* Of a convolution with 3x3 weights, from 64 channels to oc, that keeps the image's size. */
-static struct contest_part part_of_conv(int64_t size, int64_t oc, bool sum)
+static struct contest_part part_of_conv(int64_t size, int64_t oc, bool sum, bool cold)
 {
 	static const int64_t pads[] = { 1, 1, 1, 1 };
 	struct attr attr = { .name = "pads", .kind = ATTR_INTS, .ints = pads, .n = 4 };
@@ -288,7 +288,7 @@ static struct contest_part part_of_conv(int64_t size, int64_t oc, bool sum)
 	struct tensor ins[] = { image, weights, tensor_absent(), out };
 	struct prep p = { .node = &conv, .in = ins, .out = &out, .n_in = sum ? 4 : 3, .n_out = 1,
 		.threads = 1 };
-	struct contest_part c = contest_part_of(&p);
+	struct contest_part c = contest_part_of(&p, cold);
 	if (sum && c.out_rows)
 		ck_assert_int_eq(contest_part_in(&c, &p, 3).shape.dim[2], c.out_rows);
 	return c;
@@ -296,7 +296,7 @@ static struct contest_part part_of_conv(int64_t size, int64_t oc, bool sum)
 
 START_TEST(of_a_large_image_some_rows_run)
 {
-	struct contest_part c = part_of_conv(224, 64, true);
+	struct contest_part c = part_of_conv(224, 64, true, true);
 	ck_assert_int_eq(c.in_rows, 12);
 	ck_assert_int_eq(c.out_rows, 12);
 }
@@ -304,16 +304,23 @@ END_TEST
 
 START_TEST(few_channels_of_the_result_count_as_a_full_vector)
 {
-	struct contest_part one = part_of_conv(112, 1, false), all = part_of_conv(112, 16, false);
+	struct contest_part one = part_of_conv(112, 1, false, true), all = part_of_conv(112, 16, false, true);
 	ck_assert_int_gt(one.out_rows, 0);
 	ck_assert_int_eq(one.out_rows, all.out_rows);
 }
 END_TEST
 
+START_TEST(weights_from_caches_need_fewer_pixels)
+{
+	ck_assert_int_eq(part_of_conv(28, 512, false, false).out_rows, 12);
+	ck_assert_int_eq(part_of_conv(28, 512, false, true).out_rows, 0);
+}
+END_TEST
+
 START_TEST(a_small_image_runs_whole)
 {
-	ck_assert_int_eq(part_of_conv(28, 64, false).out_rows, 0);
-	ck_assert_int_eq(part_of_conv(1, 64, false).out_rows, 0);
+	ck_assert_int_eq(part_of_conv(28, 64, false, true).out_rows, 0);
+	ck_assert_int_eq(part_of_conv(1, 64, false, true).out_rows, 0);
 }
 END_TEST
 
@@ -377,6 +384,7 @@ Suite *suite_trial(void)
 	tcase_add_test(t, who_has_no_rival_is_not_run);
 	tcase_add_test(t, of_a_large_image_some_rows_run);
 	tcase_add_test(t, few_channels_of_the_result_count_as_a_full_vector);
+	tcase_add_test(t, weights_from_caches_need_fewer_pixels);
 	tcase_add_test(t, a_small_image_runs_whole);
 	tcase_add_test(t, what_was_found_before_is_not_timed_again);
 	tcase_add_test(t, when_settled_other_sizes_have_to_do);
