@@ -15,7 +15,8 @@ struct skim {
 /* Over a string without looking at what is in it; NULL: it has no end. */
 static const char *skim_string(const char *p, const char *end)
 {
-	for (p++; p < end; p++) {
+	p++;
+	while (p < end) {
 #ifdef __SSE2__
 		const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
 		for (; end - p >= 16; p += 16) {
@@ -32,7 +33,7 @@ static const char *skim_string(const char *p, const char *end)
 			p++;
 		if (p < end && *p == '"')
 			return p + 1;
-		p++; /* what is escaped */
+		p += 2; /* with what is escaped */
 	}
 	return NULL;
 }

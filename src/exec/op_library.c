@@ -80,7 +80,7 @@ static const float *host_floats(const struct signet_node *n, const char *name, s
 	return a ? a->floats : NULL;
 }
 
-static int32_t host_refuse(struct signet_node *n, const char *fmt, ...)
+static int32_t PRINTF_LIKE(2, 3) host_refuse(struct signet_node *n, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);

@@ -6,10 +6,10 @@
 #include "exec/infer/infer.h"
 
 static const struct op_info infos[OP_COUNT_] = {
-	[OP_NONE] = { "NONE", "?", DOMAIN_SIGNET, 0, 0, 0, 0, 0, 0, NULL, attrs_none },
+	[OP_NONE] = { "NONE", "?", DOMAIN_SIGNET, 0, 0, 0, 0, 0, 0, NULL, attrs_none, NULL },
 #define OP(id, domain, name, since, in_min, in_max, out_min, out_max, flags, infer_fn_, attrs_) \
 	[OP_##id] = { #id, name, DOMAIN_##domain, since, in_min, in_max, out_min, out_max, flags, \
-		infer_fn_, attrs_ },
+		infer_fn_, attrs_, NULL },
 #include "exec/ops.def"
 #undef OP
 };

@@ -23,7 +23,7 @@ bool scan_id_equal(const struct scan_id *a, const struct scan_id *b)
 
 /* -- remarks: what is passed over, and why --------------------------------------------------- */
 
-static void remark(struct scanner *s, bool serious, const char *fmt, va_list ap)
+static void PRINTF_LIKE(3, 0) remark(struct scanner *s, bool serious, const char *fmt, va_list ap)
 {
 	char text[600];
 	if (s->out->n_remark >= SCAN_REMARKS_MAX)
