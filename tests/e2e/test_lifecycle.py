@@ -5,11 +5,30 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import time
+
+import onnx
+from onnx import TensorProto, helper
 
 import signet
 
 IMAGE = {"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 64], "data": [0.0] * 64}]}
+
+
+def counting():
+    """Adds one as many times as asked."""
+    def scalar(name, kind):
+        return helper.make_tensor_value_info(name, kind, [])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go_in"], ["go"]), helper.make_node("Add", ["x", "one"], ["y"])], "body",
+        [scalar("i", TensorProto.INT64), scalar("go_in", TensorProto.BOOL), scalar("x", TensorProto.INT64)],
+        [scalar("go", TensorProto.BOOL), scalar("y", TensorProto.INT64)])
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["n", "", "zero"], ["total"], body=body)], "counting",
+        [scalar("n", TensorProto.INT64)], [scalar("total", TensorProto.INT64)],
+        [helper.make_tensor(name, TensorProto.INT64, [], [v]) for name, v in (("zero", 0), ("one", 1))])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def example(version):
@@ -87,6 +106,24 @@ class Lifecycle(signet.Story):
         self.assertEqual(self.server.get("/v2/models/bad/ready")[0], 503)
         self.models.remove("digits", 1)
         signet.wait_until(lambda: self.server.get("/v2/health/ready")[0] == 503, "not ready")
+
+    def test_the_configured_deadline_ends_a_loop_that_a_request_makes_endless(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        file = os.path.join(folder.name, "model.onnx")
+        onnx.save(counting(), file)
+        self.models.add("count", 1, file)
+        self.start("--set", "http.request_timeout=500ms")
+
+        def count(to):
+            status, _, body = self.server.request("POST", "/v1/models/count:predict", {"inputs": to})
+            return status, json.loads(body)
+        self.assertEqual(count(5), (200, {"outputs": 5}))
+        began = time.monotonic()
+        self.assertEqual(count(1 << 62)[0], 504)
+        self.assertLess(time.monotonic() - began, 20)
+        # The thread is free again, not merely given up.
+        self.assertEqual(count(7), (200, {"outputs": 7}))
 
     def test_m24_a_file_written_in_place_is_not_loaded(self):
         self.models.add("digits", 1)
