@@ -16,10 +16,8 @@
  *
  * INVARIANTS
  *
- * 1. A request is in a queue exactly while its state is REQUEST_QUEUED, under the lock.
- * 2. done() is called once, without the lock, and nothing touches the request after it.
- * 3. The requests of a batch have the same shapes but for dimension 0.
- * 4. armed_ns is no later than the time at which any queued request must be looked at.
+ * 1. done() is called once, without the lock, and nothing touches the request after it.
+ * 2. armed_ns is no later than the time at which any queued request must be looked at.
  */
 #include "server/batcher.h"
 
@@ -28,40 +26,18 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-#include "base/checked.h"
 #include "base/clock.h"
+#include "server/batch_queue.h"
 #include "server/batch_run.h"
 #include "server/timer.h"
-
-/* How far behind the head requests of the same shape are looked for. */
-#define LOOK_AHEAD 256
-
-/* Waking a thread, and being woken by it, costs some 20 us of the two cores involved; a
-   batch learnt to be this quick is better run where it arrives. */
-#define AT_ONCE_NS (100 * NS_PER_US)
-
-/* There and back, from memory that no cache holds. */
-#define COPY_BYTES_PER_NS 4
-
-enum { CLASS_HIGH, CLASS_NORMAL, CLASS_LOW, CLASS_COUNT_ };
-static const int64_t class_weight[CLASS_COUNT_] = { 8, 4, 1 };
-
-struct queue {
-	struct request *head, *tail;
-	int64_t pass; /* stride scheduling: rows served / weight; the smallest goes next */
-};
 
 struct batcher {
 	const struct signature *sig;
 	struct batcher_conf conf;
 	int64_t (*now_ns)(void);
-	int gather_max; /* rows of a batch of several requests */
 	struct timer timer;
 	pthread_mutex_t lock;
-	struct queue queue[CLASS_COUNT_];
-	int64_t queued_rows;
-	size_t queued_bytes;
+	struct batch_queue queue;
 	int64_t armed_ns; /* the timer's, as far as we know */
 	struct batch_runner *idle;
 	struct batch_runner *runners;
@@ -79,7 +55,8 @@ enum err_code batcher_new(const struct signature *sig, const struct batcher_conf
 		return err_oom(err);
 	b->sig = sig;
 	b->conf = *conf;
-	b->gather_max = signature_part_rows(sig, conf->max_batch);
+	b->queue = (struct batch_queue){
+		.sig = sig, .gather_max = signature_part_rows(sig, conf->max_batch) };
 	b->now_ns = conf->now_ns ? conf->now_ns : clock_now_ns;
 	b->timer.fire = on_timer;
 	b->armed_ns = INT64_MAX;
@@ -118,7 +95,7 @@ void batcher_free(struct batcher *b)
 		if (busy)
 			sched_yield();
 	}
-	assert(b->queued_rows == 0);
+	assert(b->queue.rows == 0);
 	for (int i = 0; i < b->n_runners && b->runners; i++)
 		batch_runner_done(&b->runners[i]);
 	pthread_mutex_destroy(&b->lock);
@@ -128,139 +105,6 @@ void batcher_free(struct batcher *b)
 
 /* -- the queue; all under the lock --------------------------------------------------------- */
 
-static int class_of(const struct request *r)
-{
-	return r->priority == 1 ? CLASS_HIGH : r->priority == 0 ? CLASS_NORMAL : CLASS_LOW;
-}
-
-static void enqueue(struct batcher *b, struct request *r)
-{
-	struct queue *q = &b->queue[class_of(r)];
-	if (!q->head) {
-		/* A class that was empty has saved nothing up. */
-		for (int c = 0; c < CLASS_COUNT_; c++)
-			if (b->queue[c].head && b->queue[c].pass > q->pass)
-				q->pass = b->queue[c].pass;
-	}
-	r->next = NULL;
-	r->prev = q->tail;
-	*(q->tail ? &q->tail->next : &q->head) = r;
-	q->tail = r;
-	b->queued_rows += r->rows;
-	b->queued_bytes += r->in_bytes;
-	atomic_store(&r->state, REQUEST_QUEUED);
-}
-
-static void unlink_request(struct batcher *b, struct request *r, enum request_state to)
-{
-	struct queue *q = &b->queue[class_of(r)];
-	*(r->prev ? &r->prev->next : &q->head) = r->next;
-	*(r->next ? &r->next->prev : &q->tail) = r->prev;
-	r->next = r->prev = NULL;
-	b->queued_rows -= r->rows;
-	b->queued_bytes -= r->in_bytes;
-	atomic_store(&r->state, to);
-}
-
-static struct queue *next_queue(struct batcher *b)
-{
-	struct queue *best = NULL;
-	for (int c = 0; c < CLASS_COUNT_; c++)
-		if (b->queue[c].head && (!best || b->queue[c].pass < best->pass))
-			best = &b->queue[c];
-	return best;
-}
-
-static bool same_shapes(const struct signature *sig, const struct request *a, const struct request *b)
-{
-	for (int i = 0; i < sig->n_in; i++) {
-		const struct tensor *x = &a->in[i], *y = &b->in[i];
-		if (!x->data != !y->data || x->shape.rank != y->shape.rank)
-			return false;
-		for (int d = 1; d < x->shape.rank; d++)
-			if (x->shape.dim[d] != y->shape.dim[d])
-				return false;
-	}
-	return true;
-}
-
-/* Expired requests, unlinked and chained by next. */
-static struct request *take_expired(struct batcher *b, int64_t now)
-{
-	struct request *expired = NULL;
-	if (now < b->armed_ns) /* (4): none has, and the queue may be long */
-		return NULL;
-	for (int c = 0; c < CLASS_COUNT_; c++)
-		for (struct request *r = b->queue[c].head, *next; r; r = next) {
-			next = r->next;
-			if (r->deadline_ns > now)
-				continue;
-			unlink_request(b, r, REQUEST_DONE);
-			r->next = expired;
-			expired = r;
-		}
-	return expired;
-}
-
-static int64_t latency_of(const struct signature *sig, int64_t rows)
-{
-	return sig->latency_ns && rows <= sig->max_batch ? sig->latency_ns[rows] : 0;
-}
-
-static bool is_quick(const struct batcher *b, int64_t rows)
-{
-	int64_t ns = latency_of(b->sig, rows);
-	return ns > 0 && ns <= AT_ONCE_NS;
-}
-
-/* Does r gain more by company than it costs to copy it into the batch, and its results out?
-   Learnt times are no more exact than an eighth. */
-static bool pays(const struct batcher *b, const struct request *r, int64_t rows)
-{
-	int64_t together = latency_of(b->sig, rows + r->rows);
-	int64_t apart = latency_of(b->sig, rows) + latency_of(b->sig, r->rows);
-	int64_t copy_ns = (int64_t)(r->in_bytes / COPY_BYTES_PER_NS);
-	return together == 0 || together + copy_ns <= apart + together / 8;
-}
-
-/* May r join a batch of that many rows, the tightest deadline of which is given? */
-static bool fits(const struct batcher *b, const struct request *head, const struct request *r,
-	int64_t rows, int64_t deadline, int64_t now)
-{
-	int64_t together = rows + r->rows;
-	if (together > b->gather_max || r->rows == 0 || !same_shapes(b->sig, head, r) ||
-		!pays(b, r, rows))
-		return false;
-	deadline = r->deadline_ns < deadline ? r->deadline_ns : deadline;
-	return deadline == INT64_MAX || latency_of(b->sig, together) <= deadline - now;
-}
-
-/* The next batch, unlinked and chained by next: the head of the next class, and whoever
-   behind it fits. */
-static struct request *take_batch(struct batcher *b, int64_t now)
-{
-	struct queue *q = next_queue(b);
-	if (!q)
-		return NULL;
-	struct request *head = q->head, *last = head, *r = head->next;
-	int64_t rows = head->rows, deadline = head->deadline_ns;
-	unlink_request(b, head, REQUEST_RUNNING);
-	bool alone = !b->sig->batchable || rows == 0;
-	for (int seen = 0; r && !alone && seen < LOOK_AHEAD && rows < b->gather_max; seen++) {
-		struct request *next = r->next;
-		if (fits(b, head, r, rows, deadline, now)) {
-			unlink_request(b, r, REQUEST_RUNNING);
-			rows += r->rows;
-			deadline = r->deadline_ns < deadline ? r->deadline_ns : deadline;
-			last->next = r;
-			last = r;
-		}
-		r = next;
-	}
-	q->pass += (rows ? rows : 1) * 8 / class_weight[q - b->queue];
-	return head;
-}
-
 /* When must somebody look at a queued request again, from now on? */
 static int64_t look_at(const struct batcher *b, const struct request *r, int64_t now)
 {
@@ -268,7 +112,7 @@ static int64_t look_at(const struct batcher *b, const struct request *r, int64_t
 	return company > now && company < r->deadline_ns ? company : r->deadline_ns;
 }
 
-/* Keeps invariant 4 for one request. */
+/* Keeps invariant 2 for one request. */
 static void arm_for(struct batcher *b, const struct request *r, int64_t now)
 {
 	int64_t at = look_at(b, r, now);
@@ -278,16 +122,24 @@ static void arm_for(struct batcher *b, const struct request *r, int64_t now)
 	timer_arm(&b->timer, at);
 }
 
+/* Whose deadline has passed, chained by next. */
+static struct request *take_expired(struct batcher *b, int64_t now)
+{
+	/* (2): none has, and the queue may be long. */
+	return now < b->armed_ns ? NULL : batch_queue_take_expired(&b->queue, now);
+}
+
 /* Is it worth waiting for company? Only when a delay is configured. */
 static bool waits(const struct batcher *b, int64_t now)
 {
-	if (!b->conf.max_delay_us || !b->sig->batchable || b->queued_rows >= b->gather_max)
-		return false;
-	for (int c = 0; c < CLASS_COUNT_; c++)
-		if (b->queue[c].head &&
-			now - b->queue[c].head->queued_ns >= b->conf.max_delay_us * NS_PER_US)
-			return false;
-	return true;
+	return b->conf.max_delay_us && b->sig->batchable && b->queue.rows < b->queue.gather_max &&
+	       now - batch_queue_oldest_ns(&b->queue) < b->conf.max_delay_us * NS_PER_US;
+}
+
+/* Is there a batch to be run now? */
+static bool is_due(const struct batcher *b, int64_t now)
+{
+	return !batch_queue_is_empty(&b->queue) && !waits(b, now);
 }
 
 static struct batch_runner *take_runner(struct batcher *b)
@@ -323,7 +175,7 @@ void batcher_cancel(struct batcher *b, struct request *r)
 	pthread_mutex_lock(&b->lock);
 	bool queued = atomic_load(&r->state) == REQUEST_QUEUED;
 	if (queued)
-		unlink_request(b, r, REQUEST_DONE);
+		batch_queue_remove(&b->queue, r, REQUEST_DONE);
 	pthread_mutex_unlock(&b->lock);
 	if (queued)
 		finish(r, err_set(&r->err, ERR_CANCELLED, "the client went away"), b->now_ns());
@@ -337,10 +189,9 @@ void batcher_tick(struct batcher *b)
 	/* Who waited long enough for company and finds no runner free is taken when one is. */
 	b->armed_ns = INT64_MAX;
 	for (int c = 0; c < CLASS_COUNT_; c++)
-		for (const struct request *r = b->queue[c].head; r; r = r->next)
+		for (const struct request *r = b->queue.class[c].head; r; r = r->next)
 			arm_for(b, r, now);
-	struct batch_runner *runner =
-		next_queue(b) && !waits(b, now) ? take_runner(b) : NULL;
+	struct batch_runner *runner = is_due(b, now) ? take_runner(b) : NULL;
 	pthread_mutex_unlock(&b->lock);
 	answer_expired(expired, now);
 	if (runner)
@@ -355,8 +206,8 @@ static void on_timer(struct timer *t)
 void batcher_load(struct batcher *b, int64_t *ret_rows, size_t *ret_bytes)
 {
 	pthread_mutex_lock(&b->lock);
-	*ret_rows = b->queued_rows;
-	*ret_bytes = b->queued_bytes;
+	*ret_rows = b->queue.rows;
+	*ret_bytes = b->queue.bytes;
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -388,7 +239,7 @@ static void rest(struct batcher *b, struct batch_runner *runner)
 {
 	struct pool *pool = b->conf.pool;
 	pthread_mutex_lock(&b->lock);
-	bool more = next_queue(b) && !waits(b, b->now_ns());
+	bool more = is_due(b, b->now_ns());
 	if (!more) {
 		runner->next_idle = b->idle;
 		b->idle = runner;
@@ -406,7 +257,7 @@ static void on_run(struct pool_job *job)
 	int64_t now = b->now_ns();
 	pthread_mutex_lock(&b->lock);
 	struct request *expired = take_expired(b, now);
-	struct request *batch = waits(b, now) ? NULL : take_batch(b, now);
+	struct request *batch = waits(b, now) ? NULL : batch_queue_take(&b->queue, now);
 	pthread_mutex_unlock(&b->lock);
 	answer_expired(expired, now);
 	if (batch)
@@ -423,12 +274,12 @@ static enum err_code admit(struct batcher *b, struct request *r, int64_t now, st
 		return err_set(err, ERR_DEADLINE_EXCEEDED,
 			"the request's deadline had passed when it arrived");
 	/* An empty queue takes one request of any size, or it could never run. */
-	if (b->queued_rows > 0 && (b->queued_rows + r->rows > b->conf.max_queued_rows ||
-					  b->queued_bytes + r->in_bytes > b->conf.max_queued_bytes))
+	if (b->queue.rows > 0 && (b->queue.rows + r->rows > b->conf.max_queued_rows ||
+					 b->queue.bytes + r->in_bytes > b->conf.max_queued_bytes))
 		return err_set(err, ERR_UNAVAILABLE, "the queue of model '%s' is full",
 			r->version->model);
 	r->queued_ns = now;
-	enqueue(b, r);
+	batch_queue_put(&b->queue, r);
 	arm_for(b, r, now);
 	return ERR_OK;
 }
@@ -437,9 +288,9 @@ static enum err_code admit(struct batcher *b, struct request *r, int64_t now, st
    by an idle runner. Gives the lock back. */
 static void start(struct batcher *b, bool was_empty, int64_t now)
 {
-	bool here = was_empty && is_quick(b, b->queued_rows);
-	struct batch_runner *runner = next_queue(b) && !waits(b, now) ? take_runner(b) : NULL;
-	struct request *batch = runner && here ? take_batch(b, now) : NULL;
+	bool here = was_empty && batch_is_quick(b->sig, b->queue.rows);
+	struct batch_runner *runner = is_due(b, now) ? take_runner(b) : NULL;
+	struct request *batch = runner && here ? batch_queue_take(&b->queue, now) : NULL;
 	pthread_mutex_unlock(&b->lock);
 	if (batch) {
 		run_batch(b, runner, batch, now);
@@ -453,7 +304,7 @@ enum err_code batcher_submit(struct batcher *b, struct request *r, struct err *e
 {
 	int64_t now = b->now_ns();
 	pthread_mutex_lock(&b->lock);
-	bool was_empty = !next_queue(b);
+	bool was_empty = batch_queue_is_empty(&b->queue);
 	enum err_code rc = admit(b, r, now, err);
 	if (rc == ERR_OK)
 		start(b, was_empty, now);
@@ -467,7 +318,7 @@ void batcher_submit_all(struct batcher *b, struct request *list)
 	int64_t now = b->now_ns();
 	struct request *refused = NULL;
 	pthread_mutex_lock(&b->lock);
-	bool was_empty = !next_queue(b);
+	bool was_empty = batch_queue_is_empty(&b->queue);
 	for (struct request *r = list, *next; r; r = next) {
 		next = r->next;
 		r->code = admit(b, r, now, &r->err);
@@ -487,6 +338,6 @@ bool batcher_gathers(const struct batcher *b, const struct request *r, int64_t r
 {
 	int64_t together = rows + r->rows;
 	return b->sig->batchable && !b->conf.max_delay_us && r->rows > 0 &&
-	       together <= b->gather_max && is_quick(b, together) &&
-	       pays(b, r, rows ? rows : r->rows);
+	       together <= b->queue.gather_max && batch_is_quick(b->sig, together) &&
+	       batch_pays(b->sig, r, rows ? rows : r->rows);
 }
