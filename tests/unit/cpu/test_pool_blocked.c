@@ -53,7 +53,8 @@ static void run(struct graph *g, prepare_fn prepare, const struct tensor *in, st
 	ck_assert_msg(prepare(&p, &k, &err) == ERR_OK, "%s", err.msg);
 	out->layout = k.out_layout;
 	out->data = arena_alloc_aligned(g->arena, tensor_bytes(out), 64);
-	struct kernel_args a = { .in = in, .out = out, .n_in = 1, .n_out = 1, .state = k.state };
+	struct kernel_args a = { .in = in, .out = out, .n_in = 1, .n_out = 1, .state = k.state,
+		.scratch = arena_alloc_aligned(g->arena, k.scratch_bytes + 1, 64) };
 	for (int64_t u = 0; u < k.units; u++)
 		k.run(&a, u, u + 1);
 }
