@@ -101,8 +101,8 @@ class Server:
     def states(self, model="digits"):
         """{version: state} as TensorFlow Serving's status says."""
         status, _, body = self.call("GET", "/v1/models/" + model)
-        assert status == 200, (status, body)
-        return {r["version"]: r["state"] for r in json.loads(body)["model_version_status"]}
+        assert status in (200, 404), (status, body)  # 404: it is not known yet
+        return {r["version"]: r["state"] for r in json.loads(body).get("model_version_status", [])}
 
     def wait_state(self, version, *states, model="digits", timeout=30):
         """Until the version is in one of these; None: it need not be known."""
