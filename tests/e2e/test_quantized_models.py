@@ -113,11 +113,8 @@ def test_like_onnxruntime(signetctl, tmp_path, net, integers, activations, weigh
     assert products(plan) == integers, plan
 
 
-@needs_module
-@TYPES
-@NETS
-def test_a_device_computes_with_the_same_integers(signetctl, tmp_path, net, integers, activations, weights, stand_ins):
-    shape = quantized(net, activations, weights, tmp_path)
+def on_both_devices(signetctl, tmp_path, shape, stand_ins):
+    """The answers of the CPU and of the device, the device's plan, and its steps that are not there."""
     np.save(tmp_path / "x.npy", Samples(shape).get_next()["x"])
     name = onnx.load(tmp_path / "model.onnx").graph.output[0].name
     answers = []
@@ -125,24 +122,25 @@ def test_a_device_computes_with_the_same_integers(signetctl, tmp_path, net, inte
         signetctl("run", tmp_path / "model.onnx", "--device", device, "--repeat", "4", "--input", f"x={tmp_path}/x.npy",
                   "--output", f"{name}={tmp_path}/y.npy", env={**os.environ, **stand_ins})
         answers.append(np.load(tmp_path / "y.npy"))
-    np.testing.assert_array_equal(*answers)
     plan = signetctl("explain", "--device", "gpu", tmp_path / "model.onnx", env={**os.environ, **stand_ins})
     steps = re.findall(r"^\d+ +(\S+) +\S+ +(cpu|gpu) ", plan, re.M)
-    assert products(plan) == integers and [op for op, on in steps if on == "cpu"] == [], plan
+    return answers, plan, [op for op, on in steps if on == "cpu"]
+
+
+@needs_module
+@TYPES
+@NETS
+def test_a_device_computes_with_the_same_integers(signetctl, tmp_path, net, integers, activations, weights, stand_ins):
+    shape = quantized(net, activations, weights, tmp_path)
+    answers, plan, elsewhere = on_both_devices(signetctl, tmp_path, shape, stand_ins)
+    np.testing.assert_array_equal(*answers)
+    assert products(plan) == integers and elsewhere == [], plan
 
 
 @needs_module
 def test_a_device_quantizes_by_itself(signetctl, tmp_path, stand_ins):
     mlp(tmp_path / "float.onnx")
     quantize_dynamic(tmp_path / "float.onnx", tmp_path / "model.onnx", weight_type=QuantType.QInt8)
-    np.save(tmp_path / "x.npy", Samples((5, 61)).get_next()["x"])
-    name = onnx.load(tmp_path / "model.onnx").graph.output[0].name
-    answers = []
-    for device in ("cpu", "gpu"):
-        signetctl("run", tmp_path / "model.onnx", "--device", device, "--repeat", "4", "--input", f"x={tmp_path}/x.npy",
-                  "--output", f"{name}={tmp_path}/y.npy", env={**os.environ, **stand_ins})
-        answers.append(np.load(tmp_path / "y.npy"))
+    answers, plan, elsewhere = on_both_devices(signetctl, tmp_path, (5, 61), stand_ins)
     np.testing.assert_allclose(*answers, rtol=1e-5, atol=1e-5)
-    plan = signetctl("explain", "--device", "gpu", tmp_path / "model.onnx", env={**os.environ, **stand_ins})
-    steps = re.findall(r"^\d+ +(\S+) +\S+ +(cpu|gpu) ", plan, re.M)
-    assert plan.count("IntegerMatMul ") == 3 and [op for op, on in steps if on == "cpu"] == [], plan
+    assert plan.count("IntegerMatMul ") == 3 and elsewhere == [], plan

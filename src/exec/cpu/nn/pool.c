@@ -87,19 +87,27 @@ MAX_POOL(U8, uint8_t, 0)
 				body; \
 			}
 
+/* For a kernel's units [begin, end): each row of the output is an item, whose image begins at x;
+   d and h are what its windows reach. */
+#define FOR_ROWS(T, a, begin, end, count_pad, ...) \
+	int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
+	split_range(&s->split, begin, end, &from, &to); \
+	for (int64_t item = from; item < to; item++) { \
+		struct window_row r = window_row(w, item); \
+		const T *x = (const T *)(a)->in[0].data + (r.n * w->c_in + r.c) * image; \
+		struct reach d = window_reach(w, count_pad, AXIS_D, r.d); \
+		struct reach h = window_reach(w, count_pad, AXIS_H, r.h); \
+		__VA_ARGS__ \
+	}
+
 /* Without indices. A number that is none stays. */
 #define MAX_POOL_ROWS(id, T, LOWEST) \
 	static void run_max_pool_rows_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct pool_state *s = a->state; \
 		const struct window *w = &s->w; \
-		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
-		split_range(&s->split, begin, end, &from, &to); \
-		for (int64_t item = from; item < to; item++) { \
-			struct window_row r = window_row(w, item); \
-			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
+		FOR_ROWS(T, a, begin, end, false, { \
 			T *best = (T *)a->out[0].data + item * width; \
-			struct reach d = window_reach(&s->w, false, AXIS_D, r.d), h = window_reach(&s->w, false, AXIS_H, r.h); \
 			for (int64_t o = 0; o < width; o++) \
 				best[o] = LOWEST; \
 			FOR_TAPS(w, d, h, { \
@@ -108,7 +116,7 @@ MAX_POOL(U8, uint8_t, 0)
 					best[o] = v > best[o] || v != v ? v : best[o]; \
 				} \
 			}) \
-		} \
+		}) \
 	}
 MAX_POOL_ROWS(F32, float, -INFINITY)
 MAX_POOL_ROWS(F64, double, -INFINITY)
@@ -121,12 +129,7 @@ MAX_POOL_ROWS(U8, uint8_t, 0)
 		const struct pool_state *s = a->state; \
 		const struct window *w = &s->w; \
 		double *sum = a->scratch; \
-		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
-		split_range(&s->split, begin, end, &from, &to); \
-		for (int64_t item = from; item < to; item++) { \
-			struct window_row r = window_row(w, item); \
-			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
-			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
+		FOR_ROWS(T, a, begin, end, s->count_pad, { \
 			memset(sum, 0, (size_t)width * sizeof(*sum)); \
 			FOR_TAPS(w, d, h, { \
 				for (int64_t o = o_from; o < o_to; o++) \
@@ -138,7 +141,7 @@ MAX_POOL_ROWS(U8, uint8_t, 0)
 				double counted = rows * s->counted[o]; \
 				y[o] = (T)(counted > 0 ? sum[o] / counted : 0); \
 			} \
-		} \
+		}) \
 	}
 FOR_REAL(AVERAGE_POOL)
 
@@ -154,20 +157,15 @@ static double power(double v, int64_t p)
 	{ \
 		const struct pool_state *s = a->state; \
 		const struct window *w = &s->w; \
-		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
-		split_range(&s->split, begin, end, &from, &to); \
-		for (int64_t item = from; item < to; item++) { \
-			struct window_row r = window_row(w, item); \
-			const T *x = (const T *)a->in[0].data + (r.n * w->c_in + r.c) * image; \
-			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
+		FOR_ROWS(T, a, begin, end, s->count_pad, { \
 			for (int64_t o = 0; o < width; o++) { \
-				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
+				struct reach c = window_reach(w, s->count_pad, AXIS_W, o); \
 				double sum = 0; \
 				FOR_WINDOW(w, d, h, c, at, sum += power((double)x[at], s->p)) \
 				((T *)a->out[0].data)[item * width + o] = \
 					(T)(s->p == 2 ? sqrt(sum) : pow(sum, 1 / (double)s->p)); \
 			} \
-		} \
+		}) \
 	}
 FOR_REAL(LP_POOL)
 
