@@ -42,8 +42,6 @@ def infer_zeros(connection, rows):
 class Memory(signet.Story):
     def setUp(self):
         super().setUp()
-        if signet.is_sanitized():
-            self.skipTest("a sanitizer keeps freed memory")
         self.models.add("digits", 1)
         self.server = self.daemon().ready()
 
@@ -65,6 +63,8 @@ class Memory(signet.Story):
             return list(pool.map(one, range(clients)))
 
     def comes_back(self, before):
+        if signet.is_sanitized():
+            return
         signet.wait_until(lambda: self.server.rss_kib() < before + SLACK_KIB,
                           f"resident memory back at {before} KiB + {SLACK_KIB}", PATIENCE_S)
 
