@@ -318,6 +318,7 @@ class Streams(Story):
 class Cancels(Story):
     """A batch that waits ten seconds for company holds what is cancelled."""
     options = {"model *.batch_delay": "10s"}
+    few = 6  # less than any batch that is worth its while, and than the 32 that fill one
 
     def queued(self):
         return self.metric('signet_queue_rows{model="digits",version="1"')
@@ -336,15 +337,15 @@ class Cancels(Story):
     def test_G9_in_the_queue(self):
         before = self.outcomes()
         c = self.connection()
-        for i in range(20):
+        for i in range(self.few):
             c.call(1 + 2 * i, INFER, digits_request())
-        self.wait_for(lambda: self.queued() == 20)
-        for i in range(20):
+        self.wait_for(lambda: self.queued() == self.few)
+        for i in range(self.few):
             c.send(frame(RST_STREAM, 0, 1 + 2 * i, CANCEL) * (1 + i % 2))  # some twice
         self.wait_for(lambda: self.queued() == 0)
         self.wait_for(lambda: self.in_flight() == 0)
         after = self.outcomes()
-        self.assertEqual(after["CANCELLED"] - before["CANCELLED"], 20, "each is told once")
+        self.assertEqual(after["CANCELLED"] - before["CANCELLED"], self.few, "each is told once")
         self.assertEqual(after["OK"], before["OK"], "none was run")
 
     def test_G9_before_during_and_after(self):
@@ -403,12 +404,13 @@ class Cancels(Story):
 
     def test_G15_a_client_that_is_killed(self):
         code = ("import sys; sys.path.insert(0, %r); from test_bad_grpc import *; c = Connection(%d)\n"
-                "for i in range(20): c.call(1 + 2 * i, INFER, digits_request())\n"
+                "for i in range(%d): c.call(1 + 2 * i, INFER, digits_request())\n"
                 "print('sent', flush=True); time.sleep(60)")
-        child = subprocess.Popen([sys.executable, "-c", code % (os.path.dirname(__file__), self.s.grpc_port)],
+        here = os.path.dirname(__file__)
+        child = subprocess.Popen([sys.executable, "-c", code % (here, self.s.grpc_port, self.few)],
                                  stdout=subprocess.PIPE)
         self.assertEqual(child.stdout.readline(), b"sent\n")
-        self.wait_for(lambda: self.queued() == 20)
+        self.wait_for(lambda: self.queued() == self.few)
         child.kill()
         child.wait()
         child.stdout.close()
