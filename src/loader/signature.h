@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "exec/infer/ml_params.h"
+#include "exec/infer/ml/ml_params.h"
 #include "exec/run/program.h"
 
 #define SIGNATURE_DEFAULT "serving_default"

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include "base/clock.h"
-#include "server/batcher.h"
+#include "server/batch/batcher.h"
 
 #define ARENA_CHUNK (64u << 10)
 #define KEEP_BYTES ((size_t)4 << 20)       /* of one recycled arena */

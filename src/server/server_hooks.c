@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "loader/repo/layout.h"
-#include "server/batcher.h"
+#include "server/batch/batcher.h"
 #include "server/stats.h"
 
 static void detach(struct version *v)

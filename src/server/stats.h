@@ -14,7 +14,7 @@
 #pragma once
 
 #include "base/hist.h"
-#include "server/batcher.h"
+#include "server/batch/batcher.h"
 
 enum stats_api { STATS_REST, STATS_GRPC, STATS_API_COUNT_ };
 extern const char *const stats_api_names[STATS_API_COUNT_];

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "server/http/dialect_json.h"
+#include "server/http/rest/dialect_json.h"
 
 #define ELEMENTS (1 * 3 * 224 * 224)
 #define ROUNDS 25

@@ -306,7 +306,7 @@ struct gpu_qfinish {
 	int32_t k, x_zero, x_flip, w_flip; /* x_zero: where no pointer says so */
 	int32_t many_zeros;                /* of weights, one for each channel */
 	int32_t y_zero, z_zero, z_flip;
-	float mid_low, mid_high, mid_factor, z_factor, low, high; /* cpu/nn/qproduct.h */
+	float mid_low, mid_high, mid_factor, z_factor, low, high; /* cpu/int8/qproduct.h */
 };
 struct gpu_qfinish_at { /* NULL: absent */
 	const int32_t *sums, *weight_sums, *row_sums, *bias;

@@ -26,7 +26,7 @@
 #pragma once
 
 #include "exec/graph.h"
-#include "loader/onnx/lower.h"
+#include "loader/onnx/lower/lower.h"
 #include "loader/onnx/onnx.h"
 #include "loader/onnx/onnx_map.h"
 #include "loader/onnx/pb_lift.h"

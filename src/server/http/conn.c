@@ -18,7 +18,7 @@
 #include "server/http/conn.h"
 
 #include <string.h>
-#include "server/batcher.h"
+#include "server/batch/batcher.h"
 #include "server/http/call_pool.h"
 #include "server/http/gather.h"
 #include "server/http/inflate.h"

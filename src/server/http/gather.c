@@ -15,7 +15,7 @@
 #include "server/http/gather.h"
 
 #include <sched.h>
-#include "server/batcher.h"
+#include "server/batch/batcher.h"
 
 #define HELD_MAX 32
 #define ALONE_SKIPS 1

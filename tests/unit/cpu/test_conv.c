@@ -8,7 +8,7 @@
 #include "exec/infer/conv_geometry.h"
 #include "exec/cpu/cpu.h"
 #include "exec/cpu/ncopy.h"
-#include "exec/cpu/nn/conv_job.h"
+#include "exec/cpu/conv/conv_job.h"
 #include "exec/infer/infer.h"
 #include "support/models.h"
 

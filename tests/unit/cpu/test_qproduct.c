@@ -4,7 +4,7 @@
  */
 #include <check.h>
 #include <string.h>
-#include "exec/cpu/nn/qproduct.h"
+#include "exec/cpu/int8/qproduct.h"
 
 enum { PIXELS = 29, CHANNELS = 45, FILLED = 64, RUNS = 2, SLOTS = 3, BYTES = SLOTS * QPRODUCT_SLOT };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
 #include <string.h>
-#include "exec/cpu/nn/wino.h"
+#include "exec/cpu/conv/wino.h"
 
 static const struct wino_form forms[] = { { 2, 1 }, { 4, 1 }, { 2, 2 }, { 4, 2 } };
 

@@ -2,7 +2,7 @@
 /* Attributes that are no trees: what is said of each. */
 #include <check.h>
 #include <string.h>
-#include "exec/infer/tree_model.h"
+#include "exec/infer/ml/tree_model.h"
 #include "support/models.h"
 
 /* A root, its two children, which are leaves; and what a case changes of it. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "exec/attrs.h"
-#include "exec/gpu/nn/conv_plan.h"
+#include "exec/gpu/conv/conv_plan.h"
 
 /* What cuDNN asks of an H100. */
 static const char h100[] =

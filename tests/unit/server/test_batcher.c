@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "server/batcher.h"
+#include "server/batch/batcher.h"
 
 static struct {
 	pthread_mutex_t lock;

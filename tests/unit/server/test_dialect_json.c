@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/http/base64.h"
-#include "server/http/dialect_json.h"
+#include "server/http/rest/base64.h"
+#include "server/http/rest/dialect_json.h"
 #include "support/arena_case.h"
 
 static bool read(struct literal *l, enum dtype dtype, const char *text)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of examples to inputs: what is there, what the context has, what fits. */
 #include <check.h>
-#include "server/example.h"
+#include "server/dialect/example.h"
 #include "support/served.h"
 
 Suite *suite_example(void);

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 #include "base/clock.h"
-#include "server/timer.h"
+#include "server/batch/timer.h"
 
 static atomic_int fired;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
-#include "tools/import.h"
+#include "tools/ctl/import.h"
 
 static struct arena *arena;
 static struct err err;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "tools/http_client.h"
-#include "tools/load_http.h"
+#include "tools/bench/load_http.h"
 
 struct server {
 	int listen_fd;

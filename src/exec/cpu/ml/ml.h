@@ -10,7 +10,7 @@
 #pragma once
 
 #include "exec/cpu/cpu.h"
-#include "exec/infer/ml_params.h"
+#include "exec/infer/ml/ml_params.h"
 
 /* Row `row` of [rows, n] as floats; dst is written only if the row is not float itself.
    Returns where it is. */

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "exec/cpu/ml/ml.h"
-#include "exec/infer/tree_model.h"
+#include "exec/infer/ml/tree_model.h"
 
 /* How votes become an output. Sums are of floats, in the order of the trees, unless X is
    float64: then a batch, a row alone and ONNX Runtime agree to the last bit. */

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "exec/cpu/nn/gemm.h"
+#include "exec/cpu/matmul/gemm.h"
 #include "exec/infer/attention_geometry.h"
 
 /* Rows of queries in a unit of work: the most that a job has. */

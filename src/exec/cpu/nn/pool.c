@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AveragePool, LpPool, MaxPool and their global kin, reference: an output row at a time. */
 #include "exec/cpu/types.h"
-#include "exec/cpu/nn/window.h"
+#include "exec/cpu/conv/window.h"
 
 #include <math.h>
 #include <string.h>

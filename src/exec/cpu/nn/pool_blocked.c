@@ -4,7 +4,7 @@
  * instruction set; ISA is avx2 (blocks of 8) or avx512 (of 16, of bfloat16 too).
  */
 #include "exec/cpu/vec_isa.h"
-#include "exec/cpu/nn/window.h"
+#include "exec/cpu/conv/window.h"
 
 #include <math.h>
 

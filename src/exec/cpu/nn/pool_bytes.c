@@ -4,8 +4,8 @@
  * any: the channels of a pixel are one run of bytes.
  */
 #include "exec/cpu/types.h"
-#include "exec/cpu/nn/qproduct.h"
-#include "exec/cpu/nn/window.h"
+#include "exec/cpu/int8/qproduct.h"
+#include "exec/cpu/conv/window.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "exec/cpu/nn/gemm.h"
+#include "exec/cpu/matmul/gemm.h"
 #include "exec/infer/rnn_geometry.h"
 
 /* GRU's hidden gate is a matrix of its own: it may have to wait for the reset gate. */

@@ -15,7 +15,7 @@
 #include "base/checked.h"
 #include "exec/gpu/params.h"
 #include "exec/gpu/nn/present.h"
-#include "exec/gpu/nn/product.h"
+#include "exec/gpu/matmul/product.h"
 
 #define LATER_MAX (INT64_C(1) << 24) /* elements of a mask that we make */
 

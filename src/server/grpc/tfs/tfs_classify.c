@@ -9,8 +9,8 @@
 #include "server/grpc/methods.h"
 #include "server/grpc/tfs/tfs_example.h"
 #include "server/grpc/tfs/tfs_spec.h"
-#include "server/scores.h"
-#include "server/tfs.h"
+#include "server/dialect/scores.h"
+#include "server/dialect/tfs.h"
 
 #define TASKS_MAX 64
 

@@ -2,7 +2,7 @@
 #include "server/grpc/tfs/tfs_example.h"
 
 #include "exec/half.h"
-#include "server/example.h"
+#include "server/dialect/example.h"
 #include "server/grpc/tfs/tfs_spec.h"
 #include "server/grpc/typed.h"
 

@@ -4,7 +4,7 @@
  *
  * Life of a request: listen -> [DECODE] -> signature check -> batch -> ... -> encode
  *
- * What they become is in server/example.h. Memory: the request's arena. Threads: one.
+ * What they become is in server/dialect/example.h. Memory: the request's arena. Threads: one.
  */
 #pragma once
 

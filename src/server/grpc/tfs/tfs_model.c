@@ -3,7 +3,7 @@
 #include "server/grpc/methods.h"
 #include "server/grpc/tfs/tfs_spec.h"
 #include "server/grpc/tfs/tfs_tensor.h"
-#include "server/tfs.h"
+#include "server/dialect/tfs.h"
 
 /* Names and numbers as in proto/tensorflow_serving.proto and tensorflow.proto. */
 enum { REQ_SPEC = 1, REQ_FIELD };

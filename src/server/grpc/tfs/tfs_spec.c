@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/grpc/tfs/tfs_spec.h"
 
-#include "server/tfs.h"
+#include "server/dialect/tfs.h"
 
 /* Names and numbers as in proto/tensorflow_serving.proto. */
 enum { SPEC_NAME = 1, SPEC_VERSION, SPEC_SIGNATURE, SPEC_LABEL };

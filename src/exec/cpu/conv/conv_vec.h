@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conv_vec.h -- convolutions of our own: the loops that are compiled per instruction set
+ *
+ * Life of a request: ... -> plan -> [KERNELS] -> ...
+ *
+ * Both ways to convolve (conv_tiles.c, conv_winograd.c) come down to tiles: some neighbouring
+ * pixels of the result times two vectors of its channels, summed in registers.
+ *
+ * Threads: any; all state is the caller's. Memory: none.
+ */
+#pragma once
+
+#include "exec/cpu/math/unary.h"
+#include "exec/cpu/conv/wino.h"
+
+#define TILE_VECS 2 /* of channels, in a panel of weights */
+
+/* What is done to a complete sum, but for the addition. */
+struct conv_act {
+	float low, high; /* clamped between; infinite: not at all */
+	unary_fn fn;	 /* NULL: none */
+	const double *param;
+};
+
+struct conv_tile {
+	const float *src;   /* first pixel's window */
+	int64_t src_pixel;  /* slots from a pixel's window to the next one's */
+	const int64_t *tap; /* slots from a window to the channels that the tap reads */
+	int64_t taps;
+	int64_t run;	      /* slots that lie together at each tap */
+	const float *weights; /* a row of the panel's vectors per slot of each tap */
+	const float *ahead;   /* weights to fetch meanwhile, */
+	int64_t ahead_step;   /* and how far to go in them per slot */
+	const float *bias;
+	const float *sum; /* what is added at the end, laid out as dst; NULL: nothing */
+	float *dst;
+	bool slots; /* dst is of slots, and has complete sums only; else of floats */
+	int64_t dst_pixel, dst_block; /* floats to the next pixel, to the next block */
+	int block;  /* channels that lie together in dst: a vector, or half of one */
+	int blocks; /* there are in dst, from here on */
+	bool more;  /* dst holds the sums so far */
+	bool last;  /* the sums are complete */
+	struct conv_act act;
+};
+
+/* Some pixels of a source, `run` channels of each. */
+struct conv_pixels {
+	const float *first;
+	int64_t n, run;
+	int64_t step; /* floats to the next pixel */
+	bool slots;   /* they are slots as they lie there, half as long as floats */
+};
+
+/* One instruction set's. */
+struct conv_vec {
+	int floats;   /* of a vector */
+	int per_slot; /* channels in a slot (slot.h) */
+	int pixels;   /* of the largest tile */
+	/* To slots, pixel behind pixel. */
+	void (*copy)(float *to, const struct conv_pixels *from);
+	/* n floats into halves of as many slots, which are zero so far. NULL: slots have none. */
+	void (*put_halves)(float *to, const float *from, int64_t n, bool high);
+	/* n floats into neighbouring halves of slots from half `at` on. NULL: likewise. */
+	void (*put_pixels)(float *to, int64_t at, const float *from, int64_t n);
+	void (*tile)(const struct conv_tile *t, int pixels, int vecs);
+};
+
+/* -- Winograd's minimal filtering of 3x3 windows (wino.h), along both axes -------------------- */
+
+/* Some pixels of a vector of channels; where they are outside of the image they are zero, or
+   not written. */
+struct wino_patch {
+	float *image;    /* of the block */
+	bool slots;      /* it is of slots; else of floats */
+	int64_t h, w;    /* of the image */
+	int64_t y, x;    /* first pixel */
+	int64_t to_high; /* floats to the block with the vector's higher half; 0: blocks are whole */
+	bool low_only;   /* there is no such block */
+	bool half[2];    /* along both axes: it has at most half of its pixels */
+};
+
+/* Where a patch's points of one block are: those of each pair of kinds are an image, in floats
+   (of a source: slots). */
+struct wino_places {
+	float *const *kind; /* of the pair, by rows of kinds */
+	const int64_t *y, *x; /* of each row and column of points: rows, floats; -1: there are none */
+	int64_t row[WINO_POINTS_MAX]; /* floats, by the column of the point */
+};
+
+/* How sums of a block are finished; sum is laid out as the image, NULL: none. */
+struct wino_end {
+	const float *bias, *sum;
+	struct conv_act act;
+};
+
+struct wino_vec {
+	void (*points)(struct wino_form form, const struct wino_patch *from, const struct wino_places *to);
+	void (*pixels)(struct wino_form form, const struct wino_places *from, const struct wino_patch *to,
+		const struct wino_end *end);
+};
+
+#ifdef __x86_64__
+extern const struct conv_vec conv_vec_avx2, conv_vec_avx512, conv_vec_avx512_bf16;
+extern const struct wino_vec wino_vec_avx2, wino_vec_avx512, wino_vec_avx512_bf16;
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * IntegerConv and IntegerMatMul on qproduct_bands.h
+ *
+ * DESIGN
+ *
+ * The zero point of x may come with it: the bias is made when it is there.
+ */
+#include "exec/cpu/int8/qproduct_bands.h"
+
+#include "base/checked.h"
+
+enum { IN_X, IN_W, IN_X_ZERO, IN_W_ZERO };
+
+struct sums_state {
+	struct qbands bands;
+	size_t scratch_bias;
+};
+
+static void run_sums(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct sums_state *s = a->state;
+	int32_t *bias = (int32_t *)((char *)a->scratch + s->scratch_bias);
+	int32_t zero = args_has_in(a, IN_X_ZERO) ? (int32_t)tensor_int(&a->in[IN_X_ZERO], 0) : 0;
+	zero += s->bands.flip;
+	for (int64_t m = 0; m < s->bands.channels; m++)
+		bias[m] = (int32_t)(0 - (uint32_t)zero * (uint32_t)s->bands.column[m]);
+	for (int64_t u = begin; u < end; u++) {
+		struct qband band = qbands_band(&s->bands, u);
+		struct qproduct_job j = qbands_job(&s->bands, a, &band, zero);
+		j.bias = bias;
+		j.sums = (int32_t *)a->out[0].data + band.at;
+		s->bands.product->run(&j);
+	}
+}
+
+/* -- prepare ------------------------------------------------------------------------------------ */
+
+static bool operands_known(const struct prep *p)
+{
+	return p->in[IN_W].data && (!prep_has_in(p, IN_W_ZERO) || p->in[IN_W_ZERO].data);
+}
+
+static enum err_code prepare_sums(struct prep *p, struct kernel *ret, struct sums_state *s,
+	const struct qweights *w, struct err *err)
+{
+	TRY(qbands_pack(p, ret, &s->bands, w, IN_W_ZERO, err));
+	s->scratch_bias = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
+	ret->scratch_bytes = s->scratch_bias + (size_t)qbands_filled(w->m) * sizeof(int32_t);
+	ret->run = run_sums;
+	return ERR_OK;
+}
+
+enum err_code prepare_integer_conv(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct qweights w;
+	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	if (!operands_known(p))
+		return prep_refuse(err, "unknown weights");
+	TRY(qbands_conv(p, &s->bands, &w, err));
+	ret->out_layout = LAYOUT_NHWC;
+	return prepare_sums(p, ret, s, &w, err);
+}
+
+enum err_code prepare_integer_matmul(struct prep *p, struct kernel *ret, struct err *err)
+{
+	struct qweights w;
+	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	if (!operands_known(p))
+		return prep_refuse(err, "unknown weights");
+	TRY(qbands_matmul(p, false, &s->bands, &w, err));
+	return prepare_sums(p, ret, s, &w, err);
+}
