@@ -3,11 +3,21 @@
 
 #include <time.h>
 
-int64_t clock_now_ns(void)
+static int64_t ns_of(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+int64_t clock_now_ns(void)
+{
+	return ns_of(CLOCK_MONOTONIC);
+}
+
+int64_t clock_thread_ns(void)
+{
+	return ns_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static int64_t wall_ms(clockid_t clock)

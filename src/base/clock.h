@@ -15,6 +15,9 @@
 /* CLOCK_MONOTONIC. */
 int64_t clock_now_ns(void);
 
+/* What the calling thread has had of a CPU; a system call. */
+int64_t clock_thread_ns(void);
+
 /* CLOCK_REALTIME, milliseconds since 1970. */
 int64_t clock_wall_ms(void);
 

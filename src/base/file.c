@@ -186,6 +186,13 @@ enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, 
 	return ERR_OK;
 }
 
+enum err_code file_read_new(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
+	struct err *err)
+{
+	pages_expect(to, bytes);
+	return file_read_at(fd, name, offset, to, bytes, err);
+}
+
 /* Closes fd. */
 static enum err_code read_and_close(int fd, size_t bytes, const char *name, struct arena *arena,
 	struct slice *ret, struct err *err)
@@ -284,7 +291,7 @@ enum err_code file_read_mem(int fd, const char *name, size_t bytes_max, struct f
 	rc = file_mem_new(bytes, &m, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = file_read_at(fd, name, 0, m.ptr, bytes, err);
+	rc = file_read_new(fd, name, 0, m.ptr, bytes, err);
 	if (rc != ERR_OK) {
 		file_mem_free(&m);
 		return rc;

@@ -39,6 +39,10 @@ MUST_CHECK enum err_code file_check_regular(int fd, const char *name, size_t byt
 MUST_CHECK enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
 	struct err *err);
 
+/* The same, into memory that nobody has written to yet: pages_expect(). */
+MUST_CHECK enum err_code file_read_new(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
+	struct err *err);
+
 /* path, relative to dirfd or AT_FDCWD, to be read; NULL: errno says why not. flags: further
    ones of open(). */
 DIR *file_open_dir(int dirfd, const char *path, int flags);

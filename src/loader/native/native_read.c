@@ -116,7 +116,7 @@ static void read_chunk(struct reading *r, uint64_t i)
 	uint64_t at = i * NATIVE_CHUNK, all = r->head.file_bytes - r->begin;
 	uint64_t bytes = all - at < NATIVE_CHUNK ? all - at : NATIVE_CHUNK;
 	struct err own;
-	if (file_read_at(r->fd, r->file, r->begin + at, r->data + at, bytes, &own) != ERR_OK ||
+	if (file_read_new(r->fd, r->file, r->begin + at, r->data + at, bytes, &own) != ERR_OK ||
 		native_sum(r->data + at, bytes) != r->table[i])
 		note_bad(r, (int64_t)i);
 }

@@ -245,7 +245,7 @@ static enum err_code read_pieces(struct onnx_reader *r, const struct file *f, st
 		struct pb_piece *piece = &l->piece[i];
 		piece->data = to;
 		to = (char *)to + round_up(piece->bytes, ARENA_ALIGN_TENSOR);
-		rc = file_read_at(f->fd, f->name, piece->offset, piece->data, piece->bytes, err);
+		rc = file_read_new(f->fd, f->name, piece->offset, piece->data, piece->bytes, err);
 	}
 	return rc;
 }

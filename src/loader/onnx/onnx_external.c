@@ -154,7 +154,7 @@ enum err_code onnx_read_external(struct onnx_reader *r, const Onnx__TensorProto 
 	if (rc == ERR_OK && x.checksum)
 		rc = check_sum(&x, fd, file, err);
 	if (rc == ERR_OK)
-		rc = file_read_at(fd, x.location, x.offset, to, bytes, err);
+		rc = file_read_new(fd, x.location, x.offset, to, bytes, err);
 	close(fd);
 	return rc;
 }
