@@ -43,18 +43,29 @@ static struct spare *cut(struct spares *s, size_t above)
 	return rest;
 }
 
-struct spare *spares_unused(struct spares *s)
+static bool free_chain(struct spare *chain, spare_free_fn *free_one)
+{
+	bool any = chain;
+	while (chain) {
+		struct spare *item = chain;
+		chain = chain->next;
+		free_one(item);
+	}
+	return any;
+}
+
+bool spares_free_unused(struct spares *s, spare_free_fn *free_one)
 {
 	pthread_mutex_lock(&s->lock);
 	struct spare *rest = cut(s, s->n - s->least);
 	pthread_mutex_unlock(&s->lock);
-	return rest;
+	return free_chain(rest, free_one);
 }
 
-struct spare *spares_take_all(struct spares *s)
+void spares_free_all(struct spares *s, spare_free_fn *free_one)
 {
 	pthread_mutex_lock(&s->lock);
 	struct spare *all = cut(s, 0);
 	pthread_mutex_unlock(&s->lock);
-	return all;
+	free_chain(all, free_one);
 }

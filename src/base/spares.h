@@ -3,8 +3,8 @@
  * spares.h -- things kept for their next use, and let go when nobody comes for them
  *
  * A stack: few at work use the few on top. What lies below the lowest point that the stack
- * has had since the last look was of no use all that time, which is what spares_unused()
- * takes away: after a burst the memory that it grew goes back.
+ * has had since the last look was of no use all that time, which is what spares_free_unused()
+ * frees: after a burst the memory that it grew goes back.
  *
  * Ownership: what is given is the stack's until it is taken.
  * Threads:   any, at any time.
@@ -36,8 +36,10 @@ struct spare *spares_take(struct spares *s);
 /* false: they would hold more than bytes_max, and it is the caller's still. */
 bool spares_give(struct spares *s, struct spare *item, size_t bytes, size_t bytes_max);
 
-/* Those that nobody has needed since this was called last, chained; NULL: none. */
-struct spare *spares_unused(struct spares *s);
+typedef void spare_free_fn(struct spare *item);
 
-/* All of them, chained: at the end. */
-struct spare *spares_take_all(struct spares *s);
+/* Those that nobody has needed since this was called last. true: some. */
+bool spares_free_unused(struct spares *s, spare_free_fn *free_one);
+
+/* All of them: at the end. */
+void spares_free_all(struct spares *s, spare_free_fn *free_one);

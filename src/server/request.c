@@ -42,8 +42,9 @@ static struct request *new_with_arena(void)
 	return r;
 }
 
-static void free_with_arena(struct request *r)
+static void free_with_arena(struct spare *item)
 {
+	struct request *r = (struct request *)item;
 	arena_free(r->arena);
 	free(r);
 }
@@ -73,20 +74,13 @@ void request_free(struct request *r)
 	r->version = NULL;
 	arena_reset(r->arena, KEEP_BYTES);
 	if (!spares_give(&pool.idle, &r->spare, arena_held_bytes(r->arena), KEEP_BYTES_ALL))
-		free_with_arena(r);
+		free_with_arena(&r->spare);
 	atomic_fetch_sub(&pool.inflight, 1);
 }
 
 bool request_tidy(void)
 {
-	struct spare *unused = spares_unused(&pool.idle);
-	bool any = unused;
-	while (unused) {
-		struct request *r = (struct request *)unused;
-		unused = unused->next;
-		free_with_arena(r);
-	}
-	return any;
+	return spares_free_unused(&pool.idle, free_with_arena);
 }
 
 enum err_code request_pin(struct request *r, struct registry *reg, struct slice model,

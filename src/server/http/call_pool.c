@@ -20,8 +20,9 @@ static struct call *call_new(struct io *io)
 	return c;
 }
 
-static void call_free(struct call *c)
+static void call_free(struct spare *item)
 {
+	struct call *c = (struct call *)item;
 	arena_free(c->arena);
 	free(c);
 }
@@ -41,26 +42,15 @@ void call_pool_release(struct io *io, struct call *c)
 	request_free(c->request);
 	arena_reset(c->arena, CALL_KEEP_BYTES);
 	if (!spares_give(&io->calls, &c->spare, arena_held_bytes(c->arena), CALLS_KEEP_BYTES))
-		call_free(c);
-}
-
-static bool free_chain(struct spare *chain)
-{
-	bool any = chain;
-	while (chain) {
-		struct call *c = (struct call *)chain;
-		chain = chain->next;
-		call_free(c);
-	}
-	return any;
+		call_free(&c->spare);
 }
 
 bool call_pool_tidy(struct io *io)
 {
-	return free_chain(spares_unused(&io->calls));
+	return spares_free_unused(&io->calls, call_free);
 }
 
 void call_pool_free(struct io *io)
 {
-	free_chain(spares_take_all(&io->calls));
+	spares_free_all(&io->calls, call_free);
 }
