@@ -437,6 +437,21 @@ class BadRest(unittest.TestCase):
             self.assertEqual(headers["access-control-allow-origin"], "*")
             self.assertNotIn("vary", headers)
 
+    def test_H18_a_browser_may_send_the_headers_it_asks_for(self):
+        names = "authorization,content-type,inference-header-content-length,traceparent"
+        ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST",
+               "Access-Control-Request-Headers": names}
+        with Server(options={"http.cors_origins": "https://a.example"}) as s:
+            status, headers, _ = s.call("OPTIONS", INFER, headers=ask)
+            self.assertEqual((status, headers["access-control-allow-headers"]), (204, names))
+            self.assertIn("POST", headers["access-control-allow-methods"])
+            self.assertGreater(int(headers["access-control-max-age"]), 5)
+            _, headers, _ = s.call("OPTIONS", INFER, headers={**ask, "Origin": "https://b.example"})
+            self.assertNotIn("access-control-allow-headers", headers)
+            headers = dict(s.post(INFER, infer(), {"Origin": "https://a.example"})[1])
+            self.assertIn("Inference-Header-Content-Length", headers["access-control-expose-headers"])
+            self.assertNotIn("access-control-allow-methods", headers)
+
     def test_H19_versions(self):
         for version, status in (("0", 200), ("2", 404), ("-1", 400), ("latest", 400), ("01", 400), ("1.0", 400),
                                 ("+1", 400), (str(1 << 63), 400), (str(1 << 64), 400), ("0x1", 400)):

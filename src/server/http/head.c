@@ -113,6 +113,16 @@ static void on_origin(struct reading *r, struct slice value)
 	r->head->origin = value;
 }
 
+static void on_asked_method(struct reading *r, struct slice value)
+{
+	r->head->is_preflight = value.len > 0;
+}
+
+static void on_asked_headers(struct reading *r, struct slice value)
+{
+	r->head->asked_headers = value;
+}
+
 /* A hint of the proxy before us, not part of the protocol: what is no number is ignored. */
 static void on_timeout_ms(struct reading *r, struct slice value)
 {
@@ -135,6 +145,8 @@ static const struct {
 	{ NAME("Expect"), on_expect },
 	{ NAME("Accept"), on_accept },
 	{ NAME("Origin"), on_origin },
+	{ NAME("Access-Control-Request-Method"), on_asked_method },
+	{ NAME("Access-Control-Request-Headers"), on_asked_headers },
 	{ NAME("x-envoy-expected-rq-timeout-ms"), on_timeout_ms },
 };
 

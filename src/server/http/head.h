@@ -30,6 +30,8 @@ struct head {
 	bool expects_continue;
 	bool wants_openmetrics;
 	struct slice origin;
+	bool is_preflight;          /* a browser asks what a page of that origin may send */
+	struct slice asked_headers; /* which headers it would */
 	int64_t timeout_us; /* of the client; 0: none */
 };
 

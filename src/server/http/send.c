@@ -20,6 +20,24 @@ static bool origin_is_allowed(const struct http_conf *conf, struct slice origin)
 	return false;
 }
 
+/* The bytes lie in libmicrohttpd's memory, with no end. */
+static void add_slice(struct call *c, struct MHD_Response *response, const char *name, struct slice value)
+{
+	const char *text = arena_strndup(c->arena, value.ptr, value.len);
+	if (text)
+		MHD_add_response_header(response, name, text);
+}
+
+/* What a browser asks before a page's request. Whatever headers the page would send may come:
+   a proxy before us wants its Authorization, tracing its traceparent, and we act on few. */
+static void add_preflight(struct call *c, struct MHD_Response *response)
+{
+	MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+	MHD_add_response_header(response, "Access-Control-Max-Age", "600");
+	if (c->head.asked_headers.len > 0)
+		add_slice(c, response, "Access-Control-Allow-Headers", c->head.asked_headers);
+}
+
 static void add_cors(struct call *c, struct MHD_Response *response)
 {
 	const struct http_conf *conf = &c->http->conf;
@@ -29,15 +47,11 @@ static void add_cors(struct call *c, struct MHD_Response *response)
 		MHD_add_response_header(response, "Vary", "Origin");
 	if (!origin_is_allowed(conf, c->head.origin))
 		return;
-	const char *origin = "*";
-	if (by_origin)
-		origin = arena_strndup(c->arena, c->head.origin.ptr, c->head.origin.len);
-	MHD_add_response_header(response, "Access-Control-Allow-Origin", origin ? origin : "null");
-	MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-	MHD_add_response_header(response, "Access-Control-Allow-Headers",
-		"Content-Type, Inference-Header-Content-Length");
-	MHD_add_response_header(
-		response, "Access-Control-Expose-Headers", "Inference-Header-Content-Length");
+	add_slice(c, response, "Access-Control-Allow-Origin", by_origin ? c->head.origin : SLICE_LIT("*"));
+	MHD_add_response_header(response, "Access-Control-Expose-Headers",
+		"Inference-Header-Content-Length, Retry-After");
+	if (c->head.is_preflight)
+		add_preflight(c, response);
 }
 
 static void add_headers(struct call *c, struct MHD_Response *response)
