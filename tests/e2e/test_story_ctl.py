@@ -32,8 +32,18 @@ def ctl(server, signetctl):
 
 
 def test_status_and_models(ctl):
-    assert re.search(r"ready, 1 of \d versions ready$", ctl("status"), re.M)
+    assert re.search(r": ready, 1 of 1 versions ready, 1 left aside$", ctl("status"), re.M)
     assert re.search(r"^digits +2 +READY$", ctl("models"), re.M)
+
+
+def test_status_names_what_should_be_ready_and_is_not(signetctl):
+    with Server(models={"digits": ["1"]}) as s:
+        s.add("broken", "1", data=b"no model")
+        s.wait_state("1", "END", model="broken")
+        out = signetctl("--server", s.url, "status")
+    assert ": ready, 1 of 2 versions ready\n" in out
+    assert re.search(r"^broken +1 +UNAVAILABLE +\S", out, re.M)
+    assert "digits" not in out
 
 
 def test_the_server_may_come_from_the_environment(server, signetctl):

@@ -38,6 +38,7 @@ MUST_CHECK enum err_code ctl_call(struct ctl *c, const char *method, const char 
 /* One row of the server's repository index. */
 struct ctl_version {
 	struct slice model, version, state, reason;
+	bool aside; /* on disk, but not to be served */
 };
 /* model NULL: all. In the arena. */
 MUST_CHECK enum err_code ctl_index(struct ctl *c, const char *model, struct ctl_version **ret, int *ret_n,

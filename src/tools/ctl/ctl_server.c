@@ -30,6 +30,8 @@ static void read_version(struct json *j, struct ctl_version *v)
 			: slice_is(key, "reason") ? &v->reason : NULL;
 		if (to && json_peek(j) == JSON_STRING)
 			json_string(j, to);
+		else if (slice_is(key, "aside"))
+			json_bool(j, &v->aside);
 		else
 			json_skip(j, NULL);
 	}
@@ -82,14 +84,30 @@ static void print_versions(struct ctl *c, const struct ctl_version *v, int n)
 	table_print(&t, stdout);
 }
 
-/* Moves the others to the front; how many they are. */
-static int without_ready(struct ctl_version *v, int n)
+/* Moves those that should be ready and are not to the front. */
+static void count_versions(struct ctl_version *v, int n, int *ret_ready, int *ret_aside, int *ret_missing)
 {
-	int left = 0;
-	for (int i = 0; i < n; i++)
-		if (!slice_is(v[i].state, "READY"))
-			v[left++] = v[i];
-	return left;
+	int missing = 0;
+	*ret_ready = *ret_aside = 0;
+	for (int i = 0; i < n; i++) {
+		if (slice_is(v[i].state, "READY"))
+			++*ret_ready;
+		else if (v[i].aside)
+			++*ret_aside;
+		else
+			v[missing++] = v[i];
+	}
+	*ret_missing = missing;
+}
+
+static void print_summary(struct ctl *c, bool is_ready, struct ctl_version *v, int n)
+{
+	int ready, aside, missing;
+	count_versions(v, n, &ready, &aside, &missing);
+	printf("%s, %d of %d versions ready", is_ready ? "ready" : "not ready", ready, ready + missing);
+	printf(aside ? ", %d left aside\n" : "\n", aside);
+	if (missing)
+		print_versions(c, v, missing);
 }
 
 enum err_code ctl_models(struct ctl *c, struct err *err)
@@ -108,7 +126,7 @@ enum err_code ctl_status(struct ctl *c, struct err *err)
 {
 	struct slice body, key, name = { 0 }, version = { 0 };
 	struct ctl_version *v;
-	int n, ready = 0;
+	int n;
 	enum err_code rc = ctl_options(c, no_options, 0, 0, err);
 	if (rc == ERR_OK)
 		rc = ctl_call(c, "GET", "/v2", (struct slice){ 0 }, &body, err);
@@ -127,16 +145,11 @@ enum err_code ctl_status(struct ctl *c, struct err *err)
 		rc = ctl_index(c, NULL, &v, &n, err);
 	if (rc != ERR_OK)
 		return rc;
-	for (int i = 0; i < n; i++)
-		ready += slice_is(v[i].state, "READY");
 	struct err why = { 0 };
 	rc = ctl_call(c, "GET", "/v2/health/ready", (struct slice){ 0 }, &body, &why);
-	printf("%.*s %.*s at %s: %s, %d of %d versions ready\n", SLICE_ARG(name), SLICE_ARG(version),
-		c->url.authority, rc == ERR_OK ? "ready" : "not ready", ready, n);
-	if (rc == ERR_OK)
-		return ERR_OK;
-	print_versions(c, v, without_ready(v, n));
-	return err_set(err, rc, "not ready: %s", why.msg);
+	printf("%.*s %.*s at %s: ", SLICE_ARG(name), SLICE_ARG(version), c->url.authority);
+	print_summary(c, rc == ERR_OK, v, n);
+	return rc == ERR_OK ? ERR_OK : err_set(err, rc, "not ready: %s", why.msg);
 }
 
 /* -- show --------------------------------------------------------------------------------- */

@@ -306,7 +306,8 @@ enum err_code v2_index(struct call *c, struct err *err)
 		buf_printf(&b,
 			",\"state\":\"%s\",\"reason\":", version_state_info(list[i].state)->oip);
 		json_put_cstr(&b, list[i].reason ? list[i].reason : "");
-		buf_char(&b, '}');
+		/* Triton has no word for it: to its clients it is one more that is unavailable. */
+		buf_str(&b, list[i].aside ? ",\"aside\":true}" : "}");
 	}
 	buf_char(&b, ']');
 	return call_reply_json(c, &b, err);
