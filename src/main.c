@@ -296,19 +296,22 @@ static void run(struct process *p)
 
 /* -- main ------------------------------------------------------------------------------------ */
 
-static int serve(struct process *p, struct config *config)
+/* Takes config on ERR_OK. */
+static enum err_code start(struct process *p, struct config *config, struct err *err)
 {
-	struct err err;
-	notify_init();
+	TRY(notify_init(err));
 	process_note_start();
 	raise_fd_limit();
 	p->stopped = eventfd(0, EFD_CLOEXEC);
-	if (p->signals < 0 || p->stopped < 0) {
-		log_err("no descriptors to begin with: %s", strerror(errno));
-		config_free(config);
-		return EXIT_FAILURE;
-	}
-	enum err_code rc = server_start(config, &p->server, &err);
+	if (p->signals < 0 || p->stopped < 0)
+		return err_set(err, ERR_UNAVAILABLE, "no descriptors to begin with: %s", strerror(errno));
+	return server_start(config, &p->server, err);
+}
+
+static int serve(struct process *p, struct config *config)
+{
+	struct err err;
+	enum err_code rc = start(p, config, &err);
 	if (rc != ERR_OK) {
 		log_err("cannot start: %s", err.msg);
 		config_free(config);

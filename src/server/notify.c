@@ -62,35 +62,43 @@ static void take_watchdog(void)
 }
 
 /* Names are separated by colons; a socket without one is called "unknown". */
-static void take_fds(void)
+static enum err_code take_fds(struct err *err)
 {
 	const char *count = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
 	int64_t n;
-	if (!count || !is_for_us("LISTEN_PID") || !parse_i64(slice_of(count), 0, FDS_MAX, &n))
-		return;
+	if (!count || !is_for_us("LISTEN_PID"))
+		return ERR_OK;
+	if (!parse_i64(slice_of(count), 0, FDS_MAX, &n))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"LISTEN_FDS=%.20s: systemd may pass %d sockets at most; two, named http and grpc, are "
+			"of use",
+			count, FDS_MAX);
 	for (int i = 0; i < n; i++) {
 		size_t len = names ? strcspn(names, ":") : 0;
-		int flags = fcntl(FD_FIRST + i, F_GETFD);
-		state.fds[i].fd = flags < 0 ? -1 : FD_FIRST + i;
-		if (flags >= 0)
-			fcntl(FD_FIRST + i, F_SETFD, flags | FD_CLOEXEC);
+		int fd = FD_FIRST + i, flags = fcntl(fd, F_GETFD);
+		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0)
+			return err_set(err, ERR_INVALID_ARGUMENT, "LISTEN_FDS=%.20s, but descriptor %d is not open",
+				count, fd);
+		state.fds[i].fd = fd;
 		snprintf(state.fds[i].name, FD_NAME_MAX, "%.*s", (int)len, names ? names : "");
 		if (names)
 			names += len + (names[len] == ':');
 	}
 	state.n_fds = (int)n;
+	return ERR_OK;
 }
 
-void notify_init(void)
+enum err_code notify_init(struct err *err)
 {
 	static const char *const variables[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS",
 		"LISTEN_PID", "LISTEN_FDNAMES" };
 	memset(&state, 0, sizeof(state));
 	take_socket();
 	take_watchdog();
-	take_fds();
+	enum err_code rc = take_fds(err);
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
 		unsetenv(variables[i]);
+	return rc;
 }
 
 void notify_send(const char *fmt, ...)
@@ -141,6 +149,17 @@ int notify_take_fd(const char *name)
 		}
 	}
 	return -1;
+}
+
+enum err_code notify_check_fds(struct err *err)
+{
+	for (int i = 0; i < state.n_fds; i++)
+		if (state.fds[i].fd >= 0)
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"nobody serves the socket '%s' that systemd passes: each needs another "
+				"FileDescriptorName= of http and grpc, whose listen option is not off",
+				state.fds[i].name);
+	return ERR_OK;
 }
 
 bool notify_state_dir(char *buf, size_t size)

@@ -15,7 +15,8 @@
 #include <stdint.h>
 #include "base/err.h"
 
-void notify_init(void);
+/* INVALID_ARGUMENT: of the sockets; all else has its effect even then. */
+MUST_CHECK enum err_code notify_init(struct err *err);
 
 /* VARIABLE=VALUE lines: "READY=1\nSTATUS=serving". */
 void notify_send(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -29,6 +30,10 @@ int64_t notify_watchdog_ns(void);
 /* The listening socket that systemd passed under this name, or -1. It is the caller's from
    then on. With one unnamed socket that one answers to every name. */
 int notify_take_fd(const char *name);
+
+/* Once all are taken that somebody wants: has systemd passed one on which clients would wait
+   for ever? */
+MUST_CHECK enum err_code notify_check_fds(struct err *err);
 
 /* The directory that systemd gave us to keep things in, of several the first. false: none. */
 bool notify_state_dir(char *buf, size_t size);

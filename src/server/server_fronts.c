@@ -158,7 +158,8 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 enum err_code server_fronts_start(struct server *s, struct err *err)
 {
 	TRY(start_rpc(s, err));
-	return start_http(s, err);
+	TRY(start_http(s, err));
+	return notify_check_fds(err);
 }
 
 static int left_ms(int64_t until_ns)
