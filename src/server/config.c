@@ -149,6 +149,7 @@ static void make_repository(struct config *c, const struct command_line *line)
 	r->retry_ms = as_ms(o->retry);
 	r->load_threads = (int)o->load_threads;
 	r->memory_bytes_max = o->memory_max;
+	r->entries_max = o->entries_max;
 	r->strict_permissions = o->strict_permissions;
 	r->allow_hardlinks = o->allow_hardlinks;
 }

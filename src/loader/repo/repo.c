@@ -133,7 +133,7 @@ static enum err_code scan_now(struct repo *r, int64_t now_ns, int64_t *ret_next_
 	struct scan_place *place =
 		ARENA_ARRAY(r->scan_arena, struct scan_place, (size_t)c->n_models + 1);
 	struct scan_conf conf = { .roots = c->roots, .places = place,
-		.strict_permissions = c->strict_permissions, .wants = wants_version,
+		.entries_max = c->entries_max, .strict_permissions = c->strict_permissions, .wants = wants_version,
 		.moved_in = was_moved_in, .ctx = r };
 	if (!place)
 		return err_oom(err);

@@ -68,6 +68,7 @@ struct repo_conf {
 	   rights or memory, after this (doubled each time). */
 	int retry_ms;
 	size_t memory_bytes_max;
+	int64_t entries_max; /* directory entries that one scan may read; 0: any number */
 	bool strict_permissions; /* refuse what anyone may write */
 	bool allow_hardlinks;
 	const struct backend *backend; /* of models that name no device */

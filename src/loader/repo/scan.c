@@ -1,91 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/repo/scan.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "base/hash.h"
 #include "loader/repo/layout.h"
 #include "loader/repo/scanner.h"
 
 bool scan_id_equal(const struct scan_id *a, const struct scan_id *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0; /* six numbers, no padding */
-}
-
-/* -- remarks: what is passed over, and why --------------------------------------------------- */
-
-static void PRINTF_LIKE(3, 0) remark(struct scanner *s, bool serious, const char *fmt, va_list ap)
-{
-	char text[600];
-	if (s->out->n_remark >= SCAN_REMARKS_MAX)
-		return;
-	vsnprintf(text, sizeof(text), fmt, ap);
-	const char *copy = arena_strdup(s->arena, text);
-	if (!copy) {
-		s->oom = true;
-		return;
-	}
-	s->out->remark[s->out->n_remark++] = (struct scan_remark){
-		.text = copy, .serious = serious, .hash = hash_slice(slice_of(copy), 0)
-	};
-}
-
-void scanner_remark(struct scanner *s, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	remark(s, false, fmt, ap);
-	va_end(ap);
-}
-
-/* What could not be looked at, and why. */
-static PRINTF_LIKE(2, 3) void complain(struct scanner *s, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	remark(s, true, fmt, ap);
-	va_end(ap);
-}
-
-/* -- directories ----------------------------------------------------------------------------- */
-
-/* The next entry that is not hidden. NULL: the end, *ret_errnum 0, or an error. Hidden
-   ones ("..data", ".snapshot", ".2.tmp") are nobody's models and not worth a word. */
-static const struct dirent *next_entry(struct scanner *s, DIR *dir, int *ret_errnum)
-{
-	for (;;) {
-		errno = 0;
-		if (s->budget <= 0) {
-			*ret_errnum = EOVERFLOW;
-			return NULL;
-		}
-		const struct dirent *e = readdir(dir);
-		s->budget--;
-		if (!e || e->d_name[0] != '.') {
-			*ret_errnum = errno;
-			return e;
-		}
-	}
-}
-
-/* Links count as what they point to: version directories of a ConfigMap are links. */
-static bool is_dir(DIR *dir, const struct dirent *e)
-{
-	struct stat st;
-	if (e->d_type == DT_DIR)
-		return true;
-	if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
-		return false;
-	return fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* -- one model ------------------------------------------------------------------------------- */
@@ -113,20 +43,19 @@ static void remark_stray(struct scanner *s, const char *path, const char *name)
 	scanner_remark(s, "%s/%s: ignored, %s", path, name, meaning ? meaning : "not a version directory");
 }
 
-/* Version numbers among the entries of dir, highest first; RESOURCE_EXHAUSTED: no memory,
-   UNAVAILABLE: the directory could not be read to its end. */
-static enum err_code list_numbers(
-	struct scanner *s, DIR *dir, const char *path, int64_t **ret, int *ret_n, struct err *err)
+/* Version numbers among the entries, highest first. false: there is no memory, or the directory
+   could not be read to its end; that is told. */
+static bool list_numbers(struct scanner *s, struct scanner_list *l, int64_t **ret, int *ret_n)
 {
 	const struct dirent *e;
 	int64_t *number = NULL;
-	int n = 0, cap = 0, errnum;
-	while ((e = next_entry(s, dir, &errnum)) && n < SCAN_VERSIONS_MAX) {
+	int n = 0, cap = 0;
+	while ((e = scanner_next(s, l)) && n < SCAN_VERSIONS_MAX) {
 		int64_t v;
 		if (strcmp(e->d_name, LAYOUT_CONF) == 0)
 			continue;
-		if (!layout_parse_version(slice_of(e->d_name), &v) || !is_dir(dir, e)) {
-			remark_stray(s, path, e->d_name);
+		if (!layout_parse_version(slice_of(e->d_name), &v) || !scanner_is_dir(l, e)) {
+			remark_stray(s, l->path, e->d_name);
 			continue;
 		}
 		if (n == cap) {
@@ -134,25 +63,26 @@ static enum err_code list_numbers(
 			int64_t *grown = realloc(number, (size_t)cap * sizeof(*number));
 			if (!grown) {
 				free(number);
-				return err_oom(err);
+				s->oom = true;
+				return false;
 			}
 			number = grown;
 		}
 		number[n++] = v;
 	}
 	if (e) {
-		scanner_remark(s, "%s: more than %d versions, some are not looked at", path,
+		scanner_remark(s, "%s: more than %d versions, some are not looked at", l->path,
 			SCAN_VERSIONS_MAX);
 		s->out->incomplete = true;
-	} else if (errnum) {
+	} else if (scanner_complain_of_end(s, l)) {
 		free(number);
-		return file_err(err, errnum, path);
+		return false;
 	}
 	if (n)
 		qsort(number, (size_t)n, sizeof(*number), by_number_down);
 	*ret = number;
 	*ret_n = n;
-	return ERR_OK;
+	return true;
 }
 
 static enum err_code add_version(
@@ -177,14 +107,12 @@ static enum err_code add_version(
 /* DIR/VERSION/... */
 static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
 {
-	struct err err;
+	struct scanner_list l = { .dir = dir, .path = m->dir };
 	int64_t *number = NULL;
 	int n = 0, cap = 0;
-	if (list_numbers(s, dir, m->dir, &number, &n, &err) != ERR_OK) {
-		m->unreadable = true;
-		complain(s, "%s", err.msg);
+	m->unreadable = !list_numbers(s, &l, &number, &n);
+	if (m->unreadable)
 		return;
-	}
 	for (int i = 0; i < n && !s->oom; i++) {
 		if (!s->conf->wants(s->conf->ctx, m->name, number[i], i))
 			continue;
@@ -218,11 +146,12 @@ static struct scan_model *add_model(struct scanner *s, struct slice name, const 
 
 /* -- roots ----------------------------------------------------------------------------------- */
 
-static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const struct dirent *e)
+static void scan_root_entry(struct scanner *s, const struct scanner_list *l, const struct dirent *e)
 {
 	char path[PATH_MAX];
+	const char *root = l->path;
 	struct slice name = slice_of(e->d_name);
-	if (!is_dir(dir, e)) {
+	if (!scanner_is_dir(l, e)) {
 		for (const char *const *f = layout_files; *f; f++)
 			if (slice_is(name, *f)) {
 				scanner_remark(s,
@@ -251,7 +180,7 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 	DIR *below = file_open_dir(AT_FDCWD, path, 0);
 	if (!below) {
 		m->unreadable = true;
-		complain(s, "%s: %s", path, strerror(errno));
+		scanner_complain(s, "%s: %s", path, strerror(errno));
 		return;
 	}
 	scanner_look_conf(s, m, dirfd(below));
@@ -262,27 +191,24 @@ static void scan_root_entry(struct scanner *s, const char *root, DIR *dir, const
 static void scan_root(struct scanner *s, const char *root)
 {
 	const struct dirent *e;
-	int errnum;
-	DIR *dir = file_open_dir(AT_FDCWD, root, 0);
-	if (!dir) {
+	struct scanner_list l = { .dir = file_open_dir(AT_FDCWD, root, 0), .path = root };
+	if (!l.dir) {
 		s->out->incomplete = true;
-		complain(s, "model root %s: %s", root, strerror(errno));
+		scanner_complain(s, "model root %s: %s", root, strerror(errno));
 		return;
 	}
 	struct err err;
-	if (scanner_check_writers(s, dirfd(dir), "", root, &err) != ERR_OK) {
+	if (scanner_check_writers(s, dirfd(l.dir), "", root, &err) != ERR_OK) {
 		s->out->incomplete = true;
-		complain(s, "model root %s: not looked at, %s", root, err.msg);
-		closedir(dir);
+		scanner_complain(s, "model root %s: not looked at, %s", root, err.msg);
+		closedir(l.dir);
 		return;
 	}
-	while (!s->oom && (e = next_entry(s, dir, &errnum)))
-		scan_root_entry(s, root, dir, e);
-	if (!s->oom && errnum) {
+	while (!s->oom && (e = scanner_next(s, &l)))
+		scan_root_entry(s, &l, e);
+	if (!s->oom && scanner_complain_of_end(s, &l))
 		s->out->incomplete = true;
-		complain(s, "model root %s: %s", root, strerror(errnum));
-	}
-	closedir(dir);
+	closedir(l.dir);
 }
 
 /* -- --model NAME=PATH ----------------------------------------------------------------------- */
@@ -317,14 +243,15 @@ static void scan_place_file(struct scanner *s, struct scan_model *m, const char 
 }
 
 /* Has it a directory with a version's name? */
-static bool has_version(struct scanner *s, DIR *dir)
+static bool has_version(struct scanner *s, struct scan_model *m, DIR *dir)
 {
+	struct scanner_list l = { .dir = dir, .path = m->dir };
 	const struct dirent *e;
-	int errnum;
 	int64_t number;
 	bool found = false;
-	while (!found && (e = next_entry(s, dir, &errnum)))
-		found = layout_parse_version(slice_of(e->d_name), &number) && is_dir(dir, e);
+	while (!found && (e = scanner_next(s, &l)))
+		found = layout_parse_version(slice_of(e->d_name), &number) && scanner_is_dir(&l, e);
+	m->unreadable = !found && scanner_complain_of_end(s, &l);
 	rewinddir(dir);
 	return found;
 }
@@ -333,9 +260,11 @@ static bool has_version(struct scanner *s, DIR *dir)
 static void scan_place_dir(struct scanner *s, struct scan_model *m, DIR *dir)
 {
 	const char *file, *nested;
-	if (has_version(s, dir)) {
+	if (has_version(s, m, dir)) {
 		scanner_look_conf(s, m, dirfd(dir));
 		scan_versions(s, m, dir);
+	} else if (m->unreadable) {
+		return;
 	} else if ((file = layout_find_file(dirfd(dir)))) {
 		scanner_look_conf(s, m, dirfd(dir));
 		scan_flat(s, m, m->dir, file, false);
@@ -364,7 +293,7 @@ static void scan_place(struct scanner *s, const struct scan_place *p)
 	DIR *dir = file_open_dir(AT_FDCWD, p->path, 0);
 	if (!dir) {
 		m->unreadable = true;
-		complain(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
+		scanner_complain(s, "model '%s': %s: %s", p->name, p->path, strerror(errno));
 		return;
 	}
 	scan_place_dir(s, m, dir);
@@ -401,9 +330,8 @@ enum err_code scan_run(
 	const struct scan_conf *conf, struct arena *arena, struct scan *ret, struct err *err)
 {
 	struct scan out = { 0 };
-	struct scanner s = {
-		.conf = conf, .arena = arena, .out = &out, .budget = SCAN_ENTRIES_MAX
-	};
+	struct scanner s = { .conf = conf, .arena = arena, .out = &out,
+		.budget = conf->entries_max ? conf->entries_max : INT64_MAX };
 	out.model = ARENA_ARRAY(arena, struct scan_model, SCAN_MODELS_MAX);
 	out.remark = ARENA_ARRAY(arena, struct scan_remark, SCAN_REMARKS_MAX);
 	if (!out.model || !out.remark)
@@ -414,6 +342,7 @@ enum err_code scan_run(
 	for (const char *const *root = conf->roots; root && *root && !s.oom; root++)
 		scan_root(&s, *root);
 	sort_models(&s);
+	scanner_complain_of_cut(&s);
 	if (s.oom)
 		return err_oom(err);
 	*ret = out;

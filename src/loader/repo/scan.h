@@ -16,7 +16,6 @@
 #include <stdint.h>
 #include "base/arena.h"
 
-#define SCAN_ENTRIES_MAX 1000000 /* directory entries read by one scan */
 #define SCAN_MODELS_MAX 16384
 #define SCAN_VERSIONS_MAX 16384 /* version numbers of one model; further ones are not seen */
 #define SCAN_FILES_MAX 4096     /* of one version, as far as its stamp is concerned */
@@ -88,6 +87,7 @@ struct scan_conf {
 	const char *const *roots; /* NULL terminated */
 	const struct scan_place *places;
 	int n_places;
+	int64_t entries_max; /* directory entries that one scan may read; 0: any number */
 	bool strict_permissions; /* what anyone may write is not read */
 	/* Is this version worth looking at? rank: 0 for the highest number. */
 	bool (*wants)(void *ctx, const char *model, int64_t number, int rank);

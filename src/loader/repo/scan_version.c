@@ -125,7 +125,7 @@ enum err_code scan_look(int dirfd, const struct scan_version *v, struct scan_id 
 	uint64_t *ret_stamp, struct err *err)
 {
 	struct stamp stamp;
-	long budget = SCAN_FILES_MAX + 1;
+	int64_t budget = SCAN_FILES_MAX + 1;
 	enum err_code rc = stamp_look(dirfd, v->file, v->file_only, &budget, ret_id, &stamp, err);
 	if (rc == ERR_OK)
 		*ret_stamp = stamp.hash;

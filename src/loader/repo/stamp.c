@@ -83,7 +83,7 @@ static bool stamp_entry(DIR **stack, int *depth, struct stamp *s)
 	return true;
 }
 
-static enum err_code stamp_dir(int dirfd, long *budget, struct stamp *ret, struct err *err)
+static enum err_code stamp_dir(int dirfd, int64_t *budget, struct stamp *ret, struct err *err)
 {
 	DIR *stack[STAMP_DEPTH_MAX + 1];
 	int depth = 0;
@@ -126,7 +126,7 @@ static enum err_code stamp_id(int dirfd, const char *file, struct scan_id *ret, 
 	return ERR_OK;
 }
 
-enum err_code stamp_look(int dirfd, const char *file, bool file_only, long *budget,
+enum err_code stamp_look(int dirfd, const char *file, bool file_only, int64_t *budget,
 	struct scan_id *ret_id, struct stamp *ret, struct err *err)
 {
 	enum err_code rc = stamp_id(dirfd, file, ret_id, err);

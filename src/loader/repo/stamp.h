@@ -22,7 +22,7 @@ struct stamp {
 /* Who the version is and what its files look like: names, inodes, sizes and times of all
    below dirfd, read in any order, equal sets give equal hashes; or of the file alone.
    *budget is taken down by the entries read. FAILED_PRECONDITION: not a regular file. */
-MUST_CHECK enum err_code stamp_look(int dirfd, const char *file, bool file_only, long *budget,
+MUST_CHECK enum err_code stamp_look(int dirfd, const char *file, bool file_only, int64_t *budget,
 	struct scan_id *ret_id, struct stamp *ret, struct err *err);
 
 /* Of one file, or of what a link leads to. */

@@ -14,6 +14,7 @@ static struct scan scan;
 static struct err err;
 static int ranks_wanted;
 static bool strict;
+static int64_t entries_max;
 
 static void setup(void)
 {
@@ -22,6 +23,7 @@ static void setup(void)
 	arena = arena_new(0, 0);
 	ranks_wanted = 64;
 	strict = false;
+	entries_max = 0;
 }
 
 static void remove_tree(const char *path)
@@ -74,7 +76,7 @@ static void when_scanned(const struct scan_place *places, int n)
 	const char *none[] = { NULL };
 	struct scan_conf conf = {
 		.roots = n ? none : roots, .places = places, .n_places = n, .wants = wants,
-		.strict_permissions = strict
+		.entries_max = entries_max, .strict_permissions = strict
 	};
 	arena_reset(arena, SIZE_MAX);
 	ck_assert_int_eq(scan_run(&conf, arena, &scan, &err), ERR_OK);
@@ -239,17 +241,62 @@ START_TEST(m31_many_versions_are_listed_but_few_are_looked_at)
 }
 END_TEST
 
-START_TEST(m31_strays_make_a_bounded_number_of_remarks)
+static void given_strays(const char *prefix, int n)
 {
 	char name[64];
-	given_file("m/1/model.onnx", "x");
-	for (int i = 0; i < SCAN_REMARKS_MAX + 100; i++) {
-		snprintf(name, sizeof(name), "stray%d", i);
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%sstray%d", prefix, i);
 		given_file(name, "");
 	}
-	when_scanned(NULL, 0);
-	ck_assert_int_eq(scan.n_remark, SCAN_REMARKS_MAX);
+}
+
+/* So many that what could not be looked at finds room. */
+START_TEST(m31_strays_make_a_bounded_number_of_remarks)
+{
+	const char *roots[] = { root, "/gone", NULL };
+	struct scan_conf conf = { .roots = roots, .wants = wants };
+	given_file("m/1/model.onnx", "x");
+	given_strays("", SCAN_REMARKS_MAX + 100);
+	ck_assert_int_eq(scan_run(&conf, arena, &scan, &err), ERR_OK);
+	ck_assert_int_gt(scan.n_remark, SCAN_REMARKS_MAX / 2);
+	ck_assert_int_lt(scan.n_remark, SCAN_REMARKS_MAX);
+	ck_assert_int_eq(remarks("model root /gone: "), 1);
 	ck_assert_ptr_nonnull(version("m", 1));
+}
+END_TEST
+
+START_TEST(a_scan_that_may_read_no_more_says_where_the_entries_are)
+{
+	char says[256];
+	given_strays("big/", 300);
+	given_file("big/1/model.onnx", "x");
+	entries_max = 200;
+	when_scanned(NULL, 0);
+	ck_assert_int_eq(scan.n_model, 1);
+	ck_assert(scan.model[0].unreadable);
+	ck_assert(scan.incomplete);
+	ck_assert_int_eq(remarks(" after 200 directory entries ([repository] entries_max), "), 1);
+	snprintf(says, sizeof(says), " in %s/big; ", root);
+	ck_assert_int_eq(remarks(says), 1);
+	ck_assert(scan.remark[scan.n_remark - 1].serious);
+
+	entries_max = 400;
+	when_scanned(NULL, 0);
+	ck_assert(!scan.incomplete);
+	ck_assert_ptr_nonnull(version("big", 1));
+	ck_assert_int_eq(remarks("entries_max"), 0);
+}
+END_TEST
+
+START_TEST(a_place_that_was_not_read_to_its_end_is_not_taken_for_a_flat_one)
+{
+	struct scan_place place = { "m", root };
+	given_file("model.onnx", "x");
+	given_file("1/model.onnx", "x");
+	entries_max = 1;
+	when_scanned(&place, 1);
+	ck_assert(scan.model[0].unreadable);
+	ck_assert_int_eq(scan.model[0].n_version, 0);
 }
 END_TEST
 
@@ -472,6 +519,8 @@ Suite *suite_scan(void)
 	tcase_add_test(t, m27_a_config_map_s_file_link_is_followed_beneath_its_directory);
 	tcase_add_test(t, m27_what_is_there_but_unreadable_is_reported_as_such);
 	tcase_add_test(t, a_model_file_that_is_none_is_an_error_of_its_version);
+	tcase_add_test(t, a_scan_that_may_read_no_more_says_where_the_entries_are);
+	tcase_add_test(t, a_place_that_was_not_read_to_its_end_is_not_taken_for_a_flat_one);
 	tcase_add_test(t, m28_a_root_that_is_gone_makes_the_scan_incomplete);
 	tcase_add_test(t, m31_many_versions_are_listed_but_few_are_looked_at);
 	tcase_add_test(t, m31_strays_make_a_bounded_number_of_remarks);
