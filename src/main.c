@@ -3,8 +3,9 @@
  * main.c -- signetd: a process around a server
  *
  * The main thread does nothing but wait: for signals, for the time of the next look at
- * what the server does, for the end of a drain. All else happens on threads that the
- * server started.
+ * what the server does, for the end of a drain. All else, a reload too, happens on other
+ * threads: a file system that hangs must not keep it from hearing SIGTERM, nor from feeding
+ * the watchdog.
  */
 #include <config.h>
 #include <errno.h>
@@ -15,11 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/errand.h"
 #include "base/log.h"
 #include "exec/op_library.h"
 #include "list_ops.h"
@@ -35,6 +36,8 @@
 /* While starting and stopping systemd is told to be patient, well before it loses it. */
 #define EXTEND_BY_NS (30 * NS_PER_S)
 #define EXTEND_EVERY_NS (5 * NS_PER_S)
+/* Longer than unloading takes after the last request; a disk that hangs takes for ever. */
+#define UNLOAD_MAX_NS (30 * NS_PER_S)
 
 enum phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING, PHASE_OVER };
 
@@ -46,10 +49,11 @@ struct process {
 	enum phase phase;
 	int64_t stop_at_ns, stop_timeout_ns; /* from PHASE_DRAINING on */
 	int64_t extend_ns;                   /* when to ask for patience again */
-	int signals, stopped; /* descriptors: of signals, and of the end of stop_server() */
+	int signals;          /* descriptor that brings them */
 	sigset_t unblocked;   /* while waiting */
-	pthread_t stopper;    /* runs stop_server() */
-	bool has_stopper;
+	struct errand stop, reload;
+	bool reload_again;    /* asked for while one was under way */
+	struct err reload_err; /* the outcome */
 	char status[160];
 };
 
@@ -146,23 +150,18 @@ static int print(struct process *p)
 
 /* -- signals --------------------------------------------------------------------------------- */
 
-/* On its own thread, so that a second SIGTERM and the watchdog are still heard. */
-static void *stop_server(void *arg)
+static void stop_server(void *ctx)
 {
-	struct process *p = arg;
-	const uint64_t one = 1;
-	server_stop(p->server, p->stop_timeout_ns);
-	ssize_t done = write(p->stopped, &one, sizeof(one));
-	(void)done;
-	return NULL;
+	struct process *p = ctx;
+	server_close(p->server, p->stop_timeout_ns);
+	errand_end(&p->reload);
+	server_free(p->server);
 }
 
 static void begin_stopping(struct process *p)
 {
 	p->phase = PHASE_STOPPING;
-	p->has_stopper = pthread_create(&p->stopper, NULL, stop_server, p) == 0;
-	if (!p->has_stopper)
-		stop_server(p);
+	errand_begin(&p->stop, "stop", stop_server, p);
 }
 
 static void on_terminate(struct process *p, int signo)
@@ -181,28 +180,46 @@ static void on_terminate(struct process *p, int signo)
 	p->extend_ns = 0;
 }
 
+static void reload(void *ctx)
+{
+	struct process *p = ctx;
+	struct config *next;
+	p->reload_err = (struct err){ .code = ERR_OK };
+	if (config_load(&p->line, &next, &p->reload_err) == ERR_OK &&
+		server_reload(p->server, next, &p->reload_err) != ERR_OK)
+		config_free(next);
+}
+
 static void on_reload(struct process *p)
 {
-	struct err err;
-	struct config *next;
 	if (p->phase >= PHASE_DRAINING)
 		return;
-	notify_reloading();
-	enum err_code rc = config_load(&p->line, &next, &err);
-	if (rc == ERR_OK) {
-		rc = server_reload(p->server, next, &err);
-		if (rc != ERR_OK)
-			config_free(next);
+	p->reload_again = p->reload.begun;
+	if (p->reload_again) {
+		log_notice("the last reload is not over yet; it is done once more then");
+		return;
 	}
-	stats_on_config(rc == ERR_OK);
-	/* The next look at the status would hide the failure: it is kept until that changes. */
-	if (rc == ERR_OK) {
+	if (p->phase == PHASE_SERVING)
+		notify_reloading();
+	errand_begin(&p->reload, "reload", reload, p);
+}
+
+static void on_reloaded(struct process *p)
+{
+	errand_end(&p->reload);
+	bool ok = p->reload_err.code == ERR_OK;
+	stats_on_config(ok);
+	if (ok)
 		log_notice("configuration reloaded");
-		notify_send("READY=1\nSTATUS=%s", p->status);
-	} else {
-		log_err("reload failed, the configuration stays as it was: %s", err.msg);
-		notify_send("READY=1\nSTATUS=reload failed: %s", err.msg);
-	}
+	else
+		log_err("reload failed, the configuration stays as it was: %s", p->reload_err.msg);
+	/* Before it serves, and when it ends, READY=1 would say what is not so. The next look at
+	   the status would hide a failure: it is kept until that changes. */
+	if (p->phase == PHASE_SERVING)
+		notify_send("READY=1\nSTATUS=%s%s", ok ? p->status : "reload failed: ",
+			ok ? "" : p->reload_err.msg);
+	if (p->reload_again)
+		on_reload(p);
 }
 
 /* One reload for any number of SIGHUP that came meanwhile; each SIGTERM counts. */
@@ -256,6 +273,15 @@ static void feed_watchdog(struct process *p, int64_t now)
 		notify_send("WATCHDOG=1");
 }
 
+static void give_up_if_late(const struct process *p, int64_t now)
+{
+	int64_t latest = clock_after(clock_after(p->stop_at_ns, p->stop_timeout_ns), UNLOAD_MAX_NS);
+	if (p->phase != PHASE_STOPPING || now < latest)
+		return;
+	log_err("requests have ended, but unloading does not, as if a file system hangs: ending at once");
+	_exit(EXIT_FAILURE);
+}
+
 static void on_tick(struct process *p)
 {
 	int64_t now = clock_now_ns();
@@ -274,22 +300,27 @@ static void on_tick(struct process *p)
 	}
 	if (p->phase == PHASE_DRAINING && now >= p->stop_at_ns)
 		begin_stopping(p);
+	give_up_if_late(p, now);
 }
 
 static void run(struct process *p)
 {
 	watchdog_init(&p->dog, notify_watchdog_ns(), clock_now_ns());
 	while (p->phase != PHASE_OVER) {
-		struct pollfd fds[] = { { .fd = p->signals, .events = POLLIN },
-			{ .fd = p->stopped, .events = POLLIN } };
+		enum { SIGNALS, STOPPED, RELOADED, N };
+		struct pollfd fds[N] = { [SIGNALS] = { .fd = p->signals, .events = POLLIN },
+			[STOPPED] = { .fd = p->stop.over_fd, .events = POLLIN },
+			[RELOADED] = { .fd = p->reload.over_fd, .events = POLLIN } };
 		int64_t tick_ms = p->phase == PHASE_SERVING ? TICK_SERVING_MS : TICK_MS;
 		struct timespec tick = { .tv_nsec = tick_ms * NS_PER_MS };
+		/* While it stops, stop_server() waits for a reload that is under way. */
+		int n = ppoll(fds, p->phase < PHASE_STOPPING ? N : RELOADED, &tick, &p->unblocked);
 		/* A signal that ends the wait leaves revents as they were. */
-		if (ppoll(fds, 2, &tick, &p->unblocked) < 0)
-			fds[1].revents = 0;
+		if (n > 0 && fds[RELOADED].revents)
+			on_reloaded(p);
 		on_signals(p);
 		on_tick(p);
-		if (fds[1].revents)
+		if (n > 0 && fds[STOPPED].revents)
 			p->phase = PHASE_OVER;
 	}
 }
@@ -302,9 +333,10 @@ static enum err_code start(struct process *p, struct config *config, struct err 
 	TRY(notify_init(err));
 	process_note_start();
 	raise_fd_limit();
-	p->stopped = eventfd(0, EFD_CLOEXEC);
-	if (p->signals < 0 || p->stopped < 0)
-		return err_set(err, ERR_UNAVAILABLE, "no descriptors to begin with: %s", strerror(errno));
+	TRY(errand_init(&p->stop, err));
+	TRY(errand_init(&p->reload, err));
+	if (p->signals < 0)
+		return err_set(err, ERR_UNAVAILABLE, "no pipe for signals");
 	return server_start(config, &p->server, err);
 }
 
@@ -319,10 +351,10 @@ static int serve(struct process *p, struct config *config)
 	}
 	stats_on_config(true);
 	run(p);
-	if (p->has_stopper)
-		pthread_join(p->stopper, NULL);
+	errand_end(&p->stop);
+	errand_done(&p->stop);
+	errand_done(&p->reload);
 	log_notice("stopped");
-	close(p->stopped);
 	return EXIT_SUCCESS;
 }
 

@@ -100,10 +100,9 @@ static enum err_code start_repo(struct server *s, struct err *err)
 	return repo_new(&s->config->repo, &hooks, &s->repo, err);
 }
 
-/* In the opposite order of the start; whatever is there. */
-static void stop_parts(struct server *s, int64_t timeout_ns)
+/* What is there beside the fronts, in the opposite order of the start. */
+static void free_parts(struct server *s)
 {
-	server_fronts_stop(s, timeout_ns);
 	if (s->repo)
 		repo_free(s->repo);
 	learned_close(s->learned);
@@ -144,7 +143,8 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 	});
 	enum err_code rc = start_parts(s, err);
 	if (rc != ERR_OK) {
-		stop_parts(s, 0);
+		server_close(s, 0);
+		free_parts(s);
 		return rc;
 	}
 	*ret = s;
@@ -185,10 +185,15 @@ void server_drain(struct server *s)
 		rpc_drain(s->rpc);
 }
 
-void server_stop(struct server *s, int64_t timeout_ns)
+void server_close(struct server *s, int64_t timeout_ns)
+{
+	server_fronts_stop(s, timeout_ns);
+}
+
+void server_free(struct server *s)
 {
 	struct config *config = s->config;
-	stop_parts(s, timeout_ns);
+	free_parts(s);
 	config_free(config);
 }
 

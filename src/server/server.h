@@ -8,7 +8,7 @@
  * Owns the compute pool, the repository and the HTTP front; starts them in this order and
  * ends them in the opposite one.
  *
- * Threads: server_stop() once, last; the rest from any thread.
+ * Threads: server_close() and server_free() once, last; the rest from any thread.
  */
 #pragma once
 
@@ -35,8 +35,11 @@ void server_drain_times(struct server *s, int64_t *ret_delay_ns, int64_t *ret_ti
 /* Health says not ready from now on; requests are still answered. */
 void server_drain(struct server *s);
 
-/* Accepts no more, lets requests in flight end within timeout_ns, unloads, frees. */
-void server_stop(struct server *s, int64_t timeout_ns);
+/* Accepts no more, lets requests in flight end within timeout_ns. */
+void server_close(struct server *s, int64_t timeout_ns);
+
+/* Unloads and frees what server_close() has left; no reload may be under way. */
+void server_free(struct server *s);
 
 /* One line for STATUS= and the log: what is ready, loading, failed. */
 void server_status(struct server *s, char *buf, size_t size);

@@ -5,7 +5,7 @@
  * server.c starts, reloads and stops it; server_fronts.c opens what listens, server_hooks.c
  * is what the repository calls, server_status.c tells how it goes.
  *
- * Threads: what is set at the start stays until server_stop(), but for config.
+ * Threads: what is set at the start stays until server_close(), but for config.
  */
 #pragma once
 
