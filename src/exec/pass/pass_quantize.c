@@ -9,7 +9,7 @@
  *
  * It runs before constants are folded, which would make floats of the weights.
  *
- * NOT DONE: groups of channels, sums without a product.
+ * NOT DONE: groups of channels on a device, sums without a product.
  */
 #include "exec/pass/pass.h"
 
@@ -284,7 +284,8 @@ static bool match_conv(const struct pass_ctx *c, const struct node *n, struct pr
 {
 	p->op = OP_QUANTIZED_CONV;
 	p->bias = pass_in(c, n, 2);
-	if (node_int(n, "group", 1) != 1 || n->n_attr > GEOMETRY_ATTRS_MAX ||
+	bool device = c->backend && c->backend->device;
+	if ((device && node_int(n, "group", 1) != 1) || n->n_attr > GEOMETRY_ATTRS_MAX ||
 		pass_value(c, pass_in(c, n, 0))->shape.rank != 4 ||
 		!read_operand(c, pass_in(c, n, 0), &p->x) || !read_weights(c, pass_in(c, n, 1), 0, &p->w))
 		return false;

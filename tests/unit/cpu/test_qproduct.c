@@ -46,6 +46,64 @@ static void expect_right(const struct qproduct *q, const struct requant *r, bool
 							  with_z ? &z[p][m] : NULL));
 }
 
+/* -- channels apart --------------------------------------------------------------------------------- */
+
+enum { WIDTH_MAX = 5, STEP_MAX = 3, COLUMNS = (PIXELS - 1) * STEP_MAX + WIDTH_MAX };
+
+static uint8_t columns[RUNS * COLUMNS + 1][FILLED];
+static int32_t weight[RUNS * WIDTH_MAX][FILLED], sums[PIXELS][CHANNELS];
+
+static int32_t apart_sum_at(const struct qproduct_job *j, int p, int m)
+{
+	int32_t sum = bias[m];
+	for (int r = 0; r < j->runs; r++)
+		for (int k = 0; k < j->slots; k++)
+			sum += j->x[p * j->x_pixel + j->run_at[r] + k * j->tap + m] * weight[r * j->slots + k][m];
+	return sum;
+}
+
+static void expect_apart(const struct qproduct *q, struct qproduct_job j)
+{
+	memset(y, 0, sizeof(y));
+	memset(sums, 0, sizeof(sums));
+	q->run_apart(&j);
+	for (int p = 0; p < PIXELS; p++)
+		for (int m = 0; m < CHANNELS; m++) {
+			int32_t sum = apart_sum_at(&j, p, m);
+			if (p >= j.pixels)
+				ck_assert_int_eq(j.sums ? sums[p][m] : y[p][m], 0);
+			else if (j.sums)
+				ck_assert_int_eq(sums[p][m], sum);
+			else
+				ck_assert_int_eq(y[p][m], (uint8_t)requant_one(j.requant, sum, factor[m],
+								  j.z ? &z[p][m] : NULL));
+		}
+}
+
+static void expect_window(const struct qproduct *q, const struct requant *r, int width, int step, int pixels)
+{
+	const int64_t run_at[RUNS] = { 0, COLUMNS * FILLED };
+	struct qproduct_job j = { .x = columns[0], .rows = 1, .pixels = pixels, .x_pixel = step * FILLED,
+		.y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS, .slots = width, .tap = FILLED, .w = weight,
+		.bias = bias, .channels = CHANNELS, .sums = sums[0], .requant = r };
+	expect_apart(q, j);
+	j.sums = NULL;
+	j.y = y[0];
+	j.factor = factor;
+	expect_apart(q, j);
+	j.z = z[0];
+	expect_apart(q, j);
+}
+
+/* Windows that share columns, and others; rows of whole tiles, and shorter ones. */
+static void expect_right_apart(const struct qproduct *q, const struct requant *r)
+{
+	const int shapes[][3] = { { 3, 1, PIXELS }, { 3, 2, PIXELS }, { 5, 1, 16 }, { 5, 2, 7 }, { 2, 1, PIXELS },
+		{ 3, 3, 6 }, { 3, 1, 3 }, { 3, 2, 1 } };
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+		expect_window(q, r, shapes[i][0], shapes[i][1], shapes[i][2]);
+}
+
 START_TEST(every_instruction_set_gives_the_same)
 {
 	static const struct requant requant = { .mid_low = -90, .mid_high = 100, .mid_factor = 0.75f,
@@ -62,6 +120,10 @@ START_TEST(every_instruction_set_gives_the_same)
 	fill(x, sizeof(x), 1);
 	fill(w, sizeof(w), 2);
 	fill(z, sizeof(z), 3);
+	fill(columns, sizeof(columns), 4);
+	for (int k = 0; k < RUNS * WIDTH_MAX; k++)
+		for (int m = 0; m < FILLED; m++)
+			weight[k][m] = (k * 101 + m * 37) % 511 - 255;
 	for (int m = 0; m < FILLED; m++) {
 		bias[m] = 1000 * (m - 20);
 		factor[m] = 0.0031f * (float)(1 + m % 5);
@@ -74,6 +136,7 @@ START_TEST(every_instruction_set_gives_the_same)
 			continue;
 		expect_right(sets[i].q, &requant, false);
 		expect_right(sets[i].q, &requant, true);
+		expect_right_apart(sets[i].q, &requant);
 	}
 }
 END_TEST

@@ -171,6 +171,16 @@ START_TEST(weights_may_be_unsigned_and_have_zero_points)
 }
 END_TEST
 
+START_TEST(groups_are_quantized_like_others)
+{
+	int32_t x = MODEL_NODE(g, OP_CONV, input(shape_of(1, 8, 7, 7)), weights(shape_of(8, 1, 3, 3), 0));
+	model_attr_int(g, "group", 8);
+	model_output(g, step(x, 0.03f, 100));
+	expect(3, 0.03f, false);
+	ck_assert_int_eq(model_count(g, OP_QUANTIZED_CONV), 1);
+}
+END_TEST
+
 START_TEST(exact_leaves_floats)
 {
 	model_output(g, step(conv(input(shape_of(1, 3, 8, 9)), 3, 8, 3), 0.03f, 20));
@@ -210,6 +220,7 @@ Suite *suite_pass_quantize(void)
 	tcase_add_test(t, products_are_of_integers);
 	tcase_add_test(t, signed_activations_and_a_dequantized_bias);
 	tcase_add_test(t, weights_may_be_unsigned_and_have_zero_points);
+	tcase_add_test(t, groups_are_quantized_like_others);
 	tcase_add_test(t, exact_leaves_floats);
 	tcase_add_test(t, what_is_no_pattern_stays);
 	suite_add_tcase(s, t);

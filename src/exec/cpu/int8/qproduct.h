@@ -41,8 +41,9 @@ struct qproduct_job {
 	int64_t x_row, y_row;     /* bytes from one to the next */
 	int64_t x_pixel, y_pixel;
 	const int64_t *run_at;    /* bytes from the window's beginning */
-	int64_t runs, slots;      /* slots of four bytes in a run */
-	const int8_t *w;          /* packed */
+	int64_t runs, slots;      /* slots of four bytes in a run; apart: taps */
+	int64_t tap;              /* apart: bytes from one to the next */
+	const void *w;            /* packed */
 	const int32_t *bias;      /* filled up to whole panels, as factor is */
 	const int32_t *windows;   /* not NULL: what each pixel's adds up to, row after row, */
 	const int32_t *w_zero;    /* which is taken from its sums so often; filled up, too */
@@ -54,20 +55,28 @@ struct qproduct_job {
 	const struct requant *requant;
 };
 
-/* One instruction set's. */
+typedef void (*qproduct_fn)(const struct qproduct_job *j);
+
+/* One instruction set's. run_apart: a result's channel is of one channel of x, the same one. Its
+   weights are less their zero points, and windows are NULL. */
 struct qproduct {
-	void (*run)(const struct qproduct_job *j);
+	qproduct_fn run, run_apart;
 };
 
 extern const struct qproduct qproduct_base;
+void qproduct_apart_base(const struct qproduct_job *j);
 #ifdef __x86_64__
 extern const struct qproduct qproduct_avx2, qproduct_avx512, qproduct_avx512_vnni;
+void qproduct_apart_avx2(const struct qproduct_job *j);
+void qproduct_apart_avx512(const struct qproduct_job *j);
+void qproduct_apart_avx512_vnni(const struct qproduct_job *j);
 #endif
 
 /* The best of this machine. */
 const struct qproduct *qproduct_best(void);
 
 /* Channels that stand side by side in packed weights, and bytes of each: slot s of run r of
-   panel p begins at ((p * runs + r) * slots + s) * QPRODUCT_PANEL * QPRODUCT_SLOT. */
+   panel p begins at ((p * runs + r) * slots + s) * QPRODUCT_PANEL * QPRODUCT_SLOT. Those apart are
+   int32, channels filled up to whole panels side by side, tap after tap. */
 #define QPRODUCT_PANEL 32
 #define QPRODUCT_SLOT 4

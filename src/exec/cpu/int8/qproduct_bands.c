@@ -14,7 +14,10 @@
  * A plain image of channels that fill no slots stays one of planes: a run is then a row of a
  * window in one of them, and nothing is interleaved.
  *
- * NOT DONE: groups, three spatial axes; they are the reference's.
+ * A group of channels is a job of its own, or a block of groups is one; where each channel is a
+ * group, all of them are one (run_apart).
+ *
+ * NOT DONE: three spatial axes, which are the reference's.
  */
 #include "exec/cpu/int8/qproduct_bands.h"
 
@@ -23,6 +26,7 @@
 #include "exec/infer/conv_geometry.h"
 
 #define PRODUCTS_PER_NS 200.0
+#define APART_SLOT 8 /* what a tap costs, as products of the others */
 /* Of a unit's input, which is read once for each panel of channels. */
 #define BAND_BYTES ((int64_t)256 << 10)
 /* Interleaved at a time, so that their lines stay near until all channels are there. */
@@ -93,6 +97,7 @@ static int32_t *sum_windows(
 	struct qproduct_job ones = *j;
 	ones.w = b->ones;
 	ones.bias = no_bias;
+	ones.windows = NULL;
 	ones.channels = ones.y_pixel = 1;
 	ones.y_row = ones.pixels;
 	ones.sums = (int32_t *)((char *)a->scratch + b->scratch_windows);
@@ -107,109 +112,36 @@ struct qproduct_job qbands_job(
 		.rows = band->rows, .x_row = b->pitch * b->stride[0], .y_row = b->out[1] * b->channels,
 		.pixels = b->out[1], .x_pixel = b->stride[1] * b->c, .y_pixel = b->channels,
 		.x = find_input(b, a, band, x_zero), .run_at = b->run_at, .runs = b->runs,
-		.slots = b->slots, .w = b->weights, .channels = b->channels,
+		.slots = b->slots, .tap = b->dilation[1] * b->c, .w = b->weights, .channels = b->job_channels,
 	};
 	/* Rows whose pixels follow each other are one. */
 	if (j.x_row == j.pixels * j.x_pixel) {
 		j.pixels *= j.rows;
 		j.rows = 1;
 	}
-	if (b->w_zero) {
-		j.windows = sum_windows(b, a, &j);
-		j.w_zero = b->w_zero;
-	}
 	return j;
 }
 
-/* -- prepare: weights --------------------------------------------------------------------------- */
-
-static int64_t run_bytes(const struct qweights *x)
+void qbands_run(const struct qbands *b, const struct kernel_args *a, struct qproduct_job j)
 {
-	return x->joined ? x->kernel[1] * x->c : x->c;
-}
-
-static int64_t run_count(const struct qweights *x)
-{
-	return x->joined ? x->kernel[0] : x->kernel[0] * x->kernel[1];
-}
-
-static int64_t slot_count(const struct qweights *x)
-{
-	return (run_bytes(x) + QPRODUCT_SLOT - 1) / QPRODUCT_SLOT;
-}
-
-static size_t packed_bytes(const struct qweights *x)
-{
-	return (size_t)(qbands_filled(x->m) * run_count(x) * slot_count(x) * QPRODUCT_SLOT);
-}
-
-/* One channel's slots of a run; those of the next follow a panel's width behind. */
-static void pack_run(uint8_t *to, const struct qweights *x, const uint8_t *from, int64_t taps)
-{
-	int64_t at = 0; /* in the slot */
-	for (int64_t tap = 0; tap < taps; tap++)
-		for (int64_t c = 0; c < x->c; c++) {
-			to[at++] = from[tap + c * x->c_stride] ^ (uint8_t)x->flip;
-			if (at == QPRODUCT_SLOT) {
-				to += QPRODUCT_SLOT * QPRODUCT_PANEL;
-				at = 0;
-			}
+	for (int64_t i = 0; i < b->jobs; i++) {
+		int64_t channels = b->job_channels;
+		if (b->w_zero) {
+			j.windows = sum_windows(b, a, &j);
+			j.w_zero = b->w_zero + i * channels;
 		}
-}
-
-/* Channel by channel, each along its weights. */
-static void pack(void *dst, void *ctx)
-{
-	const struct qweights *x = ctx;
-	int64_t runs = run_count(x), bytes = slot_count(x) * QPRODUCT_SLOT, taps = x->joined ? x->kernel[1] : 1;
-	memset(dst, 0, packed_bytes(x));
-	for (int64_t m = 0; m < x->m; m++) {
-		uint8_t *lane = (uint8_t *)dst + m / QPRODUCT_PANEL * runs * bytes * QPRODUCT_PANEL +
-				m % QPRODUCT_PANEL * QPRODUCT_SLOT;
-		for (int64_t r = 0; r < runs; r++)
-			pack_run(lane + r * bytes * QPRODUCT_PANEL, x, x->w + m * x->m_stride + r * taps, taps);
+		b->run(&j);
+		j.x += b->job_c;
+		j.w = (const char *)j.w + b->job_bytes;
+		j.bias += channels;
+		j.factor += j.factor ? channels : 0;
+		j.sums += j.sums ? channels : 0;
+		j.y += j.y ? channels : 0;
+		j.z += j.z ? channels : 0;
 	}
 }
 
-static int32_t sum_of(const uint8_t *w, int64_t n, uint8_t flip)
-{
-	int32_t sum = 0;
-	for (int64_t i = 0; i < n; i++)
-		sum += (int8_t)(w[i] ^ flip);
-	return sum;
-}
-
-/* Of channel m, flipped. */
-static int32_t weight_sum(const struct qweights *x, int64_t m)
-{
-	int32_t sum = 0;
-	int64_t taps = x->kernel[0] * x->kernel[1];
-	const uint8_t *w = x->w + m * x->m_stride, flip = (uint8_t)x->flip;
-	if (x->c_stride == taps)
-		return sum_of(w, x->c * taps, flip);
-	for (int64_t c = 0; c < x->c; c++)
-		sum += sum_of(w + c * x->c_stride, taps, flip);
-	return sum;
-}
-
-static enum err_code pack_ones(
-	struct prep *p, const struct qweights *like, const void **ret, struct err *err)
-{
-	struct qweights one = *like;
-	size_t bytes = (size_t)(one.c * one.kernel[0] * one.kernel[1]);
-	one.m = 1;
-	one.flip = 0;
-	one.c_stride = one.kernel[0] * one.kernel[1];
-	uint8_t *ones = arena_alloc(p->tmp, bytes);
-	void *packed = prep_alloc(p, packed_bytes(&one));
-	if (!ones || !packed)
-		return err_oom(err);
-	memset(ones, 1, bytes);
-	one.w = ones;
-	pack(packed, &one);
-	*ret = packed;
-	return ERR_OK;
-}
+/* -- prepare: weights --------------------------------------------------------------------------- */
 
 /* Of channel m, flipped. */
 static int32_t zero_at(const struct prep *p, int zero, const struct qweights *w, int64_t m)
@@ -222,18 +154,63 @@ static int32_t zero_at(const struct prep *p, int zero, const struct qweights *w,
 static enum err_code read_channels(
 	struct prep *p, struct qbands *b, const struct qweights *w, int zero, struct err *err)
 {
-	int32_t *w_zero = prep_alloc(p, (size_t)qbands_filled(w->m) * sizeof(*w_zero));
+	int32_t *w_zero = prep_alloc(p, (size_t)qbands_room(w->m) * sizeof(*w_zero));
 	uint32_t depth = (uint32_t)(w->c * w->kernel[0] * w->kernel[1]);
 	b->column = prep_alloc(p, (size_t)w->m * sizeof(*b->column));
 	if (!w_zero || !b->column)
 		return err_oom(err);
 	for (int64_t m = 0; m < w->m; m++) {
 		w_zero[m] = zero_at(p, zero, w, m);
-		b->column[m] = (int32_t)((uint32_t)weight_sum(w, m) - (uint32_t)w_zero[m] * depth);
+		b->column[m] = (int32_t)((uint32_t)qweights_sum(w, m) - (uint32_t)w_zero[m] * depth);
 		if (w_zero[m])
 			b->w_zero = w_zero;
 	}
-	return b->w_zero ? pack_ones(p, w, &b->ones, err) : ERR_OK;
+	return ERR_OK;
+}
+
+static bool is_apart(const struct qweights *w)
+{
+	return w->groups > 1 && w->groups == w->m && w->c == 1;
+}
+
+/* Enough of them to fill a panel. What windows sum up to is a group's own. */
+static int64_t groups_of_block(const struct qbands *b, const struct qweights *w)
+{
+	int64_t n = b->w_zero ? 1 : min_i64(max_i64(QPRODUCT_PANEL * w->groups / w->m, 1), w->groups);
+	while (w->groups % n)
+		n--;
+	return n;
+}
+
+/* One job, whose runs are rows of taps. */
+static enum err_code pack_apart(struct prep *p, struct qbands *b, const struct qweights *w, struct err *err)
+{
+	b->apart = true;
+	b->run = b->product->run_apart;
+	b->jobs = 1;
+	b->job_channels = w->m;
+	b->runs = w->kernel[0];
+	b->slots = w->kernel[1];
+	TRY(qweights_apart(p, w, b->w_zero, &b->weights, err));
+	b->w_zero = NULL;
+	return ERR_OK;
+}
+
+static enum err_code pack_weights(struct prep *p, struct qbands *b, struct qweights *w, struct err *err)
+{
+	if (is_apart(w))
+		return pack_apart(p, b, w, err);
+	w->block = groups_of_block(b, w);
+	b->run = b->product->run;
+	b->jobs = qweights_jobs(w);
+	b->job_channels = w->m / b->jobs;
+	b->job_c = w->c * w->block;
+	b->job_bytes = qweights_job_bytes(w);
+	b->runs = qweights_runs(w);
+	b->slots = qweights_slots(w);
+	if (b->w_zero)
+		TRY(qweights_ones(p, w, &b->ones, err));
+	return qweights_get(p, w, &b->weights, err);
 }
 
 /* -- prepare: geometry ---------------------------------------------------------------------------- */
@@ -254,7 +231,7 @@ static int64_t take_planes(struct qweights *w)
 	apart.c = 1;
 	apart.kernel[0] *= w->c;
 	apart.c_stride = apart.kernel[0] * apart.kernel[1];
-	if (run_count(&apart) * slot_count(&apart) > run_count(w) * slot_count(w))
+	if (w->groups > 1 || qweights_runs(&apart) * qweights_slots(&apart) > qweights_runs(w) * qweights_slots(w))
 		return 1;
 	int64_t planes = w->c;
 	*w = apart;
@@ -279,18 +256,18 @@ enum err_code qbands_conv(
 	const struct shape *ws = &p->in[1].shape;
 	TRY(conv_geometry(p->node, &x->shape, ws, &g, err));
 	bool nhwc = x->layout == LAYOUT_NHWC;
-	if (g.spatial != 2 || g.group != 1 || tensor_count(&p->out[0]) == 0 || tensor_count(x) == 0 ||
+	if (g.spatial != 2 || tensor_count(&p->out[0]) == 0 || tensor_count(x) == 0 ||
 		(!nhwc && x->layout != LAYOUT_PLAIN))
-		return prep_refuse(err, "no images, or groups");
+		return prep_refuse(err, "no images");
 	int64_t taps = g.kernel[0] * g.kernel[1];
 	*w = (struct qweights){ NULL, ws->dim[1] * taps, taps, ws->dim[0], ws->dim[1],
-		{ g.kernel[0], g.kernel[1] }, g.dilation[1] == 1, 0 };
+		{ g.kernel[0], g.kernel[1] }, g.group, 1, g.dilation[1] == 1 && g.group == 1, 0 };
 	take_operands(p, b, w);
 	if (!nhwc && w->joined)
 		b->planes = take_planes(w);
 	b->images = x->shape.dim[0];
 	b->channels = w->m;
-	b->c = w->c;
+	b->c = w->c * w->groups;
 	for (int i = 0; i < 2; i++) {
 		b->in[i] = g.in[i];
 		b->out[i] = g.out[i];
@@ -312,7 +289,7 @@ enum err_code qbands_matmul(const struct prep *p, bool trans, struct qbands *b, 
 	if (tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[0]) == 0)
 		return prep_refuse(err, "nothing to do");
 	int64_t k = ws->dim[trans], n = ws->dim[!trans];
-	*w = (struct qweights){ NULL, trans ? k : 1, trans ? 1 : n, n, k, { 1, 1 }, 1, 0 };
+	*w = (struct qweights){ NULL, trans ? k : 1, trans ? 1 : n, n, k, { 1, 1 }, 1, 1, 1, 0 };
 	take_operands(p, b, w);
 	b->channels = n;
 	b->c = k;
@@ -328,7 +305,8 @@ enum err_code qbands_matmul(const struct prep *p, bool trans, struct qbands *b, 
 /* Bands as large as the cache likes, and enough of them for all threads. */
 static void cut_bands(const struct prep *p, struct qbands *b, struct kernel *ret)
 {
-	double products = (double)(b->runs * b->slots * QPRODUCT_SLOT) *
+	int64_t slot = b->apart ? APART_SLOT : QPRODUCT_SLOT;
+	double products = (double)(b->runs * b->slots * slot) *
 			  (double)(b->channels * b->out[0] * b->out[1] * b->images);
 	double ns = products / PRODUCTS_PER_NS;
 	int64_t row = max_i64(b->planes * b->pitch * b->stride[0], 1);
@@ -342,9 +320,9 @@ static void cut_bands(const struct prep *p, struct qbands *b, struct kernel *ret
 	ret->unit_cost_ns = (int64_t)(ns / (double)max_i64(ret->units, 1)) + 1;
 	int64_t rows = (b->band - 1) * b->stride[0] + b->extent[0];
 	b->plane = rows * b->pitch;
-	/* The last slot of a run may be read beyond its end. */
+	/* The last slot of a run may be read beyond its end, and the last vector of channels. */
 	if (b->copy)
-		ret->scratch_bytes = (size_t)(b->planes * b->plane + QPRODUCT_SLOT);
+		ret->scratch_bytes = (size_t)(b->planes * b->plane + QPRODUCT_PANEL);
 	b->scratch_windows = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
 	if (b->w_zero)
 		ret->scratch_bytes = b->scratch_windows + (size_t)(b->band * b->out[1]) * sizeof(int32_t);
@@ -361,7 +339,7 @@ static bool is_readable_in_place(const struct qbands *b)
 
 static void place_runs(struct qbands *b, const struct qweights *w)
 {
-	int64_t row_runs = w->joined ? 1 : w->kernel[1], rows = w->kernel[0] / b->planes;
+	int64_t row_runs = b->runs / w->kernel[0], rows = w->kernel[0] / b->planes;
 	for (int64_t r = 0; r < b->runs; r++) {
 		int64_t h = r / row_runs, v = r % row_runs;
 		b->run_at[r] = h / rows * b->plane + h % rows * b->dilation[0] * b->pitch +
@@ -370,19 +348,18 @@ static void place_runs(struct qbands *b, const struct qweights *w)
 }
 
 enum err_code qbands_pack(struct prep *p, struct kernel *ret, struct qbands *b,
-	const struct qweights *w, int zero, struct err *err)
+	struct qweights *w, int zero, struct err *err)
 {
 	TRY(read_channels(p, b, w, zero, err));
-	b->runs = run_count(w);
-	b->slots = slot_count(w);
+	TRY(pack_weights(p, b, w, err));
 	b->run_at = prep_alloc(p, (size_t)b->runs * sizeof(*b->run_at));
 	if (!b->run_at)
 		return err_oom(err);
-	b->copy = !is_readable_in_place(b) || run_bytes(w) % QPRODUCT_SLOT;
+	bool beyond = b->apart ? b->c % QPRODUCT_PANEL : qweights_run_bytes(w) % QPRODUCT_SLOT;
+	b->copy = beyond || !is_readable_in_place(b);
 	int64_t width = (b->out[1] - 1) * b->stride[1] + b->extent[1];
 	b->pitch = (b->copy ? width : b->in[1]) * b->c;
 	cut_bands(p, b, ret);
 	place_runs(b, w);
-	struct qweights key = *w;
-	return packs_get(p->packs, &key, sizeof(key), packed_bytes(w), pack, &key, &b->weights, err);
+	return ERR_OK;
 }

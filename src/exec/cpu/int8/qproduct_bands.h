@@ -12,16 +12,7 @@
  */
 #pragma once
 
-#include "exec/cpu/int8/qproduct.h"
-
-/* Weights as they come. Without holes: it is compared byte by byte. */
-struct qweights {
-	const uint8_t *w;
-	int64_t m_stride, c_stride; /* a tap is next to the other */
-	int64_t m, c, kernel[2];
-	int64_t joined; /* a run is a whole row of taps, not one */
-	int64_t flip;   /* 0x80 for uint8, which are int8 then, less 128 */
-};
+#include "exec/cpu/int8/qproduct_weights.h"
 
 /* Bytes from one image, row, pixel, channel to the next. */
 struct qstrides {
@@ -31,24 +22,27 @@ struct qstrides qstrides_of(const struct tensor *image, bool nhwc);
 
 /* Input 0 of a node, and where its windows lie. */
 struct qbands {
+	qproduct_fn run;
 	const struct qproduct *product;
 	const void *weights;
 	int64_t images, channels, c; /* of the result; of the input that are side by side */
+	int64_t jobs, job_channels, job_c; /* groups, or blocks of them */
+	size_t job_bytes; /* of weights */
 	int64_t planes, plane; /* of them; bytes from one to the next, copied */
 	int64_t in[2], out[2], stride[2], dilation[2], pad[2], extent[2];
 	struct qstrides x;
 	uint8_t flip; /* 0x80 for int8 */
-	bool copy, nhwc;
+	bool copy, nhwc, apart;
 	int64_t pitch; /* bytes of a row of the input, copied or not */
 	int64_t bands, band; /* of an image; rows of each */
 	int64_t runs, slots, *run_at;
 	int32_t *column; /* of a channel: the sum of its weights less their zero points */
-	int32_t *w_zero; /* of flipped numbers, filled up to whole panels; NULL: all are zero */
+	int32_t *w_zero; /* of flipped numbers, qbands_room() of them; NULL: all are zero */
 	const void *ones; /* with w_zero: packed weights of one channel, which sum up windows */
 	size_t scratch_windows;
 };
 
-/* From a node's first two inputs. UNIMPLEMENTED: no images, groups, or nothing to do. */
+/* From a node's first two inputs. UNIMPLEMENTED: no images, or nothing to do. */
 MUST_CHECK enum err_code qbands_conv(
 	const struct prep *p, struct qbands *ret, struct qweights *w, struct err *err);
 /* Input 1 is a matrix, trans: of a row per column of the result. */
@@ -58,12 +52,12 @@ MUST_CHECK enum err_code qbands_matmul(const struct prep *p, bool trans, struct 
 /* Packs the weights, cuts the work and says so: units, and scratch for what jobs need. zero: the
    input that has the weights' zero points, one or one per channel, if it is there. */
 MUST_CHECK enum err_code qbands_pack(struct prep *p, struct kernel *ret, struct qbands *b,
-	const struct qweights *w, int zero, struct err *err);
+	struct qweights *w, int zero, struct err *err);
 
-/* Channels as they are filled up to whole panels. */
-static inline int64_t qbands_filled(int64_t channels)
+/* Of a list with an element per channel: jobs read a panel's from any channel on. */
+static inline int64_t qbands_room(int64_t channels)
 {
-	return (channels + QPRODUCT_PANEL - 1) / QPRODUCT_PANEL * QPRODUCT_PANEL;
+	return channels + QPRODUCT_PANEL;
 }
 
 struct qband {
@@ -72,9 +66,11 @@ struct qband {
 };
 struct qband qbands_band(const struct qbands *b, int64_t unit);
 
-/* What comes before the sums; x_zero, of flipped numbers, is what windows find outside. */
+/* What comes before the sums, of the first job; x_zero, of flipped numbers, is what windows find outside. */
 struct qproduct_job qbands_job(
 	const struct qbands *b, const struct kernel_args *a, const struct qband *band, int32_t x_zero);
+/* All jobs, of which j is the first. */
+void qbands_run(const struct qbands *b, const struct kernel_args *a, struct qproduct_job j);
 
 /* Some pixels, channels side by side. */
 void qbands_copy_pixels(uint8_t *to, const uint8_t *from, const struct qstrides *s, int64_t pixels,

@@ -46,7 +46,7 @@ static void run_quantized(const struct kernel_args *a, int64_t begin, int64_t en
 		j.bias = s->bias;
 		j.factor = s->factor;
 		j.requant = &s->requant;
-		s->bands.product->run(&j);
+		qbands_run(&s->bands, a, j);
 	}
 }
 
@@ -59,11 +59,10 @@ static bool operands_known(const struct prep *p)
 	       (!prep_has_in(p, IN_W_ZERO) || p->in[IN_W_ZERO].data);
 }
 
-/* Filled up to whole panels. */
 static enum err_code read_channels(struct prep *p, struct qconv_state *s, struct err *err)
 {
 	int64_t channels = s->bands.channels;
-	size_t filled = (size_t)qbands_filled(channels);
+	size_t filled = (size_t)qbands_room(channels);
 	s->bias = prep_alloc(p, filled * sizeof(*s->bias));
 	s->factor = prep_alloc(p, filled * sizeof(*s->factor));
 	if (!s->bias || !s->factor)
@@ -78,7 +77,7 @@ static enum err_code read_channels(struct prep *p, struct qconv_state *s, struct
 }
 
 static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struct qconv_state *s,
-	const struct qweights *w, struct err *err)
+	struct qweights *w, struct err *err)
 {
 	s->z_in = prep_has_in(p, IN_Z);
 	requant_init(&s->requant, p->node, &p->in[IN_X], &p->out[0], s->z_in ? &p->in[IN_Z] : NULL);
@@ -89,7 +88,8 @@ static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struc
 		ret->scratch_bytes = s->scratch_z +
 				     (size_t)(s->bands.band * s->bands.out[1] * s->bands.channels);
 	ret->run = run_quantized;
-	ret->inplace = s->z_in && !s->copy_z;
+	/* Those apart make some pixels twice. */
+	ret->inplace = s->z_in && !s->copy_z && !s->bands.apart;
 	ret->inplace_in = IN_Z;
 	return ERR_OK;
 }

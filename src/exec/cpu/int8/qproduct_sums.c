@@ -30,7 +30,7 @@ static void run_sums(const struct kernel_args *a, int64_t begin, int64_t end)
 		struct qproduct_job j = qbands_job(&s->bands, a, &band, zero);
 		j.bias = bias;
 		j.sums = (int32_t *)a->out[0].data + band.at;
-		s->bands.product->run(&j);
+		qbands_run(&s->bands, a, j);
 	}
 }
 
@@ -42,11 +42,11 @@ static bool operands_known(const struct prep *p)
 }
 
 static enum err_code prepare_sums(struct prep *p, struct kernel *ret, struct sums_state *s,
-	const struct qweights *w, struct err *err)
+	struct qweights *w, struct err *err)
 {
 	TRY(qbands_pack(p, ret, &s->bands, w, IN_W_ZERO, err));
 	s->scratch_bias = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
-	ret->scratch_bytes = s->scratch_bias + (size_t)qbands_filled(w->m) * sizeof(int32_t);
+	ret->scratch_bytes = s->scratch_bias + (size_t)qbands_room(w->m) * sizeof(int32_t);
 	ret->run = run_sums;
 	return ERR_OK;
 }
