@@ -228,6 +228,23 @@ enum err_code pass_add_value(struct pass_ctx *c, int32_t *ret, struct err *err)
 	return grow(c, err);
 }
 
+enum err_code pass_add_node(struct pass_ctx *c, enum op_id op, const char *name, const int32_t *in, int n_in,
+	const struct attr *attr, int n_attr, int32_t out, struct err *err)
+{
+	int32_t at;
+	TRY(graph_add_node(c->graph, op, name, n_in, 1, n_attr, &at, err));
+	struct node *n = &c->graph->node[at];
+	for (int k = 0; k < n_in; k++) {
+		n->in[k] = in[k];
+		c->uses[in[k]]++;
+	}
+	if (n_attr)
+		memcpy(n->attr, attr, (size_t)n_attr * sizeof(*attr));
+	n->out[0] = out;
+	c->graph->value[out].producer = at;
+	return ERR_OK;
+}
+
 enum err_code
 pass_add_constant(struct pass_ctx *c, const struct tensor *t, int32_t *ret, struct err *err)
 {

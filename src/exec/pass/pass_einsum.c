@@ -205,21 +205,10 @@ static enum err_code add_node(struct product *p, enum op_id op, const int32_t *i
 	const struct attr *attr, int32_t *ret)
 {
 	struct graph *g = p->c->graph;
-	int32_t at;
 	TRY(pass_add_value(p->c, ret, p->err));
-	TRY(graph_add_node(g, op, p->name, n_in, 1, attr ? 1 : 0, &at, p->err));
 	g->value[*ret].type = (struct type){ .dtype = DTYPE_F32 };
 	g->value[*ret].shape = SHAPE_UNKNOWN; /* inferred when the pass is done */
-	g->value[*ret].producer = at;
-	struct node *n = &g->node[at];
-	for (int k = 0; k < n_in; k++) {
-		n->in[k] = in[k];
-		p->c->uses[in[k]]++;
-	}
-	n->out[0] = *ret;
-	if (attr)
-		n->attr[0] = *attr;
-	return ERR_OK;
+	return pass_add_node(p->c, op, p->name, in, n_in, attr, attr ? 1 : 0, *ret, p->err);
 }
 
 static enum err_code transposed(struct product *p, int32_t x, const int8_t *from, const struct labels *to, int32_t *ret)
