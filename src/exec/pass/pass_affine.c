@@ -26,6 +26,9 @@ struct host {
 	int64_t channels;
 	int axis; /* of the channels in the result */
 	int rank; /* of the result */
+	/* How the weights lie: runs of one channel, width channels one after the other, those repeat
+	   times, and all of it for each group of so many channels. */
+	int64_t run, width, repeat;
 };
 
 static const struct tensor *constant_in(const struct pass_ctx *c, const struct node *n, int k)
@@ -54,20 +57,31 @@ static bool match_host(const struct pass_ctx *c, int32_t v, struct host *h)
 	if (!h->w)
 		return false;
 	const struct shape *w = &h->w->shape;
+	bool turned;
 	switch (n->op) {
 	case OP_CONV:
-		h->channels = w->dim[0];
+		h->channels = h->width = w->dim[0];
+		h->repeat = 1;
+		h->run = shape_count_range(w, 1, w->rank);
 		h->axis = 1;
 		break;
-	case OP_CONV_TRANSPOSE:
-		h->channels = w->dim[1] * node_int(n, "group", 1);
+	case OP_CONV_TRANSPOSE: {
+		int64_t group = node_int(n, "group", 1);
+		h->channels = w->dim[1] * group;
+		h->width = w->dim[1];
+		h->repeat = w->dim[0] / group;
+		h->run = shape_count_range(w, 2, w->rank);
 		h->axis = 1;
 		break;
+	}
 	case OP_MATMUL:
 	case OP_GEMM:
 		if (w->rank != 2 || node_float(n, "beta", 1) != 1)
 			return false;
-		h->channels = w->dim[node_int(n, "transB", 0) ? 0 : 1];
+		turned = node_int(n, "transB", 0);
+		h->channels = h->width = w->dim[turned ? 0 : 1];
+		h->repeat = turned ? 1 : w->dim[0];
+		h->run = turned ? w->dim[1] : 1;
 		h->axis = c->graph->value[v].shape.rank - 1;
 		break;
 	default: return false;
@@ -149,19 +163,10 @@ static bool make_map(const struct pass_ctx *c, const struct node *n, const struc
 	return true;
 }
 
-/* The output channel of weight i. */
-static int64_t weight_channel(const struct host *h, int64_t i)
+static void scale_run(const float *from, float *to, int64_t n, double by)
 {
-	const struct shape *w = &h->w->shape;
-	int64_t inner = shape_count_range(w, 1, w->rank);
-	switch (h->node->op) {
-	case OP_CONV: return i / inner;
-	case OP_CONV_TRANSPOSE: {
-		int64_t per_group = w->dim[1], in_per_group = w->dim[0] / (h->channels / per_group);
-		return i / inner / in_per_group * per_group + i % inner / (inner / per_group);
-	}
-	default: return node_int(h->node, "transB", 0) ? i / w->dim[1] : i % w->dim[1];
-	}
+	for (int64_t i = 0; i < n; i++)
+		to[i] = (float)(from[i] * by);
 }
 
 static enum err_code scale_weights(struct pass_ctx *c, const struct host *h, const struct affine *m,
@@ -171,8 +176,13 @@ static enum err_code scale_weights(struct pass_ctx *c, const struct host *h, con
 	if (!w)
 		return err_oom(err);
 	const float *from = h->w->data;
-	for (int64_t i = 0; i < tensor_count(w); i++)
-		((float *)w->data)[i] = (float)(from[i] * m->s[weight_channel(h, i)]);
+	float *to = w->data;
+	int64_t rows = h->channels * h->repeat;
+	for (int64_t row = 0, at = 0; row < rows; row += h->width) {
+		const double *by = m->s + row / (h->width * h->repeat) * h->width;
+		for (int64_t i = 0; i < h->width; i++, at += h->run)
+			scale_run(from + at, to + at, h->run, by[i]);
+	}
 	return pass_add_constant(c, w, ret, err);
 }
 

@@ -12,6 +12,7 @@
 #include "exec/pass/pass.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* A scale and a shift of the convolution's input; the constants have one number per input
    channel, or one for all; NULL where there is none. */
@@ -75,8 +76,39 @@ static bool pads_are_zero(const struct node *n)
 	return slice_is(mode, "NOTSET") || slice_is(mode, "VALID");
 }
 
-/* New weights, and what the shift adds to each output's bias. */
-static enum err_code fold_weights(struct pass_ctx *c, const struct node *n, const struct before *b,
+/* The same as numbers, one for each channel. */
+struct map {
+	double *s, *t;
+};
+
+/* false: no memory. Owned: s is freed. */
+static bool map_of(const struct before *b, int64_t channels, struct map *ret)
+{
+	ret->s = calloc(2 * (size_t)channels + 1, sizeof(*ret->s));
+	if (!ret->s)
+		return false;
+	ret->t = ret->s + channels;
+	for (int64_t i = 0; i < channels; i++) {
+		ret->s[i] = number(b->s, i, 1);
+		ret->t[i] = number(b->t, i, 0);
+	}
+	return true;
+}
+
+/* The weights of one output, so many taps for each channel; what the shift adds. */
+static double fold_output(const float *from, float *to, int64_t channels, int64_t taps, const struct map *m)
+{
+	double sum = 0;
+	for (int64_t i = 0, at = 0; i < channels; i++)
+		for (int64_t k = 0; k < taps; k++, at++) {
+			sum += from[at] * m->t[i];
+			to[at] = (float)(from[at] * m->s[i]);
+		}
+	return sum;
+}
+
+/* New weights, and the bias of each output with what the shift adds. */
+static enum err_code fold_weights(struct pass_ctx *c, const struct node *n, const struct map *map,
 	int64_t group, int32_t *ret_w, int32_t *ret_b, struct err *err)
 {
 	const struct tensor *w = pass_value(c, pass_in(c, n, 1))->constant;
@@ -89,17 +121,11 @@ static enum err_code fold_weights(struct pass_ctx *c, const struct node *n, cons
 	struct tensor *nb = graph_new_tensor(c->graph, DTYPE_F32, &list);
 	if (!nw || !nb)
 		return err_oom(err);
-	const float *from = w->data;
-	float *to = nw->data;
-	for (int64_t i = 0; i < m; i++) {
-		double sum = bias ? tensor_float(bias, i) : 0;
-		for (int64_t k = 0; k < per_group * taps; k++) {
-			int64_t channel = i / (m / group) * per_group + k / taps;
-			int64_t at = i * per_group * taps + k;
-			sum += from[at] * number(b->t, channel, 0);
-			to[at] = (float)(from[at] * number(b->s, channel, 1));
-		}
-		((float *)nb->data)[i] = (float)sum;
+	for (int64_t i = 0, each = per_group * taps; i < m; i++) {
+		int64_t first = i / (m / group) * per_group;
+		double sum = fold_output((const float *)w->data + i * each, (float *)nw->data + i * each,
+			per_group, taps, &(struct map){map->s + first, map->t + first});
+		((float *)nb->data)[i] = (float)((bias ? tensor_float(bias, i) : 0) + sum);
 	}
 	TRY(pass_add_constant(c, nw, ret_w, err));
 	return pass_add_constant(c, nb, ret_b, err);
@@ -161,7 +187,13 @@ static enum err_code fold_forward(struct pass_ctx *c, struct node *n, struct err
 		return ERR_OK;
 	int32_t in[3] = { b.x };
 	bool shifts = b.t;
-	TRY(fold_weights(c, n, &b, g.group, &in[1], &in[2], err));
+	struct map map;
+	if (!map_of(&b, channels, &map))
+		return err_oom(err);
+	enum err_code rc = fold_weights(c, n, &map, g.group, &in[1], &in[2], err);
+	free(map.s);
+	if (rc != ERR_OK)
+		return rc;
 	if (!shifts)
 		in[2] = bias;
 	return pass_rewrite(c, n, OP_CONV, in, 3, n->attr, n->n_attr, err);
