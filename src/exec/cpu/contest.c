@@ -12,8 +12,8 @@
  * Contests are most of what a load without remembered choices takes, so they are as short as
  * their answers allow. Who is far behind after a part of a run is not run to its end. Each runs
  * twice, unless one run is long; more only where runs are short and close to each other. Of a
- * batch a few images run, of a large image some rows (contest_part.h): what is remembered holds
- * for any batch.
+ * batch a few images run, of a large image some rows, of many channels some (contest_part.h): what
+ * is remembered holds for any batch.
  *
  * Of two that are near each other the better row wins, which is the one that comes first: that is
  * within the noise, and caches are warmer here than between other steps, where those that
@@ -143,15 +143,13 @@ static enum err_code make_inputs(struct contest *t)
 	t->in = t->asked + p->n_in;
 	t->out = contest_part_out(&part, p);
 	for (int i = 0; i < p->n_in; i++) {
-		t->asked[i] = t->in[i] = p->in[i];
+		t->asked[i] = t->in[i] = contest_part_in(&part, p, i);
 		if (!prep_has_in(p, i))
 			continue;
-		if (p->in[i].data) {
+		if (p->in[i].data)
 			TRY(packs_want(p->packs, p->in[i].data, t->err));
-			continue;
-		}
-		t->asked[i] = t->in[i] = contest_part_in(&part, p, i);
-		TRY(make_input(t, &t->in[i]));
+		else
+			TRY(make_input(t, &t->in[i]));
 	}
 	return ERR_OK;
 }
@@ -267,6 +265,13 @@ static bool run_first(const struct contest *t)
 	return t->champion->ns < LONG_NS || !is_behind(t, c->ns, BEHIND);
 }
 
+/* Another round would not turn it. */
+static bool is_decided(const struct contest *t)
+{
+	double ns = shared_ns(t->challenger, t->challenger->ns), champion = shared_ns(t->champion, t->champion->ns);
+	return ns > BEHIND * champion || champion > BEHIND * ns;
+}
+
 static void duel(const struct contest *t)
 {
 	int64_t began = clock_now_ns();
@@ -274,7 +279,7 @@ static void duel(const struct contest *t)
 		return;
 	run_once(t, t->challenger);
 	for (int round = 2; round < ROUNDS && !t->challenger->failed; round++) {
-		if (is_behind(t, t->challenger->ns, BEHIND) || clock_now_ns() - began > DUEL_NS)
+		if (is_decided(t) || clock_now_ns() - began > DUEL_NS)
 			break;
 		run_once(t, t->champion);
 		run_once(t, t->challenger);

@@ -294,6 +294,42 @@ static struct contest_part part_of_conv(int64_t size, int64_t oc, bool sum, bool
 	return c;
 }
 
+START_TEST(who_is_far_ahead_after_two_runs_needs_no_more)
+{
+	ck_assert_int_eq(chosen(&fast, &in_300_us, choices), 0);
+	ck_assert_int_eq(runs, 4); /* two of each */
+}
+END_TEST
+
+/* Of weights and bias the first ones, of the other inputs all and as many as come out. */
+START_TEST(of_many_channels_some_are_worked_out)
+{
+	struct tensor weights = { .shape = shape_of(512, 64, 3, 3), .data = &weights };
+	struct tensor bias = { .shape = shape_of(512), .data = &bias };
+	struct tensor image = { .shape = shape_of(1, 64, 14, 14) }, all = { .shape = shape_of(1, 512, 12, 12) };
+	struct tensor ins[] = { image, weights, bias, all };
+	struct node conv = { .op = OP_FUSED_CONV };
+	struct prep p = { .node = &conv, .in = ins, .out = &all, .n_in = 4, .n_out = 1, .threads = 1 };
+
+	struct contest_part c = contest_part_of(&p, true);
+
+	ck_assert_int_eq(contest_part_in(&c, &p, 0).shape.dim[1], 64);
+	ck_assert_int_eq(contest_part_in(&c, &p, 1).shape.dim[0], 128);
+	ck_assert_ptr_eq(contest_part_in(&c, &p, 1).data, &weights);
+	ck_assert_int_eq(contest_part_in(&c, &p, 2).shape.dim[0], 128);
+	ck_assert_int_eq(contest_part_in(&c, &p, 3).shape.dim[1], 128);
+	ck_assert_int_eq(contest_part_out(&c, &p).shape.dim[1], 128);
+}
+END_TEST
+
+START_TEST(channels_that_fill_no_vector_are_all_worked_out)
+{
+	ck_assert_int_eq(part_of_conv(14, 512, false, true).channels, 128);
+	ck_assert_int_eq(part_of_conv(14, 510, false, true).channels, 0);
+	ck_assert_int_eq(part_of_conv(14, 128, false, true).channels, 0);
+}
+END_TEST
+
 START_TEST(of_a_large_image_some_rows_run)
 {
 	struct contest_part c = part_of_conv(224, 64, true, true);
@@ -382,6 +418,9 @@ Suite *suite_trial(void)
 	tcase_add_test(t, of_a_batch_a_few_images_run);
 	tcase_add_test(t, one_that_refuses_takes_no_part);
 	tcase_add_test(t, who_has_no_rival_is_not_run);
+	tcase_add_test(t, who_is_far_ahead_after_two_runs_needs_no_more);
+	tcase_add_test(t, of_many_channels_some_are_worked_out);
+	tcase_add_test(t, channels_that_fill_no_vector_are_all_worked_out);
 	tcase_add_test(t, of_a_large_image_some_rows_run);
 	tcase_add_test(t, few_channels_of_the_result_count_as_a_full_vector);
 	tcase_add_test(t, weights_from_caches_need_fewer_pixels);
