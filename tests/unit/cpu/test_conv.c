@@ -464,8 +464,8 @@ START_TEST(tiles_clamp_and_let_nan_through)
 }
 END_TEST
 
-static enum err_code prepare_with(
-	const struct conv_case *c, prepare_fn prepare, enum precision precision)
+static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare, enum precision precision,
+	struct arena *const *trial)
 {
 	struct err err;
 	struct kernel k = { .units = 1 };
@@ -474,15 +474,39 @@ static enum err_code prepare_with(
 	ck_assert_int_eq(infer_graph(g, &err), ERR_OK);
 	struct tensor in[2] = { *g->value[n->in[0]].constant, *g->value[n->in[1]].constant };
 	struct tensor out = { .dtype = DTYPE_F32, .shape = g->value[n->out[0]].shape };
-	in[0].layout = conv_layout(c->ic);
+	in[0].layout = trial && !c->blocked ? LAYOUT_PLAIN : conv_layout(c->ic);
 	struct packs *packs = packs_new();
 	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 2, .n_out = 1, .threads = 1,
-		.arena = g->arena, .packs = packs, .tmp = g->arena, .precision = precision };
+		.arena = g->arena, .packs = packs, .tmp = g->arena, .precision = precision, .trial = trial };
 	enum err_code rc = prepare(&p, &k, &err);
 	packs_free(packs);
 	model_free(g);
 	return rc;
 }
+
+static enum err_code prepare_with(
+	const struct conv_case *c, prepare_fn prepare, enum precision precision)
+{
+	return prepare_in(c, prepare, precision, NULL);
+}
+
+START_TEST(channels_last_compete_where_they_may_win)
+{
+	struct arena *none[TRIAL_ARENAS] = { 0 };
+	struct conv_case c = { 1, 64, 28, 28, 64, 1, 1, 1, 1, 1, { 0 }, .blocked = true };
+	if (!(cpu_features() & CPU_AVX512))
+		return; /* the row needs it */
+	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, NULL), ERR_OK);
+	c.oc = 72; /* fills no block */
+	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_OK);
+	c.oc = 64;
+	c.blocked = false; /* comes plain */
+	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_OK);
+	c.h = c.w = 4; /* short */
+	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_UNIMPLEMENTED);
+}
+END_TEST
 
 START_TEST(winograd_is_not_for_exact_results)
 {
@@ -581,6 +605,7 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, tiles_equal_the_definition, 0, COUNT(tiles_cases));
 		tcase_add_loop_test(t, transposed_tiles_equal_the_definition, 0, COUNT(transposed_cases));
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
+		tcase_add_test(t, channels_last_compete_where_they_may_win);
 		tcase_add_test(t, winograd_is_not_for_exact_results);
 		tcase_add_test(t, tiles_clamp_and_let_nan_through);
 		tcase_add_test(t, bf16_is_for_those_who_ask_on_processors_that_have_it);

@@ -22,6 +22,7 @@
 #include "base/checked.h"
 
 #define FLOPS_PER_NS 80.0
+#define NHWC_LEAST_NS 8000.0 /* of a step: code takes most of a millisecond to make, and saves a tenth of the step */
 /* Channels that the library's first-layer code reads from a plain image. */
 #define PLAIN_IC_MAX 3
 
@@ -89,6 +90,7 @@ struct maker {
 	struct conv_part *part; /* as the library gets them; in p->tmp */
 	enum layout blocked;
 	int64_t block, images;
+	bool full;       /* channels fill the widest blocks */
 	bool bf16;       /* of rounded sources and weights */
 	bool nhwc;       /* channels last inside, whatever the tensors are */
 	enum layout src_layout, dst_layout; /* of the tensors */
@@ -131,15 +133,20 @@ static bool groups_fit(const struct maker *m)
 	       (c->src.c / c->group % m->block == 0 && c->dst.c / c->group % m->block == 0);
 }
 
+/* One channel is innermost as it is; and of a long signal the library would write code for
+   every place that a window can have. */
+static bool has_nhwc(const struct onednn_conv *c)
+{
+	return c->src.c > 1;
+}
+
 static bool choose_layouts(struct maker *m)
 {
 	struct prep *p = m->p;
 	struct onednn_conv *c = &m->c;
 	bool images = p->in[0].shape.rank == 4, pixel = c->dst.h * c->dst.w == 1;
 	m->src_layout = p->in[0].layout;
-	/* One channel is innermost as it is; and of a long signal the library would write code for
-	   every place that a window can have. */
-	if (m->src_layout == LAYOUT_NHWC || (m->nhwc && c->src.c == 1))
+	if (m->src_layout == LAYOUT_NHWC || (m->nhwc && !has_nhwc(c)))
 		return false;
 	bool first = m->src_layout == LAYOUT_PLAIN && c->src.c <= PLAIN_IC_MAX && c->group == 1;
 	if (first && !c->transposed)
@@ -210,14 +217,19 @@ static size_t op_scratch(const struct onednn_op *op)
 	return op ? onednn_scratch_bytes(op) : 0;
 }
 
-/* Few channels have no blocked code either; there is plain code (a matrix product). */
+/* Few channels have no blocked code either; there is code for channels last, and plain code, a matrix
+   product, whose first run makes code for 25 ms. */
 static enum err_code make_conv(struct maker *m, struct onednn_conv *c, struct onednn_op **ret)
 {
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
-	if (rc != ERR_UNIMPLEMENTED || c->src.bf16 || m->nhwc || c->dst.layout == LAYOUT_PLAIN)
-		return rc;
-	c->src.layout = c->dst.layout = LAYOUT_PLAIN;
-	return onednn_conv(m->p, c, ret, m->err);
+	bool other = !c->src.bf16 && !m->nhwc && c->dst.layout != LAYOUT_PLAIN;
+	enum layout next = has_nhwc(c) ? LAYOUT_NHWC : LAYOUT_PLAIN;
+	for (; other && rc == ERR_UNIMPLEMENTED; next = LAYOUT_PLAIN) {
+		other = next != LAYOUT_PLAIN;
+		c->src.layout = c->dst.layout = next;
+		rc = onednn_conv(m->p, c, ret, m->err);
+	}
+	return rc;
 }
 
 static enum layout sum_layout(const struct maker *m)
@@ -336,6 +348,7 @@ static void choose_block(struct maker *m)
 	     sixteen = (first || in % 16 == 0) && out % 16 == 0;
 	m->blocked = cpu_features() & CPU_AVX512 && (sixteen || !eight) ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
 	m->block = layout_block(m->blocked);
+	m->full = m->blocked == LAYOUT_NCHW16C && sixteen;
 }
 
 static bool operands_fit(const struct prep *p)
@@ -344,6 +357,14 @@ static bool operands_fit(const struct prep *p)
 		if (prep_has_in(p, i) && p->in[i].dtype != DTYPE_F32)
 			return false;
 	return p->in[1].data;
+}
+
+/* To make code takes a rival longer than contests run: not for short steps, and not where channels come
+   in blocks and fill them, where channels last are hardly ever quicker, and by little. */
+static bool is_worth_asking(const struct maker *m)
+{
+	bool rival = m->nhwc && m->p->trial;
+	return !rival || (m->ns >= NHWC_LEAST_NS && !(m->full && m->src_layout == m->blocked));
 }
 
 static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
@@ -357,6 +378,8 @@ static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
 	if (m->bf16 && p->precision != PRECISION_BF16)
 		return prep_refuse(m->err, "bfloat16 is not wanted");
 	choose_cut(m);
+	if (!is_worth_asking(m))
+		return prep_refuse(m->err, "making code for channels last is not worth it");
 	struct conv_state *s = prep_alloc(p, sizeof(*s) + (size_t)m->cut.parts * sizeof(s->part[0]));
 	if (!s)
 		return err_oom(m->err);
