@@ -298,7 +298,7 @@ END_TEST
 
 START_TEST(more_labels_than_are_kept_are_refused)
 {
-	char name[MODEL_LABELS_MAX + 1][16];
+	char name[MODEL_LABELS_MAX + 1][24];
 	struct model_label label[MODEL_LABELS_MAX + 1];
 	struct model_conf copy;
 	for (int i = 0; i <= MODEL_LABELS_MAX; i++) {
