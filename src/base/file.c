@@ -189,7 +189,7 @@ enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, 
 enum err_code file_read_new(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
 	struct err *err)
 {
-	pages_expect(to, bytes);
+	huge_expect(to, bytes);
 	return file_read_at(fd, name, offset, to, bytes, err);
 }
 

@@ -39,7 +39,7 @@ MUST_CHECK enum err_code file_check_regular(int fd, const char *name, size_t byt
 MUST_CHECK enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
 	struct err *err);
 
-/* The same, into memory that nobody has written to yet: pages_expect(). */
+/* The same, into memory that nobody has written to yet: huge_expect(). */
 MUST_CHECK enum err_code file_read_new(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
 	struct err *err);
 

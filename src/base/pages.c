@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * DESIGN
- *
- * Whether huge pages are cheap is seen when one is there: the first of an area, and of what is
- * read each, is touched by the clock. One that took longer than as many bytes in small pages
- * take comes from a host that takes free memory back (free page reporting), where most others will
- * be like it: a few askers after it get small pages, and twice as many each time it is still so.
- * Nothing is lost by that but the time of faults: weights in small pages are read as fast.
- */
 #include "base/pages.h"
 
 #include <malloc.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include "base/checked.h"
-#include "base/clock.h"
+#include "base/huge.h"
 #include "config.h"
 
 #define PAGE_BYTES ((uintptr_t)4096)
-/* A huge page takes 0.1 ms where memory is at hand, 3.5 to 6 where the host has to find it; 512
-   small ones take 0.6 to 0.8. */
-#define SLOW_NS NS_PER_MS
-#define THERE_NS (10 * NS_PER_US) /* less: it was there before */
-#define SMALL_FIRST 8 /* askers who get small pages after a slow one */
-#define SMALL_MOST 64
 
 /* Stands in the pages that are kept. */
 struct kept {
@@ -41,24 +25,17 @@ static struct {
 	int keepers;
 } keep = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Races between threads make a guess a little worse. */
-static struct {
-	atomic_int left; /* askers who get small pages */
-	atomic_int last; /* how many it were, the last time */
-	int64_t (*now_ns)(void);
-} small = { .now_ns = clock_thread_ns };
-
-void pages_set_clock(int64_t (*now_ns)(void))
-{
-	small.now_ns = now_ns ? now_ns : clock_thread_ns;
-	atomic_store(&small.left, 0);
-	atomic_store(&small.last, 0);
-}
-
 static void *map(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap(void *p, size_t bytes)
+{
+	if (bytes >= PAGES_HUGE_BYTES)
+		huge_forget(p, bytes);
+	munmap(p, bytes);
 }
 
 /* Of pages: what nearly fills its last huge page gets all of it, rather than small ones. */
@@ -67,54 +44,6 @@ static size_t span(size_t bytes)
 	size_t pages = round_up(bytes, PAGE_BYTES), whole = round_up(bytes, PAGES_HUGE_BYTES);
 	return whole - pages < PAGES_HUGE_BYTES / 8 ? whole : pages;
 }
-
-/* -- huge or small ----------------------------------------------------------------------------- */
-
-static bool wants_small(void)
-{
-	int left = atomic_load_explicit(&small.left, memory_order_relaxed);
-	if (left > 0)
-		atomic_store_explicit(&small.left, left - 1, memory_order_relaxed);
-	return left > 0;
-}
-
-/* What a huge page took; true: it was slow. */
-static bool learn(int64_t ns)
-{
-	int last = atomic_load_explicit(&small.last, memory_order_relaxed), next = 0;
-	if (ns < THERE_NS)
-		return false;
-	if (ns > SLOW_NS)
-		next = last == 0 ? SMALL_FIRST : last < SMALL_MOST ? 2 * last : last;
-	atomic_store_explicit(&small.last, next, memory_order_relaxed);
-	atomic_store_explicit(&small.left, next, memory_order_relaxed);
-	return next > 0;
-}
-
-/* From where a huge page may begin; what lies there is zero, or not wanted. */
-static void choose(char *at, size_t pages)
-{
-	if (wants_small()) {
-		(void)madvise(at, pages, MADV_NOHUGEPAGE);
-		return;
-	}
-	(void)madvise(at, pages, MADV_HUGEPAGE);
-	int64_t began = small.now_ns();
-	*(volatile char *)at = 0;
-	if (learn(small.now_ns() - began) && pages > PAGES_HUGE_BYTES)
-		(void)madvise(at + PAGES_HUGE_BYTES, pages - PAGES_HUGE_BYTES, MADV_NOHUGEPAGE);
-}
-
-void pages_expect(void *p, size_t bytes)
-{
-	uintptr_t at = round_up((uintptr_t)p, PAGES_HUGE_BYTES), end = (uintptr_t)p + bytes;
-	for (; at < end && end - at >= PAGE_BYTES; at += PAGES_HUGE_BYTES) {
-		size_t rest = (end - at) & ~(PAGE_BYTES - 1);
-		choose((char *)at, rest < PAGES_HUGE_BYTES ? rest : PAGES_HUGE_BYTES);
-	}
-}
-
-/* -- areas ------------------------------------------------------------------------------------- */
 
 /* From where a huge page may begin: the system looks for such a place only for sizes that are
    whole huge pages. */
@@ -128,7 +57,7 @@ static void *map_huge(size_t pages)
 		munmap(p, before);
 	if (before < PAGES_HUGE_BYTES)
 		munmap(p + before + pages, PAGES_HUGE_BYTES - before);
-	choose(p + before, pages);
+	huge_choose(p + before, pages);
 	return p + before;
 }
 
@@ -194,7 +123,7 @@ void pages_unmap(void *p, size_t bytes)
 		pthread_mutex_unlock(&keep.lock);
 	}
 	if (!keeps)
-		munmap(p, pages);
+		unmap(p, pages);
 }
 
 void pages_keep(void)
@@ -216,7 +145,7 @@ void pages_keep_end(void)
 	pthread_mutex_unlock(&keep.lock);
 	while (k) {
 		struct kept *next = k->next;
-		munmap(k, k->bytes);
+		unmap(k, k->bytes);
 		k = next;
 	}
 }

@@ -4,7 +4,8 @@
  *
  * What is mapped by itself goes back to the system when it is freed. From PAGES_HUGE_BYTES
  * on huge pages are asked for: the system clears and maps them several times faster, and
- * fewer of their addresses have to be translated. Where they turn out to be slow, small ones.
+ * fewer of their addresses have to be translated. Where they turn out to be slow,
+ * small ones (huge.h).
  *
  * A load takes, frees and takes again; to clear pages once more, or to get them from a host that
  * took them back, takes longer than what is done in them. So while somebody keeps, huge pages that
@@ -15,22 +16,15 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
+#include "base/huge.h"
 
-#define PAGES_HUGE_BYTES ((size_t)2 << 20)
+#define PAGES_HUGE_BYTES HUGE_BYTES
 #define PAGES_KEPT_MAX ((size_t)32 << 20)
 
 /* NULL: no memory. bytes is not 0. */
 void *pages_map(size_t bytes);  /* zeroed */
 void *pages_take(size_t bytes); /* not zeroed */
 void pages_unmap(void *p, size_t bytes);
-
-/* The caller is about to write all of this, for the first time: what huge pages take is looked at
-   for each of them, so that a large area that begins well need not go on badly. */
-void pages_expect(void *p, size_t bytes);
-
-/* By which huge pages are timed, for tests; NULL: this thread's CPU time. Forgets what it knew. */
-void pages_set_clock(int64_t (*now_ns)(void));
 
 /* Keepers are counted; with the last one all that is kept goes. */
 void pages_keep(void);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/huge.h"
 #include "exec/module.h"
 #include "loader/repo/lifecycle.h"
 #include "loader/repo/load.h"
@@ -94,6 +95,7 @@ static void run_load(void *ctx)
 	struct load *l = ctx;
 	load_run(l);
 	inbox_post(l->inbox, &l->done);
+	huge_collapse(); /* while the version serves already */
 }
 
 static void on_load(void *ctx, struct load *l)

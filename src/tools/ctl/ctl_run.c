@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/huge.h"
 #include "tools/ctl/ctl.h"
 #include "tools/model_inputs.h"
 #include "tools/ctl/offline.h"
@@ -63,8 +64,10 @@ static enum err_code run_repeatedly(struct offline *o, int64_t repeat, const str
 		int64_t took = clock_now_ns() - begin;
 		if (i == 0) {
 			t->first_ns = took;
-			if (repeat > 1)
+			if (repeat > 1) {
 				run_profile_restart(profile);
+				huge_collapse(); /* as a daemon does when a version is there */
+			}
 		} else {
 			t->ns[t->n++] = took;
 		}
