@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "exec/plan/forget.h"
+#include "exec/run/by_rows.h"
 #include "exec/run/control.h"
 #include "exec/run/program_impl.h"
 
 #define PLANS_MAX_DEFAULT 64
 #define DYNAMIC_BYTES_MAX_DEFAULT ((size_t)1 << 30)
 #define THREADS_MAX 256 /* each has a scratch area of its own in every workspace */
+#define PARTS_MIN 4 /* of a batch: the last one may make rows again */
 
 /* For each value the last node that reads it; n_node for outputs, -1 for nobody. */
 static int32_t *find_last_uses(const struct graph *g)
@@ -84,6 +86,8 @@ enum err_code program_new(const struct graph *g, const struct program_conf *conf
 	enum err_code rc = p->last_use && (p->rounded || !round) ? list_inputs(p, err) : err_oom(err);
 	if (rc == ERR_OK && p->conf.forget)
 		rc = forget_new(g, &p->forget, err);
+	if (rc == ERR_OK && !p->conf.backend->device)
+		rc = by_rows_part(g, &p->part_rows, err);
 	if (rc == ERR_OK)
 		rc = control_new(p, err);
 	if (rc != ERR_OK) {
@@ -192,31 +196,43 @@ static enum err_code fill_ports(
 	return ERR_OK;
 }
 
-/* The ports for rows_as rows instead of those that come, which are returned; 0: it is not to
-   be, and nothing has changed. */
-static int64_t widen_ports(const struct program *p, struct program_use *u, int64_t rows_as)
+int64_t program_part_rows(const struct program *p, int64_t rows)
+{
+	return p->part_rows && rows / p->part_rows >= PARTS_MIN ? p->part_rows : rows;
+}
+
+static void set_rows(const struct program *p, struct program_use *u, int64_t rows)
+{
+	for (int i = 0; i < p->n_in; i++)
+		u->port[i].t.shape.dim[0] = rows;
+}
+
+/* The ports for rows_as rows or a part of them instead of those that come, where it is to be. */
+static void choose_rows(const struct program *p, struct program_use *u, int64_t rows_as)
 {
 	int64_t rows = p->n_in && u->port[0].t.shape.rank > 0 ? u->port[0].t.shape.dim[0] : 0;
-	if (!p->conf.backend->device || rows <= 0 || rows_as <= rows)
-		return 0;
+	u->rows = u->plan_rows = 0;
 	for (int i = 0; i < p->n_in; i++)
 		if (u->port[i].t.shape.rank < 1 || u->port[i].t.shape.dim[0] != rows)
-			return 0;
-	for (int i = 0; i < p->n_in; i++)
-		u->port[i].t.shape.dim[0] = rows_as;
-	return rows;
+			return;
+	bool device = p->conf.backend->device, few = p->n_in <= PROGRAM_USE_FEW && p->graph->n_output <= PROGRAM_USE_FEW;
+	int64_t want = !device ? program_part_rows(p, rows) : rows_as > rows ? rows_as : rows;
+	if (rows <= 0 || want == rows || !(device || few))
+		return;
+	u->rows = rows;
+	u->plan_rows = want;
+	set_rows(p, u, want);
 }
 
 static enum err_code first_plan(struct program_use *u, struct program *p, int64_t rows_as, struct err *err)
 {
-	u->rows = widen_ports(p, u, rows_as);
+	choose_rows(p, u, rows_as);
 	TRY(program_get_plan(p, 0, u->port, p->n_in, &u->plan, err));
 	if (!u->rows || u->plan->whole)
 		return ERR_OK;
 	program_release_plan(p, u->plan);
-	for (int i = 0; i < p->n_in; i++)
-		u->port[i].t.shape.dim[0] = u->rows;
-	u->rows = 0;
+	set_rows(p, u, u->rows);
+	u->rows = u->plan_rows = 0;
 	return program_get_plan(p, 0, u->port, p->n_in, &u->plan, err);
 }
 
@@ -245,9 +261,9 @@ static enum err_code run_whole(
 	int64_t rows = u->rows;
 	for (int i = 0; i < u->plan->n_out; i++) {
 		struct tensor t = u->plan->out[i].t;
-		if (rows && (t.shape.rank < 1 || t.shape.dim[0] != opts->rows_as))
+		if (rows && (t.shape.rank < 1 || t.shape.dim[0] != u->plan_rows))
 			return err_set(err, ERR_INTERNAL, "output %d has shape %s for %lld rows", i,
-				SHAPE_TEXT(&t.shape), (long long)opts->rows_as);
+				SHAPE_TEXT(&t.shape), (long long)u->plan_rows);
 		if (rows)
 			t.shape.dim[0] = rows;
 		u->out[i] = opts->output(opts->output_ctx, i, &t);
@@ -255,8 +271,9 @@ static enum err_code run_whole(
 			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
 				i, SHAPE_TEXT(&t.shape));
 	}
-	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows,
-		.rows_as = rows ? opts->rows_as : 0, .in = u->in, .out = u->out, .pool = opts->pool,
+	if (rows > u->plan_rows)
+		return program_run_parts(p, u, opts, err);
+	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows, .rows_as = u->plan_rows, .in = u->in, .out = u->out, .pool = opts->pool,
 		.arena = opts->arena, .profile = opts->profile, .input = opts->input, .input_ctx = opts->input_ctx };
 	return program_run_plan(p, u->plan, &r, err);
 }
@@ -325,6 +342,8 @@ enum err_code program_plan(struct program *p, const struct tensor *in, struct te
 		ret_out[i] = (struct tensor){ .dtype = v->type.dtype, .shape = SHAPE_UNKNOWN };
 		if (u.plan->whole)
 			ret_out[i] = u.plan->out[i].t;
+		if (u.rows)
+			ret_out[i].shape.dim[0] = u.rows;
 	}
 	program_leave(&u, p);
 	return ERR_OK;

@@ -23,6 +23,7 @@ struct program {
 	struct program_conf conf;
 	int32_t *last_use; /* per value, see struct plan_request */
 	bool *rounded;     /* the same */
+	int64_t part_rows; /* by_rows.h's; 0 on a device */
 	int32_t *in_value; /* graph inputs, then captures */
 	int n_in;
 	struct forget *forget; /* NULL: weights stay as they are */
@@ -59,11 +60,12 @@ struct program_use {
 	void *ptr_few[2 * PROGRAM_USE_FEW], **in, **out;
 	void *heap;
 	struct plan *plan;
-	int64_t rows; /* that come and go, where the plan is for rows_as; else 0 */
+	int64_t rows, plan_rows; /* that come and go, where the plan is for plan_rows; else 0 */
 };
 
-/* Checks the inputs, finds or makes the plan; of a device's program for rows_as rows if they
-   are fewer and that plan is whole (0: for what comes). Undone by program_leave(). */
+/* Checks the inputs, finds or makes the plan: of a device's program for rows_as rows if they
+   are fewer, of the host's for a part of many rows, where that plan is whole; else for what comes.
+   Undone by program_leave(). */
 MUST_CHECK enum err_code program_enter(struct program_use *u, struct program *p, const struct tensor *in,
 	int64_t rows_as, struct err *err);
 void program_leave(struct program_use *u, struct program *p);
@@ -76,6 +78,10 @@ void program_release_plan(struct program *p, struct plan *e);
 /* Runs a plan with a frame and a workspace from the lists; sets r->mem. */
 MUST_CHECK enum err_code program_run_plan(struct program *p, struct plan *e, struct plan_run *r,
 	struct err *err);
+
+/* program_parts.c: runs a plan that is for fewer rows than u has; u->out is set. */
+MUST_CHECK enum err_code program_run_parts(struct program *p, const struct program_use *u,
+	const struct run_opts *opts, struct err *err);
 
 /* Everything kept, when nobody runs any more. */
 void program_drop_plans(struct program *p);

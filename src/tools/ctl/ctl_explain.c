@@ -104,6 +104,10 @@ static enum err_code print_steps(struct ctl *c, struct offline *o, const struct 
 		table_print(&x.refused, stdout);
 	}
 	program_stats(o->program, &stats);
+	int64_t rows = o->info.n_in && in[0].shape.rank > 0 ? in[0].shape.dim[0] : 0;
+	if (program_part_rows(o->program, rows) != rows)
+		printf("\n%" PRId64 " rows are run %" PRId64 " at a time, which these steps are for\n", rows,
+			program_part_rows(o->program, rows));
 	if (o->backend->without)
 		printf("\n%s: %s\n", o->backend->name, o->backend->without);
 	printf("\n%d steps, %d more computed while planning\n"
