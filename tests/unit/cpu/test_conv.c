@@ -164,6 +164,16 @@ static const struct conv_case winograd_cases[] = {
 	{ 1, 64, 9, 700, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
 };
 
+/* Strassen's products: pixels in pairs, halves of the channels, two panels. */
+static const struct conv_case strassen_cases[] = {
+	{ 1, 128, 14, 14, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
+	{ 2, 192, 6, 5, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .act = ACT_CLIP, .threads = 2 },
+	{ 1, 128, 9, 8, 320, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .sum = true, .threads = 3 },
+	{ 1, 512, 20, 17, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 1 },
+	{ 1, 512, 1, 2, 512, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 1 },
+};
+
 static double activate(enum activation act, double v)
 {
 	switch (act) {
@@ -436,6 +446,12 @@ START_TEST(winograd_equals_the_definition)
 }
 END_TEST
 
+START_TEST(strassen_equals_the_definition)
+{
+	check_own(&strassen_cases[_i], prepare_conv_strassen);
+}
+END_TEST
+
 /* A tile without taps: its bias, clamped. */
 static void check_clamp(const struct conv_vec *vec)
 {
@@ -508,11 +524,13 @@ START_TEST(channels_last_compete_where_they_may_win)
 }
 END_TEST
 
-START_TEST(winograd_is_not_for_exact_results)
+START_TEST(what_rounds_otherwise_is_not_for_exact_results)
 {
 	struct conv_case c = { 1, 32, 9, 9, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 };
 	ck_assert_int_eq(prepare_with(&c, prepare_conv_winograd, PRECISION_EXACT), ERR_UNIMPLEMENTED);
 	ck_assert_int_eq(prepare_with(&c, prepare_conv_tiles, PRECISION_EXACT), ERR_OK);
+	ck_assert_int_eq(prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_EXACT), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_FAST), ERR_OK);
 }
 END_TEST
 
@@ -606,7 +624,8 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, transposed_tiles_equal_the_definition, 0, COUNT(transposed_cases));
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
 		tcase_add_test(t, channels_last_compete_where_they_may_win);
-		tcase_add_test(t, winograd_is_not_for_exact_results);
+		tcase_add_loop_test(t, strassen_equals_the_definition, 0, COUNT(strassen_cases));
+		tcase_add_test(t, what_rounds_otherwise_is_not_for_exact_results);
 		tcase_add_test(t, tiles_clamp_and_let_nan_through);
 		tcase_add_test(t, bf16_is_for_those_who_ask_on_processors_that_have_it);
 	}

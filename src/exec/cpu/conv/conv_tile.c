@@ -113,11 +113,14 @@ INLINE const float *run_of_result(const struct conv_tile *t, int64_t i, const in
 
 /* So many taps fetch a run each, a pixel with every slot, which leaves loads to the sums. Where
    taps are too few or too short all is fetched here; and where nothing is added, for Winograd's
-   products are done before what is asked of a busy memory later is there. */
+   products are done before what is asked of a busy memory later is there. What goes on from sums
+   at rest finds its result fetched. */
 INLINE int64_t fetch_result(const struct conv_tile *t, const int pixels, const int vecs)
 {
 	int64_t runs = adds_elsewhere(t) ? 2 * vecs : vecs, pixel = t->dst_pixel;
-	if (t->sum && t->run >= pixels && t->taps >= runs)
+	if (t->from && !t->rest)
+		return 0;
+	if ((t->sum || t->rest) && t->run >= pixels && t->taps >= runs)
 		return runs;
 	for (int64_t r = 0; r < runs; r++) {
 		const float *run = run_of_result(t, r, vecs);
@@ -130,12 +133,18 @@ INLINE int64_t fetch_result(const struct conv_tile *t, const int pixels, const i
 INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
 {
 	VEC_ARRAY part[TILE_PIXELS * TILE_VECS];
-	if (t->more)
+	const vec *from = (const vec *)t->from, *also = (const vec *)t->also;
+	if (t->more) {
 		fetch(t, part, pixels, vecs);
+		from = part;
+	}
 	EACH_PIXEL
 		EACH_VEC
-			sum[i][j] = t->more ? part[i * vecs + j]
-					    : *(const vec *)(t->bias + j * VEC_FLOATS);
+			sum[i][j] = from ? from[i * vecs + j] : *(const vec *)(t->bias + j * VEC_FLOATS);
+	if (also)
+		EACH_PIXEL
+			EACH_VEC
+				sum[i][j] += also[i * vecs + j];
 }
 
 /* Of whole vectors that are only clamped. */
@@ -166,6 +175,13 @@ INLINE void end_plainly(const struct conv_tile *t, tile_sums sum, const bool slo
 
 INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels, const int vecs)
 {
+	vec *rest = (vec *)t->rest;
+	if (rest) {
+		EACH_PIXEL
+			EACH_VEC
+				rest[i * vecs + j] = sum[i][j];
+		return;
+	}
 	if (t->block != VEC_FLOATS || !t->last || t->act.fn) {
 		VEC_ARRAY part[TILE_PIXELS * TILE_VECS];
 		EACH_PIXEL
@@ -207,7 +223,10 @@ INLINE void add_tap(const struct conv_tile *t, int64_t tap, tile_sums sum, struc
 	const float *x[POINTERS], *w = at->w, *ahead = at->ahead;
 	UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
 		x[g] = t->src + t->tap[tap] + 3 * g * step;
+	const float *next = t->src + t->tap[tap + 1 < t->taps ? tap + 1 : tap]; /* as far away as the last one was */
 	for (int64_t k = 0; k < t->run; k++) {
+		__builtin_prefetch(next, 0, 3);
+		next += step;
 		add_slot(sum, x, step, w, pixels, vecs);
 		UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
 			x[g]++;

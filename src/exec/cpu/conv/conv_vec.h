@@ -4,8 +4,8 @@
  *
  * Life of a request: ... -> plan -> [KERNELS] -> ...
  *
- * Both ways to convolve (conv_tiles.c, conv_winograd.c) come down to tiles: some neighbouring
- * pixels of the result times two vectors of its channels, summed in registers.
+ * All ways to convolve (conv_tiles.c, conv_winograd.c, conv_strassen.c) come down to tiles: some
+ * neighbouring pixels of the result times two vectors of its channels, summed in registers.
  *
  * Threads: any; all state is the caller's. Memory: none.
  */
@@ -15,6 +15,7 @@
 #include "exec/cpu/conv/wino.h"
 
 #define TILE_VECS 2 /* of channels, in a panel of weights */
+#define TILE_FLOATS_MAX (14 * TILE_VECS * 16)
 
 /* What is done to a complete sum, but for the addition. */
 struct conv_act {
@@ -32,7 +33,9 @@ struct conv_tile {
 	const float *weights; /* a row of the panel's vectors per slot of each tap */
 	const float *ahead;   /* weights to fetch meanwhile, */
 	int64_t ahead_step;   /* and how far to go in them per slot */
-	const float *bias;
+	const float *bias; /* what sums begin with, */
+	const float *from, *also; /* or two tiles that were left at rest; NULL: bias; nothing */
+	float *rest;	  /* sums are left here, pixel behind pixel, and dst is only fetched; NULL: they go there */
 	const float *sum; /* what is added at the end, laid out as dst; NULL: nothing */
 	float *dst;
 	bool slots; /* dst is of slots, and has complete sums only; else of floats */
@@ -100,7 +103,27 @@ struct wino_vec {
 		const struct wino_end *end);
 };
 
+/* -- Strassen's products (conv_strassen.c) -------------------------------------------------------- */
+
+/* Pairs of neighbouring pixels in two blocks of channels, which are the lower and the upper row and
+   column of matrices of four. */
+struct strassen_pairs {
+	const float *first;
+	int64_t n;
+	int64_t to_high; /* floats to the other block */
+	float *to;	 /* sums, pair behind pair: STRASSEN_SUMS blocks */
+	int64_t to_next; /* floats from one of these to the next one */
+};
+
+/* S2, S3, S1, S4: in the order of the products that take them. */
+#define STRASSEN_SUMS 4
+
+struct strassen_vec {
+	void (*add)(const struct strassen_pairs *p);
+};
+
 #ifdef __x86_64__
+extern const struct strassen_vec strassen_vec_avx2, strassen_vec_avx512;
 extern const struct conv_vec conv_vec_avx2, conv_vec_avx512, conv_vec_avx512_bf16;
 extern const struct wino_vec wino_vec_avx2, wino_vec_avx512, wino_vec_avx512_bf16;
 #endif
