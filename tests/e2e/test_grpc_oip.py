@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Open Inference Protocol and health over gRPC, asked by clients that are not ours."""
 import asyncio
+import json
 import os
 import queue
 import resource
@@ -173,6 +174,20 @@ class GrpcOip(unittest.TestCase):
         for name in ("label", "probabilities"):
             self.assertEqual(got.as_numpy(name).tobytes(), want.as_numpy(name).tobytes())
         http.close()
+
+    def test_halves_are_numbers_in_json(self):
+        data = np.array([[1.5, -0.1, 65504]], dtype=np.float16)
+        for body, path, key in (({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP16", "data": data.tolist()}]},
+                                 "/v2/models/half/infer", "outputs"),
+                                ({"instances": data.tolist()}, "/v1/models/half:predict", "predictions")):
+            status, _, answer = self.s.post(path, body)
+            self.assertEqual(status, 200, answer)
+            got = json.loads(answer)[key][0]
+            got = got["data"] if key == "outputs" else got
+            self.assertEqual(np.array(got, dtype=np.float16).tolist(), data[0].tolist())
+            status, _, answer = self.s.post(path, json.dumps(body).replace("65504", "65520"))
+            self.assertEqual(status, 400, answer)
+            self.assertIn(b"out of the range of float16", answer)
 
     def test_requested_outputs_come_in_their_order(self):
         names = ["probabilities", "label"]

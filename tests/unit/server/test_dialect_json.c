@@ -222,6 +222,40 @@ START_TEST(nesting_written_is_the_shape)
 }
 END_TEST
 
+START_TEST(every_half_is_read_as_what_it_is_written)
+{
+	static const struct {
+		enum dtype dtype;
+		uint16_t infinity;
+	} halves[] = { { DTYPE_F16, 0x7c00 }, { DTYPE_BF16, 0x7f80 } };
+	for (size_t k = 0; k < sizeof(halves) / sizeof(*halves); k++) {
+		for (uint32_t bits = 0; bits < 0x10000; bits++) {
+			struct literal l;
+			if ((bits & 0x7fff) >= halves[k].infinity)
+				continue;
+			ck_assert(read(&l, halves[k].dtype, nested(shape_of(1), (uint16_t[]){ bits }, halves[k].dtype)));
+			ck_assert_uint_eq(*(uint16_t *)l.data, bits);
+			arena_reset(arena, SIZE_MAX);
+		}
+		uint16_t specials[] = { 0x3c00, halves[k].infinity, halves[k].infinity | 0x8001 };
+		ck_assert_ptr_nonnull(strstr(nested(shape_of(3), specials, halves[k].dtype), ",null,null]"));
+	}
+}
+END_TEST
+
+START_TEST(halves_are_rounded_and_have_a_range)
+{
+	struct literal l;
+	ck_assert(read(&l, DTYPE_F16, "[0.1, 65504, 65519.9, -1e-9]"));
+	ck_assert_int_eq(memcmp(l.data, (uint16_t[]){ 0x2e66, 0x7bff, 0x7bff, 0x8000 }, 8), 0);
+	ck_assert(!read(&l, DTYPE_F16, "[65520]"));
+	ck_assert(!read(&l, DTYPE_F16, "[1e39]"));
+	ck_assert(read(&l, DTYPE_BF16, "[0.1, 65520]"));
+	ck_assert_int_eq(memcmp(l.data, (uint16_t[]){ 0x3dcd, 0x4780 }, 4), 0);
+	ck_assert(!read(&l, DTYPE_BF16, "[3.4e38]"));
+}
+END_TEST
+
 START_TEST(base64_round_trips_and_refuses_rubbish)
 {
 	static const char *const plain[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar" };
@@ -253,6 +287,8 @@ Suite *suite_dialect_json(void)
 	tcase_add_test(t, many_at_a_time_is_the_same_as_one_by_one);
 	tcase_add_test(t, long_arrays_are_read_exactly);
 	tcase_add_test(t, nesting_written_is_the_shape);
+	tcase_add_test(t, every_half_is_read_as_what_it_is_written);
+	tcase_add_test(t, halves_are_rounded_and_have_a_range);
 	tcase_add_test(t, base64_round_trips_and_refuses_rubbish);
 	suite_add_tcase(s, t);
 	return s;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/http/rest/dialect_json.h"
 
+#include <math.h>
 #include <string.h>
 #include "base/checked.h"
+#include "exec/half.h"
 #include "server/http/rest/base64.h"
 
 /* --- elements in --- */
@@ -79,6 +81,24 @@ static bool read_F32(struct literal *l, struct json *j, void *to)
 	return true;
 }
 
+/* By way of float32. Infinity is what a client may say, and no number may become. */
+#define HALF(id, from_float, infinity, name) \
+	static bool read_##id(struct literal *l, struct json *j, void *to) \
+	{ \
+		float wide; \
+		json_peek(j); \
+		const char *at = j->at; \
+		if (!read_F32(l, j, &wide)) \
+			return false; \
+		uint16_t bits = from_float(wide); \
+		if ((bits & 0x7fff) == (infinity) && !isinf(wide)) \
+			return fail_at(j, at, "a number is out of the range of " name); \
+		*(uint16_t *)to = bits; \
+		return true; \
+	}
+HALF(F16, float_to_half, 0x7c00, "float16")
+HALF(BF16, float_to_bfloat, 0x7f80, "bfloat16")
+
 static bool read_F64(struct literal *l, struct json *j, void *to)
 {
 	struct number n;
@@ -151,6 +171,8 @@ static literal_fn *reader_of(enum dtype dtype)
 #undef X
 	case DTYPE_F32: return read_F32;
 	case DTYPE_F64: return read_F64;
+	case DTYPE_F16: return read_F16;
+	case DTYPE_BF16: return read_BF16;
 	case DTYPE_BOOL: return read_BOOL;
 	case DTYPE_STRING: return read_STRING;
 	default: return NULL;

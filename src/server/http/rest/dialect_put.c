@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "base/checked.h"
+#include "exec/half.h"
 #include "server/http/rest/base64.h"
 
 #define PUT_CHUNK 64
@@ -51,24 +52,43 @@ static void put_string(struct buf *b, struct slice s, bool b64)
 	}
 ANY_SPECIAL(f32, uint32_t, UINT32_C(0x7f800000))
 ANY_SPECIAL(f64, uint64_t, UINT64_C(0x7ff0000000000000))
+ANY_SPECIAL(f16, uint16_t, 0x7c00)
+ANY_SPECIAL(bf16, uint16_t, 0x7f80)
+
+static size_t format_f16(char *to, uint16_t bits)
+{
+	return number_format_f32(to, half_to_float(bits));
+}
+
+static size_t format_bf16(char *to, uint16_t bits)
+{
+	return number_format_f32(to, bfloat_to_float(bits));
+}
+
+static void put_f16(struct buf *b, uint16_t bits, bool allow_nan)
+{
+	json_put_f32(b, half_to_float(bits), allow_nan);
+}
+
+static void put_bf16(struct buf *b, uint16_t bits, bool allow_nan)
+{
+	json_put_f32(b, bfloat_to_float(bits), allow_nan);
+}
+
+#define PUT_FLOATS(any_special, type, put, format) \
+	if (any_special(t, first, count)) \
+		PUT_EACH(put(b, ((const type *)t->data)[first + i], o->allow_nan)) \
+	else \
+		PUT_NUMBERS(type, format)
 
 static void put_run(struct buf *b, const struct tensor *t, int64_t first, int64_t count,
 	const struct put_opts *o)
 {
 	switch (t->dtype) {
-	case DTYPE_F32:
-		if (any_special_f32(t, first, count))
-			PUT_EACH(json_put_f32(b, ((const float *)t->data)[first + i], o->allow_nan))
-		else
-			PUT_NUMBERS(float, number_format_f32)
-		break;
-	case DTYPE_F64:
-		if (any_special_f64(t, first, count))
-			PUT_EACH(json_put_f64(
-				b, ((const double *)t->data)[first + i], o->allow_nan))
-		else
-			PUT_NUMBERS(double, number_format_f64)
-		break;
+	case DTYPE_F32: PUT_FLOATS(any_special_f32, float, json_put_f32, number_format_f32) break;
+	case DTYPE_F64: PUT_FLOATS(any_special_f64, double, json_put_f64, number_format_f64) break;
+	case DTYPE_F16: PUT_FLOATS(any_special_f16, uint16_t, put_f16, format_f16) break;
+	case DTYPE_BF16: PUT_FLOATS(any_special_bf16, uint16_t, put_bf16, format_bf16) break;
 	case DTYPE_I64: PUT_NUMBERS(int64_t, number_format_i64) break;
 	case DTYPE_I32: PUT_NUMBERS(int32_t, number_format_i64) break;
 	case DTYPE_I16: PUT_NUMBERS(int16_t, number_format_i64) break;
