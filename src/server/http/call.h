@@ -39,7 +39,7 @@ struct reply {
 };
 
 enum call_stage { CALL_NEW, CALL_BODY, CALL_DISCARD, CALL_HELD, CALL_WAIT };
-enum call_wait { CALL_RUNNING, CALL_SUSPENDED, CALL_DONE };
+enum call_wait { CALL_RUNNING, CALL_SUSPENDED, CALL_LEFT, CALL_DONE };
 
 struct call {
 	struct spare spare; /* while it is idle; first */

@@ -10,7 +10,8 @@
  *
  * INVARIANTS
  *   1. c->wait: RUNNING -> SUSPENDED by the IO thread, then DONE by on_done(), which
- *      resumes; or RUNNING -> DONE by on_done(), then the IO thread goes on by itself.
+ *      resumes; or RUNNING -> DONE by on_done(), then the IO thread goes on by itself. A
+ *      connection that goes before makes it LEFT: on_done(), which comes then, releases the call.
  *   2. A call whose request is submitted is not released before on_done() was called.
  *   3. A refusal whose connection cannot be used again is written by sock_refuse(), and
  *      the callback returns MHD_NO.
@@ -77,12 +78,11 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 	/* Before the request goes: a reset may come to cancel it. */
 	if (c->stage == CALL_WAIT)
 		sock_set_request(c->sock, NULL);
-	else if (c->stage == CALL_HELD)
-		gather_leave(io, c);
 	if (c->began_ns)
 		atomic_fetch_sub_explicit(&io->http->in_flight, 1, memory_order_relaxed);
 	(void)sock_enter(&io->http->socks, c->sock, SOCK_IDLE);
-	call_pool_release(io, c);
+	if (c->stage != CALL_HELD || gather_leave(io, c))
+		call_pool_release(io, c);
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_ctx,
@@ -111,9 +111,12 @@ static void wake(struct call *c)
 	struct MHD_Connection *mhd = c->mhd;
 	struct io *io = c->io;
 	struct http *h = c->http;
-	if (atomic_exchange(&c->wait, CALL_DONE) == CALL_SUSPENDED)
+	int before = atomic_exchange(&c->wait, CALL_DONE);
+	if (before == CALL_SUSPENDED)
 		io_resume(io, mhd);
-	atomic_fetch_sub(&h->waiting, 1);
+	else if (before == CALL_LEFT)
+		call_pool_release(io, c);
+	atomic_fetch_sub(&h->waiting, 1); /* the last: http_stop() waits for it */
 }
 
 /* On a thread of the pool, or on whichever cancels. */

@@ -14,7 +14,6 @@
  */
 #include "server/http/gather.h"
 
-#include <sched.h>
 #include "server/batch/batcher.h"
 
 #define HELD_MAX 32
@@ -98,15 +97,14 @@ static bool take_out(struct gather *g, struct call *c)
 	return true;
 }
 
-void gather_leave(struct io *io, struct call *c)
+bool gather_leave(struct io *io, struct call *c)
 {
 	if (take_out(&io->gather, c)) {
 		atomic_fetch_sub(&io->http->waiting, 1);
-		return;
+		return true;
 	}
 	/* Few come here: it was queued behind others, and closed before it was called again. */
 	if (atomic_load(&c->wait) != CALL_DONE)
 		request_cancel(c->request);
-	while (atomic_load(&c->wait) != CALL_DONE)
-		sched_yield();
+	return atomic_exchange(&c->wait, CALL_LEFT) == CALL_DONE;
 }

@@ -44,7 +44,7 @@ struct gather {
 	int n, skips; /* so many more are not held */
 };
 
-/* One libmicrohttpd daemon, with its thread. Idle calls and what is held are that thread's. */
+/* One libmicrohttpd daemon, with its thread. What is held is that thread's. */
 struct io {
 	struct http *http;
 	struct MHD_Daemon *daemon;
