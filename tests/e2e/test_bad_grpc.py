@@ -179,14 +179,26 @@ class Messages(Story):
                 self.assertIn(self.outcome_of(message(body, flag=flag), more=more),
                               REFUSED + (code(grpc.StatusCode.NOT_FOUND),), (flag, more))
 
+    def test_G3_what_is_compressed_is_measured_as_it_grows(self):
+        gzip = [("grpc-encoding", "gzip")]
+        for data, want in ((digits_request(), 0), (bytes((1 << 20) + 1), code(grpc.StatusCode.RESOURCE_EXHAUSTED)),
+                           (bytes(50 << 20), code(grpc.StatusCode.RESOURCE_EXHAUSTED))):
+            for more, bits in ((gzip, 31), ([("grpc-encoding", "deflate")], 15)):
+                press = zlib.compressobj(9, zlib.DEFLATED, bits)
+                packed = press.compress(data) + press.flush()
+                with self.bounded_memory(32):
+                    self.assertEqual(self.outcome_of(message(packed, flag=1), more=more), want, len(data))
+                self.assertEqual(self.outcome_of(message(packed[:-5], flag=1), more=more),
+                                 want or code(grpc.StatusCode.INVALID_ARGUMENT))
+
     def test_G3_what_the_library_says_is_a_line_of_ours(self):
         before = len(self.s.log)
         for _ in range(3):
             for _ in range(20):
-                self.outcome_of(message(b"abc", flag=1), more=[("grpc-encoding", "gzip")])
+                self.outcome_of(message(b"abc", flag=1), more=[("grpc-encoding", "zstd")])
             time.sleep(0.6)
         self.assertEqual(self.outcome_of(message(digits_request())), 0)
-        said = [line for line in self.s.log[before:] if "gzip" in line]
+        said = [line for line in self.s.log[before:] if "zstd" in line]
         self.assertIn(len(said), range(1, 10), "a client cannot fill the log")
         for line in said:
             self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\S*Z info +grpc: ")

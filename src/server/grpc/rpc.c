@@ -31,8 +31,9 @@ static grpc_arg int_arg(const char *key, size_t value)
 static grpc_server *new_server(const struct rpc_conf *c)
 {
 	grpc_arg arg[] = {
-		/* The library inflates before it looks at the size: nothing but identity. */
-		int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
+		/* The library inflates before it looks at the size: rpc_message.c does it. */
+		int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+		int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0),
 		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, c->message_bytes_max),
 		int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, INT_MAX),
 		/* Counters for a service that we do not serve. */

@@ -28,6 +28,7 @@
 #include "server/grpc/rpc_admit.h"
 #include "server/grpc/rpc_late.h"
 #include "server/grpc/rpc_life.h"
+#include "server/grpc/rpc_message.h"
 #include "server/grpc/rpc_send.h"
 #include "server/grpc/rpc_watch.h"
 #include "server/stats.h"
@@ -111,23 +112,18 @@ static void on_outcome(struct request *r)
 	answer(c, rc, &err);
 }
 
-static struct wire message_of(struct rpc_call *c)
+static enum err_code handle(struct rpc_call *c, struct err *err)
 {
-	const grpc_slice_buffer *b = &c->message->data.raw.slice_buffer;
-	struct slice *piece = ARENA_ARRAY(c->request->arena, struct slice, b->count + 1);
-	if (!piece)
-		return (struct wire){ .bad = true };
-	for (size_t i = 0; i < b->count; i++)
-		piece[i] = (struct slice){ (const char *)GRPC_SLICE_START_PTR(b->slices[i]),
-			GRPC_SLICE_LENGTH(b->slices[i]) };
-	return wire_over(piece, (int)b->count);
+	struct wire message;
+	TRY(rpc_message_open(c, &message, err));
+	return c->method->handle(c, message, err);
 }
 
 static void run_admin(void *ctx)
 {
 	struct rpc_call *c = ctx;
 	struct err err;
-	enum err_code rc = c->method->handle(c, message_of(c), &err);
+	enum err_code rc = handle(c, &err);
 	answer(c, rc, &err);
 }
 
@@ -151,7 +147,7 @@ static void dispatch(struct rpc_call *c)
 		jobs_submit(c->rpc->admin, &c->job);
 		return;
 	}
-	enum err_code rc = c->method->handle(c, message_of(c), &err);
+	enum err_code rc = handle(c, &err);
 	if (rc == ERR_OK && c->method->encode) {
 		rc = submit(c, &err);
 		if (rc == ERR_OK) {
@@ -181,7 +177,7 @@ void rpc_call_review(struct rpc_call *c)
 	if (rc == ERR_OK)
 		rc = new_request(c, &err);
 	if (rc == ERR_OK)
-		rc = c->method->handle(c, message_of(c), &err);
+		rc = handle(c, &err);
 	if (rc == ERR_OK && was_sent(c)) {
 		if (rpc_watch_add(c))
 			return;
@@ -210,8 +206,6 @@ static void on_message(struct rpc_call *c, bool ok)
 	rpc_late_note(c, RPC_WAIT_NONE);
 	if (!c->message && c->method->kind != RPC_STREAM)
 		rc = err_set(&err, ERR_INVALID_ARGUMENT, "the call has no message");
-	else if (c->message && c->message->data.raw.compression != GRPC_COMPRESS_NONE)
-		rc = err_set(&err, ERR_UNIMPLEMENTED, "compressed messages are not accepted");
 	c->n_part = 0;
 	if (rc == ERR_OK && c->message)
 		rc = new_request(c, &err);

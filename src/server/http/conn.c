@@ -22,7 +22,6 @@
 #include "server/batch/batcher.h"
 #include "server/http/call_pool.h"
 #include "server/http/gather.h"
-#include "server/http/inflate.h"
 #include "server/http/io.h"
 #include "server/http/receive.h"
 #include "server/http/send.h"
@@ -193,6 +192,17 @@ static enum err_code submit(struct call *c, struct err *err)
 		rc = batcher_submit(c->request->sig->queue, c->request, err);
 	if (rc != ERR_OK)
 		atomic_fetch_sub(&c->http->waiting, 1);
+	return rc;
+}
+
+static enum err_code inflate_body(struct call *c, struct err *err)
+{
+	if (c->head.coding == INFLATE_IDENTITY || c->body.len == 0)
+		return ERR_OK;
+	enum err_code rc = inflate_bytes(c->body, c->head.coding, c->http->conf.body_bytes_max,
+		c->arena, &c->body, err);
+	if (rc == ERR_RESOURCE_EXHAUSTED)
+		c->error_status = 413;
 	return rc;
 }
 

@@ -76,12 +76,12 @@ static void on_content_type(struct reading *r, struct slice value)
 
 static void on_content_encoding(struct reading *r, struct slice value)
 {
-	if (r->head->coding != HEAD_IDENTITY)
+	if (r->head->coding != INFLATE_IDENTITY)
 		refuse(r, 415, false, "Content-Encoding is given twice");
 	else if (slice_is_nocase(value, "gzip") || slice_is_nocase(value, "x-gzip"))
-		r->head->coding = HEAD_GZIP;
+		r->head->coding = INFLATE_GZIP;
 	else if (slice_is_nocase(value, "deflate"))
-		r->head->coding = HEAD_DEFLATE;
+		r->head->coding = INFLATE_DEFLATE;
 	else if (value.len && !slice_is_nocase(value, "identity"))
 		refuse(r, 415, false, "Content-Encoding is none of gzip, deflate, identity");
 }

@@ -15,17 +15,16 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "base/slice.h"
+#include "server/inflate.h"
 
 struct MHD_Connection;
-
-enum head_coding { HEAD_IDENTITY, HEAD_GZIP, HEAD_DEFLATE };
 
 struct head {
 	int hosts;
 	bool has_length, chunked;
 	uint64_t length;
 	struct slice content_type;
-	enum head_coding coding; /* of the body */
+	enum inflate_coding coding; /* of the body */
 	int64_t json_len;        /* Inference-Header-Content-Length; -1: none */
 	bool expects_continue;
 	bool wants_openmetrics;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "server/http/inflate.h"
+#include "server/inflate.h"
 #include "support/arena_case.h"
 
 #define LIMIT 100000
@@ -29,13 +29,13 @@ START_TEST(all_three_forms_are_read)
 {
 	struct slice plain;
 	ck_assert_int_eq(
-		inflate_bytes(zeros(5000, 31), HEAD_GZIP, LIMIT, arena, &plain, &err), ERR_OK);
+		inflate_bytes(zeros(5000, 31), INFLATE_GZIP, LIMIT, arena, &plain, &err), ERR_OK);
 	ck_assert_uint_eq(plain.len, 5000);
 	ck_assert_int_eq(
-		inflate_bytes(zeros(5000, 15), HEAD_DEFLATE, LIMIT, arena, &plain, &err), ERR_OK);
+		inflate_bytes(zeros(5000, 15), INFLATE_DEFLATE, LIMIT, arena, &plain, &err), ERR_OK);
 	ck_assert_uint_eq(plain.len, 5000);
 	ck_assert_int_eq(
-		inflate_bytes(zeros(5000, -15), HEAD_DEFLATE, LIMIT, arena, &plain, &err), ERR_OK);
+		inflate_bytes(zeros(5000, -15), INFLATE_DEFLATE, LIMIT, arena, &plain, &err), ERR_OK);
 	ck_assert_uint_eq(plain.len, 5000);
 }
 END_TEST
@@ -45,7 +45,7 @@ START_TEST(a_bomb_costs_its_limit_not_its_size) /* H14 */
 	struct slice plain, bomb = zeros(50000000, 31);
 	size_t before = arena_held_bytes(arena);
 	ck_assert_int_eq(
-		inflate_bytes(bomb, HEAD_GZIP, LIMIT, arena, &plain, &err), ERR_RESOURCE_EXHAUSTED);
+		inflate_bytes(bomb, INFLATE_GZIP, LIMIT, arena, &plain, &err), ERR_RESOURCE_EXHAUSTED);
 	ck_assert_uint_lt(arena_held_bytes(arena) - before, 5 * LIMIT);
 }
 END_TEST
@@ -54,8 +54,8 @@ START_TEST(the_limit_itself_fits) /* H14 */
 {
 	struct slice plain;
 	ck_assert_int_eq(
-		inflate_bytes(zeros(LIMIT, 31), HEAD_GZIP, LIMIT, arena, &plain, &err), ERR_OK);
-	ck_assert_int_eq(inflate_bytes(zeros(LIMIT + 1, 31), HEAD_GZIP, LIMIT, arena, &plain, &err),
+		inflate_bytes(zeros(LIMIT, 31), INFLATE_GZIP, LIMIT, arena, &plain, &err), ERR_OK);
+	ck_assert_int_eq(inflate_bytes(zeros(LIMIT + 1, 31), INFLATE_GZIP, LIMIT, arena, &plain, &err),
 		ERR_RESOURCE_EXHAUSTED);
 }
 END_TEST
@@ -64,7 +64,7 @@ START_TEST(every_truncation_is_refused) /* H14 */
 {
 	struct slice plain, whole = zeros(1000, 31);
 	for (size_t len = 0; len < whole.len; len++)
-		ck_assert_int_eq(inflate_bytes((struct slice){ whole.ptr, len }, HEAD_GZIP, LIMIT,
+		ck_assert_int_eq(inflate_bytes((struct slice){ whole.ptr, len }, INFLATE_GZIP, LIMIT,
 					 arena, &plain, &err),
 			ERR_INVALID_ARGUMENT);
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/http/inflate.h"
+#include "server/inflate.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <zlib.h>
-#include "server/http/http_state.h"
+#include "base/buf.h"
 
 #define PIECE_BYTES 65536
 
 /* windowBits as inflateInit2() wants them. */
-static int window_bits(struct slice in, enum head_coding coding)
+static int window_bits(struct slice in, enum inflate_coding coding)
 {
-	if (coding == HEAD_GZIP)
+	if (coding == INFLATE_GZIP)
 		return 16 + MAX_WBITS;
 	const unsigned char *p = (const unsigned char *)in.ptr;
 	bool has_zlib_header = in.len >= 2 && (p[0] & 0x0f) == 8 && (p[0] << 8 | p[1]) % 31 == 0;
@@ -20,7 +21,7 @@ static int window_bits(struct slice in, enum head_coding coding)
 static enum err_code err_too_large(const struct buf *out, struct err *err)
 {
 	return err_set(err, ERR_RESOURCE_EXHAUSTED,
-		"the inflated body is larger than the limit of %zu bytes", out->bytes_max - 1);
+		"inflated, the data is larger than the limit of %zu bytes", out->bytes_max - 1);
 }
 
 /* One member, or the only one. */
@@ -42,49 +43,36 @@ static enum err_code inflate_member(z_stream *z, struct buf *out, struct err *er
 		if (rc == Z_STREAM_END)
 			return ERR_OK;
 		if (rc == Z_BUF_ERROR || (rc == Z_OK && z->avail_in == 0 && z->avail_out > 0))
-			return err_set(
-				err, ERR_INVALID_ARGUMENT, "the compressed body is cut short");
+			return err_set(err, ERR_INVALID_ARGUMENT, "the compressed data is cut short");
 		if (rc == Z_MEM_ERROR)
 			return err_oom(err);
 		if (rc != Z_OK)
-			return err_set(err, ERR_INVALID_ARGUMENT, "the compressed body is corrupt");
+			return err_set(err, ERR_INVALID_ARGUMENT, "the compressed data is corrupt");
 	}
 }
 
-enum err_code inflate_bytes(struct slice in, enum head_coding coding, size_t bytes_max,
+enum err_code inflate_bytes(struct slice in, enum inflate_coding coding, size_t bytes_max,
 	struct arena *arena, struct slice *ret, struct err *err)
 {
 	/* One byte more: a body of just the limit still has its checksum to be read. */
 	struct buf out = buf_of(arena, bytes_max + 1);
 	z_stream z = { 0 };
 	if (in.len == 0 || in.len > UINT_MAX)
-		return err_set(
-			err, ERR_INVALID_ARGUMENT, "the compressed body is empty or too long");
+		return err_set(err, ERR_INVALID_ARGUMENT, "the compressed data is empty or too long");
 	if (inflateInit2(&z, window_bits(in, coding)) != Z_OK)
 		return err_oom(err);
 	z.next_in = (Bytef *)(uintptr_t)in.ptr;
 	z.avail_in = (uInt)in.len;
 	(void)buf_reserve(&out, PIECE_BYTES < bytes_max ? PIECE_BYTES : bytes_max);
 	enum err_code rc = inflate_member(&z, &out, err);
-	while (rc == ERR_OK && z.avail_in > 0 && coding == HEAD_GZIP && *z.next_in == 0x1f) {
+	while (rc == ERR_OK && z.avail_in > 0 && coding == INFLATE_GZIP && *z.next_in == 0x1f) {
 		inflateReset(&z);
 		rc = inflate_member(&z, &out, err);
 	}
 	if (rc == ERR_OK && z.avail_in > 0)
-		rc = err_set(err, ERR_INVALID_ARGUMENT, "something follows the compressed body");
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "something follows the compressed data");
 	inflateEnd(&z);
 	if (rc == ERR_OK)
 		*ret = (struct slice){ out.ptr, out.len };
-	return rc;
-}
-
-enum err_code inflate_body(struct call *c, struct err *err)
-{
-	if (c->head.coding == HEAD_IDENTITY || c->body.len == 0)
-		return ERR_OK;
-	enum err_code rc = inflate_bytes(
-		c->body, c->head.coding, c->http->conf.body_bytes_max, c->arena, &c->body, err);
-	if (rc == ERR_RESOURCE_EXHAUSTED)
-		c->error_status = 413;
 	return rc;
 }
