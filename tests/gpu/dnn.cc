@@ -2,6 +2,7 @@
 /*
  * dnn.cc -- cuDNN's backend graph API on the host: the library's functions
  */
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -177,7 +178,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t from, cudnnBacke
 	}
 	if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE && type == CUDNN_TYPE_NUMERICAL_NOTE) {
 		*ret_n = std::min<int64_t>(room, (int64_t)d.e.notes.size());
-		memcpy(to, d.e.notes.data(), (size_t)*ret_n * sizeof(d.e.notes[0]));
+		std::copy_n(d.e.notes.begin(), *ret_n, static_cast<cudnnBackendNumericalNote_t *>(to));
 		return CUDNN_STATUS_SUCCESS;
 	}
 	if (name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE && type == CUDNN_TYPE_INT64 && room == 1) {

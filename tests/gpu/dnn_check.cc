@@ -33,6 +33,7 @@ constexpr D GRAPH = CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, HEUR = CUDNN_BACKEN
 constexpr D CONFIG = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, PLAN = CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR;
 constexpr D ENGINE = CUDNN_BACKEND_ENGINE_DESCRIPTOR, KNOB = CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR;
 constexpr D PACK = CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR;
+constexpr D ANY = D(63); // no descriptor's, in the range of the type
 constexpr T TYPE = CUDNN_TYPE_DATA_TYPE, INT = CUDNN_TYPE_INT64, BOOL = CUDNN_TYPE_BOOLEAN;
 constexpr T REAL = CUDNN_TYPE_DOUBLE, OTHER = CUDNN_TYPE_BACKEND_DESCRIPTOR;
 
@@ -83,7 +84,7 @@ const row rows[] = {
 	{ REDUCE, CUDNN_ATTR_OPERATION_REDUCTION_DESC, OTHER, 1, true, REDUCTION },
 	{ REDUCE, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, OTHER, 1, true },
 	{ REDUCE, CUDNN_ATTR_OPERATION_REDUCTION_YDESC, OTHER, 1, true },
-	{ GRAPH, CUDNN_ATTR_OPERATIONGRAPH_OPS, OTHER, 64, true, D(-1) },
+	{ GRAPH, CUDNN_ATTR_OPERATIONGRAPH_OPS, OTHER, 64, true, ANY },
 	{ GRAPH, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, true },
 	{ HEUR, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, OTHER, 1, true, GRAPH },
 	{ HEUR, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, true },
@@ -360,7 +361,7 @@ cudnnStatus_t check_attribute(const descriptor &d, int name, cudnnBackendAttribu
 			(long)n);
 	for (int64_t i = 0; type == OTHER && i < n; i++) {
 		const descriptor *o = static_cast<descriptor *const *>(v)[i];
-		if (!o || !o->final || (r->of != D(-1) && o->type != r->of))
+		if (!o || !o->final || (r->of != ANY && o->type != r->of))
 			return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "attribute %d names what is not finalized, or of another type",
 				name);
 	}

@@ -219,7 +219,7 @@ static void begin_block(uint3 at)
 	run.block = at;
 	run.begun = run.ended = 0;
 	run.warps.resize((run.n + WARP - 1) / WARP);
-	memset(run.shared.data(), 0xff, run.shared.size()); /* NaN: nobody wrote it yet */
+	std::fill(run.shared.begin(), run.shared.end(), 0xff); /* NaN: nobody wrote it yet */
 }
 
 /* Its fibers are left where they are. */
