@@ -72,15 +72,24 @@ int64_t batch_queue_oldest_ns(const struct batch_queue *q)
 	return oldest;
 }
 
+/* A class that was empty has saved nothing up; what it was given while others waited it still owes
+   them, but not to those who come when all have gone. */
+static void begin_class(struct batch_queue *q, struct class_queue *own)
+{
+	if (batch_queue_is_empty(q)) {
+		q->pass = 0;
+		for (int c = 0; c < CLASS_COUNT_; c++)
+			q->class[c].pass = 0;
+	}
+	if (own->pass < q->pass)
+		own->pass = q->pass;
+}
+
 void batch_queue_put(struct batch_queue *q, struct request *r)
 {
 	struct class_queue *own = class_of(q, r);
-	if (!own->head) {
-		/* A class that was empty has saved nothing up. */
-		for (int c = 0; c < CLASS_COUNT_; c++)
-			if (q->class[c].head && q->class[c].pass > own->pass)
-				own->pass = q->class[c].pass;
-	}
+	if (!own->head)
+		begin_class(q, own);
 	r->next = NULL;
 	r->prev = own->tail;
 	*(own->tail ? &own->tail->next : &own->head) = r;
@@ -163,6 +172,9 @@ struct request *batch_queue_take(struct batch_queue *q, int64_t now)
 		}
 		r = next;
 	}
-	own->pass += (rows ? rows : 1) * class_weight[CLASS_HIGH] / class_weight[own - q->class];
+	/* Rows of nothing are one run, however many they are. */
+	int64_t cost = head->in_bytes && rows ? rows : 1;
+	q->pass = own->pass;
+	own->pass += cost * class_weight[CLASS_HIGH] / class_weight[own - q->class];
 	return head;
 }

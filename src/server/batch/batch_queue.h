@@ -27,6 +27,7 @@ struct batch_queue {
 	const struct signature *sig;
 	int gather_max; /* rows of a batch of several requests */
 	struct class_queue class[CLASS_COUNT_];
+	int64_t pass; /* at which the last batch was taken: who comes later begins there */
 	int64_t rows; /* waiting */
 	size_t bytes; /* of their inputs */
 };
