@@ -229,6 +229,7 @@ static bool begin_drain(struct lifecycle *lc, struct instance *x)
 	const struct repo_hooks *h = &lc->ops.hooks;
 	x->version = NULL;
 	move_silently(lc, x, VERSION_DRAINING);
+	(void)model_update_labels(x->model); /* in the same snapshot: none leads to it any more */
 	if (!publish(lc)) {
 		x->version = v;
 		x->state = VERSION_READY;

@@ -120,10 +120,29 @@ static enum err_code on_configure(void *ctx, const char *model, struct slice tex
 	return ERR_OK;
 }
 
+/* Whoever asks by a label whose version answers is not sent to one that does so no more. */
+static void check_labels(const char *model)
+{
+	struct version *v;
+	struct err err;
+	for (int i = 0; i < p.defaults.n_labels; i++) {
+		struct version_spec number = { .pick = VERSION_PICK_NUMBER, .number = p.label[i].number };
+		struct version_spec label = { .pick = VERSION_PICK_LABEL, .label = slice_of(p.label[i].name) };
+		if (registry_acquire(p.registry, slice_of(model), &number, &v, &err) != ERR_OK)
+			continue;
+		version_release(v);
+		enum err_code rc = registry_acquire(p.registry, slice_of(model), &label, &v, &err);
+		WANT(rc != ERR_UNAVAILABLE, "label %s: %s", p.label[i].name, err.msg);
+		if (rc == ERR_OK)
+			version_release(v);
+	}
+}
+
 static void on_state(void *ctx, const char *model, int64_t number, enum version_state s,
 	const struct err *why)
 {
 	(void)ctx;
+	check_labels(model);
 	ck_assert((s == VERSION_FAILED) == (why != NULL));
 	size_t n = strlen(p.moves);
 	snprintf(p.moves + n, sizeof(p.moves) - n, "%s%s/%lld %s", n ? ", " : "", model,
