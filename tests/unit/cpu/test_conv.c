@@ -19,6 +19,7 @@ struct conv_case {
 	bool nhwc;   /* by the row that has channels last inside */
 	bool rounds; /* more than sums of products do */
 	bool bf16;   /* by a row of that precision, on numbers that it does not round */
+	bool wild;   /* besides, with infinities and what is no number here and there */
 	bool kept;   /* besides, all images lie in bfloat16 where they can: results are rounded once */
 	enum activation act;
 	int threads;
@@ -288,6 +289,20 @@ static void make_small(const struct tensor *t)
 		v[i] = (float)(i * 7 % 5 - 2);
 }
 
+static void make_wild(const struct tensor *t)
+{
+	float *v = t->data;
+	for (int64_t i = 5; i < tensor_count(t); i += 53 + tensor_count(t) / 4)
+		v[i] = i % 3 == 0 ? INFINITY : i % 3 == 1 ? -INFINITY : NAN;
+}
+
+static bool is_close(double want, double got, double tolerance)
+{
+	if (!isfinite(want))
+		return isnan(want) ? isnan(got) : got == want;
+	return fabs(want - got) < tolerance * (1 + fabs(want));
+}
+
 static void then_equals_definition(const struct conv_case *c, const struct conv_geometry *g,
 	const struct tensor *in, const float *sum, const float *got)
 {
@@ -300,7 +315,7 @@ static void then_equals_definition(const struct conv_case *c, const struct conv_
 					double want = conv_at(c, g, in, n, oc, y, x);
 					want += c->bias ? (double)floats(&in[2])[oc] : 0;
 					want = activate(c->act, want + (sum ? (double)sum[at] : 0));
-					ck_assert_msg(fabs(want - (double)got[at]) < tolerance * (1 + fabs(want)),
+					ck_assert_msg(is_close(want, (double)got[at], tolerance),
 						"image %d, channel %d, row %d, column %d: %g, not %g",
 						(int)n, (int)oc, (int)y, (int)x,
 						(double)got[at], want);
@@ -327,6 +342,8 @@ static void check_case(const struct conv_case *c, prepare_fn prepare, bool inpla
 		in[i] = i < n->n_in ? *g->value[n->in[i]].constant : (struct tensor){ .shape = SHAPE_UNKNOWN };
 	for (int i = 0; i < 2 && c->bf16; i++)
 		make_small(&in[i]);
+	if (c->wild)
+		make_wild(&in[0]);
 	struct tensor z = filled(g, &out.shape);
 	struct tensor x = in[0];
 	enum layout blocked = image_layout(c, c->oc, &out.shape);
@@ -425,6 +442,25 @@ static void check_bf16(const struct conv_case *from, prepare_fn prepare)
 START_TEST(bf16_tiles_equal_the_definition)
 {
 	check_bf16(&tiles_cases[_i], prepare_conv_tiles_bf16);
+}
+END_TEST
+
+/* Odd windows of two pixels a slot: side by side, at every other pixel, with pixels between, alone. */
+static const struct conv_case half_cases[] = {
+	{ 1, 3, 11, 40, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 },
+	{ 2, 3, 21, 43, 64, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .threads = 2 },
+	{ 1, 3, 20, 44, 32, 5, 5, 1, 4, 1, { 0, 1, 2, 2 }, .blocked = true, .sum = true, .threads = 1 },
+	{ 1, 2, 17, 41, 16, 3, 5, 1, 1, 2, { 2, 4, 2, 4 }, .threads = 1 },
+	{ 1, 3, 9, 33, 32, 3, 1, 1, 1, 1, { 1, 0, 1, 0 }, .threads = 1 },
+	{ 1, 300, 9, 21, 16, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .threads = 1 }, /* sums in pieces */
+};
+
+START_TEST(bf16_windows_do_not_feel_what_is_beside_them)
+{
+	struct conv_case c = half_cases[_i];
+	check_bf16(&c, prepare_conv_tiles_bf16);
+	c.wild = true;
+	check_bf16(&c, prepare_conv_tiles_bf16);
 }
 END_TEST
 
@@ -631,6 +667,7 @@ Suite *suite_conv(void)
 	}
 	if (cpu_features() & CPU_BF16) {
 		tcase_add_loop_test(t, bf16_tiles_equal_the_definition, 0, COUNT(tiles_cases));
+		tcase_add_loop_test(t, bf16_windows_do_not_feel_what_is_beside_them, 0, COUNT(half_cases));
 		tcase_add_loop_test(t, bf16_winograd_equals_the_definition, 0, COUNT(winograd_cases));
 	}
 	suite_add_tcase(s, t);

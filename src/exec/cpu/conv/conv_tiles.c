@@ -13,6 +13,10 @@
  * channels are apart a slot is of two pixels that one row of a window has side by side; where
  * windows begin at every other pixel the copy needs each pixel in one slot only.
  *
+ * The last slot of a row of a window of odd width is half beside the window, where it meets a weight
+ * of zero. That is nothing, unless there stands an infinity or no number: a unit that has such pixels
+ * makes a second copy, of slots with an empty second half, and takes those last slots from there.
+ *
  * Sums that are long go piece by piece, so that a piece of a panel of weights stays in the
  * nearest cache while the pixels of a unit pass it; between pieces they rest in the result.
  *
@@ -26,6 +30,12 @@
 #define DEPTH_MAX 1024 /* slots of a piece of a sum */
 #define COPY_BYTES_MAX 1e8 /* of padded rows below one row; wider ones are left to others */
 
+/* Where the slots that windows read are, from a window's begin, and how many of them at once. */
+struct taps {
+	const int64_t *at;
+	int64_t n, piece, run;
+};
+
 struct tiles_state {
 	struct conv_job j;
 	bool copied;	     /* a unit copies what it reads */
@@ -33,7 +43,7 @@ struct tiles_state {
 	int64_t rows, width; /* of the result; where it is one row: the pieces it is cut in */
 	int64_t unit_rows, row_units, slices;
 	int64_t pixel, row_slots, plane_slots; /* of the source or of its copy */
-	int64_t taps, piece_taps;
+	struct taps taps, halved; /* halved: the same, the last of a row from the second copy */
 	const float *packed;
 	int64_t tap[];
 };
@@ -78,7 +88,20 @@ static int64_t taps_of_run(const struct conv_job *j)
 	return j->kernel[0] * row_taps(j);
 }
 
+/* Of odd width, where a slot is of two pixels. */
+static bool ends_in_half(const struct conv_job *j)
+{
+	return j->beside > 1 && j->kernel[1] % 2;
+}
+
+/* Of a unit's copy. */
+static int64_t copy_slots(const struct tiles_state *s)
+{
+	return s->j.ic / s->j.src_run * s->plane_slots;
+}
+
 struct unit {
+	const struct taps *taps;
 	const float *src; /* what window 0 of row 0 of the unit begins with */
 	float *dst;	  /* the image's */
 	const float *sum;
@@ -136,17 +159,50 @@ static void copy_flat(
 		}
 }
 
+/* Has a second half of n slots an infinity, or no number? */
+static bool has_wild_halves(const float *slots, int64_t n)
+{
+	const uint32_t exponent = 0x7f800000;
+	uint32_t bits, found = 0;
+	for (int64_t i = 0; i < n; i++) {
+		memcpy(&bits, &slots[i], sizeof(bits));
+		found |= (bits & exponent) == exponent;
+	}
+	return found;
+}
+
+static void empty_halves(const float *slots, int64_t n, float *to)
+{
+	uint32_t bits;
+	for (int64_t i = 0; i < n; i++) {
+		memcpy(&bits, &slots[i], sizeof(bits));
+		bits &= 0xffff;
+		memcpy(&to[i], &bits, sizeof(bits));
+	}
+}
+
+/* Whence windows take their slots, once they are copied. */
+static const struct taps *choose_taps(const struct tiles_state *s, float *copy)
+{
+	int64_t n = copy_slots(s);
+	if (!ends_in_half(&s->j) || !has_wild_halves(copy, n))
+		return &s->taps;
+	empty_halves(copy, n, copy + n);
+	return &s->halved;
+}
+
 /* A piece of the sums of one panel, for all rows. */
 static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t panel, int64_t tap)
 {
 	const struct conv_job *j = &s->j;
+	const struct taps *taps = u->taps;
 	int64_t area = j->out[0] * j->out[1], channel = panel * job_panel(j);
-	int64_t width = job_panel_width(j, panel), depth = s->taps * tap_run(j);
+	int64_t width = job_panel_width(j, panel), depth = taps->n * taps->run;
 	struct conv_tile t = {.src_pixel = s->pixel,
-		.tap = s->tap + tap,
-		.taps = min_i64(s->piece_taps, s->taps - tap),
-		.run = tap_run(j),
-		.weights = s->packed + job_weight_at(j, depth, channel, tap * tap_run(j)),
+		.tap = taps->at + tap,
+		.taps = min_i64(taps->piece, taps->n - tap),
+		.run = taps->run,
+		.weights = s->packed + job_weight_at(j, depth, channel, tap * taps->run),
 		.bias = j->bias + channel,
 		.slots = j->dst_slots,
 		.dst_pixel = job_dst_at(j, j->block),
@@ -157,10 +213,10 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 		.act = j->act};
 	/* The same piece of the next panel, or the first panel's next one. */
 	int64_t next = panel + 1 < u->panel[1]
-			       ? job_weight_at(j, depth, channel + job_panel(j), tap * tap_run(j))
-			       : job_weight_at(j, depth, u->panel[0] * job_panel(j), (tap + t.taps) * tap_run(j));
+			       ? job_weight_at(j, depth, channel + job_panel(j), tap * taps->run)
+			       : job_weight_at(j, depth, u->panel[0] * job_panel(j), (tap + t.taps) * taps->run);
 	job_fetch_ahead(j, &t, s->packed + next, u->row[1] - u->row[0], s->width, width);
-	t.last = tap + t.taps == s->taps;
+	t.last = tap + t.taps == taps->n;
 	t.act.param = j->loop.param;
 	for (int64_t row = u->row[0]; row < u->row[1]; row++) {
 		int64_t at = job_dst_at(j, channel * area + row * s->width * j->block);
@@ -175,7 +231,7 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 static void run_unit(const struct kernel_args *a, const struct tiles_state *s, int64_t index)
 {
 	const struct conv_job *j = &s->j;
-	struct unit u = {.sum = NULL};
+	struct unit u = {.taps = &s->taps};
 	int64_t slice = index % s->slices, rows = index / s->slices % s->row_units;
 	int64_t image = index / s->slices / s->row_units, area = j->out[0] * j->out[1];
 	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
@@ -191,10 +247,11 @@ static void run_unit(const struct kernel_args *a, const struct tiles_state *s, i
 		copy_flat(s, u.src, first, min_i64(s->width, area - first), a->scratch);
 	} else {
 		copy_padded(s, u.src, u.row[0], a->scratch);
+		u.taps = choose_taps(s, a->scratch);
 	}
 	if (s->copied)
 		u.src = a->scratch;
-	for (int64_t tap = 0; tap < s->taps; tap += s->piece_taps)
+	for (int64_t tap = 0; tap < u.taps->n; tap += u.taps->piece)
 		for (int64_t panel = u.panel[0]; panel < u.panel[1]; panel++)
 			run_panel(s, &u, panel, tap);
 }
@@ -291,10 +348,19 @@ static void place_taps(struct tiles_state *s)
 				s->tap[n++] = c * s->plane_slots +
 					      y * j->dilation[0] * s->row_slots +
 					      x * j->dilation[1] * job_run(j);
-	s->taps = n;
 	/* What is rounded is no place for a sum to rest in. */
 	int64_t most = j->dst_slots ? n : max_i64(DEPTH_MAX / tap_run(j), 1), pieces = (n + most - 1) / most;
-	s->piece_taps = (n + pieces - 1) / pieces;
+	s->taps = (struct taps){ s->tap, n, (n + pieces - 1) / pieces, tap_run(j) };
+}
+
+/* Slot by slot: the weights are in this order already. */
+static void place_halved(struct tiles_state *s)
+{
+	const struct taps *t = &s->taps;
+	int64_t *at = s->tap + t->n, n = t->n * t->run, row = row_taps(&s->j) * t->run;
+	for (int64_t i = 0; i < n; i++)
+		at[i] = s->tap[i / t->run] + i % t->run + (i % row == row - 1 ? copy_slots(s) : 0);
+	s->halved = (struct taps){ at, n, t->piece * t->run, 1 };
 }
 
 /* Without holes: it is compared byte by byte. */
@@ -336,7 +402,7 @@ static enum err_code pack_weights(struct prep *p, struct tiles_state *s, struct 
 	const struct pack_key key = { j->weights, j->oc, j->ic, { j->kernel[0], j->kernel[1] },
 		j->src_run, job_panel(j), j->vec->floats, j->vec->per_slot };
 	const void *packed;
-	size_t bytes = (size_t)(job_floats(j) * s->taps * tap_run(j)) * sizeof(float);
+	size_t bytes = (size_t)(job_floats(j) * s->taps.n * s->taps.run) * sizeof(float);
 	TRY(packs_get(p->packs, &key, sizeof(key), bytes, pack, j, &packed, err));
 	s->packed = packed;
 	return ERR_OK;
@@ -346,7 +412,7 @@ static void cut_units(const struct prep *p, struct tiles_state *s, struct kernel
 {
 	const struct conv_job *j = &s->j;
 	double ns = 2.0 * (double)(j->images * j->oc * j->out[0] * j->out[1]) *
-		    (double)(s->taps * tap_run(j)) / FLOPS_PER_NS;
+		    (double)(s->taps.n * s->taps.run) / FLOPS_PER_NS;
 	s->slices = job_slices(p, j, j->images * s->row_units, ns);
 	ret->units = j->images * s->row_units * s->slices;
 	ret->unit_cost_ns = (int64_t)(ns / (double)ret->units) + 1;
@@ -356,7 +422,8 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 {
 	struct conv_job j;
 	TRY(conv_job_init(p, bf16, &j, err));
-	int64_t taps = j.ic / j.src_run * taps_of_run(&j);
+	bool half = ends_in_half(&j);
+	int64_t taps = j.ic / j.src_run * taps_of_run(&j) * (half ? 1 + tap_run(&j) : 1);
 	struct tiles_state *s = kernel_state(p, ret, sizeof(*s) + (size_t)taps * sizeof(s->tap[0]));
 	if (!s)
 		return err_oom(err);
@@ -368,15 +435,17 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	else if (!cut_rows(p, s))
 		return prep_refuse(err, "rows too wide to be copied");
 	place_taps(s);
+	if (half)
+		place_halved(s);
 	TRY(pack_weights(p, s, err));
 	cut_units(p, s, ret);
 	ret->packed = ret->unread = 1u << 1;
 	ret->run = run_tiles;
 	if (s->copied)
-		ret->scratch_bytes = (size_t)(j.ic / j.src_run * s->plane_slots) * sizeof(float);
+		ret->scratch_bytes = (size_t)(copy_slots(s) * (half ? 2 : 1)) * sizeof(float);
 	ret->out_layout = j.out_layout;
 	/* Sums of several pieces overwrite the result before it is added. */
-	ret->inplace = j.sum && s->piece_taps >= s->taps;
+	ret->inplace = j.sum && s->taps.piece >= s->taps.n;
 	ret->inplace_in = 3;
 	return ERR_OK;
 }
