@@ -100,7 +100,7 @@ static enum err_code answer_empty(struct batch_runner *r, struct request *q)
 	}
 	enum err_code rc = program_plan(r->sig->program, r->in, r->out, &q->err);
 	for (int i = 0; i < r->sig->n_out && rc == ERR_OK; i++) {
-		if (r->out[i].shape.rank < 1 || !shape_is_static(&r->out[i].shape))
+		if (r->out[i].shape.rank < 1)
 			return err_set(&q->err, ERR_INVALID_ARGUMENT,
 				"output '%s' has no shape for zero rows", r->sig->out[i].name);
 		q->out[i] = r->out[i];
@@ -244,8 +244,7 @@ static bool begin_outputs(struct batch_runner *r, struct request *q, int64_t ste
 		return false;
 	for (int i = 0; i < r->sig->n_out; i++) {
 		const struct tensor *t = &r->out[i];
-		if (t->dtype == DTYPE_STRING || !shape_is_static(&t->shape) || t->shape.rank < 1 ||
-			t->shape.dim[0] != step)
+		if (t->dtype == DTYPE_STRING || t->shape.rank < 1 || t->shape.dim[0] != step)
 			return false;
 	}
 	for (int i = 0; i < r->sig->n_out; i++)
