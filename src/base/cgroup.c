@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PATH_BYTES 1200
 
@@ -72,4 +73,12 @@ int64_t cgroup_memory_bytes(const char *proc_cgroup, const char *root)
 {
 	static const struct cgroup_limit limit = { "memory", memory_of, INT64_MAX };
 	return cgroup_least(&limit, proc_cgroup, root);
+}
+
+size_t cgroup_machine_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
+	int64_t all = pages > 0 && size > 0 ? (int64_t)pages * size : INT64_MAX;
+	int64_t ours = cgroup_memory_bytes(CGROUP_PROC, CGROUP_ROOT);
+	return (size_t)(ours < all ? ours : all);
 }

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define CGROUP_PROC "/proc/self/cgroup"
@@ -27,3 +28,6 @@ void cgroup_read_line(const char *dir, const char *name, char *ret, int size);
 
 /* Bytes of memory: what groups allow; INT64_MAX where they allow all there is. */
 int64_t cgroup_memory_bytes(const char *proc_cgroup, const char *root);
+
+/* Bytes of memory that this process can have at all: the machine's, or what its groups allow. */
+size_t cgroup_machine_bytes(void);

@@ -3,24 +3,15 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <unistd.h>
 #include "base/cgroup.h"
 
 static atomic_size_t taken, most; /* most 0: not asked for yet */
-
-static size_t machine_bytes(void)
-{
-	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
-	int64_t all = pages > 0 && size > 0 ? (int64_t)pages * size : INT64_MAX;
-	int64_t ours = cgroup_memory_bytes(CGROUP_PROC, CGROUP_ROOT);
-	return (size_t)(ours < all ? ours : all);
-}
 
 size_t work_room_max(void)
 {
 	size_t bytes = atomic_load(&most);
 	if (!bytes) {
-		bytes = machine_bytes() / 2;
+		bytes = cgroup_machine_bytes() / 2;
 		atomic_store(&most, bytes);
 	}
 	return bytes;

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include "base/cgroup.h"
 #include "base/checked.h"
 #include "base/file.h"
 #include "loader/onnx/onnx_reader.h"
@@ -164,14 +165,20 @@ read_model(struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *
 
 /* -- bytes --------------------------------------------------------------------------------- */
 
+/* Where nobody sets a limit: what is more than there is would not fail, but kill the process. */
+static size_t memory_max_default(void)
+{
+	size_t machine = cgroup_machine_bytes();
+	return machine < MEMORY_BYTES_MAX ? machine : MEMORY_BYTES_MAX;
+}
+
 enum err_code onnx_reader_init(struct onnx_reader *r, int dirfd, const struct onnx_limits *limits,
 	struct arena *arena, struct err *err)
 {
 	*r = (struct onnx_reader){
 		.arena = arena,
 		.arena_start = arena_used_bytes(arena),
-		.memory_max = limits && limits->memory_bytes_max ? limits->memory_bytes_max
-								 : MEMORY_BYTES_MAX,
+		.memory_max = limits && limits->memory_bytes_max ? limits->memory_bytes_max : memory_max_default(),
 		.dirfd = dirfd,
 		.allow_hardlinks = limits && limits->allow_hardlinks,
 	};

@@ -117,8 +117,7 @@ check_range(const struct external *x, uint64_t file, uint64_t want, struct err *
 	return ERR_OK;
 }
 
-/* The checksum is that of the whole file. */
-static enum err_code check_sum(const struct external *x, int fd, uint64_t file, struct err *err)
+static enum err_code compare_sum(const struct external *x, int fd, uint64_t file, struct err *err)
 {
 	struct sha1 sum;
 	uint8_t block[16384];
@@ -139,6 +138,20 @@ static enum err_code check_sum(const struct external *x, int fd, uint64_t file, 
 	return ERR_OK;
 }
 
+/* The checksum is that of the whole file, which is read once for all of its tensors. */
+static enum err_code check_sum(struct onnx_reader *r, const struct external *x, int fd, uint64_t file, struct err *err)
+{
+	bool is_new;
+	r->summed.arena = onnx_scratch(r);
+	const char *key = arena_printf(onnx_scratch(r), "%s\n%s", x->checksum, x->location);
+	if (!key)
+		return err_oom(err);
+	if (onnx_map_find(&r->summed, slice_of(key)) >= 0)
+		return ERR_OK;
+	TRY(compare_sum(x, fd, file, err));
+	return onnx_map_add(&r->summed, slice_of(key), 0, &is_new) == ERR_OK ? ERR_OK : err_oom(err);
+}
+
 enum err_code onnx_read_external(struct onnx_reader *r, const Onnx__TensorProto *proto, void *to,
 	size_t bytes, struct err *err)
 {
@@ -152,7 +165,7 @@ enum err_code onnx_read_external(struct onnx_reader *r, const Onnx__TensorProto 
 		return rc;
 	rc = check_range(&x, file, bytes, err);
 	if (rc == ERR_OK && x.checksum)
-		rc = check_sum(&x, fd, file, err);
+		rc = check_sum(r, &x, fd, file, err);
 	if (rc == ERR_OK)
 		rc = file_read_new(fd, x.location, x.offset, to, bytes, err);
 	close(fd);

@@ -7,8 +7,10 @@
  */
 #include "loader/onnx/onnx_reader.h"
 
-/* Two indices can claim any shape: this bounds what they cost. */
-#define DENSE_BYTES_MAX ((size_t)1 << 30)
+/* Two indices can claim any shape, and a small file can hold many of them: this, and so many times
+   what the file says of them, bounds what all sparse tensors of a model cost. */
+#define DENSE_BYTES_FREE ((size_t)1 << 30)
+#define DENSE_RATIO 16
 
 struct sparse {
 	struct tensor *values, *indices;
@@ -31,9 +33,21 @@ static enum err_code read_parts(struct onnx_reader *r, const Onnx__SparseTensorP
 	return rc;
 }
 
+static enum err_code charge(struct onnx_reader *r, const struct sparse *s, struct err *err)
+{
+	size_t said = r->sparse_said_bytes + tensor_bytes(s->values) + tensor_bytes(s->indices);
+	size_t most = DENSE_BYTES_FREE + DENSE_RATIO * said, bytes;
+	if (tensor_bytes_overflow(s->values->dtype, &s->shape, &bytes) || bytes > most - r->dense_bytes)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"shape %s is more than %zu bytes when dense, which are left of %zu for all sparse tensors",
+			SHAPE_TEXT(&s->shape), most - r->dense_bytes, most);
+	r->sparse_said_bytes = said;
+	r->dense_bytes += bytes;
+	return ERR_OK;
+}
+
 static enum err_code check_parts(struct sparse *s, struct err *err)
 {
-	size_t bytes;
 	if (s->values->dtype == DTYPE_STRING)
 		return err_set(err, ERR_UNIMPLEMENTED, "of strings");
 	if (s->values->shape.rank != 1)
@@ -47,9 +61,6 @@ static enum err_code check_parts(struct sparse *s, struct err *err)
 			"indices are %s %s, must be int64 [%lld] or [%lld,%d]",
 			dtype_name(s->indices->dtype), SHAPE_TEXT(is), (long long)s->nnz,
 			(long long)s->nnz, s->shape.rank);
-	if (tensor_bytes_overflow(s->values->dtype, &s->shape, &bytes) || bytes > DENSE_BYTES_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "shape %s is more than %zu bytes when dense",
-			SHAPE_TEXT(&s->shape), DENSE_BYTES_MAX);
 	return ERR_OK;
 }
 
@@ -72,7 +83,8 @@ static int64_t position(const struct sparse *s, int64_t i)
 static enum err_code scatter(const struct sparse *s, struct tensor *to, struct err *err)
 {
 	size_t size = dtype_bytes(to->dtype);
-	memset(to->data, 0, tensor_bytes(to));
+	if (tensor_bytes(to) < PB_BIG_BYTES)
+		memset(to->data, 0, tensor_bytes(to)); /* mapped memory is zeros, and costs none until it is read */
 	int64_t last = -1;
 	for (int64_t i = 0; i < s->nnz; i++) {
 		int64_t at = position(s, i);
@@ -97,6 +109,8 @@ enum err_code onnx_read_sparse(struct onnx_reader *r, const Onnx__SparseTensorPr
 	enum err_code rc = read_parts(r, proto, &s, err);
 	if (rc == ERR_OK)
 		rc = check_parts(&s, err);
+	if (rc == ERR_OK)
+		rc = charge(r, &s, err);
 	if (rc == ERR_OK)
 		rc = onnx_new_tensor(r, s.values->dtype, &s.shape, &dense, err);
 	if (rc == ERR_OK)

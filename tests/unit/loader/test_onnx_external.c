@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/cgroup.h"
 #include "loader/onnx/onnx.h"
 #include "loader/onnx/sha1.h"
 #include "support/onnx_text.h"
@@ -170,6 +171,19 @@ START_TEST(M18_external_and_raw_data_together_are_refused)
 }
 END_TEST
 
+/* A file with a hole in it is as long as one likes. */
+START_TEST(M18_more_than_the_machine_has_is_refused)
+{
+	int64_t bytes = INT64_C(1) << 40;
+	ck_assert_int_eq(truncate(arena_printf(arena, "%s/weights.bin", dir.path), bytes), 0);
+	Onnx__ModelProto *m = EXTERNAL("location", "weights.bin");
+	weights(m)->dims[0] = bytes;
+	ck_assert_int_eq(parse(m), ERR_RESOURCE_EXHAUSTED);
+	size_t most = cgroup_machine_bytes() < (size_t)64 << 30 ? cgroup_machine_bytes() : (size_t)64 << 30;
+	ck_assert_ptr_nonnull(strstr(err.msg, arena_printf(arena, "does not fit in the memory allowed, %zu bytes", most)));
+}
+END_TEST
+
 START_TEST(M18_a_right_checksum_is_accepted)
 {
 	struct sha1 s;
@@ -179,6 +193,42 @@ START_TEST(M18_a_right_checksum_is_accepted)
 	sha1_finish(&s, hex);
 	ck_assert_str_eq(hex, "fe5567e8d769550852182cdf69d74bb16dff8e29");
 	ck_assert_int_eq(parse(EXTERNAL("location", "weights.bin", "checksum", hex)), ERR_OK);
+}
+END_TEST
+
+static long bytes_read_so_far(void)
+{
+	long n = -1;
+	FILE *f = fopen("/proc/self/io", "r");
+	ck_assert(f && fscanf(f, "rchar: %ld", &n) == 1);
+	fclose(f);
+	return n;
+}
+
+START_TEST(M18_a_file_of_many_tensors_is_summed_once)
+{
+	enum { TENSORS = 40, FILE_BYTES = 1 << 20 };
+	struct sha1 s;
+	char hex[SHA1_HEX_BYTES], *zeros = arena_calloc(arena, FILE_BYTES, 1);
+	sha1_init(&s);
+	sha1_update(&s, zeros, FILE_BYTES);
+	sha1_finish(&s, hex);
+	tempdir_put(&dir, "weights.bin", zeros, FILE_BYTES);
+	Onnx__ModelProto *m = EXTERNAL("location", "weights.bin", "checksum", hex);
+	Onnx__TensorProto **list = ARENA_ARRAY(arena, Onnx__TensorProto *, TENSORS);
+	for (int i = 0; i < TENSORS; i++) {
+		list[i] = arena_alloc(arena, sizeof(*list[i]));
+		*list[i] = *weights(m);
+		if (i > 0)
+			list[i]->name = (char *)arena_printf(arena, "w%d", i);
+	}
+	m->graph->initializer = list;
+	m->graph->n_initializer = TENSORS;
+	long before = bytes_read_so_far();
+
+	ck_assert_int_eq(parse(m), ERR_OK);
+
+	ck_assert_int_lt(bytes_read_so_far() - before, 2 * FILE_BYTES);
 }
 END_TEST
 
@@ -196,25 +246,33 @@ END_TEST
 
 /* -- sparse ------------------------------------------------------------------------------------ */
 
-static enum err_code parse_sparse(const char *values, const char *indices, int64_t a, int64_t b)
+/* Initializers of a model, two by two, moved to where they belong. */
+static enum err_code parse_as_sparse(Onnx__ModelProto *m, int64_t a, int64_t b)
 {
-	/* Initializers of the text model, moved to where they belong. */
-	Onnx__ModelProto *m = onnx_text_model(arena,
-		arena_printf(arena, "opset 13\ninit w %s\ninit i %s\nnode Identity w -> y\nout y\n",
-			values, indices));
-	Onnx__SparseTensorProto *s = ARENA_NEW(arena, Onnx__SparseTensorProto);
-	onnx__sparse_tensor_proto__init(s);
-	s->values = m->graph->initializer[0];
-	s->indices = m->graph->initializer[1];
+	size_t n = m->graph->n_initializer / 2;
+	Onnx__SparseTensorProto **list = ARENA_ARRAY(arena, Onnx__SparseTensorProto *, n);
 	int64_t *dims = ARENA_ARRAY(arena, int64_t, 2);
 	dims[0] = a;
 	dims[1] = b;
-	s->dims = dims;
-	s->n_dims = 2;
+	for (size_t i = 0; i < n; i++) {
+		Onnx__SparseTensorProto *s = list[i] = ARENA_NEW(arena, Onnx__SparseTensorProto);
+		onnx__sparse_tensor_proto__init(s);
+		s->values = m->graph->initializer[2 * i];
+		s->indices = m->graph->initializer[2 * i + 1];
+		s->dims = dims;
+		s->n_dims = 2;
+	}
 	m->graph->n_initializer = 0;
-	m->graph->sparse_initializer = &s;
-	m->graph->n_sparse_initializer = 1;
+	m->graph->sparse_initializer = list;
+	m->graph->n_sparse_initializer = n;
 	return parse(m);
+}
+
+static enum err_code parse_sparse(const char *values, const char *indices, int64_t a, int64_t b)
+{
+	return parse_as_sparse(onnx_text_model(arena,
+		arena_printf(arena, "opset 13\ninit w %s\ninit i %s\nnode Identity w -> y\nout y\n",
+			values, indices)), a, b);
 }
 
 START_TEST(sparse_initializers_become_dense)
@@ -248,6 +306,18 @@ START_TEST(M19_sparse_tensors_that_are_wrong_are_refused)
 	enum err_code rc = parse_sparse(rows[_i].values, rows[_i].indices, rows[_i].a, rows[_i].b);
 	ck_assert(rc == ERR_INVALID_ARGUMENT || rc == ERR_RESOURCE_EXHAUSTED);
 	ck_assert_ptr_nonnull(strstr(err.msg, "sparse tensor 'w'"));
+}
+END_TEST
+
+/* Each of them alone would be allowed. */
+START_TEST(M19_many_sparse_tensors_are_bounded_together)
+{
+	static const char text[] = "opset 13\ninit w float32 [1] 5\ninit i int64 [1] 1\ninit v float32 [1] 5\n"
+		"init k int64 [1] 1\nnode Add w,v -> y\nout y\n";
+	ck_assert_int_eq(parse_as_sparse(onnx_text_model(arena, text), 300, 1 << 18), ERR_OK);
+	ck_assert_int_eq(parse_as_sparse(onnx_text_model(arena, text), 600, 1 << 18), ERR_RESOURCE_EXHAUSTED);
+	ck_assert_str_eq(err.msg, "sparse tensor 'v': shape [600,262144] is more than 444596608 bytes when dense, "
+		"which are left of 1073742208 for all sparse tensors");
 }
 END_TEST
 
@@ -321,10 +391,13 @@ Suite *suite_onnx_external(void)
 	tcase_add_test(t, M17_names_that_are_none_are_refused);
 	tcase_add_loop_test(t, M18_ranges_and_keys_that_are_wrong_are_refused, 0, 14);
 	tcase_add_test(t, M18_external_and_raw_data_together_are_refused);
+	tcase_add_test(t, M18_more_than_the_machine_has_is_refused);
 	tcase_add_test(t, M18_a_right_checksum_is_accepted);
+	tcase_add_test(t, M18_a_file_of_many_tensors_is_summed_once);
 	tcase_add_test(t, sha1_gives_the_digests_of_the_standard);
 	tcase_add_test(t, sparse_initializers_become_dense);
 	tcase_add_loop_test(t, M19_sparse_tensors_that_are_wrong_are_refused, 0, 11);
+	tcase_add_test(t, M19_many_sparse_tensors_are_bounded_together);
 	tcase_add_test(t, a_model_is_read_from_its_file);
 	tcase_add_loop_test(t, M1_files_that_are_no_model_are_refused, 0, 9);
 	tcase_add_test(t, M1_model_files_that_are_no_files_are_refused);
