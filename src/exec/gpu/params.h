@@ -104,7 +104,7 @@ struct gpu_pool {
 };
 
 /* Resize: an axis of the result, in memory's order. */
-enum gpu_coordinate { GPU_HALF_PIXEL, GPU_ALIGNED, GPU_ASYMMETRIC, GPU_ZERO, GPU_SAME };
+enum gpu_coordinate { GPU_HALF_PIXEL, GPU_ALIGNED, GPU_ASYMMETRIC, GPU_TF_HALF_PIXEL, GPU_ZERO, GPU_SAME };
 struct gpu_resize_axis {
 	struct gpu_div out;
 	int32_t in, stride; /* of the source */

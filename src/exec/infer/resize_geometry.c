@@ -10,7 +10,7 @@
 static const char *const mode_names[RESIZE_MODE_COUNT_] = { "nearest", "linear", "cubic" };
 static const char *const coord_names[RESIZE_COORD_COUNT_] = { "half_pixel",
 	"half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-	"tf_crop_and_resize" };
+	"tf_half_pixel_for_nn", "tf_crop_and_resize" };
 static const char *const nearest_names[RESIZE_NEAREST_COUNT_] = { "round_prefer_floor",
 	"round_prefer_ceil", "floor", "ceil" };
 

@@ -18,6 +18,7 @@ enum resize_coord {
 	RESIZE_PYTORCH_HALF_PIXEL,
 	RESIZE_ALIGN_CORNERS,
 	RESIZE_ASYMMETRIC,
+	RESIZE_TF_HALF_PIXEL, /* of opsets 11 and 12; TensorFlow's nearest still asks for it */
 	RESIZE_TF_CROP,
 	RESIZE_COORD_COUNT_
 };

@@ -57,6 +57,7 @@ static double coordinate(const struct resize_geometry *g, int axis, int64_t x)
 		return out == 1 ? 0 : o * (in - 1) / (exact - 1);
 	}
 	case RESIZE_ASYMMETRIC: return o / scale;
+	case RESIZE_TF_HALF_PIXEL: return (o + 0.5) / scale;
 	case RESIZE_TF_CROP: {
 		double from = (double)g->roi_start[axis], to = (double)g->roi_end[axis];
 		return out > 1 ? from * (in - 1) + o * (to - from) * (in - 1) / (out - 1)

@@ -40,6 +40,9 @@ static void set_coordinate(struct gpu_resize_axis *a, const struct resize_geomet
 	case RESIZE_ASYMMETRIC:
 		a->how = GPU_ASYMMETRIC;
 		break;
+	case RESIZE_TF_HALF_PIXEL:
+		a->how = GPU_TF_HALF_PIXEL;
+		break;
 	case RESIZE_ALIGN_CORNERS:
 		a->how = out == 1 ? GPU_ZERO : GPU_ALIGNED;
 		a->plus = in - 1;

@@ -15,6 +15,8 @@ static __device__ inline double coordinate(const struct gpu_resize_axis &a, doub
 		return o * a.plus / a.scale;
 	case GPU_ASYMMETRIC:
 		return o / a.scale;
+	case GPU_TF_HALF_PIXEL:
+		return (o + 0.5) / a.scale;
 	case GPU_ZERO:
 		return 0;
 	}
