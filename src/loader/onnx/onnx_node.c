@@ -333,6 +333,8 @@ read_node(struct onnx_scope *scope, Onnx__NodeProto **node, size_t n_node, struc
 		return blame(x.proto, err);
 	enum op_domain domain = find_domain(domain_name(x.proto));
 	x.draft.opset = onnx_imported_version(&scope->imports, x.proto->domain);
+	if (x.draft.opset == 0 && domain == DOMAIN_MS)
+		x.draft.opset = 1; /* there is no other; tf2onnx writes Range of it without an import */
 	if (x.draft.opset == 0) {
 		err_set(err, ERR_INVALID_ARGUMENT, "its domain '%.80s' is not imported",
 			domain_name(x.proto));

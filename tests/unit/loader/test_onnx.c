@@ -67,6 +67,13 @@ START_TEST(an_opset_import_may_be_there_twice_if_it_says_the_same)
 }
 END_TEST
 
+/* tf2onnx writes such. */
+START_TEST(microsofts_domain_needs_no_import)
+{
+	expect_graph(HEAD "node com.microsoft:QuickGelu x -> y\nout y\n", "Swish(x) alpha=1.702 -> y\n");
+}
+END_TEST
+
 START_TEST(an_initializer_of_an_inputs_name_makes_it_constant)
 {
 	expect_graph("ir 3\nopset 7\nin x float32 [4]\nin w float32 [4]\ninit w float32 [4] 1 2 3 4\n"
@@ -576,6 +583,7 @@ Suite *suite_onnx(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_model_becomes_a_graph);
 	tcase_add_test(t, an_opset_import_may_be_there_twice_if_it_says_the_same);
+	tcase_add_test(t, microsofts_domain_needs_no_import);
 	tcase_add_test(t, an_initializer_of_an_inputs_name_makes_it_constant);
 	tcase_add_test(t, every_form_of_constant_is_read);
 	tcase_add_test(t, a_body_may_declare_its_output_of_an_empty_type);
