@@ -29,11 +29,28 @@ static const char *check_leading(
 	return NULL;
 }
 
+/* tf2onnx and Paddle2ONNX number the dimensions that they do not know ("unk__267"). */
+static bool is_made_up(const char *name)
+{
+	static const char *const before[] = { "unk__", "DynamicDimension." };
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		size_t n = strlen(before[i]);
+		if (strncmp(name, before[i], n) == 0 && name[n] && !name[n + strspn(name + n, "0123456789")])
+			return true;
+	}
+	return false;
+}
+
+static bool says_nothing(const char *name)
+{
+	return !name || is_made_up(name);
+}
+
 /* Only names of the model's own tell inputs' dimensions apart. Those of outputs are what an
-   exporter made up ("unk__267"), where it did not know: of them the proof will tell. */
+   exporter made up, where it did not know: of them the proof will tell. */
 static bool may_be_same(const struct signature_io *a, const struct signature_io *b)
 {
-	return a->shape.dim[0] == b->shape.dim[0] || !a->dim_name[0] || !b->dim_name[0];
+	return a->shape.dim[0] == b->shape.dim[0] || says_nothing(a->dim_name[0]) || says_nothing(b->dim_name[0]);
 }
 
 static const char *differ(

@@ -214,6 +214,18 @@ START_TEST(an_output_may_call_the_rows_otherwise)
 }
 END_TEST
 
+/* tf2onnx and Paddle2ONNX number what they do not know; a shape that says more is heeded. */
+START_TEST(numbered_names_tell_no_inputs_apart)
+{
+	const struct signature *s = loads("opset 13\nin x float32 [unk__12,4]\nin z float32 [unk__13,4]\n"
+		"in w float32 [DynamicDimension.0,4]\nnode Sum x,z,w -> y\nout y float32 [unk__14,4]\n");
+	ck_assert_msg(s->batchable, "%s", s->why_not_batchable);
+	is_unbatched(loads("opset 13\nin x float32 [unk__N,4]\nin z float32 [unk__M,4]\nnode Relu x -> y\n"
+			   "node Relu z -> u\nout y float32\nout u float32\n"),
+		"dimension 0 is 'unk__N' for input 'x' and 'unk__M' for input 'z'");
+}
+END_TEST
+
 START_TEST(configuration_may_forbid_batches)
 {
 	conf.batch_dim = "none";
@@ -416,6 +428,7 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, inputs_of_different_lengths_are_no_batch);
 	tcase_add_test(t, the_largest_of_the_best_sizes_is_a_part);
 	tcase_add_test(t, an_output_may_call_the_rows_otherwise);
+	tcase_add_test(t, numbered_names_tell_no_inputs_apart);
 	tcase_add_test(t, configuration_may_forbid_batches);
 	tcase_add_test(t, configuration_may_name_the_batch_dimension);
 	tcase_add_test(t, m37_outputs_that_are_not_finite_fail_the_load);
