@@ -27,6 +27,14 @@ bool shape_is_static(const struct shape *s)
 	return true;
 }
 
+bool shape_is_named(const struct shape *s)
+{
+	for (int i = 0; i < s->rank; i++)
+		if (s->dim[i] == DIM_UNKNOWN)
+			return false;
+	return s->rank >= 0;
+}
+
 bool shape_equal(const struct shape *a, const struct shape *b)
 {
 	if (a->rank != b->rank)

@@ -39,6 +39,9 @@ struct shape shape_from(int rank, const int64_t *dim);
 /* Rank known and every dimension known. */
 bool shape_is_static(const struct shape *s);
 
+/* Rank known, and no dimension is DIM_UNKNOWN: of such shapes shape_equal() tells. */
+bool shape_is_named(const struct shape *s);
+
 bool shape_equal(const struct shape *a, const struct shape *b);
 
 /* Number of elements of a static shape; rank 0 has one. True: overflow of int64 or of

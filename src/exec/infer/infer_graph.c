@@ -6,6 +6,11 @@
  * One walk over the nodes in order. A node with bodies is inferred after its bodies, whose
  * captures have by then the types and shapes of the outer values. The walk keeps a stack of
  * its own, one frame per level of nesting.
+ *
+ * What a Loop carries may have another shape in each round. Mostly it has not: its body is walked on the
+ * guess that it keeps the shapes that it begins with, and where they come out again that is how it is, by
+ * induction. Where not, it is walked once more without. Only bodies without bodies are guessed at, as
+ * a wrong guess leaves nothing behind there; and no body is walked more than twice.
  */
 #include "exec/infer/infer.h"
 
@@ -20,6 +25,7 @@ struct frame {
 	int32_t node;
 	int32_t body; /* attribute of the node from which to look for bodies */
 	int32_t captured; /* of the node's inputs, by the bodies done */
+	bool guesses;	  /* that what its node carries keeps its shape */
 };
 
 struct walker {
@@ -90,8 +96,54 @@ static void type_body_inputs(const struct frame *f, const struct node *n, struct
 	}
 }
 
+static bool has_bodies(const struct graph *g)
+{
+	for (int32_t i = 0; i < g->n_node; i++)
+		for (int32_t k = 0; k < g->node[i].n_attr; k++)
+			if (g->node[i].attr[k].kind == ATTR_GRAPH)
+				return true;
+	return false;
+}
+
+/* Input `at` of n, a Loop with this body, if its value's shape may be guessed at; else VALUE_NONE. The first
+   two are the bound and the condition. */
+static int32_t carried(const struct frame *f, const struct graph *body, const struct node *n, int32_t at)
+{
+	int32_t v = at >= 2 && at < body->n_input && at < n->n_in ? n->in[at] : VALUE_NONE;
+	return v != VALUE_NONE && at - 1 < body->n_output && shape_is_named(&f->v[v].shape) ? v : VALUE_NONE;
+}
+
+/* The top of the stack is the body of n, below it is f. */
+static void guess_carried(struct walker *w, const struct frame *f, const struct node *n)
+{
+	struct frame *inner = &w->stack[w->depth - 1];
+	struct graph *body = inner->g;
+	for (int32_t i = 2; i < body->n_input; i++) {
+		int32_t v = carried(f, body, n, i);
+		struct shape *s = &inner->v[body->input[i]].shape;
+		if (v == VALUE_NONE || (s->rank >= 0 && s->rank != f->v[v].shape.rank))
+			continue;
+		inner->guesses |= !shape_equal(s, &f->v[v].shape);
+		*s = f->v[v].shape;
+	}
+}
+
+/* What was guessed has come out of the body again. */
+static bool guess_holds(const struct frame *f, const struct frame *inner)
+{
+	const struct node *n = &f->g->node[f->node];
+	const struct graph *body = inner->g;
+	for (int32_t i = 2; i < body->n_input; i++) {
+		int32_t v = carried(f, body, n, i);
+		if (v != VALUE_NONE && shape_equal(&inner->v[body->input[i]].shape, &f->v[v].shape) &&
+			!shape_equal(&inner->v[body->output[i - 1]].shape, &f->v[v].shape))
+			return false;
+	}
+	return true;
+}
+
 /* Gives the body's captures what is known of the node's inputs. */
-static enum err_code enter_body(struct walker *w, struct frame *f, struct graph *body)
+static enum err_code enter_body(struct walker *w, struct frame *f, struct graph *body, bool may_guess)
 {
 	const struct node *n = &f->g->node[f->node];
 	int32_t total = 0;
@@ -116,7 +168,19 @@ static enum err_code enter_body(struct walker *w, struct frame *f, struct graph 
 		w->stack[w->depth - 1].v[body->capture[i]] = f->v[outer];
 	}
 	f->captured += body->n_capture;
+	if (may_guess && n->op == OP_LOOP && !has_bodies(body))
+		guess_carried(w, f, n);
 	return ERR_OK;
+}
+
+/* The top of the stack once more, without a guess. */
+static enum err_code enter_again(struct walker *w)
+{
+	struct graph *body = w->stack[w->depth - 1].g;
+	struct frame *f = &w->stack[w->depth - 2];
+	pop(w);
+	f->captured -= body->n_capture;
+	return enter_body(w, f, body, false);
 }
 
 static enum err_code make_room(struct walker *w, int32_t n)
@@ -261,6 +325,8 @@ static enum err_code step(struct walker *w)
 {
 	struct frame *f = &w->stack[w->depth - 1];
 	if (f->node == f->g->n_node) {
+		if (f->guesses && !guess_holds(f - 1, f))
+			return enter_again(w);
 		TRY(check_outputs(w, f));
 		keep(f);
 		pop(w);
@@ -268,9 +334,10 @@ static enum err_code step(struct walker *w)
 	}
 	struct graph *body = next_body(f);
 	if (body)
-		return enter_body(w, f, body);
-	if (!f->g->node[f->node].dead)
-		TRY(infer_at(w, f));
+		return enter_body(w, f, body, true);
+	enum err_code rc = f->g->node[f->node].dead ? ERR_OK : infer_at(w, f);
+	if (rc != ERR_OK)
+		return f->guesses ? enter_again(w) : rc;
 	f->node++;
 	f->body = 0;
 	f->captured = 0;

@@ -66,17 +66,9 @@ bool pass_is(const struct pass_ctx *c, int32_t v, double want)
 	return pass_scalar(c, v, &x) && pass_near(x, want);
 }
 
-bool pass_shape_named(const struct shape *s)
-{
-	for (int i = 0; i < s->rank; i++)
-		if (s->dim[i] == DIM_UNKNOWN)
-			return false;
-	return s->rank >= 0;
-}
-
 bool pass_same_shape(const struct shape *a, const struct shape *b)
 {
-	return pass_shape_named(a) && shape_equal(a, b);
+	return shape_is_named(a) && shape_equal(a, b);
 }
 
 bool pass_is_f32(const struct pass_ctx *c, int32_t v)

@@ -63,8 +63,7 @@ static inline bool pass_near(double x, double want)
 	return d <= tol && d >= -tol;
 }
 
-/* Rank known, and no dimension is DIM_UNKNOWN: equal shapes of this kind are equal. */
-bool pass_shape_named(const struct shape *s);
+/* Of shapes that are named (shape.h): equal. */
 bool pass_same_shape(const struct shape *a, const struct shape *b);
 
 /* v is a float32 tensor. */

@@ -124,7 +124,7 @@ static bool match_scores(const struct pass_ctx *c, int32_t v, struct parts *p)
 static bool is_mask(const struct pass_ctx *c, int32_t v, const struct shape *s)
 {
 	const struct shape *m = &pass_value(c, v)->shape;
-	if (m->rank < 1 || m->rank > s->rank || s->rank < 3 || !pass_shape_named(m) ||
+	if (m->rank < 1 || m->rank > s->rank || s->rank < 3 || !shape_is_named(m) ||
 		m->dim[m->rank - 1] != s->dim[s->rank - 1])
 		return false;
 	return s->rank == 4 || m->rank < 3 || m->dim[0] == 1; /* of rank 3, one for all */
@@ -183,8 +183,8 @@ static bool agree(const struct pass_ctx *c, const struct parts *p)
 	const struct shape *q = &pass_value(c, p->q)->shape, *v = &pass_value(c, p->v)->shape;
 	struct shape k = pass_value(c, p->k)->shape;
 	int rank = q->rank, last = rank - 1;
-	if ((rank != 3 && rank != 4) || k.rank != rank || v->rank != rank || !pass_shape_named(q) ||
-		!pass_shape_named(&k) || !pass_shape_named(v))
+	if ((rank != 3 && rank != 4) || k.rank != rank || v->rank != rank || !shape_is_named(q) ||
+		!shape_is_named(&k) || !shape_is_named(v))
 		return false;
 	if (p->turn) {
 		int64_t size = k.dim[last - 1];
@@ -264,7 +264,7 @@ static bool match_split(const struct pass_ctx *c, int32_t v, int32_t *ret_x)
 		return false;
 	*ret_x = pass_in(c, split, 0);
 	const struct shape *x = &pass_value(c, *ret_x)->shape, *h = &pass_value(c, v)->shape;
-	return x->rank == 3 && pass_shape_named(x) && x->dim[0] == h->dim[0] &&
+	return x->rank == 3 && shape_is_named(x) && x->dim[0] == h->dim[0] &&
 		x->dim[1] == h->dim[2] && h->dim[1] > 0 && h->dim[3] > 0 &&
 		x->dim[2] == h->dim[1] * h->dim[3];
 }

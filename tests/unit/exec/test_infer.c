@@ -426,6 +426,55 @@ START_TEST(if_branches_give_one_type)
 }
 END_TEST
 
+/* A Loop that makes of v, which begins as x and is declared of rank 2, v op other. */
+static int32_t loop(enum op_id op, int32_t x, int32_t other)
+{
+	struct graph *body = model_body(g, "body");
+	model_input(body, "round", DTYPE_I64, SHAPE_SCALAR);
+	int32_t go = model_input(body, "go", DTYPE_BOOL, SHAPE_SCALAR);
+	int32_t v = model_input(body, "v", DTYPE_F32, shape_of(DIM_UNKNOWN, DIM_UNKNOWN));
+	int32_t made = MODEL_NODE(body, op, v, model_capture(body));
+	if (op == OP_CONCAT)
+		model_attr_int(body, "axis", 0);
+	model_output(body, go);
+	model_output(body, made);
+	model_output(body, v);
+	int32_t y = MODEL_NODE_OUT(g, OP_LOOP, 2, i64(SHAPE_SCALAR), VALUE_NONE, x, other);
+	model_attr_graph(g, "body", body);
+	model_output(g, y);
+	model_output(g, y + 1);
+	check_and_infer();
+	return y;
+}
+
+START_TEST(what_comes_out_of_a_loop_as_it_went_in_keeps_its_shape)
+{
+	int64_t rows = graph_symbol(g, SLICE_LIT("rows"));
+	int32_t x = f32(shape_of(rows, 4)), y = loop(OP_ADD, x, f32(shape_of(rows, 4)));
+	ck_assert(shape_equal(&g->value[y].shape, &g->value[x].shape));
+	ck_assert_int_eq(g->value[y + 1].shape.rank, 3);
+	ck_assert_int_eq(g->value[y + 1].shape.dim[1], rows);
+}
+END_TEST
+
+START_TEST(what_grows_in_a_loop_is_of_no_known_size)
+{
+	int64_t rows = graph_symbol(g, SLICE_LIT("rows"));
+	int32_t y = loop(OP_CONCAT, f32(shape_of(rows, 4)), f32(shape_of(1, 4)));
+	ck_assert_int_eq(g->value[y].shape.rank, 2);
+	ck_assert_int_ne(g->value[y].shape.dim[0], rows);
+	ck_assert_int_lt(g->value[y].shape.dim[0], 0);
+	ck_assert_int_ne(g->value[y + 1].shape.dim[1], rows);
+}
+END_TEST
+
+/* No round need be run. */
+START_TEST(a_loop_whose_first_round_would_fail_is_sound)
+{
+	loop(OP_MATMUL, f32(shape_of(2, 3)), f32(shape_of(4, 4)));
+}
+END_TEST
+
 START_TEST(a_declared_output_that_differs_is_refused)
 {
 	int32_t y = MODEL_NODE(g, OP_RELU, f32(shape_of(3, 4)));
@@ -502,6 +551,9 @@ Suite *suite_infer(void)
 	tcase_add_loop_test(t, einsum_nonsense, 0, COUNT(bad_einsums));
 	tcase_add_test(t, if_branches_see_what_they_capture);
 	tcase_add_test(t, if_branches_give_one_type);
+	tcase_add_test(t, what_comes_out_of_a_loop_as_it_went_in_keeps_its_shape);
+	tcase_add_test(t, what_grows_in_a_loop_is_of_no_known_size);
+	tcase_add_test(t, a_loop_whose_first_round_would_fail_is_sound);
 	tcase_add_test(t, a_declared_output_that_differs_is_refused);
 	tcase_add_test(t, what_a_model_declares_of_shapes_gives_way);
 	suite_add_tcase(s, t);
