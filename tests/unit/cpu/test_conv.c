@@ -517,7 +517,7 @@ START_TEST(tiles_clamp_and_let_nan_through)
 END_TEST
 
 static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare, enum precision precision,
-	struct arena *const *trial)
+	struct arena *const *trial, size_t *ret_scratch)
 {
 	struct err err;
 	struct kernel k = { .units = 1 };
@@ -531,6 +531,8 @@ static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare, e
 	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 2, .n_out = 1, .threads = 1,
 		.arena = g->arena, .packs = packs, .tmp = g->arena, .precision = precision, .trial = trial };
 	enum err_code rc = prepare(&p, &k, &err);
+	if (ret_scratch)
+		*ret_scratch = k.scratch_bytes;
 	packs_free(packs);
 	model_free(g);
 	return rc;
@@ -539,24 +541,42 @@ static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare, e
 static enum err_code prepare_with(
 	const struct conv_case *c, prepare_fn prepare, enum precision precision)
 {
-	return prepare_in(c, prepare, precision, NULL);
+	return prepare_in(c, prepare, precision, NULL, NULL);
+}
+
+/* In a contest, as a rival. */
+static enum err_code prepare_rival(const struct conv_case *c, prepare_fn prepare)
+{
+	struct arena *none[TRIAL_ARENAS] = { 0 };
+	return prepare_in(c, prepare, PRECISION_FAST, none, NULL);
 }
 
 START_TEST(channels_last_compete_where_they_may_win)
 {
-	struct arena *none[TRIAL_ARENAS] = { 0 };
 	struct conv_case c = { 1, 64, 28, 28, 64, 1, 1, 1, 1, 1, { 0 }, .blocked = true };
 	if (!(cpu_features() & CPU_AVX512))
 		return; /* the row needs it */
-	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_UNIMPLEMENTED);
-	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, NULL), ERR_OK);
+	ck_assert_int_eq(prepare_rival(&c, prepare_conv_nhwc), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_with(&c, prepare_conv_nhwc, PRECISION_FAST), ERR_OK);
 	c.oc = 72; /* fills no block */
-	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_OK);
+	ck_assert_int_eq(prepare_rival(&c, prepare_conv_nhwc), ERR_OK);
 	c.oc = 64;
 	c.blocked = false; /* comes plain */
-	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_OK);
+	ck_assert_int_eq(prepare_rival(&c, prepare_conv_nhwc), ERR_OK);
 	c.h = c.w = 4; /* short */
-	ck_assert_int_eq(prepare_in(&c, prepare_conv_nhwc, PRECISION_FAST, none), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_rival(&c, prepare_conv_nhwc), ERR_UNIMPLEMENTED);
+}
+END_TEST
+
+/* A matrix product would keep columns in the scratch, several times the image. */
+START_TEST(few_channels_need_no_matrix_product)
+{
+	struct conv_case c = { 1, 8, 12, 264, 8, 3, 39, 1, 1, 1, { 1, 19, 1, 19 }, .threads = 1 };
+	size_t scratch = 0, image = 8 * 12 * 264 * sizeof(float);
+	if (!(cpu_features() & CPU_AVX512))
+		return; /* the library has no other code */
+	ck_assert_int_eq(prepare_in(&c, prepare_conv_onednn, PRECISION_FAST, NULL, &scratch), ERR_OK);
+	ck_assert_uint_lt(scratch, 4 * image);
 }
 END_TEST
 
@@ -661,6 +681,7 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
 		tcase_add_test(t, channels_last_compete_where_they_may_win);
 		tcase_add_loop_test(t, strassen_equals_the_definition, 0, COUNT(strassen_cases));
+		tcase_add_test(t, few_channels_need_no_matrix_product);
 		tcase_add_test(t, what_rounds_otherwise_is_not_for_exact_results);
 		tcase_add_test(t, tiles_clamp_and_let_nan_through);
 		tcase_add_test(t, bf16_is_for_those_who_ask_on_processors_that_have_it);
