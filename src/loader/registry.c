@@ -221,10 +221,12 @@ static enum err_code pick_latest(
 		err, ERR_UNAVAILABLE, "model '%s' has no version that can be loaded", m->name);
 }
 
-static enum err_code no_version(const struct registry_model *m, int64_t number, struct err *err)
+/* why: "", or why one that is on disk does not count. */
+static enum err_code no_version(
+	const struct registry_model *m, int64_t number, const char *why, struct err *err)
 {
-	return err_set(
-		err, ERR_NOT_FOUND, "model '%s' has no version %lld", m->name, (long long)number);
+	return err_set(err, ERR_NOT_FOUND, "model '%s' has no version %lld%s%s", m->name,
+		(long long)number, *why ? ": " : "", why);
 }
 
 static enum err_code pick_number(
@@ -235,13 +237,13 @@ static enum err_code pick_number(
 		if (v->status.number != number)
 			continue;
 		if (!v->version && is_aside(v->status.state))
-			return no_version(m, number, err);
+			return no_version(m, number, v->status.aside ? v->status.reason : "", err);
 		if (!v->version)
 			return unavailable(m, v, err);
 		*ret = v->version;
 		return ERR_OK;
 	}
-	return number == 0 ? pick_latest(m, ret, err) : no_version(m, number, err);
+	return number == 0 ? pick_latest(m, ret, err) : no_version(m, number, "", err);
 }
 
 static enum err_code pick(const struct snapshot *s, struct slice model,

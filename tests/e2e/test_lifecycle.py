@@ -86,6 +86,8 @@ class Lifecycle(signet.Story):
         status = self.server.get("/v1/models/digits")[1]["model_version_status"]
         self.assertEqual([(v["version"], v["state"]) for v in status], [("2", "AVAILABLE")])
         self.assertEqual(self.server.get("/v1/models/digits/versions/1")[0], 404)
+        self.assertEqual(self.server.get("/v2/models/digits/versions/1/ready"), (404, {
+            "error": "model 'digits' has no version 1: left aside by the option 'versions'"}))
         self.assertEqual(self.server.get("/v2/health/ready"), (503, {
             "ready": False, "error": "model 'bad' version 1: failed: it is empty"}))
         self.models.remove("bad", 1)
