@@ -136,22 +136,6 @@ enum err_code args_shape(const char *option, const char *text, struct shape *ret
 	return ERR_OK;
 }
 
-enum err_code args_check_names(const struct args_list *l, const char *option,
-	bool (*is_known)(const void *ctx, struct slice name), const void *ctx, struct err *err)
-{
-	for (int i = 0; i < l->n; i++) {
-		struct slice name;
-		const char *value;
-		enum err_code rc = args_split(option, l->item[i], &name, &value, err);
-		if (rc != ERR_OK)
-			return rc;
-		if (!is_known(ctx, name))
-			return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%.*s' is not one of the model's", option,
-				SLICE_ARG(name));
-	}
-	return ERR_OK;
-}
-
 enum err_code args_precision(const char *text, enum precision *ret, struct err *err)
 {
 	static const char *const names[PRECISION_COUNT_] = { "fast", "exact", "bf16", "tf32", "fp16" };

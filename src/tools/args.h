@@ -57,7 +57,3 @@ MUST_CHECK enum err_code args_shape(const char *option, const char *text, struct
 
 /* "fast", "exact", "bf16", "tf32" or "fp16"; NULL: fast. */
 MUST_CHECK enum err_code args_precision(const char *text, enum precision *ret, struct err *err);
-
-/* Every item's NAME must be one that is_known() knows. */
-MUST_CHECK enum err_code args_check_names(const struct args_list *l, const char *option,
-	bool (*is_known)(const void *ctx, struct slice name), const void *ctx, struct err *err);

@@ -30,6 +30,24 @@ static enum err_code url_parse_unix(const char *path, struct http_url *ret, stru
 	return ERR_OK;
 }
 
+/* What the server is called in messages. */
+static const char *url_name(const struct http_url *url)
+{
+	return url->addr.ss_family == AF_UNIX ? ((const struct sockaddr_un *)&url->addr)->sun_path : url->authority;
+}
+
+/* The schemes that somebody may try. */
+static enum err_code check_scheme(const char *text, struct err *err)
+{
+	if (strncmp(text, "https://", 8) == 0)
+		return err_set(err, ERR_UNIMPLEMENTED,
+			"server '%.200s': TLS is not spoken here: ask the daemon by way of a proxy that does", text);
+	if (strncmp(text, "grpc://", 7) == 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, "server '%.200s': this is a URL of gRPC, HTTP is asked for: "
+			"http://HOST:PORT or unix:PATH", text);
+	return ERR_OK;
+}
+
 static enum err_code url_resolve(const char *host, const char *port, struct http_url *ret, struct err *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
@@ -77,6 +95,7 @@ static bool authority_split(const char *text, size_t len, char *host, size_t hos
 enum err_code http_url_parse(const char *text, struct http_url *ret, struct err *err)
 {
 	*ret = (struct http_url){ 0 };
+	TRY(check_scheme(text, err));
 	if (strncmp(text, "unix:", 5) == 0)
 		return url_parse_unix(text + 5, ret, err);
 	const char *at = strncmp(text, "http://", 7) == 0 ? text + 7 : text;
@@ -105,7 +124,7 @@ enum err_code http_connect(const struct http_url *url, int *ret_fd, struct err *
 	if (connect(fd, (const struct sockaddr *)&url->addr, url->addr_len) != 0 && errno != EINPROGRESS) {
 		int why = errno;
 		close(fd);
-		return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", url->authority, strerror(why));
+		return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", url_name(url), strerror(why));
 	}
 	*ret_fd = fd;
 	return ERR_OK;
@@ -245,6 +264,10 @@ static enum err_code receive_reply(int fd, int timeout_ms, struct buf *b, struct
 		ssize_t n = recv(fd, to, 64 << 10, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
+		/* HTTP/2, which gRPC speaks, begins with a length of three bytes. */
+		if (n == 0 && (b->len == 0 || *b->ptr == '\0'))
+			return err_set(err, ERR_UNAVAILABLE, 
+				"the connection was closed without an answer: is it the port of gRPC, or does it want TLS?");
 		if (n <= 0)
 			return err_set(err, ERR_UNAVAILABLE, "the server closed the connection: %s",
 				n < 0 ? strerror(errno) : "before its answer was complete");
@@ -279,7 +302,7 @@ enum err_code http_call(const struct http_url *url, const struct http_request *q
 		rc = receive_reply(fd, timeout_ms, &b, ret, err);
 	close(fd);
 	if (rc != ERR_OK)
-		return err_prefix(err, "server '%s'", url->authority);
+		return err_prefix(err, "server '%s'", url_name(url));
 	*ret_body = (struct slice){ b.ptr + ret->head_bytes, ret->body_bytes };
 	return ERR_OK;
 }

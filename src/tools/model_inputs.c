@@ -1,17 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/model_inputs.h"
 
-static bool is_input(const void *ctx, struct slice name)
+#include <stdio.h>
+
+/* "a, b, c", as far as there is room. */
+static void list_names(const struct model_io *io, int n, char *buf, size_t size)
 {
-	const struct model_info *m = ctx;
-	return model_info_find(m->in, m->n_in, name) >= 0;
+	size_t len = 0;
+	*buf = '\0';
+	for (int i = 0; i < n && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "", io[i].name);
+}
+
+enum err_code model_inputs_check_names(const struct model_io *io, int n, const struct args_list *given,
+	const char *option, struct err *err)
+{
+	for (int i = 0; i < given->n; i++) {
+		struct slice name;
+		const char *value;
+		char names[200];
+		TRY(args_split(option, given->item[i], &name, &value, err));
+		if (model_info_find(io, n, name) >= 0)
+			continue;
+		list_names(io, n, names, sizeof(names));
+		return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%.*s' is not one of the model's, which are: %s",
+			option, SLICE_ARG(name), names);
+	}
+	return ERR_OK;
 }
 
 enum err_code model_inputs_check(const struct model_info *m, const struct model_inputs_conf *conf,
 	struct err *err)
 {
-	enum err_code rc = args_check_names(conf->file, "--input", is_input, m, err);
-	return rc == ERR_OK ? args_check_names(conf->shape, "--shape", is_input, m, err) : rc;
+	TRY(model_inputs_check_names(m->in, m->n_in, conf->file, "--input", err));
+	return model_inputs_check_names(m->in, m->n_in, conf->shape, "--shape", err);
 }
 
 static enum err_code choose_shape(const struct model_io *io, const struct model_inputs_conf *conf,

@@ -21,6 +21,10 @@ struct model_inputs_conf {
 		struct tensor *ret, struct err *err);
 };
 
+/* Every NAME= given is one of these inputs or outputs. */
+MUST_CHECK enum err_code model_inputs_check_names(const struct model_io *io, int n,
+	const struct args_list *given, const char *option, struct err *err);
+
 /* Every name given is one of the model's inputs. */
 MUST_CHECK enum err_code model_inputs_check(const struct model_info *m,
 	const struct model_inputs_conf *conf, struct err *err);

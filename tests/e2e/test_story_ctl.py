@@ -77,6 +77,8 @@ def test_predict_takes_a_request_npy_and_json(ctl, tree, tmp_path):
 @pytest.mark.parametrize("args, words", [
     (["predict", "digits"], "input 'image' (float32[?,64]) is missing"),
     (["predict", "digits", "--input", "image=[[1, 2]]"], "signature says 64"),
+    (["predict", "digits", "--input", "picture=1"], "'picture' is not one of the model's, which are: image"),
+    (["predict", "digits", "--version", "1", "--output", "p=x.npy"], "404"),
     (["predict", "nothing", "--input", "x=1"], "404"),
     (["predict", "digits", "--input", "image=[[1, 2], [3]]"], "fewer values"),
     (["show", "nothing"], "no model 'nothing'"),
@@ -91,6 +93,36 @@ def test_nobody_there(signetctl):
     status, _, err = signetctl("--server", "http://127.0.0.1:1", "status", check=False)
     assert status == 1
     assert "Connection refused" in err
+
+
+@pytest.mark.parametrize("url, words", [
+    ("https://127.0.0.1:1", "TLS is not spoken here"),
+    ("grpc://127.0.0.1:1", "HTTP is asked for: http://HOST:PORT"),
+    ("unix:/nowhere", "/nowhere: No such file"),
+])
+def test_a_wrong_url_is_told_apart(signetctl, url, words):
+    status, _, err = signetctl("--server", url, "status", check=False)
+    assert status == 1
+    assert words in err
+    assert signetctl("status", "--server", check=False)[::2] == (
+        2, "signetctl: --server needs a URL\nTry signetctl --help.\n")
+
+
+def test_the_other_protocol_s_port_is_told(build, server, signetctl):
+    status, _, err = signetctl("--server", server.grpc_url.replace("grpc", "http"), "status", check=False)
+    assert (status, "is it the port of gRPC" in err) == (1, True), err
+    for url, protocol, words in ((server.url, "grpc-v2", "gRPC is asked for: grpc://HOST:PORT"),
+                                 (server.url.replace("http://", ""), "grpc-v2", "nobody there speaks gRPC"),
+                                 (server.grpc_url, "v2", "HTTP is asked for: http://HOST:PORT")):
+        r = subprocess.run([f"{build}/signet-bench", "--url", url, "--model", "digits", "--protocol", protocol],
+                           capture_output=True, text=True)
+        assert (r.returncode, words in r.stderr) == (1, True), r.stderr
+
+
+def test_bench_of_no_connection_is_wrong_usage(build, server):
+    r = subprocess.run([f"{build}/signet-bench", "--url", server.url, "--model", "digits", "--concurrency", "0"],
+                       capture_output=True, text=True)
+    assert (r.returncode, "1 to 100000" in r.stderr) == (2, True), r.stderr
 
 
 def test_load_and_unload(signetctl):

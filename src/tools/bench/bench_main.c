@@ -44,18 +44,18 @@ static enum err_code check_options(struct bench_opts *o, const char *protocol, c
 			protocol_names());
 	if (!o->poisson && strcmp(arrivals, "uniform") != 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--arrivals '%s': expected poisson or uniform", arrivals);
-	if (o->rate > 0 && concurrency > 0)
+	if (o->rate > 0 && concurrency >= 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--rate is an open loop, --concurrency a closed one: give one");
-	if (concurrency > CONNECTIONS_MAX || o->connections_max < 1 || o->connections_max > CONNECTIONS_MAX)
+	if (concurrency == 0 || concurrency > CONNECTIONS_MAX || o->connections_max < 1 || o->connections_max > CONNECTIONS_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--concurrency and --connections: 1 to %d", CONNECTIONS_MAX);
-	o->concurrency = o->rate == 0 && concurrency == 0 ? 1 : (int)concurrency;
+	o->concurrency = o->rate > 0 ? 0 : concurrency < 0 ? 1 : (int)concurrency;
 	return ERR_OK;
 }
 
 static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, struct err *err)
 {
 	const char *protocol = "v2-binary", *arrivals = "poisson";
-	int64_t concurrency = 0, seed = 1;
+	int64_t concurrency = -1, seed = 1;
 	bool version = false, help = false;
 	const struct args_option options[] = {
 		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT" },

@@ -127,10 +127,13 @@ enum err_code rpc_client_connect(
 	const char *url, int64_t timeout_ns, grpc_channel **ret, struct err *err)
 {
 	const char *target = strncmp(url, "grpc://", 7) == 0 ? url + 7 : url;
+	if (strncmp(url, "http", 4) == 0 && strstr(url, "://"))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"server '%.200s': this is a URL of HTTP, gRPC is asked for: grpc://HOST:PORT or unix:PATH", url);
 	grpc_channel *c = channel_new(target);
 	if (!wait_until_ready(c, rpc_client_after(timeout_ns))) {
 		grpc_channel_destroy(c);
-		return err_set(err, ERR_UNAVAILABLE, "cannot connect to %.200s", target);
+		return err_set(err, ERR_UNAVAILABLE, "server '%.200s': nobody there speaks gRPC", target);
 	}
 	*ret = c;
 	return ERR_OK;

@@ -65,13 +65,14 @@ static int no_command(const char *name)
 	return 2;
 }
 
-/* Takes "--server URL" and "--server=URL" out of the arguments, wherever they stand before "--". */
+/* Takes "--server URL" and "--server=URL" out of the arguments, wherever they stand before "--".
+   *server NULL: the URL is missing. */
 static void take_server(int *argc, char **argv, const char **server)
 {
 	int n = 0, i = 0;
 	for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--server") == 0 && i + 1 < *argc)
-			*server = argv[++i];
+		if (strcmp(argv[i], "--server") == 0)
+			*server = i + 1 < *argc ? argv[++i] : NULL;
 		else if (strncmp(argv[i], "--server=", 9) == 0)
 			*server = argv[i] + 9;
 		else
@@ -149,6 +150,10 @@ int main(int argc, char **argv)
 	take_server(&argc, argv, &server);
 	const char *name = argc > 1 ? argv[1] : "";
 	signal(SIGPIPE, SIG_IGN);
+	if (!server) {
+		fputs("signetctl: --server needs a URL\nTry signetctl --help.\n", stderr);
+		return 2;
+	}
 	if (strcmp(name, "--version") == 0) {
 		puts("signetctl " PACKAGE_VERSION);
 		return EXIT_SUCCESS;

@@ -49,12 +49,6 @@ static enum err_code print_outputs(struct ctl *c, const struct model_info *m, co
 	return ERR_OK;
 }
 
-static bool is_output(const void *ctx, struct slice name)
-{
-	const struct model_info *m = ctx;
-	return model_info_find(m->out, m->n_out, name) >= 0;
-}
-
 static enum err_code predict_tensors(struct ctl *c, const char *version, const struct args_list *input,
 	const struct args_list *output, struct err *err)
 {
@@ -69,7 +63,7 @@ static enum err_code predict_tensors(struct ctl *c, const char *version, const s
 	if (rc == ERR_OK)
 		rc = model_inputs_check(&m, &conf, err);
 	if (rc == ERR_OK)
-		rc = args_check_names(output, "--output", is_output, &m, err);
+		rc = model_inputs_check_names(m.out, m.n_out, output, "--output", err);
 	if (rc != ERR_OK)
 		return rc;
 	for (int i = 0; i < m.n_in; i++) {

@@ -36,12 +36,6 @@ static enum err_code read_file(const struct model_io *io, const char *file, stru
 	return tensor_file_read(file, &io->type, arena, ret, err);
 }
 
-static bool is_output(const void *ctx, struct slice name)
-{
-	const struct model_info *m = ctx;
-	return model_info_find(m->out, m->n_out, name) >= 0;
-}
-
 static int compare_ns(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -173,7 +167,7 @@ static enum err_code run_model(struct offline *o, const struct run_opts_given *g
 		return err_oom(err);
 	enum err_code rc = model_inputs_check(&o->info, &conf, err);
 	if (rc == ERR_OK)
-		rc = args_check_names(&given->output, "--output", is_output, &o->info, err);
+		rc = model_inputs_check_names(o->info.out, o->info.n_out, &given->output, "--output", err);
 	if (rc == ERR_OK)
 		rc = model_inputs_make(&o->info, &conf, &rng, o->arena, in, err);
 	if (rc == ERR_OK)
