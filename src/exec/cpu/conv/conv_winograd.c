@@ -9,7 +9,8 @@
  * products than taps would take, 1.78 or 1.44 where windows are two pixels apart. Points of one
  * kind of a unit's patches lie in scratch as an image does, so the products are tiles of single
  * pixels. The weights of a kind go by once per unit; there are four times as many of them as
- * before for 4x4, which is why small images of many channels take 2x2.
+ * before for 4x4, which is why small images of many channels take 2x2, and larger ones where
+ * several threads wait for the same memory.
  *
  * Patches at the lower and right edge that need fewer points have fewer (wino.h): 14 pixels take
  * 22 points of 24, so their square 16 % less.
@@ -25,8 +26,8 @@
 #include <math.h>
 #include "base/checked.h"
 
-#define FLOPS_PER_NS 200.0
-#define BYTES_PER_NS 40.0
+#define FLOPS_PER_NS 250.0
+#define BYTES_PER_NS 40.0 /* of all threads together */
 #define POINTS_BYTES (512 << 10) /* of a unit, so that they stay near; or as many as of weights */
 #define SHARED_BYTES (6 << 20) /* of weights that several threads read at once */
 #define PAIRS_MAX (WINO_KINDS_MAX * WINO_KINDS_MAX)
@@ -221,29 +222,50 @@ static bool suits(const struct prep *p, const struct conv_job *j)
 	return suits;
 }
 
-/* Rough, of one image: products while weights stream by. */
-static double image_ns(const struct conv_job *j, struct wino_form form)
+/* A vector to a point, or a point to pixels. Those of 4x4 pixels two apart do not stay in registers. */
+static double point_ns(struct wino_form form)
 {
-	double weights = (double)(j->ic * job_floats(j)) / j->vec->per_slot, products = 2 * weights;
+	return form.stride == 1 ? 1.2 : form.size == 2 ? 1.6 : 3.1;
+}
+
+static int64_t weight_bytes(const struct conv_job *j, struct wino_form form)
+{
+	int64_t kinds = wino_kinds(form), per_slot = j->vec->per_slot;
+	return kinds * kinds * (j->ic / per_slot) * job_floats(j) * (int64_t)sizeof(float);
+}
+
+/* Threads share the rows of patches, or each takes its part of the weights. */
+static double largest_share(const struct conv_job *j, struct wino_form form, int64_t threads)
+{
+	int64_t rows = wino_axis_of(form, j->out[0]).patches;
+	if (weight_bytes(j, form) > SHARED_BYTES)
+		return 1 / (double)threads;
+	return (double)((rows + threads - 1) / threads) / (double)rows;
+}
+
+/* Rough, of one image: products and points while weights stream by, which several threads wait for
+   more than one does. */
+static double image_ns(const struct conv_job *j, struct wino_form form, int64_t threads)
+{
+	double products = 2 * (double)(j->ic * job_floats(j)) / j->vec->per_slot;
+	double points = (double)(j->ic + job_floats(j)) / j->vec->floats;
 	for (int i = 0; i < 2; i++) {
 		struct wino_axis a = wino_axis_of(form, j->out[i]);
 		struct wino_span all = wino_span_of(&a, 0, a.patches);
 		products *= (double)wino_span_points(&a, &all);
-		weights *= wino_kinds(form);
+		points *= (double)(a.patches * wino_points(form));
 	}
-	double product_ns = products / FLOPS_PER_NS, stream_ns = weights * sizeof(float) / BYTES_PER_NS;
-	return product_ns > stream_ns ? product_ns + stream_ns / 4 : stream_ns + product_ns / 4;
+	double own_ns = products / FLOPS_PER_NS + points * point_ns(form);
+	double stream_ns = (double)weight_bytes(j, form) / BYTES_PER_NS;
+	own_ns *= largest_share(j, form, threads);
+	return fmax(own_ns, stream_ns) + fmin(own_ns, stream_ns) * (threads > 1 ? 0.75 : 0.25);
 }
 
-static struct wino_form choose_form(const struct conv_job *j)
+static struct wino_form choose_form(const struct conv_job *j, int64_t threads)
 {
 	struct wino_form small = { 2, (int)j->stride[0] }, large = { 4, (int)j->stride[0] };
-	return j->vec->per_slot > 1 || image_ns(j, small) < image_ns(j, large) ? small : large;
-}
-
-static int64_t weight_bytes(const struct wino_state *s)
-{
-	return s->pairs * s->depth * job_floats(&s->j) * (int64_t)sizeof(float);
+	bool smaller = image_ns(j, small, threads) < image_ns(j, large, threads);
+	return j->vec->per_slot > 1 || smaller ? small : large;
 }
 
 /* How many patches a unit has at most. */
@@ -252,14 +274,14 @@ static int64_t unit_patches(const struct wino_state *s)
 	const struct conv_job *j = &s->j;
 	int64_t points = wino_points(s->form) * wino_points(s->form);
 	int64_t bytes = points * (s->depth + job_floats(j)) * (int64_t)sizeof(float);
-	return max_i64(max_i64(POINTS_BYTES, weight_bytes(s)) / bytes, j->vec->pixels);
+	return max_i64(max_i64(POINTS_BYTES, weight_bytes(j, s->form)) / bytes, j->vec->pixels);
 }
 
 /* Threads had better read their own rows of the source than all of them parts of the weights, if
    these are not too many to be read by each. */
 static int64_t least_units(const struct wino_state *s, const struct prep *p, double ns)
 {
-	return ns < 2 * CUT_MIN_NS || weight_bytes(s) > SHARED_BYTES ? 1 : max_i64(p->threads, 1);
+	return ns < 2 * CUT_MIN_NS || weight_bytes(&s->j, s->form) > SHARED_BYTES ? 1 : max_i64(p->threads, 1);
 }
 
 /* Whole rows of patches, if one is not too much. */
@@ -269,7 +291,7 @@ static void cut_patches(struct wino_state *s, const struct prep *p, struct kerne
 	int64_t most = unit_patches(s), rows = s->axis[0].patches, columns = s->axis[1].patches;
 	s->parts[1] = (columns + most - 1) / most;
 	int64_t unit_rows = max_i64(most * s->parts[1] / columns, 1);
-	double ns = (double)j->images * image_ns(j, s->form);
+	double ns = (double)j->images * image_ns(j, s->form, 1);
 	int64_t units = job_units(p, (rows + unit_rows - 1) / unit_rows);
 	s->parts[0] = min_i64(max_i64(units, least_units(s, p, ns)), rows);
 	s->slices = job_slices(p, j, j->images * s->parts[0] * s->parts[1], ns);
@@ -327,7 +349,7 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	TRY(conv_job_init(p, bf16, &j, err));
 	if (!suits(p, &j))
 		return prep_refuse(err, "no dense 3x3 convolution, or its rounding is not wanted");
-	struct wino_form form = choose_form(&j);
+	struct wino_form form = choose_form(&j, max_i64(p->threads, 1));
 	int64_t v = j.vec->floats, blocks = (j.ic + v - 1) / v, pairs = wino_kinds(form) * wino_kinds(form);
 	struct wino_state *s =
 		kernel_state(p, ret, sizeof(*s) + (size_t)(pairs * blocks) * sizeof(s->tap[0]));
