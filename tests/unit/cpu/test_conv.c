@@ -158,6 +158,9 @@ static const struct conv_case winograd_cases[] = {
 	{ 1, 512, 4, 8, 512, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
 	{ 1, 24, 11, 20, 40, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
 	{ 1, 8, 3, 5, 16, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
+	/* padding wider than a patch */
+	{ 1, 16, 5, 6, 16, 3, 3, 1, 1, 1, { 3, 13, 15, 2 }, .blocked = true, .bias = true, .threads = 1 },
+	{ 1, 16, 5, 6, 16, 3, 3, 1, 2, 1, { 0, 25, 30, 14 }, .blocked = true, .threads = 1 },
 	/* rows for each thread where there are few weights */
 	{ 1, 64, 14, 14, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
 	/* rows too long for one unit */

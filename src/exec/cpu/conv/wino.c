@@ -11,7 +11,7 @@ struct wino_axis wino_axis_of(struct wino_form form, int64_t pixels)
 		.half = over > 0 && over <= form.size / 2 };
 }
 
-/* Does half a patch have points of this kind? winograd.c says which points they are. */
+/* Does half a patch have points of this kind? wino_points.h says which points they are. */
 static bool is_in_half(struct wino_form f, int kind)
 {
 	static const unsigned char kinds[2][2] = {

@@ -13,7 +13,7 @@ struct pack {
 	int64_t depth;
 };
 
-/* A kind's weights as a sum of those of the three taps: G, for the points of winograd.c. */
+/* A kind's weights as a sum of those of the three taps: G, for the points of wino_points.h. */
 static const double sums[2][2][WINO_KINDS_MAX][3] = {
 	{ { { 1, 0, 0 }, { .5, .5, .5 }, { .5, -.5, .5 }, { 0, 0, 1 } },
 		{ { .25, 0, 0 }, { -1. / 6, -1. / 6, -1. / 6 }, { -1. / 6, 1. / 6, -1. / 6 },

@@ -2,190 +2,17 @@
 /*
  * DESIGN
  *
- * F(2,3) on the points 0, 1, -1, infinity, F(4,3) on these and 2, -2: a pass along the columns,
- * then one along the rows. Where windows are two pixels apart F(2,2) on 0, 1, infinity and
- * F(4,2) on 0, 1, -1, 2, infinity take the pixels under the outer taps. Half a patch has points
- * that the whole one has, with the same weights, so their factors are of one scale. Each vector
- * holds a block of channels, so all lanes do the same and nothing is shuffled.
+ * A pass along the columns, then one along the rows (wino_points.h). Each vector holds a block of
+ * channels, so all lanes do the same and nothing is shuffled.
  *
  * Compiled once per instruction set; ISA is avx2, avx512 or avx512_bf16.
  */
 #include "exec/cpu/conv/conv_vec.h"
+#include "exec/cpu/conv/wino_points.h"
 #include "exec/cpu/matmul/slot.h"
 
 #define PATCH_MAX (WINO_SIZE_MAX * WINO_SIZE_MAX)
 #define POINTS_MAX (WINO_POINTS_MAX * WINO_POINTS_MAX)
-
-#define INLINE static inline __attribute__((always_inline))
-
-/* -- along one axis; elements are `step` vectors apart; what half a patch has not is zero ------- */
-
-INLINE void points_2(const vec *d, vec *v, const int step)
-{
-	v[0] = d[0] - d[2 * step];
-	v[step] = d[step] + d[2 * step];
-	v[2 * step] = d[2 * step] - d[step];
-	v[3 * step] = d[step] - d[3 * step];
-}
-
-INLINE void pixels_2(const vec *m, vec *y, const int step)
-{
-	y[0] = m[0] + m[step] + m[2 * step];
-	y[step] = m[step] - m[2 * step] - m[3 * step];
-}
-
-/* One pixel: F(1,3) on 0, 1, infinity. */
-INLINE void points_2_half(const vec *d, vec *v, const int step)
-{
-	v[0] = d[0] - d[step];
-	v[step] = d[step] + d[step];
-	v[2 * step] = (vec){ 0 };
-	v[3 * step] = d[2 * step] - d[step];
-}
-
-INLINE void pixels_2_half(const vec *m, vec *y, const int step)
-{
-	y[0] = m[0] + m[step] + m[3 * step];
-	y[step] = (vec){ 0 };
-}
-
-INLINE void points_4(const vec *d, vec *v, const int step)
-{
-	vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
-	    d5 = d[5 * step];
-	vec two = vec_all(2), four = vec_all(4), five = vec_all(5);
-	vec even = d4 - four * d2, odd = d3 - four * d1, near = d4 - d2, far = two * (d3 - d1);
-	v[0] = four * d0 - five * d2 + d4;
-	v[step] = even + odd;
-	v[2 * step] = even - odd;
-	v[3 * step] = near + far;
-	v[4 * step] = near - far;
-	v[5 * step] = four * d1 - five * d3 + d5;
-}
-
-INLINE void pixels_4(const vec *m, vec *y, const int step)
-{
-	vec plus = m[step] + m[2 * step], minus = m[step] - m[2 * step];
-	vec far_plus = m[3 * step] + m[4 * step], far_minus = m[3 * step] - m[4 * step];
-	y[0] = m[0] + plus + far_plus;
-	y[step] = minus + vec_all(2) * far_minus;
-	y[2 * step] = plus + vec_all(4) * far_plus;
-	y[3 * step] = minus + vec_all(8) * far_minus + m[5 * step];
-}
-
-/* Two pixels: F(2,3). */
-INLINE void points_4_half(const vec *d, vec *v, const int step)
-{
-	vec d1 = d[step], d2 = d[2 * step];
-	v[0] = vec_all(4) * (d[0] - d2);
-	v[step] = vec_all(-3) * (d1 + d2);
-	v[2 * step] = vec_all(3) * (d1 - d2);
-	v[3 * step] = v[4 * step] = (vec){ 0 };
-	v[5 * step] = d[3 * step] - d1;
-}
-
-INLINE void pixels_4_half(const vec *m, vec *y, const int step)
-{
-	y[0] = m[0] + m[step] + m[2 * step];
-	y[step] = m[step] - m[2 * step] + m[5 * step];
-	y[2 * step] = y[3 * step] = (vec){ 0 };
-}
-
-/* -- the same where windows are two pixels apart: d are the pixels under the outer taps --------- */
-
-INLINE void points_2_apart(const vec *d, vec *v, const int step)
-{
-	v[0] = d[0] - d[2 * step];
-	v[step] = d[2 * step];
-	v[2 * step] = d[4 * step] - d[2 * step];
-}
-
-INLINE void pixels_2_apart(const vec *m, vec *y, const int step)
-{
-	y[0] = m[0] + m[step];
-	y[step] = m[step] + m[2 * step];
-}
-
-/* One pixel: both taps as they are. */
-INLINE void points_2_apart_half(const vec *d, vec *v, const int step)
-{
-	v[0] = d[0];
-	v[step] = (vec){ 0 };
-	v[2 * step] = d[2 * step];
-}
-
-INLINE void pixels_2_apart_half(const vec *m, vec *y, const int step)
-{
-	y[0] = m[0] + m[2 * step];
-	y[step] = (vec){ 0 };
-}
-
-INLINE void points_4_apart(const vec *d, vec *v, const int step)
-{
-	vec d0 = d[0], d1 = d[2 * step], d2 = d[4 * step], d3 = d[6 * step], d4 = d[8 * step];
-	vec two = vec_all(2), twice = two * d1;
-	v[0] = two * (d0 - d2) + d3 - d1;
-	v[step] = twice + d2 - d3;
-	v[2 * step] = vec_all(3) * d2 - d3 - twice;
-	v[3 * step] = d3 - d1;
-	v[4 * step] = twice - d2 - two * d3 + d4;
-}
-
-INLINE void pixels_4_apart(const vec *m, vec *y, const int step)
-{
-	vec plus = m[step] + m[2 * step], minus = m[step] - m[2 * step], far = m[3 * step];
-	y[0] = m[0] + plus + far;
-	y[step] = minus + vec_all(2) * far;
-	y[2 * step] = plus + vec_all(4) * far;
-	y[3 * step] = minus + vec_all(8) * far + m[4 * step];
-}
-
-/* Two pixels: F(2,2). */
-INLINE void points_4_apart_half(const vec *d, vec *v, const int step)
-{
-	vec d0 = d[0], d1 = d[2 * step];
-	v[0] = vec_all(2) * (d0 - d1);
-	v[step] = d1 + d1;
-	v[2 * step] = v[3 * step] = (vec){ 0 };
-	v[4 * step] = d[4 * step] - d1;
-}
-
-INLINE void pixels_4_apart_half(const vec *m, vec *y, const int step)
-{
-	y[0] = m[0] + m[step];
-	y[step] = m[step] + m[4 * step];
-	y[2 * step] = y[3 * step] = (vec){ 0 };
-}
-
-/* -- all of them; size and stride are numbers where these are called ------------------------------ */
-
-INLINE void points_of(const int size, const int stride, bool half, const vec *d, vec *v, const int step)
-{
-	if (stride == 1 && size == 2)
-		half ? points_2_half(d, v, step) : points_2(d, v, step);
-	else if (stride == 1)
-		half ? points_4_half(d, v, step) : points_4(d, v, step);
-	else if (size == 2)
-		half ? points_2_apart_half(d, v, step) : points_2_apart(d, v, step);
-	else
-		half ? points_4_apart_half(d, v, step) : points_4_apart(d, v, step);
-	for (int i = 0; i < size && stride == 2; i++)
-		v[(size + 1 + i) * step] = d[(2 * i + 1) * step];
-}
-
-INLINE void pixels_of(const int size, const int stride, bool half, const vec *m, vec *y, const int step)
-{
-	if (stride == 1 && size == 2)
-		half ? pixels_2_half(m, y, step) : pixels_2(m, y, step);
-	else if (stride == 1)
-		half ? pixels_4_half(m, y, step) : pixels_4(m, y, step);
-	else if (size == 2)
-		half ? pixels_2_apart_half(m, y, step) : pixels_2_apart(m, y, step);
-	else
-		half ? pixels_4_apart_half(m, y, step) : pixels_4_apart(m, y, step);
-	for (int i = 0; i < size && stride == 2; i++)
-		y[i * step] += m[(size + 1 + i) * step];
-}
 
 /* -- patches -------------------------------------------------------------------------------- */
 
@@ -224,15 +51,30 @@ INLINE void put(const struct wino_patch *p, int64_t i, int64_t j, vec v)
 	vec_part(v, low, p->low_only ? NULL : low + p->to_high);
 }
 
-/* At the edge of the image, or of halves. */
-static void read_slowly(const struct wino_patch *p, int side, vec *to)
+/* At the edge of the image: rows and columns that it has, zeros around them. */
+INLINE void read_part(const struct wino_patch *p, const bool plain, int side, vec *to)
 {
-	for (int i = 0; i < side; i++)
-		for (int j = 0; j < side; j++) {
-			int64_t y = p->y + i, x = p->x + j;
-			bool in = y >= 0 && y < p->h && x >= 0 && x < p->w;
-			to[i * side + j] = in ? get(p, p->image, i, j) : (vec){ 0 };
-		}
+	int64_t left = min_i64(max_i64(-p->x, 0), side), right = min_i64(p->w - p->x, side);
+	for (int64_t i = 0; i < side; i++, to += side) {
+		bool in = p->y + i >= 0 && p->y + i < p->h;
+		int64_t first = in ? left : side, last = in ? right : side, j = 0;
+		const float *row = p->image + offset_of(p, i, 0, VEC_FLOATS);
+		for (; j < first; j++)
+			to[j] = (vec){ 0 };
+		for (; j < last; j++)
+			to[j] = plain ? *(const vec *)(row + j * VEC_FLOATS) : get(p, p->image, i, j);
+		for (; j < side; j++)
+			to[j] = (vec){ 0 };
+	}
+}
+
+/* Or of halves. */
+static __attribute__((noinline)) void read_slowly(const struct wino_patch *p, int side, vec *to)
+{
+	if (has_slots(p) || p->to_high)
+		read_part(p, false, side, to);
+	else
+		read_part(p, true, side, to);
 }
 
 INLINE void read_patch(const struct wino_patch *p, const int side, vec *to)
