@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import time
 import unittest
 
@@ -53,6 +54,21 @@ class Rounds(unittest.TestCase):
     def batches(self):
         stats = json.loads(self.s.call("GET", "/v2/models/digits/stats")[2])["model_stats"][0]
         return {b["batch_size"]: b["compute_infer"]["count"] for b in stats["batch_stats"]}
+
+    def test_who_closes_with_the_last_request_is_closed(self):
+        # Bytes and the end are one event, after which libmicrohttpd does not look again.
+        closing = self.connections(4)
+        staying = self.connections(1)[0]
+        with self.stopped():
+            for c in closing:
+                c.sendall(request(3))
+                c.shutdown(socket.SHUT_WR)
+        for c in closing:
+            c.settimeout(20)
+            self.assertEqual(status_of(read_answer(c)), 200)
+            self.assertEqual(c.recv(1), b"")
+        staying.sendall(request(3))
+        self.assertEqual(status_of(read_answer(staying)), 200)
 
     def test_any_number_of_connections_may_be_ready_at_once(self):
         # libmicrohttpd fetches 128 events at a time, and asked for more, without end.

@@ -123,14 +123,16 @@ void sock_cancel_all(struct sock_table *t)
 
 /* --- the sweep --- */
 
-/* Shuts a connection down unless it has moved on; the IO thread then sees its end. */
+/* Shuts a connection down unless it has moved on; the IO thread then sees its end. REFUSAL_COUNT_:
+   nothing was refused. */
 static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal why, const char *msg)
 {
 	struct sock *s = &h->socks.slot[fd];
 	int expected = (int)in;
 	lock(s);
 	if (atomic_compare_exchange_strong(&s->phase, &expected, SOCK_OVER)) {
-		http_count_refusal(h, why);
+		if (why != REFUSAL_COUNT_)
+			http_count_refusal(h, why);
 		if (msg)
 			sock_refuse(h, fd, 408, msg);
 		shutdown(fd, SHUT_RDWR);
@@ -148,6 +150,17 @@ static bool look(int fd, struct sock *s, struct tcp_state *ret)
 	return seen;
 }
 
+/* The client has closed its side, and there is nothing of it left to read. */
+static bool has_ended(int fd, struct sock *s)
+{
+	char byte;
+	lock(s);
+	bool is_open = atomic_load(&s->phase) != SOCK_CLOSED;
+	bool ended = is_open && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	unlock(s);
+	return ended;
+}
+
 /* Between requests: quiet (kept alive), or a request's headers have begun to arrive, which
    only the kernel can tell. */
 static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
@@ -157,7 +170,15 @@ static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms,
 		put_over(h, fd, SOCK_IDLE, REFUSAL_IDLE, NULL);
 		return;
 	}
-	if (now_ms - since_ms < 1000 || !look(fd, s, &tcp))
+	if (now_ms - since_ms < 1000)
+		return;
+	/* epoll tells once that something has come. When that was the last request and the end of the
+	   connection together, libmicrohttpd reads the one and does not look for the other. */
+	if (has_ended(fd, s)) {
+		put_over(h, fd, SOCK_IDLE, REFUSAL_COUNT_, NULL);
+		return;
+	}
+	if (!look(fd, s, &tcp))
 		return;
 	/* A tick of slack: the clock of since_ms is that coarse. */
 	bool begun = tcp.silent_ms + 1000 < now_ms - since_ms;
