@@ -228,7 +228,8 @@ enum err_code pass_add_node(struct pass_ctx *c, enum op_id op, const char *name,
 	struct node *n = &c->graph->node[at];
 	for (int k = 0; k < n_in; k++) {
 		n->in[k] = in[k];
-		c->uses[in[k]]++;
+		if (in[k] != VALUE_NONE)
+			c->uses[in[k]]++;
 	}
 	if (n_attr)
 		memcpy(n->attr, attr, (size_t)n_attr * sizeof(*attr));
