@@ -90,7 +90,7 @@ static bool names_axes(const struct pass_ctx *c, const struct node *n)
 {
 	switch (n->op) {
 	case OP_CONCAT:
-	case OP_SPLIT: return true;
+	case OP_SPLIT: return node_attr(n, "axis");
 	case OP_PAD: return constant_in(c, n, 1) && is_absent_or_constant(c, n, 3);
 	case OP_SLICE: return constant_in(c, n, 3);
 	default: return is_reduction(n->op) && constant_in(c, n, 1) && node_int(n, "keepdims", 1);
@@ -100,7 +100,7 @@ static bool names_axes(const struct pass_ctx *c, const struct node *n)
 /* Rank of what it reads and makes if the order of axes is all the same to the node; else 0. */
 static int free_rank(const struct pass_ctx *c, const struct node *n)
 {
-	int rank = n->n_out ? pass_value(c, n->out[0])->shape.rank : 0;
+	int rank = n->n_out && n->out[0] != VALUE_NONE ? pass_value(c, n->out[0])->shape.rank : 0;
 	if (n->dead || rank < 3 || n->n_attr > ATTRS_MAX || (!is_elementwise(n->op) && !names_axes(c, n)))
 		return 0;
 	for (int k = 0; k < n->n_in; k++) {

@@ -85,6 +85,32 @@ START_TEST(operators_that_name_axes_name_others)
 }
 END_TEST
 
+/* It says no axis: that is the first, which another order has elsewhere. */
+START_TEST(a_split_of_the_first_axis_stays)
+{
+	int32_t v = MODEL_NODE(g, OP_TRANSPOSE, f32(shape_of(5, 4, 3)));
+	MODEL_ATTR_INTS(g, "perm", 1, 0, 2);
+	int32_t part = MODEL_NODE_OUT(g, OP_SPLIT, 2, v, MODEL_INTS(g, 1, 3));
+	v = MODEL_NODE(g, OP_TRANSPOSE, part + 1);
+	MODEL_ATTR_INTS(g, "perm", 1, 0, 2);
+	model_output(g, part);
+	expect_transposes(v, 2);
+}
+END_TEST
+
+START_TEST(a_part_that_nobody_wants_may_be_absent)
+{
+	int32_t part = MODEL_NODE_OUT(g, OP_SPLIT, 2, to_last(f32(shape_of(N, 4, 5, 3))), MODEL_INTS(g, 1, 3));
+	model_attr_int(g, "axis", 3);
+	g->node[g->n_node - 1].out[0] = VALUE_NONE;
+	g->value[part].producer = NODE_NONE;
+	model_output(g, to_second(part + 1));
+	check_and_infer();
+	apply();
+	ck_assert_int_eq(model_count(g, OP_SPLIT), 1);
+}
+END_TEST
+
 /* Squeezing and exciting: a mean over the image gates it. */
 START_TEST(a_gate_per_channel_stays_beside_the_image)
 {
@@ -164,6 +190,8 @@ Suite *suite_pass_order(void)
 	tcase_add_test(t, scale_shift_and_activation_go_into_the_convolution);
 	tcase_add_test(t, a_residual_block_keeps_the_two_at_its_ends);
 	tcase_add_test(t, operators_that_name_axes_name_others);
+	tcase_add_test(t, a_split_of_the_first_axis_stays);
+	tcase_add_test(t, a_part_that_nobody_wants_may_be_absent);
 	tcase_add_test(t, a_gate_per_channel_stays_beside_the_image);
 	tcase_add_test(t, a_mean_that_drops_the_image_is_a_pool);
 	tcase_add_test(t, a_maximum_over_the_image_is_a_pool);
