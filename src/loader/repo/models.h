@@ -128,7 +128,9 @@ struct instance *model_best_ready(const struct model *m);
 /* Nothing is loading, or will be as soon as it has settled. *ret: why the newest version
    failed, or that there is none; ERR_OK. */
 bool models_is_settled(const struct models *ms, struct slice model, struct err *ret);
-/* No version of it is held any more; also when it is not known at all. */
+/* Is nothing of it wanted? false: it is, or is not known at all. */
+bool models_is_held(const struct models *ms, struct slice model);
+/* No version of it is in memory any more; also when it is not known at all. */
 bool models_is_gone(const struct models *ms, struct slice model);
 /* The same of all that are wanted, and the disk has been looked at. */
 bool models_all_settled(const struct models *ms);

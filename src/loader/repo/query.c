@@ -37,6 +37,12 @@ bool models_is_settled(const struct models *ms, struct slice model, struct err *
 	return true;
 }
 
+bool models_is_held(const struct models *ms, struct slice model)
+{
+	const struct model *m = models_find(ms, model);
+	return m && m->held;
+}
+
 static bool is_gone(const struct model *m)
 {
 	for (const struct instance *x = m->first; x; x = x->next)

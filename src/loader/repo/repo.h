@@ -119,9 +119,11 @@ bool repo_wait_settled(struct repo *r, int timeout_ms);
 bool repo_is_ready(struct repo *r);
 
 /* Explicit load: rescans the model and waits until its wanted versions are ready or
-   failed (the error is then the newest one's). NOT_FOUND: no such model on disk. */
+   failed (the error is then the newest one's). NOT_FOUND: no such model on disk. ABORTED:
+   repo_unload() of it was called meanwhile. */
 MUST_CHECK enum err_code repo_load(struct repo *r, struct slice model, struct err *err);
-/* Drains all versions and forgets the model until repo_load(). Waits for the drain. */
+/* Drains all versions and forgets the model until repo_load(). Waits for the drain. ABORTED:
+   repo_load() of it was called meanwhile. */
 MUST_CHECK enum err_code repo_unload(struct repo *r, struct slice model, struct err *err);
 
 /* From now on both answer UNAVAILABLE rather than wait, those that wait already too: a load may

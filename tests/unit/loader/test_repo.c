@@ -380,6 +380,34 @@ START_TEST(loads_unloads_and_requests_may_come_all_at_once)
 }
 END_TEST
 
+static void *unload_m(void *ret_err)
+{
+	(void)!repo_unload(repo, SLICE_LIT("m"), ret_err);
+	return NULL;
+}
+
+START_TEST(an_unload_ends_when_a_load_overrules_it)
+{
+	struct version_spec latest = { .pick = VERSION_PICK_LATEST };
+	struct version *held;
+	pthread_t waiter;
+	struct err e;
+	given_model("m/1/model.onnx", 1);
+	start();
+	ck_assert_int_eq(
+		registry_acquire(repo_registry(repo), SLICE_LIT("m"), &latest, &held, &err),
+		ERR_OK);
+	pthread_create(&waiter, NULL, unload_m, &e);
+	comes_to_answer("m", -ERR_UNAVAILABLE); /* but it cannot go while a request has it */
+	ck_assert_int_eq(repo_load(repo, SLICE_LIT("m"), &err), ERR_OK);
+	pthread_join(waiter, NULL);
+	ck_assert_int_eq(e.code, ERR_ABORTED);
+	ck_assert_str_eq(e.msg, "model 'm' was ordered to be loaded meanwhile");
+	version_release(held);
+	comes_to_answer("m", 1);
+}
+END_TEST
+
 static void *load_m(void *ret_err)
 {
 	(void)!repo_load(repo, SLICE_LIT("m"), ret_err);
@@ -421,6 +449,7 @@ Suite *suite_repo(void)
 	tcase_add_test(t, a_reload_changes_policy_and_models_and_a_bad_one_nothing);
 	tcase_add_test(t, more_labels_than_are_kept_are_refused);
 	tcase_add_test(t, m32_what_no_event_tells_is_found_by_polling);
+	tcase_add_test(t, an_unload_ends_when_a_load_overrules_it);
 	tcase_add_test(t, who_waits_for_a_load_is_answered_when_the_daemon_stops);
 	tcase_add_test(t, loads_unloads_and_requests_may_come_all_at_once);
 	suite_add_tcase(s, t);
