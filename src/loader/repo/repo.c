@@ -2,7 +2,6 @@
 #include "loader/repo/repo.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/clock.h"
@@ -12,18 +11,12 @@
 #include "loader/repo/load.h"
 #include "loader/repo/low_priority.h"
 #include "loader/repo/reaper.h"
-#include "loader/repo/watch.h"
+#include "loader/repo/rescan.h"
 
 /* DESIGN: one thread goes round: scan if it is time, make moves, answer who waits, sleep
    until the inbox, inotify or a deadline wakes it. Everything else posts to its inbox.
    A hung file system hangs this thread and nothing else: requests go on with what is
-   published, and repo_last_round_ns() shows it.
-
-   NOT DONE: scanning only the model that an event was about. A scan of 1,000 models takes
-   some 10 ms, and they are SCAN_PAUSE_NS apart. */
-
-#define SCAN_PAUSE_NS (50 * NS_PER_MS) /* between scans, however many events come */
-#define SCAN_KEEP_BYTES ((size_t)4 << 20)
+   published, and repo_last_round_ns() shows it. */
 
 /* What an API thread asks for; on its stack, it waits for `answered`. */
 enum order_kind { ORDER_LOAD, ORDER_UNLOAD, ORDER_RELOAD, ORDER_STOP };
@@ -45,15 +38,12 @@ struct repo {
 	struct jobs *loads;
 	struct reaper *reaper;
 	struct lifecycle *lc;
-	struct watch *watch;
-	struct arena *scan_arena;
 	pthread_t thread;
 	bool running;
 
 	/* The thread's own. */
 	struct order *orders; /* not answered yet */
-	int64_t scan_ns;      /* when to scan next */
-	int64_t scanned_ns;
+	struct rescan rescan;
 	bool stop;
 
 	atomic_llong last_round_ns;
@@ -86,7 +76,7 @@ static void take_order(void *ctx, struct inbox_item *item)
 	struct order *o = OUTER(item, struct order, item);
 	o->next = r->orders;
 	r->orders = o;
-	r->scan_ns = 0; /* an order is about what is on disk now */
+	rescan_now(&r->rescan); /* an order is about what is on disk now */
 }
 
 /* On a loading thread. */
@@ -113,65 +103,6 @@ static void on_adopt(void *ctx, struct version *v, struct instance *x)
 	reaper_adopt(r->reaper, v, &x->gone);
 }
 
-/* -- scanning -------------------------------------------------------------------------------- */
-
-static bool wants_version(void *ctx, const char *model, int64_t number, int rank)
-{
-	struct repo *r = ctx;
-	return models_want_version(lifecycle_models(r->lc), model, number, rank);
-}
-
-static bool was_moved_in(void *ctx, const char *dir)
-{
-	struct repo *r = ctx;
-	return watch_moved_in(r->watch, dir);
-}
-
-static enum err_code scan_now(struct repo *r, int64_t now_ns, int64_t *ret_next_ns, struct err *err)
-{
-	const struct repo_conf *c = &lifecycle_models(r->lc)->conf->c;
-	struct scan scan;
-	arena_reset(r->scan_arena, SCAN_KEEP_BYTES);
-	struct scan_place *place =
-		ARENA_ARRAY(r->scan_arena, struct scan_place, (size_t)c->n_models + 1);
-	struct scan_conf conf = { .roots = c->roots, .places = place,
-		.entries_max = c->entries_max, .strict_permissions = c->strict_permissions, .wants = wants_version,
-		.moved_in = was_moved_in, .ctx = r };
-	if (!place)
-		return err_oom(err);
-	for (int i = 0; i < c->n_models; i++)
-		if (c->models[i].path)
-			place[conf.n_places++] =
-				(struct scan_place){ c->models[i].name, c->models[i].path };
-	enum err_code rc = scan_run(&conf, r->scan_arena, &scan, err);
-	if (rc != ERR_OK)
-		return rc;
-	if (watch_follow(r->watch, c->roots, &scan))
-		*ret_next_ns = clock_after(now_ns, SCAN_PAUSE_NS);
-	int64_t next_ns = lifecycle_saw(r->lc, &scan, now_ns, clock_wall_ms());
-	if (next_ns < *ret_next_ns)
-		*ret_next_ns = next_ns;
-	return ERR_OK;
-}
-
-static void scan_if_due(struct repo *r, int64_t now_ns)
-{
-	struct err err;
-	int64_t next_ns = INT64_MAX;
-	if (now_ns < r->scan_ns)
-		return;
-	if (scan_now(r, now_ns, &next_ns, &err) != ERR_OK) {
-		err_prefix(&err, "the model repository could not be scanned");
-		lifecycle_warn(r->lc, err.msg);
-	}
-	const char *trouble = watch_trouble(r->watch);
-	if (trouble)
-		lifecycle_warn(r->lc, trouble);
-	int64_t poll_ns = clock_after(now_ns, lifecycle_models(r->lc)->conf->c.poll_ms * NS_PER_MS);
-	r->scanned_ns = now_ns;
-	r->scan_ns = next_ns < poll_ns ? next_ns : poll_ns;
-}
-
 /* -- orders ---------------------------------------------------------------------------------- */
 
 static void begin_order(struct repo *r, struct order *o)
@@ -186,7 +117,7 @@ static void begin_order(struct repo *r, struct order *o)
 		break;
 	case ORDER_RELOAD:
 		lifecycle_configure(r->lc, o->conf, clock_now_ns());
-		r->scan_ns = 0;
+		rescan_now(&r->rescan);
 		break;
 	case ORDER_STOP:
 		lifecycle_drop_all(r->lc);
@@ -278,23 +209,6 @@ static void show(struct repo *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void sleep_until(struct repo *r, int64_t until_ns)
-{
-	struct pollfd fd[] = { { .fd = r->inbox.fd, .events = POLLIN },
-		{ .fd = watch_fd(r->watch), .events = POLLIN } };
-	int64_t now_ns = clock_now_ns(), wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
-	int64_t wait_ms = wait_ns / NS_PER_MS + (wait_ns % NS_PER_MS != 0);
-	/* After a scan events are left to gather for a moment: a copy makes thousands. */
-	bool deaf = now_ns - r->scanned_ns < SCAN_PAUSE_NS;
-	int64_t deaf_ms = SCAN_PAUSE_NS / NS_PER_MS;
-	if (deaf && wait_ms > deaf_ms)
-		wait_ms = deaf_ms;
-	(void)poll(fd, deaf ? 1 : 2, wait_ms > 3600000 ? 3600000 : (int)wait_ms);
-	now_ns = clock_now_ns();
-	if (now_ns - r->scanned_ns >= SCAN_PAUSE_NS && watch_read(r->watch))
-		r->scan_ns = now_ns;
-}
-
 static void *run(void *arg)
 {
 	struct repo *r = arg;
@@ -302,13 +216,13 @@ static void *run(void *arg)
 	while (!r->stop) {
 		int64_t now_ns = clock_now_ns();
 		atomic_store(&r->last_round_ns, now_ns);
-		scan_if_due(r, now_ns);
+		rescan_if_due(&r->rescan, now_ns);
 		begin_orders(r);
 		int64_t step_ns = lifecycle_step(r->lc, now_ns);
 		show(r);
 		answer_orders(r);
 		if (!r->stop)
-			sleep_until(r, step_ns < r->scan_ns ? step_ns : r->scan_ns);
+			rescan_sleep(&r->rescan, r->inbox.fd, step_ns);
 		inbox_take(&r->inbox, r);
 	}
 	return NULL;
@@ -337,7 +251,7 @@ static enum err_code start(
 	if (rc == ERR_OK)
 		rc = jobs_new(&loads, &r->loads, err);
 	if (rc == ERR_OK)
-		rc = watch_new(&r->watch, err);
+		rc = rescan_init(&r->rescan, r->lc, err);
 	if (rc == ERR_OK && pthread_create(&r->thread, NULL, run, r) != 0)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			"the repository's thread could not be started");
@@ -360,8 +274,7 @@ enum err_code repo_new(const struct repo_conf *c, const struct repo_hooks *hooks
 	pthread_mutex_init(&r->lock, NULL);
 	atomic_init(&r->last_round_ns, clock_now_ns());
 	r->inbox.fd = -1;
-	r->scan_arena = arena_new(1 << 16, 0);
-	enum err_code rc = r->scan_arena ? inbox_init(&r->inbox, err) : err_oom(err);
+	enum err_code rc = inbox_init(&r->inbox, err);
 	if (rc == ERR_OK)
 		rc = registry_new(&r->registry, err);
 	if (rc == ERR_OK)
@@ -388,10 +301,9 @@ void repo_free(struct repo *r)
 	jobs_free(r->loads);
 	reaper_free(r->reaper);
 	lifecycle_free(r->lc);
-	watch_free(r->watch);
+	rescan_done(&r->rescan);
 	registry_free(r->registry);
 	inbox_done(&r->inbox);
-	arena_free(r->scan_arena);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
