@@ -1,172 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Resize: every mode is, along each axis, a few taps of the input per output index; they
- * are worked out once, in prepare. Nearest has one tap and moves elements of any type;
- * the others sum the products of all axes' taps.
+ * are worked out once, in prepare (resize_taps.c). Nearest has one tap and moves elements
+ * of any type; the others sum the products of all axes' taps.
  *
  * DESIGN. An item of work is one output index of all resized axes but the last: the rows of
  * the input that it is made of are summed by the products of their weights, in long runs, and
  * then the last axis is done tap by tap over what follows it (the inner run).
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/nn/resize_taps.h"
 
 #include <math.h>
 #include <string.h>
-#include "base/checked.h"
 #include "exec/cpu/types.h"
-#include "exec/infer/resize_geometry.h"
-
-/* Output index o takes index[o * n ... + n) with weight[...]. */
-struct axis_taps {
-	int64_t n;
-	int32_t *index;
-	float *weight;
-	const bool *outside; /* by output index; NULL: none extrapolates */
-};
 
 struct resize_state {
 	struct split split; /* of items as above */
 	int rank;
 	int64_t in[RANK_MAX], out[RANK_MAX], stride[RANK_MAX]; /* axes after merging */
-	struct axis_taps axis[RANK_MAX];
+	struct resize_taps axis[RANK_MAX];
 	int64_t bytes;
 	float extrapolation;
 };
-
-/* -- taps ------------------------------------------------------------------------------------ */
-
-/* The input coordinate of output index x along an axis. */
-static double coordinate(const struct resize_geometry *g, int axis, int64_t x)
-{
-	double in = (double)g->in[axis], out = (double)g->out[axis], scale = (double)g->scale[axis];
-	double o = (double)x;
-	/* A scale that sizes gave is exact: rounded to float it may miss a whole number. */
-	if (g->from_sizes && (float)(out / in) == g->scale[axis])
-		scale = out / in;
-	switch (g->coord) {
-	case RESIZE_HALF_PIXEL: return (o + 0.5) / scale - 0.5;
-	case RESIZE_HALF_PIXEL_SYMMETRIC: {
-		/* The output is cut to whole pixels: what is lost is taken from both sides. */
-		double adjust = out / (in * scale), centre = in / 2;
-		return centre * (1 - adjust) + (o + 0.5) / scale - 0.5;
-	}
-	case RESIZE_PYTORCH_HALF_PIXEL: return out > 1 ? (o + 0.5) / scale - 0.5 : 0;
-	case RESIZE_ALIGN_CORNERS: {
-		/* By the exact size of the output, which need not be whole. */
-		double exact = in * scale;
-		return out == 1 ? 0 : o * (in - 1) / (exact - 1);
-	}
-	case RESIZE_ASYMMETRIC: return o / scale;
-	case RESIZE_TF_HALF_PIXEL: return (o + 0.5) / scale;
-	case RESIZE_TF_CROP: {
-		double from = (double)g->roi_start[axis], to = (double)g->roi_end[axis];
-		return out > 1 ? from * (in - 1) + o * (to - from) * (in - 1) / (out - 1)
-			       : 0.5 * (from + to) * (in - 1);
-	}
-	default: return o;
-	}
-}
-
-static int64_t nearest_index(enum resize_nearest how, double x)
-{
-	switch (how) {
-	case RESIZE_FLOOR: return (int64_t)floor(x);
-	case RESIZE_CEIL: return (int64_t)ceil(x);
-	case RESIZE_ROUND_PREFER_CEIL: return (int64_t)floor(x + 0.5);
-	default: return (int64_t)ceil(x - 0.5);
-	}
-}
-
-static double cubic(double a, double d)
-{
-	d = fabs(d);
-	if (d <= 1)
-		return ((a + 2) * d - (a + 3)) * d * d + 1;
-	return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
-}
-
-/* The filter at distance d, in input pixels over the filter's stretch. */
-static double filter(const struct resize_geometry *g, double d)
-{
-	if (g->mode == RESIZE_CUBIC)
-		return cubic((double)g->cubic_a, d);
-	d = fabs(d);
-	return d < 1 ? 1 - d : 0;
-}
-
-/* How far the filter is stretched: by 1, or with antialias when shrinking by 1 / scale. */
-static double stretch_of(const struct resize_geometry *g, int axis)
-{
-	double scale = (double)g->scale[axis];
-	return g->antialias && scale < 1 ? 1 / scale : 1;
-}
-
-/* Of an output index and to one side: far more than any memory holds. */
-#define TAPS_MAX 0x1p40
-
-static int64_t taps_count(const struct resize_geometry *g, int axis)
-{
-	if (g->mode == RESIZE_NEAREST || (g->in[axis] == g->out[axis] && g->scale[axis] == 1 &&
-						 g->coord != RESIZE_TF_CROP))
-		return 1;
-	double radius = fmin((g->mode == RESIZE_CUBIC ? 2 : 1) * stretch_of(g, axis), TAPS_MAX);
-	/* One more on either side, for rounding; its weight is 0. */
-	return 2 * (int64_t)ceil(radius) + (g->antialias ? 2 : 0);
-}
-
-static int64_t clamp_index(int64_t i, int64_t n)
-{
-	return min_i64(max_i64(i, 0), n - 1);
-}
-
-/* Several taps around x: weights by distance, those outside left out or folded to the edge. */
-static void filter_taps(const struct resize_geometry *g, int axis, double x, struct axis_taps *t, int64_t o)
-{
-	double stretch = stretch_of(g, axis), sum = 0;
-	int64_t first = (int64_t)floor(x) - t->n / 2 + 1;
-	for (int64_t k = 0; k < t->n; k++) {
-		int64_t i = first + k;
-		double w = filter(g, ((double)i - x) / stretch);
-		bool inside = i >= 0 && i < g->in[axis];
-		if (g->exclude_outside && !inside)
-			w = 0;
-
-		t->index[o * t->n + k] = (int32_t)clamp_index(i, g->in[axis]);
-		t->weight[o * t->n + k] = (float)w;
-		sum += w;
-	}
-	for (int64_t k = 0; k < t->n && sum != 0 && (g->exclude_outside || g->antialias); k++)
-		t->weight[o * t->n + k] = (float)((double)t->weight[o * t->n + k] / sum);
-}
-
-static enum err_code make_taps(struct prep *p, const struct resize_geometry *g, int axis,
-	struct axis_taps *t, struct err *err)
-{
-	int64_t n = g->out[axis];
-	size_t bytes; /* an index or a weight is 4 */
-	t->n = taps_count(g, axis);
-	if (mul_overflows((size_t)n, (size_t)t->n * sizeof(*t->index), &bytes))
-		return err_oom(err);
-	t->index = prep_alloc(p, bytes);
-	t->weight = prep_alloc(p, bytes);
-	bool *outside = g->coord == RESIZE_TF_CROP ? prep_alloc(p, (size_t)n + 1) : NULL;
-	if (!t->index || !t->weight || (g->coord == RESIZE_TF_CROP && !outside))
-		return err_oom(err);
-	t->outside = outside;
-	for (int64_t o = 0; o < n; o++) {
-		double x = coordinate(g, axis, o);
-		if (outside)
-			outside[o] = x < 0 || x > (double)(g->in[axis] - 1);
-		if (t->n > 1) {
-			filter_taps(g, axis, x, t, o);
-			continue;
-		}
-		int64_t at = g->mode == RESIZE_NEAREST ? nearest_index(g->nearest, x) : o;
-		t->index[o] = (int32_t)clamp_index(at, g->in[axis]);
-		t->weight[o] = 1;
-	}
-	return ERR_OK;
-}
 
 /* -- run --------------------------------------------------------------------------------------- */
 
@@ -234,7 +89,7 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 	static void finish_row_##T(const struct resize_state *s, T *y, const double *sum) \
 	{ \
 		int last = s->rank - 2; \
-		const struct axis_taps *t = &s->axis[last]; \
+		const struct resize_taps *t = &s->axis[last]; \
 		int64_t inner = s->stride[last]; \
 		for (int64_t o = 0; o < s->out[last]; o++) { \
 			const int32_t *index = t->index + o * t->n; \
@@ -328,7 +183,7 @@ merge_axes(struct prep *p, struct resize_state *s, const struct resize_geometry 
 			s->in[s->rank] = g->in[i];
 			s->out[s->rank] = g->out[i];
 			if (!keeps) {
-				enum err_code rc = make_taps(p, g, i, &s->axis[s->rank], err);
+				enum err_code rc = resize_taps_make(p, g, i, &s->axis[s->rank], err);
 				if (rc != ERR_OK)
 					return rc;
 			}
@@ -350,7 +205,7 @@ merge_axes(struct prep *p, struct resize_state *s, const struct resize_geometry 
 static enum err_code identity_taps(struct prep *p, struct resize_state *s, struct err *err)
 {
 	for (int i = 0; i < s->rank - 1; i++) {
-		struct axis_taps *t = &s->axis[i];
+		struct resize_taps *t = &s->axis[i];
 		if (t->n)
 			continue;
 		t->n = 1;
