@@ -11,16 +11,18 @@
 
 #include "tools/model_info.h"
 
+/* Writes the body; *ret_json_bytes is SIZE_MAX when nothing binary follows. */
+typedef enum err_code protocol_encode_fn(const struct model_info *m, const struct tensor *in,
+	struct buf *to, size_t *ret_json_bytes, struct err *err);
+
+/* out: m->n_out tensors, data NULL where the reply lacks one. */
+typedef enum err_code protocol_decode_fn(const struct model_info *m, struct slice body,
+	size_t json_bytes, struct arena *arena, struct tensor *out, struct err *err);
+
 struct protocol {
 	const char *name; /* of --protocol */
-
-	/* Writes the body; *ret_json_bytes is SIZE_MAX when nothing binary follows. */
-	enum err_code (*encode)(const struct model_info *m, const struct tensor *in, struct buf *to,
-		size_t *ret_json_bytes, struct err *err);
-
-	/* out: m->n_out tensors, data NULL where the reply lacks one. */
-	enum err_code (*decode)(const struct model_info *m, struct slice body, size_t json_bytes,
-		struct arena *arena, struct tensor *out, struct err *err);
+	protocol_encode_fn *encode;
+	protocol_decode_fn *decode;
 
 	/* HTTP: it is posted to prefix MODEL[/versions/V] suffix. */
 	const char *prefix, *suffix;

@@ -22,15 +22,7 @@ struct protocol_rpc {
 		struct err *err);
 };
 
-/* As struct protocol has them; *ret_json_bytes is SIZE_MAX. */
-enum err_code protocol_rpc_v2_encode(const struct model_info *m, const struct tensor *in,
-	struct buf *to, size_t *ret_json_bytes, struct err *err);
-enum err_code protocol_rpc_v2_decode(const struct model_info *m, struct slice body,
-	size_t json_bytes, struct arena *arena, struct tensor *out, struct err *err);
-extern const struct protocol_rpc protocol_rpc_v2;
-
-enum err_code protocol_rpc_tfs_encode(const struct model_info *m, const struct tensor *in,
-	struct buf *to, size_t *ret_json_bytes, struct err *err);
-enum err_code protocol_rpc_tfs_decode(const struct model_info *m, struct slice body,
-	size_t json_bytes, struct arena *arena, struct tensor *out, struct err *err);
-extern const struct protocol_rpc protocol_rpc_tfs;
+/* *ret_json_bytes is SIZE_MAX. */
+protocol_encode_fn protocol_rpc_v2_encode, protocol_rpc_tfs_encode;
+protocol_decode_fn protocol_rpc_v2_decode, protocol_rpc_tfs_decode;
+extern const struct protocol_rpc protocol_rpc_v2, protocol_rpc_tfs;
