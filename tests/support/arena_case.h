@@ -10,7 +10,7 @@
 #include "base/err.h"
 
 static struct arena *arena;
-static struct err err;
+static struct err err __attribute__((unused));
 
 static void setup(void)
 {

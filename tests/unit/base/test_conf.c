@@ -45,13 +45,13 @@ static struct arena *arena;
 static struct err err;
 static struct conf *conf;
 
-static void set_up(void)
+static void setup(void)
 {
 	arena = arena_new(4096, 16 << 20);
 	conf = NULL;
 }
 
-static void tear_down(void)
+static void teardown(void)
 {
 	arena_free(arena);
 }
@@ -313,7 +313,7 @@ Suite *suite_conf(void)
 {
 	Suite *s = suite_create("conf");
 	TCase *t = tcase_create("conf");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_empty_file_is_all_defaults);
 	tcase_add_test(t, values_of_every_type);
 	tcase_add_test(t, named_sections_start_from_the_star);

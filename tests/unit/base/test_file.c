@@ -14,7 +14,7 @@ static struct tempdir dir;
 static struct arena *arena;
 static struct err err;
 
-static void set_up(void)
+static void setup(void)
 {
 	dir = tempdir_new();
 	arena = arena_new(4096, 1 << 20);
@@ -22,7 +22,7 @@ static void set_up(void)
 	tempdir_put_str(&dir, "secret", "secret");
 }
 
-static void tear_down(void)
+static void teardown(void)
 {
 	arena_free(arena);
 	tempdir_free(&dir);
@@ -179,7 +179,7 @@ Suite *suite_file(void)
 {
 	Suite *s = suite_create("file");
 	TCase *t = tcase_create("file");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, opens_what_is_beneath, 0, 2);
 	tcase_add_loop_test(t, refuses_to_leave, 0, 2);
 	tcase_add_loop_test(t, says_what_is_missing, 0, 2);

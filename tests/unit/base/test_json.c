@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "support/arena_case.h"
+#include "support/random.h"
 
 static struct json given(const char *doc)
 {
@@ -215,11 +216,8 @@ END_TEST
 /* xorshift: the same numbers on every run */
 static uint64_t next_random(void)
 {
-	static uint64_t s = 12345;
-	s ^= s << 13;
-	s ^= s >> 7;
-	s ^= s << 17;
-	return s;
+	static uint64_t state = 12345;
+	return random_next(&state);
 }
 
 /* Arrays and objects in each other, with strings that look like brackets. */

@@ -6,6 +6,7 @@
 
 #include "base/number.h"
 #include "base/pow10.h"
+#include "support/random.h"
 
 static struct number scan(const char *text)
 {
@@ -16,14 +17,6 @@ static struct number scan(const char *text)
 }
 
 /* xorshift: the same numbers on every run */
-static uint64_t next_random(uint64_t *s)
-{
-	*s ^= *s << 13;
-	*s ^= *s >> 7;
-	*s ^= *s << 17;
-	return *s;
-}
-
 START_TEST(grammar_is_that_of_json)
 {
 	static const char *const bad[] = { "", "-", "+1", ".5", "1.", "1.e1", "1e", "1e+", "01",
@@ -174,7 +167,7 @@ START_TEST(floats_are_rounded_as_strtod_does)
 	char text[96];
 	for (int i = 0; i < 200000; i++) {
 		size_t n_fixed = sizeof(fixed) / sizeof(*fixed);
-		uint64_t bits = next_random(&seed);
+		uint64_t bits = random_next(&seed);
 		double any;
 		memcpy(&any, &bits, sizeof(any));
 		if ((size_t)i < n_fixed)
@@ -183,7 +176,7 @@ START_TEST(floats_are_rounded_as_strtod_does)
 			snprintf(text, sizeof(text), "%.*g", (int)(bits % 22) + 1, any);
 		else
 			snprintf(text, sizeof(text), "%d.%llu", (int)(bits % 100),
-				(unsigned long long)(next_random(&seed) >> bits % 60));
+				(unsigned long long)(random_next(&seed) >> bits % 60));
 		struct number n = scan(text);
 		double d = 0, d_want = strtod(text, NULL);
 		float f = 0, f_want = strtof(text, NULL);
@@ -252,7 +245,7 @@ START_TEST(written_floats_read_back_and_are_the_shortest)
 	uint64_t seed = 4242;
 	char text[NUMBER_TEXT_MAX + 1];
 	for (size_t i = 0; i < 100000; i++) {
-		uint32_t bits = (uint32_t)next_random(&seed);
+		uint32_t bits = (uint32_t)random_next(&seed);
 		float f;
 		if (i < sizeof(edges_f32) / sizeof(*edges_f32))
 			bits = edges_f32[i];
@@ -276,7 +269,7 @@ START_TEST(written_doubles_read_back_and_are_the_shortest)
 	uint64_t seed = 77;
 	char text[NUMBER_TEXT_MAX + 1];
 	for (size_t i = 0; i < 100000; i++) {
-		uint64_t bits = next_random(&seed);
+		uint64_t bits = random_next(&seed);
 		double d;
 		if (i < sizeof(edges_f64) / sizeof(*edges_f64))
 			bits = edges_f64[i];
@@ -302,7 +295,7 @@ START_TEST(written_integers_are_those_of_printf)
 	uint64_t seed = 99;
 	char text[NUMBER_TEXT_MAX + 1], want[32];
 	for (int i = 0; i < 100000; i++) {
-		uint64_t v = next_random(&seed) >> i % 64;
+		uint64_t v = random_next(&seed) >> i % 64;
 		if (i % 5 == 0)
 			v = pow10_u64[i / 5 % 20] - i / 100 % 2;
 		text[number_format_u64(text, v)] = '\0';

@@ -7,8 +7,9 @@
 #include <unistd.h>
 #include "loader/repo/layout.h"
 #include "loader/repo/scan.h"
+#include "support/tempdir.h"
 
-static char root[64];
+static struct tempdir dir;
 static struct arena *arena;
 static struct scan scan;
 static struct err err;
@@ -18,24 +19,16 @@ static int64_t entries_max;
 
 static void setup(void)
 {
-	strcpy(root, "/tmp/signet-scan-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	dir = tempdir_new();
 	arena = arena_new(0, 0);
 	ranks_wanted = 64;
 	strict = false;
 	entries_max = 0;
 }
 
-static void remove_tree(const char *path)
-{
-	char command[256];
-	snprintf(command, sizeof(command), "chmod -R u+rwx %s 2>/dev/null; rm -rf %s", path, path);
-	ck_assert_int_eq(system(command), 0);
-}
-
 static void teardown(void)
 {
-	remove_tree(root);
+	tempdir_free(&dir);
 	arena_free(arena);
 }
 
@@ -44,24 +37,13 @@ static const char *at(const char *name)
 	static char path[4][512];
 	static int turn;
 	char *p = path[turn++ % 4];
-	snprintf(p, sizeof(path[0]), "%s/%s", root, name);
+	snprintf(p, sizeof(path[0]), "%s/%s", dir.path, name);
 	return p;
 }
 
-/* Writes a file and the directories above it. */
 static void given_file(const char *name, const char *text)
 {
-	char path[512];
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = 0;
-		mkdir(path, 0755);
-		*p = '/';
-	}
-	FILE *f = fopen(path, "w");
-	ck_assert_ptr_nonnull(f);
-	fputs(text, f);
-	fclose(f);
+	tempdir_put_str(&dir, name, text);
 }
 
 static bool wants(void *ctx, const char *model, int64_t number, int rank)
@@ -72,7 +54,7 @@ static bool wants(void *ctx, const char *model, int64_t number, int rank)
 
 static void when_scanned(const struct scan_place *places, int n)
 {
-	const char *roots[] = { root, NULL };
+	const char *roots[] = { dir.path, NULL };
 	const char *none[] = { NULL };
 	struct scan_conf conf = {
 		.roots = n ? none : roots, .places = places, .n_places = n, .wants = wants,
@@ -196,6 +178,7 @@ START_TEST(m27_what_is_there_but_unreadable_is_reported_as_such)
 	when_scanned(NULL, 0);
 	ck_assert_int_eq(version("m", 1)->code, ERR_PERMISSION_DENIED);
 	ck_assert_int_eq(version("m", 2)->code, ERR_PERMISSION_DENIED);
+	chmod(at("m/1"), 0700); /* to be removed */
 }
 END_TEST
 
@@ -214,12 +197,12 @@ END_TEST
 
 START_TEST(m28_a_root_that_is_gone_makes_the_scan_incomplete)
 {
-	remove_tree(root);
+	tempdir_free(&dir);
 	when_scanned(NULL, 0);
 	ck_assert(scan.incomplete);
 	ck_assert_int_eq(scan.n_model, 0);
 	ck_assert_int_eq(remarks("No such file or directory"), 1);
-	mkdir(root, 0755);
+	dir = tempdir_new();
 }
 END_TEST
 
@@ -253,7 +236,7 @@ static void given_strays(const char *prefix, int n)
 /* So many that what could not be looked at finds room. */
 START_TEST(m31_strays_make_a_bounded_number_of_remarks)
 {
-	const char *roots[] = { root, "/gone", NULL };
+	const char *roots[] = { dir.path, "/gone", NULL };
 	struct scan_conf conf = { .roots = roots, .wants = wants };
 	given_file("m/1/model.onnx", "x");
 	given_strays("", SCAN_REMARKS_MAX + 100);
@@ -276,7 +259,7 @@ START_TEST(a_scan_that_may_read_no_more_says_where_the_entries_are)
 	ck_assert(scan.model[0].unreadable);
 	ck_assert(scan.incomplete);
 	ck_assert_int_eq(remarks(" after 200 directory entries ([repository] entries_max), "), 1);
-	snprintf(says, sizeof(says), " in %s/big; ", root);
+	snprintf(says, sizeof(says), " in %s/big; ", dir.path);
 	ck_assert_int_eq(remarks(says), 1);
 	ck_assert(scan.remark[scan.n_remark - 1].serious);
 
@@ -290,7 +273,7 @@ END_TEST
 
 START_TEST(a_place_that_was_not_read_to_its_end_is_not_taken_for_a_flat_one)
 {
-	struct scan_place place = { "m", root };
+	struct scan_place place = { "m", dir.path };
 	given_file("model.onnx", "x");
 	given_file("1/model.onnx", "x");
 	entries_max = 1;
@@ -348,7 +331,7 @@ START_TEST(a_named_path_may_be_versions_a_flat_directory_a_repository_or_a_file)
 	ck_assert_ptr_nonnull(version("d", 4));
 	ck_assert_ptr_nonnull(version("e", 1));
 	ck_assert_str_eq(version("e", 1)->file, "some.onnx");
-	ck_assert_str_eq(version("e", 1)->dir, root);
+	ck_assert_str_eq(version("e", 1)->dir, dir.path);
 	ck_assert(version("e", 1)->file_only);
 }
 END_TEST
@@ -388,7 +371,7 @@ START_TEST(m29_new_files_under_the_old_name_are_another_identity)
 	given_file("m/1/model.onnx", "x");
 	when_scanned(NULL, 0);
 	const struct scan_version *v = version("m", 1);
-	remove_tree(at("m/1"));
+	ck_assert_int_eq(rename(at("m/1"), at("m/old")), 0);
 	given_file("m/1/model.onnx", "x");
 	look(v, &id, &stamp);
 	ck_assert(!scan_id_equal(&id, &v->id));

@@ -15,14 +15,14 @@ static struct command_line line;
 static struct config *config;
 static struct err err;
 
-static void set_up(void)
+static void setup(void)
 {
 	dir = tempdir_new();
 	arena = arena_new(4096, 0);
 	config = NULL;
 }
 
-static void tear_down(void)
+static void teardown(void)
 {
 	config_free(config);
 	arena_free(arena);
@@ -373,7 +373,7 @@ Suite *suite_config(void)
 {
 	Suite *s = suite_create("config");
 	TCase *t = tcase_create("config");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_root_is_all_it_takes);
 	tcase_add_test(t, nothing_to_serve_is_refused);
 	tcase_add_test(t, systemds_state_directory_has_models_where_nobody_names_a_root);

@@ -7,6 +7,7 @@
 #include "server/http/rest/base64.h"
 #include "server/http/rest/dialect_json.h"
 #include "support/arena_case.h"
+#include "support/random.h"
 
 static bool read(struct literal *l, enum dtype dtype, const char *text)
 {
@@ -71,11 +72,8 @@ END_TEST
 /* xorshift: the same numbers on every run */
 static uint64_t next_random(void)
 {
-	static uint64_t s = 4711;
-	s ^= s << 13;
-	s ^= s >> 7;
-	s ^= s << 17;
-	return s;
+	static uint64_t state = 4711;
+	return random_next(&state);
 }
 
 /* Numbers as they come, in rows that mostly agree. */

@@ -12,7 +12,7 @@ static struct request *r;
 static struct examples e;
 static struct err err;
 
-static void set_up(void)
+static void setup(void)
 {
 	const struct version_spec latest = { .pick = VERSION_PICK_LATEST };
 	r = request_new();
@@ -21,7 +21,7 @@ static void set_up(void)
 		ERR_OK);
 }
 
-static void tear_down(void)
+static void teardown(void)
 {
 	request_free(r);
 }
@@ -130,7 +130,7 @@ Suite *suite_example(void)
 {
 	Suite *s = suite_create("example");
 	TCase *t = tcase_create("example");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, rows_come_from_examples_or_else_from_the_context);
 	tcase_add_test(t, the_first_row_says_how_wide_an_open_dimension_is);
 	tcase_add_test(t, what_is_required_must_be_in_every_row);

@@ -5,9 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 #include "server/learned.h"
+#include "support/tempdir.h"
 
 static const char *machine_text;
-static char dir[64];
+static struct tempdir dir;
 static struct err err;
 static char name[CHOICE_NAME_MAX];
 
@@ -21,17 +22,13 @@ static const struct backend backend = {.name = "test", .machine = machine};
 static void setup(void)
 {
 	machine_text = "a machine";
-	strcpy(dir, "/tmp/signet-learned-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	dir = tempdir_new();
 	unsetenv("STATE_DIRECTORY");
 }
 
 static void teardown(void)
 {
-	char path[100];
-	snprintf(path, sizeof(path), "%s/kernels", dir);
-	unlink(path);
-	rmdir(dir);
+	tempdir_free(&dir);
 }
 
 static struct learned *opened(const char *where)
@@ -43,7 +40,7 @@ static struct learned *opened(const char *where)
 
 static void given_saved_choice(void)
 {
-	struct learned *l = opened(dir);
+	struct learned *l = opened(dir.path);
 	choices_put(learned_choices(l), "step", "kernel");
 	ck_assert_int_eq(learned_save(l, &err), ERR_OK);
 	learned_close(l);
@@ -60,7 +57,7 @@ static bool knows_it(const char *where)
 START_TEST(a_restart_knows_what_the_last_one_learned)
 {
 	given_saved_choice();
-	ck_assert(knows_it(dir));
+	ck_assert(knows_it(dir.path));
 	ck_assert_str_eq(name, "kernel");
 }
 END_TEST
@@ -69,7 +66,7 @@ START_TEST(systemd_s_state_directory_is_the_default)
 {
 	char list[100];
 	given_saved_choice();
-	snprintf(list, sizeof(list), "%s:/nowhere/else", dir);
+	snprintf(list, sizeof(list), "%s:/nowhere/else", dir.path);
 	setenv("STATE_DIRECTORY", list, 1);
 	ck_assert(knows_it(""));
 	unsetenv("STATE_DIRECTORY");
@@ -81,7 +78,7 @@ START_TEST(another_machine_begins_anew)
 {
 	given_saved_choice();
 	machine_text = "another";
-	ck_assert(!knows_it(dir));
+	ck_assert(!knows_it(dir.path));
 }
 END_TEST
 
@@ -89,8 +86,8 @@ START_TEST(nothing_new_is_not_written)
 {
 	char path[100];
 	given_saved_choice();
-	struct learned *l = opened(dir);
-	snprintf(path, sizeof(path), "%s/kernels", dir);
+	struct learned *l = opened(dir.path);
+	snprintf(path, sizeof(path), "%s/kernels", dir.path);
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert_int_eq(learned_save(l, &err), ERR_OK);
 	ck_assert_int_ne(access(path, F_OK), 0);

@@ -59,14 +59,14 @@ static int accepted(void)
 	return fd;
 }
 
-static void set_up(void)
+static void setup(void)
 {
 	given_relay(4);
 	ck_assert(add_client(&client));
 	library = accepted();
 }
 
-static void tear_down(void)
+static void teardown(void)
 {
 	relay_free(relay, 0);
 	close(client);
@@ -255,7 +255,7 @@ START_TEST(it_ends_with_connections_in_any_state)
 	relay_free(relay, 50);
 	expect_end(waiting);
 	close(waiting);
-	given_relay(1); /* for tear_down() */
+	given_relay(1); /* for teardown() */
 }
 END_TEST
 
@@ -264,7 +264,7 @@ Suite *suite_relay(void)
 {
 	Suite *s = suite_create("relay");
 	TCase *t = tcase_create("relay");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, bytes_go_both_ways);
 	tcase_add_test(t, a_taker_that_is_slow_holds_the_sender_back_and_gets_every_byte);
 	tcase_add_test(t, a_half_close_is_one_on_the_other_side);

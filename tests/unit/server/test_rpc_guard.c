@@ -51,7 +51,7 @@ static bool call(void)
 	return frame(HEADERS, END_HEADERS, 10);
 }
 
-static void set_up(void)
+static void setup(void)
 {
 	stream = 1;
 	memset(&guard, 0, sizeof(guard));
@@ -133,7 +133,7 @@ START_TEST(a_block_of_headers_has_its_bytes)
 	for (int i = 0; i < 3; i++)
 		ck_assert(frame(CONTINUATION, 0, 16384));
 	ck_assert(!frame(CONTINUATION, END_HEADERS, 1));
-	set_up();
+	setup();
 	ck_assert(!frame(HEADERS, END_HEADERS, GUARD_BLOCK_BYTES + 1));
 }
 END_TEST
@@ -172,7 +172,7 @@ Suite *suite_rpc_guard(void)
 {
 	Suite *s = suite_create("rpc_guard");
 	TCase *t = tcase_create("rpc_guard");
-	tcase_add_checked_fixture(t, set_up, NULL);
+	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, the_preface_comes_in_any_pieces);
 	tcase_add_test(t, another_beginning_is_cut_off);
 	tcase_add_test(t, ordinary_calls_pass_in_any_number);

@@ -2,6 +2,7 @@
 /* TensorFlow Serving's messages in, replies out; no sockets. */
 #include <check.h>
 #include <stdio.h>
+#include "support/arena_case.h"
 #include "support/rpc_run.h"
 #include "support/served.h"
 
@@ -13,18 +14,7 @@ Suite *suite_tfs(void);
 #define MULTI "/tensorflow.serving.PredictionService/MultiInference"
 #define BYTES(lit) SLICE_LIT(lit)
 
-static struct arena *arena;
 static struct rpc_result r;
-
-static void set_up(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void tear_down(void)
-{
-	arena_free(arena);
-}
 
 /* --- messages --- */
 
@@ -597,7 +587,7 @@ Suite *suite_tfs(void)
 {
 	Suite *s = suite_create("tfs");
 	TCase *t = tcase_create("tensors");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	LOOP(t, every_type_comes_and_goes_in_both_forms, types);
 	LOOP(t, a_field_that_is_not_packed_is_the_same, types);
 	tcase_add_test(t, a_short_field_is_filled_with_its_last_value);
@@ -607,7 +597,7 @@ Suite *suite_tfs(void)
 	tcase_add_test(t, G7_a_shape_of_many_dimensions);
 	suite_add_tcase(s, t);
 	t = tcase_create("predict");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	LOOP(t, a_bad_message_is_refused_as_the_original_refuses_it, bad_messages);
 	tcase_add_test(t, a_label_stands_for_its_version_and_the_reply_says_which);
 	tcase_add_test(t, outputs_are_filtered_by_name);
@@ -616,7 +606,7 @@ Suite *suite_tfs(void)
 	tcase_add_test(t, G4_a_million_empty_submessages_take_no_memory);
 	suite_add_tcase(s, t);
 	t = tcase_create("classify");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, examples_are_classified);
 	tcase_add_test(t, examples_are_regressed);
 	tcase_add_test(t, a_signature_that_cannot_is_said_to);

@@ -5,7 +5,7 @@
 
 static struct watchdog w;
 
-static void set_up(void)
+static void setup(void)
 {
 	watchdog_init(&w, 30 * NS_PER_S, 1000);
 }
@@ -57,7 +57,7 @@ Suite *suite_watchdog(void)
 {
 	Suite *s = suite_create("watchdog");
 	TCase *t = tcase_create("watchdog");
-	tcase_add_checked_fixture(t, set_up, NULL);
+	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, nobody_asks_nobody_is_told);
 	tcase_add_test(t, looks_three_times_within_the_timeout);
 	tcase_add_test(t, a_loop_that_stands_is_not_vouched_for);

@@ -3,20 +3,9 @@
 #include <string.h>
 #include "base/buf.h"
 #include "server/grpc/wire.h"
+#include "support/arena_case.h"
 
 Suite *suite_wire(void);
-
-static struct arena *arena;
-
-static void set_up(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void tear_down(void)
-{
-	arena_free(arena);
-}
 
 /* The same bytes in pieces of n, an empty one before each. */
 static struct wire in_pieces(struct slice all, size_t n)
@@ -152,7 +141,7 @@ Suite *suite_wire(void)
 {
 	Suite *s = suite_create("wire");
 	TCase *t = tcase_create("wire");
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, what_is_written_is_read_however_it_is_cut);
 	tcase_add_loop_test(t, malformed_fields_are_errors_for_good, 0,
 		sizeof(malformed) / sizeof(*malformed));

@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
 #include <stdlib.h>
+#include "support/arena_case.h"
 #include "tools/npy.h"
-
-static struct arena *arena;
-
-static void setup(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
 
 /* A version 1 file of this header and these bytes. */
 static struct slice given_file(const char *head, const void *data, size_t bytes)

@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include "support/arena_case.h"
 #include "tools/protocol.h"
 #include "tools/values.h"
 
-static struct arena *arena;
 #define IO(name_, dtype_, ...) { .name = name_, .dtype = dtype_, .shape = { __VA_ARGS__ } }
 static struct model_io in_io[2] = { IO("image", DTYPE_F32, 2, { -1, 2 }), IO("text", DTYPE_STRING, 1, { -1 }) };
 static struct model_io out_io[2] = { IO("label", DTYPE_I64, 1, { -1 }), IO("p", DTYPE_F32, 2, { -1, 2 }) };
 static struct model_info model = { .name = "m", .version = "3", .in = in_io, .out = out_io, .n_in = 2, .n_out = 2 };
-
-static void setup(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
 
 static void given_inputs(struct tensor in[2])
 {

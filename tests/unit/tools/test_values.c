@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
 #include <math.h>
+#include "support/arena_case.h"
 #include "tools/values.h"
-
-static struct arena *arena;
-
-static void setup(void)
-{
-	arena = arena_new(4096, 0);
-}
-
-static void teardown(void)
-{
-	arena_free(arena);
-}
 
 static struct tensor given(enum dtype dtype, struct shape shape)
 {
