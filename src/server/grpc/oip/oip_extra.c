@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Triton's trace, logging and shared memory extensions. */
 #include "server/grpc/methods.h"
+#include "server/grpc/oip/oip_call.h"
 #include "server/dialect/oip_setting.h"
-
-#define NAME_MAX_BYTES 1024
 
 /* Requests and responses for settings are maps in field 1; a log's value is one of three
    fields, a trace's is a list. Names and numbers as in proto/inference.proto. */
@@ -50,7 +49,7 @@ static enum err_code read_value(struct rpc_call *c, struct wire w, struct slice 
 			continue;
 		}
 		if (one.type == OIP_SETTING_TEXT)
-			one.text = wire_string(&w, type, NAME_MAX_BYTES, c->request->arena);
+			one.text = wire_string(&w, type, OIP_NAME_MAX_BYTES, c->request->arena);
 		else
 			one.number = wire_varint(&w, type);
 		TRY(oip_setting_add(s, &one, err));
@@ -68,10 +67,10 @@ static enum err_code read_settings(struct rpc_call *c, struct wire w, type_fn ty
 	while (wire_next(&w, &field, &type)) {
 		struct wire_entry e;
 		if (field == SETTINGS) {
-			e = wire_map_entry(&w, type, NAME_MAX_BYTES, c->request->arena);
+			e = wire_map_entry(&w, type, OIP_NAME_MAX_BYTES, c->request->arena);
 			TRY(read_value(c, e.value, e.key, type_of, s, err));
 		} else if (field == TRACE_MODEL && type_of == trace_type) {
-			*ret_model = wire_string(&w, type, NAME_MAX_BYTES, c->request->arena);
+			*ret_model = wire_string(&w, type, OIP_NAME_MAX_BYTES, c->request->arena);
 		} else {
 			wire_skip(&w, type);
 		}
@@ -153,7 +152,7 @@ enum err_code oip_region_status(struct rpc_call *c, struct wire w, struct err *e
 	enum wire_type type;
 	while (wire_next(&w, &field, &type)) {
 		if (field == REGION_NAME)
-			name = wire_string(&w, type, NAME_MAX_BYTES, c->request->arena);
+			name = wire_string(&w, type, OIP_NAME_MAX_BYTES, c->request->arena);
 		else
 			wire_skip(&w, type);
 	}

@@ -12,7 +12,6 @@
 #include "server/grpc/oip/oip_call.h"
 #include "server/dialect/oip.h"
 
-#define NAME_MAX_BYTES 1024
 #define PARAMETERS_MAX 64
 
 /* ModelInferRequest and what is in it; names and numbers as in proto/inference.proto. */
@@ -48,7 +47,7 @@ static void read_value(struct wire *w, struct parameter *p, struct arena *arena)
 		if (field == PARAM_INT64 || field == PARAM_UINT64 || field == PARAM_BOOL)
 			p->number = wire_varint(w, type);
 		else if (field == PARAM_STRING)
-			p->text = wire_string(w, type, NAME_MAX_BYTES, arena);
+			p->text = wire_string(w, type, OIP_NAME_MAX_BYTES, arena);
 		else
 			wire_skip(w, type);
 	}
@@ -56,7 +55,7 @@ static void read_value(struct wire *w, struct parameter *p, struct arena *arena)
 
 static struct parameter read_parameter(struct wire *w, enum wire_type outer, struct arena *arena)
 {
-	struct wire_entry e = wire_map_entry(w, outer, NAME_MAX_BYTES, arena);
+	struct wire_entry e = wire_map_entry(w, outer, OIP_NAME_MAX_BYTES, arena);
 	struct parameter p = { .key = e.key };
 	read_value(&e.value, &p, arena);
 	w->bad |= e.value.bad;
@@ -101,11 +100,11 @@ static enum err_code read_top(struct wire w, struct arena *arena, struct top *t,
 	while (wire_next(&w, &field, &type)) {
 		struct parameter p;
 		switch (field) {
-		case REQ_MODEL_NAME: t->model = wire_string(&w, type, NAME_MAX_BYTES, arena); break;
+		case REQ_MODEL_NAME: t->model = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena); break;
 		case REQ_MODEL_VERSION:
-			t->version = wire_string(&w, type, NAME_MAX_BYTES, arena);
+			t->version = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
 			break;
-		case REQ_ID: t->id = wire_string(&w, type, NAME_MAX_BYTES, arena); break;
+		case REQ_ID: t->id = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena); break;
 		case REQ_PARAMETERS:
 			p = read_parameter(&w, type, arena);
 			TRY(take_parameter(t, &p, err));
@@ -197,7 +196,7 @@ static enum err_code read_input(struct wire w, struct arena *arena, struct input
 	while (wire_next(&w, &field, &type)) {
 		struct parameter p;
 		switch (field) {
-		case IN_NAME: in->head.name = wire_string(&w, type, NAME_MAX_BYTES, arena); break;
+		case IN_NAME: in->head.name = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena); break;
 		case IN_DATATYPE: in->head.datatype = wire_string(&w, type, 16, arena); break;
 		case IN_SHAPE:
 			read_shape(&w, type, &in->head.shape);
@@ -278,7 +277,7 @@ static enum err_code read_output(struct wire w, struct arena *arena, struct slic
 	*top_k = 0;
 	while (wire_next(&w, &field, &type)) {
 		if (field == OUT_NAME) {
-			*name = wire_string(&w, type, NAME_MAX_BYTES, arena);
+			*name = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
 		} else if (field == OUT_PARAMETERS) {
 			struct parameter p = read_parameter(&w, type, arena);
 			w.bad |= ++n_param > PARAMETERS_MAX;
