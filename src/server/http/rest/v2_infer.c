@@ -1,187 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DESIGN. The JSON is indexed first: members of the top object, then of each input, are
- * found, and data arrays only skimmed over. When name, type and shape are known and
- * checked, the data is read once, into memory of just that size. Binary tensors are used
- * where they lie in the body, which conn.c placed so that the first one is aligned.
+ * DESIGN. The JSON is indexed first (v2_body.h). When name, type and shape of an input are
+ * known and checked, its data is read once, into memory of just that size. Binary tensors are
+ * used where they lie in the body, which conn.c placed so that the first one is aligned.
  */
 #include "server/http/rest/v2.h"
 
 #include "base/clock.h"
 #include "base/cursor.h"
-#include "base/json.h"
 #include "server/http/rest/dialect_json.h"
+#include "server/http/rest/v2_body.h"
 #include "server/http/http_state.h"
-#include "server/dialect/oip.h"
-
-/* Members that may stand once: a bit each. */
-enum member { SEEN_ID = 1, SEEN_PARAMETERS = 2, SEEN_INPUTS = 4, SEEN_OUTPUTS = 8, SEEN_NAME = 16,
-	SEEN_DATATYPE = 32, SEEN_SHAPE = 64, SEEN_DATA = 128 };
-
-#define NAME(lit) { (lit), sizeof(lit) - 1 }
-static const struct {
-	struct slice name;
-	enum member bit;
-} members[] = { { NAME("id"), SEEN_ID }, { NAME("parameters"), SEEN_PARAMETERS },
-	{ NAME("inputs"), SEEN_INPUTS }, { NAME("outputs"), SEEN_OUTPUTS },
-	{ NAME("name"), SEEN_NAME }, { NAME("datatype"), SEEN_DATATYPE },
-	{ NAME("shape"), SEEN_SHAPE }, { NAME("data"), SEEN_DATA } };
-
-/* Which member a key names (0: none known); a second one of a kind is an error. */
-static enum member see(struct json *j, struct slice key, unsigned allowed, unsigned *seen)
-{
-	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
-		if (!(members[i].bit & allowed) || !slice_eq(key, members[i].name))
-			continue;
-		if (*seen & members[i].bit)
-			json_fail(j, "a key stands twice");
-		*seen |= members[i].bit;
-		return members[i].bit;
-	}
-	return 0;
-}
-
-struct parameters {
-	bool binary_output; /* of all outputs that do not say otherwise */
-	struct slice signature;
-	int64_t binary_bytes; /* of an input; -1: none */
-	int binary;           /* of an output: -1 not said, else a bool */
-	int64_t top_k;
-	uint64_t priority, timeout_us;
-};
-#define PARAMETERS_NONE ((struct parameters){ .binary_bytes = -1, .binary = -1 })
-
-static void read_u64(struct json *j, uint64_t max, uint64_t *ret)
-{
-	struct number n;
-	const char *at = j->at;
-	if (json_number(j, &n) && !number_to_u64(&n, max, ret)) {
-		j->at = at;
-		json_fail(j, "a parameter is not a whole number in its range");
-	}
-}
-
-static bool is_sequence_parameter(struct slice key)
-{
-	return slice_is(key, "sequence_id") || slice_is(key, "sequence_start") ||
-	       slice_is(key, "sequence_end");
-}
-
-/* One parameter, of whichever object; those that we do not know are for others. */
-static void read_parameter(struct json *j, struct slice key, struct parameters *p)
-{
-	uint64_t n = 0;
-	bool flag = false;
-	if (slice_is(key, "binary_data_size")) {
-		read_u64(j, INT64_MAX, &n);
-		p->binary_bytes = (int64_t)n;
-	} else if (slice_is(key, "binary_data")) {
-		p->binary = json_bool(j, &flag) && flag;
-	} else if (slice_is(key, "binary_data_output")) {
-		json_bool(j, &p->binary_output);
-	} else if (slice_is(key, "classification")) {
-		read_u64(j, INT32_MAX, &n);
-		p->top_k = (int64_t)n;
-	} else if (slice_is(key, "priority")) {
-		read_u64(j, INT32_MAX, &p->priority);
-	} else if (slice_is(key, "timeout")) {
-		read_u64(j, INT64_MAX / 1000, &p->timeout_us);
-	} else if (slice_is(key, "signature_name")) {
-		json_string(j, &p->signature);
-	} else if (key.len > 7 && memcmp(key.ptr, "triton_", 7) == 0) {
-		json_refuse(j, "parameters that begin with 'triton_' are reserved");
-	} else if (is_sequence_parameter(key)) {
-		json_refuse(j, "sequences are not supported: no parameter sequence_id, _start, _end");
-	} else if (slice_is(key, "shared_memory_region")) {
-		json_refuse(j, "shared memory is not supported");
-	} else {
-		json_skip(j, NULL);
-	}
-}
-
-static void read_parameters(struct json *j, struct parameters *p)
-{
-	struct slice key;
-	json_enter_object(j);
-	while (json_member(j, &key))
-		read_parameter(j, key, p);
-}
-
-struct body {
-	struct slice id, inputs, outputs;
-	struct parameters parameters;
-};
-
-static void read_top(struct json *j, struct body *b)
-{
-	struct slice key;
-	unsigned seen = 0;
-	size_t commas;
-	json_enter_object(j);
-	while (json_member(j, &key)) {
-		switch (see(
-			j, key, SEEN_ID | SEEN_PARAMETERS | SEEN_INPUTS | SEEN_OUTPUTS, &seen)) {
-		case SEEN_ID:
-			if (json_string(j, &b->id) && !oip_id_is_clean(b->id))
-				json_refuse(j, "the id is longer than 256 bytes or has control "
-					     "characters");
-			break;
-		case SEEN_PARAMETERS: read_parameters(j, &b->parameters); break;
-		case SEEN_INPUTS: json_skim(j, &b->inputs, &commas); break;
-		case SEEN_OUTPUTS: json_skim(j, &b->outputs, &commas); break;
-		default: json_skip(j, NULL); break;
-		}
-	}
-	json_end(j);
-	if (!(seen & SEEN_INPUTS))
-		json_refuse(j, "the request has no inputs");
-}
 
 /* --- inputs --- */
-
-struct input {
-	struct oip_input head;
-	struct slice data;
-	size_t commas;
-	unsigned seen;
-	struct parameters parameters;
-};
-
-static void read_shape(struct json *j, struct shape *ret)
-{
-	int64_t dim;
-	ret->rank = 0;
-	json_enter_array(j);
-	while (json_next(j)) {
-		if (!json_i64(j, &dim))
-			return;
-		if (dim < 0)
-			json_fail(j, "a dimension is negative");
-		else if (ret->rank == RANK_MAX)
-			json_fail(j, "a shape has more than 12 dimensions");
-		else
-			ret->dim[ret->rank++] = dim;
-	}
-}
-
-static void read_input(struct json *j, struct input *in)
-{
-	struct slice key;
-	*in = (struct input){ .parameters = PARAMETERS_NONE };
-	json_enter_object(j);
-	while (json_member(j, &key)) {
-		switch (see(j, key,
-			SEEN_NAME | SEEN_DATATYPE | SEEN_SHAPE | SEEN_DATA | SEEN_PARAMETERS,
-			&in->seen)) {
-		case SEEN_NAME: json_string(j, &in->head.name); break;
-		case SEEN_DATATYPE: json_string(j, &in->head.datatype); break;
-		case SEEN_SHAPE: read_shape(j, &in->head.shape); break;
-		case SEEN_DATA: json_skim(j, &in->data, &in->commas); break;
-		case SEEN_PARAMETERS: read_parameters(j, &in->parameters); break;
-		default: json_skip(j, NULL); break;
-		}
-	}
-}
 
 static bool shapes_agree(const struct literal *l, const struct shape *s)
 {
@@ -195,7 +26,7 @@ static bool shapes_agree(const struct literal *l, const struct shape *s)
 	return true;
 }
 
-static enum err_code take_json(struct call *c, const struct json *outer, const struct input *in,
+static enum err_code take_json(struct call *c, const struct json *outer, const struct v2_input *in,
 	struct tensor *t, struct err *err)
 {
 	struct literal l;
@@ -229,19 +60,15 @@ static enum err_code take_json(struct call *c, const struct json *outer, const s
 	return ERR_OK;
 }
 
-static enum err_code take_input(struct call *c, const struct json *outer, const struct input *in,
+static enum err_code take_input(struct call *c, const struct json *outer, const struct v2_input *in,
 	struct cursor *tail, struct err *err)
 {
 	struct tensor *t = NULL;
-	unsigned need = SEEN_NAME | SEEN_DATATYPE | SEEN_SHAPE;
-	if ((in->seen & need) != need)
+	if (in->missing)
 		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' has no %s",
-			SLICE_ARG(in->head.name),
-			!(in->seen & SEEN_NAME)	 ? "name" :
-			!(in->seen & SEEN_SHAPE) ? "shape" :
-						   "datatype");
+			SLICE_ARG(in->head.name), in->missing);
 	bool binary = in->parameters.binary_bytes >= 0;
-	if (binary == !!(in->seen & SEEN_DATA))
+	if (binary == in->has_data)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s' must have either data or binary_data_size",
 			SLICE_ARG(in->head.name));
@@ -264,11 +91,11 @@ static enum err_code take_inputs(struct call *c, const struct json *outer, struc
 	struct cursor *tail, struct err *err)
 {
 	struct json j;
-	struct input in;
+	struct v2_input in;
 	json_init_value(&j, raw, outer);
 	json_enter_array(&j);
 	while (json_next(&j)) {
-		read_input(&j, &in);
+		v2_read_input(&j, &in);
 		enum err_code rc = json_error(&j, err);
 		if (rc == ERR_OK)
 			rc = take_input(c, outer, &in, tail, err);
@@ -286,7 +113,7 @@ static enum err_code take_inputs(struct call *c, const struct json *outer, struc
 /* --- outputs --- */
 
 static enum err_code want_output(struct call *c, struct v2_call *v, struct slice name,
-	const struct parameters *p, bool binary_output, struct err *err)
+	const struct v2_parameters *p, bool binary_output, struct err *err)
 {
 	struct request *r = c->request;
 	int i = -1;
@@ -305,28 +132,11 @@ static enum err_code want_output(struct call *c, struct v2_call *v, struct slice
 	return ERR_OK;
 }
 
-static void read_output(struct json *j, struct slice *name, struct parameters *p)
-{
-	struct slice key;
-	unsigned seen = 0;
-	*p = PARAMETERS_NONE;
-	json_enter_object(j);
-	while (json_member(j, &key)) {
-		switch (see(j, key, SEEN_NAME | SEEN_PARAMETERS, &seen)) {
-		case SEEN_NAME: json_string(j, name); break;
-		case SEEN_PARAMETERS: read_parameters(j, p); break;
-		default: json_skip(j, NULL); break;
-		}
-	}
-	if (!(seen & SEEN_NAME))
-		json_refuse(j, "an output has no name");
-}
-
 static enum err_code take_outputs(struct call *c, struct v2_call *v, const struct json *outer,
 	struct slice raw, bool binary_output, struct err *err)
 {
 	struct request *r = c->request;
-	struct parameters p = PARAMETERS_NONE;
+	struct v2_parameters p = V2_PARAMETERS_NONE;
 	struct slice name = { 0 };
 	struct json j;
 	enum err_code rc = ERR_OK;
@@ -334,7 +144,7 @@ static enum err_code take_outputs(struct call *c, struct v2_call *v, const struc
 		json_init_value(&j, raw, outer);
 		json_enter_array(&j);
 		while (rc == ERR_OK && json_next(&j)) {
-			read_output(&j, &name, &p);
+			v2_read_output(&j, &name, &p);
 			rc = json_error(&j, err);
 			if (rc == ERR_OK)
 				rc = want_output(c, v, name, &p, binary_output, err);
@@ -398,7 +208,7 @@ static enum err_code take_raw_body(struct call *c, struct err *err)
 	return rc == ERR_OK ? take_outputs(c, v, NULL, (struct slice){ 0 }, true, err) : rc;
 }
 
-static void set_terms(struct request *r, const struct body *b)
+static void set_terms(struct request *r, const struct v2_body *b)
 {
 	r->id = b->id;
 	r->priority = (int)b->parameters.priority;
@@ -412,7 +222,7 @@ static void set_terms(struct request *r, const struct body *b)
 
 enum err_code v2_infer(struct call *c, struct err *err)
 {
-	struct body b = { .parameters = PARAMETERS_NONE };
+	struct v2_body b = { .parameters = V2_PARAMETERS_NONE };
 	struct v2_call *v;
 	struct json j;
 	enum err_code rc;
@@ -430,7 +240,7 @@ enum err_code v2_infer(struct call *c, struct err *err)
 			"Inference-Header-Content-Length is %zu, but the body has %zu bytes",
 			json_len, c->body.len);
 	json_init(&j, (struct slice){ c->body.ptr, json_len }, c->arena, c->http->conf.allow_nan);
-	read_top(&j, &b);
+	v2_read_body(&j, &b);
 	rc = json_error(&j, err);
 	if (rc == ERR_OK)
 		rc = call_pin(c, b.parameters.signature, err);
