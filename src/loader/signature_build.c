@@ -2,88 +2,7 @@
 #include "loader/signature_build.h"
 
 #include <string.h>
-
-/* -- metadata -------------------------------------------------------------------------------- */
-
-#define KEY_PREFIX "signet.signature."
-
-/* One side of a signature as written: pairs in the arena. */
-struct side {
-	struct signature_name_pair *pair;
-	int n;
-};
-
-static struct slice trim(struct slice s)
-{
-	while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\n')) {
-		s.ptr++;
-		s.len--;
-	}
-	while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\n'))
-		s.len--;
-	return s;
-}
-
-static struct slice cut(struct slice *rest, char at)
-{
-	const char *p = rest->len ? memchr(rest->ptr, at, rest->len) : NULL;
-	struct slice head = { rest->ptr, p ? (size_t)(p - rest->ptr) : rest->len };
-	size_t skip = p ? head.len + 1 : head.len;
-	*rest = (struct slice){ rest->ptr + skip, rest->len - skip };
-	return head;
-}
-
-/* "a=x, b" -> a=x, b=b. */
-static enum err_code parse_side(
-	struct arena *arena, const char *key, const char *text, struct side *ret, struct err *err)
-{
-	struct slice rest = slice_of(text);
-	int commas = 0;
-	for (size_t i = 0; i < rest.len; i++)
-		commas += rest.ptr[i] == ',';
-	if (commas >= GRAPH_NODE_IO_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"metadata '%.100s' lists more than %d values", key, GRAPH_NODE_IO_MAX);
-	ret->n = 0;
-	ret->pair = ARENA_ARRAY(arena, struct signature_name_pair, (size_t)commas + 1);
-	if (!ret->pair)
-		return err_oom(err);
-	while (rest.len) {
-		struct slice value = cut(&rest, ','), name;
-		bool is_pair = value.len && memchr(value.ptr, '=', value.len);
-		name = is_pair ? trim(cut(&value, '=')) : trim(value);
-		value = trim(value);
-		if (name.len == 0 || value.len == 0)
-			return err_set(err, ERR_INVALID_ARGUMENT,
-				"metadata '%.100s' has an empty name", key);
-		struct signature_name_pair *p = &ret->pair[ret->n++];
-		p->name = arena_strndup(arena, name.ptr, name.len);
-		p->value = arena_strndup(arena, value.ptr, value.len);
-		if (!p->name || !p->value)
-			return err_oom(err);
-	}
-	return ERR_OK;
-}
-
-/* "signet.signature.NAME.inputs" -> NAME; len 0: another key. */
-static struct slice name_in_key(const char *key, const char *suffix)
-{
-	struct slice k = slice_of(key);
-	size_t head = strlen(KEY_PREFIX), tail = strlen(suffix);
-	if (k.len <= head + tail || strncmp(k.ptr, KEY_PREFIX, head) != 0 ||
-		strcmp(k.ptr + k.len - tail, suffix) != 0)
-		return (struct slice){ NULL, 0 };
-	return (struct slice){ k.ptr + head, k.len - head - tail };
-}
-
-static const struct metadata_prop *find_prop(
-	const struct version *v, struct slice name, const char *suffix)
-{
-	for (int i = 0; i < v->n_prop; i++)
-		if (slice_eq(name_in_key(v->prop[i].key, suffix), name))
-			return &v->prop[i];
-	return NULL;
-}
+#include "loader/signature_metadata.h"
 
 /* -- declaring ------------------------------------------------------------------------------- */
 
@@ -244,31 +163,6 @@ static const struct signature_conf *find_conf(const struct version_conf *conf, s
 	return NULL;
 }
 
-/* What metadata says of the signature NAME; *ret_found false: nothing. */
-static enum err_code metadata_conf(struct builder *b, struct slice name, struct signature_conf *ret,
-	bool *ret_found)
-{
-	const struct metadata_prop *in = find_prop(b->v, name, ".inputs");
-	const struct metadata_prop *out = find_prop(b->v, name, ".outputs");
-	struct side inputs = { 0 }, outputs = { 0 };
-	*ret_found = in || out;
-	if (!*ret_found)
-		return ERR_OK;
-	if (!in || !out)
-		return err_set(b->err, ERR_INVALID_ARGUMENT,
-			"metadata '%.100s' has no counterpart '%s%.*s%s'", in ? in->key : out->key,
-			KEY_PREFIX, SLICE_ARG(name), in ? ".outputs" : ".inputs");
-	enum err_code rc = parse_side(b->v->arena, in->key, in->value, &inputs, b->err);
-	if (rc == ERR_OK)
-		rc = parse_side(b->v->arena, out->key, out->value, &outputs, b->err);
-	const char *copy = arena_strndup(b->v->arena, name.ptr, name.len);
-	if (rc == ERR_OK && !copy)
-		return err_oom(b->err);
-	*ret = (struct signature_conf){ .name = copy, .in = inputs.pair, .n_in = inputs.n,
-		.out = outputs.pair, .n_out = outputs.n };
-	return rc;
-}
-
 /* The graph's own interface, as if it were configured. */
 static enum err_code own_conf(struct builder *b, struct signature_conf *ret)
 {
@@ -296,7 +190,7 @@ static enum err_code declare_default(struct builder *b, const struct version_con
 	enum err_code rc = ERR_OK;
 	if (own)
 		return declare(b, own);
-	rc = metadata_conf(b, name, &c, &found);
+	rc = signature_metadata_find(b->v, name, &c, &found, b->err);
 	if (rc == ERR_OK && !found)
 		rc = own_conf(b, &c);
 	return rc == ERR_OK ? declare(b, &c) : rc;
@@ -305,14 +199,12 @@ static enum err_code declare_default(struct builder *b, const struct version_con
 static enum err_code declare_metadata(struct builder *b, const struct version_conf *conf)
 {
 	for (int i = 0; i < b->v->n_prop; i++) {
-		struct slice name = name_in_key(b->v->prop[i].key, ".outputs");
+		struct slice name = signature_metadata_name(b->v->prop[i].key);
 		struct signature_conf c;
 		bool found;
-		if (name.len == 0)
-			name = name_in_key(b->v->prop[i].key, ".inputs");
 		if (name.len == 0 || find_conf(conf, name) || version_signature(b->v, name))
 			continue;
-		enum err_code rc = metadata_conf(b, name, &c, &found);
+		enum err_code rc = signature_metadata_find(b->v, name, &c, &found, b->err);
 		if (rc == ERR_OK)
 			rc = declare(b, &c);
 		if (rc != ERR_OK)

@@ -7,14 +7,8 @@
  * Declared before the passes, since a signature may give out a value that is no output of
  * the graph, and passes keep only outputs; compiled after them.
  *
- * In ONNX metadata_props a signature NAME is two entries:
- *
- *     signet.signature.NAME.inputs  = image=pixels,size
- *     signet.signature.NAME.outputs = probs=softmax_out
- *
- * name in requests = value in the graph; without "=" they are the same. Spaces around
- * names are not part of them. Configuration goes before metadata, both go before the
- * graph's own interface if they name serving_default.
+ * Configuration goes before metadata (signature_metadata.h), both go before the graph's own
+ * interface if they name serving_default.
  *
  * Threads: the loading thread. Memory: the version's arena.
  */
