@@ -16,6 +16,7 @@
  */
 #include <string.h>
 #include "base/checked.h"
+#include "exec/gpu/int8/qfinish.h"
 #include "exec/gpu/matmul/product.h"
 #include "exec/gpu/walk.h"
 #include "exec/infer/conv_geometry.h"
@@ -24,8 +25,6 @@
 #define WARP 32
 #define EVEN 16 /* what sizes are rounded up to: 4 would do, tensor cores like this better */
 #define ROWS_BYTES_MAX ((int64_t)64 << 20)
-
-enum qproduct_input { Q_X, Q_W, Q_FACTOR, Q_BIAS, Q_Z, Q_W_ZERO, Q_INTEGER_X_ZERO = 2, Q_INTEGER_W_ZERO = 3 };
 
 struct qproduct_state {
 	struct gpu_launch rows, row_sums, finish;
@@ -98,8 +97,7 @@ enum { SIGNED_ROWS = 3, SIGNED_SUMS }; /* other files' forms have other numbers 
 static int8_t weight(const struct weights *w, int64_t channel, int64_t i)
 {
 	int64_t at = channel * w->channel_step + i % w->inner * w->inner_step + i / w->inner * w->tap_step;
-	uint8_t flip = w->t->dtype == DTYPE_U8 ? 0x80 : 0;
-	return (int8_t)(((const uint8_t *)w->t->data)[at] ^ flip);
+	return (int8_t)(((const uint8_t *)w->t->data)[at] ^ qfinish_flip(w->t->dtype));
 }
 
 static void pack_rows(void *dst, void *ctx)
@@ -141,27 +139,6 @@ static bool has_zeros(const struct prep *p, int zero)
 
 /* -- the result ------------------------------------------------------------------------------------- */
 
-static int flip_of(const struct tensor *t) { return t->dtype == DTYPE_U8 ? 0x80 : 0; }
-static int cpu_flip_of(const struct tensor *t) { return t->dtype == DTYPE_I8 ? 0x80 : 0; }
-
-static void set_requant(const struct prep *p, struct gpu_qfinish *f)
-{
-	const struct node *n = p->node;
-	bool is_signed = p->out[0].dtype == DTYPE_I8;
-	int64_t zero = node_int(n, "y_zero", 0);
-	f->x_flip = flip_of(&p->in[Q_X]);
-	f->x_zero = (int32_t)node_int(n, "x_zero", 0) - f->x_flip;
-	f->mid_low = (float)node_int(n, "mid_low", 0);
-	f->mid_high = (float)node_int(n, "mid_high", 0);
-	f->mid_factor = node_float(n, "mid_factor", 0);
-	f->z_factor = node_float(n, "z_factor", 1);
-	f->low = (float)(node_int(n, "low", is_signed ? INT8_MIN : 0) - zero);
-	f->high = (float)(node_int(n, "high", is_signed ? INT8_MAX : UINT8_MAX) - zero);
-	f->y_zero = (int32_t)zero;
-	f->z_flip = gpu_has_in(p, Q_Z) ? cpu_flip_of(&p->in[Q_Z]) : 0;
-	f->z_zero = (int32_t)node_int(n, "z_zero", 0) + f->z_flip;
-}
-
 /* From an image, a channel, a place to the next; a matrix has an image for each row. */
 static void set_places(const struct tensor *t, bool conv, int64_t ret[3])
 {
@@ -186,8 +163,8 @@ static struct qproduct_state *new_state(struct prep *p, struct kernel *ret, bool
 	int x_zero = requantized ? -1 : Q_INTEGER_X_ZERO, w_zero = requantized ? Q_W_ZERO : Q_INTEGER_W_ZERO;
 	s->x_zero = x_zero >= 0 && gpu_has_in(p, x_zero) ? x_zero : -1;
 	s->w_zero = gpu_has_in(p, w_zero) ? w_zero : -1;
-	set_requant(p, &s->f);
-	s->f.w_flip = flip_of(&p->in[Q_W]);
+	s->f = qfinish_of(p);
+	s->f.w_flip = qfinish_flip(p->in[Q_W].dtype);
 	s->f.many_zeros = s->w_zero >= 0 && tensor_count(&p->in[w_zero]) > 1;
 	s->r.flip = s->f.x_flip;
 	s->r.zero = s->f.x_zero;
@@ -360,42 +337,4 @@ enum err_code gpu_prepare_quantized_matmul(struct prep *p, struct kernel *ret, s
 enum err_code gpu_prepare_integer_matmul(struct prep *p, struct kernel *ret, struct err *err)
 {
 	return prepare_matmul(p, ret, false, err);
-}
-
-/* -- averages --------------------------------------------------------------------------------------- */
-
-struct pool_state {
-	struct gpu_launch launch;
-	struct gpu_qpool pool;
-};
-
-static void run_pool(const struct kernel_args *a, int64_t from, int64_t to)
-{
-	(void)from, (void)to;
-	const struct pool_state *s = a->state;
-	gpu_launch(a, &s->launch, (void *[]){ (void *)&s->pool, (void *)&a->out[0].data, (void *)&a->in[0].data });
-}
-
-#define AVERAGE_PIXELS_MAX (INT32_MAX / 512)
-
-enum err_code gpu_prepare_quantized_pool(struct prep *p, struct kernel *ret, struct err *err)
-{
-	const struct tensor *x = &p->in[0];
-	int64_t pixels = shape_count_range(&x->shape, 2, x->shape.rank);
-	struct pool_state *s = gpu_state(p, ret, sizeof(*s));
-	if (!s)
-		return err_oom(err);
-	if (pixels < 1 || pixels > AVERAGE_PIXELS_MAX || tensor_count(x) > INT32_MAX)
-		return prep_refuse(err, "so many pixels, or none");
-	s->pool.last = x->layout == LAYOUT_NHWC;
-	s->pool.count = (uint32_t)tensor_count(&p->out[0]);
-	s->pool.pixels = (uint32_t)pixels;
-	s->pool.channels = gpu_div(x->shape.dim[1]);
-	s->pool.step = s->pool.last ? (uint32_t)x->shape.dim[1] : 1;
-	s->pool.factor = node_float(p->node, "factor", 1) / (float)pixels;
-	set_requant(p, &s->pool.finish);
-	ret->run = run_pool;
-	TRY(gpu_launch_over(p, "qproduct_average", s->pool.count, 1, &s->launch, err));
-	s->launch.block[0] = pixels <= 64 ? WARP : BLOCK;
-	return ERR_OK;
 }
