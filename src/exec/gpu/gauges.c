@@ -31,7 +31,8 @@ static void open_nvml(void)
 	*(void **)&nvml.by_bus_id = dlsym(handle, "nvmlDeviceGetHandleByPciBusId_v2");
 	*(void **)&nvml.utilization = dlsym(handle, "nvmlDeviceGetUtilizationRates");
 	*(void **)&nvml.power = dlsym(handle, "nvmlDeviceGetPowerUsage");
-	nvml.usable = nvml.init && nvml.by_bus_id && nvml.utilization && nvml.power && nvml.init() == 0;
+	nvml.usable =
+		nvml.init && nvml.by_bus_id && nvml.utilization && nvml.power && nvml.init() == 0;
 }
 
 static void ask_nvml(const struct gpu *g, struct device_gauges *ret)
@@ -42,7 +43,8 @@ static void ask_nvml(const struct gpu *g, struct device_gauges *ret)
 	char bus_id[32];
 	void *device;
 	pthread_once(&once, open_nvml);
-	if (!nvml.usable || cu.cuDeviceGetPCIBusId(bus_id, sizeof(bus_id), g->device) != CUDA_SUCCESS ||
+	if (!nvml.usable ||
+		cu.cuDeviceGetPCIBusId(bus_id, sizeof(bus_id), g->device) != CUDA_SUCCESS ||
 		nvml.by_bus_id(bus_id, &device) != 0)
 		return;
 	if (nvml.utilization(device, &u) == 0)
@@ -60,7 +62,8 @@ static void write_uuid(const struct gpu *g, struct device_gauges *ret)
 	size_t at = (size_t)snprintf(ret->uuid, sizeof(ret->uuid), "GPU");
 	for (int i = 0; i < 16; i++)
 		at += (size_t)snprintf(ret->uuid + at, sizeof(ret->uuid) - at, "%s%02x",
-			i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", (unsigned char)u.bytes[i]);
+			i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			(unsigned char)u.bytes[i]);
 }
 
 void gpu_gauges(const struct backend *b, struct device_gauges *ret)

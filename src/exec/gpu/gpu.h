@@ -67,7 +67,8 @@ enum err_code gpu_error(const struct gpu *g, CUresult r, const char *what, struc
 /* -- static kernels ------------------------------------------------------------------------ */
 
 /* extern "C" __global__ name in a .cu file here; INTERNAL: there is none. */
-MUST_CHECK enum err_code gpu_function(const struct gpu *g, const char *name, CUfunction *ret, struct err *err);
+MUST_CHECK enum err_code gpu_function(
+	const struct gpu *g, const char *name, CUfunction *ret, struct err *err);
 
 /* A launch, prepared once; of no blocks where there is nothing to do. */
 struct gpu_launch {
@@ -110,7 +111,8 @@ struct gpu_row {
 extern const struct gpu_row gpu_rows[];
 extern const int gpu_rows_count;
 
-MUST_CHECK enum err_code gpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err);
+MUST_CHECK enum err_code gpu_prepare(
+	struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err);
 /* Between layouts, on the device. */
 MUST_CHECK enum err_code gpu_prepare_copy(struct prep *p, struct kernel *ret, struct err *err);
 

@@ -44,7 +44,8 @@ static const char *sick(const struct backend *b)
 
 /* -- memory --------------------------------------------------------------------------------- */
 
-static enum err_code device_alloc(const struct gpu *g, size_t bytes, CUdeviceptr *ret, struct err *err)
+static enum err_code device_alloc(
+	const struct gpu *g, size_t bytes, CUdeviceptr *ret, struct err *err)
 {
 	CUresult r = cu.cuMemAlloc_v2(ret, bytes ? bytes : 1);
 	if (r != CUDA_ERROR_OUT_OF_MEMORY) {
@@ -53,8 +54,8 @@ static enum err_code device_alloc(const struct gpu *g, size_t bytes, CUdeviceptr
 	}
 	size_t left = 0, all = 0;
 	cu.cuMemGetInfo_v2(&left, &all);
-	return err_set(err, ERR_RESOURCE_EXHAUSTED, "gpu:%d: %zu bytes are wanted, %zu of %zu are free",
-		g->ordinal, bytes, left, all);
+	return err_set(err, ERR_RESOURCE_EXHAUSTED,
+		"gpu:%d: %zu bytes are wanted, %zu of %zu are free", g->ordinal, bytes, left, all);
 }
 
 static enum err_code upload(const struct backend *b, const void *src, size_t bytes, void **ret,
@@ -65,7 +66,8 @@ static enum err_code upload(const struct backend *b, const void *src, size_t byt
 	TRY(gpu_enter(g, err));
 	TRY(device_alloc(g, bytes, &mem, err));
 	CUresult r = bytes ? cu.cuMemcpyHtoD_v2(mem, src, bytes) : CUDA_SUCCESS;
-	/* It returns when what is not pinned has been read; lanes' streams do not wait for what is then on its way. */
+	/* It returns when what is not pinned has been read; lanes' streams do not wait for what
+	   is then on its way. */
 	if (r == CUDA_SUCCESS)
 		r = cu.cuStreamSynchronize(NULL);
 	if (r != CUDA_SUCCESS) {
@@ -107,7 +109,8 @@ static void lane_free(struct lane *lane)
 /* The fault's word and the host's workspace lie in one piece of pinned memory. */
 #define FAULT_BYTES ARENA_ALIGN_TENSOR
 
-static enum err_code fill_lane(struct gpu_lane *l, size_t device_bytes, size_t host_bytes, struct err *err)
+static enum err_code fill_lane(
+	struct gpu_lane *l, size_t device_bytes, size_t host_bytes, struct err *err)
 {
 	struct gpu *g = l->gpu;
 	CUdeviceptr mem;
@@ -162,8 +165,9 @@ static enum err_code begin(struct lane *lane, int32_t i, bool *ret_enqueue, stru
 	struct gpu_lane *l = lane_of(lane);
 	const char *why = sick(lane->backend);
 	if (why)
-		return err_set(err, ERR_UNAVAILABLE, "gpu:%d has failed: %s; the daemon must be restarted",
-			l->gpu->ordinal, why);
+		return err_set(err, ERR_UNAVAILABLE,
+			"gpu:%d has failed: %s; the daemon must be restarted", l->gpu->ordinal,
+			why);
 	TRY(gpu_enter(l->gpu, err));
 	*ret_enqueue = true;
 	if (i == SEGMENT_NONE)
@@ -173,10 +177,10 @@ static enum err_code begin(struct lane *lane, int32_t i, bool *ret_enqueue, stru
 	if (s->state == SEGMENT_RECORDED)
 		GPU_TRY(l->gpu, cu.cuGraphLaunch(s->graph, lane->stream), "replaying a graph");
 	if (s->state == SEGMENT_PLAIN && s->runs++ >= RUNS_BEFORE_CAPTURE)
-		s->state = cu.cuStreamBeginCapture_v2(lane->stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) ==
-					   CUDA_SUCCESS
-				   ? SEGMENT_CAPTURING
-				   : SEGMENT_NOT_RECORDABLE;
+		s->state = cu.cuStreamBeginCapture_v2(lane->stream,
+				   CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) == CUDA_SUCCESS
+			? SEGMENT_CAPTURING
+			: SEGMENT_NOT_RECORDABLE;
 	return ERR_OK;
 }
 
@@ -202,7 +206,8 @@ static enum err_code end(struct lane *lane, int32_t i, struct err *err)
 	s->graph = take_graph(lane);
 	s->state = s->graph ? SEGMENT_RECORDED : SEGMENT_NOT_RECORDABLE;
 	if (!s->graph)
-		return err_set(err, ERR_INTERNAL, "gpu:%d: a segment's work could not be recorded", l->gpu->ordinal);
+		return err_set(err, ERR_INTERNAL, "gpu:%d: a segment's work could not be recorded",
+			l->gpu->ordinal);
 	GPU_TRY(l->gpu, cu.cuGraphLaunch(s->graph, lane->stream), "replaying a graph");
 	return ERR_OK;
 }
@@ -240,7 +245,8 @@ static void run_down(const struct kernel_args *a, int64_t from, int64_t to)
 		kernel_fault(a, FAULT_DEVICE, (int64_t)r);
 }
 
-static enum err_code prepare_cross(struct prep *p, enum crossing way, struct kernel *ret, struct err *err)
+static enum err_code prepare_cross(
+	struct prep *p, enum crossing way, struct kernel *ret, struct err *err)
 {
 	struct cross_state *s = gpu_state(p, ret, sizeof(*s));
 	if (!s)

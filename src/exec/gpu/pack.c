@@ -33,13 +33,13 @@ static void drop(void *mem, void *owner)
 	b->device->release(b, mem);
 }
 
-enum err_code gpu_pack(struct prep *p, const void *key, size_t key_bytes, size_t bytes, pack_fn fill,
-	void *ctx, void **ret, struct err *err)
+enum err_code gpu_pack(struct prep *p, const void *key, size_t key_bytes, size_t bytes,
+	pack_fn fill, void *ctx, void **ret, struct err *err)
 {
 	char whole[KEY_BYTES_MAX + sizeof(p->backend)];
 	if (key_bytes > KEY_BYTES_MAX)
-		return err_set(err, ERR_INTERNAL, "a pack's key of %zu bytes is longer than %d", key_bytes,
-			KEY_BYTES_MAX);
+		return err_set(err, ERR_INTERNAL, "a pack's key of %zu bytes is longer than %d",
+			key_bytes, KEY_BYTES_MAX);
 	memcpy(whole, key, key_bytes);
 	memcpy(whole + key_bytes, &p->backend, sizeof(p->backend));
 	struct source s = { p->backend, bytes, fill, ctx };

@@ -13,9 +13,9 @@
 
 static void describe(const struct prep *p, const struct rivals *r, char ret[CHOICE_KEY_MAX])
 {
-	snprintf(ret, CHOICE_KEY_MAX, "kernels %s cuDNN %zu %s %016" PRIx64 "%016" PRIx64, gpu_of(p->backend)->name,
-		dnn.cudnnGetVersion(), op_info(p->node->op)->name, hash_bytes(r->key, r->key_bytes, 1),
-		hash_bytes(r->key, r->key_bytes, 2));
+	snprintf(ret, CHOICE_KEY_MAX, "kernels %s cuDNN %zu %s %016" PRIx64 "%016" PRIx64,
+		gpu_of(p->backend)->name, dnn.cudnnGetVersion(), op_info(p->node->op)->name,
+		hash_bytes(r->key, r->key_bytes, 1), hash_bytes(r->key, r->key_bytes, 2));
 }
 
 int rivals_known(const struct prep *p, const struct rivals *r)
@@ -36,7 +36,7 @@ bool rivals_may_be_timed(const struct prep *p)
 	return p->choices && !p->settled && p->n_in <= OPERANDS_MAX && p->n_out == 1;
 }
 
-/* -- the contest ---------------------------------------------------------------------------------- */
+/* -- the contest ------------------------------------------------------------------------------- */
 
 struct contest {
 	const struct kernel *const *kernel;
@@ -58,7 +58,8 @@ static bool enqueue(const struct timing *t, void *ctx, int i)
 }
 
 /* Scratch first, then the operands: where each lies, and how much that is. */
-static size_t lay_out(const struct prep *p, const struct rivals *r, const struct kernel *const *kernel, size_t *ret_at)
+static size_t lay_out(const struct prep *p, const struct rivals *r,
+	const struct kernel *const *kernel, size_t *ret_at)
 {
 	size_t bytes = 0;
 	for (int i = 0; i < r->n; i++)
@@ -85,8 +86,8 @@ static void place(const struct prep *p, struct contest *c, char *mem, const size
 }
 
 /* The lane's work goes to the contest's stream. */
-static int on_lane(const struct prep *p, const struct rivals *r, const struct timing *t, const size_t *at,
-	struct contest *c)
+static int on_lane(const struct prep *p, const struct rivals *r, const struct timing *t,
+	const size_t *at, struct contest *c)
 {
 	if (gpu_device_ops.lane_new(p->backend, 0, 0, 0, &c->lane, NULL) != ERR_OK)
 		return -1;

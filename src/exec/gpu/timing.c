@@ -31,7 +31,8 @@ void timing_done(struct timing *t)
 }
 
 /* Milliseconds of one run out of several; false: it does not run. */
-static bool time_runs(const struct timing *t, int i, int runs, timing_fn enqueue, void *ctx, float *ret_ms)
+static bool time_runs(
+	const struct timing *t, int i, int runs, timing_fn enqueue, void *ctx, float *ret_ms)
 {
 	bool ok = cu.cuEventRecord(t->begin, t->stream) == CUDA_SUCCESS;
 	for (int k = 0; k < runs && ok; k++)
@@ -49,10 +50,12 @@ int timing_fastest(const struct timing *t, int n, timing_fn enqueue, void *ctx)
 	int best = -1;
 	for (int i = 0; i < n; i++) {
 		float ms = 0;
-		if (!time_runs(t, i, 1, enqueue, ctx, &ms) || !time_runs(t, i, 1, enqueue, ctx, &ms) ||
+		if (!time_runs(t, i, 1, enqueue, ctx, &ms) ||
+			!time_runs(t, i, 1, enqueue, ctx, &ms) ||
 			(best >= 0 && ms > HOPELESS * best_ms))
 			continue;
-		int runs = ms * TRIAL_RUNS_MAX > TRIAL_MS ? (int)(TRIAL_MS / ms) + 1 : TRIAL_RUNS_MAX;
+		int runs =
+			ms * TRIAL_RUNS_MAX > TRIAL_MS ? (int)(TRIAL_MS / ms) + 1 : TRIAL_RUNS_MAX;
 		if (!time_runs(t, i, runs, enqueue, ctx, &ms) || (best >= 0 && ms >= best_ms))
 			continue;
 		best = i;

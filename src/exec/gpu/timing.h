@@ -19,7 +19,8 @@ struct timing {
 	CUdeviceptr mem;
 };
 
-/* false: there is no room on the device now, so nothing is timed. timing_done() comes in any case. */
+/* false: there is no room on the device now, so nothing is timed. timing_done() comes in any
+   case. */
 MUST_CHECK bool timing_init(struct timing *t, const struct gpu *g, size_t bytes);
 void timing_done(struct timing *t);
 

@@ -53,7 +53,8 @@ static int64_t stride_of(const struct tensor *t, const struct shape *out, int d)
 }
 
 /* Appends dimension d, or lets the one before it grow where all operands go on evenly. */
-static void append(struct draft *w, const struct tensor *out, const struct tensor *const in[], int d)
+static void append(
+	struct draft *w, const struct tensor *out, const struct tensor *const in[], int d)
 {
 	int64_t dim = out->shape.dim[d], stride[GPU_OPERANDS_MAX];
 	int last = w->rank - 1;
@@ -96,8 +97,8 @@ static bool takes_groups(const struct draft *w, int wide)
 	return good;
 }
 
-bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n, const struct tensor *const in[],
-	int wide, bool *ret_wide)
+bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n,
+	const struct tensor *const in[], int wide, bool *ret_wide)
 {
 	struct draft all;
 	*ret_wide = false;
@@ -118,7 +119,8 @@ bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n, const st
 	for (int k = 0; k < n; k++) {
 		w->dense |= (uint32_t)(all.stride[k][last] == 1) << k;
 		for (int d = 0; d < all.rank; d++)
-			w->stride[k][d] = (uint32_t)(d == last ? all.stride[k][d] * group : all.stride[k][d]);
+			w->stride[k][d] =
+				(uint32_t)(d == last ? all.stride[k][d] * group : all.stride[k][d]);
 	}
 	return true;
 }
@@ -127,7 +129,8 @@ bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n, const st
 
 struct gpu_launch gpu_launch_of(const struct prep *p, CUfunction fn, int64_t items, int block)
 {
-	int64_t blocks = (items + block - 1) / block, most = (int64_t)gpu_of(p->backend)->sms * BLOCKS_PER_SM;
+	int64_t blocks = (items + block - 1) / block,
+		most = (int64_t)gpu_of(p->backend)->sms * BLOCKS_PER_SM;
 	return (struct gpu_launch){ .fn = fn, .grid = { (unsigned)(blocks < most ? blocks : most), 1, 1 },
 		.block = { (unsigned)block, 1, 1 } };
 }

@@ -15,7 +15,8 @@
 /* Strides of t's dimensions in elements, as its layout has them. */
 void gpu_strides(const struct tensor *t, int64_t *ret);
 
-/* Division by n of numbers below 2^31. 0, and what is beyond them, is as 1: nothing is divided then. */
+/* Division by n of numbers below 2^31. 0, and what is beyond them, is as 1: nothing is divided
+   then. */
 struct gpu_div gpu_div(int64_t n);
 
 /* in[k] broadcast to out, in the order of out's memory. wide: try groups of that many elements;
@@ -29,8 +30,8 @@ enum layout gpu_common_layout(const struct prep *p);
 
 /* A kernel by name over `items` of work for a thread each, in blocks of `block` threads that
    go on with further ones. */
-MUST_CHECK enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t items, int block,
-	struct gpu_launch *ret, struct err *err);
+MUST_CHECK enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t items,
+	int block, struct gpu_launch *ret, struct err *err);
 
 struct gpu_launch gpu_launch_of(const struct prep *p, CUfunction fn, int64_t items, int block);
 

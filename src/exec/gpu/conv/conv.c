@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conv.c -- Conv, FusedConv and ConvTranspose by cuDNN; of each channel by itself, by a kernel of ours
+ * conv.c -- Conv, FusedConv and ConvTranspose by cuDNN; of each channel by itself, by a kernel of
+ * ours
  *
  * DESIGN
  *
@@ -39,7 +40,7 @@ struct conv_state {
 	size_t workspace_at;
 };
 
-/* -- run ------------------------------------------------------------------------------------------ */
+/* -- run --------------------------------------------------------------------------------------- */
 
 static void bind(struct dnn_binding *b, enum conv_operand id, void *at)
 {
@@ -52,7 +53,8 @@ static void run_conv(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct conv_state *s = a->state;
 	char *scratch = (char *)(((uintptr_t)a->scratch + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
-	void *z = a->n_in > 3 && a->in[3].data ? relayout_run(&s->z, a, scratch, a->in[3].data) : NULL;
+	void *z = a->n_in > 3 && a->in[3].data ? relayout_run(&s->z, a, scratch, a->in[3].data)
+					       : NULL;
 	void *bias = s->zeros ? s->zeros : a->n_in > 2 ? a->in[2].data : NULL;
 	struct dnn_binding b = { .workspace = scratch + s->workspace_at };
 	bind(&b, CONV_X, relayout_run(&s->x, a, scratch, a->in[0].data));
@@ -66,9 +68,10 @@ static void run_conv(const struct kernel_args *a, int64_t from, int64_t to)
 	finish_run_with(&s->finish, a, (const void *[]){ bias, z });
 }
 
-/* -- the numbers ------------------------------------------------------------------------------------ */
+/* -- the numbers ------------------------------------------------------------------------------- */
 
-/* Axis i of the geometry as axis `to` of the plan. false: a library's convolution is not like that. */
+/* Axis i of the geometry as axis `to` of the plan. false: a library's convolution is not like
+   that. */
 static bool set_axis(const struct conv_geometry *g, int i, bool back, struct conv_spec *s, int to)
 {
 	int64_t extent = (g->kernel[i] - 1) * g->dilation[i] + 1;
@@ -85,7 +88,8 @@ static bool set_axis(const struct conv_geometry *g, int i, bool back, struct con
 	       (large + s->pad_begin[to] + s->pad_end[to] - extent) / g->stride[i] + 1 == small;
 }
 
-static const uint32_t inexact = 1U << CUDNN_NUMERICAL_NOTE_WINOGRAD | 1U << CUDNN_NUMERICAL_NOTE_FFT;
+static const uint32_t inexact =
+	1U << CUDNN_NUMERICAL_NOTE_WINOGRAD | 1U << CUDNN_NUMERICAL_NOTE_FFT;
 static const uint32_t tensor_cores =
 	1U << CUDNN_NUMERICAL_NOTE_TENSOR_CORE | 1U << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
 
@@ -112,7 +116,8 @@ static enum err_code describe(struct prep *p, struct conv_spec *s, struct err *e
 	struct conv_geometry g;
 	bool back = p->node->op == OP_CONV_TRANSPOSE;
 	memset(s, 0, sizeof(*s)); /* it is a key */
-	TRY((back ? conv_transpose_geometry : conv_geometry)(p->node, &p->in[0].shape, &p->in[1].shape, &g, err));
+	TRY((back ? conv_transpose_geometry : conv_geometry)(
+		p->node, &p->in[0].shape, &p->in[1].shape, &g, err));
 	if (g.spatial > CONV_SPATIAL_MAX)
 		return prep_refuse(err, "more than three dimensions of space");
 	s->backend = p->backend;
@@ -134,7 +139,7 @@ static enum err_code describe(struct prep *p, struct conv_spec *s, struct err *e
 	return ERR_OK;
 }
 
-/* -- filters ------------------------------------------------------------------------------------------ */
+/* -- filters ----------------------------------------------------------------------------------- */
 
 struct filter_key {
 	const void *data;
@@ -146,20 +151,25 @@ static void pack_channels_last(void *dst, void *ctx)
 {
 	const struct tensor *w = ctx;
 	size_t size = dtype_bytes(w->dtype);
-	int64_t k = w->shape.dim[0], c = w->shape.dim[1], taps = shape_count_range(&w->shape, 2, w->shape.rank);
+	int64_t k = w->shape.dim[0], c = w->shape.dim[1],
+		taps = shape_count_range(&w->shape, 2, w->shape.rank);
 	for (int64_t i = 0; i < k; i++)
 		for (int64_t j = 0; j < c; j++)
 			for (int64_t t = 0; t < taps; t++)
 				memcpy((char *)dst + (size_t)((i * taps + t) * c + j) * size,
-					(const char *)w->data + (size_t)((i * c + j) * taps + t) * size, size);
+					(const char *)w->data +
+						(size_t)((i * c + j) * taps + t) * size,
+					size);
 }
 
-static enum err_code pack_filters(struct prep *p, struct conv_state *s, struct kernel *ret, struct err *err)
+static enum err_code pack_filters(
+	struct prep *p, struct conv_state *s, struct kernel *ret, struct err *err)
 {
 	struct tensor w = p->in[1];
 	struct filter_key key = { w.data, FILTERS_CHANNELS_LAST, 0 };
 	ret->unread |= 1U << 1;
-	return gpu_pack(p, &key, sizeof(key), tensor_bytes(&w), pack_channels_last, &w, &s->filters, err);
+	return gpu_pack(
+		p, &key, sizeof(key), tensor_bytes(&w), pack_channels_last, &w, &s->filters, err);
 }
 
 static void fill_zeros(void *dst, void *ctx)
@@ -168,14 +178,15 @@ static void fill_zeros(void *dst, void *ctx)
 }
 
 /* Engines that are compiled already apply an activation behind a bias only. */
-static enum err_code make_zeros(struct prep *p, int64_t channels, struct conv_state *s, struct err *err)
+static enum err_code make_zeros(
+	struct prep *p, int64_t channels, struct conv_state *s, struct err *err)
 {
 	struct filter_key key = { &inexact, (int32_t)channels, (int32_t)p->in[0].dtype };
 	size_t bytes = (size_t)channels * dtype_bytes(p->in[0].dtype);
 	return gpu_pack(p, &key, sizeof(key), bytes, fill_zeros, NULL, &s->zeros, err);
 }
 
-/* -- the ways ------------------------------------------------------------------------------------------ */
+/* -- the ways ---------------------------------------------------------------------------------- */
 
 /* How much of the node is in the plan. */
 enum extent { ALL, BEFORE_ACTIVATION, BARE, EXTENTS };
@@ -204,8 +215,8 @@ static void leave_to_finish(const struct prep *p, const struct conv_spec *s, str
 }
 
 /* Whose is what: the plan's, or the finish's. */
-static enum err_code divide(struct prep *p, enum extent extent, struct conv_spec *s, struct conv_state *st,
-	struct err *err)
+static enum err_code divide(struct prep *p, enum extent extent, struct conv_spec *s,
+	struct conv_state *st, struct err *err)
 {
 	finish_init(&st->finish, p);
 	s->bias = s->z = 0;
@@ -272,19 +283,21 @@ static enum err_code try_way(struct prep *p, bool last, enum extent extent, stru
 	return ERR_OK;
 }
 
-static enum err_code try_layout(struct prep *p, bool last, struct conv_spec *s, struct kernel *ret, struct err *err)
+static enum err_code try_layout(
+	struct prep *p, bool last, struct conv_spec *s, struct kernel *ret, struct err *err)
 {
 	enum err_code rc = ERR_UNIMPLEMENTED;
 	if (last && (p->in[0].shape.rank != 4 || !p->in[1].data))
-		return prep_refuse(err, "channels last are for images, and for filters that are constant");
+		return prep_refuse(
+			err, "channels last are for images, and for filters that are constant");
 	for (enum extent e = ALL; e < EXTENTS && rc == ERR_UNIMPLEMENTED; e++)
 		if (is_worth_it(p, e, s))
 			rc = try_way(p, last, e, s, ret, err);
 	return rc;
 }
 
-static enum err_code prepare_by_library(struct prep *p, bool turned, struct conv_spec *s, struct kernel *ret,
-	struct err *err)
+static enum err_code prepare_by_library(
+	struct prep *p, bool turned, struct conv_spec *s, struct kernel *ret, struct err *err)
 {
 	bool last = turned || (s->forbidden & tensor_cores) != tensor_cores;
 	enum err_code rc = try_layout(p, last, s, ret, err);
@@ -294,8 +307,8 @@ static enum err_code prepare_by_library(struct prep *p, bool turned, struct conv
 }
 
 /* Ours, unless the library's was or is measured to be faster. */
-static enum err_code prepare_depthwise(struct prep *p, bool turned, const struct conv_spec *s, struct kernel *ret,
-	struct err *err)
+static enum err_code prepare_depthwise(
+	struct prep *p, bool turned, const struct conv_spec *s, struct kernel *ret, struct err *err)
 {
 	static const char *const name[] = { "own", "library" };
 	struct kernel own = *ret, theirs = *ret;

@@ -8,7 +8,8 @@
 /* -- the graph -------------------------------------------------------------------------------- */
 
 /* [a, b, spatial...], its second dimension the innermost where channels are last. */
-static struct dnn_shape shape(const struct conv_spec *s, int64_t a, int64_t b, const int64_t *spatial)
+static struct dnn_shape shape(
+	const struct conv_spec *s, int64_t a, int64_t b, const int64_t *spatial)
 {
 	struct dnn_shape r = { .dtype = (enum dtype)s->dtype, .rank = s->spatial + 2, .dim = { a, b } };
 	int64_t step = s->channels_last ? b : 1;
@@ -105,7 +106,8 @@ void conv_describe(struct dnn_graph *g, const void *spec)
 		dnn_apply(g, &act, at, NULL, next(g, &y, &left));
 }
 
-enum err_code conv_plan(struct prep *p, const struct conv_spec *s, struct dnn_plan **ret, struct err *err)
+enum err_code conv_plan(
+	struct prep *p, const struct conv_spec *s, struct dnn_plan **ret, struct err *err)
 {
 	const struct dnn_question q = { .key = s, .key_bytes = sizeof(*s), .describe = conv_describe,
 		.limits = { (size_t)s->workspace_bytes, s->forbidden } };

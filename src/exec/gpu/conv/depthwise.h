@@ -13,5 +13,5 @@
 #include "exec/gpu/conv/conv_plan.h"
 
 /* UNIMPLEMENTED: it is another convolution. */
-MUST_CHECK enum err_code depthwise_prepare(struct prep *p, const struct conv_spec *s, struct kernel *ret,
-	struct err *err);
+MUST_CHECK enum err_code depthwise_prepare(
+	struct prep *p, const struct conv_spec *s, struct kernel *ret, struct err *err);

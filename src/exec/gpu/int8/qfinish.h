@@ -8,7 +8,8 @@
 
 #include "exec/gpu/gpu.h"
 
-/* Inputs of quantized nodes; those that leave the sums have zero points where others have factors. */
+/* Inputs of quantized nodes; those that leave the sums have zero points where others have
+   factors. */
 enum qproduct_input {
 	Q_X,
 	Q_W,

@@ -4,13 +4,15 @@
  *
  * DESIGN
  *
- * cuBLASLt multiplies matrices of signed 8-bit numbers into sums of 32 bits, where both lie with their depth
- * innermost and sizes are even. So weights are packed that way once per version, windows are written out as rows
- * (qproduct.cu), and zero points are taken into account afterwards: the sum of (x - a)(w - b) is that of x w, less a
- * times that of w, less b times that of x, plus a b as often. Unsigned numbers are signed ones with their first
- * bit flipped, and zero points likewise. Integers are exact, so results are those of the host.
+ * cuBLASLt multiplies matrices of signed 8-bit numbers into sums of 32 bits, where both lie with
+ * their depth innermost and sizes are even. So weights are packed that way once per version,
+ * windows are written out as rows (qproduct.cu), and zero points are taken into account afterwards:
+ * the sum of (x - a)(w - b) is that of x w, less a times that of w, less b times that of x, plus a
+ * b as often. Unsigned numbers are signed ones with their first bit flipped, and zero points
+ * likewise. Integers are exact, so results are those of the host.
  *
- * A convolution is done image by image, or as many at once as fit ROWS_BYTES_MAX. Its result lies channels last.
+ * A convolution is done image by image, or as many at once as fit ROWS_BYTES_MAX. Its result lies
+ * channels last.
  *
  * NOT DONE: groups, weights that are computed: the host's.
  */
@@ -39,7 +41,7 @@ struct qproduct_state {
 	size_t sums_at, row_sums_at, workspace_at; /* in the scratch, behind the rows */
 };
 
-/* -- run ------------------------------------------------------------------------------------------ */
+/* -- run --------------------------------------------------------------------------------------- */
 
 static void *data_of(const struct kernel_args *a, int i)
 {
@@ -52,12 +54,15 @@ static const uint8_t *advance(const void *at, int64_t elements)
 }
 
 /* Images from the first one of a call on. */
-static void run_call(const struct kernel_args *a, const struct qproduct_state *s, int64_t image, char *scratch)
+static void run_call(
+	const struct kernel_args *a, const struct qproduct_state *s, int64_t image, char *scratch)
 {
-	const uint8_t *x = advance(a->in[Q_X].data, image * s->r.step[0]), *zero = data_of(a, s->x_zero);
+	const uint8_t *x = advance(a->in[Q_X].data, image * s->r.step[0]),
+		      *zero = data_of(a, s->x_zero);
 	char *rows = s->direct ? (char *)x : scratch, *row_sums = scratch + s->row_sums_at;
 	size_t size = s->factor >= 0 ? sizeof(uint8_t) : sizeof(int32_t);
-	struct product_at at = { rows, s->weights, NULL, scratch + s->sums_at, scratch + s->workspace_at };
+	struct product_at at = { rows, s->weights, NULL, scratch + s->sums_at,
+		scratch + s->workspace_at };
 	struct gpu_qfinish_at f = { .sums = at.d, .weight_sums = s->weight_sums,
 		.row_sums = s->sums_rows ? (const int32_t *)(void *)row_sums : NULL, .bias = data_of(a, s->bias),
 		.factor = data_of(a, s->factor), .z = advance(data_of(a, s->z), image * s->f.z[0]), .x_zero = zero,
@@ -66,7 +71,9 @@ static void run_call(const struct kernel_args *a, const struct qproduct_state *s
 		gpu_launch(a, &s->rows, (void *[]){ (void *)&s->r, &rows, &x, &zero });
 	product_run(&s->product, a, &at);
 	if (s->sums_rows)
-		gpu_launch(a, &s->row_sums, (void *[]){ (void *)&s->call_rows, (void *)&s->r.words.d, &row_sums, &rows });
+		gpu_launch(a, &s->row_sums,
+			(void *[]){
+				(void *)&s->call_rows, (void *)&s->r.words.d, &row_sums, &rows });
 	gpu_launch(a, &s->finish, (void *[]){ (void *)&s->f, &f });
 }
 
@@ -78,7 +85,7 @@ static void run_qproduct(const struct kernel_args *a, int64_t from, int64_t to)
 		run_call(a, s, i * s->images, product_workspace(a));
 }
 
-/* -- weights -------------------------------------------------------------------------------------- */
+/* -- weights ----------------------------------------------------------------------------------- */
 
 /* w[channel][number of a row]: where they lie, and how they are packed. */
 struct weights {
@@ -96,7 +103,8 @@ enum { SIGNED_ROWS = 3, SIGNED_SUMS }; /* other files' forms have other numbers 
 
 static int8_t weight(const struct weights *w, int64_t channel, int64_t i)
 {
-	int64_t at = channel * w->channel_step + i % w->inner * w->inner_step + i / w->inner * w->tap_step;
+	int64_t at = channel * w->channel_step + i % w->inner * w->inner_step +
+		i / w->inner * w->tap_step;
 	return (int8_t)(((const uint8_t *)w->t->data)[at] ^ qfinish_flip(w->t->dtype));
 }
 
@@ -116,13 +124,15 @@ static void pack_sums(void *dst, void *ctx)
 			((int32_t *)dst)[c] += weight(w, c, i);
 }
 
-static enum err_code pack(struct prep *p, struct weights *w, struct qproduct_state *s, struct err *err)
+static enum err_code pack(
+	struct prep *p, struct weights *w, struct qproduct_state *s, struct err *err)
 {
 	struct weights_key key = { w->t->data, SIGNED_ROWS, w->channel_step == 1 };
 	size_t bytes = (size_t)(w->packed_channels * w->packed_depth);
 	TRY(gpu_pack(p, &key, sizeof(key), bytes, pack_rows, w, &s->weights, err));
 	key.form = SIGNED_SUMS;
-	return gpu_pack(p, &key, sizeof(key), (size_t)w->packed_channels * sizeof(int32_t), pack_sums, w, &s->weight_sums, err);
+	return gpu_pack(p, &key, sizeof(key), (size_t)w->packed_channels * sizeof(int32_t),
+		pack_sums, w, &s->weight_sums, err);
 }
 
 /* Do zero points change the sums, weights being signed now? */
@@ -137,7 +147,7 @@ static bool has_zeros(const struct prep *p, int zero)
 	return !p->in[zero].data;
 }
 
-/* -- the result ------------------------------------------------------------------------------------- */
+/* -- the result -------------------------------------------------------------------------------- */
 
 /* From an image, a channel, a place to the next; a matrix has an image for each row. */
 static void set_places(const struct tensor *t, bool conv, int64_t ret[3])
@@ -149,7 +159,7 @@ static void set_places(const struct tensor *t, bool conv, int64_t ret[3])
 	ret[2] = conv ? stride[t->shape.rank - 1] : 0;
 }
 
-/* -- prepare -------------------------------------------------------------------------------------- */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 static struct qproduct_state *new_state(struct prep *p, struct kernel *ret, bool requantized)
 {
@@ -160,7 +170,8 @@ static struct qproduct_state *new_state(struct prep *p, struct kernel *ret, bool
 	int *to[] = { &s->factor, &s->bias, &s->z };
 	for (int i = 0; i < 3; i++)
 		*to[i] = requantized && gpu_has_in(p, at[i]) ? at[i] : -1;
-	int x_zero = requantized ? -1 : Q_INTEGER_X_ZERO, w_zero = requantized ? Q_W_ZERO : Q_INTEGER_W_ZERO;
+	int x_zero = requantized ? -1 : Q_INTEGER_X_ZERO,
+	    w_zero = requantized ? Q_W_ZERO : Q_INTEGER_W_ZERO;
 	s->x_zero = x_zero >= 0 && gpu_has_in(p, x_zero) ? x_zero : -1;
 	s->w_zero = gpu_has_in(p, w_zero) ? w_zero : -1;
 	s->f = qfinish_of(p);
@@ -179,14 +190,15 @@ static int64_t even(int64_t n) { return (n + EVEN - 1) / EVEN * EVEN; }
 static int64_t images_of_call(int64_t images, int64_t places, const struct weights *w)
 {
 	int64_t one = places * (w->packed_depth + (int64_t)sizeof(int32_t) * w->packed_channels);
-	int64_t most = one < ROWS_BYTES_MAX ? ROWS_BYTES_MAX / one : 1, n = images < most ? images : most;
+	int64_t most = one < ROWS_BYTES_MAX ? ROWS_BYTES_MAX / one : 1,
+		n = images < most ? images : most;
 	while (images % n)
 		n--;
 	return n;
 }
 
-static enum err_code multiply(struct prep *p, struct qproduct_state *s, const struct weights *w, size_t *workspace,
-	struct err *err)
+static enum err_code multiply(struct prep *p, struct qproduct_state *s, const struct weights *w,
+	size_t *workspace, struct err *err)
 {
 	int64_t n = w->packed_channels, k = w->packed_depth;
 	struct product_matrix by_rows = { .ld = k, .align = EVEN }, by_columns = by_rows;
@@ -206,8 +218,8 @@ static enum err_code launches(struct prep *p, struct qproduct_state *s, struct e
 }
 
 /* r and f have what is known of windows and places; w lacks how it is packed. */
-static enum err_code finish_prepare(struct prep *p, struct qproduct_state *s, struct weights *w, int64_t images,
-	int64_t places, struct kernel *ret, struct err *err)
+static enum err_code finish_prepare(struct prep *p, struct qproduct_state *s, struct weights *w,
+	int64_t images, int64_t places, struct kernel *ret, struct err *err)
 {
 	size_t workspace = 0;
 	w->packed_channels = even(w->channels);
@@ -215,7 +227,8 @@ static enum err_code finish_prepare(struct prep *p, struct qproduct_state *s, st
 	s->images = images_of_call(images, places, w);
 	s->calls = images / s->images;
 	int64_t rows = s->images * places, words = w->packed_depth / 4;
-	if (rows > INT32_MAX / words || rows > INT32_MAX / w->packed_channels || w->depth > INT32_MAX / (1 << 16))
+	if (rows > INT32_MAX / words || rows > INT32_MAX / w->packed_channels ||
+		w->depth > INT32_MAX / (1 << 16))
 		return prep_refuse(err, "so many numbers");
 	s->call_rows = (uint32_t)rows;
 	s->r.count = (uint32_t)(rows * words);
@@ -231,9 +244,14 @@ static enum err_code finish_prepare(struct prep *p, struct qproduct_state *s, st
 	s->direct &= s->r.flip == 0 && w->packed_depth == w->depth;
 	TRY(pack(p, w, s, err));
 	TRY(multiply(p, s, w, &workspace, err));
-	s->sums_at = s->direct ? 0 : round_up((size_t)rows * (size_t)w->packed_depth, PRODUCT_WORKSPACE_ALIGN);
-	s->row_sums_at = s->sums_at + round_up((size_t)(rows * w->packed_channels) * sizeof(int32_t), PRODUCT_WORKSPACE_ALIGN);
-	s->workspace_at = s->row_sums_at + round_up((size_t)rows * sizeof(int32_t), PRODUCT_WORKSPACE_ALIGN);
+	s->sums_at = s->direct
+		? 0
+		: round_up((size_t)rows * (size_t)w->packed_depth, PRODUCT_WORKSPACE_ALIGN);
+	s->row_sums_at = s->sums_at +
+		round_up((size_t)(rows * w->packed_channels) * sizeof(int32_t),
+			PRODUCT_WORKSPACE_ALIGN);
+	s->workspace_at =
+		s->row_sums_at + round_up((size_t)rows * sizeof(int32_t), PRODUCT_WORKSPACE_ALIGN);
 	ret->scratch_bytes = s->workspace_at + workspace + PRODUCT_WORKSPACE_ALIGN;
 	return launches(p, s, err);
 }
@@ -242,12 +260,16 @@ static enum err_code want_work(const struct prep *p, struct err *err)
 {
 	if (!p->in[Q_W].data)
 		return prep_refuse(err, "weights that are computed");
-	return tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[Q_W]) == 0 || tensor_count(&p->in[Q_X]) == 0
-		       ? prep_refuse(err, "there is nothing to multiply") : ERR_OK;
+	return tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[Q_W]) == 0 ||
+			tensor_count(&p->in[Q_X]) == 0
+		? prep_refuse(err, "there is nothing to multiply")
+		: ERR_OK;
 }
 
-/* Of two dimensions, the first of which may be missing. false: windows reach further than 32 bits count. */
-static bool set_windows(struct qproduct_state *s, const struct prep *p, const struct conv_geometry *g)
+/* Of two dimensions, the first of which may be missing. false: windows reach further than 32
+   bits count. */
+static bool set_windows(
+	struct qproduct_state *s, const struct prep *p, const struct conv_geometry *g)
 {
 	int64_t stride[RANK_MAX], most = INT32_MAX / 4;
 	gpu_strides(&p->in[Q_X], stride);
@@ -259,15 +281,17 @@ static bool set_windows(struct qproduct_state *s, const struct prep *p, const st
 		s->r.in[i] = s->r.stride[i] = s->r.dilation[i] = 1;
 		if (own < 0)
 			continue;
-		if (g->in[own] > most || g->stride[own] > most / g->out[own] || g->dilation[own] > most / g->kernel[own] ||
-			g->pad_begin[own] > most || g->pad_begin[own] < -most)
+		if (g->in[own] > most || g->stride[own] > most / g->out[own] ||
+			g->dilation[own] > most / g->kernel[own] || g->pad_begin[own] > most ||
+			g->pad_begin[own] < -most)
 			return false;
 		s->r.step[2 + i] = stride[2 + own];
 		s->r.in[i] = (int32_t)g->in[own];
 		s->r.stride[i] = (int32_t)g->stride[own];
 		s->r.dilation[i] = (int32_t)g->dilation[own];
 		s->r.pad[i] = (int32_t)g->pad_begin[own];
-		s->direct &= g->kernel[own] == 1 && g->stride[own] == 1 && g->pad_begin[own] == 0 && g->in[own] == g->out[own];
+		s->direct &= g->kernel[own] == 1 && g->stride[own] == 1 && g->pad_begin[own] == 0 &&
+			g->in[own] == g->out[own];
 	}
 	int last = g->spatial - 1;
 	s->r.width = gpu_div(g->kernel[last]);
@@ -276,7 +300,8 @@ static bool set_windows(struct qproduct_state *s, const struct prep *p, const st
 	return true;
 }
 
-static enum err_code prepare_conv(struct prep *p, struct kernel *ret, bool requantized, struct err *err)
+static enum err_code prepare_conv(
+	struct prep *p, struct kernel *ret, bool requantized, struct err *err)
 {
 	const struct tensor *w = &p->in[Q_W];
 	struct conv_geometry g;
@@ -298,7 +323,8 @@ static enum err_code prepare_conv(struct prep *p, struct kernel *ret, bool requa
 	return finish_prepare(p, s, &rows, out.shape.dim[0], shape_count_range(&out.shape, 2, out.shape.rank), ret, err);
 }
 
-static enum err_code prepare_matmul(struct prep *p, struct kernel *ret, bool requantized, struct err *err)
+static enum err_code prepare_matmul(
+	struct prep *p, struct kernel *ret, bool requantized, struct err *err)
 {
 	const struct tensor *x = &p->in[Q_X], *w = &p->in[Q_W];
 	bool trans = node_int(p->node, "trans_b", 0) != 0;
@@ -309,7 +335,8 @@ static enum err_code prepare_matmul(struct prep *p, struct kernel *ret, bool req
 		return err_oom(err);
 	s->r.step[0] = k;
 	s->r.step[1] = 1;
-	s->r.in[0] = s->r.in[1] = s->r.stride[0] = s->r.stride[1] = s->r.dilation[0] = s->r.dilation[1] = 1;
+	s->r.in[0] = s->r.in[1] = s->r.stride[0] = s->r.stride[1] = s->r.dilation[0] =
+		s->r.dilation[1] = 1;
 	s->r.width = s->r.columns = s->r.lines = gpu_div(1);
 	s->direct = true;
 	set_places(&p->out[0], false, s->f.out);

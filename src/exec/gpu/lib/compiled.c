@@ -48,7 +48,8 @@ static enum err_code compile(
 	TRY(nvrtc_compile(who->text.ptr, who->gpu->capability, &code, err));
 	enum err_code rc = load(who, code.data, c, err);
 	if (rc == ERR_OK)
-		keep_put(backend_keep_dir(), key, (struct slice){ code.data, code.bytes }, who->tmp);
+		keep_put(
+			backend_keep_dir(), key, (struct slice){ code.data, code.bytes }, who->tmp);
 	free(code.data);
 	return rc;
 }

@@ -16,22 +16,27 @@ static bool is_ok(struct dnn_graph *g, cudnnStatus_t s, const char *what)
 	return g->status == CUDNN_STATUS_SUCCESS;
 }
 
-static bool set_all(struct dnn_graph *g, cudnnBackendDescriptor_t d, const char *what, const struct dnn_attribute *a,
-	int n)
+static bool set_all(struct dnn_graph *g, cudnnBackendDescriptor_t d, const char *what,
+	const struct dnn_attribute *a, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (a[i].n && !is_ok(g, dnn.cudnnBackendSetAttribute(d, a[i].name, a[i].type, a[i].n, a[i].value), what))
+		if (a[i].n &&
+			!is_ok(g,
+				dnn.cudnnBackendSetAttribute(
+					d, a[i].name, a[i].type, a[i].n, a[i].value),
+				what))
 			return false;
 	return is_ok(g, dnn.cudnnBackendFinalize(d), what);
 }
 
-cudnnBackendDescriptor_t dnn_describe(struct dnn_graph *g, cudnnBackendDescriptorType_t type, const char *what,
-	const struct dnn_attribute *a, int n)
+cudnnBackendDescriptor_t dnn_describe(struct dnn_graph *g, cudnnBackendDescriptorType_t type,
+	const char *what, const struct dnn_attribute *a, int n)
 {
 	cudnnBackendDescriptor_t d = NULL;
 	if (g->n_made == DNN_DESCRIPTORS_MAX)
 		is_ok(g, CUDNN_STATUS_NOT_SUPPORTED, "more descriptors than there is room for");
-	if (!is_ok(g, g->status, what) || !is_ok(g, dnn.cudnnBackendCreateDescriptor(type, &d), what))
+	if (!is_ok(g, g->status, what) ||
+		!is_ok(g, dnn.cudnnBackendCreateDescriptor(type, &d), what))
 		return NULL;
 	g->made[g->n_made++] = d;
 	return set_all(g, d, what, a, n) ? d : NULL;
@@ -58,7 +63,7 @@ void dnn_done(struct dnn_graph *g)
 		dnn.cudnnBackendDestroyDescriptor(g->made[--g->n_made]);
 }
 
-/* -- tensors ------------------------------------------------------------------------------------ */
+/* -- tensors ----------------------------------------------------------------------------------- */
 
 static cudnnDataType_t type_of(enum dtype dtype)
 {
@@ -100,7 +105,8 @@ static void bind(struct dnn_graph *g, int64_t id, const struct dnn_shape *s)
 	if (g->n_bound == DNN_BOUND_MAX)
 		is_ok(g, CUDNN_STATUS_NOT_SUPPORTED, "more operands than there is room for");
 	else
-		g->bound[g->n_bound++] = (struct dnn_bound){ id, s ? (size_t)(last + 1) * dtype_bytes(s->dtype) : 0 };
+		g->bound[g->n_bound++] = (struct dnn_bound){ id,
+			s ? (size_t)(last + 1) * dtype_bytes(s->dtype) : 0 };
 }
 
 dnn_tensor dnn_bound(struct dnn_graph *g, int64_t id, const struct dnn_shape *s)
@@ -121,7 +127,7 @@ dnn_tensor dnn_number(struct dnn_graph *g, int64_t id, int rank)
 	return tensor(g, id, &s, BY_VALUE);
 }
 
-/* -- operations --------------------------------------------------------------------------------- */
+/* -- operations -------------------------------------------------------------------------------- */
 
 static const cudnnDataType_t in_floats = CUDNN_DATA_FLOAT;
 
@@ -138,7 +144,8 @@ static cudnnBackendDescriptor_t windows(struct dnn_graph *g, const struct dnn_wi
 		{ CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, spatial, c->pad_begin },
 		{ CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, spatial, c->pad_end },
 	};
-	return dnn_describe(g, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "a convolution's windows", DNN_ROWS(a));
+	return dnn_describe(
+		g, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "a convolution's windows", DNN_ROWS(a));
 }
 
 #define TENSOR(name, t) { CUDNN_ATTR_OPERATION_##name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &(t) }
@@ -150,17 +157,25 @@ struct convolution {
 	cudnnBackendAttributeName_t windows, from, filters, to, alpha, beta;
 };
 
-void dnn_convolve(struct dnn_graph *g, const struct dnn_windows *c, bool back, dnn_tensor x, dnn_tensor w, dnn_tensor y)
+void dnn_convolve(struct dnn_graph *g, const struct dnn_windows *c, bool back, dnn_tensor x,
+	dnn_tensor w, dnn_tensor y)
 {
 	static const struct convolution kind[] = {
 		{ CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, "a convolution",
-			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
-		{ CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, "a transposed convolution",
-			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA },
+			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
+		{ CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+			"a transposed convolution",
+			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+			CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA },
 	};
 	const struct convolution *k = &kind[back];
 	float one = 1, zero = 0;
@@ -176,9 +191,11 @@ void dnn_convolve(struct dnn_graph *g, const struct dnn_windows *c, bool back, d
 	add_operation(g, k->type, k->what, DNN_ROWS(a));
 }
 
-void dnn_apply(struct dnn_graph *g, const struct dnn_function *f, dnn_tensor x, dnn_tensor b, dnn_tensor y)
+void dnn_apply(
+	struct dnn_graph *g, const struct dnn_function *f, dnn_tensor x, dnn_tensor b, dnn_tensor y)
 {
-	bool relu = f->mode == CUDNN_POINTWISE_RELU_FWD, swish = f->mode == CUDNN_POINTWISE_SWISH_FWD;
+	bool relu = f->mode == CUDNN_POINTWISE_RELU_FWD,
+	     swish = f->mode == CUDNN_POINTWISE_SWISH_FWD;
 	double high = f->high > (double)FLT_MAX ? (double)FLT_MAX : f->high;
 	const struct dnn_attribute of_function[] = {
 		{ CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &f->mode },
@@ -188,15 +205,16 @@ void dnn_apply(struct dnn_graph *g, const struct dnn_function *f, dnn_tensor x, 
 		{ CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, CUDNN_TYPE_DOUBLE, relu, &f->slope },
 		{ CUDNN_ATTR_POINTWISE_SWISH_BETA, CUDNN_TYPE_DOUBLE, swish, &f->beta },
 	};
-	cudnnBackendDescriptor_t function =
-		dnn_describe(g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "a pointwise function", DNN_ROWS(of_function));
+	cudnnBackendDescriptor_t function = dnn_describe(g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR,
+		"a pointwise function", DNN_ROWS(of_function));
 	const struct dnn_attribute a[] = {
 		TENSOR(POINTWISE_PW_DESCRIPTOR, function),
 		TENSOR(POINTWISE_XDESC, x),
 		{ CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, b != NULL, &b },
 		TENSOR(POINTWISE_YDESC, y),
 	};
-	add_operation(g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "a pointwise operation", DNN_ROWS(a));
+	add_operation(g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "a pointwise operation",
+		DNN_ROWS(a));
 }
 
 void dnn_multiply(struct dnn_graph *g, dnn_tensor a, dnn_tensor b, dnn_tensor c)
@@ -204,7 +222,8 @@ void dnn_multiply(struct dnn_graph *g, dnn_tensor a, dnn_tensor b, dnn_tensor c)
 	const struct dnn_attribute of_matmul[] = {
 		{ CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &in_floats },
 	};
-	cudnnBackendDescriptor_t matmul = dnn_describe(g, CUDNN_BACKEND_MATMUL_DESCRIPTOR, "a product", DNN_ROWS(of_matmul));
+	cudnnBackendDescriptor_t matmul =
+		dnn_describe(g, CUDNN_BACKEND_MATMUL_DESCRIPTOR, "a product", DNN_ROWS(of_matmul));
 	const struct dnn_attribute rows[] = {
 		TENSOR(MATMUL_DESC, matmul),
 		TENSOR(MATMUL_ADESC, a),
@@ -220,8 +239,8 @@ void dnn_reduce(struct dnn_graph *g, cudnnReduceTensorOp_t how, dnn_tensor x, dn
 		{ CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &in_floats },
 		{ CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &how },
 	};
-	cudnnBackendDescriptor_t reduction =
-		dnn_describe(g, CUDNN_BACKEND_REDUCTION_DESCRIPTOR, "a reduction", DNN_ROWS(of_reduction));
+	cudnnBackendDescriptor_t reduction = dnn_describe(
+		g, CUDNN_BACKEND_REDUCTION_DESCRIPTOR, "a reduction", DNN_ROWS(of_reduction));
 	const struct dnn_attribute a[] = {
 		TENSOR(REDUCTION_DESC, reduction),
 		TENSOR(REDUCTION_XDESC, x),
@@ -230,9 +249,10 @@ void dnn_reduce(struct dnn_graph *g, cudnnReduceTensorOp_t how, dnn_tensor x, dn
 	add_operation(g, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR, "a reduction", DNN_ROWS(a));
 }
 
-/* -- run -------------------------------------------------------------------------------------------- */
+/* -- run --------------------------------------------------------------------------------------- */
 
-cudnnStatus_t dnn_execute(const struct dnn_plan *p, cudnnHandle_t handle, const struct dnn_binding *b)
+cudnnStatus_t dnn_execute(
+	const struct dnn_plan *p, cudnnHandle_t handle, const struct dnn_binding *b)
 {
 	struct dnn_graph of_pack = { .status = CUDNN_STATUS_SUCCESS };
 	const struct dnn_attribute a[] = {
@@ -240,15 +260,16 @@ cudnnStatus_t dnn_execute(const struct dnn_plan *p, cudnnHandle_t handle, const 
 		{ CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, b->n, b->at },
 		{ CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &b->workspace },
 	};
-	cudnnBackendDescriptor_t pack =
-		dnn_describe(&of_pack, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "the operands", DNN_ROWS(a));
+	cudnnBackendDescriptor_t pack = dnn_describe(
+		&of_pack, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "the operands", DNN_ROWS(a));
 	if (pack)
 		of_pack.status = dnn.cudnnBackendExecute(handle, p->plan, pack);
 	dnn_done(&of_pack);
 	return of_pack.status;
 }
 
-void dnn_run(struct dnn_plan *p, const struct kernel_args *args, cudnnHandle_t handle, const struct dnn_binding *b)
+void dnn_run(struct dnn_plan *p, const struct kernel_args *args, cudnnHandle_t handle,
+	const struct dnn_binding *b)
 {
 	cudnnStatus_t s = CUDNN_STATUS_NOT_INITIALIZED;
 	pthread_mutex_lock(&p->lock);

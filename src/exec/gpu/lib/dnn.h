@@ -72,8 +72,10 @@ struct dnn_windows {
 	int64_t stride[DNN_RANK_MAX], dilation[DNN_RANK_MAX];
 	int64_t pad_begin[DNN_RANK_MAX], pad_end[DNN_RANK_MAX];
 };
-/* back: y is the gradient of what a convolution read, x that of its result: a transposed convolution. */
-void dnn_convolve(struct dnn_graph *g, const struct dnn_windows *c, bool back, dnn_tensor x, dnn_tensor w, dnn_tensor y);
+/* back: y is the gradient of what a convolution read, x that of its result: a transposed
+   convolution. */
+void dnn_convolve(struct dnn_graph *g, const struct dnn_windows *c, bool back, dnn_tensor x,
+	dnn_tensor w, dnn_tensor y);
 
 /* A function of one or two tensors (b NULL: of one), computed in floats. */
 struct dnn_function {
@@ -81,7 +83,8 @@ struct dnn_function {
 	double low, high, slope; /* RELU: clipped at both, times slope below low */
 	double beta;             /* SWISH */
 };
-void dnn_apply(struct dnn_graph *g, const struct dnn_function *f, dnn_tensor x, dnn_tensor b, dnn_tensor y);
+void dnn_apply(struct dnn_graph *g, const struct dnn_function *f, dnn_tensor x, dnn_tensor b,
+	dnn_tensor y);
 void dnn_multiply(struct dnn_graph *g, dnn_tensor a, dnn_tensor b, dnn_tensor c);
 void dnn_reduce(struct dnn_graph *g, cudnnReduceTensorOp_t how, dnn_tensor x, dnn_tensor y);
 
@@ -104,11 +107,11 @@ MUST_CHECK bool dnn_config_read(const char *text, struct dnn_config *ret);
 struct dnn_plan;
 /* At most `most` of the engines that the library proposes for it, best first. UNIMPLEMENTED: none
    does this graph within the limits, or the library does not take it. */
-MUST_CHECK enum err_code dnn_plans(struct dnn_graph *g, const struct dnn_limits *l, int most, struct dnn_plan **ret,
-	int *ret_n, struct err *err);
+MUST_CHECK enum err_code dnn_plans(struct dnn_graph *g, const struct dnn_limits *l, int most,
+	struct dnn_plan **ret, int *ret_n, struct err *err);
 /* By that very engine. UNIMPLEMENTED as above. */
-MUST_CHECK enum err_code dnn_plan_as(struct dnn_graph *g, const struct dnn_limits *l, const struct dnn_config *c,
-	struct dnn_plan **ret, struct err *err);
+MUST_CHECK enum err_code dnn_plan_as(struct dnn_graph *g, const struct dnn_limits *l,
+	const struct dnn_config *c, struct dnn_plan **ret, struct err *err);
 void dnn_plan_free(struct dnn_plan *p);
 size_t dnn_workspace_bytes(const struct dnn_plan *p);
 const struct dnn_config *dnn_plan_config(const struct dnn_plan *p);
@@ -121,6 +124,8 @@ struct dnn_binding {
 	void *workspace;
 };
 /* Enqueues it on the handle's stream. One at a time. */
-MUST_CHECK cudnnStatus_t dnn_execute(const struct dnn_plan *p, cudnnHandle_t handle, const struct dnn_binding *b);
+MUST_CHECK cudnnStatus_t dnn_execute(
+	const struct dnn_plan *p, cudnnHandle_t handle, const struct dnn_binding *b);
 /* The same with the plan's lock held. */
-void dnn_run(struct dnn_plan *p, const struct kernel_args *args, cudnnHandle_t handle, const struct dnn_binding *b);
+void dnn_run(struct dnn_plan *p, const struct kernel_args *args, cudnnHandle_t handle,
+	const struct dnn_binding *b);

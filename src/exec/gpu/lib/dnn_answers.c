@@ -35,15 +35,16 @@ struct asking {
 	struct dnn_graph g;
 };
 
-/* -- remembering -------------------------------------------------------------------------------- */
+/* -- remembering ------------------------------------------------------------------------------- */
 
 /* All of the question but the backend, whose address it begins with. */
 static void describe(const struct asking *who, char ret[CHOICE_KEY_MAX])
 {
 	const char *key = (const char *)who->q->key + sizeof(who->p->backend);
 	size_t bytes = who->q->key_bytes - sizeof(who->p->backend);
-	snprintf(ret, CHOICE_KEY_MAX, "graph %d %s cuDNN %zu %016" PRIx64 "%016" PRIx64, GRAPHS, who->gpu->name,
-		dnn.cudnnGetVersion(), hash_bytes(key, bytes, 1), hash_bytes(key, bytes, 2));
+	snprintf(ret, CHOICE_KEY_MAX, "graph %d %s cuDNN %zu %016" PRIx64 "%016" PRIx64, GRAPHS,
+		who->gpu->name, dnn.cudnnGetVersion(), hash_bytes(key, bytes, 1),
+		hash_bytes(key, bytes, 2));
 }
 
 /* true: the answer was remembered. */
@@ -73,7 +74,7 @@ static void remember(const struct asking *who, const char *key, const struct ans
 		choices_put(who->p->choices, key, name);
 }
 
-/* -- timing --------------------------------------------------------------------------------------- */
+/* -- timing ------------------------------------------------------------------------------------ */
 
 struct contest {
 	cudnnHandle_t handle;
@@ -89,7 +90,8 @@ static bool enqueue(const struct timing *t, void *ctx, int i)
 }
 
 /* The workspace first, then what a run brings. true: no memory is so large. */
-static bool lay_out(const struct dnn_graph *g, struct dnn_plan *const *plan, int n, size_t *ret_at, size_t *ret)
+static bool lay_out(
+	const struct dnn_graph *g, struct dnn_plan *const *plan, int n, size_t *ret_at, size_t *ret)
 {
 	size_t bytes = 0;
 	for (int i = 0; i < n; i++)
@@ -119,7 +121,8 @@ static int fastest(const struct asking *who, struct dnn_plan *const *plan, int n
 	c.at.workspace = (void *)t.mem;
 	for (; room && c.at.n < g->n_bound; c.at.n++) {
 		c.at.id[c.at.n] = g->bound[c.at.n].id;
-		c.at.at[c.at.n] = g->bound[c.at.n].bytes ? (char *)t.mem + at[c.at.n] : (void *)&one;
+		c.at.at[c.at.n] =
+			g->bound[c.at.n].bytes ? (char *)t.mem + at[c.at.n] : (void *)&one;
 	}
 	if (room && dnn.cudnnSetStream(c.handle, t.stream) == CUDNN_STATUS_SUCCESS)
 		best = timing_fastest(&t, n, enqueue, &c);
@@ -128,14 +131,15 @@ static int fastest(const struct asking *who, struct dnn_plan *const *plan, int n
 	return best;
 }
 
-/* -- asking ---------------------------------------------------------------------------------------- */
+/* -- asking ------------------------------------------------------------------------------------ */
 
 static enum err_code choose(struct asking *who, struct answer *a, bool *ret_timed)
 {
 	struct dnn_plan *plan[PLANS_MAX];
 	bool may = who->p->choices && !who->p->settled;
 	int n, best = 0;
-	enum err_code rc = dnn_plans(&who->g, &who->q->limits, may ? PLANS_MAX : 1, plan, &n, &a->why);
+	enum err_code rc =
+		dnn_plans(&who->g, &who->q->limits, may ? PLANS_MAX : 1, plan, &n, &a->why);
 	if (rc == ERR_OK && n > 1)
 		best = fastest(who, plan, n);
 	*ret_timed = may && best >= 0;
@@ -193,7 +197,8 @@ static void drop(void *mem, void *owner)
 	free(a);
 }
 
-enum err_code dnn_plan_for(struct prep *p, const struct dnn_question *q, struct dnn_plan **ret, struct err *err)
+enum err_code dnn_plan_for(
+	struct prep *p, const struct dnn_question *q, struct dnn_plan **ret, struct err *err)
 {
 	struct asking who = { .q = q, .p = p, .gpu = gpu_of(p->backend) };
 	struct pack_elsewhere how = { ask, &who, drop, NULL };

@@ -25,5 +25,5 @@ struct dnn_question {
 };
 
 /* UNIMPLEMENTED: the library has nothing for it. */
-MUST_CHECK enum err_code dnn_plan_for(struct prep *p, const struct dnn_question *q, struct dnn_plan **ret,
-	struct err *err);
+MUST_CHECK enum err_code dnn_plan_for(
+	struct prep *p, const struct dnn_question *q, struct dnn_plan **ret, struct err *err);

@@ -16,10 +16,10 @@ struct dnn_attribute {
 };
 #define DNN_ROWS(a) (a), (int)(sizeof(a) / sizeof((a)[0]))
 
-/* A finalized descriptor of the graph's with these attributes (rows of n 0 are left out); NULL after
-   a failure. */
-cudnnBackendDescriptor_t dnn_describe(struct dnn_graph *g, cudnnBackendDescriptorType_t type, const char *what,
-	const struct dnn_attribute *a, int n);
+/* A finalized descriptor of the graph's with these attributes (rows of n 0 are left out); NULL
+   after a failure. */
+cudnnBackendDescriptor_t dnn_describe(struct dnn_graph *g, cudnnBackendDescriptorType_t type,
+	const char *what, const struct dnn_attribute *a, int n);
 
 struct dnn_plan {
 	cudnnBackendDescriptor_t plan;

@@ -11,14 +11,16 @@
 
 /* -- what an engine is ------------------------------------------------------------------------ */
 
-static bool get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-	int64_t room, int64_t *ret_n, void *ret)
+static bool get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+	cudnnBackendAttributeType_t type, int64_t room, int64_t *ret_n, void *ret)
 {
-	return dnn.cudnnBackendGetAttribute(d, name, type, room, ret_n, ret) == CUDNN_STATUS_SUCCESS;
+	return dnn.cudnnBackendGetAttribute(d, name, type, room, ret_n, ret) ==
+		CUDNN_STATUS_SUCCESS;
 }
 
 /* Makes as many of `most` as there is memory for. */
-static int64_t make_empty(cudnnBackendDescriptorType_t type, int64_t most, cudnnBackendDescriptor_t *ret)
+static int64_t make_empty(
+	cudnnBackendDescriptorType_t type, int64_t most, cudnnBackendDescriptor_t *ret)
 {
 	int64_t n = 0;
 	while (n < most && dnn.cudnnBackendCreateDescriptor(type, &ret[n]) == CUDNN_STATUS_SUCCESS)
@@ -35,13 +37,17 @@ static void destroy(cudnnBackendDescriptor_t *d, int64_t n)
 static bool read_knobs(cudnnBackendDescriptor_t config, struct dnn_config *ret)
 {
 	cudnnBackendDescriptor_t choice[DNN_KNOBS_MAX + 1]; /* one more: are there more? */
-	int64_t room = make_empty(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, DNN_KNOBS_MAX + 1, choice), n = 0, one;
-	bool ok = get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, room, &n, choice) &&
-		  n <= DNN_KNOBS_MAX && n <= room;
+	int64_t room = make_empty(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, DNN_KNOBS_MAX + 1, choice),
+		n = 0, one;
+	bool ok = get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+			  room, &n, choice) &&
+		n <= DNN_KNOBS_MAX && n <= room;
 	for (int64_t i = 0; i < n && ok; i++) {
 		cudnnBackendKnobType_t type;
-		ok = get(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &one, &type) &&
-		     get(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &one, &ret->value[i]);
+		ok = get(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &one,
+			     &type) &&
+			get(choice[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &one,
+				&ret->value[i]);
 		ret->type[i] = ok ? (int64_t)type : 0;
 	}
 	ret->n_knob = ok ? (int)n : 0;
@@ -59,9 +65,11 @@ static uint32_t read_config(cudnnBackendDescriptor_t config, struct dnn_config *
 	ret->engine = -1;
 	if (make_empty(CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1, &engine) == 0)
 		return bits;
-	if (get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &engine)) {
+	if (get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one,
+		    &engine)) {
 		if (!read_knobs(config, ret) ||
-			!get(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one, &ret->engine))
+			!get(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one,
+				&ret->engine))
 			ret->engine = -1;
 		if (get(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
 			    CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, note))
@@ -76,7 +84,8 @@ void dnn_config_write(const struct dnn_config *c, char *ret, size_t size)
 {
 	int n = c->engine < 0 ? -1 : snprintf(ret, size, "%" PRId64, c->engine);
 	for (int i = 0; i < c->n_knob && n >= 0 && (size_t)n < size; i++)
-		n += snprintf(ret + n, size - (size_t)n, " %" PRId64 "=%" PRId64, c->type[i], c->value[i]);
+		n += snprintf(ret + n, size - (size_t)n, " %" PRId64 "=%" PRId64, c->type[i],
+			c->value[i]);
 	if (n < 0 || (size_t)n >= size)
 		ret[0] = '\0';
 }
@@ -98,31 +107,35 @@ bool dnn_config_read(const char *text, struct dnn_config *ret)
 	while (ok && *text == ' ' && ret->n_knob < DNN_KNOBS_MAX) {
 		int i = ret->n_knob++;
 		text++;
-		ok = take_number(&text, &ret->type[i]) && *text++ == '=' && take_number(&text, &ret->value[i]);
+		ok = take_number(&text, &ret->type[i]) && *text++ == '=' &&
+			take_number(&text, &ret->value[i]);
 	}
 	return ok && *text == '\0';
 }
 
 /* -- plans ------------------------------------------------------------------------------------- */
 
-static bool set(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-	const void *value)
+static bool set(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+	cudnnBackendAttributeType_t type, const void *value)
 {
 	return dnn.cudnnBackendSetAttribute(d, name, type, 1, value) == CUDNN_STATUS_SUCCESS;
 }
 
-static bool finalize(const struct dnn_target *t, cudnnBackendDescriptor_t config, const struct dnn_limits *l,
-	struct dnn_plan *p)
+static bool finalize(const struct dnn_target *t, cudnnBackendDescriptor_t config,
+	const struct dnn_limits *l, struct dnn_plan *p)
 {
 	int64_t n;
-	bool ok = t->handle ? set(p->plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, &t->handle)
-			    : set(p->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-				      &t->properties);
+	bool ok = t->handle
+		? set(p->plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, &t->handle)
+		: set(p->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+			  &t->properties);
 	return ok &&
-	       set(p->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, &config) &&
-	       dnn.cudnnBackendFinalize(p->plan) == CUDNN_STATUS_SUCCESS &&
-	       get(p->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &p->workspace_bytes) &&
-	       p->workspace_bytes >= 0 && (uint64_t)p->workspace_bytes <= l->workspace_bytes;
+		set(p->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+			&config) &&
+		dnn.cudnnBackendFinalize(p->plan) == CUDNN_STATUS_SUCCESS &&
+		get(p->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
+			&p->workspace_bytes) &&
+		p->workspace_bytes >= 0 && (uint64_t)p->workspace_bytes <= l->workspace_bytes;
 }
 
 /* A plan of the configuration; NULL: it cannot be, or wants too much. */
@@ -134,7 +147,8 @@ static struct dnn_plan *try_config(const struct dnn_target *t, cudnnBackendDescr
 		return NULL;
 	pthread_mutex_init(&p->lock, NULL);
 	if (!(read_config(config, &p->config) & l->forbidden) &&
-		make_empty(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, 1, &p->plan) == 1 && finalize(t, config, l, p))
+		make_empty(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, 1, &p->plan) == 1 &&
+		finalize(t, config, l, p))
 		return p;
 	dnn_plan_free(p);
 	return NULL;
@@ -160,7 +174,7 @@ const struct dnn_config *dnn_plan_config(const struct dnn_plan *p)
 	return &p->config;
 }
 
-/* -- asking --------------------------------------------------------------------------------------- */
+/* -- asking ------------------------------------------------------------------------------------ */
 
 static cudnnBackendDescriptor_t operation_graph(struct dnn_graph *g)
 {
@@ -168,7 +182,8 @@ static cudnnBackendDescriptor_t operation_graph(struct dnn_graph *g)
 		{ CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, g->n_operation, g->operation },
 		{ CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, g->target.handle != NULL, &g->target.handle },
 	};
-	return dnn_describe(g, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "the operations together", DNN_ROWS(a));
+	return dnn_describe(
+		g, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "the operations together", DNN_ROWS(a));
 }
 
 static enum err_code refused(const struct dnn_graph *g, struct err *err)
@@ -180,8 +195,9 @@ static enum err_code refused(const struct dnn_graph *g, struct err *err)
 }
 
 /* What the library proposes in this mode, best first, as far as it does. */
-static void try_mode(struct dnn_graph *g, cudnnBackendDescriptor_t operations, cudnnBackendHeurMode_t mode,
-	const struct dnn_limits *l, int most, struct dnn_plan **ret, int *ret_n)
+static void try_mode(struct dnn_graph *g, cudnnBackendDescriptor_t operations,
+	cudnnBackendHeurMode_t mode, const struct dnn_limits *l, int most, struct dnn_plan **ret,
+	int *ret_n)
 {
 	const struct dnn_attribute a[] = {
 		{ CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations },
@@ -190,11 +206,15 @@ static void try_mode(struct dnn_graph *g, cudnnBackendDescriptor_t operations, c
 			&g->target.properties },
 	};
 	cudnnBackendDescriptor_t config[PROPOSALS_MAX];
-	cudnnBackendDescriptor_t heuristic =
-		dnn_describe(g, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "a question for engines", DNN_ROWS(a));
-	int64_t n = 0, room = heuristic ? make_empty(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, PROPOSALS_MAX, config) : 0;
+	cudnnBackendDescriptor_t heuristic = dnn_describe(
+		g, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "a question for engines", DNN_ROWS(a));
+	int64_t n = 0,
+		room = heuristic
+		? make_empty(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, PROPOSALS_MAX, config)
+		: 0;
 	if (heuristic &&
-		get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, room, &n, config))
+		get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, room,
+			&n, config))
 		for (int64_t i = 0; i < n && i < room && *ret_n < most; i++) {
 			struct dnn_plan *p = try_config(&g->target, config[i], l);
 			if (p)
@@ -203,8 +223,8 @@ static void try_mode(struct dnn_graph *g, cudnnBackendDescriptor_t operations, c
 	destroy(config, room);
 }
 
-enum err_code dnn_plans(struct dnn_graph *g, const struct dnn_limits *l, int most, struct dnn_plan **ret, int *ret_n,
-	struct err *err)
+enum err_code dnn_plans(struct dnn_graph *g, const struct dnn_limits *l, int most,
+	struct dnn_plan **ret, int *ret_n, struct err *err)
 {
 	cudnnBackendDescriptor_t operations = operation_graph(g);
 	*ret_n = 0;
@@ -228,8 +248,8 @@ static cudnnBackendDescriptor_t knob(struct dnn_graph *g, const struct dnn_confi
 	return dnn_describe(g, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "a knob", DNN_ROWS(a));
 }
 
-static cudnnBackendDescriptor_t configuration(struct dnn_graph *g, cudnnBackendDescriptor_t operations,
-	const struct dnn_config *c)
+static cudnnBackendDescriptor_t configuration(
+	struct dnn_graph *g, cudnnBackendDescriptor_t operations, const struct dnn_config *c)
 {
 	cudnnBackendDescriptor_t knobs[DNN_KNOBS_MAX];
 	const struct dnn_attribute of_engine[] = {
@@ -246,11 +266,12 @@ static cudnnBackendDescriptor_t configuration(struct dnn_graph *g, cudnnBackendD
 		{ CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine },
 		{ CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, c->n_knob, knobs },
 	};
-	return dnn_describe(g, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "an engine's knobs", DNN_ROWS(a));
+	return dnn_describe(
+		g, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "an engine's knobs", DNN_ROWS(a));
 }
 
-enum err_code dnn_plan_as(struct dnn_graph *g, const struct dnn_limits *l, const struct dnn_config *c,
-	struct dnn_plan **ret, struct err *err)
+enum err_code dnn_plan_as(struct dnn_graph *g, const struct dnn_limits *l,
+	const struct dnn_config *c, struct dnn_plan **ret, struct err *err)
 {
 	cudnnBackendDescriptor_t operations = operation_graph(g);
 	cudnnBackendDescriptor_t config = operations ? configuration(g, operations, c) : NULL;

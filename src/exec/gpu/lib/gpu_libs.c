@@ -56,13 +56,14 @@ static enum err_code open_library(const struct library *l, struct err *err)
 	if (!handle && l->optional)
 		return ERR_OK;
 	if (!handle)
-		return err_set(err, ERR_UNAVAILABLE, "device 'gpu' needs %s: %s; %s", l->what, dlerror(),
-			l->advice);
+		return err_set(err, ERR_UNAVAILABLE, "device 'gpu' needs %s: %s; %s", l->what,
+			dlerror(), l->advice);
 	for (size_t i = 0; i < l->n; i++) {
 		void *fn = dlsym(handle, l->symbols[i]);
 		if (!fn)
-			return err_set(err, ERR_UNAVAILABLE, "device 'gpu': %s (%s) has no function %s",
-				l->what, l->names[0], l->symbols[i]);
+			return err_set(err, ERR_UNAVAILABLE,
+				"device 'gpu': %s (%s) has no function %s", l->what, l->names[0],
+				l->symbols[i]);
 		memcpy((char *)l->table + i * sizeof(fn), &fn, sizeof(fn));
 	}
 	return ERR_OK;

@@ -13,8 +13,8 @@ struct axis_state {
 	struct gpu_slices slices;
 };
 
-static enum err_code new_state(
-	struct prep *p, struct kernel *ret, int axis, struct axis_state **ret_state, struct err *err)
+static enum err_code new_state(struct prep *p, struct kernel *ret, int axis,
+	struct axis_state **ret_state, struct err *err)
 {
 	const struct shape *x = &p->in[0].shape;
 	struct axis_view v = { 1, 1, 1 };
@@ -81,7 +81,8 @@ static void run_top_k(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct axis_state *s = a->state;
 	void *places = a->n_out > 1 ? a->out[1].data : NULL;
-	void *params[] = { (void *)&s->slices, (void *)&a->out[0].data, &places, (void *)&a->in[0].data };
+	void *params[] = { (void *)&s->slices, (void *)&a->out[0].data, &places,
+		(void *)&a->in[0].data };
 	gpu_launch(a, &s->launch, params);
 }
 

@@ -60,7 +60,8 @@ enum err_code gpu_prepare_cast(struct prep *p, struct kernel *ret, struct err *e
 	if (s->to < 0 || n > INT32_MAX)
 		return prep_refuse(err, "a result of that type, or so many elements");
 	s->count = (uint32_t)(wide ? n / WIDE : n);
-	snprintf(name, sizeof(name), "cast_%s%s", gpu_type_name(p->in[0].dtype), wide ? "_wide" : "");
+	snprintf(name, sizeof(name), "cast_%s%s", gpu_type_name(p->in[0].dtype),
+		wide ? "_wide" : "");
 	ret->run = run_cast;
 	ret->inplace = dtype_bytes(p->in[0].dtype) == dtype_bytes(p->out[0].dtype);
 	ret->out_layout = p->in[0].layout;

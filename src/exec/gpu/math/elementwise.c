@@ -49,7 +49,8 @@ static enum err_code prepare_call(
 	if (n > INT32_MAX)
 		return prep_refuse(err, "so many elements");
 	wide = n % wide == 0 ? wide : 1;
-	snprintf(name, sizeof(name), "map1_%s%s", gpu_type_name(in->dtype), wide > 1 ? "_wide" : "");
+	snprintf(
+		name, sizeof(name), "map1_%s%s", gpu_type_name(in->dtype), wide > 1 ? "_wide" : "");
 	s->count = (uint32_t)(n / wide);
 	s->call = (struct gpu_call){ (int32_t)call->id, call->alpha, call->beta };
 	ret->run = run_unary;
@@ -104,12 +105,12 @@ struct binary_state {
 	struct gpu_call call;
 };
 
-static void launch_binary(
-	const struct kernel_args *a, const struct binary_state *s, void *const *left, void *const *right)
+static void launch_binary(const struct kernel_args *a, const struct binary_state *s,
+	void *const *left, void *const *right)
 {
 	struct gpu_complaint f = gpu_complaint(a, FAULT_DIVIDE);
-	void *params[] = { (void *)&s->walk, (void *)&s->call, (void *)&a->out[0].data, (void *)left,
-		(void *)right, &f };
+	void *params[] = { (void *)&s->walk, (void *)&s->call, (void *)&a->out[0].data,
+		(void *)left, (void *)right, &f };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -120,8 +121,9 @@ static void run_binary(const struct kernel_args *a, int64_t from, int64_t to)
 }
 
 /* out: with its layout. */
-static enum err_code prepare_pair(const struct prep *p, const struct tensor *out, const struct tensor *left,
-	const struct tensor *right, struct binary_state *s, struct err *err)
+static enum err_code prepare_pair(const struct prep *p, const struct tensor *out,
+	const struct tensor *left, const struct tensor *right, struct binary_state *s,
+	struct err *err)
 {
 	const struct tensor *in[] = { left, right };
 	bool wide;
@@ -135,7 +137,8 @@ static enum err_code prepare_pair(const struct prep *p, const struct tensor *out
 enum layout gpu_common_layout(const struct prep *p)
 {
 	for (int i = 0; i < p->n_in; i++)
-		if (p->in[i].layout == LAYOUT_NHWC && shape_equal(&p->in[i].shape, &p->out[0].shape))
+		if (p->in[i].layout == LAYOUT_NHWC &&
+			shape_equal(&p->in[i].shape, &p->out[0].shape))
 			return LAYOUT_NHWC;
 	return LAYOUT_PLAIN;
 }
@@ -174,7 +177,8 @@ static void run_fold(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct fold_state *s = a->state;
 	for (int i = 0; i < s->n; i++)
-		launch_binary(a, &s->step[i], i ? &a->out[0].data : &a->in[0].data, &a->in[i + 1].data);
+		launch_binary(
+			a, &s->step[i], i ? &a->out[0].data : &a->in[0].data, &a->in[i + 1].data);
 }
 
 enum err_code gpu_prepare_fold(struct prep *p, struct kernel *ret, struct err *err)
@@ -182,7 +186,8 @@ enum err_code gpu_prepare_fold(struct prep *p, struct kernel *ret, struct err *e
 	bool sums = p->node->op == OP_SUM || p->node->op == OP_MEAN;
 	if (p->n_in < 2 || (p->n_in > 2 && sums && dtype_in(p->out[0].dtype, T_HALF)))
 		return prep_refuse(err, "a copy, or sums that would be rounded on the way");
-	struct fold_state *s = gpu_state(p, ret, sizeof(*s) + (size_t)(p->n_in - 1) * sizeof(s->step[0]));
+	struct fold_state *s =
+		gpu_state(p, ret, sizeof(*s) + (size_t)(p->n_in - 1) * sizeof(s->step[0]));
 	if (!s)
 		return err_oom(err);
 	s->n = p->n_in - 1;
@@ -193,7 +198,8 @@ enum err_code gpu_prepare_fold(struct prep *p, struct kernel *ret, struct err *e
 		struct tensor left = i ? out : p->in[0];
 		s->step[i].call.fn = (int32_t)gpu_binary_of(p->node, p->in[0].dtype);
 		if (p->node->op == OP_MEAN && i == s->n - 1)
-			s->step[i].call = (struct gpu_call){ GPU_SCALED_SUM, 1.0f / (float)p->n_in, 0 };
+			s->step[i].call =
+				(struct gpu_call){ GPU_SCALED_SUM, 1.0f / (float)p->n_in, 0 };
 		TRY(prepare_pair(p, &out, &left, &p->in[i + 1], &s->step[i], err));
 	}
 	ret->run = run_fold;

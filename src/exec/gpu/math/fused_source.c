@@ -132,7 +132,8 @@ static void put_zero(struct buf *b, const struct node *n, enum dtype dtype)
 static void put_quantize(struct buf *b, const struct graph *body, const struct node *n)
 {
 	enum dtype to = type_of(body, n->out[0]);
-	buf_printf(b, "quantized<%s, %s>(v%d, v%d, ", stored(type_of(body, n->in[0])), stored(to), n->in[0], n->in[1]);
+	buf_printf(b, "quantized<%s, %s>(v%d, v%d, ", stored(type_of(body, n->in[0])), stored(to),
+		n->in[0], n->in[1]);
 	put_zero(b, n, to);
 	buf_str(b, to == DTYPE_I8 ? ", -128, 127)" : ", 0, 255)");
 }

@@ -24,7 +24,8 @@ static struct generate_state *new_state(struct prep *p, struct kernel *ret, run_
 	return s;
 }
 
-static enum err_code ready(struct prep *p, struct generate_state *s, const char *name, struct err *err)
+static enum err_code ready(
+	struct prep *p, struct generate_state *s, const char *name, struct err *err)
 {
 	if (tensor_count(&p->out[0]) > INT32_MAX || dtype_bytes(p->out[0].dtype) > 8)
 		return prep_refuse(err, "elements of that size, or so many");
@@ -80,8 +81,8 @@ static void run_trilu(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct generate_state *s = a->state;
-	void *params[] = { (void *)&s->count, (void *)&s->a, (void *)&s->b, (void *)&s->upper, (void *)&s->k,
-		(void *)&a->out[0].data, (void *)&a->in[0].data };
+	void *params[] = { (void *)&s->count, (void *)&s->a, (void *)&s->b, (void *)&s->upper,
+		(void *)&s->k, (void *)&a->out[0].data, (void *)&a->in[0].data };
 	gpu_launch(a, &s->launch, params);
 }
 

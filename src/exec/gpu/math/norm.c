@@ -36,7 +36,8 @@ static void run_norm(const struct kernel_args *a, int64_t from, int64_t to)
 	gpu_launch(a, &s->launch, params);
 }
 
-static enum err_code ready(struct prep *p, struct kernel *ret, struct norm_state *s, struct err *err)
+static enum err_code ready(
+	struct prep *p, struct kernel *ret, struct norm_state *s, struct err *err)
 {
 	char name[24];
 	if (tensor_count(&p->in[0]) > INT32_MAX)
@@ -49,7 +50,8 @@ static enum err_code ready(struct prep *p, struct kernel *ret, struct norm_state
 	return ERR_OK;
 }
 
-/* One number for each element of a row, or one for all; else it is broadcast in a way of its own. */
+/* One number for each element of a row, or one for all; else it is broadcast in a way of its
+   own. */
 static bool fits_row(const struct prep *p, int i, int axis, int32_t *ret_one)
 {
 	const struct shape *x = &p->in[0].shape, *s = &p->in[i].shape;
@@ -75,7 +77,7 @@ enum err_code gpu_prepare_layer_norm(struct prep *p, struct kernel *ret, struct 
 	if (!s)
 		return err_oom(err);
 	bool statistics = p->n_out > 1 &&
-			  (p->out[1].dtype != DTYPE_F32 || (p->n_out > 2 && p->out[2].dtype != DTYPE_F32));
+		(p->out[1].dtype != DTYPE_F32 || (p->n_out > 2 && p->out[2].dtype != DTYPE_F32));
 	if (!same_types(p, 1, 3) || statistics || !fits_row(p, 1, axis, &s->norm.one_scale) ||
 		!fits_row(p, 2, axis, &s->norm.one_bias))
 		return prep_refuse(err, "scale or bias of another type, or broadcast within a row");
@@ -91,7 +93,8 @@ enum err_code gpu_prepare_group_norm(struct prep *p, struct kernel *ret, struct 
 {
 	const struct shape *x = &p->in[0].shape;
 	int64_t channels = x->dim[1], inner = shape_count_range(x, 2, x->rank);
-	int64_t groups = p->node->op == OP_GROUP_NORM ? node_int(p->node, "num_groups", 1) : channels;
+	int64_t groups =
+		p->node->op == OP_GROUP_NORM ? node_int(p->node, "num_groups", 1) : channels;
 	struct norm_state *s = gpu_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
@@ -125,8 +128,9 @@ static struct channel_state *channel_state(struct prep *p, struct kernel *ret, r
 	bool flat = x->shape.rank < 2; /* [N]: one channel */
 	s->count = (uint32_t)tensor_count(x);
 	s->channels = gpu_div(flat ? 1 : x->shape.dim[1]);
-	s->inner = gpu_div(
-		flat || x->layout == LAYOUT_NHWC ? 1 : shape_count_range(&x->shape, 2, x->shape.rank));
+	s->inner = gpu_div(flat || x->layout == LAYOUT_NHWC
+			? 1
+			: shape_count_range(&x->shape, 2, x->shape.rank));
 	ret->out_layout = x->layout;
 	ret->run = run;
 	return s;
@@ -146,9 +150,10 @@ static void run_batch_norm(const struct kernel_args *a, int64_t from, int64_t to
 {
 	(void)from, (void)to;
 	const struct channel_state *s = a->state;
-	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->channels, (void *)&s->epsilon,
-		(void *)&a->out[0].data, (void *)&a->in[0].data, (void *)&a->in[1].data,
-		(void *)&a->in[2].data, (void *)&a->in[3].data, (void *)&a->in[4].data };
+	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->channels,
+		(void *)&s->epsilon, (void *)&a->out[0].data, (void *)&a->in[0].data,
+		(void *)&a->in[1].data, (void *)&a->in[2].data, (void *)&a->in[3].data,
+		(void *)&a->in[4].data };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -168,9 +173,9 @@ static void run_lrn(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct channel_state *s = a->state;
-	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->channels, (void *)&s->before,
-		(void *)&s->after, (void *)&s->bias, (void *)&s->alpha, (void *)&s->beta,
-		(void *)&a->out[0].data, (void *)&a->in[0].data };
+	void *params[] = { (void *)&s->count, (void *)&s->inner, (void *)&s->channels,
+		(void *)&s->before, (void *)&s->after, (void *)&s->bias, (void *)&s->alpha,
+		(void *)&s->beta, (void *)&a->out[0].data, (void *)&a->in[0].data };
 	gpu_launch(a, &s->launch, params);
 }
 

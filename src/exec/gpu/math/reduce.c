@@ -77,8 +77,8 @@ static bool fill(struct gpu_reduce *r, const struct tensor *x, uint32_t mask, bo
 	return good;
 }
 
-static enum err_code prepare_over(
-	struct prep *p, struct kernel *ret, uint32_t mask, int32_t step, int32_t finish, struct err *err)
+static enum err_code prepare_over(struct prep *p, struct kernel *ret, uint32_t mask, int32_t step,
+	int32_t finish, struct err *err)
 {
 	struct reduce_state *s = gpu_state(p, ret, sizeof(*s));
 	bool rows;
@@ -90,12 +90,14 @@ static enum err_code prepare_over(
 	s->reduce.step = step;
 	s->reduce.finish = finish;
 	ret->run = run_reduce;
-	snprintf(
-		name, sizeof(name), "reduce_%s_%s", rows ? "rows" : "columns", gpu_type_name(p->in[0].dtype));
+	snprintf(name, sizeof(name), "reduce_%s_%s", rows ? "rows" : "columns",
+		gpu_type_name(p->in[0].dtype));
 	TRY(gpu_launch_over(p, name, s->reduce.outputs, rows ? 1 : BLOCK, &s->launch, err));
 	/* A block for each row, no larger than the row wants. */
 	if (rows)
-		s->launch.block[0] = s->reduce.count <= 64 ? 32 : s->reduce.count <= 512 ? 128 : BLOCK;
+		s->launch.block[0] = s->reduce.count <= 64 ? 32
+			: s->reduce.count <= 512	   ? 128
+							   : BLOCK;
 	return ERR_OK;
 }
 
@@ -104,7 +106,8 @@ enum err_code gpu_prepare_reduce(struct prep *p, struct kernel *ret, struct err 
 	uint32_t mask;
 	if (gpu_has_in(p, 1) && !p->in[1].data)
 		return prep_refuse(err, "axes that are computed");
-	TRY(reduce_axes(p->node, gpu_has_in(p, 1) ? &p->in[1] : NULL, p->in[0].shape.rank, &mask, err));
+	TRY(reduce_axes(
+		p->node, gpu_has_in(p, 1) ? &p->in[1] : NULL, p->in[0].shape.rank, &mask, err));
 	ret->unread = 2;
 	return prepare_over(p, ret, mask, ops[p->node->op].step, ops[p->node->op].finish, err);
 }
@@ -114,5 +117,6 @@ enum err_code gpu_prepare_global_pool(struct prep *p, struct kernel *ret, struct
 {
 	uint32_t spatial = ((UINT32_C(1) << p->in[0].shape.rank) - 1) & ~UINT32_C(3);
 	bool max = p->node->op == OP_GLOBAL_MAX_POOL;
-	return prepare_over(p, ret, spatial, max ? GPU_LARGEST : GPU_SUM, max ? GPU_AS_IS : GPU_MEAN_OF, err);
+	return prepare_over(
+		p, ret, spatial, max ? GPU_LARGEST : GPU_SUM, max ? GPU_AS_IS : GPU_MEAN_OF, err);
 }

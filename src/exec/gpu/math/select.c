@@ -19,8 +19,8 @@ static void run_compare(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct select_state *s = a->state;
 	void *const *other = a->n_in > 1 ? &a->in[1].data : &a->in[0].data; /* IsNaN has one */
-	void *params[] = { (void *)&s->walk, (void *)&s->fn, (void *)&a->out[0].data, (void *)&a->in[0].data,
-		(void *)other };
+	void *params[] = { (void *)&s->walk, (void *)&s->fn, (void *)&a->out[0].data,
+		(void *)&a->in[0].data, (void *)other };
 	gpu_launch(a, &s->launch, params);
 }
 

@@ -20,8 +20,8 @@ static void run_softmax(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct softmax_state *s = a->state;
-	void *params[] = { (void *)&s->slices, (void *)&s->n, (void *)&s->log_of, (void *)&a->out[0].data,
-		(void *)&a->in[0].data, (void *)&s->inner };
+	void *params[] = { (void *)&s->slices, (void *)&s->n, (void *)&s->log_of,
+		(void *)&a->out[0].data, (void *)&a->in[0].data, (void *)&s->inner };
 	gpu_launch(a, &s->launch, params);
 }
 

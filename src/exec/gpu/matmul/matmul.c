@@ -24,7 +24,7 @@ struct matmul_state {
 	int c;                 /* the input that is C; -1: none */
 };
 
-/* -- run ------------------------------------------------------------------------------------------ */
+/* -- run --------------------------------------------------------------------------------------- */
 
 static const void *operand_at(const struct kernel_args *a, const struct matmul_state *s,
 	const struct operand *v, int in, const int64_t *index, int loops)
@@ -55,7 +55,7 @@ static void run_matmul(const struct kernel_args *a, int64_t from, int64_t to)
 	finish_run(&s->finish, a);
 }
 
-/* -- the shape of it ------------------------------------------------------------------------------ */
+/* -- the shape of it --------------------------------------------------------------------------- */
 
 /* Does the operand go on evenly from batch dimension d into d + 1? */
 static bool is_even(const struct operand *v, const struct shape *out, int d)
@@ -99,8 +99,8 @@ static uint32_t alignment(const struct operand *v, int loops, int64_t step, size
 }
 
 /* Rows by `row`, columns by `col` elements, one of the two being 1. */
-static struct product_matrix matrix(const struct operand *v, const struct matmul_state *s, int64_t row,
-	int64_t col, int64_t cols, int64_t rows)
+static struct product_matrix matrix(const struct operand *v, const struct matmul_state *s,
+	int64_t row, int64_t col, int64_t cols, int64_t rows)
 {
 	int batch = s->v.out.rank - 3, loops = batch > 0 ? batch : 0;
 	struct product_matrix m = { .step = batch >= 0 ? v->lead[batch] : 0, .transposed = col != 1 };
@@ -131,7 +131,7 @@ static void set_product(struct matmul_state *s, struct product_spec *ret)
 	ret->matrix[PRODUCT_C] = ret->matrix[PRODUCT_D];
 }
 
-/* -- what is added and applied ---------------------------------------------------------------------- */
+/* -- what is added and applied ----------------------------------------------------------------- */
 
 /* One number per column, known now. */
 static bool is_bias(const struct prep *p, const struct matmul_view *v, int i)
@@ -151,8 +151,8 @@ static bool is_matrix(const struct matmul_view *v, int i)
 {
 	const struct operand *o = &v->add[i];
 	int row = v->out.rank - 2;
-	return (o->col == 1 || v->out.dim[row + 1] == 1) && (o->lead[row] != 0 || v->out.dim[row] == 1) &&
-	       (row == 0 || o->lead[row - 1] != 0);
+	return (o->col == 1 || v->out.dim[row + 1] == 1) &&
+		(o->lead[row] != 0 || v->out.dim[row] == 1) && (row == 0 || o->lead[row - 1] != 0);
 }
 
 static void leave_addend(struct matmul_state *s, int i)
@@ -179,8 +179,8 @@ static void set_c(struct matmul_state *s, struct product_spec *spec, int i)
 }
 
 /* The addend in the library's hands where they fit, one as the bias, one as C. */
-static enum err_code place_addends(struct prep *p, struct matmul_state *s, struct product_spec *spec,
-	struct kernel *ret, struct err *err)
+static enum err_code place_addends(struct prep *p, struct matmul_state *s,
+	struct product_spec *spec, struct kernel *ret, struct err *err)
 {
 	void *bias;
 	for (int i = 0; i < 2; i++) {
@@ -212,11 +212,11 @@ static void place_activation(struct matmul_state *s, struct product_spec *spec)
 	call->fn = GPU_NO_CALL;
 }
 
-/* -- prepare ---------------------------------------------------------------------------------------- */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 /* With the library's epilogue, or with everything in a kernel of ours. */
-static enum err_code prepare_way(struct prep *p, struct matmul_state *s, bool epilogue, struct kernel *ret,
-	struct err *err)
+static enum err_code prepare_way(
+	struct prep *p, struct matmul_state *s, bool epilogue, struct kernel *ret, struct err *err)
 {
 	struct product_spec spec = { .dtype = p->in[0].dtype };
 	finish_init(&s->finish, p);

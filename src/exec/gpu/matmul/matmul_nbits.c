@@ -43,7 +43,8 @@ static void run_dot(const struct kernel_args *a, int64_t from, int64_t to)
 	const struct nbits_state *s = a->state;
 	struct gpu_nbits_at at = place(a);
 	struct gpu_complaint f = gpu_complaint(a, FAULT_INDEX);
-	void *params[] = { (void *)&s->n, &at, (void *)&a->out[0].data, (void *)&a->in[NBITS_X].data, &f };
+	void *params[] = { (void *)&s->n, &at, (void *)&a->out[0].data,
+		(void *)&a->in[NBITS_X].data, &f };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -56,14 +57,16 @@ static void run_product(const struct kernel_args *a, int64_t from, int64_t to)
 	char *weights = product_workspace(a);
 	void *params[] = { (void *)&s->n, &at, &weights, &f };
 	gpu_launch(a, &s->launch, params);
-	struct product_at p = { a->in[NBITS_X].data, weights, NULL, a->out[0].data, weights + s->workspace_at };
+	struct product_at p = { a->in[NBITS_X].data, weights, NULL, a->out[0].data,
+		weights + s->workspace_at };
 	product_run(&s->product, a, &p);
 	finish_run(&s->finish, a);
 }
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
-static enum err_code read_geometry(const struct prep *p, int64_t rows, struct gpu_nbits *ret, struct err *err)
+static enum err_code read_geometry(
+	const struct prep *p, int64_t rows, struct gpu_nbits *ret, struct err *err)
 {
 	struct nbits_geometry g;
 	TRY(nbits_geometry(p->node, &g, err));
@@ -72,7 +75,8 @@ static enum err_code read_geometry(const struct prep *p, int64_t rows, struct gp
 	if (rows > INT32_MAX || g.n > INT32_MAX || words > INT32_MAX / (32 / g.bits) ||
 		g.blob % (int64_t)sizeof(uint32_t) || p->in[NBITS_SCALES].dtype != p->in[0].dtype ||
 		(gpu_has_in(p, NBITS_ZEROS) && !bits && p->in[NBITS_ZEROS].dtype != p->in[0].dtype))
-		return prep_refuse(err, "so many numbers, blocks so small, or operands of several types");
+		return prep_refuse(
+			err, "so many numbers, blocks so small, or operands of several types");
 	*ret = (struct gpu_nbits){ .rows = (uint32_t)rows, .n = (uint32_t)g.n, .k = (uint32_t)g.k,
 		.words = (uint32_t)words, .per = (uint32_t)(32 / g.bits), .blocks = (uint32_t)g.blocks,
 		.block = gpu_div(g.block), .bits = g.bits, .zero_bytes = bits ? (int32_t)g.zero_bytes : 0 };
@@ -87,7 +91,8 @@ static enum err_code prepare_dot(struct prep *p, struct nbits_state *s, struct e
 	return gpu_launch_over(p, name, columns * (DOT_THREADS / 4), DOT_THREADS, &s->launch, err);
 }
 
-static enum err_code prepare_product(struct prep *p, struct nbits_state *s, struct kernel *ret, struct err *err)
+static enum err_code prepare_product(
+	struct prep *p, struct nbits_state *s, struct kernel *ret, struct err *err)
 {
 	int64_t m = s->n.rows, n = s->n.n, k = s->n.k;
 	struct product_matrix out = { .ld = n, .align = PRODUCT_ALIGN_MAX };

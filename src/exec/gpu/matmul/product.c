@@ -2,7 +2,8 @@
 #include "exec/gpu/matmul/product.h"
 
 /* Library failures that are about the description, not about the device. */
-static enum err_code blas_error(const struct gpu *g, cublasStatus_t s, const char *what, struct err *err)
+static enum err_code blas_error(
+	const struct gpu *g, cublasStatus_t s, const char *what, struct err *err)
 {
 	if (s == CUBLAS_STATUS_NOT_SUPPORTED)
 		return err_set(err, ERR_UNIMPLEMENTED, "cuBLASLt does not support it");
@@ -56,8 +57,8 @@ static void product_done(void *ctx)
 }
 
 /* Rows here are columns there. */
-static enum err_code describe_matrix(const struct gpu *g, const struct product_spec *s, int i, int64_t rows,
-	int64_t cols, cublasLtMatrixLayout_t *ret, struct err *err)
+static enum err_code describe_matrix(const struct gpu *g, const struct product_spec *s, int i,
+	int64_t rows, int64_t cols, cublasLtMatrixLayout_t *ret, struct err *err)
 {
 	const struct product_matrix *m = &s->matrix[i];
 	int32_t batch = (int32_t)s->batch;
@@ -66,12 +67,18 @@ static enum err_code describe_matrix(const struct gpu *g, const struct product_s
 		rows = cols;
 		cols = swap;
 	}
-	BLAS_TRY(g, blas.cublasLtMatrixLayoutCreate(ret, blas_type(product_dtype(s, i)), (uint64_t)cols, (uint64_t)rows,
-		m->ld), "describing a matrix");
-	BLAS_TRY(g, blas.cublasLtMatrixLayoutSetAttribute(*ret, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
-		sizeof(batch)), "describing a batch");
-	BLAS_TRY(g, blas.cublasLtMatrixLayoutSetAttribute(*ret, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
-		&m->step, sizeof(m->step)), "describing a batch");
+	BLAS_TRY(g,
+		blas.cublasLtMatrixLayoutCreate(
+			ret, blas_type(product_dtype(s, i)), (uint64_t)cols, (uint64_t)rows, m->ld),
+		"describing a matrix");
+	BLAS_TRY(g,
+		blas.cublasLtMatrixLayoutSetAttribute(
+			*ret, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof(batch)),
+		"describing a batch");
+	BLAS_TRY(g,
+		blas.cublasLtMatrixLayoutSetAttribute(*ret,
+			CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &m->step, sizeof(m->step)),
+		"describing a batch");
 	return ERR_OK;
 }
 
@@ -80,7 +87,8 @@ static enum err_code describe_matrix(const struct gpu *g, const struct product_s
 		sizeof(value)), "describing a product")
 
 /* d' = op(b') op(a'), so A there is b here. */
-static enum err_code describe(struct prep *p, const struct product_spec *s, struct product *pr, struct err *err)
+static enum err_code describe(
+	struct prep *p, const struct product_spec *s, struct product *pr, struct err *err)
 {
 	const struct gpu *g = gpu_of(p->backend);
 	int32_t trans_a = s->matrix[PRODUCT_B].transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -107,7 +115,8 @@ enum err_code product_prepare(struct prep *p, const struct product_spec *s, stru
 	size_t *ret_scratch_bytes, struct err *err)
 {
 	if (s->batch > INT32_MAX)
-		return prep_refuse(err, "there are more products in the batch than a library's call takes");
+		return prep_refuse(
+			err, "there are more products in the batch than a library's call takes");
 	*ret = (struct product){ 0 };
 	enum err_code rc = describe(p, s, ret, err);
 	if (rc == ERR_OK)
@@ -125,17 +134,20 @@ enum err_code product_prepare(struct prep *p, const struct product_spec *s, stru
 
 /* -- run -------------------------------------------------------------------------------------- */
 
-cublasStatus_t product_enqueue(const struct product *pr, const struct product_at *at, CUstream stream)
+cublasStatus_t product_enqueue(
+	const struct product *pr, const struct product_at *at, CUstream stream)
 {
 	static const int32_t one = 1, none = 0;
-	const void *alpha = pr->whole ? (const void *)&one : &pr->alpha, *beta = pr->whole ? (const void *)&none : &pr->beta;
+	const void *alpha = pr->whole ? (const void *)&one : &pr->alpha,
+		   *beta = pr->whole ? (const void *)&none : &pr->beta;
 	return blas.cublasLtMatmul(pr->blas, pr->desc, alpha, at->b, pr->layout[PRODUCT_B], at->a,
 		pr->layout[PRODUCT_A], beta, at->c ? at->c : at->d, pr->layout[PRODUCT_C], at->d,
-		pr->layout[PRODUCT_D], &pr->algo, pr->workspace_bytes ? at->workspace : NULL, pr->workspace_bytes,
-		stream);
+		pr->layout[PRODUCT_D], &pr->algo, pr->workspace_bytes ? at->workspace : NULL,
+		pr->workspace_bytes, stream);
 }
 
-void product_run(const struct product *pr, const struct kernel_args *args, const struct product_at *at)
+void product_run(
+	const struct product *pr, const struct kernel_args *args, const struct product_at *at)
 {
 	cublasStatus_t s = product_enqueue(pr, at, args->device->stream);
 	if (s != CUBLAS_STATUS_SUCCESS)

@@ -32,8 +32,9 @@ enum { PRODUCT_A, PRODUCT_B, PRODUCT_C, PRODUCT_D, PRODUCT_MATRICES };
 struct product_spec {
 	int64_t m, n, k, batch;
 	struct product_matrix matrix[PRODUCT_MATRICES];
-	/* Of all of them and of the bias: F32, F16 or BF16; I8: of a and b, c and d being I32. Of I8 the library
-	   wants b transposed, n, k and every ld a multiple of 4, no epilogue, alpha 1 and beta 0. */
+	/* Of all of them and of the bias: F32, F16 or BF16; I8: of a and b, c and d being I32. Of
+	   I8 the library wants b transposed, n, k and every ld a multiple of 4, no epilogue, alpha
+	   1 and beta 0. */
 	enum dtype dtype;
 	float alpha, beta; /* beta 0: c is not read; its place is then d's */
 	uint32_t epilogue; /* bits of cublasLtEpilogue_t; 0: none */
@@ -51,8 +52,8 @@ struct product {
 };
 
 /* UNIMPLEMENTED: the library has no algorithm for it. Adds to ret_scratch what run wants. */
-MUST_CHECK enum err_code product_prepare(struct prep *p, const struct product_spec *s, struct product *ret,
-	size_t *ret_scratch_bytes, struct err *err);
+MUST_CHECK enum err_code product_prepare(struct prep *p, const struct product_spec *s,
+	struct product *ret, size_t *ret_scratch_bytes, struct err *err);
 
 /* Where the matrices of one call lie; c may be NULL where beta is 0. */
 struct product_at {
@@ -63,22 +64,25 @@ struct product_at {
 #define PRODUCT_WORKSPACE_ALIGN 256
 
 /* Enqueues it on the run's stream. */
-void product_run(const struct product *pr, const struct kernel_args *args, const struct product_at *at);
+void product_run(
+	const struct product *pr, const struct kernel_args *args, const struct product_at *at);
 
 /* The run's scratch, as a workspace. */
 static inline void *product_workspace(const struct kernel_args *args)
 {
 	uintptr_t at = (uintptr_t)args->scratch;
-	return (void *)((at + PRODUCT_WORKSPACE_ALIGN - 1) & ~(uintptr_t)(PRODUCT_WORKSPACE_ALIGN - 1));
+	return (void *)((at + PRODUCT_WORKSPACE_ALIGN - 1) &
+		~(uintptr_t)(PRODUCT_WORKSPACE_ALIGN - 1));
 }
 
-/* -- between product.c and product_choice.c ----------------------------------------------------- */
+/* -- between product.c and product_choice.c ---------------------------------------------------- */
 
-cublasStatus_t product_enqueue(const struct product *pr, const struct product_at *at, CUstream stream);
+cublasStatus_t product_enqueue(
+	const struct product *pr, const struct product_at *at, CUstream stream);
 
 /* Sets algo and workspace_bytes. */
-MUST_CHECK enum err_code product_choose(struct prep *p, const struct product_spec *s, struct product *pr,
-	struct err *err);
+MUST_CHECK enum err_code product_choose(
+	struct prep *p, const struct product_spec *s, struct product *pr, struct err *err);
 
 static inline enum dtype product_dtype(const struct product_spec *s, int matrix)
 {

@@ -36,7 +36,8 @@ struct preference {
 };
 
 /* Sums of halves that are cut to pieces are put together as floats. */
-static bool set_preferences(const struct gpu *g, const struct product_spec *s, cublasLtMatmulPreference_t pref)
+static bool set_preferences(
+	const struct gpu *g, const struct product_spec *s, cublasLtMatmulPreference_t pref)
 {
 	uint64_t limit = workspace_limit(g);
 	uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
@@ -57,8 +58,8 @@ static bool set_preferences(const struct gpu *g, const struct product_spec *s, c
 }
 
 /* Those that the library says it can do, in its order. */
-static enum err_code propose(const struct gpu *g, const struct product_spec *s, const struct product *pr,
-	struct proposals *ret, struct err *err)
+static enum err_code propose(const struct gpu *g, const struct product_spec *s,
+	const struct product *pr, struct proposals *ret, struct err *err)
 {
 	cublasLtMatmulHeuristicResult_t found[PROPOSALS_MAX];
 	cublasLtMatmulPreference_t pref;
@@ -67,9 +68,9 @@ static enum err_code propose(const struct gpu *g, const struct product_spec *s, 
 		return err_oom(err);
 	cublasStatus_t status = CUBLAS_STATUS_INVALID_VALUE;
 	if (set_preferences(g, s, pref))
-		status = blas.cublasLtMatmulAlgoGetHeuristic(pr->blas, pr->desc, pr->layout[PRODUCT_B],
-			pr->layout[PRODUCT_A], pr->layout[PRODUCT_C], pr->layout[PRODUCT_D], pref,
-			PROPOSALS_MAX, found, &n);
+		status = blas.cublasLtMatmulAlgoGetHeuristic(pr->blas, pr->desc,
+			pr->layout[PRODUCT_B], pr->layout[PRODUCT_A], pr->layout[PRODUCT_C],
+			pr->layout[PRODUCT_D], pref, PROPOSALS_MAX, found, &n);
 	blas.cublasLtMatmulPreferenceDestroy(pref);
 	ret->n = 0;
 	for (int i = 0; i < n && status == CUBLAS_STATUS_SUCCESS; i++)
@@ -86,7 +87,7 @@ static void take(struct product *pr, const cublasLtMatmulHeuristicResult_t *h)
 	pr->workspace_bytes = h->workspaceSize;
 }
 
-/* -- remembering -------------------------------------------------------------------------------- */
+/* -- remembering ------------------------------------------------------------------------------- */
 
 static bool describe(const struct prep *p, const struct product_spec *s, char ret[CHOICE_KEY_MAX])
 {
@@ -95,18 +96,19 @@ static bool describe(const struct prep *p, const struct product_spec *s, char re
 		"product %s cuBLASLt %zu %s compute=%d %" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64
 		" epilogue=%d c=%d",
 		g->name, blas.cublasLtGetVersion(), dtype_name(s->dtype),
-		(int)product_compute_type(p, s->dtype), s->m, s->n, s->k, s->batch, (int)s->epilogue,
-		s->beta != 0);
+		(int)product_compute_type(p, s->dtype), s->m, s->n, s->k, s->batch,
+		(int)s->epilogue, s->beta != 0);
 	for (int i = 0; i < PRODUCT_MATRICES && n < CHOICE_KEY_MAX; i++) {
 		const struct product_matrix *m = &s->matrix[i];
-		n += snprintf(ret + n, CHOICE_KEY_MAX - (size_t)n, " %" PRId64 "+%" PRId64 "/%u%s", m->ld, m->step,
-			m->align, m->transposed ? "T" : "");
+		n += snprintf(ret + n, CHOICE_KEY_MAX - (size_t)n, " %" PRId64 "+%" PRId64 "/%u%s",
+			m->ld, m->step, m->align, m->transposed ? "T" : "");
 	}
 	return n < CHOICE_KEY_MAX;
 }
 
 /* An algorithm is plain data, which the library lets one keep. */
-static void remember(const struct prep *p, const char *key, const cublasLtMatmulHeuristicResult_t *h)
+static void remember(
+	const struct prep *p, const char *key, const cublasLtMatmulHeuristicResult_t *h)
 {
 	const unsigned char *bytes = (const unsigned char *)&h->algo;
 	char name[CHOICE_NAME_MAX];
@@ -136,25 +138,28 @@ static bool recall(const struct prep *p, const char *key, const struct product *
 	cublasLtMatmulAlgo_t algo;
 	memset(ret, 0, sizeof(*ret));
 	if (!choices_find(p->choices, key, name) || !read_algorithm(name, &algo) ||
-		blas.cublasLtMatmulAlgoCheck(pr->blas, pr->desc, pr->layout[PRODUCT_B], pr->layout[PRODUCT_A],
-			pr->layout[PRODUCT_C], pr->layout[PRODUCT_D], &algo, ret) != CUBLAS_STATUS_SUCCESS)
+		blas.cublasLtMatmulAlgoCheck(pr->blas, pr->desc, pr->layout[PRODUCT_B],
+			pr->layout[PRODUCT_A], pr->layout[PRODUCT_C], pr->layout[PRODUCT_D], &algo,
+			ret) != CUBLAS_STATUS_SUCCESS)
 		return false;
 	ret->algo = algo;
 	return ret->workspaceSize <= workspace_limit(gpu_of(p->backend));
 }
 
-/* -- timing --------------------------------------------------------------------------------------- */
+/* -- timing ------------------------------------------------------------------------------------ */
 
 /* From the first element of the batch to the end of the last; true: no memory is so large. */
 static bool extent_overflows(const struct product_spec *s, int i, size_t *ret)
 {
 	const struct product_matrix *m = &s->matrix[i];
-	int64_t rows = i == PRODUCT_B ? s->k : s->m, cols = i == PRODUCT_A ? s->k : s->n, steps, all;
+	int64_t rows = i == PRODUCT_B ? s->k : s->m, cols = i == PRODUCT_A ? s->k : s->n, steps,
+		all;
 	if (m->transposed)
 		rows = cols;
-	return mul_i64_overflows(s->batch - 1, m->step, &steps) || mul_i64_overflows(rows, m->ld, &all) ||
-	       add_i64_overflows(all, steps, &all) ||
-	       mul_overflows((size_t)all, dtype_bytes(product_dtype(s, i)), ret) || *ret > (size_t)1 << 40;
+	return mul_i64_overflows(s->batch - 1, m->step, &steps) ||
+		mul_i64_overflows(rows, m->ld, &all) || add_i64_overflows(all, steps, &all) ||
+		mul_overflows((size_t)all, dtype_bytes(product_dtype(s, i)), ret) ||
+		*ret > (size_t)1 << 40;
 }
 
 struct contest {
@@ -192,7 +197,8 @@ static int contest(const struct gpu *g, const struct product_spec *s, struct pro
 	return best;
 }
 
-enum err_code product_choose(struct prep *p, const struct product_spec *s, struct product *pr, struct err *err)
+enum err_code product_choose(
+	struct prep *p, const struct product_spec *s, struct product *pr, struct err *err)
 {
 	struct proposals of = { .n = 0 };
 	cublasLtMatmulHeuristicResult_t known;
@@ -203,7 +209,8 @@ enum err_code product_choose(struct prep *p, const struct product_spec *s, struc
 		return ERR_OK;
 	}
 	TRY(propose(gpu_of(p->backend), s, pr, &of, err));
-	int best = remembers && !p->settled ? of.n > 1 ? contest(gpu_of(p->backend), s, pr, &of) : 0 : -1;
+	int best = remembers && !p->settled ? of.n > 1 ? contest(gpu_of(p->backend), s, pr, &of) : 0
+					    : -1;
 	if (best >= 0)
 		remember(p, key, &of.of[best]);
 	take(pr, &of.of[best < 0 ? 0 : best]);

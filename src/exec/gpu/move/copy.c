@@ -42,7 +42,8 @@ static void merge(struct gpu_view *v)
 			drop_dim(v, d);
 	sort(v);
 	for (int d = v->rank - 1; d > 0; d--)
-		if (v->src[d - 1] == v->src[d] * v->dim[d] && v->dst[d - 1] == v->dst[d] * v->dim[d]) {
+		if (v->src[d - 1] == v->src[d] * v->dim[d] &&
+			v->dst[d - 1] == v->dst[d] * v->dim[d]) {
 			v->dim[d - 1] *= v->dim[d];
 			v->src[d - 1] = v->src[d];
 			v->dst[d - 1] = v->dst[d];
@@ -58,8 +59,8 @@ static void merge(struct gpu_view *v)
 static bool pairs_up(const struct gpu_view *v)
 {
 	int last = v->rank - 1;
-	bool even = v->src[last] == 1 && v->dst[last] == 1 && v->dim[last] % 2 == 0 && v->src_at % 2 == 0 &&
-		    v->dst_at % 2 == 0;
+	bool even = v->src[last] == 1 && v->dst[last] == 1 && v->dim[last] % 2 == 0 &&
+		v->src_at % 2 == 0 && v->dst_at % 2 == 0;
 	for (int d = 0; d < last; d++)
 		even &= v->src[d] % 2 == 0 && v->dst[d] % 2 == 0;
 	return even;
@@ -172,11 +173,12 @@ void gpu_copy_run(const struct kernel_args *a, const struct gpu_copy *c, void *d
 {
 	char *to = (char *)dst + c->dst_bytes;
 	const char *from = (const char *)src + c->src_bytes;
-	void *params[] = { c->tiled ? (void *)&c->tiles : (void *)&c->box, (void *)&to, (void *)&from };
+	void *params[] = { c->tiled ? (void *)&c->tiles : (void *)&c->box, (void *)&to,
+		(void *)&from };
 	gpu_launch(a, &c->launch, params);
 }
 
-/* -- between layouts ---------------------------------------------------------------------------- */
+/* -- between layouts --------------------------------------------------------------------------- */
 
 static void run_copy(const struct kernel_args *a, int64_t from, int64_t to)
 {

@@ -33,8 +33,9 @@ struct gpu_copy {
 };
 
 /* UNIMPLEMENTED: too large, or of too many dimensions, or of elements that no kernel has. */
-MUST_CHECK enum err_code gpu_copy_init(struct gpu_copy *c, const struct prep *p, const struct gpu_view *v,
-	struct err *err);
+MUST_CHECK enum err_code gpu_copy_init(
+	struct gpu_copy *c, const struct prep *p, const struct gpu_view *v, struct err *err);
 
 /* Enqueues it. */
-void gpu_copy_run(const struct kernel_args *a, const struct gpu_copy *c, void *dst, const void *src);
+void gpu_copy_run(
+	const struct kernel_args *a, const struct gpu_copy *c, void *dst, const void *src);

@@ -17,8 +17,8 @@ static void launch_with(const struct kernel_args *a, void *const *moved)
 {
 	const struct gather_state *s = a->state;
 	struct gpu_complaint f = gpu_complaint(a, FAULT_INDEX);
-	void *params[] = { (void *)&s->gather, (void *)&a->out[0].data, (void *)moved, (void *)&a->in[1].data,
-		&f };
+	void *params[] = { (void *)&s->gather, (void *)&a->out[0].data, (void *)moved,
+		(void *)&a->in[1].data, &f };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -41,7 +41,8 @@ static void run_scatter(const struct kernel_args *a, int64_t from, int64_t to)
 	launch_with(a, &a->in[2].data);
 }
 
-static enum err_code new_state(struct prep *p, struct kernel *ret, struct gather_state **s, struct err *err)
+static enum err_code new_state(
+	struct prep *p, struct kernel *ret, struct gather_state **s, struct err *err)
 {
 	*s = gpu_state(p, ret, sizeof(**s));
 	if (!*s)
@@ -105,11 +106,13 @@ enum err_code gpu_prepare_gather_elements(struct prep *p, struct kernel *ret, st
 	struct gather_state *s;
 	TRY(new_state(p, ret, &s, err));
 	fill_elements(&s->gather, p);
-	return ready(p, s, "gather_elements", dtype_bytes(p->in[0].dtype), tensor_count(&p->out[0]), err);
+	return ready(p, s, "gather_elements", dtype_bytes(p->in[0].dtype), tensor_count(&p->out[0]),
+		err);
 }
 
 /* Tuples of the first batch_dims' axes are in batches. Returns the size that rows move in. */
-static size_t fill_tuples(struct gpu_gather *g, const struct prep *p, int batch_dims, int64_t *ret_row)
+static size_t fill_tuples(
+	struct gpu_gather *g, const struct prep *p, int batch_dims, int64_t *ret_row)
 {
 	const struct shape *x = &p->in[0].shape, *i = &p->in[1].shape;
 	int64_t stride[RANK_MAX], row;
@@ -139,9 +142,10 @@ enum err_code gpu_prepare_gather_nd(struct prep *p, struct kernel *ret, struct e
 		row * shape_count_range(&p->in[1].shape, 0, p->in[1].shape.rank - 1), err);
 }
 
-/* -- the other way round ------------------------------------------------------------------------ */
+/* -- the other way round ----------------------------------------------------------------------- */
 
-static enum err_code new_scatter(struct prep *p, struct kernel *ret, struct gather_state **s, struct err *err)
+static enum err_code new_scatter(
+	struct prep *p, struct kernel *ret, struct gather_state **s, struct err *err)
 {
 	if (!slice_is(node_string(p->node, "reduction", "none"), "none"))
 		return prep_refuse(err, "a reduction, whose order would be open");
@@ -157,7 +161,8 @@ enum err_code gpu_prepare_scatter_elements(struct prep *p, struct kernel *ret, s
 	struct gather_state *s;
 	TRY(new_scatter(p, ret, &s, err));
 	fill_elements(&s->gather, p);
-	return ready(p, s, "scatter_elements", dtype_bytes(p->in[0].dtype), tensor_count(&p->in[1]), err);
+	return ready(p, s, "scatter_elements", dtype_bytes(p->in[0].dtype), tensor_count(&p->in[1]),
+		err);
 }
 
 enum err_code gpu_prepare_scatter_nd(struct prep *p, struct kernel *ret, struct err *err)

@@ -21,7 +21,8 @@ static void run_pieces(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct pieces *s = a->state;
 	for (int i = 0; i < s->n; i++)
-		gpu_copy_run(a, &s->piece[i].copy, a->out[s->piece[i].out].data, a->in[s->piece[i].in].data);
+		gpu_copy_run(a, &s->piece[i].copy, a->out[s->piece[i].out].data,
+			a->in[s->piece[i].in].data);
 }
 
 static struct pieces *new_pieces(struct prep *p, struct kernel *ret, int n)
@@ -34,7 +35,8 @@ static struct pieces *new_pieces(struct prep *p, struct kernel *ret, int n)
 }
 
 /* Input 0 into output 0 as one box, whose dimensions are in the output's order, which is plain. */
-static enum err_code one_box(struct prep *p, struct kernel *ret, struct gpu_view *v, struct err *err)
+static enum err_code one_box(
+	struct prep *p, struct kernel *ret, struct gpu_view *v, struct err *err)
 {
 	struct pieces *s = new_pieces(p, ret, 1);
 	int64_t stride = 1;
@@ -83,8 +85,8 @@ enum err_code gpu_prepare_slice(struct prep *p, struct kernel *ret, struct err *
 	for (int i = 1; i < p->n_in; i++)
 		if (gpu_has_in(p, i) && !p->in[i].data)
 			return prep_refuse(err, "bounds that are computed");
-	TRY(slice_geometry(&p->in[0].shape, &p->in[1], &p->in[2], gpu_has_in(p, 3) ? &p->in[3] : NULL,
-		gpu_has_in(p, 4) ? &p->in[4] : NULL, &g, err));
+	TRY(slice_geometry(&p->in[0].shape, &p->in[1], &p->in[2],
+		gpu_has_in(p, 3) ? &p->in[3] : NULL, gpu_has_in(p, 4) ? &p->in[4] : NULL, &g, err));
 	gpu_strides(&p->in[0], v.src);
 	for (int i = 0; i < v.rank; i++) {
 		v.src_at += g.start[i] * v.src[i];
@@ -130,7 +132,7 @@ enum err_code gpu_prepare_blocks(struct prep *p, struct kernel *ret, struct err 
 	return permuted(p, ret, g.view, g.perm, err);
 }
 
-/* -- parts of a whole, side by side along an axis ------------------------------------------------ */
+/* -- parts of a whole, side by side along an axis ---------------------------------------------- */
 
 /* One part, that begins at `at`, copied into the whole or out of it; each in its layout. */
 static enum err_code slab(struct prep *p, struct piece *q, const struct tensor *whole,
@@ -184,7 +186,7 @@ enum err_code gpu_prepare_split(struct prep *p, struct kernel *ret, struct err *
 	return ERR_OK;
 }
 
-/* -- views, where the planner needs them copied -------------------------------------------------- */
+/* -- views, where the planner needs them copied ------------------------------------------------ */
 
 enum err_code gpu_prepare_view(struct prep *p, struct kernel *ret, struct err *err)
 {

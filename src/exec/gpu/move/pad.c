@@ -18,7 +18,8 @@ static void run_pad(const struct kernel_args *a, int64_t from, int64_t to)
 	(void)from, (void)to;
 	const struct pad_state *s = a->state;
 	const void *value = a->n_in > 2 ? a->in[2].data : NULL;
-	void *params[] = { (void *)&s->pad, (void *)&a->out[0].data, (void *)&a->in[0].data, &value };
+	void *params[] = { (void *)&s->pad, (void *)&a->out[0].data, (void *)&a->in[0].data,
+		&value };
 	gpu_launch(a, &s->launch, params);
 }
 

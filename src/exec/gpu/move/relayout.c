@@ -9,11 +9,12 @@
 static bool is_same(const struct tensor *t, enum layout to)
 {
 	int rank = t->shape.rank;
-	return t->layout == to || rank < 3 || t->shape.dim[1] == 1 || shape_count_range(&t->shape, 2, rank) == 1;
+	return t->layout == to || rank < 3 || t->shape.dim[1] == 1 ||
+		shape_count_range(&t->shape, 2, rank) == 1;
 }
 
-enum err_code relayout_prepare(struct prep *p, const struct tensor *t, enum layout to, struct relayout *ret,
-	size_t *scratch_bytes, struct err *err)
+enum err_code relayout_prepare(struct prep *p, const struct tensor *t, enum layout to,
+	struct relayout *ret, size_t *scratch_bytes, struct err *err)
 {
 	*ret = (struct relayout){ .at = *scratch_bytes };
 	if (is_same(t, to))

@@ -27,7 +27,8 @@ enum err_code attend_prepare(struct attend *s, const struct prep *p, int64_t bat
 	struct gpu_attend *a = &s->a;
 	int64_t rows = batch * a->heads.d * a->q_len.d;
 	char name[16];
-	if (rows > INT32_MAX || a->head > HEAD_MAX || a->v_head > GPU_ATTEND_THREADS * GPU_ATTEND_VALUES)
+	if (rows > INT32_MAX || a->head > HEAD_MAX ||
+		a->v_head > GPU_ATTEND_THREADS * GPU_ATTEND_VALUES)
 		return prep_refuse(err, "so many queries, or heads so large");
 	a->rows = (uint32_t)rows;
 	a->wide = reads_wide(a, dtype_bytes(p->in[0].dtype));

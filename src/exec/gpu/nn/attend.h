@@ -22,11 +22,14 @@ struct attend {
 	struct gpu_attend a;
 };
 
-/* From batch, head and row to the next, of [batch, length, heads * size] or [batch, heads, length, size]. */
+/* From batch, head and row to the next, of [batch, length, heads * size] or [batch, heads,
+   length, size]. */
 void attend_strides(int64_t ret[3], bool packed, int64_t heads, int64_t len, int64_t size);
 
 /* s->a is set but for rows and wide; batch: of the queries. */
-MUST_CHECK enum err_code attend_prepare(struct attend *s, const struct prep *p, int64_t batch, struct err *err);
+MUST_CHECK enum err_code attend_prepare(
+	struct attend *s, const struct prep *p, int64_t batch, struct err *err);
 
 /* Complains of lengths that cannot be. */
-void attend_run(const struct attend *s, const struct kernel_args *a, const struct gpu_attend_at *at);
+void attend_run(
+	const struct attend *s, const struct kernel_args *a, const struct gpu_attend_at *at);

@@ -8,7 +8,8 @@
  * [batch, heads, length, size] all at once, the heads that share keys as further rows; of
  * [batch, length, heads * size] once per batch and per head that shares keys.
  *
- * NOT DONE: keys of the past, lengths: attention_rows.c does those; scores that are shown: the host.
+ * NOT DONE: keys of the past, lengths: attention_rows.c does those; scores that are shown: the
+ * host.
  */
 #include "exec/gpu/nn/attention_plan.h"
 
@@ -19,9 +20,10 @@
 
 #define LATER_MAX (INT64_C(1) << 24) /* elements of a mask that we make */
 
-/* -- what both ways need ---------------------------------------------------------------------------- */
+/* -- what both ways need ----------------------------------------------------------------------- */
 
-static enum err_code read_geometry(const struct prep *p, struct attention_geometry *ret, struct err *err)
+static enum err_code read_geometry(
+	const struct prep *p, struct attention_geometry *ret, struct err *err)
 {
 	struct shape in[ATTENTION_INPUTS_];
 	for (int i = 0; i < ATTENTION_INPUTS_; i++)
@@ -31,8 +33,8 @@ static enum err_code read_geometry(const struct prep *p, struct attention_geomet
 		return prep_refuse(err, "the scores are asked for");
 	if (ret->past_len > 0 || gpu_has_in(p, ATTENTION_LENGTHS))
 		return prep_refuse(err, "past keys, or lengths");
-	if (p->in[ATTENTION_V].dtype != p->in[0].dtype || tensor_count(&p->out[0]) == 0 || ret->kv_len == 0 ||
-		ret->head == 0)
+	if (p->in[ATTENTION_V].dtype != p->in[0].dtype || tensor_count(&p->out[0]) == 0 ||
+		ret->kv_len == 0 || ret->head == 0)
 		return prep_refuse(err, "values of another type, or nothing to do");
 	return ERR_OK;
 }
@@ -45,7 +47,7 @@ static void mask_strides(const struct prep *p, const struct attention_geometry *
 	shape_broadcast_strides(m, &to, ret);
 }
 
-/* -- the library's ---------------------------------------------------------------------------------- */
+/* -- the library's ----------------------------------------------------------------------------- */
 
 struct sdpa_state {
 	struct dnn_plan *plan;
@@ -59,18 +61,25 @@ static void run_sdpa(const struct kernel_args *a, int64_t from, int64_t to)
 {
 	(void)from, (void)to;
 	const struct sdpa_state *s = a->state;
-	uintptr_t scratch = ((uintptr_t)a->scratch + PRODUCT_WORKSPACE_ALIGN - 1) & ~(uintptr_t)(PRODUCT_WORKSPACE_ALIGN - 1);
-	struct dnn_binding b = { 5 + s->mask, { SDPA_Q, SDPA_K, SDPA_V, SDPA_Y, SDPA_SCALE, SDPA_MASK },
-		{ a->in[ATTENTION_Q].data, a->in[ATTENTION_K].data, a->in[ATTENTION_V].data, a->out[0].data,
-			(void *)&s->scale, s->later ? s->later : s->mask ? a->in[ATTENTION_MASK].data : NULL },
+	uintptr_t scratch = ((uintptr_t)a->scratch + PRODUCT_WORKSPACE_ALIGN - 1) &
+		~(uintptr_t)(PRODUCT_WORKSPACE_ALIGN - 1);
+	struct dnn_binding b = { 5 + s->mask,
+		{ SDPA_Q, SDPA_K, SDPA_V, SDPA_Y, SDPA_SCALE, SDPA_MASK },
+		{ a->in[ATTENTION_Q].data, a->in[ATTENTION_K].data, a->in[ATTENTION_V].data,
+			a->out[0].data, (void *)&s->scale,
+			s->later	  ? s->later
+				: s->mask ? a->in[ATTENTION_MASK].data
+					  : NULL },
 		(void *)scratch };
 	dnn_run(s->plan, a, gpu_lane_dnn(a->device->lane), &b);
 	present_run(&s->present, a);
 }
 
-static struct sdpa_tensor sdpa_tensor(bool packed, int64_t batch, int64_t heads, int64_t len, int64_t size)
+static struct sdpa_tensor sdpa_tensor(
+	bool packed, int64_t batch, int64_t heads, int64_t len, int64_t size)
 {
-	struct sdpa_tensor t = { { batch, heads, len, size }, { heads * len * size, len * size, size, 1 } };
+	struct sdpa_tensor t = { { batch, heads, len, size },
+		{ heads * len * size, len * size, size, 1 } };
 	if (packed) {
 		t.stride[1] = size;
 		t.stride[2] = heads * size;
@@ -108,16 +117,16 @@ static void fill_later(void *dst, void *ctx)
 			m[q * k->kv_len + i] = lowest;
 }
 
-static enum err_code mask_later(struct prep *p, const struct attention_geometry *g, struct sdpa_spec *s,
-	struct sdpa_state *st, struct err *err)
+static enum err_code mask_later(struct prep *p, const struct attention_geometry *g,
+	struct sdpa_spec *s, struct sdpa_state *st, struct err *err)
 {
 	static const char place; /* where no tensor lies */
 	struct later_key key = { &place, g->q_len, g->kv_len, (int64_t)p->in[0].dtype };
 	if (gpu_has_in(p, ATTENTION_MASK) || g->q_len * g->kv_len > LATER_MAX)
 		return prep_refuse(err, "causal with a mask besides, or of so many keys");
 	s->mask = sdpa_tensor(false, 1, 1, g->q_len, g->kv_len);
-	return gpu_pack(p, &key, sizeof(key), (size_t)(g->q_len * g->kv_len) * sizeof(uint16_t), fill_later, &key,
-		&st->later, err);
+	return gpu_pack(p, &key, sizeof(key), (size_t)(g->q_len * g->kv_len) * sizeof(uint16_t),
+		fill_later, &key, &st->later, err);
 }
 
 enum err_code gpu_prepare_sdpa(struct prep *p, struct kernel *ret, struct err *err)
@@ -126,8 +135,10 @@ enum err_code gpu_prepare_sdpa(struct prep *p, struct kernel *ret, struct err *e
 	TRY(read_geometry(p, &g, err));
 	bool mask = gpu_has_in(p, ATTENTION_MASK);
 	if (g.softcap > 0 || g.head > 128 || g.v_head > 128 ||
-		(mask && (p->in[ATTENTION_MASK].dtype != p->in[0].dtype ||
-				 p->in[ATTENTION_MASK].shape.dim[p->in[ATTENTION_MASK].shape.rank - 1] != g.kv_len)))
+		(mask &&
+			(p->in[ATTENTION_MASK].dtype != p->in[0].dtype ||
+				p->in[ATTENTION_MASK].shape.dim[p->in[ATTENTION_MASK].shape.rank -
+					1] != g.kv_len)))
 		return prep_refuse(err, "not the plain form");
 	struct sdpa_spec s = { .backend = p->backend, .dtype = (int64_t)p->in[0].dtype,
 		.q = sdpa_tensor(g.packed, g.batch, g.q_heads, g.q_len, g.head),
@@ -149,7 +160,7 @@ enum err_code gpu_prepare_sdpa(struct prep *p, struct kernel *ret, struct err *e
 	return present_prepare(&st->present, p, &g, err);
 }
 
-/* -- products ---------------------------------------------------------------------------------------- */
+/* -- products ---------------------------------------------------------------------------------- */
 
 struct attention_state {
 	struct product scores, values;
@@ -167,7 +178,8 @@ static const void *in_call(const void *mem, const int64_t *step, int64_t batch, 
 	return (const char *)mem + batch * step[0] + share * step[1];
 }
 
-static void multiply(const struct kernel_args *a, const struct attention_state *s, bool scores_first, char *scratch)
+static void multiply(const struct kernel_args *a, const struct attention_state *s,
+	bool scores_first, char *scratch)
 {
 	struct product_at at = { .workspace = scratch + s->workspace_at };
 	for (int64_t b = 0; b < s->batches; b++)
@@ -208,8 +220,8 @@ struct placing {
 };
 
 /* Of x with that many heads; sharing: how many of them are one call's matrix apart. */
-static struct placing place(const struct attention_state *s, bool packed, int64_t heads, int64_t len, int64_t size,
-	int64_t sharing)
+static struct placing place(const struct attention_state *s, bool packed, int64_t heads,
+	int64_t len, int64_t size, int64_t sharing)
 {
 	int64_t e = sizeof(float);
 	struct placing r = { .m = { .ld = size, .step = sharing * len * size } };
@@ -232,8 +244,8 @@ static void set_steps(int64_t to[2], const struct placing *from)
 	to[1] = from->steps[1];
 }
 
-static enum err_code prepare_products(struct prep *p, const struct attention_geometry *g, struct attention_state *s,
-	size_t *ret_workspace, struct err *err)
+static enum err_code prepare_products(struct prep *p, const struct attention_geometry *g,
+	struct attention_state *s, size_t *ret_workspace, struct err *err)
 {
 	int64_t group = g->q_heads / g->kv_heads, keys = g->kv_len;
 	bool packed = g->packed;
@@ -266,8 +278,8 @@ static enum err_code prepare_products(struct prep *p, const struct attention_geo
 	return product_prepare(p, &spec, &s->values, ret_workspace, err);
 }
 
-static enum err_code set_weights(const struct prep *p, const struct attention_geometry *g, struct attention_state *s,
-	struct err *err)
+static enum err_code set_weights(const struct prep *p, const struct attention_geometry *g,
+	struct attention_state *s, struct err *err)
 {
 	struct gpu_attention *w = &s->weights;
 	int64_t rows = g->batch * g->q_heads * g->q_len, stride[4];

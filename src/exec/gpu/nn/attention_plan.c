@@ -18,7 +18,8 @@ static struct dnn_shape shape(const struct sdpa_spec *s, const struct sdpa_tenso
 static struct dnn_shape between(const struct sdpa_spec *s, enum dtype dtype, int64_t n)
 {
 	const int64_t *q = s->q.dim;
-	return (struct dnn_shape){ dtype, 4, { q[0], q[1], q[2], n }, { q[1] * q[2] * n, q[2] * n, n, 1 } };
+	return (struct dnn_shape){ dtype, 4, { q[0], q[1], q[2], n },
+		{ q[1] * q[2] * n, q[2] * n, n, 1 } };
 }
 
 static dnn_tensor apply(struct dnn_graph *g, cudnnPointwiseMode_t mode, dnn_tensor x, dnn_tensor b,
@@ -30,7 +31,8 @@ static dnn_tensor apply(struct dnn_graph *g, cudnnPointwiseMode_t mode, dnn_tens
 	return y;
 }
 
-static dnn_tensor reduce(struct dnn_graph *g, cudnnReduceTensorOp_t how, dnn_tensor x, const struct dnn_shape *shape)
+static dnn_tensor reduce(
+	struct dnn_graph *g, cudnnReduceTensorOp_t how, dnn_tensor x, const struct dnn_shape *shape)
 {
 	dnn_tensor y = dnn_virtual(g, shape);
 	dnn_reduce(g, how, x, y);
@@ -41,7 +43,8 @@ static dnn_tensor reduce(struct dnn_graph *g, cudnnReduceTensorOp_t how, dnn_ten
    in the operands' own type. */
 static dnn_tensor softmax(struct dnn_graph *g, const struct sdpa_spec *s, dnn_tensor x)
 {
-	struct dnn_shape scores = between(s, DTYPE_F32, s->k.dim[2]), row = between(s, DTYPE_F32, 1);
+	struct dnn_shape scores = between(s, DTYPE_F32, s->k.dim[2]),
+			 row = between(s, DTYPE_F32, 1);
 	struct dnn_shape weights = between(s, (enum dtype)s->dtype, s->k.dim[2]);
 	dnn_tensor top = reduce(g, CUDNN_REDUCE_TENSOR_MAX, x, &row);
 	x = apply(g, CUDNN_POINTWISE_SUB, x, top, &scores);
@@ -54,7 +57,8 @@ static dnn_tensor softmax(struct dnn_graph *g, const struct sdpa_spec *s, dnn_te
 void sdpa_describe(struct dnn_graph *g, const void *spec)
 {
 	const struct sdpa_spec *s = spec;
-	struct dnn_shape q = shape(s, &s->q), k = shape(s, &s->k), v = shape(s, &s->v), y = shape(s, &s->y);
+	struct dnn_shape q = shape(s, &s->q), k = shape(s, &s->k), v = shape(s, &s->v),
+			 y = shape(s, &s->y);
 	struct dnn_shape scores = between(s, DTYPE_F32, s->k.dim[2]), mask = shape(s, &s->mask);
 	struct dnn_shape turned = k;
 	turned.dim[2] = k.dim[3];
@@ -70,7 +74,8 @@ void sdpa_describe(struct dnn_graph *g, const void *spec)
 	dnn_multiply(g, x, dnn_bound(g, SDPA_V, &v), dnn_bound(g, SDPA_Y, &y));
 }
 
-enum err_code sdpa_plan(struct prep *p, const struct sdpa_spec *s, struct dnn_plan **ret, struct err *err)
+enum err_code sdpa_plan(
+	struct prep *p, const struct sdpa_spec *s, struct dnn_plan **ret, struct err *err)
 {
 	const struct dnn_question q = { .key = s, .key_bytes = sizeof(*s), .describe = sdpa_describe,
 		.limits = { WORKSPACE_BYTES_MAX, 1U << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC } };

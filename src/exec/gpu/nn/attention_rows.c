@@ -31,14 +31,16 @@ static void run_rows(const struct kernel_args *a, int64_t from, int64_t to)
 	present_run(&s->present, a);
 }
 
-static enum err_code read_geometry(const struct prep *p, struct attention_geometry *ret, struct err *err)
+static enum err_code read_geometry(
+	const struct prep *p, struct attention_geometry *ret, struct err *err)
 {
 	struct shape in[ATTENTION_INPUTS_];
 	for (int i = 0; i < ATTENTION_INPUTS_; i++)
 		in[i] = gpu_has_in(p, i) ? p->in[i].shape : SHAPE_UNKNOWN;
 	TRY(attention_geometry(p->node, in, ret, err));
 	for (int i = ATTENTION_K; i <= ATTENTION_PAST_V; i++)
-		if (gpu_has_in(p, i) && p->in[i].dtype != p->in[0].dtype && p->in[i].dtype != DTYPE_BOOL)
+		if (gpu_has_in(p, i) && p->in[i].dtype != p->in[0].dtype &&
+			p->in[i].dtype != DTYPE_BOOL)
 			return prep_refuse(err, "the inputs are not of one type");
 	if (p->n_out > ATTENTION_SCORES && p->out[ATTENTION_SCORES].shape.rank != RANK_UNKNOWN)
 		return prep_refuse(err, "the scores are the host's to show");

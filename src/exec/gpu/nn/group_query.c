@@ -29,7 +29,8 @@ static void *data_of(const struct kernel_args *a, int i)
 }
 
 /* Output i, or the scratch in its place. */
-static void *cache_of(const struct kernel_args *a, const struct group_state *s, char *scratch, int i)
+static void *cache_of(
+	const struct kernel_args *a, const struct group_state *s, char *scratch, int i)
 {
 	return i < a->n_out && a->out[i].data ? a->out[i].data : scratch + s->at[i];
 }
@@ -57,7 +58,7 @@ static void run_group_query(const struct kernel_args *a, int64_t from, int64_t t
 	attend_run(&s->attend, a, &at);
 }
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 static void set_bias(const struct prep *p, struct gpu_attend *a)
 {
@@ -71,7 +72,8 @@ static void set_bias(const struct prep *p, struct gpu_attend *a)
 	a->mask[2] = b->dim[3];
 }
 
-static struct gpu_attend attend_of(const struct prep *p, const struct group_query *g, int64_t kept, bool fresh)
+static struct gpu_attend attend_of(
+	const struct prep *p, const struct group_query *g, int64_t kept, bool fresh)
 {
 	double scale = (double)node_float(p->node, "scale", 0);
 	int64_t window = node_int(p->node, "local_window_size", -1);
@@ -90,7 +92,8 @@ static struct gpu_attend attend_of(const struct prep *p, const struct group_quer
 	return a;
 }
 
-static struct gpu_group_query tokens_of(const struct prep *p, const struct group_query *g, int64_t kept, bool fresh)
+static struct gpu_group_query tokens_of(
+	const struct prep *p, const struct group_query *g, int64_t kept, bool fresh)
 {
 	struct gpu_group_query t = { .queries = (uint32_t)(g->batch * g->len * g->heads * g->head),
 		.cached = (uint32_t)(g->batch * g->kv_heads * kept * g->head), .head = gpu_div(g->head),
@@ -133,9 +136,10 @@ enum err_code gpu_prepare_group_query(struct prep *p, struct kernel *ret, struct
 	TRY(group_query_read(p->node, in, &g, err));
 	if (!p->in[GROUP_QUERY_TOTAL].data)
 		return prep_refuse(err, "a length that is computed");
-	int64_t total = tensor_int(&p->in[GROUP_QUERY_TOTAL], 0), kept = total > g.past_len ? total : g.past_len;
-	if (tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[0]) > INT32_MAX || kept > INT32_MAX ||
-		g.batch * g.kv_heads * kept > INT32_MAX / (g.head ? g.head : 1))
+	int64_t total = tensor_int(&p->in[GROUP_QUERY_TOTAL], 0),
+		kept = total > g.past_len ? total : g.past_len;
+	if (tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[0]) > INT32_MAX ||
+		kept > INT32_MAX || g.batch * g.kv_heads * kept > INT32_MAX / (g.head ? g.head : 1))
 		return prep_refuse(err, "nothing to do, or so many elements");
 	s->attend.a = attend_of(p, &g, kept, total == g.len);
 	s->g = tokens_of(p, &g, kept, total == g.len);

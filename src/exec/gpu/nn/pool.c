@@ -46,7 +46,8 @@ static bool fill(struct gpu_pool *pool, const struct conv_geometry *g)
 enum err_code gpu_prepare_pool(struct prep *p, struct kernel *ret, struct err *err)
 {
 	const struct tensor *x = &p->in[0];
-	int64_t count = tensor_count(&p->out[0]), inner = x->layout == LAYOUT_NHWC ? x->shape.dim[1] : 1;
+	int64_t count = tensor_count(&p->out[0]),
+		inner = x->layout == LAYOUT_NHWC ? x->shape.dim[1] : 1;
 	int wide = 16 / (int)dtype_bytes(x->dtype);
 	struct conv_geometry g;
 	char name[32];

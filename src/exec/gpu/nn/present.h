@@ -18,7 +18,7 @@ struct present {
 	int asked; /* bit 0: for keys, bit 1: for values */
 };
 
-MUST_CHECK enum err_code present_prepare(struct present *s, const struct prep *p, const struct attention_geometry *g,
-	struct err *err);
+MUST_CHECK enum err_code present_prepare(struct present *s, const struct prep *p,
+	const struct attention_geometry *g, struct err *err);
 /* Enqueues what is asked for. */
 void present_run(const struct present *s, const struct kernel_args *a);

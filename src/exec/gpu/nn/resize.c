@@ -96,7 +96,8 @@ enum err_code gpu_prepare_resize(struct prep *p, struct kernel *ret, struct err 
 	TRY(resize_geometry(p->node, &x->shape, gpu_has_in(p, 1) ? &p->in[1] : NULL,
 		gpu_has_in(p, 2) ? &p->in[2] : NULL, gpu_has_in(p, 3) ? &p->in[3] : NULL, &g, err));
 	bool moves = g.mode == RESIZE_NEAREST;
-	if (g.coord == RESIZE_TF_CROP || g.antialias || (!moves && !dtype_in(x->dtype, T(F32) | T_HALF)))
+	if (g.coord == RESIZE_TF_CROP || g.antialias ||
+		(!moves && !dtype_in(x->dtype, T(F32) | T_HALF)))
 		return prep_refuse(err, "crops, antialias, or elements of such a type");
 	s->resize = (struct gpu_resize){ .count = (uint32_t)count,
 		.taps = taps[g.mode],

@@ -46,7 +46,8 @@ static void set_functions(struct gpu_rnn *r, const struct rnn_geometry *g)
 	for (int d = 0; d < g->directions; d++)
 		for (int i = 0; i < g->functions; i++) {
 			const struct rnn_function *f = &g->function[d][i];
-			r->function[d][i] = (struct gpu_call){ (int32_t)unary_of_rnn(f->id), f->alpha, f->beta };
+			r->function[d][i] = (struct gpu_call){ (int32_t)unary_of_rnn(f->id),
+				f->alpha, f->beta };
 		}
 }
 

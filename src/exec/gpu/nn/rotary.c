@@ -29,12 +29,14 @@ enum err_code gpu_prepare_rotary(struct prep *p, struct kernel *ret, struct err 
 	bool inside = x->rank == 3;
 	int64_t heads = inside ? node_int(p->node, "num_heads", 1) : x->dim[1];
 	int64_t size = inside ? x->dim[2] / (heads ? heads : 1) : x->dim[3];
-	int64_t turned = node_int(p->node, "rotary_embedding_dim", 0), count = tensor_count(&p->in[0]);
+	int64_t turned = node_int(p->node, "rotary_embedding_dim", 0),
+		count = tensor_count(&p->in[0]);
 	char name[16];
 	struct rotary_state *s = gpu_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	if (count > INT32_MAX || p->in[1].dtype != p->in[0].dtype || p->in[2].dtype != p->in[0].dtype)
+	if (count > INT32_MAX || p->in[1].dtype != p->in[0].dtype ||
+		p->in[2].dtype != p->in[0].dtype)
 		return prep_refuse(err, "angles of another type, or so many elements");
 	s->rotary = (struct gpu_rotary){ .count = (uint32_t)count,
 		.size = gpu_div(size),
