@@ -52,8 +52,8 @@ struct http_request {
 };
 
 /* The request as it goes on the wire, in the arena. */
-MUST_CHECK enum err_code http_request_format(const struct http_url *url, const struct http_request *q,
-	struct arena *arena, struct slice *ret, struct err *err);
+MUST_CHECK enum err_code http_request_format(const struct http_url *url,
+	const struct http_request *q, struct arena *arena, struct slice *ret, struct err *err);
 
 /* Connects, sends, waits for the reply at most timeout_ms from byte to byte. ERR_OK
    whatever the status; ret_body is in the arena. */

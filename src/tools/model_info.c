@@ -4,9 +4,12 @@
 #define CALL_TIMEOUT_MS 60000
 
 /* The server's message: {"error": "..."} in every dialect that it speaks. */
-static enum err_code status_error(int status, struct slice body, struct arena *arena, struct err *err)
+static enum err_code status_error(
+	int status, struct slice body, struct arena *arena, struct err *err)
 {
-	enum err_code code = status == 404 ? ERR_NOT_FOUND : status == 503 ? ERR_UNAVAILABLE : ERR_UNKNOWN;
+	enum err_code code = status == 404 ? ERR_NOT_FOUND
+		: status == 503		   ? ERR_UNAVAILABLE
+					   : ERR_UNKNOWN;
 	struct slice text = { "", 0 }, key;
 	struct json j;
 	json_init(&j, body, arena, false);
@@ -15,7 +18,8 @@ static enum err_code status_error(int status, struct slice body, struct arena *a
 		if (!slice_is(key, "error") || !json_string(&j, &text))
 			json_skip(&j, NULL);
 	}
-	return err_set(err, code, "the server answered %d%s%.*s", status, text.len ? ": " : "", SLICE_ARG(text));
+	return err_set(err, code, "the server answered %d%s%.*s", status, text.len ? ": " : "",
+		SLICE_ARG(text));
 }
 
 enum err_code model_info_exchange(const struct http_url *url, const struct http_request *q,

@@ -41,5 +41,6 @@ MUST_CHECK enum err_code model_info_call(const struct http_url *url, const struc
 	struct arena *arena, struct slice *ret_body, struct err *err);
 
 /* The same with the reply's head, which says where the JSON of a binary answer ends. */
-MUST_CHECK enum err_code model_info_exchange(const struct http_url *url, const struct http_request *q,
-	struct arena *arena, struct http_reply *ret, struct slice *ret_body, struct err *err);
+MUST_CHECK enum err_code model_info_exchange(const struct http_url *url,
+	const struct http_request *q, struct arena *arena, struct http_reply *ret,
+	struct slice *ret_body, struct err *err);

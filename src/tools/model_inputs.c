@@ -41,8 +41,8 @@ static enum err_code choose_shape(const struct model_io *io, const struct model_
 {
 	if (type_carrier(&io->type) == DTYPE_TENSOR)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%s' is a sequence or map: give it with --input '%s=FILE.pb'", io->name,
-			io->name);
+			"input '%s' is a sequence or map: give it with --input '%s=FILE.pb'",
+			io->name, io->name);
 	const char *given = args_value(conf->shape, io->name);
 	if (given)
 		return args_shape("--shape", given, ret, err);
@@ -52,8 +52,8 @@ static enum err_code choose_shape(const struct model_io *io, const struct model_
 	if (shape_is_static(ret))
 		return ERR_OK;
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		"input '%s' has shape %s: give it with --shape '%s=...' or --input '%s=FILE'", io->name,
-		SHAPE_TEXT(&io->shape), io->name, io->name);
+		"input '%s' has shape %s: give it with --shape '%s=...' or --input '%s=FILE'",
+		io->name, SHAPE_TEXT(&io->shape), io->name, io->name);
 }
 
 enum err_code model_inputs_make(const struct model_info *m, const struct model_inputs_conf *conf,

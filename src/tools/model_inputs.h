@@ -31,5 +31,5 @@ MUST_CHECK enum err_code model_inputs_check(const struct model_info *m,
 
 /* ret: m->n_in tensors. INVALID_ARGUMENT names the input whose shape must be given. */
 MUST_CHECK enum err_code model_inputs_make(const struct model_info *m,
-	const struct model_inputs_conf *conf, struct rng *rng, struct arena *arena, struct tensor *ret,
-	struct err *err);
+	const struct model_inputs_conf *conf, struct rng *rng, struct arena *arena,
+	struct tensor *ret, struct err *err);

@@ -76,8 +76,9 @@ static enum err_code parse_descr(struct slice v, struct npy_head *h, struct err 
 			return ERR_OK;
 		}
 	}
-	return err_set(err, ERR_INVALID_ARGUMENT, "npy: type '%c%.*s' is not read; little-endian numbers and bytes are",
-		order, SLICE_ARG(descr));
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"npy: type '%c%.*s' is not read; little-endian numbers and bytes are", order,
+		SLICE_ARG(descr));
 }
 
 static enum err_code parse_shape(struct slice v, struct npy_head *h, struct err *err)
@@ -95,7 +96,8 @@ static enum err_code parse_shape(struct slice v, struct npy_head *h, struct err 
 			n++;
 		if (h->shape.rank == RANK_MAX || !parse_i64((struct slice){ at, n }, 0, INT64_MAX,
 			&h->shape.dim[h->shape.rank]))
-			return err_set(err, ERR_INVALID_ARGUMENT, "npy: dimension '%.*s', or more than %d of them",
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"npy: dimension '%.*s', or more than %d of them",
 				(int)(n < 40 ? n : 40), at, RANK_MAX);
 		h->shape.rank++;
 		at += n;
@@ -113,7 +115,8 @@ static enum err_code parse_head(struct slice bytes, struct npy_head *h, struct e
 	if (u[6] > 1)
 		len |= (size_t)u[10] << 16 | (size_t)u[11] << 24;
 	if (len > bytes.len - at)
-		return err_set(err, ERR_INVALID_ARGUMENT, "npy: the header says %zu bytes, the file ends before", len);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"npy: the header says %zu bytes, the file ends before", len);
 	struct slice head = { bytes.ptr + at, len };
 	h->data_at = at + len;
 	struct slice order = head_value(head, "fortran_order");
@@ -143,7 +146,8 @@ static void copy_elements(const struct npy_head *h, const char *from, struct ten
 		return;
 	}
 	for (int64_t i = 0; i < n; i++) {
-		const char *src = from + (size_t)(h->fortran ? fortran_index(&h->shape, i) : i) * step;
+		const char *src =
+			from + (size_t)(h->fortran ? fortran_index(&h->shape, i) : i) * step;
 		if (h->dtype == DTYPE_STRING)
 			((struct slice *)t->data)[i] = (struct slice){ src, strnlen(src, step) };
 		else
@@ -151,7 +155,8 @@ static void copy_elements(const struct npy_head *h, const char *from, struct ten
 	}
 }
 
-enum err_code npy_parse(struct slice bytes, struct arena *arena, struct tensor *ret, struct err *err)
+enum err_code npy_parse(
+	struct slice bytes, struct arena *arena, struct tensor *ret, struct err *err)
 {
 	struct npy_head h = { 0 };
 	enum err_code rc = parse_head(bytes, &h, err);
@@ -163,8 +168,9 @@ enum err_code npy_parse(struct slice bytes, struct arena *arena, struct tensor *
 	size_t want;
 	if (shape_count_overflows(&h.shape, &n) || __builtin_mul_overflow((size_t)n, step, &want) ||
 		want > bytes.len - h.data_at)
-		return err_set(err, ERR_INVALID_ARGUMENT, "npy: %s%s does not fit into the file's %zu bytes",
-			dtype_name(h.dtype), SHAPE_TEXT(&h.shape), bytes.len);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"npy: %s%s does not fit into the file's %zu bytes", dtype_name(h.dtype),
+			SHAPE_TEXT(&h.shape), bytes.len);
 	rc = values_new(h.dtype, &h.shape, arena, ret, err);
 	if (rc == ERR_OK)
 		copy_elements(&h, bytes.ptr + h.data_at, ret);
@@ -189,7 +195,8 @@ enum err_code npy_write(FILE *to, const struct tensor *t, struct err *err)
 			descr = npy_types[i].descr;
 	}
 	if (!descr)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s has no form in .npy; write .pb", dtype_name(t->dtype));
+		return err_set(err, ERR_INVALID_ARGUMENT, "%s has no form in .npy; write .pb",
+			dtype_name(t->dtype));
 	char head[512];
 	int n = snprintf(head, sizeof(head), "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
 		dtype_bytes(t->dtype) == 1 ? '|' : '<', descr);

@@ -17,7 +17,8 @@
 MUST_CHECK enum err_code npy_parse(struct slice bytes, struct arena *arena, struct tensor *ret,
 	struct err *err);
 
-MUST_CHECK enum err_code npy_read(const char *path, struct arena *arena, struct tensor *ret, struct err *err);
+MUST_CHECK enum err_code npy_read(
+	const char *path, struct arena *arena, struct tensor *ret, struct err *err);
 
 /* INVALID_ARGUMENT: NumPy has no such type. */
 MUST_CHECK enum err_code npy_write(FILE *to, const struct tensor *t, struct err *err);

@@ -82,26 +82,28 @@ const char *protocol_names(void)
 	static char text[80];
 	size_t len = 0;
 	for (size_t i = 0; i < PROTOCOL_COUNT && len < sizeof(text); i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? ", " : "", protocols[i].name);
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len, "%s%s", i ? ", " : "", protocols[i].name);
 	return text;
 }
 
-enum err_code protocol_body(const struct protocol *p, const struct model_info *m, const struct tensor *in,
-	struct arena *arena, size_t *ret_json_bytes, struct slice *ret, struct err *err)
+enum err_code protocol_body(const struct protocol *p, const struct model_info *m,
+	const struct tensor *in, struct arena *arena, size_t *ret_json_bytes, struct slice *ret,
+	struct err *err)
 {
 	struct buf b = buf_of(arena, HTTP_BODY_MAX);
 	enum err_code rc = p->encode(m, in, &b, ret_json_bytes, err);
 	return rc == ERR_OK ? buf_finish(&b, ret, err) : rc;
 }
 
-enum err_code protocol_request(const struct protocol *p, const struct model_info *m, const struct tensor *in,
-	struct arena *arena, struct http_request *ret, struct err *err)
+enum err_code protocol_request(const struct protocol *p, const struct model_info *m,
+	const struct tensor *in, struct arena *arena, struct http_request *ret, struct err *err)
 {
 	enum err_code rc = protocol_body(p, m, in, arena, &ret->json_bytes, &ret->body, err);
 	if (rc != ERR_OK)
 		return rc;
 	ret->method = "POST";
-	ret->path = arena_printf(arena, "%s%s%s%s%s", p->prefix, m->name, m->version ? "/versions/" : "",
-		m->version ? m->version : "", p->suffix);
+	ret->path = arena_printf(arena, "%s%s%s%s%s", p->prefix, m->name,
+		m->version ? "/versions/" : "", m->version ? m->version : "", p->suffix);
 	return ret->path ? ERR_OK : err_oom(err);
 }

@@ -82,7 +82,8 @@ static void put_v2_input(struct buf *to, const char *name, const struct tensor *
 	for (int d = 0; d < t->shape.rank; d++)
 		buf_printf(to, "%s%" PRId64, d ? "," : "", t->shape.dim[d]);
 	if (binary) {
-		buf_printf(to, "],\"parameters\":{\"binary_data_size\":%zu}}", protocol_raw_bytes(t));
+		buf_printf(
+			to, "],\"parameters\":{\"binary_data_size\":%zu}}", protocol_raw_bytes(t));
 		return;
 	}
 	buf_str(to, "],\"data\":[");
@@ -93,18 +94,21 @@ static void put_v2_input(struct buf *to, const char *name, const struct tensor *
 	buf_str(to, "]}");
 }
 
-static enum err_code encode_v2_head(const struct model_info *m, const struct tensor *in, bool binary,
-	struct buf *to, struct err *err)
+static enum err_code encode_v2_head(const struct model_info *m, const struct tensor *in,
+	bool binary, struct buf *to, struct err *err)
 {
-	buf_str(to, binary ? "{\"parameters\":{\"binary_data_output\":true},\"inputs\":[" : "{\"inputs\":[");
+	buf_str(to,
+		binary ? "{\"parameters\":{\"binary_data_output\":true},\"inputs\":["
+		       : "{\"inputs\":[");
 	const char *sep = "";
 	for (int i = 0; i < m->n_in; i++) {
 		const struct tensor *t = &in[i];
 		if (!t->data)
 			continue;
 		if (!dtype_info(t->dtype)->oip_name)
-			return err_set(err, ERR_INVALID_ARGUMENT, "input '%s': %s has no name in this protocol",
-				m->in[i].name, dtype_name(t->dtype));
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"input '%s': %s has no name in this protocol", m->in[i].name,
+				dtype_name(t->dtype));
 		buf_str(to, sep);
 		put_v2_input(to, m->in[i].name, t, binary);
 		sep = ",";
@@ -113,15 +117,15 @@ static enum err_code encode_v2_head(const struct model_info *m, const struct ten
 	return ERR_OK;
 }
 
-enum err_code protocol_rest_v2_encode(const struct model_info *m, const struct tensor *in, struct buf *to,
-	size_t *ret_json_bytes, struct err *err)
+enum err_code protocol_rest_v2_encode(const struct model_info *m, const struct tensor *in,
+	struct buf *to, size_t *ret_json_bytes, struct err *err)
 {
 	*ret_json_bytes = SIZE_MAX;
 	return encode_v2_head(m, in, false, to, err);
 }
 
-enum err_code protocol_rest_v2_encode_binary(const struct model_info *m, const struct tensor *in, struct buf *to,
-	size_t *ret_json_bytes, struct err *err)
+enum err_code protocol_rest_v2_encode_binary(const struct model_info *m, const struct tensor *in,
+	struct buf *to, size_t *ret_json_bytes, struct err *err)
 {
 	TRY(encode_v2_head(m, in, true, to, err));
 	*ret_json_bytes = to->len;
@@ -192,8 +196,8 @@ static enum err_code take_v2_output(struct json *j, const struct v2_output *o, s
 	return ERR_OK;
 }
 
-static enum err_code decode_v2_outputs(struct json *j, const struct model_info *m, struct slice *binary,
-	struct tensor *out, struct err *err)
+static enum err_code decode_v2_outputs(struct json *j, const struct model_info *m,
+	struct slice *binary, struct tensor *out, struct err *err)
 {
 	json_enter_array(j);
 	while (json_next(j)) {
@@ -203,14 +207,15 @@ static enum err_code decode_v2_outputs(struct json *j, const struct model_info *
 			break;
 		int k = model_info_find(m->out, m->n_out, o.name);
 		if (k < 0)
-			return err_set(err, ERR_UNKNOWN, "output '%.*s' is none of the model's", SLICE_ARG(o.name));
+			return err_set(err, ERR_UNKNOWN, "output '%.*s' is none of the model's",
+				SLICE_ARG(o.name));
 		TRY(take_v2_output(j, &o, binary, &out[k], err));
 	}
 	return ERR_OK;
 }
 
-enum err_code protocol_rest_v2_decode(const struct model_info *m, struct slice body, size_t json_bytes,
-	struct arena *arena, struct tensor *out, struct err *err)
+enum err_code protocol_rest_v2_decode(const struct model_info *m, struct slice body,
+	size_t json_bytes, struct arena *arena, struct tensor *out, struct err *err)
 {
 	struct slice binary = { body.ptr + json_bytes, body.len - json_bytes };
 	struct json j;
@@ -224,8 +229,8 @@ enum err_code protocol_rest_v2_decode(const struct model_info *m, struct slice b
 
 /* -- v1: TensorFlow Serving, columns ------------------------------------------------------ */
 
-enum err_code protocol_rest_v1_encode(const struct model_info *m, const struct tensor *in, struct buf *to,
-	size_t *ret_json_bytes, struct err *err)
+enum err_code protocol_rest_v1_encode(const struct model_info *m, const struct tensor *in,
+	struct buf *to, size_t *ret_json_bytes, struct err *err)
 {
 	(void)err;
 	*ret_json_bytes = SIZE_MAX;
@@ -287,8 +292,8 @@ static enum err_code take_v1_output(struct json *j, const struct model_io *io, s
 	return protocol_read_json(io, raw, j->arena, t, err);
 }
 
-static enum err_code decode_v1_outputs(struct json *j, const struct model_info *m, struct tensor *out,
-	struct err *err)
+static enum err_code decode_v1_outputs(
+	struct json *j, const struct model_info *m, struct tensor *out, struct err *err)
 {
 	if (m->n_out == 1)
 		return take_v1_output(j, &m->out[0], &out[0], err);
@@ -297,14 +302,15 @@ static enum err_code decode_v1_outputs(struct json *j, const struct model_info *
 	while (json_member(j, &name)) {
 		int k = model_info_find(m->out, m->n_out, name);
 		if (k < 0)
-			return err_set(err, ERR_UNKNOWN, "output '%.*s' is none of the model's", SLICE_ARG(name));
+			return err_set(err, ERR_UNKNOWN, "output '%.*s' is none of the model's",
+				SLICE_ARG(name));
 		TRY(take_v1_output(j, &m->out[k], &out[k], err));
 	}
 	return ERR_OK;
 }
 
-enum err_code protocol_rest_v1_decode(const struct model_info *m, struct slice body, size_t json_bytes,
-	struct arena *arena, struct tensor *out, struct err *err)
+enum err_code protocol_rest_v1_decode(const struct model_info *m, struct slice body,
+	size_t json_bytes, struct arena *arena, struct tensor *out, struct err *err)
 {
 	(void)json_bytes;
 	struct json j;

@@ -22,13 +22,14 @@ static enum err_code malformed(struct err *err, const char *what)
 
 /* -- requests ------------------------------------------------------------------------------ */
 
-static enum err_code put_input(struct buf *to, const char *name, const struct tensor *t, struct err *err)
+static enum err_code put_input(
+	struct buf *to, const char *name, const struct tensor *t, struct err *err)
 {
 	struct buf one = buf_of(to->arena, 0), dims = buf_of(to->arena, 0);
 	const char *datatype = dtype_info(t->dtype)->oip_name;
 	if (!datatype)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%s': %s has no name in this protocol",
-			name, dtype_name(t->dtype));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%s': %s has no name in this protocol", name, dtype_name(t->dtype));
 	wire_put_bytes(&one, TENSOR_NAME, slice_of(name));
 	wire_put_bytes(&one, TENSOR_DATATYPE, slice_of(datatype));
 	for (int i = 0; i < t->shape.rank; i++)
@@ -108,12 +109,14 @@ static enum err_code take_output(const struct model_info *m, const struct descri
 {
 	int k = model_info_find(m->out, m->n_out, d->name);
 	if (k < 0)
-		return err_set(err, ERR_UNKNOWN, "output '%.*s' is none of the model's", SLICE_ARG(d->name));
+		return err_set(err, ERR_UNKNOWN, "output '%.*s' is none of the model's",
+			SLICE_ARG(d->name));
 	if (values_new(dtype_find_oip(d->datatype), &d->shape, arena, &out[k], err) != ERR_OK)
 		return err_prefix(err, "output '%.*s'", SLICE_ARG(d->name));
 	if (!protocol_raw_read(raw, &out[k]))
 		return err_set(err, ERR_UNKNOWN, "output '%.*s': %zu bytes are not %s%s",
-			SLICE_ARG(d->name), raw.len, dtype_name(out[k].dtype), SHAPE_TEXT(&d->shape));
+			SLICE_ARG(d->name), raw.len, dtype_name(out[k].dtype),
+			SHAPE_TEXT(&d->shape));
 	return ERR_OK;
 }
 

@@ -46,8 +46,8 @@ static enum err_code put_input(
 	struct tfs_tensor parts;
 	struct buf entry = buf_of(to->arena, 0);
 	if (!tfs_tensor_has(t->dtype))
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%s': %s has no form in this protocol",
-			name, dtype_name(t->dtype));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%s': %s has no form in this protocol", name, dtype_name(t->dtype));
 	TRY(tfs_tensor_write(t, true, to->arena, &parts, err));
 	wire_put_bytes(&entry, MAP_KEY, slice_of(name));
 	wire_put_head(&entry, MAP_VALUE, parts.head.len + parts.raw.len);

@@ -7,7 +7,8 @@
 
 #include "base/file.h"
 
-enum err_code tool_file_read(const char *path, struct arena *arena, struct slice *ret, struct err *err)
+enum err_code tool_file_read(
+	const char *path, struct arena *arena, struct slice *ret, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

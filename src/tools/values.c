@@ -73,7 +73,10 @@ bool values_set(struct tensor *t, int64_t i, double value)
 	if (dtype_info(t->dtype)->file_bits < 8)
 		return false;
 	/* 2^63 is the first double that int64 does not hold. */
-	int64_t whole = isnan(value) ? 0 : value >= 0x1p63 ? INT64_MAX : value <= -0x1p63 ? INT64_MIN : (int64_t)value;
+	int64_t whole = isnan(value) ? 0
+		: value >= 0x1p63    ? INT64_MAX
+		: value <= -0x1p63   ? INT64_MIN
+				     : (int64_t)value;
 	return values_set_int(t, i, whole);
 }
 
@@ -164,13 +167,14 @@ void values_random(struct tensor *t, struct rng *r)
 	}
 }
 
-static bool element_equal(const struct tensor *got, const struct tensor *want, int64_t i, double rtol,
-	double atol)
+static bool element_equal(
+	const struct tensor *got, const struct tensor *want, int64_t i, double rtol, double atol)
 {
 	size_t bytes = dtype_bytes(want->dtype);
 	switch (dtype_info(want->dtype)->class) {
 	case DTYPE_CLASS_STRING:
-		return slice_eq(((const struct slice *)got->data)[i], ((const struct slice *)want->data)[i]);
+		return slice_eq(((const struct slice *)got->data)[i],
+			((const struct slice *)want->data)[i]);
 	case DTYPE_CLASS_FLOAT:
 	case DTYPE_CLASS_INT:
 	case DTYPE_CLASS_UINT:
@@ -189,8 +193,8 @@ static bool element_equal(const struct tensor *got, const struct tensor *want, i
 	return a == b || (!isinf(b) && fabs(a - b) <= atol + rtol * fabs(b));
 }
 
-static enum err_code report_difference(const struct tensor *got, const struct tensor *want, int64_t first,
-	int64_t n_bad, struct err *err)
+static enum err_code report_difference(const struct tensor *got, const struct tensor *want,
+	int64_t first, int64_t n_bad, struct err *err)
 {
 	int64_t stride[RANK_MAX];
 	struct shape at = { .rank = want->shape.rank };
@@ -208,18 +212,19 @@ static enum err_code report_difference(const struct tensor *got, const struct te
 		if (buf_finish(&b, &text, err) != ERR_OK)
 			text = SLICE_LIT("?");
 	}
-	err_set(err, ERR_FAILED_PRECONDITION, "element %s is %.*s (%" PRId64 " of %" PRId64 " differ)",
-		SHAPE_TEXT(&at), SLICE_ARG(text), n_bad, tensor_count(want));
+	err_set(err, ERR_FAILED_PRECONDITION,
+		"element %s is %.*s (%" PRId64 " of %" PRId64 " differ)", SHAPE_TEXT(&at),
+		SLICE_ARG(text), n_bad, tensor_count(want));
 	arena_free(arena);
 	return ERR_FAILED_PRECONDITION;
 }
 
-enum err_code values_compare(const struct tensor *got, const struct tensor *want, double rtol, double atol,
-	struct err *err)
+enum err_code values_compare(const struct tensor *got, const struct tensor *want, double rtol,
+	double atol, struct err *err)
 {
 	if (got->dtype != want->dtype)
-		return err_set(err, ERR_FAILED_PRECONDITION, "type is %s, expected %s", dtype_name(got->dtype),
-			dtype_name(want->dtype));
+		return err_set(err, ERR_FAILED_PRECONDITION, "type is %s, expected %s",
+			dtype_name(got->dtype), dtype_name(want->dtype));
 	if (!shape_equal(&got->shape, &want->shape))
 		return err_set(err, ERR_FAILED_PRECONDITION, "shape is %s, expected %s",
 			SHAPE_TEXT(&got->shape), SHAPE_TEXT(&want->shape));

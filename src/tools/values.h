@@ -11,8 +11,8 @@
 
 /* A tensor with room for its data in the arena. INVALID_ARGUMENT: the shape is not static
    or too big. */
-MUST_CHECK enum err_code values_new(enum dtype dtype, const struct shape *shape, struct arena *arena,
-	struct tensor *ret, struct err *err);
+MUST_CHECK enum err_code values_new(enum dtype dtype, const struct shape *shape,
+	struct arena *arena, struct tensor *ret, struct err *err);
 
 /* Stores a number, converted as C does and saturated at the type's range; false: the type
    holds no numbers (strings, complex, below a byte). */

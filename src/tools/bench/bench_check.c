@@ -20,8 +20,8 @@ static enum err_code read_reference(struct bench_check *c, const char *item, str
 			return rc;
 		output = model_info_find(m->out, m->n_out, name);
 		if (output < 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "--check: '%.*s' is not an output of the model",
-				SLICE_ARG(name));
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"--check: '%.*s' is not an output of the model", SLICE_ARG(name));
 	}
 	enum err_code rc = npy_read(file, arena, &c->ref[c->n_ref].want, err);
 	if (rc != ERR_OK)
@@ -56,13 +56,15 @@ bool bench_check_answer(struct bench_check *c, struct slice body, size_t json_by
 	struct err err = { 0 };
 	arena_reset(c->arena, SIZE_MAX);
 	memset(c->out, 0, (size_t)c->model->n_out * sizeof(*c->out));
-	enum err_code rc = c->opts->protocol->decode(c->model, body, json_bytes, c->arena, c->out, &err);
+	enum err_code rc =
+		c->opts->protocol->decode(c->model, body, json_bytes, c->arena, c->out, &err);
 	for (int i = 0; rc == ERR_OK && i < c->n_ref; i++) {
 		const struct tensor *got = &c->out[c->ref[i].output];
 		if (!got->data)
 			err_set(&err, ERR_UNKNOWN, "output '%s' is not in the answer",
 				c->model->out[c->ref[i].output].name);
-		else if (values_compare(got, &c->ref[i].want, c->opts->rtol, c->opts->atol, &err) == ERR_OK) {
+		else if (values_compare(got, &c->ref[i].want, c->opts->rtol, c->opts->atol, &err) ==
+			ERR_OK) {
 			c->ref[i].equal++;
 			return true;
 		}

@@ -38,7 +38,8 @@ const char *bench_invalid(const struct bench_opts *opts, const struct load_resul
 	double lag = (double)hist_log_percentile(&r->lag, 99);
 	double latency = (double)hist_log_percentile(&r->latency, 99);
 	if (lag > LAG_FLOOR_NS && lag > LAG_SHARE * latency)
-		snprintf(buf, size, "the generator was late: p99 of its lag is %.0f us, of the latency %.0f us",
+		snprintf(buf, size,
+			"the generator was late: p99 of its lag is %.0f us, of the latency %.0f us",
 			lag / 1e3, latency / 1e3);
 	else if (answer_rate(opts, r) < RATE_SHARE * opts->rate)
 		snprintf(buf, size, "the server did not keep up: %.0f of %.0f answers/s",
@@ -82,7 +83,8 @@ void bench_report_text(FILE *to, const struct bench_opts *opts, const struct loa
 	char why[200];
 	fprintf(to, "rate      %.1f answers/s", answer_rate(opts, r));
 	if (opts->rate > 0)
-		fprintf(to, ", asked for %.1f (%s arrivals)", opts->rate, opts->poisson ? "Poisson" : "uniform");
+		fprintf(to, ", asked for %.1f (%s arrivals)", opts->rate,
+			opts->poisson ? "Poisson" : "uniform");
 	fprintf(to, "\nsent      %" PRIu64 " on %d connections, %.1f MB out, %.1f MB in\n", r->sent,
 		r->connections, (double)r->bytes_out / 1e6, (double)r->bytes_in / 1e6);
 	print_histogram(to, "latency", &r->latency);
@@ -90,9 +92,11 @@ void bench_report_text(FILE *to, const struct bench_opts *opts, const struct loa
 		print_histogram(to, "lag", &r->lag);
 	print_errors(to, r);
 	for (int i = 0; i < check->n_ref; i++)
-		fprintf(to, "equal     %" PRIu64 " to %s\n", check->ref[i].equal, opts->check.item[i]);
+		fprintf(to, "equal     %" PRIu64 " to %s\n", check->ref[i].equal,
+			opts->check.item[i]);
 	if (r->failure[LOAD_WRONG])
-		fprintf(to, "wrong     %" PRIu64 ", the first: %s\n", r->failure[LOAD_WRONG], check->first_bad.msg);
+		fprintf(to, "wrong     %" PRIu64 ", the first: %s\n", r->failure[LOAD_WRONG],
+			check->first_bad.msg);
 	if (bench_invalid(opts, r, why, sizeof(why)))
 		fprintf(to, "INVALID   %s\n", why);
 }
@@ -112,9 +116,11 @@ void bench_report_json(FILE *to, const struct bench_opts *opts, const struct loa
 {
 	char why[200];
 	const char *invalid = bench_invalid(opts, r, why, sizeof(why));
-	fprintf(to, "{\"protocol\":\"%s\",\"rate\":%.3f,\"rate_asked\":%.3f,\"seed\":%" PRIu64, opts->protocol->name,
-		answer_rate(opts, r), opts->rate, opts->seed);
-	fprintf(to, ",\"requests\":%" PRIu64 ",\"answers\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"connections\":%d,",
+	fprintf(to, "{\"protocol\":\"%s\",\"rate\":%.3f,\"rate_asked\":%.3f,\"seed\":%" PRIu64,
+		opts->protocol->name, answer_rate(opts, r), opts->rate, opts->seed);
+	fprintf(to,
+		",\"requests\":%" PRIu64 ",\"answers\":%" PRIu64 ",\"errors\":%" PRIu64
+		",\"connections\":%d,",
 		r->sent, r->latency.n, load_errors(r), r->connections);
 	json_histogram(to, &r->latency);
 	fputs(",\"lag\":{", to);
@@ -133,6 +139,6 @@ void bench_report_json(FILE *to, const struct bench_opts *opts, const struct loa
 	fprintf(to, "},\"check\":{\"none\":%" PRIu64 ",\"equal\":[", r->failure[LOAD_WRONG]);
 	for (int i = 0; i < check->n_ref; i++)
 		fprintf(to, "%s%" PRIu64, i ? "," : "", check->ref[i].equal);
-	fprintf(to, "]},\"valid\":%s%s%s%s}\n", invalid ? "false" : "true", invalid ? ",\"why\":\"" : "",
-		invalid ? invalid : "", invalid ? "\"" : "");
+	fprintf(to, "]},\"valid\":%s%s%s%s}\n", invalid ? "false" : "true",
+		invalid ? ",\"why\":\"" : "", invalid ? invalid : "", invalid ? "\"" : "");
 }

@@ -48,7 +48,8 @@ enum err_code load_schedule(double rate, bool poisson, int64_t duration_ns, uint
 	double mean = (double)duration_ns / gap_ns, room = mean + 6 * sqrt(mean) + 16;
 	size_t cap = room < 1e9 ? (size_t)room : 0, n = 0;
 	if (cap == 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%.0f requests are more than one run takes (10^9)", mean);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%.0f requests are more than one run takes (10^9)", mean);
 	int64_t *at = ARENA_ARRAY(arena, int64_t, cap);
 	if (!at)
 		return err_oom(err);

@@ -80,9 +80,10 @@ uint64_t load_errors(const struct load_result *r);
 
 /* Moments at `rate` per second for duration_ns, evenly or with exponential gaps (a Poisson
    process), in the arena. */
-MUST_CHECK enum err_code load_schedule(double rate, bool poisson, int64_t duration_ns, uint64_t seed,
-	struct arena *arena, const int64_t **ret, size_t *ret_n, struct err *err);
+MUST_CHECK enum err_code load_schedule(double rate, bool poisson, int64_t duration_ns,
+	uint64_t seed, struct arena *arena, const int64_t **ret, size_t *ret_n, struct err *err);
 
 /* Fails only when there is no memory or nobody listens at the start; *ret is zeroed by the
    caller. */
-MUST_CHECK enum err_code load_run(const struct load_conf *conf, struct load_result *ret, struct err *err);
+MUST_CHECK enum err_code load_run(
+	const struct load_conf *conf, struct load_result *ret, struct err *err);

@@ -77,8 +77,9 @@ static void rpc_send(struct load *l, struct load_slot *s, struct slice request)
 {
 	struct client *c = l->wire;
 	struct connection *to = connection_of(l, s);
-	grpc_call *call = grpc_channel_create_registered_call(to->channel, NULL,
-		GRPC_PROPAGATE_DEFAULTS, c->cq, to->method, rpc_client_after(l->conf->timeout_ns), NULL);
+	grpc_call *call =
+		grpc_channel_create_registered_call(to->channel, NULL, GRPC_PROPAGATE_DEFAULTS,
+			c->cq, to->method, rpc_client_after(l->conf->timeout_ns), NULL);
 	l->result->bytes_out += request.len;
 	rpc_client_start(&rpc_slot_of(s)->parts, call, request, s);
 }

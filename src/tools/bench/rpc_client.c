@@ -115,7 +115,8 @@ static bool wait_until_ready(grpc_channel *c, gpr_timespec until)
 	bool in_time = true;
 	while (state != GRPC_CHANNEL_READY && state != GRPC_CHANNEL_TRANSIENT_FAILURE && in_time) {
 		grpc_channel_watch_connectivity_state(c, state, until, cq, NULL);
-		in_time = grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).success;
+		in_time = grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL)
+				  .success;
 		state = grpc_channel_check_connectivity_state(c, 1);
 	}
 	grpc_completion_queue_shutdown(cq);

@@ -44,7 +44,8 @@ static enum err_code compare_maps(const struct tensor *got, const struct tensor 
 	for (int64_t i = 0; i < tensor_count(&w[0]); i++) {
 		int64_t at = find_key(&g[0], &w[0], i);
 		if (at < 0)
-			return err_set(err, ERR_FAILED_PRECONDITION, "key %" PRId64 " is missing", i);
+			return err_set(
+				err, ERR_FAILED_PRECONDITION, "key %" PRId64 " is missing", i);
 		struct tensor a = g[1], b = w[1];
 		a.data = (char *)a.data + (size_t)at * dtype_bytes(a.dtype);
 		b.data = (char *)b.data + (size_t)i * dtype_bytes(b.dtype);
@@ -63,10 +64,11 @@ static enum err_code compare_items(const struct tensor *got, const struct tensor
 	return values_compare(got, want, rtol, atol, err);
 }
 
-enum err_code case_data_compare(const struct tensor *got, const struct tensor *want, double rtol, double atol,
-	struct err *err)
+enum err_code case_data_compare(const struct tensor *got, const struct tensor *want, double rtol,
+	double atol, struct err *err)
 {
-	bool got_absent = got->shape.rank == RANK_UNKNOWN, want_absent = want->shape.rank == RANK_UNKNOWN;
+	bool got_absent = got->shape.rank == RANK_UNKNOWN,
+	     want_absent = want->shape.rank == RANK_UNKNOWN;
 	if (got_absent || want_absent)
 		return got_absent == want_absent ? ERR_OK
 			: err_set(err, ERR_FAILED_PRECONDITION, "it is %s, expected it %s",
@@ -74,7 +76,8 @@ enum err_code case_data_compare(const struct tensor *got, const struct tensor *w
 	if (want->dtype != DTYPE_TENSOR)
 		return values_compare(got, want, rtol, atol, err);
 	if (got->dtype != DTYPE_TENSOR || !shape_equal(&got->shape, &want->shape))
-		return err_set(err, ERR_FAILED_PRECONDITION, "%s%s, expected a sequence of %" PRId64,
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			"%s%s, expected a sequence of %" PRId64,
 			got->dtype == DTYPE_TENSOR ? "a sequence of " : "a tensor of shape ",
 			SHAPE_TEXT(&got->shape), want->shape.dim[0]);
 	for (int64_t i = 0; i < want->shape.dim[0]; i++) {

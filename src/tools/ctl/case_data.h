@@ -15,9 +15,9 @@
 #include "exec/tensor.h"
 
 /* "DIR/input_0.pb". */
-MUST_CHECK enum err_code case_data_read(const char *dir, const char *what, int i, const struct type *type,
-	struct arena *arena, struct tensor *ret, struct err *err);
+MUST_CHECK enum err_code case_data_read(const char *dir, const char *what, int i,
+	const struct type *type, struct arena *arena, struct tensor *ret, struct err *err);
 
 /* values_compare(), element by element where it is a sequence. */
-MUST_CHECK enum err_code case_data_compare(const struct tensor *got, const struct tensor *want, double rtol,
-	double atol, struct err *err);
+MUST_CHECK enum err_code case_data_compare(const struct tensor *got, const struct tensor *want,
+	double rtol, double atol, struct err *err);

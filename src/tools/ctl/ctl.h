@@ -28,12 +28,12 @@ struct ctl {
 	{ "op-library", ARGS_LIST, &(c)->libraries, "FILE", "operators of your own (signet/op.h)" }
 
 /* Leaves what is no option in argv; there must be at least min of them and at most max. */
-MUST_CHECK enum err_code ctl_options(struct ctl *c, const struct args_option *options, int min, int max,
-	struct err *err);
+MUST_CHECK enum err_code ctl_options(
+	struct ctl *c, const struct args_option *options, int min, int max, struct err *err);
 
 /* A call to the server whose answer is JSON. */
-MUST_CHECK enum err_code ctl_call(struct ctl *c, const char *method, const char *path, struct slice body,
-	struct slice *ret_body, struct err *err);
+MUST_CHECK enum err_code ctl_call(struct ctl *c, const char *method, const char *path,
+	struct slice body, struct slice *ret_body, struct err *err);
 
 /* One row of the server's repository index. */
 struct ctl_version {
@@ -41,8 +41,8 @@ struct ctl_version {
 	bool aside; /* on disk, but not to be served */
 };
 /* model NULL: all. In the arena. */
-MUST_CHECK enum err_code ctl_index(struct ctl *c, const char *model, struct ctl_version **ret, int *ret_n,
-	struct err *err);
+MUST_CHECK enum err_code ctl_index(
+	struct ctl *c, const char *model, struct ctl_version **ret, int *ret_n, struct err *err);
 
 enum err_code ctl_status(struct ctl *c, struct err *err);
 enum err_code ctl_models(struct ctl *c, struct err *err);

@@ -87,20 +87,23 @@ static void on_step(void *ctx, const struct step_text *s)
 	TABLE_ROW(&x->table, number, op, s->kernel, s->backend, units, s->shapes, s->node);
 }
 
-static enum err_code print_steps(struct ctl *c, struct offline *o, const struct tensor *in, struct err *err)
+static enum err_code print_steps(
+	struct ctl *c, struct offline *o, const struct tensor *in, struct err *err)
 {
 	struct steps x = { .arena = c->arena };
 	struct program_stats stats;
 	table_init(&x.table, c->arena,
 		(const char *const[]){ "STEP", "OPERATOR", "KERNEL", "ON", "UNITS", "SHAPES", "NODE", NULL });
-	table_init(&x.refused, c->arena, (const char *const[]){ "", "OPERATOR", "NODE", "WHY", NULL });
+	table_init(
+		&x.refused, c->arena, (const char *const[]){ "", "OPERATOR", "NODE", "WHY", NULL });
 	enum err_code rc = program_explain(o->program, in, on_step, &x, err);
 	if (rc != ERR_OK)
 		return rc;
 	putchar('\n');
 	table_print(&x.table, stdout);
 	if (x.n_refused) {
-		printf("\n%d steps run on the CPU and split the plan, which has %d copies:\n", x.n_refused, x.n_copies);
+		printf("\n%d steps run on the CPU and split the plan, which has %d copies:\n",
+			x.n_refused, x.n_copies);
 		table_print(&x.refused, stdout);
 	}
 	program_stats(o->program, &stats);
@@ -112,7 +115,8 @@ static enum err_code print_steps(struct ctl *c, struct offline *o, const struct 
 		printf("\n%s: %s\n", o->backend->name, o->backend->without);
 	printf("\n%d steps, %d more computed while planning\n"
 	       "memory: %zu bytes of weights and graph, %zu of packed weights, %zu of activations\n",
-		x.n, x.n_folded, arena_used_bytes(o->arena), packs_bytes(o->packs), stats.workspace_plan_bytes);
+		x.n, x.n_folded, arena_used_bytes(o->arena), packs_bytes(o->packs),
+		stats.workspace_plan_bytes);
 	return ERR_OK;
 }
 
@@ -120,7 +124,8 @@ static enum err_code no_files(const struct model_io *io, const char *file, struc
 	struct tensor *ret, struct err *err)
 {
 	(void)arena, (void)ret;
-	return err_set(err, ERR_INVALID_ARGUMENT, "input '%s': '%s' is not read here", io->name, file);
+	return err_set(
+		err, ERR_INVALID_ARGUMENT, "input '%s': '%s' is not read here", io->name, file);
 }
 
 static enum err_code explain_model(struct ctl *c, const struct offline_conf *conf,
@@ -179,7 +184,8 @@ enum err_code ctl_explain(struct ctl *c, struct err *err)
 		for (const char *const *p = passes_names(); *p; p++)
 			fprintf(stderr, ", %s", *p);
 		fputc('\n', stderr);
-		return err_set(err, ERR_INVALID_ARGUMENT, "--dump-after '%s': no such pass", x.dump_after);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "--dump-after '%s': no such pass", x.dump_after);
 	}
 	struct offline_conf conf = { .threads = (int)threads, .device = device, .on_pass = on_pass, .ctx = &x };
 	rc = args_precision(precision, &conf.precision, err);

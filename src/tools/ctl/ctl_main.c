@@ -42,7 +42,8 @@ static void usage(FILE *to)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(to, "  %-9s %s%s\n", commands[i].name, commands[i].help,
 			commands[i].needs_server ? "" : " (no server needed)");
-	fprintf(to, "\nURL is http://HOST:PORT or unix:PATH; default: $SIGNET_SERVER, or %s.\n"
+	fprintf(to,
+		"\nURL is http://HOST:PORT or unix:PATH; default: $SIGNET_SERVER, or %s.\n"
 		"\"signetctl COMMAND --help\" says what a command takes; --version, which one this is.\n",
 		SERVER_DEFAULT);
 }
@@ -61,7 +62,8 @@ static int no_command(const char *name)
 	near_init(&n, slice_of(name));
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		near_offer(&n, commands[i].name);
-	fprintf(stderr, "signetctl: '%s' is no command%s\nTry signetctl --help.\n", name, near_hint(&n, ""));
+	fprintf(stderr, "signetctl: '%s' is no command%s\nTry signetctl --help.\n", name,
+		near_hint(&n, ""));
 	return 2;
 }
 

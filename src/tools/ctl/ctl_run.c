@@ -110,12 +110,14 @@ static enum err_code print_tensor(const char *name, const struct tensor *t, stru
 }
 
 /* A tensor of a sequence, or a map of one. */
-static enum err_code print_item(const char *name, const struct tensor *t, struct arena *arena, struct err *err)
+static enum err_code print_item(
+	const char *name, const struct tensor *t, struct arena *arena, struct err *err)
 {
 	const struct tensor *pair = t->data;
 	if (t->dtype != DTYPE_TENSOR)
 		return print_tensor(name, t, arena, err);
-	const char *keys = arena_printf(arena, "%s keys", name), *values = arena_printf(arena, "%s values", name);
+	const char *keys = arena_printf(arena, "%s keys", name),
+		   *values = arena_printf(arena, "%s values", name);
 	if (!keys || !values)
 		return err_oom(err);
 	TRY(print_tensor(keys, &pair[0], arena, err));
@@ -153,7 +155,8 @@ static enum err_code write_outputs(const struct offline *o, const struct run_opt
 	return ERR_OK;
 }
 
-static enum err_code run_model(struct offline *o, const struct run_opts_given *given, struct err *err)
+static enum err_code run_model(
+	struct offline *o, const struct run_opts_given *given, struct err *err)
 {
 	struct model_inputs_conf conf = { &given->input, &given->shape, given->batch, read_file };
 	struct tensor *in = ARENA_ARRAY(o->arena, struct tensor, (size_t)o->info.n_in + 1);
@@ -202,7 +205,8 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 	if (rc != ERR_OK)
 		return rc;
 	if (given.repeat < 1 || given.repeat > 1000000000 || given.threads > 1024)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--repeat is 1 to 10^9, --threads at most 1024");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "--repeat is 1 to 10^9, --threads at most 1024");
 	struct offline o = { 0 };
 	struct offline_conf conf = { .threads = (int)given.threads, .device = given.device, .forget = true };
 	rc = args_precision(given.precision, &conf.precision, err);

@@ -37,7 +37,8 @@ static void read_version(struct json *j, struct ctl_version *v)
 	}
 }
 
-enum err_code ctl_index(struct ctl *c, const char *model, struct ctl_version **ret, int *ret_n, struct err *err)
+enum err_code ctl_index(
+	struct ctl *c, const char *model, struct ctl_version **ret, int *ret_n, struct err *err)
 {
 	struct slice body, raw;
 	enum err_code rc = ctl_call(c, "POST", "/v2/repository/index", SLICE_LIT("{}"), &body, err);
@@ -77,7 +78,8 @@ static const char *text(struct ctl *c, struct slice s)
 static void print_versions(struct ctl *c, const struct ctl_version *v, int n)
 {
 	struct table t;
-	table_init(&t, c->arena, (const char *const[]){ "MODEL", "VERSION", "STATE", "REASON", NULL });
+	table_init(
+		&t, c->arena, (const char *const[]){ "MODEL", "VERSION", "STATE", "REASON", NULL });
 	for (int i = 0; i < n; i++)
 		TABLE_ROW(&t, text(c, v[i].model), text(c, v[i].version), text(c, v[i].state),
 			text(c, v[i].reason));
@@ -85,7 +87,8 @@ static void print_versions(struct ctl *c, const struct ctl_version *v, int n)
 }
 
 /* Moves those that should be ready and are not to the front. */
-static void count_versions(struct ctl_version *v, int n, int *ret_ready, int *ret_aside, int *ret_missing)
+static void count_versions(
+	struct ctl_version *v, int n, int *ret_ready, int *ret_aside, int *ret_missing)
 {
 	int missing = 0;
 	*ret_ready = *ret_aside = 0;
@@ -104,7 +107,8 @@ static void print_summary(struct ctl *c, bool is_ready, struct ctl_version *v, i
 {
 	int ready, aside, missing;
 	count_versions(v, n, &ready, &aside, &missing);
-	printf("%s, %d of %d versions ready", is_ready ? "ready" : "not ready", ready, ready + missing);
+	printf("%s, %d of %d versions ready", is_ready ? "ready" : "not ready", ready,
+		ready + missing);
 	printf(aside ? ", %d left aside\n" : "\n", aside);
 	if (missing)
 		print_versions(c, v, missing);
@@ -136,7 +140,9 @@ enum err_code ctl_status(struct ctl *c, struct err *err)
 	json_init(&j, body, c->arena, false);
 	json_enter_object(&j);
 	while (json_member(&j, &key)) {
-		struct slice *to = slice_is(key, "name") ? &name : slice_is(key, "version") ? &version : NULL;
+		struct slice *to = slice_is(key, "name") ? &name
+			: slice_is(key, "version")	 ? &version
+							 : NULL;
 		if (!to || !json_string(&j, to))
 			json_skip(&j, NULL);
 	}
@@ -171,12 +177,17 @@ static const char *read_tensor_shape(struct ctl *c, struct json *j)
 			struct slice size = SLICE_LIT("?"), name = { 0 };
 			json_enter_object(j);
 			while (json_member(j, &key)) {
-				struct slice *to = slice_is(key, "size") ? &size : slice_is(key, "name") ? &name : NULL;
+				struct slice *to = slice_is(key, "size") ? &size
+					: slice_is(key, "name")		 ? &name
+									 : NULL;
 				if (!to || !json_string(j, to))
 					json_skip(j, NULL);
 			}
 			buf_str(&b, b.len > 1 ? "," : "");
-			buf_slice(&b, !slice_is(size, "-1") ? size : name.len ? name : SLICE_LIT("?"));
+			buf_slice(&b,
+				!slice_is(size, "-1") ? size
+					: name.len    ? name
+						      : SLICE_LIT("?"));
 		}
 	}
 	buf_char(&b, ']');
@@ -193,7 +204,8 @@ static const char *type_name(struct ctl *c, struct slice tf_name)
 	return text(c, tf_name);
 }
 
-static void show_tensors(struct ctl *c, struct json *j, struct slice signature, const char *way, struct table *t)
+static void show_tensors(
+	struct ctl *c, struct json *j, struct slice signature, const char *way, struct table *t)
 {
 	struct slice name, key, dtype;
 	json_enter_object(j);
@@ -258,13 +270,16 @@ enum err_code ctl_show(struct ctl *c, struct err *err)
 	if (rc != ERR_OK)
 		return rc;
 	print_versions(c, v, n);
-	rc = ctl_call(c, "GET", arena_printf(c->arena, "/v1/models/%s%s%s/metadata", c->argv[1],
-		version ? "/versions/" : "", version ? version : ""), (struct slice){ 0 }, &body, err);
+	rc = ctl_call(c, "GET",
+		arena_printf(c->arena, "/v1/models/%s%s%s/metadata", c->argv[1],
+			version ? "/versions/" : "", version ? version : ""),
+		(struct slice){ 0 }, &body, err);
 	if (rc != ERR_OK)
 		return rc;
 	struct table t;
 	struct json j;
-	table_init(&t, c->arena, (const char *const[]){ "SIGNATURE", "", "NAME", "TYPE", "SHAPE", NULL });
+	table_init(&t, c->arena,
+		(const char *const[]){ "SIGNATURE", "", "NAME", "TYPE", "SHAPE", NULL });
 	json_init(&j, body, c->arena, false);
 	if (enter_member(&j, "metadata") && enter_member(&j, "signature_def") &&
 		enter_member(&j, "signature_def"))
@@ -284,7 +299,8 @@ static enum err_code repository_command(struct ctl *c, const char *what, struct 
 	struct slice body;
 	enum err_code rc = ctl_options(c, no_options, 1, 1, err);
 	if (rc == ERR_OK)
-		rc = ctl_call(c, "POST", arena_printf(c->arena, "/v2/repository/models/%s/%s", c->argv[1], what),
+		rc = ctl_call(c, "POST",
+			arena_printf(c->arena, "/v2/repository/models/%s/%s", c->argv[1], what),
 			SLICE_LIT("{}"), &body, err);
 	return rc;
 }

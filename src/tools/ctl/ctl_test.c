@@ -85,14 +85,14 @@ static enum err_code run_data_set(struct offline *o, const char *set, const stru
 		return err_oom(err);
 	enum err_code rc = ERR_OK;
 	for (int i = 0; rc == ERR_OK && i < o->info.n_in; i++)
-		rc = case_data_read(set, "input", i, &o->model.graph->value[o->model.graph->input[i]].type, arena,
-			&in[i], err);
+		rc = case_data_read(set, "input", i,
+			&o->model.graph->value[o->model.graph->input[i]].type, arena, &in[i], err);
 	if (rc == ERR_OK)
 		rc = offline_run(o, in, arena, out, err);
 	for (int i = 0; rc == ERR_OK && i < o->info.n_out; i++) {
 		struct tensor want;
-		rc = case_data_read(set, "output", i, &o->model.graph->value[o->model.graph->output[i]].type,
-			arena, &want, err);
+		rc = case_data_read(set, "output", i,
+			&o->model.graph->value[o->model.graph->output[i]].type, arena, &want, err);
 		if (rc == ERR_OK)
 			rc = case_data_compare(&out[i], &want, opts->rtol, opts->atol, err);
 		if (rc != ERR_OK)
@@ -101,7 +101,8 @@ static enum err_code run_data_set(struct offline *o, const char *set, const stru
 	return rc;
 }
 
-static enum err_code run_case(const char *dir, struct test_opts opts, enum verdict *ret, struct err *err)
+static enum err_code run_case(
+	const char *dir, struct test_opts opts, enum verdict *ret, struct err *err)
 {
 	struct offline o = { 0 };
 	struct offline_conf conf = { .threads = (int)opts.threads, .device = opts.device };
@@ -219,14 +220,16 @@ static enum err_code test_folder(const char *dir, const struct test_opts *opts, 
 	int found = 0;
 	for (int i = 0; i < n; i++) {
 		const char *child = arena_printf(arena, "%s/%s", dir, entry[i]->d_name);
-		if (child && entry[i]->d_name[0] != '.' && file_exists(arena_printf(arena, "%s/model.onnx", child))) {
+		if (child && entry[i]->d_name[0] != '.' &&
+			file_exists(arena_printf(arena, "%s/model.onnx", child))) {
 			test_one(child, opts, t);
 			found++;
 		}
 		free(entry[i]);
 	}
 	free(entry);
-	return found ? ERR_OK : err_set(err, ERR_NOT_FOUND, "%s: neither a case nor a folder of cases", dir);
+	return found ? ERR_OK
+		     : err_set(err, ERR_NOT_FOUND, "%s: neither a case nor a folder of cases", dir);
 }
 
 enum err_code ctl_test(struct ctl *c, struct err *err)
@@ -253,9 +256,10 @@ enum err_code ctl_test(struct ctl *c, struct err *err)
 			rc = test_folder(c->argv[i], &opts, &t, c->arena, err);
 	}
 	progress_end(&t.progress);
-	printf("%d passed, %d failed, %d skipped\n", t.count[VERDICT_PASSED], t.count[VERDICT_FAILED],
-		t.count[VERDICT_SKIPPED]);
+	printf("%d passed, %d failed, %d skipped\n", t.count[VERDICT_PASSED],
+		t.count[VERDICT_FAILED], t.count[VERDICT_SKIPPED]);
 	if (rc == ERR_OK && t.count[VERDICT_FAILED])
-		rc = err_set(err, ERR_FAILED_PRECONDITION, "%d cases failed", t.count[VERDICT_FAILED]);
+		rc = err_set(
+			err, ERR_FAILED_PRECONDITION, "%d cases failed", t.count[VERDICT_FAILED]);
 	return rc;
 }

@@ -43,7 +43,8 @@ static void describe(const char *path, const struct version *v)
 		else if (s->batchable)
 			printf("batches up to %d rows\n", s->max_batch);
 		else
-			printf("not batched: %s\n", s->why_not_batchable ? s->why_not_batchable : "");
+			printf("not batched: %s\n",
+				s->why_not_batchable ? s->why_not_batchable : "");
 	}
 }
 
@@ -53,7 +54,8 @@ static void report_bad(struct validate *x, const char *path, const struct err *w
 	x->n_bad++;
 }
 
-static void validate_version(struct validate *x, const char *path, int dirfd, const char *file, int64_t number)
+static void validate_version(
+	struct validate *x, const char *path, int dirfd, const char *file, int64_t number)
 {
 	struct err err = { 0 };
 	struct version *v = NULL;
@@ -80,7 +82,8 @@ static void validate_version(struct validate *x, const char *path, int dirfd, co
 }
 
 /* What is done with a directory beneath another; how many versions it was, or held. */
-typedef int (*visit_fn)(struct validate *x, const char *path, const char *name, struct arena *arena);
+typedef int (*visit_fn)(
+	struct validate *x, const char *path, const char *name, struct arena *arena);
 
 /* Every directory beneath path, but hidden ones. */
 static int visit_below(struct validate *x, const char *path, visit_fn visit, struct arena *arena)
@@ -100,7 +103,8 @@ static int visit_below(struct validate *x, const char *path, visit_fn visit, str
 	return found;
 }
 
-static int visit_version(struct validate *x, const char *path, const char *name, struct arena *arena)
+static int visit_version(
+	struct validate *x, const char *path, const char *name, struct arena *arena)
 {
 	int64_t number;
 	(void)arena;
@@ -114,7 +118,8 @@ static int visit_version(struct validate *x, const char *path, const char *name,
 }
 
 /* A model's directory may hold its own options. */
-static enum err_code read_options(struct validate *x, const char *path, struct arena *arena, struct err *err)
+static enum err_code read_options(
+	struct validate *x, const char *path, struct arena *arena, struct err *err)
 {
 	struct slice text;
 	const char *dir, *file;
@@ -142,7 +147,8 @@ static int visit_model(struct validate *x, const char *path, const char *name, s
 }
 
 /* The same of a directory of models, where one without versions is worth a word. */
-static int visit_model_of_root(struct validate *x, const char *path, const char *name, struct arena *arena)
+static int visit_model_of_root(
+	struct validate *x, const char *path, const char *name, struct arena *arena)
 {
 	struct err none;
 	if (visit_model(x, path, name, arena) > 0)
@@ -153,7 +159,8 @@ static int visit_model_of_root(struct validate *x, const char *path, const char 
 }
 
 /* A file, or a directory that is a version itself. */
-static enum err_code validate_alone(struct validate *x, const char *path, bool is_dir, struct err *err)
+static enum err_code validate_alone(
+	struct validate *x, const char *path, bool is_dir, struct err *err)
 {
 	int fd;
 	const char *file = NULL;
@@ -175,7 +182,8 @@ static bool holds_model(const char *path)
 	return found;
 }
 
-static enum err_code validate_path(struct validate *x, const char *path, struct arena *arena, struct err *err)
+static enum err_code validate_path(
+	struct validate *x, const char *path, struct arena *arena, struct err *err)
 {
 	struct stat st;
 	if (stat(path, &st) != 0)
@@ -212,7 +220,7 @@ enum err_code ctl_validate(struct ctl *c, struct err *err)
 	pool_free(x.pool);
 	config_free(x.config);
 	if (rc == ERR_OK && x.n_bad)
-		rc = err_set(err, ERR_FAILED_PRECONDITION, "%d of %d versions would not load", x.n_bad,
-			x.n_ok + x.n_bad);
+		rc = err_set(err, ERR_FAILED_PRECONDITION, "%d of %d versions would not load",
+			x.n_bad, x.n_ok + x.n_bad);
 	return rc;
 }

@@ -28,7 +28,8 @@ static void print_shape(struct buf *to, const struct graph *g, const struct shap
 
 void graph_print_type(struct buf *to, const struct graph *g, const struct gvalue *v)
 {
-	buf_printf(to, "%s%s", v->type.is_optional ? "optional " : "", v->type.is_sequence ? "sequence of " : "");
+	buf_printf(to, "%s%s", v->type.is_optional ? "optional " : "",
+		v->type.is_sequence ? "sequence of " : "");
 	if (v->type.map_key)
 		buf_printf(to, "map from %s to ", dtype_name(v->type.map_key));
 	buf_str(to, dtype_name(v->type.dtype));

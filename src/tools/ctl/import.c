@@ -80,7 +80,8 @@ static const struct row *find_row(const char *path)
 	size_t best_len = 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		size_t len = strlen(rows[i].path);
-		if (len > best_len && strncmp(path, rows[i].path, len) == 0 && (path[len] == '.' || !path[len])) {
+		if (len > best_len && strncmp(path, rows[i].path, len) == 0 &&
+			(path[len] == '.' || !path[len])) {
 			best = &rows[i];
 			best_len = len;
 		}
@@ -152,35 +153,41 @@ static enum err_code put(struct import *im, enum setting set, const char *text, 
 	return ERR_OK;
 }
 
-static enum err_code put_number(struct import *im, const struct row *row, const struct outline_item *item,
-	struct err *err)
+static enum err_code put_number(
+	struct import *im, const struct row *row, const struct outline_item *item, struct err *err)
 {
 	int64_t n, sum = 0;
 	if (!parse_i64(item->value, 0, INT32_MAX, &n))
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s is '%.*s', must be: a whole number up to %d",
-			item->path, SLICE_ARG(item->value), INT32_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s is '%.*s', must be: a whole number up to %d", item->path,
+			SLICE_ARG(item->value), INT32_MAX);
 	if (row->as == AS_NUMBER && n == 0)
 		return ERR_OK; /* protobuf's default: nothing was said */
 	if (row->as == AS_ADD && im->value[row->set])
 		(void)!parse_i64(slice_of(im->value[row->set]), 0, INT32_MAX, &sum);
 	if (row->as == AS_BATCH && n == 0)
 		n = 1;
-	return put(im, row->set, arena_printf(im->to->arena, "%s%" PRId64 "%s",
-		row->as == AS_LATEST ? "latest " : "", n + sum, row->as == AS_MICROS ? "us" : ""), err);
+	return put(im, row->set,
+		arena_printf(im->to->arena, "%s%" PRId64 "%s",
+			row->as == AS_LATEST ? "latest " : "", n + sum,
+			row->as == AS_MICROS ? "us" : ""),
+		err);
 }
 
-static enum err_code append(struct import *im, enum setting set, const char *between, struct slice v,
-	struct err *err)
+static enum err_code append(
+	struct import *im, enum setting set, const char *between, struct slice v, struct err *err)
 {
 	const char *before = im->value[set];
-	return put(im, set, arena_printf(im->to->arena, "%s%s%.*s", before ? before : "", before ? between : "",
-		SLICE_ARG(v)), err);
+	return put(im, set,
+		arena_printf(im->to->arena, "%s%s%.*s", before ? before : "", before ? between : "",
+			SLICE_ARG(v)),
+		err);
 }
 
 /* Triton's KIND_GPU and the number that follows, OpenVINO's GPU and GPU.1; what it calls AUTO
    is left to [server] device. */
-static enum err_code put_device(struct import *im, const struct row *row, const struct outline_item *item,
-	struct err *err)
+static enum err_code put_device(
+	struct import *im, const struct row *row, const struct outline_item *item, struct err *err)
 {
 	struct arena *arena = im->to->arena;
 	struct slice v = item->value;
@@ -194,7 +201,8 @@ static enum err_code put_device(struct import *im, const struct row *row, const 
 		return put(im, SET_DEVICE, "cpu", err);
 	bool gpu = slice_is(v, "KIND_GPU") || slice_is(v, "GPU");
 	if (gpu)
-		return put(im, SET_DEVICE, im->value[SET_DEVICE] ? im->value[SET_DEVICE] : "gpu", err);
+		return put(
+			im, SET_DEVICE, im->value[SET_DEVICE] ? im->value[SET_DEVICE] : "gpu", err);
 	if (v.len > 4 && memcmp(v.ptr, "GPU.", 4) == 0 &&
 		parse_i64((struct slice){ v.ptr + 4, v.len - 4 }, 0, 1023, &n))
 		return put(im, SET_DEVICE, arena_printf(arena, "gpu:%" PRId64, n), err);
@@ -205,13 +213,15 @@ static enum err_code put_path(struct import *im, const struct outline_item *item
 {
 	for (size_t i = 0; i + 2 < item->value.len; i++)
 		if (memcmp(item->value.ptr + i, "://", 3) == 0)
-			return remark(im, item, "buckets are not read; copy it beneath a model root");
+			return remark(
+				im, item, "buckets are not read; copy it beneath a model root");
 	return append(im, SET_PATH, "", item->value, err);
 }
 
 static enum err_code put_platform(struct import *im, const struct outline_item *item)
 {
-	static const char *const onnx[] = { "onnx", "onnx_onnxv1", "onnxruntime_onnx", "onnxruntime", "" };
+	static const char *const onnx[] = { "onnx", "onnx_onnxv1", "onnxruntime_onnx",
+		"onnxruntime", "" };
 	for (size_t i = 0; i < sizeof(onnx) / sizeof(onnx[0]); i++)
 		if (slice_is(item->value, onnx[i]))
 			return ERR_OK;
@@ -220,16 +230,16 @@ static enum err_code put_platform(struct import *im, const struct outline_item *
 
 /* -- items ----------------------------------------------------------------------------------- */
 
-static enum err_code take_value(struct import *im, const struct row *row, const struct outline_item *item,
-	struct err *err)
+static enum err_code take_value(
+	struct import *im, const struct row *row, const struct outline_item *item, struct err *err)
 {
 	struct slice v = item->value;
 	if (v.len == 0)
 		return ERR_OK; /* as if it were not there */
 	/* inih would take the rest for a comment. */
 	if (!is_plain(v) || memmem(v.ptr, v.len, " ;", 2))
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: its value cannot stand in a line of signetd.conf",
-			item->path);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s: its value cannot stand in a line of signetd.conf", item->path);
 	switch (row->as) {
 	case AS_NAME:
 		im->name = arena_strndup(im->to->arena, v.ptr, v.len);
@@ -239,7 +249,9 @@ static enum err_code take_value(struct import *im, const struct row *row, const 
 	case AS_PLATFORM:
 		return put_platform(im, item);
 	case AS_FILE:
-		return slice_is(v, "model.onnx") ? ERR_OK : remark(im, item, "the file of a version is model.onnx");
+		return slice_is(v, "model.onnx")
+			? ERR_OK
+			: remark(im, item, "the file of a version is model.onnx");
 	case AS_NUMBER:
 	case AS_ADD:
 	case AS_MICROS:
@@ -259,8 +271,8 @@ static enum err_code take_value(struct import *im, const struct row *row, const 
 }
 
 /* Messages that say something by being there. */
-static enum err_code take_message(struct import *im, const struct row *row, const struct outline_item *item,
-	struct err *err)
+static enum err_code take_message(
+	struct import *im, const struct row *row, const struct outline_item *item, struct err *err)
 {
 	bool opens = item->kind == OUTLINE_OPEN;
 	switch (row->as) {
@@ -307,7 +319,8 @@ enum err_code import_text(struct slice text, const char *file, struct buf *to, s
 	begin(&im);
 	TRY(outline_read(text, to->arena, on_item, &im, err));
 	if (!im.known)
-		return err_set(err, ERR_INVALID_ARGUMENT, "none of its names is known: it is no model_config_list, "
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"none of its names is known: it is no model_config_list, "
 			"config.pbtxt or batching parameters");
 	if (im.used && !im.listed)
 		return end(&im, im.name ? im.name : directory_name(&im), err);

@@ -13,7 +13,8 @@
 #include "base/pages.h"
 #include "exec/infer/infer.h"
 
-enum err_code offline_open_dir(const char *path, int *ret_dirfd, const char **ret_file, struct err *err)
+enum err_code offline_open_dir(
+	const char *path, int *ret_dirfd, const char **ret_file, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[PATH_MAX] = ".";
@@ -152,7 +153,8 @@ static void *on_output(void *ctx, int i, const struct tensor *t)
 		return t->data;
 	}
 	bool fits = out->data && out->dtype == t->dtype && shape_equal(&out->shape, &t->shape);
-	void *data = fits ? out->data : arena_alloc_aligned(s->arena, tensor_bytes(t), ARENA_ALIGN_TENSOR);
+	void *data = fits ? out->data
+			  : arena_alloc_aligned(s->arena, tensor_bytes(t), ARENA_ALIGN_TENSOR);
 	*out = *t;
 	out->data = data;
 	return data;

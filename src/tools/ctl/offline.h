@@ -53,5 +53,5 @@ void offline_close(struct offline *o); /* a zeroed one is fine */
 
 /* Outputs land in out (o->info.n_out tensors); memory that fits is used again, else it
    comes from the arena, as does what depends on data. */
-MUST_CHECK enum err_code offline_run(struct offline *o, const struct tensor *in, struct arena *arena,
-	struct tensor *out, struct err *err);
+MUST_CHECK enum err_code offline_run(struct offline *o, const struct tensor *in,
+	struct arena *arena, struct tensor *out, struct err *err);

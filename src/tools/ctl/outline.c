@@ -134,7 +134,10 @@ static enum err_code push(struct reader *r, size_t path_len)
 	if (r->depth + 1 == DEPTH_MAX)
 		return err_set(r->err, ERR_INVALID_ARGUMENT, "more than %d levels", DEPTH_MAX);
 	char opener = *r->at++;
-	r->stack[++r->depth] = (struct frame){ opener == '[' ? ']' : opener == '<' ? '>' : '}', path_len };
+	r->stack[++r->depth] = (struct frame){ opener == '[' ? ']'
+			: opener == '<'			     ? '>'
+							     : '}',
+		path_len };
 	return opener == '[' || !r->path_len ? ERR_OK : tell(r, OUTLINE_OPEN, SLICE_LIT(""));
 }
 
@@ -157,7 +160,8 @@ static enum err_code value(struct reader *r, size_t path_len)
 	if (is_at(r, "\"'"))
 		TRY(strings(r, &text));
 	else if ((text = word(r)).len == 0)
-		return err_set(r->err, ERR_INVALID_ARGUMENT, "a value is missing behind '%s'", r->path);
+		return err_set(
+			r->err, ERR_INVALID_ARGUMENT, "a value is missing behind '%s'", r->path);
 	TRY(tell(r, OUTLINE_VALUE, text));
 	cut_path(r, path_len);
 	return ERR_OK;
@@ -175,7 +179,8 @@ static enum err_code member(struct reader *r)
 	if (name.len == 0 || memchr(name.ptr, '\0', name.len))
 		return err_set(r->err, ERR_INVALID_ARGUMENT, "a name is expected");
 	if (name.len + 2 > PATH_BYTES_MAX - before)
-		return err_set(r->err, ERR_INVALID_ARGUMENT, "names of more than %d bytes", PATH_BYTES_MAX);
+		return err_set(r->err, ERR_INVALID_ARGUMENT, "names of more than %d bytes",
+			PATH_BYTES_MAX);
 	if (before)
 		r->path[r->path_len++] = '.';
 	memcpy(r->path + r->path_len, name.ptr, name.len);
@@ -184,7 +189,8 @@ static enum err_code member(struct reader *r)
 	if (is_at(r, ":"))
 		r->at++;
 	else if (!is_at(r, "{<["))
-		return err_set(r->err, ERR_INVALID_ARGUMENT, "':' or '{' is missing behind '%s'", r->path);
+		return err_set(
+			r->err, ERR_INVALID_ARGUMENT, "':' or '{' is missing behind '%s'", r->path);
 	skip(r, SPACE);
 	return value(r, before);
 }
@@ -204,8 +210,8 @@ static enum err_code read_all(struct reader *r)
 			TRY(member(r));
 	}
 	if (r->depth)
-		return err_set(r->err, ERR_INVALID_ARGUMENT, "'%c' is missing at the end of the file",
-			r->stack[r->depth].closer);
+		return err_set(r->err, ERR_INVALID_ARGUMENT,
+			"'%c' is missing at the end of the file", r->stack[r->depth].closer);
 	return ERR_OK;
 }
 

@@ -27,7 +27,8 @@ static enum err_code unknown_format(const char *path, struct err *err)
 /* NumPy has arrays only. */
 static enum err_code only_pb(const char *path, struct err *err)
 {
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s: sequences and optionals go in .pb files", path);
+	return err_set(
+		err, ERR_INVALID_ARGUMENT, "%s: sequences and optionals go in .pb files", path);
 }
 
 static enum err_code pb_read(const char *path, const struct type *type, struct arena *arena,
@@ -81,7 +82,8 @@ enum err_code tensor_file_write(const char *path, const char *name, const struct
 	FILE *to = fopen(path, "wb");
 	if (!to)
 		return file_err(err, errno, path);
-	enum err_code rc = format == FORMAT_NPY ? npy_write(to, t, err) : pb_write(to, name, type, t, err);
+	enum err_code rc =
+		format == FORMAT_NPY ? npy_write(to, t, err) : pb_write(to, name, type, t, err);
 	bool failed = ferror(to);
 	if ((fclose(to) != 0 || failed) && rc == ERR_OK)
 		rc = err_set(err, ERR_INTERNAL, "cannot write it");

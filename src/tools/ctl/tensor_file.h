@@ -17,5 +17,5 @@
 MUST_CHECK enum err_code tensor_file_read(const char *path, const struct type *type,
 	struct arena *arena, struct tensor *ret, struct err *err);
 
-MUST_CHECK enum err_code tensor_file_write(const char *path, const char *name, const struct type *type,
-	const struct tensor *t, struct err *err);
+MUST_CHECK enum err_code tensor_file_write(const char *path, const char *name,
+	const struct type *type, const struct tensor *t, struct err *err);
