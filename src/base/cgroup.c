@@ -24,7 +24,8 @@ void cgroup_read_line(const char *dir, const char *name, char *ret, int size)
    2 has no controllers there. */
 static bool folder_of(char *line, const char *controller, const char *root, char ret[PATH_BYTES])
 {
-	char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
+	char *controllers = strchr(line, ':'),
+	     *path = controllers ? strchr(controllers + 1, ':') : NULL;
 	if (!path)
 		return false;
 	*path++ = *controllers++ = '\0';

@@ -16,7 +16,8 @@
 
 struct cgroup_limit {
 	const char *controller; /* of version 1 */
-	int64_t (*of)(const char *dir); /* what one folder allows; unlimited where it does not say */
+	/* what one folder allows; unlimited where it does not say */
+	int64_t (*of)(const char *dir);
 	int64_t unlimited;
 };
 

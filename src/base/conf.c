@@ -99,7 +99,8 @@ static enum err_code no_option(const struct conf *c, const struct conf_section *
 		near_hint(&n, ""));
 }
 
-static struct conf_block *find_block(const struct conf *c, const struct conf_section *s, const char *name)
+static struct conf_block *find_block(
+	const struct conf *c, const struct conf_section *s, const char *name)
 {
 	for (struct conf_block *b = c->first; b; b = b->next) {
 		if (b->section == s && (!name || strcmp(b->name, name) == 0))
@@ -154,12 +155,14 @@ static enum err_code open_section(struct parser *p, struct slice head)
 		return no_section(p->conf->sections, word, head, p->err);
 	if (s->named != (space != NULL))
 		return err_set(p->err, ERR_INVALID_ARGUMENT,
-			s->named ? "section [%s] needs a name: [%s NAME]" : "section [%s] takes no name",
+			s->named ? "section [%s] needs a name: [%s NAME]"
+				 : "section [%s] takes no name",
 			s->name, s->name);
 	char *name = NULL;
 	if (space) {
 		struct slice rest = { space + 1, head.len - word.len - 1 };
-		enum err_code rc = utf8_check_name(rest, NAME_BYTES_MAX, "name of the section", p->err);
+		enum err_code rc =
+			utf8_check_name(rest, NAME_BYTES_MAX, "name of the section", p->err);
 		if (rc != ERR_OK)
 			return rc;
 		name = arena_strndup(p->conf->arena, rest.ptr, rest.len);
@@ -167,15 +170,17 @@ static enum err_code open_section(struct parser *p, struct slice head)
 			return err_oom(p->err);
 		if (strcmp(name, "*") == 0 && conf_next(p->conf, s->name, NULL))
 			return err_set(p->err, ERR_INVALID_ARGUMENT,
-				"[%s *] must stand before the other sections [%s ...]", s->name, s->name);
+				"[%s *] must stand before the other sections [%s ...]", s->name,
+				s->name);
 	}
 	struct conf_block *b = find_block(p->conf, s, name);
 	if (b && b->line > 0)
-		return err_set(p->err, ERR_INVALID_ARGUMENT, "section [%.*s] stands on line %d already",
-			SLICE_ARG(head), b->line);
+		return err_set(p->err, ERR_INVALID_ARGUMENT,
+			"section [%.*s] stands on line %d already", SLICE_ARG(head), b->line);
 	if (!b) {
 		if (++p->n_blocks > BLOCKS_MAX)
-			return err_set(p->err, ERR_RESOURCE_EXHAUSTED, "more than %d sections", BLOCKS_MAX);
+			return err_set(p->err, ERR_RESOURCE_EXHAUSTED, "more than %d sections",
+				BLOCKS_MAX);
 		enum err_code rc = block_new(p->conf, s, name, &b, p->err);
 		if (rc != ERR_OK)
 			return rc;
@@ -193,7 +198,8 @@ static enum err_code read_header(struct parser *p, struct slice line)
 	while (end && after < line.len && strchr(" \t", line.ptr[after]))
 		after++;
 	if (!end || (after < line.len && !strchr(";#", line.ptr[after])))
-		return err_set(p->err, ERR_INVALID_ARGUMENT, "a section is [NAME], alone on its line");
+		return err_set(
+			p->err, ERR_INVALID_ARGUMENT, "a section is [NAME], alone on its line");
 	return open_section(p, (struct slice){ line.ptr + 1, len - 1 });
 }
 
@@ -202,14 +208,14 @@ static enum err_code check_text(struct parser *p, struct slice line, size_t byte
 	if (p->line == 1 && line.len >= 3 && memcmp(line.ptr, BOM, 3) == 0)
 		return err_set(p->err, ERR_INVALID_ARGUMENT, "begins with a byte order mark");
 	if (line.len > bytes_max)
-		return err_set(p->err, ERR_INVALID_ARGUMENT, "line of %zu bytes, at most %zu are allowed",
-			line.len, bytes_max);
+		return err_set(p->err, ERR_INVALID_ARGUMENT,
+			"line of %zu bytes, at most %zu are allowed", line.len, bytes_max);
 	uint32_t c;
 	for (size_t at = 0, n; at < line.len; at += n) {
 		n = utf8_decode(line.ptr + at, line.len - at, &c);
 		if (n == 0 || (utf8_is_control(c) && c != '\t'))
-			return err_set(p->err, ERR_INVALID_ARGUMENT, "byte %zu (0x%02x) is no text", at + 1,
-				(uint8_t)line.ptr[at]);
+			return err_set(p->err, ERR_INVALID_ARGUMENT, "byte %zu (0x%02x) is no text",
+				at + 1, (uint8_t)line.ptr[at]);
 	}
 	return ERR_OK;
 }
@@ -260,8 +266,8 @@ static char *read_line(char *to, int size, void *stream)
 }
 
 /* line 0: from elsewhere, which may say otherwise than the file does. */
-static enum err_code set_key(struct conf *c, struct conf_block *b, const char *key, const char *value,
-	int line, struct err *err)
+static enum err_code set_key(struct conf *c, struct conf_block *b, const char *key,
+	const char *value, int line, struct err *err)
 {
 	const struct conf_option *o = find_option(b->section, key);
 	if (!o)
@@ -269,7 +275,8 @@ static enum err_code set_key(struct conf *c, struct conf_block *b, const char *k
 	int i = (int)(o - b->section->option);
 	uint64_t bit = UINT64_C(1) << i;
 	if (line && (b->given & bit))
-		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is given twice in this section", key);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "'%s' is given twice in this section", key);
 	b->given |= bit;
 	b->line_of[i] = line;
 	return conf_value_set(o, slice_of(value), b->values, c->arena, err);
@@ -304,8 +311,9 @@ enum err_code conf_parse(const struct conf_section *sections, const struct conf_
 {
 	struct err own;
 	if (from->text.len > CONF_BYTES_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "%s: has %zu bytes, at most %u are allowed",
-			from->file, from->text.len, CONF_BYTES_MAX);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"%s: has %zu bytes, at most %u are allowed", from->file, from->text.len,
+			CONF_BYTES_MAX);
 	struct conf *c = ARENA_NEW(arena, struct conf);
 	if (!c)
 		return err_oom(err);
@@ -370,12 +378,14 @@ const struct conf_block *conf_next(const struct conf *c, const char *section,
 	const struct conf_block *after)
 {
 	const struct conf_block *b = after ? after->next : c->first;
-	while (b && (!b->name || strcmp(b->section->name, section) != 0 || strcmp(b->name, "*") == 0))
+	while (b &&
+		(!b->name || strcmp(b->section->name, section) != 0 || strcmp(b->name, "*") == 0))
 		b = b->next;
 	return b;
 }
 
-enum err_code conf_defaults(const struct conf *c, const char *section, const void **ret, struct err *err)
+enum err_code conf_defaults(
+	const struct conf *c, const char *section, const void **ret, struct err *err)
 {
 	const struct conf_section *s = find_section(c->sections, slice_of(section));
 	assert(s && s->named);
@@ -396,9 +406,12 @@ enum err_code conf_check_reload(const struct conf *old, const struct conf *next,
 	for (const struct conf_section *s = old->sections; s->name; s++) {
 		for (int i = 0; i < s->n_options && !s->named; i++) {
 			const struct conf_option *o = &s->option[i];
-			if (!o->reload && !conf_value_equal(o, conf_get(old, s->name), conf_get(next, s->name)))
+			if (!o->reload &&
+				!conf_value_equal(
+					o, conf_get(old, s->name), conf_get(next, s->name)))
 				return err_set(err, ERR_FAILED_PRECONDITION,
-					"[%s] %s has changed, which needs a restart", s->name, o->key);
+					"[%s] %s has changed, which needs a restart", s->name,
+					o->key);
 		}
 	}
 	return ERR_OK;

@@ -86,12 +86,13 @@ struct conf {
 struct conf_source {
 	struct slice text;   /* the file's bytes */
 	const char *file;    /* for messages */
-	struct err_all *all; /* (optional) hears of every line that is wrong, not of the first alone */
+	/* (optional) hears of every line that is wrong, not of the first alone */
+	struct err_all *all;
 };
 
 /* Copies what it keeps of the text; borrows sections and file. */
-MUST_CHECK enum err_code conf_parse(const struct conf_section *sections, const struct conf_source *from,
-	struct arena *arena, struct conf **ret, struct err *err);
+MUST_CHECK enum err_code conf_parse(const struct conf_section *sections,
+	const struct conf_source *from, struct arena *arena, struct conf **ret, struct err *err);
 
 /* As a line in the file would, but over what the file says; for the command line. Makes
    the named section if need be (name NULL: not a named one). */
@@ -131,8 +132,8 @@ const struct conf_option *conf_find_option(const struct conf_section *sections, 
 	const char *key);
 
 /* conf_value.c: one option's value. */
-MUST_CHECK enum err_code conf_value_set(const struct conf_option *o, struct slice text, void *values,
-	struct arena *arena, struct err *err);
+MUST_CHECK enum err_code conf_value_set(const struct conf_option *o, struct slice text,
+	void *values, struct arena *arena, struct err *err);
 bool conf_value_equal(const struct conf_option *o, const void *a, const void *b);
 void conf_value_copy(const struct conf_option *o, void *to, const void *from);
 /* "whole number, 0 to 1024"; what conf_value_set() wants. */

@@ -90,8 +90,8 @@ static enum err_code complain(const struct conf_option *o, struct slice text, st
 	enum err_code rc = buf_finish(&rule, &words, err);
 	if (rc != ERR_OK)
 		return rc;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s is '%.*s', must be: %.*s", o->key, SLICE_ARG(text),
-		SLICE_ARG(words));
+	return err_set(err, ERR_INVALID_ARGUMENT, "%s is '%.*s', must be: %.*s", o->key,
+		SLICE_ARG(text), SLICE_ARG(words));
 }
 
 enum err_code conf_value_set(const struct conf_option *o, struct slice text, void *values,
@@ -161,8 +161,8 @@ bool conf_value_equal(const struct conf_option *o, const void *a, const void *b)
 void conf_value_copy(const struct conf_option *o, void *to, const void *from)
 {
 #define X(type) [CONF_##type] = sizeof(CONF_C_##type)
-	static const size_t bytes[CONF_TYPE_COUNT_] = { X(STRING), X(BOOL), X(INT), X(SIZE), X(DURATION),
-		X(ENUM), X(LIST) };
+	static const size_t bytes[CONF_TYPE_COUNT_] = { X(STRING), X(BOOL), X(INT), X(SIZE),
+		X(DURATION), X(ENUM), X(LIST) };
 #undef X
 	memcpy((char *)to + o->offset, (const char *)from + o->offset, bytes[o->type]);
 }

@@ -53,7 +53,8 @@ static enum err_code check_path(const char *path, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s: not a relative path", path);
 	for (const char *p = path; *p; p += component(p), p += strspn(p, "/")) {
 		if (component(p) == 2 && memcmp(p, "..", 2) == 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "%s: has a component \"..\"", path);
+			return err_set(
+				err, ERR_INVALID_ARGUMENT, "%s: has a component \"..\"", path);
 	}
 	return ERR_OK;
 }
@@ -79,7 +80,8 @@ static int walk(int dirfd, const char *path, int flags)
 			break;
 		}
 		/* A trailing slash asks for a directory. */
-		int how = last ? flags | (path[len] == '/' ? O_DIRECTORY : 0) : O_PATH | O_DIRECTORY;
+		int how =
+			last ? flags | (path[len] == '/' ? O_DIRECTORY : 0) : O_PATH | O_DIRECTORY;
 		int fd = openat(at, name, how | O_NOFOLLOW | OPEN_FLAGS);
 		int saved = errno;
 		if (at != dirfd)
@@ -97,7 +99,8 @@ static int walk(int dirfd, const char *path, int flags)
 	return -1;
 }
 
-enum err_code file_walk_beneath(int dirfd, const char *path, int flags, int *ret_fd, struct err *err)
+enum err_code file_walk_beneath(
+	int dirfd, const char *path, int flags, int *ret_fd, struct err *err)
 {
 	enum err_code rc = check_path(path, err);
 	if (rc != ERR_OK)
@@ -109,7 +112,8 @@ enum err_code file_walk_beneath(int dirfd, const char *path, int flags, int *ret
 	return ERR_OK;
 }
 
-enum err_code file_open_beneath(int dirfd, const char *path, int flags, int *ret_fd, struct err *err)
+enum err_code file_open_beneath(
+	int dirfd, const char *path, int flags, int *ret_fd, struct err *err)
 {
 	enum err_code rc = check_path(path, err);
 	if (rc != ERR_OK)
@@ -142,8 +146,9 @@ enum err_code file_check_regular(int fd, const char *name, size_t bytes_max, siz
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s: not a regular file", name);
 	if (st.st_size < 0 || (uintmax_t)st.st_size > bytes_max)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "%s: has %jd bytes, at most %zu are allowed",
-			name, (intmax_t)st.st_size, bytes_max);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"%s: has %jd bytes, at most %zu are allowed", name, (intmax_t)st.st_size,
+			bytes_max);
 	*ret_bytes = (size_t)st.st_size;
 	return ERR_OK;
 }
@@ -234,7 +239,8 @@ enum err_code file_follow_beneath(const char *dir, const char *file, struct aren
 		return file_err(err, errno, file);
 	size_t n = strlen(base);
 	if (strncmp(real, base, n) != 0 || real[n] != '/')
-		return err_set(err, ERR_FAILED_PRECONDITION, "%s is a link that leaves its directory", file);
+		return err_set(err, ERR_FAILED_PRECONDITION,
+			"%s is a link that leaves its directory", file);
 	char *slash = strrchr(real, '/');
 	*ret_file = arena_strdup(arena, slash + 1);
 	*ret_dir = arena_strndup(arena, real, (size_t)(slash - real));
@@ -250,8 +256,8 @@ enum err_code file_read(int dirfd, const char *path, size_t bytes_max, struct ar
 	return rc == ERR_OK ? read_and_close(fd, bytes, path, arena, ret, err) : rc;
 }
 
-enum err_code file_read_path(const char *path, size_t bytes_max, struct arena *arena, struct slice *ret,
-	struct err *err)
+enum err_code file_read_path(
+	const char *path, size_t bytes_max, struct arena *arena, struct slice *ret, struct err *err)
 {
 	size_t bytes;
 	int fd = open(path, O_RDONLY | OPEN_FLAGS);
@@ -344,8 +350,8 @@ static int sync_directory(int dirfd)
 	return rc;
 }
 
-enum err_code file_write_atomic(int dirfd, const char *path, const void *data, size_t bytes, mode_t mode,
-	struct err *err)
+enum err_code file_write_atomic(
+	int dirfd, const char *path, const void *data, size_t bytes, mode_t mode, struct err *err)
 {
 	char tmp[NAME_MAX + 1];
 	uint64_t unique;

@@ -16,7 +16,8 @@
 
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 {
-	__uint128_t product = (__uint128_t)(a ^ UINT64_C(0x9e3779b97f4a7c15)) * (b ^ UINT64_C(0xd6e8feb86659fd93));
+	__uint128_t product = (__uint128_t)(a ^ UINT64_C(0x9e3779b97f4a7c15)) *
+		(b ^ UINT64_C(0xd6e8feb86659fd93));
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 

@@ -54,12 +54,15 @@ enum err_code jobs_new(const struct jobs_conf *conf, struct jobs **ret, struct e
 	q->last = &q->first;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->change, NULL);
-	int threads = conf->threads < 1 ? 1 : conf->threads > THREADS_MAX ? THREADS_MAX : conf->threads;
+	int threads = conf->threads < 1	      ? 1
+		: conf->threads > THREADS_MAX ? THREADS_MAX
+					      : conf->threads;
 	while (q->n_thread < threads && pthread_create(&q->thread[q->n_thread], NULL, run, q) == 0)
 		q->n_thread++;
 	if (q->n_thread == 0) {
 		jobs_free(q);
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "no thread %s could be started", conf->name);
+		return err_set(
+			err, ERR_RESOURCE_EXHAUSTED, "no thread %s could be started", conf->name);
 	}
 	*ret = q;
 	return ERR_OK;

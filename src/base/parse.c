@@ -19,7 +19,8 @@ bool parse_u64(struct slice text, uint64_t max, uint64_t *ret)
 	uint64_t v = 0;
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned digit = (unsigned)text.ptr[i] - '0';
-		if (digit > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, digit, &v))
+		if (digit > 9 || __builtin_mul_overflow(v, 10u, &v) ||
+			__builtin_add_overflow(v, digit, &v))
 			return false;
 	}
 	if (v > max)
@@ -101,7 +102,8 @@ bool parse_double(struct slice text, double *ret)
 
 bool parse_bool(struct slice text, bool *ret)
 {
-	static const char *const words[2][3] = { { "false", "no", "off" }, { "true", "yes", "on" } };
+	static const char *const words[2][3] = { { "false", "no", "off" },
+		{ "true", "yes", "on" } };
 	for (int v = 0; v < 2; v++) {
 		for (int i = 0; i < 3; i++) {
 			if (slice_is(text, words[v][i])) {
@@ -150,8 +152,8 @@ bool parse_duration_ns(struct slice text, int64_t *ret)
 	static const struct {
 		const char *name;
 		int64_t ns;
-	} units[] = { { "us", NS_PER_US }, { "ms", NS_PER_MS }, { "s", NS_PER_S }, { "m", 60 * NS_PER_S },
-		{ "h", 3600 * NS_PER_S } };
+	} units[] = { { "us", NS_PER_US }, { "ms", NS_PER_MS }, { "s", NS_PER_S },
+		{ "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S } };
 	uint64_t number;
 	struct slice unit;
 	if (!split_unit(text, &number, &unit))

@@ -7,7 +7,8 @@ size_t utf8_decode(const char *ptr, size_t len, uint32_t *ret)
 	static const struct {
 		uint8_t mask, lead;
 		uint32_t least;
-	} forms[] = { { 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
+	} forms[] = { { 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 },
+		{ 0xf8, 0xf0, 0x10000 } };
 	const uint8_t *p = (const uint8_t *)ptr;
 	if (len == 0)
 		return 0;
@@ -66,19 +67,20 @@ bool utf8_is_valid(struct slice text)
 	return true;
 }
 
-enum err_code utf8_check_name(struct slice name, size_t bytes_max, const char *what, struct err *err)
+enum err_code utf8_check_name(
+	struct slice name, size_t bytes_max, const char *what, struct err *err)
 {
 	if (name.len == 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s is empty", what);
 	if (name.len > bytes_max)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s has %zu bytes, at most %zu are allowed",
-			what, name.len, bytes_max);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s has %zu bytes, at most %zu are allowed", what, name.len, bytes_max);
 	uint32_t c;
 	for (size_t at = 0, n; at < name.len; at += n) {
 		n = utf8_decode(name.ptr + at, name.len - at, &c);
 		if (n == 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "%s is no valid UTF-8 at byte %zu",
-				what, at);
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"%s is no valid UTF-8 at byte %zu", what, at);
 		if (utf8_is_control(c))
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"%s has a control character (U+%04X) at byte %zu", what, c, at);
