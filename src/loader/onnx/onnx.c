@@ -25,7 +25,8 @@ enum err_code onnx_check_name(const char *name, const char *what, struct err *er
 		return err_set(err, ERR_INVALID_ARGUMENT, "a %s without a name", what);
 	if (strnlen(name, GRAPH_NAME_MAX + 1) > GRAPH_NAME_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"%s '%.60s...': its name is longer than %d bytes", what, name, GRAPH_NAME_MAX);
+			"%s '%.60s...': its name is longer than %d bytes", what, name,
+			GRAPH_NAME_MAX);
 	return ERR_OK;
 }
 
@@ -59,8 +60,8 @@ int64_t onnx_imported_version(const struct onnx_imports *imports, const char *do
 enum err_code onnx_check_imports(const struct onnx_imports *imports, struct err *err)
 {
 	if (imports->n > ONNX_IMPORTS_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%zu opset imports, at most %d are allowed",
-			imports->n, ONNX_IMPORTS_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%zu opset imports, at most %d are allowed", imports->n, ONNX_IMPORTS_MAX);
 	for (size_t i = 0; i < imports->n; i++) {
 		struct slice domain = domain_of(imports->opset[i]->domain);
 		if (domain.len > GRAPH_NAME_MAX || imports->opset[i]->version < 1)
@@ -94,8 +95,8 @@ static enum err_code check_model(const Onnx__ModelProto *m, struct err *err)
 	return ERR_OK;
 }
 
-static enum err_code
-read_props(struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *ret, struct err *err)
+static enum err_code read_props(
+	struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *ret, struct err *err)
 {
 	size_t n = m->n_metadata_props;
 	struct onnx_map seen = { .arena = onnx_scratch(r) };
@@ -125,8 +126,8 @@ read_props(struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *
 	return ERR_OK;
 }
 
-static enum err_code
-read_model(struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *ret, struct err *err)
+static enum err_code read_model(
+	struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *ret, struct err *err)
 {
 	struct lower_known known = { 0 };
 	struct onnx_scope scope = {
@@ -145,9 +146,10 @@ read_model(struct onnx_reader *r, const Onnx__ModelProto *m, struct onnx_model *
 	r->ir_version = m->ir_version;
 	model.opset = onnx_imported_version(&scope.imports, "");
 	const char *name = onnx_keep_name(r, m->graph->name);
-	model.producer = arena_printf(r->arena, "%.80s%s%.80s", m->producer_name ? m->producer_name : "",
-		m->producer_version && m->producer_version[0] ? " " : "",
-		m->producer_version ? m->producer_version : "");
+	model.producer =
+		arena_printf(r->arena, "%.80s%s%.80s", m->producer_name ? m->producer_name : "",
+			m->producer_version && m->producer_version[0] ? " " : "",
+			m->producer_version ? m->producer_version : "");
 	scope.graph = model.graph = name ? graph_new(r->arena, NULL, name) : NULL;
 	if (!model.graph || !model.producer)
 		return err_oom(err);
@@ -196,19 +198,20 @@ enum err_code onnx_unpack(struct onnx_reader *r, const ProtobufCMessageDescripto
 	size_t estimate;
 	if (bytes.len > FILE_BYTES_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			"%zu bytes of protobuf, at most %zu are possible: use external data", bytes.len,
-			FILE_BYTES_MAX);
+			"%zu bytes of protobuf, at most %zu are possible: use external data",
+			bytes.len, FILE_BYTES_MAX);
 	enum err_code rc = pb_scan(what, bytes, &limits, &estimate, err);
 	if (rc != ERR_OK)
 		return err_prefix(err, "not a valid %s", what->short_name);
-	*ret = protobuf_c_message_unpack(what, &r->mem.allocator, bytes.len, (const uint8_t *)bytes.ptr);
+	*ret = protobuf_c_message_unpack(
+		what, &r->mem.allocator, bytes.len, (const uint8_t *)bytes.ptr);
 	pb_mem_trim(&r->mem);
 	if (!*ret && r->mem.exhausted)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "unpacking it takes more than %zu bytes",
-			r->memory_max);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"unpacking it takes more than %zu bytes", r->memory_max);
 	if (!*ret)
-		return err_set(err, ERR_INVALID_ARGUMENT, "not a valid %s: a field is of the wrong kind",
-			what->short_name);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"not a valid %s: a field is of the wrong kind", what->short_name);
 	return ERR_OK;
 }
 
@@ -267,7 +270,8 @@ static enum err_code unpack_lifted(
 	enum err_code rc = pb_lift(f->fd, f->name, f->bytes, &conf, onnx_scratch(r), &l, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = onnx_unpack(r, conf.root, (struct slice){ l.skeleton.ptr, l.skeleton_bytes }, ret, err);
+	rc = onnx_unpack(
+		r, conf.root, (struct slice){ l.skeleton.ptr, l.skeleton_bytes }, ret, err);
 	file_mem_free(&l.skeleton);
 	if (rc != ERR_OK)
 		return rc;
@@ -282,7 +286,8 @@ static enum err_code unpack_whole(
 	enum err_code rc = file_read_mem(f->fd, f->name, f->bytes, &mem, err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = onnx_unpack(r, &onnx__model_proto__descriptor, (struct slice){ mem.ptr, mem.bytes }, ret, err);
+	rc = onnx_unpack(
+		r, &onnx__model_proto__descriptor, (struct slice){ mem.ptr, mem.bytes }, ret, err);
 	file_mem_free(&mem);
 	return rc;
 }
@@ -310,8 +315,8 @@ enum err_code onnx_read(int dirfd, const char *file, const struct onnx_limits *l
 		return rc;
 	rc = file_check_regular(f.fd, file, max, &f.bytes, err);
 	if (rc == ERR_RESOURCE_EXHAUSTED)
-		err_set(err, rc, "'%.120s' is larger than %zu bytes: keep weights in external data", file,
-			max);
+		err_set(err, rc, "'%.120s' is larger than %zu bytes: keep weights in external data",
+			file, max);
 	if (rc == ERR_OK)
 		rc = onnx_reader_init(&r, dirfd, limits, arena, err);
 	if (rc == ERR_OK) {

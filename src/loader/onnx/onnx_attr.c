@@ -31,11 +31,13 @@ static unsigned fields_set(const Onnx__AttributeProto *a)
 		1u << TYPE(INTS) | 1u << TYPE(STRINGS) | 1u << TYPE(TENSORS))
 
 /* Exactly the field that its type says is set; ret_type: that type. */
-static enum err_code check_field(const Onnx__AttributeProto *a, attr_type *ret_type, struct err *err)
+static enum err_code check_field(
+	const Onnx__AttributeProto *a, attr_type *ret_type, struct err *err)
 {
 	unsigned set = fields_set(a), type = (unsigned)a->type;
 	if (set & (set - 1))
-		return err_set(err, ERR_INVALID_ARGUMENT, "attribute '%.80s' has two values", a->name);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "attribute '%.80s' has two values", a->name);
 	if (type == TYPE(UNDEFINED) && set)
 		type = (unsigned)__builtin_ctz(set);
 	if (type == TYPE(UNDEFINED) || type > TYPE(TYPE_PROTOS))
@@ -69,13 +71,15 @@ enum err_code onnx_attr_resolve(struct onnx_scope *scope, const Onnx__AttributeP
 				a->name, name);
 		if (fields_set(a))
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"attribute '%.80s' has a value and refers to '%.80s'", a->name, name);
+				"attribute '%.80s' has a value and refers to '%.80s'", a->name,
+				name);
 		a = find_attr(call->node->attribute, call->node->n_attribute, name);
 		if (a) {
 			scope = call->scope;
 			continue;
 		}
-		a = find_attr(call->function->attribute_proto, call->function->n_attribute_proto, name);
+		a = find_attr(
+			call->function->attribute_proto, call->function->n_attribute_proto, name);
 		if (a && a->ref_attr_name && a->ref_attr_name[0])
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"attribute '%.80s': a default cannot refer to another", name);
@@ -94,8 +98,8 @@ static const struct slice *said_before(const struct slice *s, size_t n, struct s
 	return NULL;
 }
 
-static enum err_code
-read_strings(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
+static enum err_code read_strings(
+	struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
 {
 	struct slice *s = ARENA_ARRAY(r->arena, struct slice, a->n_strings);
 	if (!s)
@@ -103,7 +107,9 @@ read_strings(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *
 	for (size_t i = 0; i < a->n_strings; i++) {
 		struct slice from = { (char *)a->strings[i].data, a->strings[i].len };
 		const struct slice *same = said_before(s, i, from);
-		s[i] = same ? *same : (struct slice){ arena_strndup(r->arena, from.ptr, from.len), from.len };
+		s[i] = same
+			? *same
+			: (struct slice){ arena_strndup(r->arena, from.ptr, from.len), from.len };
 		if (!s[i].ptr)
 			return err_oom(err);
 	}
@@ -112,8 +118,8 @@ read_strings(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *
 	return ERR_OK;
 }
 
-static enum err_code
-take_list(struct onnx_reader *r, void *from, size_t n, size_t size, const void **ret, struct err *err)
+static enum err_code take_list(
+	struct onnx_reader *r, void *from, size_t n, size_t size, const void **ret, struct err *err)
 {
 	bool adopts = n >= PB_BIG_BYTES / size; /* a piece of its own, which need not be copied */
 	void *to = adopts ? from : arena_alloc(r->arena, n * size);
@@ -125,8 +131,8 @@ take_list(struct onnx_reader *r, void *from, size_t n, size_t size, const void *
 	return ERR_OK;
 }
 
-static enum err_code
-read_tensors(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
+static enum err_code read_tensors(
+	struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
 {
 	struct tensor *list = ARENA_ARRAY(r->arena, struct tensor, a->n_tensors), *t;
 	if (!list)
@@ -142,8 +148,8 @@ read_tensors(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *
 	return ERR_OK;
 }
 
-static enum err_code
-read_one_tensor(struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
+static enum err_code read_one_tensor(
+	struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
 {
 	struct tensor *t = NULL;
 	enum err_code rc = a->t ? onnx_read_tensor(r, a->t, &t, err)
@@ -183,14 +189,16 @@ enum err_code onnx_read_attr(struct onnx_scope *scope, const Onnx__AttributeProt
 	case TYPE(GRAPHS):
 	case TYPE(SPARSE_TENSORS):
 	case TYPE(TYPE_PROTOS):
-		return err_set(err, ERR_UNIMPLEMENTED, "attribute '%.80s': lists of this type", a->name);
+		return err_set(
+			err, ERR_UNIMPLEMENTED, "attribute '%.80s': lists of this type", a->name);
 	default: ret->kind = kind_of[type];
 	}
 	switch (ret->kind) {
 	case ATTR_FLOAT: ret->f = a->f; return ERR_OK;
 	case ATTR_INT: ret->i = a->i; return ERR_OK;
 	case ATTR_STRING:
-		ret->s = (struct slice){ arena_strndup(r->arena, (char *)a->s.data, a->s.len), a->s.len };
+		ret->s = (struct slice){ arena_strndup(r->arena, (char *)a->s.data, a->s.len),
+			a->s.len };
 		return ret->s.ptr ? ERR_OK : err_oom(err);
 	case ATTR_FLOATS:
 		ret->n = (int32_t)a->n_floats;

@@ -66,7 +66,8 @@ parse_external(const Onnx__TensorProto *p, struct external *x, struct err *err)
 {
 	for (size_t i = 0; i < p->n_external_data; i++) {
 		const Onnx__StringStringEntryProto *e = p->external_data[i];
-		enum err_code rc = parse_entry(e->key ? e->key : "", e->value ? e->value : "", x, err);
+		enum err_code rc =
+			parse_entry(e->key ? e->key : "", e->value ? e->value : "", x, err);
 		if (rc != ERR_OK)
 			return rc;
 	}
@@ -89,7 +90,8 @@ static enum err_code open_external(const struct onnx_reader *r, const struct ext
 	int fd;
 	struct stat st;
 	if (r->dirfd < 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "external data without a directory to read from");
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"external data without a directory to read from");
 	if (file_open_beneath(r->dirfd, x->location, O_RDONLY, &fd, NULL) != ERR_OK)
 		return not_usable(x, err);
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
@@ -134,7 +136,8 @@ static enum err_code compare_sum(const struct external *x, int fd, uint64_t file
 	sha1_finish(&sum, hex);
 	if (strcasecmp(hex, x->checksum) != 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"external data '%.120s' has not the checksum that the model says", x->location);
+			"external data '%.120s' has not the checksum that the model says",
+			x->location);
 	return ERR_OK;
 }
 

@@ -110,7 +110,8 @@ static enum err_code bind_inputs(struct onnx_scope *inner, const Onnx__NodeProto
 	for (size_t i = 0; i < f->n_input; i++) {
 		/* An input left out is bound to nothing: uses of it are absent inputs too. */
 		int32_t v = i < node->n_input ? in[i] : VALUE_NONE;
-		enum err_code rc = onnx_bind(inner, f->input[i], v == VALUE_NONE ? ONNX_ABSENT : v, err);
+		enum err_code rc =
+			onnx_bind(inner, f->input[i], v == VALUE_NONE ? ONNX_ABSENT : v, err);
 		if (rc != ERR_OK)
 			return rc;
 	}
@@ -153,7 +154,8 @@ static enum err_code bind_outputs(struct onnx_scope *scope, struct onnx_scope *i
 		enum err_code rc = onnx_find_value(inner, f->output[i], &v, err);
 		if (rc == ERR_OK && (v == VALUE_NONE || v == ONNX_ABSENT))
 			rc = err_set(err, ERR_INVALID_ARGUMENT,
-				"output '%.80s' of function '%.80s' is made by no node", f->output[i], f->name);
+				"output '%.80s' of function '%.80s' is made by no node",
+				f->output[i], f->name);
 		if (rc == ERR_OK)
 			rc = bind_output(scope, node->output[i], v, first_own, err);
 		if (rc != ERR_OK)

@@ -47,16 +47,16 @@ remember_capture(struct onnx_scope *scope, int32_t outer, int32_t inner, struct 
 }
 
 /* A value of scope's graph that stands for outer, a value of the graph around it. */
-static enum err_code
-import_value(struct onnx_scope *scope, const char *name, int32_t outer, int32_t *ret, struct err *err)
+static enum err_code import_value(
+	struct onnx_scope *scope, const char *name, int32_t outer, int32_t *ret, struct err *err)
 {
 	const struct gvalue *from = &scope->outer->graph->value[outer];
 	const char *kept = onnx_keep_name(scope->reader, name);
 	if (!kept)
 		return err_oom(err);
 	enum err_code rc = from->constant
-				   ? graph_add_constant(scope->graph, kept, from->constant, ret, err)
-				   : graph_add_value(scope->graph, kept, ret, err);
+		? graph_add_constant(scope->graph, kept, from->constant, ret, err)
+		: graph_add_value(scope->graph, kept, ret, err);
 	if (rc == ERR_OK)
 		rc = onnx_bind(scope, name, *ret, err);
 	if (rc != ERR_OK || from->constant)
@@ -143,12 +143,13 @@ add_initializer(struct onnx_scope *scope, const char *name, struct tensor *t, st
 	struct graph *g = scope->graph;
 	int32_t v = name ? onnx_map_find(&scope->names, slice_of(name)) : -1;
 	if (v >= 0 && g->value[v].constant)
-		return err_set(err, ERR_INVALID_ARGUMENT, "initializer '%.120s' is there twice", name);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "initializer '%.120s' is there twice", name);
 	if (v >= 0) {
 		if (!fits(&g->value[v], t))
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"initializer '%.120s' is %s %s, the input of that name is not", name,
-				dtype_name(t->dtype), SHAPE_TEXT(&t->shape));
+				"initializer '%.120s' is %s %s, the input of that name is not",
+				name, dtype_name(t->dtype), SHAPE_TEXT(&t->shape));
 		g->value[v].constant = t;
 		g->value[v].type = (struct type){ .dtype = t->dtype };
 		g->value[v].shape = t->shape;
@@ -156,8 +157,8 @@ add_initializer(struct onnx_scope *scope, const char *name, struct tensor *t, st
 	}
 	if (scope->reader->ir_version < 4)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"initializer '%.120s' is no input, which IR version %lld wants", name ? name : "",
-			(long long)scope->reader->ir_version);
+			"initializer '%.120s' is no input, which IR version %lld wants",
+			name ? name : "", (long long)scope->reader->ir_version);
 	const char *kept = onnx_keep_name(scope->reader, name);
 	if (!kept)
 		return err_oom(err);
@@ -179,7 +180,8 @@ read_initializers(struct onnx_scope *scope, const Onnx__GraphProto *proto, struc
 	for (size_t i = 0; i < proto->n_sparse_initializer && rc == ERR_OK; i++) {
 		rc = onnx_read_sparse(r, proto->sparse_initializer[i], &t, err);
 		if (rc == ERR_OK)
-			rc = add_initializer(scope, proto->sparse_initializer[i]->values->name, t, err);
+			rc = add_initializer(
+				scope, proto->sparse_initializer[i]->values->name, t, err);
 	}
 	return rc;
 }
@@ -223,11 +225,13 @@ read_output(struct onnx_scope *scope, const Onnx__ValueInfoProto *p, struct onnx
 	if (rc != ERR_OK)
 		return rc;
 	if (v == VALUE_NONE || v == ONNX_ABSENT)
-		return err_set(err, ERR_INVALID_ARGUMENT, "output '%.120s' is made by no node", p->name);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "output '%.120s' is made by no node", p->name);
 	if (onnx_map_add(seen, slice_of(p->name), 0, &is_new) != ERR_OK)
 		return err_oom(err);
 	if (!is_new)
-		return err_set(err, ERR_INVALID_ARGUMENT, "output '%.120s' is there twice", p->name);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "output '%.120s' is there twice", p->name);
 	g->output[g->n_output++] = v;
 	/* What inputs and constants are is known already. */
 	return g->value[v].producer == NODE_NONE ? ERR_OK : read_type(scope, p, v, err);
@@ -263,7 +267,8 @@ onnx_read_graph(struct onnx_scope *scope, const Onnx__GraphProto *proto, struct 
 	return rc;
 }
 
-static enum err_code list_captures(struct onnx_scope *scope, int32_t **ret_captured, struct err *err)
+static enum err_code list_captures(
+	struct onnx_scope *scope, int32_t **ret_captured, struct err *err)
 {
 	struct graph *g = scope->graph;
 	int32_t *outer = ARENA_ARRAY(onnx_scratch(scope->reader), int32_t, (size_t)g->n_capture);

@@ -19,7 +19,8 @@ enum err_code onnx_alloc_mapped(struct onnx_reader *r, size_t bytes, void **ret,
 {
 	size_t left = memory_left(r);
 	if (bytes > left)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "its tensors take %zu bytes, %zu are allowed", bytes, left);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"its tensors take %zu bytes, %zu are allowed", bytes, left);
 	struct file_mem *m = ARENA_NEW(r->arena, struct file_mem);
 	if (!m)
 		return err_oom(err);

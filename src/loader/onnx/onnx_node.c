@@ -42,19 +42,20 @@ static enum err_code check_proto(const Onnx__NodeProto *p, struct err *err)
 		return rc;
 	if (p->n_input > GRAPH_NODE_IO_MAX || p->n_output > GRAPH_NODE_IO_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"has %zu inputs and %zu outputs, at most %d are allowed", p->n_input, p->n_output,
-			GRAPH_NODE_IO_MAX);
+			"has %zu inputs and %zu outputs, at most %d are allowed", p->n_input,
+			p->n_output, GRAPH_NODE_IO_MAX);
 	if (p->n_output == 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "has no outputs");
 	if (p->n_attribute > NODE_ATTRS_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "has %zu attributes, at most %d are allowed",
-			p->n_attribute, NODE_ATTRS_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"has %zu attributes, at most %d are allowed", p->n_attribute,
+			NODE_ATTRS_MAX);
 	for (size_t i = 0; i < p->n_attribute; i++) {
 		rc = onnx_check_name(p->attribute[i]->name, "attribute", err);
 		for (size_t k = 0; k < i && rc == ERR_OK; k++)
 			if (strcmp(p->attribute[k]->name, p->attribute[i]->name) == 0)
-				rc = err_set(err, ERR_INVALID_ARGUMENT, "attribute '%.80s' is there twice",
-					p->attribute[i]->name);
+				rc = err_set(err, ERR_INVALID_ARGUMENT,
+					"attribute '%.80s' is there twice", p->attribute[i]->name);
 		if (rc != ERR_OK)
 			return rc;
 	}
@@ -62,8 +63,8 @@ static enum err_code check_proto(const Onnx__NodeProto *p, struct err *err)
 }
 
 /* Why a name is not known: nobody makes it, or somebody does later. */
-static enum err_code
-unknown_input(const struct reading *x, Onnx__NodeProto **node, size_t n, const char *name, struct err *err)
+static enum err_code unknown_input(const struct reading *x, Onnx__NodeProto **node, size_t n,
+	const char *name, struct err *err)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < node[i]->n_output; k++)
@@ -78,7 +79,8 @@ unknown_input(const struct reading *x, Onnx__NodeProto **node, size_t n, const c
 }
 
 /* Values by name; an absent optional input is "". */
-static enum err_code find_inputs(struct reading *x, Onnx__NodeProto **rest, size_t n_rest, struct err *err)
+static enum err_code find_inputs(
+	struct reading *x, Onnx__NodeProto **rest, size_t n_rest, struct err *err)
 {
 	const Onnx__NodeProto *p = x->proto;
 	struct lower *d = &x->draft;
@@ -148,8 +150,8 @@ static enum err_code append_captures(struct reading *x, struct err *err)
 		return ERR_OK;
 	int32_t *in = ARENA_ARRAY(d->scratch, int32_t, n);
 	if (!in || n > GRAPH_NODE_IO_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "uses %zu values, at most %d are allowed", n,
-			GRAPH_NODE_IO_MAX);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"uses %zu values, at most %d are allowed", n, GRAPH_NODE_IO_MAX);
 	memcpy(in, d->in, (size_t)d->n_in * sizeof(*in));
 	for (int32_t i = 0; i < d->n_attr; i++) {
 		int32_t more = d->attr[i].kind == ATTR_GRAPH ? d->attr[i].g->n_capture : 0;
@@ -325,7 +327,8 @@ read_node(struct onnx_scope *scope, Onnx__NodeProto **node, size_t n_node, struc
 	};
 	if (++r->n_nodes > GRAPH_NODES_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			"more than %d nodes, those of functions counted at each call", GRAPH_NODES_MAX);
+			"more than %d nodes, those of functions counted at each call",
+			GRAPH_NODES_MAX);
 	enum err_code rc = check_proto(x.proto, err);
 	if (rc == ERR_OK)
 		rc = find_inputs(&x, node, n_node, err);
@@ -353,7 +356,8 @@ read_node(struct onnx_scope *scope, Onnx__NodeProto **node, size_t n_node, struc
 		return onnx_inline(scope, x.proto, function, x.draft.in, err);
 	if (domain != DOMAIN_COUNT_)
 		return read_operator(&x, domain, err);
-	err_set(err, ERR_UNIMPLEMENTED, "domain '%.80s' of opset %lld has no operator that is supported",
+	err_set(err, ERR_UNIMPLEMENTED,
+		"domain '%.80s' of opset %lld has no operator that is supported",
 		domain_name(x.proto), (long long)x.draft.opset);
 	return blame(x.proto, err);
 }

@@ -11,8 +11,8 @@
  */
 #include "loader/onnx/onnx_reader.h"
 
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian, and read as they are");
+_Static_assert(
+	__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian, and read as they are");
 
 enum source {
 	SOURCE_NONE,
@@ -123,15 +123,15 @@ static enum err_code find_source(const struct onnx_reader *r, const Onnx__Tensor
 static enum err_code wrong_size(const char *where, size_t is, size_t want, const char *unit,
 	struct err *err)
 {
-	return err_set(err, ERR_INVALID_ARGUMENT, "has %zu %s in %s, its shape and type need %zu", is,
-		unit, where, want);
+	return err_set(err, ERR_INVALID_ARGUMENT, "has %zu %s in %s, its shape and type need %zu",
+		is, unit, where, want);
 }
 
 enum err_code onnx_read_dims(const int64_t *dim, size_t n, struct shape *ret, struct err *err)
 {
 	if (n > RANK_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "has %zu dimensions, at most %d are allowed", n,
-			RANK_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"has %zu dimensions, at most %d are allowed", n, RANK_MAX);
 	struct shape s = { .rank = (int32_t)n };
 	for (size_t i = 0; i < n; i++)
 		s.dim[i] = dim[i];
@@ -141,7 +141,8 @@ enum err_code onnx_read_dims(const int64_t *dim, size_t n, struct shape *ret, st
 				(long long)dim[i]);
 	int64_t count;
 	if (shape_count_overflows(&s, &count))
-		return err_set(err, ERR_INVALID_ARGUMENT, "its shape %s is too large", SHAPE_TEXT(&s));
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "its shape %s is too large", SHAPE_TEXT(&s));
 	*ret = s;
 	return ERR_OK;
 }
@@ -206,8 +207,9 @@ static enum err_code take_bytes(struct onnx_reader *r, void *bytes, size_t len,
 {
 	enum err_code rc;
 	if (len >= PB_BIG_BYTES && !is_packed(s->dtype)) {
-		rc = pb_mem_adopt(&r->mem, bytes, r->arena) == ERR_OK ? use_bytes(r, bytes, s, ret, err)
-								      : err_oom(err);
+		rc = pb_mem_adopt(&r->mem, bytes, r->arena) == ERR_OK
+			? use_bytes(r, bytes, s, ret, err)
+			: err_oom(err);
 	} else {
 		rc = onnx_new_tensor(r, s->dtype, &s->shape, ret, err);
 		if (rc == ERR_OK && is_packed(s->dtype))
@@ -227,7 +229,8 @@ static enum err_code take_piece(struct onnx_reader *r, void *data, const struct 
 	enum err_code rc = is_packed(s->dtype) ? onnx_new_tensor(r, s->dtype, &s->shape, ret, err)
 					       : use_bytes(r, data, s, ret, err);
 	if (rc == ERR_OK && is_packed(s->dtype))
-		unpack_bits(data, *ret); /* the piece stays: a function's constant is read at each call */
+		/* the piece stays: a function's constant is read at each call */
+		unpack_bits(data, *ret);
 	if (rc == ERR_OK)
 		normalize(*ret);
 	return rc;
@@ -249,8 +252,8 @@ static enum err_code read_external(struct onnx_reader *r, const Onnx__TensorProt
 	const struct spec *s, struct tensor **ret, struct err *err)
 {
 	if (dtype_info(s->dtype)->file_bits == 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "is %s, which has no form in external data",
-			dtype_name(s->dtype));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"is %s, which has no form in external data", dtype_name(s->dtype));
 	size_t bytes = file_bytes(s);
 	struct tensor *t;
 	enum err_code rc = onnx_new_tensor(r, s->dtype, &s->shape, &t, err);

@@ -16,7 +16,8 @@ read_dim(struct graph *g, const Onnx__TensorShapeProto__Dimension *d, int64_t *r
 		return ERR_OK;
 	}
 	*ret = DIM_UNKNOWN;
-	if (d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM || !d->dim_param[0])
+	if (d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM ||
+		!d->dim_param[0])
 		return ERR_OK;
 	enum err_code rc = onnx_check_name(d->dim_param, "dimension", err);
 	if (rc != ERR_OK)
@@ -37,8 +38,8 @@ static enum err_code read_shape(struct graph *g, const Onnx__TensorShapeProto *p
 	if (!p)
 		return ERR_OK;
 	if (p->n_dim > RANK_MAX)
-		return err_set(err, ERR_UNIMPLEMENTED, "has %zu dimensions, at most %d are supported",
-			p->n_dim, RANK_MAX);
+		return err_set(err, ERR_UNIMPLEMENTED,
+			"has %zu dimensions, at most %d are supported", p->n_dim, RANK_MAX);
 	for (size_t i = 0; i < p->n_dim; i++) {
 		enum err_code rc = read_dim(g, p->dim[i], &ret->dim[i], err);
 		if (rc != ERR_OK)

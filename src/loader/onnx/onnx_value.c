@@ -4,14 +4,15 @@
  */
 #include "loader/onnx/onnx_reader.h"
 
-/* -- maps: keys in one list, values as a sequence of tensors of one element each ---------------- */
+/* -- maps: keys in one list, values as a sequence of tensors of one element each --------------- */
 
 static enum err_code read_keys(struct onnx_reader *r, const Onnx__MapProto *p, struct tensor *ret,
 	struct err *err)
 {
 	bool is_string = p->n_string_keys;
 	size_t n = is_string ? p->n_string_keys : p->n_keys;
-	void *data = arena_calloc(r->arena, n + 1, is_string ? sizeof(struct slice) : sizeof(int64_t));
+	void *data =
+		arena_calloc(r->arena, n + 1, is_string ? sizeof(struct slice) : sizeof(int64_t));
 	if (!data)
 		return err_oom(err);
 	if (is_string && p->n_keys)
@@ -23,7 +24,8 @@ static enum err_code read_keys(struct onnx_reader *r, const Onnx__MapProto *p, s
 		}
 		const ProtobufCBinaryData *from = &p->string_keys[i];
 		struct slice *to = (struct slice *)data + i;
-		*to = (struct slice){ arena_strndup(r->arena, (char *)from->data, from->len), from->len };
+		*to = (struct slice){ arena_strndup(r->arena, (char *)from->data, from->len),
+			from->len };
 		if (!to->ptr)
 			return err_oom(err);
 	}
@@ -52,8 +54,9 @@ static enum err_code read_map_values(struct onnx_reader *r, const Onnx__Sequence
 			return err_oom(err);
 		if (tensor_count(t) != 1 || t->dtype != ret->dtype)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"value %zu of a map is %s %s, one %s is needed", i, dtype_name(t->dtype),
-				SHAPE_TEXT(&t->shape), dtype_name(ret->dtype));
+				"value %zu of a map is %s %s, one %s is needed", i,
+				dtype_name(t->dtype), SHAPE_TEXT(&t->shape),
+				dtype_name(ret->dtype));
 		memcpy(data + i * bytes, t->data, bytes);
 	}
 	ret->data = n ? data : arena_calloc(r->arena, 1, 1);
@@ -72,7 +75,7 @@ static enum err_code read_map(struct onnx_reader *r, const Onnx__MapProto *p, st
 	return ERR_OK;
 }
 
-/* -- sequences and optionals -------------------------------------------------------------------- */
+/* -- sequences and optionals ------------------------------------------------------------------- */
 
 static enum err_code read_elements(struct onnx_reader *r, const Onnx__SequenceProto *p,
 	struct tensor *ret, struct err *err)
@@ -112,13 +115,14 @@ static enum err_code read_optional(struct onnx_reader *r, const Onnx__OptionalPr
 	if (p->sequence_value)
 		return read_elements(r, p->sequence_value, ret, err);
 	if (p->optional_value || p->map_value || p->sparse_tensor_value)
-		return err_set(err, ERR_UNIMPLEMENTED, "optionals of anything but tensors and sequences");
+		return err_set(
+			err, ERR_UNIMPLEMENTED, "optionals of anything but tensors and sequences");
 	*ret = tensor_absent();
 	return ERR_OK;
 }
 
-static enum err_code read_value(struct onnx_reader *r, const ProtobufCMessage *m, struct tensor *ret,
-	const char **ret_name, struct err *err)
+static enum err_code read_value(struct onnx_reader *r, const ProtobufCMessage *m,
+	struct tensor *ret, const char **ret_name, struct err *err)
 {
 	const char *name;
 	enum err_code rc;
@@ -142,12 +146,11 @@ static enum err_code read_value(struct onnx_reader *r, const ProtobufCMessage *m
 enum err_code onnx_parse_value(struct slice bytes, const struct type *type, struct arena *arena,
 	struct tensor *ret, const char **ret_name, struct err *err)
 {
-	const ProtobufCMessageDescriptor *what = type->is_optional ? &onnx__optional_proto__descriptor
-						 : type->is_sequence
-							 ? &onnx__sequence_proto__descriptor
-						 : type->map_key != DTYPE_UNDEFINED
-							 ? &onnx__map_proto__descriptor
-							 : &onnx__tensor_proto__descriptor;
+	const ProtobufCMessageDescriptor *what = type->is_optional
+		? &onnx__optional_proto__descriptor
+		: type->is_sequence		   ? &onnx__sequence_proto__descriptor
+		: type->map_key != DTYPE_UNDEFINED ? &onnx__map_proto__descriptor
+						   : &onnx__tensor_proto__descriptor;
 	struct onnx_reader r;
 	ProtobufCMessage *m = NULL;
 	enum err_code rc = onnx_reader_init(&r, -1, NULL, arena, err);
@@ -207,8 +210,8 @@ static enum err_code fill_tensor(Onnx__TensorProto *p, const struct tensor *t, c
 {
 	onnx__tensor_proto__init(p);
 	if (t->dtype == DTYPE_TENSOR || t->shape.rank < 0)
-		return err_set(err, ERR_UNIMPLEMENTED, "'%.120s' is no tensor: it has no form in a TensorProto",
-			name);
+		return err_set(err, ERR_UNIMPLEMENTED,
+			"'%.120s' is no tensor: it has no form in a TensorProto", name);
 	p->name = (char *)name;
 	p->has_data_type = 1;
 	p->data_type = (int32_t)t->dtype;
@@ -231,8 +234,8 @@ static enum err_code fill_sequence(Onnx__SequenceProto *p, const struct tensor *
 		return err_oom(err);
 	for (; p->n_tensor_values < n; p->n_tensor_values++) {
 		p->tensor_values[p->n_tensor_values] = &item[p->n_tensor_values];
-		TRY(fill_tensor(&item[p->n_tensor_values], (struct tensor *)t->data + p->n_tensor_values,
-			"", arena, err));
+		TRY(fill_tensor(&item[p->n_tensor_values],
+			(struct tensor *)t->data + p->n_tensor_values, "", arena, err));
 	}
 	return ERR_OK;
 }
@@ -261,7 +264,8 @@ static void wrap_optional(struct value_proto *v, const struct tensor *t, const c
 		o->tensor_value = &v->tensor;
 }
 
-static enum err_code pack(const ProtobufCMessage *m, struct arena *arena, struct slice *ret, struct err *err)
+static enum err_code pack(
+	const ProtobufCMessage *m, struct arena *arena, struct slice *ret, struct err *err)
 {
 	size_t len = protobuf_c_message_get_packed_size(m);
 	uint8_t *bytes = arena_alloc(arena, len + 1);
@@ -278,7 +282,8 @@ enum err_code onnx_format_value(const struct tensor *t, const struct type *type,
 	struct value_proto v;
 	const ProtobufCMessage *m = t->dtype == DTYPE_TENSOR ? &v.sequence.base : &v.tensor.base;
 	if (type->map_key != DTYPE_UNDEFINED)
-		return err_set(err, ERR_UNIMPLEMENTED, "'%.120s' is made of maps, which are not written", name);
+		return err_set(err, ERR_UNIMPLEMENTED,
+			"'%.120s' is made of maps, which are not written", name);
 	if (t->dtype == DTYPE_TENSOR)
 		TRY(fill_sequence(&v.sequence, t, name, arena, err));
 	else if (!type->is_optional || !tensor_is_absent(t))

@@ -72,7 +72,8 @@ static enum err_code keep(struct lift *l, uint64_t to)
 static enum err_code look(struct lift *l)
 {
 	uint64_t have = l->window_at + l->window_bytes;
-	if (l->at >= l->window_at && (l->at + HEAD_BYTES_MAX <= have || (have == l->end && l->at <= have)))
+	if (l->at >= l->window_at &&
+		(l->at + HEAD_BYTES_MAX <= have || (have == l->end && l->at <= have)))
 		return ERR_OK;
 	TRY(keep(l, l->at));
 	uint64_t left = l->end - l->at;
@@ -139,7 +140,7 @@ static enum err_code leave(struct lift *l)
 	return ERR_OK;
 }
 
-/* -- the walk ------------------------------------------------------------------------------------ */
+/* -- the walk ---------------------------------------------------------------------------------- */
 
 static int by_number(const void *key, const void *elem)
 {
@@ -147,8 +148,8 @@ static int by_number(const void *key, const void *elem)
 	return a < b ? -1 : a > b;
 }
 
-static enum err_code enter(
-	struct lift *l, const ProtobufCMessageDescriptor *desc, uint64_t length_from, uint64_t bytes)
+static enum err_code enter(struct lift *l, const ProtobufCMessageDescriptor *desc,
+	uint64_t length_from, uint64_t bytes)
 {
 	if (l->depth == PB_DEPTH_MAX)
 		return odd(l);
@@ -171,7 +172,8 @@ static enum err_code walk_delimited(struct lift *l, uint64_t begin, uint32_t num
 	const ProtobufCFieldDescriptor *f =
 		bsearch(&number, top->desc->fields, top->desc->n_fields, sizeof(*f), by_number);
 	uint64_t length_from = l->at, bytes;
-	if (!take_varint(l, LENGTH_BYTES_MAX, &bytes) || l->at > top->end || bytes > top->end - l->at)
+	if (!take_varint(l, LENGTH_BYTES_MAX, &bytes) || l->at > top->end ||
+		bytes > top->end - l->at)
 		return odd(l);
 	if (f && f->type == PROTOBUF_C_TYPE_MESSAGE)
 		return enter(l, f->descriptor, length_from, bytes);

@@ -44,7 +44,8 @@ struct pb_lifted {
 
 /* The file behind fd is file_bytes long. */
 MUST_CHECK enum err_code pb_lift(int fd, const char *file, size_t file_bytes,
-	const struct pb_lift_conf *conf, struct arena *arena, struct pb_lifted *ret, struct err *err);
+	const struct pb_lift_conf *conf, struct arena *arena, struct pb_lifted *ret,
+	struct err *err);
 
 /* The piece that stands in m for the field; NULL: none. */
 struct pb_piece *pb_lifted_piece(const struct pb_lifted *l, const ProtobufCMessage *m);

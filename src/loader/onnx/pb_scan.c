@@ -201,8 +201,8 @@ static int by_number(const void *key, const void *elem)
 static const ProtobufCFieldDescriptor *find_field(struct frame *top, uint32_t number)
 {
 	if (!top->last || top->last->id != number)
-		top->last = bsearch(
-			&number, top->desc->fields, top->desc->n_fields, sizeof(*top->last), by_number);
+		top->last = bsearch(&number, top->desc->fields, top->desc->n_fields,
+			sizeof(*top->last), by_number);
 	return top->last;
 }
 

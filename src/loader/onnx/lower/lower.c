@@ -83,8 +83,9 @@ enum err_code lower_node(struct lower *x, enum op_domain domain)
 	if (domain == DOMAIN_CUSTOM) { /* x->op is it, and has no older meaning */
 		const struct op_info *op = op_info(x->op);
 		if (x->opset < op->since)
-			lower_fail(x, ERR_UNIMPLEMENTED, "this operator of domain %s begins with opset %d",
-				op_domain_of(op), op->since);
+			lower_fail(x, ERR_UNIMPLEMENTED,
+				"this operator of domain %s begins with opset %d", op_domain_of(op),
+				op->since);
 		return x->rc;
 	}
 	if (x->opset > opset_max[domain]) {
@@ -203,7 +204,8 @@ static int32_t emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t 
 	return v;
 }
 
-int32_t lower_emit_outs(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t n_out)
+int32_t lower_emit_outs(
+	struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t n_out)
 {
 	int32_t first = x->graph->n_value, v;
 	if (op == OP_NONE)

@@ -83,7 +83,8 @@ int32_t lower_emit(struct lower *x, enum op_id op, int32_t n_in, const int32_t *
 	lower_emit((x), OP_##id, (int32_t)(sizeof((int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t)), \
 		(int32_t[]){ __VA_ARGS__ })
 /* The same with several outputs: the first is returned, the others are the values after it. */
-int32_t lower_emit_outs(struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t n_out);
+int32_t lower_emit_outs(
+	struct lower *x, enum op_id op, int32_t n_in, const int32_t *in, int32_t n_out);
 /* The same with one input, and the draft's output i as its output; the caller takes that
    from the draft. */
 int32_t lower_emit_out(struct lower *x, enum op_id op, int32_t in, int i);

@@ -147,8 +147,8 @@ void lower_embed_layer_norm(struct lower *x)
 	if (lower_has_in(x, 8))
 		at = look_up(x, positions, x->in[8]);
 	else
-		at = LOWER_EMIT(
-			x, SLICE, positions, lower_int(x, 0), lower_dims(x, ids, 1, 2), lower_int(x, 0));
+		at = LOWER_EMIT(x, SLICE, positions, lower_int(x, 0), lower_dims(x, ids, 1, 2),
+			lower_int(x, 0));
 	int32_t sum = LOWER_EMIT(x, ADD, look_up(x, lower_in(x, 2), ids), at);
 	if (lower_has_in(x, 1) && lower_has_in(x, 4))
 		sum = LOWER_EMIT(x, ADD, sum, look_up(x, x->in[4], x->in[1]));

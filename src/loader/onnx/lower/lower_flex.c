@@ -119,7 +119,8 @@ static int32_t repeat_heads(struct lower *x, int32_t v, int32_t q)
 	const struct shape *qs = lower_shape(x, q);
 	if (heads >= 0 && qs->rank == 4 && qs->dim[1] == heads)
 		return v;
-	int32_t all = lower_dims(x, q, 1, 2), each = LOWER_EMIT(x, DIV, all, lower_dims(x, v, 1, 2));
+	int32_t all = lower_dims(x, q, 1, 2),
+		each = LOWER_EMIT(x, DIV, all, lower_dims(x, v, 1, 2));
 	int32_t rest = lower_dims(x, v, 2, 4);
 	int32_t wide = LOWER_EMIT(x, EXPAND, LOWER_EMIT(x, UNSQUEEZE, v, lower_int(x, 2)),
 		joined(x, lower_dims(x, v, 0, 2), each, rest));

@@ -34,15 +34,15 @@ void lower_range_ms(struct lower *x)
 		lower_set_in(x, 2, LOWER_EMIT(x, CAST_LIKE, lower_scalar(x, 1), lower_in(x, 0)));
 }
 
-/* -- activations --------------------------------------------------------------------------------- */
+/* -- activations ------------------------------------------------------------------------------- */
 
 /* The draft becomes the activation of v. Its parameters are those that the operator has, in
    the order of its attributes. */
 static void activate(struct lower *x, int32_t v, struct slice name, const float *param, int n)
 {
 	static const char *const known[] = { "Relu", "Tanh", "Sigmoid", "LeakyRelu", "HardSigmoid",
-		"HardSwish", "Elu", "Selu", "Celu", "Softplus", "Softsign", "ThresholdedRelu", "Gelu",
-		"Clip" };
+		"HardSwish", "Elu", "Selu", "Celu", "Softplus", "Softsign", "ThresholdedRelu",
+		"Gelu", "Clip" };
 	lower_become(x, OP_NONE, 1, 1, &v);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (slice_is(name, known[i]))
@@ -61,7 +61,8 @@ static void activate(struct lower *x, int32_t v, struct slice name, const float 
 }
 
 /* The same with the parameters that the draft has in attributes of their own. */
-static void activate_by_name(struct lower *x, int32_t v, struct slice name, const struct attr *const a[3])
+static void activate_by_name(
+	struct lower *x, int32_t v, struct slice name, const struct attr *const a[3])
 {
 	static const char *const names[3] = { "alpha", "beta", "gamma" };
 	activate(x, v, name, NULL, 0);
@@ -91,13 +92,14 @@ struct activation_attrs {
 
 static void take_activation(struct lower *x, struct activation_attrs *a)
 {
-	static const char *const names[3] = { "activation_alpha", "activation_beta", "activation_gamma" };
+	static const char *const names[3] = { "activation_alpha", "activation_beta",
+		"activation_gamma" };
 	a->name = take_kept(x, "activation", &a->room[3]);
 	for (int i = 0; i < 3; i++)
 		a->param[i] = take_kept(x, names[i], &a->room[i]);
 }
 
-/* -- products and convolutions with more --------------------------------------------------------- */
+/* -- products and convolutions with more ------------------------------------------------------- */
 
 void lower_fused_conv(struct lower *x)
 {
@@ -105,7 +107,8 @@ void lower_fused_conv(struct lower *x)
 	const struct attr *a = take_kept(x, "activation", &name);
 	const struct attr *p = take_kept(x, "activation_params", &params);
 	int32_t z = lower_has_in(x, 3) ? x->in[3] : VALUE_NONE;
-	const int32_t in[3] = { lower_in(x, 0), lower_in(x, 1), lower_has_in(x, 2) ? x->in[2] : VALUE_NONE };
+	const int32_t in[3] = { lower_in(x, 0), lower_in(x, 1),
+		lower_has_in(x, 2) ? x->in[2] : VALUE_NONE };
 	int32_t v = lower_emit_draft(x, OP_CONV, in[2] == VALUE_NONE ? 2 : 3, in);
 	if (z != VALUE_NONE)
 		v = LOWER_EMIT(x, ADD, v, z);
@@ -122,7 +125,8 @@ void lower_fused_gemm(struct lower *x)
 	take_activation(x, &a);
 	x->op = OP_GEMM;
 	if (a.name && a.name->s.len)
-		activate_by_name(x, lower_emit_draft(x, OP_GEMM, x->n_in, x->in), a.name->s, a.param);
+		activate_by_name(
+			x, lower_emit_draft(x, OP_GEMM, x->n_in, x->in), a.name->s, a.param);
 }
 
 /* Operand i with its last two dimensions swapped, or with its first one moved behind those
@@ -154,7 +158,8 @@ void lower_fused_matmul(struct lower *x)
 {
 	struct activation_attrs a;
 	float alpha = lower_take_float(x, "alpha", 1);
-	bool trans_a = lower_take_int(x, "transA", 0) != 0, trans_b = lower_take_int(x, "transB", 0) != 0;
+	bool trans_a = lower_take_int(x, "transA", 0) != 0,
+	     trans_b = lower_take_int(x, "transB", 0) != 0;
 	bool batch_a = lower_take_int(x, "transBatchA", 0) != 0;
 	bool batch_b = lower_take_int(x, "transBatchB", 0) != 0;
 	take_activation(x, &a);
@@ -164,5 +169,6 @@ void lower_fused_matmul(struct lower *x)
 	lower_default_float(x, "scale", alpha);
 	lower_default_int(x, "trans_b", trans_b && lower_shape(x, in[1])->rank != 1);
 	if (a.name && a.name->s.len)
-		activate_by_name(x, lower_emit_draft(x, OP_FUSED_MATMUL, 2, in), a.name->s, a.param);
+		activate_by_name(
+			x, lower_emit_draft(x, OP_FUSED_MATMUL, 2, in), a.name->s, a.param);
 }

@@ -74,7 +74,8 @@ void lower_lp_pool_1(struct lower *x)
 {
 	float p = lower_take_float(x, "p", 2);
 	if (!(p >= 1 && p <= 1024 && p == (float)(int)p))
-		lower_fail(x, ERR_UNIMPLEMENTED, "p is %g, it must be a whole number in [1,1024]", (double)p);
+		lower_fail(x, ERR_UNIMPLEMENTED, "p is %g, it must be a whole number in [1,1024]",
+			(double)p);
 	else
 		lower_default_int(x, "p", (int64_t)p);
 }

@@ -8,8 +8,8 @@
 
 #define END { NULL, 0, false }
 
-const struct attr_spec old_qlinear_softmax[] = { { "opset", ATTR_INT, true }, { "axis", ATTR_INT, false },
-	END };
+const struct attr_spec old_qlinear_softmax[] = { { "opset", ATTR_INT, true },
+	{ "axis", ATTR_INT, false }, END };
 const struct attr_spec old_qlinear_concat[] = { { "axis", ATTR_INT, true }, END };
 const struct attr_spec old_qlinear_leaky_relu[] = { { "alpha", ATTR_FLOAT, false }, END };
 const struct attr_spec old_channels_last[] = { { "channels_last", ATTR_INT, false }, END };
@@ -17,7 +17,8 @@ const struct attr_spec old_channels_last[] = { { "channels_last", ATTR_INT, fals
 /* Operand of the inputs from i on as float32. */
 static int32_t real(struct lower *x, int i)
 {
-	int32_t in[3] = { lower_in(x, i), lower_in(x, i + 1), lower_has_in(x, i + 2) ? x->in[i + 2] : VALUE_NONE };
+	int32_t in[3] = { lower_in(x, i), lower_in(x, i + 1),
+		lower_has_in(x, i + 2) ? x->in[i + 2] : VALUE_NONE };
 	return lower_emit(x, OP_DEQUANTIZE, in[2] == VALUE_NONE ? 2 : 3, in);
 }
 
@@ -100,7 +101,8 @@ void lower_qlinear_concat(struct lower *x)
 	if (!part)
 		x->rc = err_oom(x->err);
 	if (n < 1 || x->n_in != 2 + 3 * n)
-		lower_fail(x, ERR_INVALID_ARGUMENT, "it has %d inputs, not 2 and 3 for each part", x->n_in);
+		lower_fail(x, ERR_INVALID_ARGUMENT, "it has %d inputs, not 2 and 3 for each part",
+			x->n_in);
 	for (int32_t i = 0; i < n && x->rc == ERR_OK; i++)
 		part[i] = real(x, 2 + 3 * i);
 	if (x->rc != ERR_OK)
@@ -111,7 +113,7 @@ void lower_qlinear_concat(struct lower *x)
 	lower_quantized(x, v, scale, zero);
 }
 
-/* -- pools, and images whose channels come last ---------------------------------------------------- */
+/* -- pools, and images whose channels come last ------------------------------------------------ */
 
 /* The attribute of the Transpose that moves v's channels to where we have them, or back. */
 static struct attr channels_perm(struct lower *x, int32_t v, bool back)

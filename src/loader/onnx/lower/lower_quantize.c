@@ -11,8 +11,8 @@
  */
 #include "loader/onnx/lower/lower.h"
 
-const struct attr_spec old_qgemm[] = { { "alpha", ATTR_FLOAT, false }, { "transA", ATTR_INT, false },
-	{ "transB", ATTR_INT, false }, { NULL, 0, false } };
+const struct attr_spec old_qgemm[] = { { "alpha", ATTR_FLOAT, false },
+	{ "transA", ATTR_INT, false }, { "transB", ATTR_INT, false }, { NULL, 0, false } };
 
 static bool is_one(const struct shape *s)
 {
@@ -160,7 +160,8 @@ static bool convolve_floats(struct lower *x)
 
 static bool multiply_floats(struct lower *x)
 {
-	int a_rank = lower_shape(x, lower_in(x, 0))->rank, b_rank = lower_shape(x, lower_in(x, 3))->rank;
+	int a_rank = lower_shape(x, lower_in(x, 0))->rank,
+	    b_rank = lower_shape(x, lower_in(x, 3))->rank;
 	if (!is_float32(x, 0) || !is_float32(x, 3) || a_rank < 2 || b_rank < 2)
 		return false;
 	int32_t a = operand(x, 0, a_rank - 2), b = operand(x, 3, b_rank - 1);
@@ -174,7 +175,8 @@ static bool gemm_floats(struct lower *x, float alpha, bool trans_a, bool trans_b
 	if (alpha != 1 || !lower_has_in(x, 7) || !is_float32(x, 0) || !is_float32(x, 3) ||
 		!is_bias_known(x, 6))
 		return false;
-	const int32_t in[3] = { operand(x, 0, trans_a), operand(x, 3, !trans_b), dequantized_bias(x, 6) };
+	const int32_t in[3] = { operand(x, 0, trans_a), operand(x, 3, !trans_b),
+		dequantized_bias(x, 6) };
 	lower_with_int(x, "transA", trans_a);
 	lower_with_int(x, "transB", trans_b);
 	int32_t y = lower_emit(x, OP_GEMM, in[2] == VALUE_NONE ? 2 : 3, in);
@@ -229,12 +231,14 @@ void lower_qlinear_conv(struct lower *x)
 	int32_t kernel = centred(x, 3, 5, rank - 1, DTYPE_F64);
 	int32_t sum = convolve(x, image, kernel);
 	if (lower_has_in(x, 8))
-		sum = LOWER_EMIT(x, ADD, sum, list_before(x, lower_as(x, x->in[8], DTYPE_F64), rank - 2));
-	int32_t scale = LOWER_EMIT(x, MUL, lower_in(x, 1), list_before(x, lower_in(x, 4), rank - 2));
+		sum = LOWER_EMIT(
+			x, ADD, sum, list_before(x, lower_as(x, x->in[8], DTYPE_F64), rank - 2));
+	int32_t scale =
+		LOWER_EMIT(x, MUL, lower_in(x, 1), list_before(x, lower_in(x, 4), rank - 2));
 	requantize(x, sum, scale, 6);
 }
 
-/* -- com.microsoft: products of 8-bit numbers that come out as floats ------------------------------ */
+/* -- com.microsoft: products of 8-bit numbers that come out as floats -------------------------- */
 
 static int32_t integer_product(struct lower *x, int a_zero, int b_zero)
 {
