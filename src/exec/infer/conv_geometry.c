@@ -79,7 +79,8 @@ static enum err_code read_kernel(const struct node *n, const struct shape *w,
 	bool has_attr = node_attr(n, "kernel_shape");
 	if (w->rank != g->spatial + 2)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"weights W are %s, X needs them with rank %d", SHAPE_TEXT(w), g->spatial + 2);
+			"weights W are %s, X needs them with rank %d", SHAPE_TEXT(w),
+			g->spatial + 2);
 	for (int i = 0; i < g->spatial; i++) {
 		int64_t k = w->dim[i + 2];
 		if (k < 0)
@@ -102,8 +103,8 @@ static enum err_code read_group(const struct node *n, const struct shape *w,
 {
 	g->group = node_int(n, "group", 1);
 	if (g->group < 1 || g->group > WINDOW_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "group is %" PRId64 ", it must be in [1,%d]",
-			g->group, WINDOW_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"group is %" PRId64 ", it must be in [1,%d]", g->group, WINDOW_MAX);
 	if (w->dim[0] >= 0 && w->dim[0] % g->group)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"weights W are %s, group %" PRId64 " must divide their first dimension",
@@ -129,7 +130,8 @@ static void solve_same(struct conv_geometry *g, int i, bool upper)
 	}
 	g->out[i] = (g->in[i] + g->stride[i] - 1) / g->stride[i];
 	if (g->kernel[i] > 0)
-		split_pad(g, i, (g->out[i] - 1) * g->stride[i] + conv_extent(g, i) - g->in[i], upper);
+		split_pad(
+			g, i, (g->out[i] - 1) * g->stride[i] + conv_extent(g, i) - g->in[i], upper);
 }
 
 /* Explicit pads. With ceil_mode the last window may hang over the end, but it may not
@@ -148,10 +150,12 @@ static enum err_code solve_explicit(struct conv_geometry *g, int i, bool ceil_mo
 	int64_t room = g->in[i] + pads - extent;
 	if (room < 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"the kernel spans %" PRId64 " of spatial axis %d, more than the padded input's %" PRId64,
+			"the kernel spans %" PRId64
+			" of spatial axis %d, more than the padded input's %" PRId64,
 			extent, i, g->in[i] + pads);
 	g->out[i] = room / g->stride[i] + 1;
-	if (ceil_mode && room % g->stride[i] && g->out[i] * g->stride[i] < g->in[i] + g->pad_begin[i])
+	if (ceil_mode && room % g->stride[i] &&
+		g->out[i] * g->stride[i] < g->in[i] + g->pad_begin[i])
 		g->out[i]++;
 	return ERR_OK;
 }
@@ -229,8 +233,8 @@ static enum err_code solve_transpose(struct conv_geometry *g, int i, enum auto_p
 		return ERR_OK;
 	if (mul_i64_overflows(g->in[i], g->stride[i], &strided) ||
 		add_i64_overflows(strided, conv_extent(g, i) + adjust - g->stride[i], &full))
-		return err_set(err, ERR_INVALID_ARGUMENT, "spatial axis %d of the output is too large",
-			i);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "spatial axis %d of the output is too large", i);
 	if (same && !want)
 		want = strided;
 	if (want) {
@@ -308,8 +312,8 @@ static enum err_code read_size(const struct tensor *list, int i, const char *nam
 	*ret = tensor_int(list, i);
 	if (*ret >= 1 && *ret <= WINDOW_MAX)
 		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s[%d] is %" PRId64 ", it must be in [1,%d]", name, i,
-		*ret, WINDOW_MAX);
+	return err_set(err, ERR_INVALID_ARGUMENT, "%s[%d] is %" PRId64 ", it must be in [1,%d]",
+		name, i, *ret, WINDOW_MAX);
 }
 
 enum err_code col2im_geometry(const struct node *n, const struct tensor *image,

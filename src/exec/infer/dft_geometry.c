@@ -3,7 +3,8 @@
 
 #include <inttypes.h>
 
-static enum err_code check_parts(const struct dft_geometry *g, const struct shape *x, struct err *err)
+static enum err_code check_parts(
+	const struct dft_geometry *g, const struct shape *x, struct err *err)
 {
 	int64_t parts = x->dim[x->rank - 1];
 	bool real_only = g->onesided && !g->inverse, complex_only = g->onesided && g->inverse;
@@ -26,7 +27,8 @@ enum err_code dft_geometry(const struct node *n, const struct shape *x, const st
 			SHAPE_TEXT(x));
 	if (!shape_axis(at, x->rank, &g.axis) || g.axis == x->rank - 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"axis is %" PRId64 ", it must be one of %s but the last", at, SHAPE_TEXT(x));
+			"axis is %" PRId64 ", it must be one of %s but the last", at,
+			SHAPE_TEXT(x));
 	int64_t points = x->dim[g.axis];
 	bool half = g.inverse && g.onesided;
 	g.length = length ? tensor_int(length, 0)

@@ -29,5 +29,5 @@ struct einsum {
 };
 
 /* Shapes have known ranks. The message does not name the node. */
-MUST_CHECK enum err_code einsum_parse(struct slice equation, const struct shape *const *in, int n_in,
-	struct einsum *ret, struct err *err);
+MUST_CHECK enum err_code einsum_parse(struct slice equation, const struct shape *const *in,
+	int n_in, struct einsum *ret, struct err *err);

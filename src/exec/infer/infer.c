@@ -71,10 +71,11 @@ enum err_code infer_want_rank(const struct infer *x, int i, int min, int max, st
 	if (s->rank == RANK_UNKNOWN || (s->rank >= min && s->rank <= max))
 		return ERR_OK;
 	if (min == max)
-		return infer_fail(x, err, "input %d is %s, its rank must be %d", i, SHAPE_TEXT(s), min);
-	if (max >= RANK_MAX)
 		return infer_fail(
-			x, err, "input %d is %s, its rank must be at least %d", i, SHAPE_TEXT(s), min);
+			x, err, "input %d is %s, its rank must be %d", i, SHAPE_TEXT(s), min);
+	if (max >= RANK_MAX)
+		return infer_fail(x, err, "input %d is %s, its rank must be at least %d", i,
+			SHAPE_TEXT(s), min);
 	return infer_fail(
 		x, err, "input %d is %s, its rank must be in [%d,%d]", i, SHAPE_TEXT(s), min, max);
 }
@@ -112,8 +113,9 @@ enum err_code infer_want_list(const struct infer *x, int i, int64_t n, struct er
 	const struct shape *s = &x->in[i]->shape;
 	TRY(infer_want_rank(x, i, 1, 1, err));
 	if (s->rank == 1 && n >= 0 && dim_conflict(s->dim[0], n))
-		return infer_fail(x, err, "input %d has %" PRId64 " elements, %" PRId64 " are needed", i,
-			s->dim[0], n);
+		return infer_fail(x, err,
+			"input %d has %" PRId64 " elements, %" PRId64 " are needed", i, s->dim[0],
+			n);
 	return ERR_OK;
 }
 
@@ -127,8 +129,8 @@ enum err_code infer_want_fit(const struct infer *x, int i, const struct shape *t
 	}
 	if (fits)
 		return ERR_OK;
-	return infer_fail(x, err, "input %d is %s, which does not broadcast to %s", i, SHAPE_TEXT(s),
-		SHAPE_TEXT(to));
+	return infer_fail(x, err, "input %d is %s, which does not broadcast to %s", i,
+		SHAPE_TEXT(s), SHAPE_TEXT(to));
 }
 
 enum err_code infer_axis(const struct infer *x, const char *name, int64_t otherwise, int rank,
@@ -147,8 +149,8 @@ enum err_code infer_want_int(const struct infer *x, const char *name, int64_t ot
 	int64_t v = node_int(x->node, name, otherwise);
 	if (v >= min && v <= max)
 		return ERR_OK;
-	return infer_fail(x, err, "%s is %" PRId64 ", it must be in [%" PRId64 ",%" PRId64 "]", name,
-		v, min, max);
+	return infer_fail(x, err, "%s is %" PRId64 ", it must be in [%" PRId64 ",%" PRId64 "]",
+		name, v, min, max);
 }
 
 enum err_code infer_want_choice(const struct infer *x, const char *name, const char *otherwise,
@@ -167,7 +169,8 @@ enum err_code infer_want_choice(const struct infer *x, const char *name, const c
 	return infer_fail(x, err, "%s is '%.*s', it must be %s", name, SLICE_ARG(s), list);
 }
 
-enum err_code infer_want_number(struct infer *x, int i, int64_t *ret, bool *ret_known, struct err *err)
+enum err_code infer_want_number(
+	struct infer *x, int i, int64_t *ret, bool *ret_known, struct err *err)
 {
 	TRY(infer_want_type(x, i, T(I32) | T(I64), err));
 	TRY(infer_want_scalar(x, i, err));
@@ -258,7 +261,8 @@ static enum err_code check_inputs(const struct infer *x, struct err *err)
 		const struct shape *s = &x->in[i]->shape;
 		for (int k = 0; k < s->rank; k++)
 			if (s->dim[k] > DIM_MAX)
-				return infer_fail(x, err, "input %d is %s, a dimension is too large", i,
+				return infer_fail(x, err,
+					"input %d is %s, a dimension is too large", i,
 					SHAPE_TEXT(s));
 		if (is_too_hollow(s))
 			return infer_fail(x, err, "input %d is %s, which is empty and too large", i,

@@ -62,7 +62,8 @@ static inline bool infer_has(const struct infer *x, int i)
 	return i < x->n_in && x->in[i];
 }
 /* Input i present and of one of the types in set; else fails naming both. */
-MUST_CHECK enum err_code infer_want_type(const struct infer *x, int i, uint64_t set, struct err *err);
+MUST_CHECK enum err_code infer_want_type(
+	const struct infer *x, int i, uint64_t set, struct err *err);
 /* Input i, if its rank is known, has it within [min,max]. */
 MUST_CHECK enum err_code
 infer_want_rank(const struct infer *x, int i, int min, int max, struct err *err);

@@ -10,17 +10,19 @@ static enum err_code check_branches(const struct infer *x, const struct graph *a
 {
 	if (a->n_output != x->n_out || b->n_output != x->n_out)
 		return infer_fail(x, err,
-			"then_branch has %d outputs and else_branch %d, the node has %d", a->n_output,
-			b->n_output, x->n_out);
+			"then_branch has %d outputs and else_branch %d, the node has %d",
+			a->n_output, b->n_output, x->n_out);
 	if (x->n_in - 1 != a->n_capture + b->n_capture)
 		return infer_fail(x, err, "%d values are captured, the branches take %d and %d",
 			x->n_in - 1, a->n_capture, b->n_capture);
 	for (int i = 0; i < x->n_out; i++) {
-		const struct type *t = &a->value[a->output[i]].type, *u = &b->value[b->output[i]].type;
+		const struct type *t = &a->value[a->output[i]].type,
+				  *u = &b->value[b->output[i]].type;
 		if (t->dtype != u->dtype || t->is_sequence != u->is_sequence ||
 			t->is_optional != u->is_optional)
-			return infer_fail(x, err, "output %d is %s%s in then_branch, %s%s in else_branch",
-				i, t->is_sequence ? "a sequence of " : "", dtype_name(t->dtype),
+			return infer_fail(x, err,
+				"output %d is %s%s in then_branch, %s%s in else_branch", i,
+				t->is_sequence ? "a sequence of " : "", dtype_name(t->dtype),
 				u->is_sequence ? "a sequence of " : "", dtype_name(u->dtype));
 	}
 	return ERR_OK;

@@ -31,7 +31,8 @@ static int64_t window_dim(const struct infer *x, const struct conv_geometry *g, 
 		ceil_mode ? g->pad_begin[i] : 0);
 }
 
-static struct shape conv_shape(const struct infer *x, const struct conv_geometry *g, int64_t channels)
+static struct shape conv_shape(
+	const struct infer *x, const struct conv_geometry *g, int64_t channels)
 {
 	struct shape out = { .rank = g->spatial + 2 };
 	out.dim[0] = x->in[0]->shape.dim[0];
@@ -95,8 +96,8 @@ enum err_code infer_conv_transpose(struct infer *x, struct err *err)
 		TRY(conv_transpose_geometry(x->node, &x->in[0]->shape, &x->in[1]->shape, &g, err));
 		int64_t per_group = x->in[1]->shape.dim[1], m = DIM_UNKNOWN;
 		if (per_group > INT32_MAX)
-			return infer_fail(x, err, "weights have %" PRId64 " output channels per group",
-				per_group);
+			return infer_fail(x, err,
+				"weights have %" PRId64 " output channels per group", per_group);
 		if (per_group >= 0)
 			m = per_group * g.group; /* group is an int32 too */
 		TRY(want_bias(x, 2, m, err));

@@ -63,7 +63,8 @@ enum err_code infer_gelu(struct infer *x, struct err *err)
 {
 	struct slice s = node_string(x->node, "approximate", "none");
 	if (!slice_is(s, "none") && !slice_is(s, "tanh"))
-		return infer_fail(x, err, "approximate is '%.*s', it must be none or tanh", SLICE_ARG(s));
+		return infer_fail(
+			x, err, "approximate is '%.*s', it must be none or tanh", SLICE_ARG(s));
 	return same_of(x, T_FLOAT, err);
 }
 
@@ -128,7 +129,8 @@ enum err_code infer_bit_shift(struct infer *x, struct err *err)
 {
 	struct slice s = node_string(x->node, "direction", "");
 	if (!slice_is(s, "LEFT") && !slice_is(s, "RIGHT"))
-		return infer_fail(x, err, "direction is '%.*s', it must be LEFT or RIGHT", SLICE_ARG(s));
+		return infer_fail(
+			x, err, "direction is '%.*s', it must be LEFT or RIGHT", SLICE_ARG(s));
 	return broadcast_of(x, T_UINT, DTYPE_UNDEFINED, err);
 }
 

@@ -25,7 +25,8 @@ static enum err_code check_body(const struct infer *x, const struct graph *body,
 			"its body has %d inputs, %d outputs and %d nodes, which it must not have",
 			body->n_input, body->n_output, body->n_node);
 	if (!is_closed(body))
-		return infer_fail(x, err, "its body has a constant, or a result that no node of it makes");
+		return infer_fail(
+			x, err, "its body has a constant, or a result that no node of it makes");
 	for (int32_t i = 0; i < body->n_input; i++) {
 		enum dtype has = body->value[body->input[i]].type.dtype;
 		if (!infer_has(x, i))
@@ -56,16 +57,18 @@ static enum err_code infer_inner(const struct infer *x, const struct graph *body
 }
 
 /* Types are what the body says. */
-static enum err_code check_type(const struct infer *x, const struct graph *body, int32_t i, const struct ivalue *is,
-	struct err *err)
+static enum err_code check_type(const struct infer *x, const struct graph *body, int32_t i,
+	const struct ivalue *is, struct err *err)
 {
 	enum dtype says = body->value[body->node[i].out[0]].type.dtype;
 	if (is->type.dtype == says)
 		return ERR_OK;
-	return infer_fail(x, err, "node %d of its body gives %s, not %s", i, dtype_name(is->type.dtype), dtype_name(says));
+	return infer_fail(x, err, "node %d of its body gives %s, not %s", i,
+		dtype_name(is->type.dtype), dtype_name(says));
 }
 
-enum err_code infer_fused_body(const struct infer *x, struct ivalue ret[FUSED_VALUES_MAX], struct err *err)
+enum err_code infer_fused_body(
+	const struct infer *x, struct ivalue ret[FUSED_VALUES_MAX], struct err *err)
 {
 	const struct graph *body = fused_body(x->node);
 	TRY(check_body(x, body, err));

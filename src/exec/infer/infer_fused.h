@@ -10,5 +10,5 @@
 #include "exec/infer/infer.h"
 
 /* ret: by the body's numbers. */
-MUST_CHECK enum err_code infer_fused_body(const struct infer *x, struct ivalue ret[FUSED_VALUES_MAX],
-	struct err *err);
+MUST_CHECK enum err_code infer_fused_body(
+	const struct infer *x, struct ivalue ret[FUSED_VALUES_MAX], struct err *err);

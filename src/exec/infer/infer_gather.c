@@ -21,7 +21,8 @@ static enum err_code check_indices(const struct infer *x, int i, int64_t d, stru
 		int64_t v = tensor_int(t, k);
 		if (v < -d || v >= d)
 			return infer_fail(x, err,
-				"index %" PRId64 " is out of range for a dimension of %" PRId64, v, d);
+				"index %" PRId64 " is out of range for a dimension of %" PRId64, v,
+				d);
 	}
 	return ERR_OK;
 }
@@ -127,7 +128,8 @@ static enum err_code nd_shape(const struct infer *x, int batch, struct shape *re
 			SHAPE_TEXT(ix), s->rank - batch);
 	for (int i = 0; i < batch; i++)
 		if (dim_conflict(s->dim[i], ix->dim[i]))
-			return infer_fail(x, err, "data is %s, indices are %s: batch dimension %d differs",
+			return infer_fail(x, err,
+				"data is %s, indices are %s: batch dimension %d differs",
 				SHAPE_TEXT(s), SHAPE_TEXT(ix), i);
 	if (k < 0)
 		return ERR_OK;

@@ -8,14 +8,15 @@
 #include <inttypes.h>
 
 /* Attribute dtype, of one of the types in set; absent: otherwise. */
-static enum err_code output_type(const struct infer *x, enum dtype otherwise, uint64_t set, enum dtype *ret,
-	struct err *err)
+static enum err_code output_type(
+	const struct infer *x, enum dtype otherwise, uint64_t set, enum dtype *ret, struct err *err)
 {
 	int64_t dtype = node_int(x->node, "dtype", otherwise);
 	bool known = node_attr(x->node, "dtype") || otherwise != DTYPE_UNDEFINED;
 	if (known && (dtype <= 0 || dtype >= DTYPE_TENSOR || !dtype_in((enum dtype)dtype, set)))
-		return infer_fail(x, err, "its output would be of type %" PRId64 " (%s), which it cannot be",
-			dtype, dtype > 0 && dtype < DTYPE_TENSOR ? dtype_name((enum dtype)dtype) : "none");
+		return infer_fail(x, err,
+			"its output would be of type %" PRId64 " (%s), which it cannot be", dtype,
+			dtype > 0 && dtype < DTYPE_TENSOR ? dtype_name((enum dtype)dtype) : "none");
 	*ret = (enum dtype)dtype;
 	return ERR_OK;
 }
@@ -38,7 +39,8 @@ enum err_code infer_random(struct infer *x, struct err *err)
 	const int64_t *dim = node_ints(x->node, "shape", &n);
 	TRY(output_type(x, DTYPE_F32, T_FLOAT, &dtype, err));
 	if (n > RANK_MAX)
-		return infer_fail(x, err, "shape has %d dimensions, at most %d are possible", n, RANK_MAX);
+		return infer_fail(
+			x, err, "shape has %d dimensions, at most %d are possible", n, RANK_MAX);
 	for (; shape.rank < n; shape.rank++) {
 		if (dim[shape.rank] < 0)
 			return infer_fail(x, err, "dimension %d of shape is %" PRId64, shape.rank,
@@ -76,7 +78,8 @@ enum err_code infer_multinomial(struct infer *x, struct err *err)
 	TRY(infer_want_int(x, "sample_size", 1, 0, INT32_MAX, err));
 	TRY(output_type(x, DTYPE_I32, T(I32) | T(I64), &dtype, err));
 	if (s.rank == 2 && s.dim[1] == 0 && s.dim[0] != 0)
-		return infer_fail(x, err, "input 0 is %s: there is no class to draw", SHAPE_TEXT(&s));
+		return infer_fail(
+			x, err, "input 0 is %s: there is no class to draw", SHAPE_TEXT(&s));
 	s.rank = 2;
 	if (x->in[0]->shape.rank < 0)
 		s.dim[0] = DIM_UNKNOWN;

@@ -78,8 +78,8 @@ static void pop(struct walker *w)
 }
 
 /* A body may leave the types of its inputs to the node: Loop's are the round, the condition
-   and the carried values, SequenceMap's are elements, Scan's are the node's own. Shapes are not taken over: a carried
-   value's may change from round to round. */
+   and the carried values, SequenceMap's are elements, Scan's are the node's own. Shapes are not
+   taken over: a carried value's may change from round to round. */
 static void type_body_inputs(const struct frame *f, const struct node *n, struct graph *body)
 {
 	int32_t first = n->op == OP_BATCHED_SCAN; /* its lengths are none of the body's */
@@ -207,8 +207,8 @@ static void merge_shape(const struct shape *declared, struct shape *ret)
 
 #define DIFFERS "graph '%s': output '%.120s' is declared as %s, its node gives %s"
 
-static enum err_code check_shape(const struct walker *w, const struct graph *g, const struct gvalue *v,
-	const struct shape *is)
+static enum err_code check_shape(const struct walker *w, const struct graph *g,
+	const struct gvalue *v, const struct shape *is)
 {
 	if (v->shape.rank < 0 || is->rank < 0)
 		return ERR_OK;
@@ -239,8 +239,8 @@ static enum err_code check_declared(const struct walker *w, const struct graph *
 	if (is->type.dtype != DTYPE_UNDEFINED && v->type.dtype != DTYPE_UNDEFINED &&
 		v->type.is_sequence != is->type.is_sequence)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"graph '%s': output '%.120s' is declared as a %s, its node gives a %s", g->name,
-			v->name, v->type.is_sequence ? "sequence" : "tensor",
+			"graph '%s': output '%.120s' is declared as a %s, its node gives a %s",
+			g->name, v->name, v->type.is_sequence ? "sequence" : "tensor",
 			is->type.is_sequence ? "sequence" : "tensor");
 	return check_shape(w, g, v, &is->shape);
 }

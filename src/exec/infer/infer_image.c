@@ -67,7 +67,8 @@ enum err_code infer_affine_grid(struct infer *x, struct err *err)
 	if (size.rank >= 0) {
 		int n = size.rank - 2;
 		if (size.rank < 3)
-			return infer_fail(x, err, "size has %d entries, at least 3 are needed", size.rank);
+			return infer_fail(
+				x, err, "size has %d entries, at least 3 are needed", size.rank);
 		TRY(want_dim(x, 0, 0, size.dim[0], "a matrix per image", err));
 		TRY(want_dim(x, 0, 1, n, "a row per spatial axis", err));
 		TRY(want_dim(x, 0, 2, n + 1, "a column per spatial axis and one", err));
@@ -141,7 +142,8 @@ static enum err_code want_per_tap(const struct infer *x, int in, const struct co
 	TRY(want_dim(x, in, 0, x->in[0]->shape.dim[0], "as many as images", err));
 	for (int i = 0; i < g->spatial; i++) {
 		TRY(want_dim(x, in, i + 2, g->out[i], "as many as outputs", err));
-		if (want >= 0 && (g->kernel[i] < 0 || __builtin_mul_overflow(want, g->kernel[i], &want)))
+		if (want >= 0 &&
+			(g->kernel[i] < 0 || __builtin_mul_overflow(want, g->kernel[i], &want)))
 			want = DIM_UNKNOWN;
 	}
 	return want_dim(x, in, 1, want, "one for each offset group, tap and axis", err);
@@ -190,8 +192,8 @@ enum err_code infer_max_unpool(struct infer *x, struct err *err)
 	if (infer_has(x, 2)) {
 		TRY(infer_want_shape(x, 2, &ints, &out, err));
 		if (pooled.rank >= 0 && out.rank >= 0 && out.rank != pooled.rank)
-			return infer_fail(x, err, "output_shape has %d entries, %d are needed", out.rank,
-				pooled.rank);
+			return infer_fail(x, err, "output_shape has %d entries, %d are needed",
+				out.rank, pooled.rank);
 		for (int i = 0; i < out.rank && pooled.rank >= 0; i++)
 			if (ints.literal >> i & 1 && ints.v[i] < pooled.dim[i])
 				return infer_fail(x, err,
@@ -203,8 +205,8 @@ enum err_code infer_max_unpool(struct infer *x, struct err *err)
 }
 
 /* The output [N, C, image...] of columns [N, C * taps, windows]. */
-static enum err_code
-folded_shape(const struct infer *x, const struct conv_geometry *g, struct shape *ret, struct err *err)
+static enum err_code folded_shape(
+	const struct infer *x, const struct conv_geometry *g, struct shape *ret, struct err *err)
 {
 	const struct shape *s = &x->in[0]->shape;
 	int64_t taps = 1, windows = 1;
@@ -219,8 +221,10 @@ folded_shape(const struct infer *x, const struct conv_geometry *g, struct shape 
 		return ERR_OK;
 	TRY(want_dim(x, 0, 2, windows, "the windows of that shape in the image", err));
 	if (s->dim[1] >= 0 && s->dim[1] % taps)
-		return infer_fail(x, err, "input 0 is %s, dimension 1 must be a multiple of the %" PRId64
-			" taps of block_shape", SHAPE_TEXT(s), taps);
+		return infer_fail(x, err,
+			"input 0 is %s, dimension 1 must be a multiple of the %" PRId64
+			" taps of block_shape",
+			SHAPE_TEXT(s), taps);
 	ret->dim[0] = s->dim[0];
 	ret->dim[1] = s->dim[1] >= 0 ? s->dim[1] / taps : DIM_UNKNOWN;
 	return ERR_OK;

@@ -13,8 +13,8 @@ static enum err_code carried_output(struct infer *x, int out, const struct ivalu
 		return infer_fail(x, err, "carried value %d has no initial value", out);
 	if (initial->type.dtype != result->type.dtype ||
 		initial->type.is_sequence != result->type.is_sequence)
-		return infer_fail(x, err, "carried value %d begins as %s and the body makes it %s", out,
-			dtype_name(initial->type.dtype), dtype_name(result->type.dtype));
+		return infer_fail(x, err, "carried value %d begins as %s and the body makes it %s",
+			out, dtype_name(initial->type.dtype), dtype_name(result->type.dtype));
 	x->out[out].type = result->type;
 	/* No iteration may be run, or some. */
 	x->out[out].shape = infer_common_shape(&initial->shape, &result->shape);
@@ -27,12 +27,15 @@ stacked_output(struct infer *x, int out, const struct gvalue *item, int axis, st
 {
 	struct shape s = item->shape;
 	if (!type_is_tensor(&item->type))
-		return infer_fail(x, err, "output %d is stacked, so its parts must be tensors", out);
+		return infer_fail(
+			x, err, "output %d is stacked, so its parts must be tensors", out);
 	if (s.rank == RANK_MAX)
-		return infer_fail(x, err, "output %d would have more than %d dimensions", out, RANK_MAX);
+		return infer_fail(
+			x, err, "output %d would have more than %d dimensions", out, RANK_MAX);
 	if (s.rank >= 0) {
 		s.rank++;
-		memmove(s.dim + axis + 1, s.dim + axis, (size_t)(s.rank - 1 - axis) * sizeof(*s.dim));
+		memmove(s.dim + axis + 1, s.dim + axis,
+			(size_t)(s.rank - 1 - axis) * sizeof(*s.dim));
 		s.dim[axis] = DIM_UNKNOWN;
 	}
 	x->out[out].type = item->type;
@@ -41,7 +44,8 @@ stacked_output(struct infer *x, int out, const struct gvalue *item, int axis, st
 }
 
 /* The bound and the condition, if they are there, and the condition that the body makes. */
-static enum err_code check_loop_head(const struct infer *x, const struct graph *body, struct err *err)
+static enum err_code check_loop_head(
+	const struct infer *x, const struct graph *body, struct err *err)
 {
 	static const uint64_t types[] = { T(I64), T(BOOL) };
 	for (int i = 0; i < 2; i++)
@@ -87,7 +91,8 @@ static enum err_code check_scan(const struct infer *x, int first, int *ret_state
 	int64_t scanned = node_int(x->node, "num_scan_inputs", 0);
 	int state = body->n_input - (int)scanned;
 	if (scanned < 1 || scanned > body->n_input || state > body->n_output)
-		return infer_fail(x, err, "num_scan_inputs is %lld, its body has %d inputs and %d outputs",
+		return infer_fail(x, err,
+			"num_scan_inputs is %lld, its body has %d inputs and %d outputs",
 			(long long)scanned, body->n_input, body->n_output);
 	if (x->n_in != first + body->n_input + body->n_capture || x->n_out != body->n_output)
 		return infer_fail(x, err, "it has %d inputs and %d outputs, its body %d and %d",
@@ -133,8 +138,9 @@ enum err_code infer_scan(struct infer *x, struct err *err)
 		int axis = 0, k = i - state;
 		if (k >= 0 && k < n_axes && v->shape.rank >= 0 &&
 			!shape_axis(axes[k], v->shape.rank + 1, &axis))
-			return infer_fail(x, err, "scan_output_axes[%d] is %lld, the output has rank %d",
-				k, (long long)axes[k], v->shape.rank + 1);
+			return infer_fail(x, err,
+				"scan_output_axes[%d] is %lld, the output has rank %d", k,
+				(long long)axes[k], v->shape.rank + 1);
 		enum err_code rc = i < state ? carried_output(x, i, x->in[i], v, err)
 					     : stacked_output(x, i, v, axis, err);
 		if (rc != ERR_OK)

@@ -51,7 +51,8 @@ static enum err_code matmul_shape(const struct infer *x, bool trans_b, struct sh
 	int64_t k = b.dim[b.rank - (trans_b ? 1 : 2)], n = b.dim[b.rank - (trans_b ? 2 : 1)];
 	int64_t m = a.dim[a.rank - 2];
 	if (dim_conflict(a.dim[a.rank - 1], k))
-		return infer_fail(x, err, "A is %s and B is %s%s: their inner dimensions are %" PRId64
+		return infer_fail(x, err,
+			"A is %s and B is %s%s: their inner dimensions are %" PRId64
 			" and %" PRId64,
 			SHAPE_TEXT(&x->in[0]->shape), SHAPE_TEXT(&x->in[1]->shape),
 			trans_b ? " transposed" : "", a.dim[a.rank - 1], k);
@@ -96,7 +97,8 @@ static enum err_code want_square(const struct infer *x, struct err *err)
 	TRY(infer_want_type(x, 0, T_FLOAT, err));
 	TRY(infer_want_rank(x, 0, 2, RANK_MAX, err));
 	if (s->rank >= 2 && dim_conflict(s->dim[s->rank - 1], s->dim[s->rank - 2]))
-		return infer_fail(x, err, "input 0 is %s, its matrices must be square", SHAPE_TEXT(s));
+		return infer_fail(
+			x, err, "input 0 is %s, its matrices must be square", SHAPE_TEXT(s));
 	return ERR_OK;
 }
 
@@ -121,9 +123,10 @@ enum err_code infer_cdist(struct infer *x, struct err *err)
 		return infer_fail(x, err, "metric is '%.*s', it must be euclidean or sqeuclidean",
 			SLICE_ARG(metric));
 	if (a->rank == 2 && b->rank == 2 && dim_conflict(a->dim[1], b->dim[1]))
-		return infer_fail(x, err, "A is %s and B is %s: their rows must be as long", SHAPE_TEXT(a),
-			SHAPE_TEXT(b));
-	struct shape out = shape_of(a->rank == 2 ? a->dim[0] : DIM_UNKNOWN, b->rank == 2 ? b->dim[0] : DIM_UNKNOWN);
+		return infer_fail(x, err, "A is %s and B is %s: their rows must be as long",
+			SHAPE_TEXT(a), SHAPE_TEXT(b));
+	struct shape out = shape_of(
+		a->rank == 2 ? a->dim[0] : DIM_UNKNOWN, b->rank == 2 ? b->dim[0] : DIM_UNKNOWN);
 	infer_set(x, 0, x->in[0]->type.dtype, &out);
 	return ERR_OK;
 }
@@ -141,8 +144,8 @@ enum err_code infer_einsum(struct infer *x, struct err *err)
 	const struct shape *shapes[EINSUM_IN_MAX];
 	TRY(infer_want_one_type(x, 0, T_NUM, err));
 	if (x->n_in > EINSUM_IN_MAX)
-		return infer_fail(
-			x, err, "there are %d inputs, at most %d are allowed", x->n_in, EINSUM_IN_MAX);
+		return infer_fail(x, err, "there are %d inputs, at most %d are allowed", x->n_in,
+			EINSUM_IN_MAX);
 	for (int i = 0; i < x->n_in; i++) {
 		if (!infer_has(x, i))
 			return infer_fail(x, err, "input %d is required", i);

@@ -154,7 +154,8 @@ static enum err_code check_pad_mode(const struct infer *x, const struct pad_geom
 	struct slice mode = node_string(x->node, "mode", "constant");
 	bool reflect = slice_is(mode, "reflect"), constant = slice_is(mode, "constant");
 	if (!reflect && !constant && !slice_is(mode, "edge") && !slice_is(mode, "wrap"))
-		return infer_fail(x, err, "mode is '%.*s', it must be constant, reflect, edge or wrap",
+		return infer_fail(x, err,
+			"mode is '%.*s', it must be constant, reflect, edge or wrap",
 			SLICE_ARG(mode));
 	for (int i = 0; g && !constant && i < g->rank; i++) {
 		bool grows = g->begin[i] > 0 || g->end[i] > 0;
@@ -295,8 +296,8 @@ enum err_code infer_transpose(struct infer *x, struct err *err)
 		return infer_fail(x, err, "perm has %d entries, input is %s", n, SHAPE_TEXT(s));
 	for (int i = 0; has_perm && i < n; i++) {
 		if (perm[i] < 0 || perm[i] >= n || seen >> perm[i] & 1)
-			return infer_fail(x, err, "perm[%d] is %" PRId64 ": perm is no permutation", i,
-				perm[i]);
+			return infer_fail(x, err, "perm[%d] is %" PRId64 ": perm is no permutation",
+				i, perm[i]);
 		seen |= 1u << perm[i];
 	}
 	for (int i = 0; i < s->rank; i++)

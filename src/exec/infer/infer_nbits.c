@@ -23,7 +23,8 @@ enum err_code nbits_geometry(const struct node *n, struct nbits_geometry *ret, s
 			BLOCK_MIN, BLOCK_MAX);
 	if (g.k < 1 || g.n < 1 || g.k > INT32_MAX || g.n > INT32_MAX)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"K is %" PRId64 " and N is %" PRId64 ", they must be in [1,%d]", g.k, g.n, INT32_MAX);
+			"K is %" PRId64 " and N is %" PRId64 ", they must be in [1,%d]", g.k, g.n,
+			INT32_MAX);
 	g.bits = (int)bits;
 	g.blocks = (g.k + g.block - 1) / g.block;
 	g.blob = g.block * bits / 8;
@@ -39,11 +40,13 @@ static enum err_code want_count(const struct infer *x, int i, int64_t want, stru
 	int64_t count;
 	if (!shape_is_static(s) || (!shape_count_overflows(s, &count) && count == want))
 		return ERR_OK;
-	return infer_fail(x, err, "input %d is %s, K, N, bits and block_size make it %" PRId64 " elements", i,
+	return infer_fail(x, err,
+		"input %d is %s, K, N, bits and block_size make it %" PRId64 " elements", i,
 		SHAPE_TEXT(s), want);
 }
 
-static enum err_code want_zero_points(const struct infer *x, const struct nbits_geometry *g, struct err *err)
+static enum err_code want_zero_points(
+	const struct infer *x, const struct nbits_geometry *g, struct err *err)
 {
 	TRY(infer_want_type(x, 3, T(U8) | T(F32) | T_HALF, err));
 	if (x->in[3]->type.dtype == DTYPE_U8)
@@ -53,7 +56,8 @@ static enum err_code want_zero_points(const struct infer *x, const struct nbits_
 }
 
 /* The block of each k: for the filling of the last block too, or not. */
-static enum err_code want_group_index(const struct infer *x, const struct nbits_geometry *g, struct err *err)
+static enum err_code want_group_index(
+	const struct infer *x, const struct nbits_geometry *g, struct err *err)
 {
 	const struct shape *s = &x->in[4]->shape;
 	TRY(infer_want_type(x, 4, T(I32), err));

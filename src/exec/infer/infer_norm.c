@@ -39,7 +39,8 @@ enum err_code infer_batch_norm(struct infer *x, struct err *err)
 	TRY(want_epsilon(x, err));
 	TRY(infer_want_int(x, "training_mode", 0, 0, 1, err));
 	if (x->n_out > 1 && !node_int(x->node, "training_mode", 0))
-		return infer_fail(x, err, "it has %d outputs, without training_mode there is one", x->n_out);
+		return infer_fail(
+			x, err, "it has %d outputs, without training_mode there is one", x->n_out);
 	infer_set(x, 0, x->in[0]->type.dtype, s);
 	for (int i = 1; i < 3; i++)
 		infer_set(x, i, x->in[3]->type.dtype, &x->in[3]->shape);
@@ -65,7 +66,8 @@ enum err_code infer_group_norm(struct infer *x, struct err *err)
 	TRY(want_per_channel(x, 1, 2, c, err));
 	TRY(want_epsilon(x, err));
 	if (c >= 0 && c % groups)
-		return infer_fail(x, err, "num_groups is %" PRId64 ", it must divide the %" PRId64 " channels",
+		return infer_fail(x, err,
+			"num_groups is %" PRId64 ", it must divide the %" PRId64 " channels",
 			groups, c);
 	infer_set(x, 0, x->in[0]->type.dtype, &x->in[0]->shape);
 	return ERR_OK;
@@ -88,7 +90,8 @@ enum err_code infer_layer_norm(struct infer *x, struct err *err)
 		stats.dim[i] = 1;
 	int64_t stash = node_int(x->node, "stash_type", DTYPE_F32);
 	if (stash < 0 || stash >= DTYPE_TENSOR || !dtype_in((enum dtype)stash, T_FLOAT))
-		return infer_fail(x, err, "stash_type is %" PRId64 ", which is no float type", stash);
+		return infer_fail(
+			x, err, "stash_type is %" PRId64 ", which is no float type", stash);
 	infer_set(x, 0, x->in[0]->type.dtype, &x->in[0]->shape);
 	infer_set(x, 1, (enum dtype)stash, &stats);
 	infer_set(x, 2, (enum dtype)stash, &stats);

@@ -38,7 +38,8 @@ static enum err_code check_scale(const struct infer *x, struct err *err)
 			want = (want + block - 1) / block;
 		if (dim_conflict(scale->dim[i], want))
 			return infer_fail(x, err,
-				"scale is %s, its dimension %d must be %" PRId64 " for blocks of %" PRId64,
+				"scale is %s, its dimension %d must be %" PRId64
+				" for blocks of %" PRId64,
 				SHAPE_TEXT(scale), i, want, block);
 	}
 	return ERR_OK;
@@ -65,7 +66,8 @@ static enum err_code output_type(const struct infer *x, enum dtype otherwise, ui
 	*ret = asked > 0 && asked < DTYPE_TENSOR ? (enum dtype)asked : otherwise;
 	if (asked < 0 || asked >= DTYPE_TENSOR ||
 		(*ret != DTYPE_UNDEFINED && !dtype_in(*ret, set)))
-		return infer_fail(x, err, "output_dtype is %" PRId64 ", which it does not make", asked);
+		return infer_fail(
+			x, err, "output_dtype is %" PRId64 ", which it does not make", asked);
 	return ERR_OK;
 }
 
@@ -79,7 +81,8 @@ enum err_code infer_quantize(struct infer *x, struct err *err)
 	int64_t precision = node_int(x->node, "precision", 0);
 	if (precision && (precision < 0 || precision >= DTYPE_TENSOR ||
 				 !dtype_in((enum dtype)precision, T_FLOAT)))
-		return infer_fail(x, err, "precision is %" PRId64 ", which is no float type", precision);
+		return infer_fail(
+			x, err, "precision is %" PRId64 ", which is no float type", precision);
 	if (infer_has(x, 2)) {
 		TRY(infer_want_type(x, 2, T_QUANTIZED, err));
 		TRY(check_zero_point(x, err));

@@ -9,7 +9,8 @@
 #define T_BYTE (T(I8) | T(U8))
 
 /* A zero point for all, or one for each of n. */
-static enum err_code want_zero_point(struct infer *x, int i, enum dtype dtype, int64_t n, struct err *err)
+static enum err_code want_zero_point(
+	struct infer *x, int i, enum dtype dtype, int64_t n, struct err *err)
 {
 	if (!infer_has(x, i))
 		return ERR_OK;
@@ -20,12 +21,14 @@ static enum err_code want_zero_point(struct infer *x, int i, enum dtype dtype, i
 			dtype_name(x->in[i]->type.dtype), dtype_name(dtype));
 	TRY(infer_want_rank(x, i, 0, 1, err));
 	if (s->rank == 1 && s->dim[0] != 1 && dim_conflict(s->dim[0], n))
-		return infer_fail(x, err, "input %d is %s, one zero point or one per channel is wanted", i,
+		return infer_fail(x, err,
+			"input %d is %s, one zero point or one per channel is wanted", i,
 			SHAPE_TEXT(s));
 	return ERR_OK;
 }
 
-/* X, W, factor, bias and W's zero point per channel; Z as the result. Attributes are of the result's range. */
+/* X, W, factor, bias and W's zero point per channel; Z as the result. Attributes are of the
+   result's range. */
 static enum err_code want_operands(struct infer *x, int64_t channels, struct err *err)
 {
 	TRY(infer_want_type(x, 0, T_BYTE, err));
@@ -91,7 +94,8 @@ enum err_code infer_quantized_matmul(struct infer *x, struct err *err)
 	TRY(infer_want_rank(x, 0, 1, RANK_MAX, err));
 	TRY(infer_want_rank(x, 1, 2, 2, err));
 	int trans = (int)node_int(x->node, "trans_b", 0);
-	int64_t k = w->rank == 2 ? w->dim[trans] : DIM_UNKNOWN, n = w->rank == 2 ? w->dim[!trans] : DIM_UNKNOWN;
+	int64_t k = w->rank == 2 ? w->dim[trans] : DIM_UNKNOWN,
+		n = w->rank == 2 ? w->dim[!trans] : DIM_UNKNOWN;
 	TRY(want_operands(x, n, err));
 	if (out.rank > 0 && dim_conflict(out.dim[out.rank - 1], k))
 		return infer_fail(x, err, "X is %s and W is %s: their inner dimensions differ",
@@ -112,7 +116,8 @@ enum err_code infer_integer_conv(struct infer *x, struct err *err)
 	TRY(infer_want_type(x, 1, T_BYTE, err));
 	TRY(infer_conv_shape(x, &out, err));
 	TRY(want_zero_point(x, 2, x->in[0]->type.dtype, 1, err));
-	TRY(want_zero_point(x, 3, x->in[1]->type.dtype, w->rank > 0 ? w->dim[0] : DIM_UNKNOWN, err));
+	TRY(want_zero_point(
+		x, 3, x->in[1]->type.dtype, w->rank > 0 ? w->dim[0] : DIM_UNKNOWN, err));
 	infer_set(x, 0, DTYPE_I32, &out);
 	return ERR_OK;
 }
@@ -122,7 +127,8 @@ enum err_code infer_integer_matmul(struct infer *x, struct err *err)
 {
 	struct shape out = x->in[0]->shape;
 	const struct shape *b = &x->in[1]->shape;
-	int64_t k = b->rank == 2 ? b->dim[0] : DIM_UNKNOWN, n = b->rank == 2 ? b->dim[1] : DIM_UNKNOWN;
+	int64_t k = b->rank == 2 ? b->dim[0] : DIM_UNKNOWN,
+		n = b->rank == 2 ? b->dim[1] : DIM_UNKNOWN;
 	TRY(infer_want_type(x, 0, T_BYTE, err));
 	TRY(infer_want_type(x, 1, T_BYTE, err));
 	TRY(infer_want_rank(x, 0, 1, RANK_MAX, err));

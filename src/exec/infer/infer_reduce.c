@@ -90,8 +90,8 @@ static enum err_code want_axis_input(const struct infer *x, int i, struct err *e
 	TRY(infer_want_type(x, i, T(I32) | T(I64), err));
 	TRY(infer_want_scalar(x, i, err));
 	if (t && rank >= 0 && !shape_axis(tensor_int(t, 0), rank, &axis))
-		return infer_fail(x, err, "axis is %" PRId64 ", it must be in [%d,%d]", tensor_int(t, 0),
-			-rank, rank - 1);
+		return infer_fail(x, err, "axis is %" PRId64 ", it must be in [%d,%d]",
+			tensor_int(t, 0), -rank, rank - 1);
 	return ERR_OK;
 }
 
@@ -121,8 +121,9 @@ enum err_code infer_top_k(struct infer *x, struct err *err)
 		int64_t have = out.dim[axis];
 		out.dim[axis] = infer_ints(x, 1, &k) && k.n == 1 ? k.v[0] : DIM_UNKNOWN;
 		if (x->in[1]->data && (k.v[0] < 0 || (have >= 0 && k.v[0] > have)))
-			return infer_fail(x, err, "K is %" PRId64 ", axis %d of input 0, %s, has fewer",
-				k.v[0], axis, SHAPE_TEXT(&x->in[0]->shape));
+			return infer_fail(x, err,
+				"K is %" PRId64 ", axis %d of input 0, %s, has fewer", k.v[0], axis,
+				SHAPE_TEXT(&x->in[0]->shape));
 	}
 	infer_set(x, 0, x->in[0]->type.dtype, &out);
 	infer_set(x, 1, DTYPE_I64, &out);

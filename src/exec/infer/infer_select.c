@@ -50,13 +50,15 @@ enum err_code infer_unique(struct infer *x, struct err *err)
 }
 
 /* Dimensions of two inputs that must be one. */
-static enum err_code want_same_dim(const struct infer *x, int a, int da, int b, int db, struct err *err)
+static enum err_code want_same_dim(
+	const struct infer *x, int a, int da, int b, int db, struct err *err)
 {
 	const struct shape *s = &x->in[a]->shape, *t = &x->in[b]->shape;
 	if (s->rank < 0 || t->rank < 0 || !dim_conflict(s->dim[da], t->dim[db]))
 		return ERR_OK;
-	return infer_fail(x, err, "input %d is %s and input %d is %s: dimensions %d and %d must be equal",
-		a, SHAPE_TEXT(s), b, SHAPE_TEXT(t), da, db);
+	return infer_fail(x, err,
+		"input %d is %s and input %d is %s: dimensions %d and %d must be equal", a,
+		SHAPE_TEXT(s), b, SHAPE_TEXT(t), da, db);
 }
 
 enum err_code infer_non_max_suppression(struct infer *x, struct err *err)
@@ -67,7 +69,8 @@ enum err_code infer_non_max_suppression(struct infer *x, struct err *err)
 		TRY(infer_want_rank(x, i, 3, 3, err));
 	}
 	if (boxes->rank == 3 && dim_conflict(boxes->dim[2], 4))
-		return infer_fail(x, err, "input 0 is %s, its last dimension must be 4", SHAPE_TEXT(boxes));
+		return infer_fail(
+			x, err, "input 0 is %s, its last dimension must be 4", SHAPE_TEXT(boxes));
 	TRY(want_same_dim(x, 0, 0, 1, 0, err));
 	TRY(want_same_dim(x, 0, 1, 1, 2, err));
 	for (int i = 2; i < 5; i++) {
@@ -88,7 +91,8 @@ enum err_code infer_image_decoder(struct infer *x, struct err *err)
 	TRY(infer_want_type(x, 0, T(U8), err));
 	TRY(infer_want_rank(x, 0, 1, 1, err));
 	if (!gray && !slice_is(format, "RGB") && !slice_is(format, "BGR"))
-		return infer_fail(x, err, "pixel_format is '%.*s', it must be RGB, BGR or Grayscale",
+		return infer_fail(x, err,
+			"pixel_format is '%.*s', it must be RGB, BGR or Grayscale",
 			SLICE_ARG(format));
 	infer_set(x, 0, DTYPE_U8,
 		&(struct shape){ .rank = 3, .dim = { DIM_UNKNOWN, DIM_UNKNOWN, gray ? 1 : 3 } });
@@ -97,7 +101,8 @@ enum err_code infer_image_decoder(struct infer *x, struct err *err)
 
 enum err_code infer_reverse_sequence(struct infer *x, struct err *err)
 {
-	int64_t time = node_int(x->node, "time_axis", 0), batch = node_int(x->node, "batch_axis", 1);
+	int64_t time = node_int(x->node, "time_axis", 0),
+		batch = node_int(x->node, "batch_axis", 1);
 	TRY(infer_want_type(x, 0, T_ALL, err));
 	TRY(infer_want_rank(x, 0, 2, RANK_MAX, err));
 	TRY(infer_want_type(x, 1, T(I64), err));

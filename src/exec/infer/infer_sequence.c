@@ -134,7 +134,7 @@ enum err_code infer_sequence_map(struct infer *x, struct err *err)
 	return ERR_OK;
 }
 
-/* -- optionals ----------------------------------------------------------------------------------- */
+/* -- optionals --------------------------------------------------------------------------------- */
 
 enum err_code infer_optional(struct infer *x, struct err *err)
 {

@@ -21,8 +21,9 @@ enum err_code infer_want_shape(struct infer *x, int i, struct infer_ints *ints, 
 		TRY(infer_need_data(x, i));
 	*ret = SHAPE_UNKNOWN;
 	if (s->rank == 1 && s->dim[0] > RANK_MAX)
-		return infer_fail(x, err, "input %d has %" PRId64 " entries, the largest rank is %d", i,
-			s->dim[0], RANK_MAX);
+		return infer_fail(x, err,
+			"input %d has %" PRId64 " entries, the largest rank is %d", i, s->dim[0],
+			RANK_MAX);
 	if (infer_ints(x, i, ints)) {
 		ret->rank = ints->n;
 		for (int k = 0; k < ints->n; k++)
@@ -95,8 +96,8 @@ static int64_t product_dim(const struct infer *x, struct product *p)
 
 /* What -1 in a Reshape stands for: the input's elements over those of the other
    dimensions, as far as symbols cancel. */
-static int64_t solve_minus_one(const struct infer *x, const struct shape *in, const struct shape *out,
-	int at)
+static int64_t solve_minus_one(
+	const struct infer *x, const struct shape *in, const struct shape *out, int at)
 {
 	struct product num = product_of(in, 0, in->rank);
 	if (!num.known)
@@ -226,7 +227,8 @@ enum err_code infer_squeeze(struct infer *x, struct err *err)
 	for (int i = 0; i < s->rank; i++) {
 		bool listed = infer_has(x, 1) ? mask >> i & 1 : s->dim[i] == 1;
 		if (listed && s->dim[i] >= 0 && s->dim[i] != 1)
-			return infer_fail(x, err, "input is %s: axis %d is not 1", SHAPE_TEXT(s), i);
+			return infer_fail(
+				x, err, "input is %s: axis %d is not 1", SHAPE_TEXT(s), i);
 		if (!infer_has(x, 1) && s->dim[i] < 0)
 			known = false; /* it may turn out to be 1 */
 		if (!listed)
@@ -244,8 +246,8 @@ enum err_code infer_unsqueeze(struct infer *x, struct err *err)
 	uint32_t mask;
 	bool known;
 	if (rank > RANK_MAX || (x->in[1]->data && n > RANK_MAX))
-		return infer_fail(x, err, "axes is %s, the output's rank must not exceed %d", SHAPE_TEXT(axes),
-			RANK_MAX);
+		return infer_fail(x, err, "axes is %s, the output's rank must not exceed %d",
+			SHAPE_TEXT(axes), RANK_MAX);
 	TRY(axes_input(x, rank, &mask, &known, err));
 	if (!known) {
 		set_unknown_dims(x, rank);
@@ -264,8 +266,8 @@ enum err_code infer_expand(struct infer *x, struct err *err)
 	TRY(infer_want_shape(x, 1, &want, &to, err));
 	for (int i = 0; i < to.rank; i++)
 		if (want.literal >> i & 1 && to.dim[i] < 0)
-			return infer_fail(x, err, "shape[%d] is %" PRId64 ", it must not be negative", i,
-				to.dim[i]);
+			return infer_fail(x, err,
+				"shape[%d] is %" PRId64 ", it must not be negative", i, to.dim[i]);
 	TRY(shape_broadcast(&x->in[0]->shape, &to, &out, err));
 	infer_set(x, 0, x->in[0]->type.dtype, &out);
 	return ERR_OK;
@@ -278,21 +280,22 @@ enum err_code infer_tile(struct infer *x, struct err *err)
 	struct shape n, out = *s;
 	TRY(infer_want_shape(x, 1, &repeats, &n, err));
 	if (s->rank >= 0 && n.rank >= 0 && n.rank != s->rank)
-		return infer_fail(x, err, "repeats has %d entries, input is %s", n.rank, SHAPE_TEXT(s));
+		return infer_fail(
+			x, err, "repeats has %d entries, input is %s", n.rank, SHAPE_TEXT(s));
 	if (s->rank < 0 && n.rank >= 0)
 		set_unknown_dims(x, n.rank);
 	for (int i = 0; i < s->rank; i++) {
 		bool literal = n.rank >= 0 && (repeats.literal >> i & 1);
 		if (literal && n.dim[i] < 0)
-			return infer_fail(x, err, "repeats[%d] is %" PRId64 ", it must not be negative",
-				i, n.dim[i]);
+			return infer_fail(x, err,
+				"repeats[%d] is %" PRId64 ", it must not be negative", i, n.dim[i]);
 		if (literal && n.dim[i] == 1)
 			continue;
 		if (!literal || s->dim[i] < 0)
 			out.dim[i] = DIM_UNKNOWN;
 		else if (__builtin_mul_overflow(s->dim[i], n.dim[i], &out.dim[i]))
-			return infer_fail(x, err, "repeats[%d] is %" PRId64 ", which is too large", i,
-				n.dim[i]);
+			return infer_fail(x, err, "repeats[%d] is %" PRId64 ", which is too large",
+				i, n.dim[i]);
 	}
 	if (s->rank >= 0)
 		infer_set(x, 0, x->in[0]->type.dtype, &out);
@@ -307,8 +310,8 @@ enum err_code infer_constant_of_shape(struct infer *x, struct err *err)
 	TRY(infer_want_shape(x, 0, &want, &out, err));
 	for (int i = 0; i < out.rank; i++)
 		if (want.literal >> i & 1 && out.dim[i] < 0)
-			return infer_fail(x, err, "input[%d] is %" PRId64 ", it must not be negative", i,
-				out.dim[i]);
+			return infer_fail(x, err,
+				"input[%d] is %" PRId64 ", it must not be negative", i, out.dim[i]);
 	if (value && tensor_count(value->t) != 1)
 		return infer_fail(x, err, "value is %s, it must have one element",
 			SHAPE_TEXT(&value->t->shape));
@@ -320,11 +323,13 @@ enum err_code infer_constant_of_shape(struct infer *x, struct err *err)
 static enum err_code range_count(const struct infer *x, int64_t *ret, struct err *err)
 {
 	if (dtype_in(x->in[0]->type.dtype, T_FLOAT)) {
-		double start = tensor_float(x->in[0]->data, 0), limit = tensor_float(x->in[1]->data, 0);
+		double start = tensor_float(x->in[0]->data, 0),
+		       limit = tensor_float(x->in[1]->data, 0);
 		double delta = tensor_float(x->in[2]->data, 0), n = ceil((limit - start) / delta);
 		if (delta == 0 || !(n < 0x1p48))
-			return infer_fail(x, err, "start %g, limit %g, delta %g give no finite range",
-				start, limit, delta);
+			return infer_fail(x, err,
+				"start %g, limit %g, delta %g give no finite range", start, limit,
+				delta);
 		*ret = n > 0 ? (int64_t)n : 0;
 		return ERR_OK;
 	}

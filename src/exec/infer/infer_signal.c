@@ -59,7 +59,8 @@ count_frames(const struct infer *x, int64_t points, int64_t step, int64_t *ret, 
 	if (n < 0 || points < 0)
 		return ERR_OK;
 	if (points > n)
-		return infer_fail(x, err, "frames have %" PRId64 " points, the signal %" PRId64, points, n);
+		return infer_fail(
+			x, err, "frames have %" PRId64 " points, the signal %" PRId64, points, n);
 	*ret = (n - points) / step + 1;
 	return ERR_OK;
 }
@@ -103,7 +104,8 @@ enum err_code infer_cosine_window(struct infer *x, struct err *err)
 	TRY(infer_want_int(x, "periodic", 1, 0, 1, err));
 	TRY(infer_want_number(x, 0, &out.dim[0], &known, err));
 	if (known && out.dim[0] < 0)
-		return infer_fail(x, err, "size is %" PRId64 ", it must not be negative", out.dim[0]);
+		return infer_fail(
+			x, err, "size is %" PRId64 ", it must not be negative", out.dim[0]);
 	infer_set(x, 0, DTYPE_F64, &out);
 	return ERR_OK;
 }
@@ -118,8 +120,8 @@ enum err_code infer_mel_weights(struct infer *x, struct err *err)
 	for (int i = 0; i < 3; i++) {
 		TRY(infer_want_number(x, i, &v[i], &known[i], err));
 		if (known[i] && (v[i] < 1 || v[i] > INT32_MAX))
-			return infer_fail(x, err, "%s is %" PRId64 ", it must be in [1,%d]", names[i], v[i],
-				INT32_MAX);
+			return infer_fail(x, err, "%s is %" PRId64 ", it must be in [1,%d]",
+				names[i], v[i], INT32_MAX);
 	}
 	for (int i = 3; i < 5; i++) {
 		TRY(infer_want_type(x, i, T_FLOAT, err));

@@ -20,7 +20,8 @@ static enum err_code check_group(const struct infer *x, int k, int n, struct err
 		TRY(infer_want_type(x, i, T_REAL, err));
 		TRY(infer_want_same_type(x, k, i, err));
 		if (!same_shape(&x->in[k]->shape, &x->in[i]->shape))
-			return infer_fail(x, err, "input %d is %s and input %d is %s, they must be equal", k,
+			return infer_fail(x, err,
+				"input %d is %s and input %d is %s, they must be equal", k,
 				SHAPE_TEXT(&x->in[k]->shape), i, SHAPE_TEXT(&x->in[i]->shape));
 	}
 	return ERR_OK;
@@ -36,7 +37,8 @@ enum err_code infer_train(struct infer *x, struct err *err)
 	TRY(infer_want_scalar(x, 1, err));
 	TRY(infer_want_choice(x, "mode", "standard", modes, err));
 	if (n < 1 || x->n_in - 2 != n * groups || x->n_out > n * (groups - 1))
-		return infer_fail(x, err, "there are %d inputs and %d outputs: after two inputs, %d are "
+		return infer_fail(x, err,
+			"there are %d inputs and %d outputs: after two inputs, %d are "
 			"needed for each tensor that is trained, and %d outputs",
 			x->n_in, x->n_out, groups, groups - 1);
 	for (int k = 0; k < n; k++) {

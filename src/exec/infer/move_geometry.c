@@ -183,7 +183,8 @@ enum err_code center_geometry(const struct node *n, const struct shape *x,
 	int64_t count = tensor_count(shape);
 	memcpy(g.out, x->dim, sizeof(g.out));
 	if (count != (axes ? n_axes : x->rank))
-		return err_set(err, ERR_INVALID_ARGUMENT, "shape has %" PRId64 " entries for %d axes", count,
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"shape has %" PRId64 " entries for %d axes", count,
 			axes ? n_axes : x->rank);
 	for (int i = 0; i < count; i++) {
 		int axis = i;
@@ -214,8 +215,8 @@ static enum err_code split_listed(const struct tensor *split, int n_out, int64_t
 {
 	int64_t sum = 0;
 	if (tensor_count(split) != n_out)
-		return err_set(err, ERR_INVALID_ARGUMENT, "split has %" PRId64 " entries for %d outputs",
-			tensor_count(split), n_out);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"split has %" PRId64 " entries for %d outputs", tensor_count(split), n_out);
 	for (int i = 0; i < n_out; i++) {
 		ret_sizes[i] = tensor_int(split, i);
 		if (ret_sizes[i] < 0 || add_i64_overflows(sum, ret_sizes[i], &sum))
@@ -241,10 +242,12 @@ enum err_code split_sizes(const struct tensor *split, int n_out, int64_t total, 
 
 struct block_geometry block_geometry(const struct node *n, const struct shape *x)
 {
-	static const int dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 }, deep[] = { 0, 3, 5, 1, 2, 4 };
+	static const int dcr[] = { 0, 3, 4, 1, 5, 2 }, crd[] = { 0, 1, 4, 2, 5, 3 },
+			 deep[] = { 0, 3, 5, 1, 2, 4 };
 	const int64_t *d = x->dim, b = node_int(n, "blocksize", 1), c = d[1] / (b * b);
 	if (n->op == OP_SPACE_TO_DEPTH)
-		return (struct block_geometry){ shape_of(d[0], d[1], d[2] / b, b, d[3] / b, b), deep };
+		return (struct block_geometry){ shape_of(d[0], d[1], d[2] / b, b, d[3] / b, b),
+			deep };
 	if (slice_is(node_string(n, "mode", "DCR"), "CRD"))
 		return (struct block_geometry){ shape_of(d[0], c, b, b, d[2], d[3]), crd };
 	return (struct block_geometry){ shape_of(d[0], b, b, c, d[2], d[3]), dcr };

@@ -61,14 +61,15 @@ struct axis_list {
 	int n, axis[RANK_MAX];
 };
 
-static enum err_code read_axes(const struct node *n, int rank, struct axis_list *ret, struct err *err)
+static enum err_code read_axes(
+	const struct node *n, int rank, struct axis_list *ret, struct err *err)
 {
 	int32_t have;
 	const int64_t *axes = node_ints(n, "axes", &have);
 	uint32_t seen = 0;
 	if (have > rank)
-		return err_set(err, ERR_INVALID_ARGUMENT, "axes has %d entries, the rank is %d", have,
-			rank);
+		return err_set(err, ERR_INVALID_ARGUMENT, "axes has %d entries, the rank is %d",
+			have, rank);
 	ret->n = have ? have : rank;
 	for (int i = 0; i < ret->n; i++) {
 		if (!shape_axis(have ? axes[i] : i, rank, &ret->axis[i]))
@@ -88,8 +89,8 @@ static enum err_code check_length(const struct tensor *t, const char *name, int6
 {
 	if (tensor_count(t) == want)
 		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s has %" PRId64 " entries, %" PRId64 " are needed",
-		name, tensor_count(t), want);
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"%s has %" PRId64 " entries, %" PRId64 " are needed", name, tensor_count(t), want);
 }
 
 static enum err_code read_roi(const struct tensor *roi, const struct axis_list *list,

@@ -48,7 +48,8 @@ static float parameter(const struct attr *list, bool has, int32_t *at, float oth
 
 static enum err_code read_functions(const struct node *n, struct rnn_geometry *g, struct err *err)
 {
-	static const enum rnn_function_id usual[RNN_FUNCTIONS] = { RNN_SIGMOID, RNN_TANH, RNN_TANH };
+	static const enum rnn_function_id usual[RNN_FUNCTIONS] = { RNN_SIGMOID, RNN_TANH,
+		RNN_TANH };
 	const struct attr *names = node_attr(n, "activations");
 	const struct attr *alpha = node_attr(n, "activation_alpha");
 	const struct attr *beta = node_attr(n, "activation_beta");

@@ -54,7 +54,8 @@ enum err_code infer_array_feature_extractor(struct infer *x, struct err *err)
 	for (int64_t i = 0; known && out.rank > 0 && i < n; i++) {
 		int64_t v = tensor_int(known, i), d = out.dim[out.rank - 1];
 		if (v < 0 || (d >= 0 && v >= d))
-			return infer_fail(x, err, "index %" PRId64 " is out of range for input 0, %s", v,
+			return infer_fail(x, err,
+				"index %" PRId64 " is out of range for input 0, %s", v,
 				SHAPE_TEXT(&out));
 	}
 	if (out.rank == 1)
@@ -80,7 +81,8 @@ enum err_code infer_feature_vectorizer(struct infer *x, struct err *err)
 	const int64_t *take = node_ints(x->node, "inputdimensions", &n);
 	TRY(infer_want_one_type(x, 0, T_ML, err));
 	if (n != x->n_in)
-		return infer_fail(x, err, "inputdimensions has %d elements for %d inputs", n, x->n_in);
+		return infer_fail(
+			x, err, "inputdimensions has %d elements for %d inputs", n, x->n_in);
 	for (int i = 0; i < x->n_in; i++) {
 		if (!infer_has(x, i))
 			return infer_fail(x, err, "input %d is required", i);
@@ -88,12 +90,13 @@ enum err_code infer_feature_vectorizer(struct infer *x, struct err *err)
 		TRY(infer_want_rank(x, i, 1, RANK_MAX, err));
 		int64_t has = s->rank == 1 ? 1 : s->rank > 1 ? s->dim[0] : DIM_UNKNOWN;
 		if (dim_conflict(rows, has))
-			return infer_fail(x, err, "input %d is %s, those before have %" PRId64 " rows", i,
+			return infer_fail(x, err,
+				"input %d is %s, those before have %" PRId64 " rows", i,
 				SHAPE_TEXT(s), rows);
 		rows = dim_merge(rows, has);
 		if (take[i] < 0 || take[i] > INT32_MAX)
-			return infer_fail(x, err, "inputdimensions[%d] is %" PRId64 ", which cannot be", i,
-				take[i]);
+			return infer_fail(x, err,
+				"inputdimensions[%d] is %" PRId64 ", which cannot be", i, take[i]);
 		columns += take[i];
 	}
 	struct shape out = shape_of(rows, columns);
@@ -137,7 +140,8 @@ enum err_code infer_category_mapper(struct infer *x, struct err *err)
 	struct ml_mapping m;
 	TRY(infer_want_type(x, 0, T(I64) | T(STRING), err));
 	TRY(ml_category_mapper(x->node, x_dtype(x), &m, err));
-	infer_set(x, 0, x_dtype(x) == DTYPE_UNDEFINED ? DTYPE_UNDEFINED : m.values.dtype, x_shape(x));
+	infer_set(
+		x, 0, x_dtype(x) == DTYPE_UNDEFINED ? DTYPE_UNDEFINED : m.values.dtype, x_shape(x));
 	return ERR_OK;
 }
 
@@ -217,8 +221,8 @@ static enum err_code check_trees(const struct infer *x, struct tree_shape *ret, 
 	enum err_code rc = arena ? tree_model_new(x->node, arena, &m, err) : err_oom(err);
 	int64_t features = ml_rows(x_shape(x)).features;
 	if (rc == ERR_OK && features >= 0 && m->n_feature > features)
-		rc = infer_fail(x, err, "input 0 is %s, the trees ask for feature %d", SHAPE_TEXT(x_shape(x)),
-			m->n_feature - 1);
+		rc = infer_fail(x, err, "input 0 is %s, the trees ask for feature %d",
+			SHAPE_TEXT(x_shape(x)), m->n_feature - 1);
 	arena_free(arena);
 	return rc;
 }

@@ -6,7 +6,8 @@
 #include "exec/infer/infer.h"
 #include "exec/infer/ml/ml_params.h"
 
-static enum err_code want_map(const struct infer *x, uint64_t keys, uint64_t values, struct err *err)
+static enum err_code want_map(
+	const struct infer *x, uint64_t keys, uint64_t values, struct err *err)
 {
 	const struct type *t = &x->in[0]->type;
 	if (t->is_sequence || t->is_optional || t->map_key == DTYPE_UNDEFINED)
@@ -28,7 +29,8 @@ enum err_code infer_zip_map(struct infer *x, struct err *err)
 	if (labels.n == 0)
 		return infer_fail(x, err, "it has no class labels");
 	if (dim_conflict(ml_rows(s).features, labels.n))
-		return infer_fail(x, err, "input 0 is %s for %d class labels", SHAPE_TEXT(s), labels.n);
+		return infer_fail(
+			x, err, "input 0 is %s for %d class labels", SHAPE_TEXT(s), labels.n);
 	x->out[0].type = (struct type){ .dtype = DTYPE_F32, .map_key = ml_labels_dtype(&labels),
 		.is_sequence = true };
 	return ERR_OK;
@@ -61,7 +63,8 @@ enum err_code infer_cast_map(struct infer *x, struct err *err)
 	TRY(ml_word(x->node, "cast_to", ml_casts, ML_CAST_COUNT_, &cast, err));
 	TRY(ml_word(x->node, "map_form", ml_map_forms, ML_MAP_COUNT_, &form, err));
 	TRY(infer_want_int(x, "max_map", 1, 1, SPARSE_MAX, err));
-	struct shape out = shape_of(1, form == ML_MAP_SPARSE ? node_int(x->node, "max_map", 1) : DIM_UNKNOWN);
+	struct shape out =
+		shape_of(1, form == ML_MAP_SPARSE ? node_int(x->node, "max_map", 1) : DIM_UNKNOWN);
 	infer_set(x, 0, made[cast], &out);
 	return ERR_OK;
 }

@@ -19,8 +19,8 @@ static enum err_code want_length(const char *name, int64_t is, int64_t want, str
 {
 	if (is == want)
 		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s has %" PRId64 " elements, %" PRId64 " are needed",
-		name, is, want);
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"%s has %" PRId64 " elements, %" PRId64 " are needed", name, is, want);
 }
 
 static enum err_code want_features(const struct shape *x, int64_t features, struct err *err)
@@ -33,7 +33,8 @@ static enum err_code want_features(const struct shape *x, int64_t features, stru
 }
 
 /* A list for all features, or one number for each. */
-static enum err_code want_per_feature(const struct shape *x, const char *name, int32_t n, struct err *err)
+static enum err_code want_per_feature(
+	const struct shape *x, const char *name, int32_t n, struct err *err)
 {
 	int64_t last = x->rank > 0 ? x->dim[x->rank - 1] : x->rank == 0 ? 1 : DIM_UNKNOWN;
 	if (n == 1 || (n > 0 && !dim_conflict(n, last)))
@@ -57,14 +58,16 @@ enum err_code ml_word(const struct node *n, const char *name, const char *const 
 	/* It may reach clients, whose messages are UTF-8. */
 	if (!utf8_is_valid(is))
 		is = SLICE_LIT("(not text)");
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s is '%.*s', it knows no such", name, SLICE_ARG(is));
+	return err_set(
+		err, ERR_INVALID_ARGUMENT, "%s is '%.*s', it knows no such", name, SLICE_ARG(is));
 }
 
 const char *const ml_norms[ML_NORM_COUNT_] = { "MAX", "L1", "L2" };
 
 enum err_code ml_post(const struct node *n, enum ml_post *ret, struct err *err)
 {
-	static const char *const words[] = { "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT" };
+	static const char *const words[] = { "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO",
+		"PROBIT" };
 	int i;
 	TRY(ml_word(n, "post_transform", words, ML_POST_COUNT_, &i, err));
 	*ret = (enum ml_post)i;
@@ -78,7 +81,8 @@ enum err_code ml_labels(const struct node *n, const char *ints, const char *stri
 	const int64_t *i = node_ints(n, ints, &n_ints);
 	const struct slice *s = node_strings(n, strings, &n_strings);
 	if (n_ints && n_strings)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s and %s exclude each other", ints, strings);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "%s and %s exclude each other", ints, strings);
 	*ret = (struct ml_labels){ .n = n_ints + n_strings, .ints = n_ints ? i : NULL,
 		.strings = n_strings ? s : NULL };
 	return ERR_OK;
@@ -99,8 +103,8 @@ split_rows(const char *name, int64_t n, int64_t rows, int64_t *ret_features, str
 		*ret_features = n / rows;
 		return ERR_OK;
 	}
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s has %" PRId64 " elements for %" PRId64 " rows", name,
-		n, rows);
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"%s has %" PRId64 " elements for %" PRId64 " rows", name, n, rows);
 }
 
 static enum err_code
@@ -130,8 +134,8 @@ static int32_t class_rows(const struct node *n, const struct shape *x, int32_t n
 	return n_labels == 0 || ml_rows(x).features == n_coef ? 1 : n_labels;
 }
 
-enum err_code ml_linear_classifier(const struct node *n, const struct shape *x, struct ml_linear *ret,
-	struct err *err)
+enum err_code ml_linear_classifier(
+	const struct node *n, const struct shape *x, struct ml_linear *ret, struct err *err)
 {
 	struct ml_linear l = { 0 };
 	TRY(ml_labels(n, "classlabels_ints", "classlabels_strings", &l.labels, err));
@@ -142,19 +146,19 @@ enum err_code ml_linear_classifier(const struct node *n, const struct shape *x, 
 		TRY(want_length(l.labels.strings ? "classlabels_strings" : "classlabels_ints",
 			l.labels.n, l.targets, err));
 	if (l.labels.n > 2 && l.targets == 1)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%d class labels share one row of coefficients",
-			l.labels.n);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%d class labels share one row of coefficients", l.labels.n);
 	*ret = l;
 	return ERR_OK;
 }
 
-enum err_code ml_linear_regressor(const struct node *n, const struct shape *x, struct ml_linear *ret,
-	struct err *err)
+enum err_code ml_linear_regressor(
+	const struct node *n, const struct shape *x, struct ml_linear *ret, struct err *err)
 {
 	int64_t targets = node_int(n, "targets", 1);
 	if (targets < 1 || targets > INT32_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "targets is %" PRId64 ", it must be in [1,%d]",
-			targets, INT32_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"targets is %" PRId64 ", it must be in [1,%d]", targets, INT32_MAX);
 	struct ml_linear l = { .targets = (int32_t)targets };
 	TRY(read_linear(n, x, &l, err));
 	*ret = l;
@@ -178,8 +182,8 @@ static enum err_code read_kernel(const struct node *n, struct ml_svm *s, struct 
 	s->degree = n_params ? params[2] : 0;
 	s->rho = node_floats(n, "rho", &n_rho);
 	if (n_rho < s->pairs)
-		return err_set(err, ERR_INVALID_ARGUMENT, "rho has %d elements, %d are needed", n_rho,
-			s->pairs);
+		return err_set(err, ERR_INVALID_ARGUMENT, "rho has %d elements, %d are needed",
+			n_rho, s->pairs);
 	return ml_post(n, &s->post, err);
 }
 
@@ -209,7 +213,8 @@ static enum err_code count_vectors(const struct node *n, struct ml_svm *s, struc
 	for (int32_t i = 0; i < n_counts; i++) {
 		if (s->per_class[i] < 0 || s->per_class[i] > INT32_MAX - sum)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"vectors_per_class[%d] is %" PRId64 ", which cannot be", i, s->per_class[i]);
+				"vectors_per_class[%d] is %" PRId64 ", which cannot be", i,
+				s->per_class[i]);
 		sum += s->per_class[i];
 	}
 	s->vectors = (int32_t)sum;
@@ -252,8 +257,8 @@ enum err_code ml_svm_regressor(const struct node *n, const struct shape *x, stru
 {
 	int64_t vectors = node_int(n, "n_supports", 0);
 	if (vectors < 0 || vectors > INT32_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "n_supports is %" PRId64 ", which cannot be",
-			vectors);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"n_supports is %" PRId64 ", which cannot be", vectors);
 	struct ml_svm s = { .vectors = (int32_t)vectors, .pairs = 1,
 		.one_class = node_int(n, "one_class", 0) };
 	TRY(read_kernel(n, &s, err));
@@ -293,12 +298,15 @@ enum err_code ml_imputer(const struct node *n, enum dtype x_dtype, const struct 
 	m.n = is_float ? n_floats : n_ints;
 	if (m.n == 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s is missing for an input of %s",
-			is_float ? "imputed_value_floats" : "imputed_value_int64s", dtype_name(x_dtype));
-	TRY(want_per_feature(x, is_float ? "imputed_value_floats" : "imputed_value_int64s", m.n, err));
+			is_float ? "imputed_value_floats" : "imputed_value_int64s",
+			dtype_name(x_dtype));
+	TRY(want_per_feature(
+		x, is_float ? "imputed_value_floats" : "imputed_value_int64s", m.n, err));
 	for (int32_t i = 0; x_dtype == DTYPE_I32 && i < m.n; i++)
 		if (m.ints[i] < INT32_MIN || m.ints[i] > INT32_MAX)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"imputed_value_int64s[%d] is %" PRId64 ", which is no int32", i, m.ints[i]);
+				"imputed_value_int64s[%d] is %" PRId64 ", which is no int32", i,
+				m.ints[i]);
 	*ret = m;
 	return ERR_OK;
 }
@@ -317,8 +325,8 @@ find_list(const struct node *n, const char *const names[4], struct tensor *ret, 
 		if (!a || (i < 3 && a->n == 0))
 			continue;
 		if (found)
-			return err_set(err, ERR_INVALID_ARGUMENT, "%s and %s exclude each other", found,
-				names[i]);
+			return err_set(err, ERR_INVALID_ARGUMENT, "%s and %s exclude each other",
+				found, names[i]);
 		found = names[i];
 		if (i == 3)
 			*ret = *a->t;
@@ -365,15 +373,18 @@ static enum err_code set_otherwise(const struct node *n, struct ml_mapping *m, s
 
 enum err_code ml_label_encoder(const struct node *n, struct ml_mapping *ret, struct err *err)
 {
-	static const char *const keys[] = { "keys_floats", "keys_int64s", "keys_strings", "keys_tensor" };
+	static const char *const keys[] = { "keys_floats", "keys_int64s", "keys_strings",
+		"keys_tensor" };
 	static const char *const values[] = { "values_floats", "values_int64s", "values_strings",
 		"values_tensor" };
 	TRY(find_list(n, keys, &ret->keys, err));
 	TRY(find_list(n, values, &ret->values, err));
 	if (!dtype_in(ret->keys.dtype, T_LABEL) || !dtype_in(ret->values.dtype, T_LABEL))
-		return err_set(err, ERR_INVALID_ARGUMENT, "it maps %s to %s, which no label encoder does",
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"it maps %s to %s, which no label encoder does",
 			dtype_name(ret->keys.dtype), dtype_name(ret->values.dtype));
-	TRY(want_length("the list of values", tensor_count(&ret->values), tensor_count(&ret->keys), err));
+	TRY(want_length(
+		"the list of values", tensor_count(&ret->values), tensor_count(&ret->keys), err));
 	return set_otherwise(n, ret, err);
 }
 

@@ -133,6 +133,7 @@ struct ml_mapping {
 	} scalar;
 };
 /* Fills a mapping in place: it points into itself. */
-MUST_CHECK enum err_code ml_label_encoder(const struct node *n, struct ml_mapping *ret, struct err *err);
+MUST_CHECK enum err_code ml_label_encoder(
+	const struct node *n, struct ml_mapping *ret, struct err *err);
 MUST_CHECK enum err_code ml_category_mapper(const struct node *n, enum dtype x_dtype,
 	struct ml_mapping *ret, struct err *err);

@@ -53,7 +53,8 @@ MUST_CHECK enum err_code tree_draft_maybe_ints(struct tree_draft *d, const char 
 MUST_CHECK enum err_code tree_draft_check_reals(struct tree_draft *d, const char *name,
 	const struct tensor *t, uint64_t types);
 /* name: floats; name_as_tensor: doubles. Absent: data NULL and no elements. */
-MUST_CHECK enum err_code tree_draft_reals(struct tree_draft *d, const char *name, struct tensor *ret);
+MUST_CHECK enum err_code tree_draft_reals(
+	struct tree_draft *d, const char *name, struct tensor *ret);
 
 /* Vote i of the model. */
 MUST_CHECK enum err_code tree_draft_add_vote(struct tree_draft *d, int32_t i, int64_t target,
