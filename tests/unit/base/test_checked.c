@@ -21,7 +21,7 @@ START_TEST(the_edge_is_exact)
 }
 END_TEST
 
-START_TEST(rounding_up)
+START_TEST(multiples_stay_and_the_rest_is_rounded_up)
 {
 	ck_assert_uint_eq(round_up(0, 64), 0);
 	ck_assert_uint_eq(round_up(1, 64), 64);
@@ -36,7 +36,7 @@ Suite *suite_checked(void)
 	Suite *s = suite_create("checked");
 	TCase *t = tcase_create("checked");
 	tcase_add_test(t, the_edge_is_exact);
-	tcase_add_test(t, rounding_up);
+	tcase_add_test(t, multiples_stay_and_the_rest_is_rounded_up);
 	suite_add_tcase(s, t);
 	return s;
 }

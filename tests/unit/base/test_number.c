@@ -308,7 +308,7 @@ START_TEST(written_integers_are_those_of_printf)
 }
 END_TEST
 
-START_TEST(written_form)
+START_TEST(floats_are_written_as_short_as_they_read_back)
 {
 	static const struct {
 		float value;
@@ -348,7 +348,7 @@ Suite *suite_number(void)
 	tcase_add_test(t, written_doubles_read_back_and_are_the_shortest);
 	tcase_add_test(t, written_integers_are_those_of_printf);
 	tcase_add_test(t, powers_of_ten_are_exact_to_128_bits);
-	tcase_add_test(t, written_form);
+	tcase_add_test(t, floats_are_written_as_short_as_they_read_back);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -36,7 +36,7 @@ START_TEST(what_is_no_utf8)
 END_TEST
 
 /* M21, C18: names from outside. */
-START_TEST(names)
+START_TEST(names_are_short_text_without_control_characters)
 {
 	static const struct {
 		struct slice name;
@@ -69,7 +69,7 @@ Suite *suite_utf8(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_character_is_read_back);
 	tcase_add_test(t, what_is_no_utf8);
-	tcase_add_test(t, names);
+	tcase_add_test(t, names_are_short_text_without_control_characters);
 	suite_add_tcase(s, t);
 	return s;
 }

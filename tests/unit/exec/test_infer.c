@@ -4,7 +4,7 @@
 #include <string.h>
 #include "support/graph_case.h"
 
-START_TEST(elementwise_broadcasts)
+START_TEST(elementwise_shapes_broadcast)
 {
 	expect_shape(MODEL_NODE(g, OP_ADD, f32(shape_of(4, 1, 3)), f32(shape_of(5, 1))), "[4,5,3]");
 }
@@ -81,7 +81,7 @@ static const struct window_case windows[] = {
 	{ 7, 2, 1, 0, 0, "SAME_LOWER", 0, "[1,1,4]" },
 };
 
-START_TEST(pool_windows)
+START_TEST(pools_have_an_output_for_each_window)
 {
 	const struct window_case *c = &windows[_i];
 	int32_t y = MODEL_NODE(g, OP_MAX_POOL, f32(shape_of(1, 1, c->in)));
@@ -260,7 +260,7 @@ static const int64_t slices[][4] = {
 	{ 9, INT64_MIN, INT64_MIN, 1 },
 };
 
-START_TEST(slice_counts)
+START_TEST(slices_have_what_lies_between_their_ends)
 {
 	const int64_t *c = slices[_i];
 	char want[32];
@@ -366,7 +366,7 @@ static const struct einsum_case einsums[] = {
 	{ "ba,c", { 2, { 2, 3 } }, { 1, { 4 } }, "[3,2,4]" },
 };
 
-START_TEST(einsum_equations)
+START_TEST(einsum_equations_say_the_shape)
 {
 	const struct einsum_case *c = &einsums[_i];
 	int32_t y = MODEL_NODE(g, OP_EINSUM, f32(c->a), f32(c->b));
@@ -387,7 +387,7 @@ static const struct einsum_case bad_einsums[] = {
 	{ "", { 2, { 2, 3 } }, { 2, { 5, 4 } }, "rank" },
 };
 
-START_TEST(einsum_nonsense)
+START_TEST(nonsense_equations_are_refused)
 {
 	const struct einsum_case *c = &bad_einsums[_i];
 	int32_t y = MODEL_NODE(g, OP_EINSUM, f32(c->a), f32(c->b));
@@ -528,16 +528,16 @@ Suite *suite_infer(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, stft_takes_a_window_whose_length_has_a_name);
 	tcase_add_test(t, stft_refuses_frames_of_no_points);
-	tcase_add_test(t, elementwise_broadcasts);
+	tcase_add_test(t, elementwise_shapes_broadcast);
 	tcase_add_test(t, elementwise_refuses_two_types);
 	tcase_add_test(t, elementwise_refuses_what_does_not_broadcast);
 	tcase_add_test(t, a_type_that_the_operator_lacks_is_named);
 	tcase_add_test(t, matmul_has_numpy_shapes);
 	tcase_add_test(t, gemm_names_the_dimensions_that_differ);
-	tcase_add_loop_test(t, pool_windows, 0, COUNT(windows));
+	tcase_add_loop_test(t, pools_have_an_output_for_each_window, 0, COUNT(windows));
 	tcase_add_test(t, conv_counts_groups_and_pads);
 	tcase_add_test(t, conv_keeps_the_name_of_a_dimension_that_it_keeps);
-	tcase_add_loop_test(t, slice_counts, 0, COUNT(slices));
+	tcase_add_loop_test(t, slices_have_what_lies_between_their_ends, 0, COUNT(slices));
 	tcase_add_test(t, reshape_zero_copies_and_minus_one_fills);
 	tcase_add_test(t, reshape_keeps_a_batch_dimension_that_cancels);
 	tcase_add_test(t, reshape_refuses_another_number_of_elements);
@@ -547,8 +547,8 @@ Suite *suite_infer(void)
 	tcase_add_test(t, reductions_follow_their_axes);
 	tcase_add_test(t, reductions_without_axes_take_all);
 	tcase_add_test(t, split_shares_evenly_with_a_smaller_last);
-	tcase_add_loop_test(t, einsum_equations, 0, COUNT(einsums));
-	tcase_add_loop_test(t, einsum_nonsense, 0, COUNT(bad_einsums));
+	tcase_add_loop_test(t, einsum_equations_say_the_shape, 0, COUNT(einsums));
+	tcase_add_loop_test(t, nonsense_equations_are_refused, 0, COUNT(bad_einsums));
 	tcase_add_test(t, if_branches_see_what_they_capture);
 	tcase_add_test(t, if_branches_give_one_type);
 	tcase_add_test(t, what_comes_out_of_a_loop_as_it_went_in_keeps_its_shape);

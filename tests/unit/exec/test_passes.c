@@ -144,7 +144,7 @@ START_TEST(two_outputs_of_one_value_stay_two)
 }
 END_TEST
 
-START_TEST(transposes_compose)
+START_TEST(two_transposes_become_one)
 {
 	int32_t v = MODEL_NODE(g, OP_TRANSPOSE, f32(shape_of(2, 3, 4)));
 	MODEL_ATTR_INTS(g, "perm", 1, 2, 0);
@@ -643,7 +643,7 @@ static void add_graph_tests(Suite *s)
 	tcase_add_test(t, an_identity_between_input_and_output_stays);
 	tcase_add_test(t, an_output_keeps_its_name_when_its_identity_goes);
 	tcase_add_test(t, two_outputs_of_one_value_stay_two);
-	tcase_add_test(t, transposes_compose);
+	tcase_add_test(t, two_transposes_become_one);
 	tcase_add_test(t, transposes_that_undo_each_other_go);
 	tcase_add_test(t, views_of_views_are_one);
 	tcase_add_test(t, equal_nodes_are_one);
