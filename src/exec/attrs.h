@@ -2,8 +2,8 @@
 /*
  * attrs.h -- which attributes an operator takes: the lists that ops.def names
  *
- * The second half declares them, one line each in attrs.c. Defaults are where they are
- * read (node_int(n, "axis", -1)), beside the meaning.
+ * attrs.c has them, a line each. Defaults are where they are read (node_int(n, "axis", -1)),
+ * beside the meaning. Constants: any thread reads them.
  */
 #pragma once
 

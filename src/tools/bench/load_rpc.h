@@ -4,6 +4,8 @@
  *
  * conf->server is a struct load_rpc_server; requests are messages. Requests under way share
  * connections when there are more of them than LOAD_RPC_CONNECTIONS.
+ *
+ * Ownership, threads: as load.h says.
  */
 #pragma once
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dnn_impl.h -- between dnn.c and dnn_plan.c
+ * dnn_impl.h -- between dnn.c, which describes graphs, and dnn_plan.c, which has plans made of them
+ *
+ * Ownership, threads: as dnn.h says.
  */
 #pragma once
 
