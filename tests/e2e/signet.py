@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end-to-end stories share: a daemon on a free port, a model directory, a client.
+"""What the end-to-end tests share: a daemon on free ports, a model directory, a client.
 
-Run a story alone:  SIGNETD=build/signetd python3 tests/e2e/test_daemon.py
+Stories are about the daemon's life; signet_server.py has what tests of its answers want besides.
+
+Run a story alone:  SIGNET_BUILD=build python3 tests/e2e/test_daemon.py
 """
 
 import contextlib
@@ -19,7 +21,8 @@ import time
 import unittest
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SIGNETD = os.path.abspath(os.environ.get("SIGNETD", os.path.join(TREE, "build", "signetd")))
+BUILD = os.path.abspath(os.environ.get("SIGNET_BUILD", os.path.join(TREE, "build")))
+SIGNETD = os.path.join(BUILD, "signetd")
 DIGITS = os.path.join(TREE, "examples", "models", "digits")
 PATIENCE_S = float(os.environ.get("SIGNET_TEST_PATIENCE_S", "60"))
 
@@ -65,11 +68,11 @@ class Models:
 
 
 class Daemon:
-    """signetd on a free port; ready() waits until its first models are."""
+    """signetd on free ports; ready() waits until its first models are."""
 
-    def __init__(self, *args, env=None, http="127.0.0.1:0", **popen):
+    def __init__(self, *args, env=None, http="127.0.0.1:0", program=SIGNETD, **popen):
         self.log_file = tempfile.TemporaryFile()
-        words = [SIGNETD, "--http", http, "--grpc", "127.0.0.1:0", "--set", "repository.poll=500ms", *args]
+        words = [program, "--http", http, "--grpc", "127.0.0.1:0", "--set", "repository.poll=500ms", *args]
         self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log_file,
                                         stderr=self.log_file, env={**os.environ, **(env or {})}, **popen)
 
@@ -87,7 +90,11 @@ class Daemon:
 
     @functools.cached_property
     def port(self):
-        return int(self.wait_log(r"listening on http://\S*:(\d+)").group(1))
+        return int(self.wait_log(r"listening on https?://\S*:(\d+)").group(1))
+
+    @functools.cached_property
+    def grpc_port(self):
+        return int(self.wait_log(r"listening on grpcs?://\S*:(\d+)").group(1))
 
     def ready(self):
         self.wait_log(r"serving; ")

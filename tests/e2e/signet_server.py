@@ -18,15 +18,11 @@ import socket
 import struct
 import subprocess
 import tempfile
-import threading
 import time
 
-TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-EXAMPLES = os.path.join(TOP, "examples", "models")
+import signet
 
-
-def build_folder():
-    return os.path.abspath(os.environ.get("SIGNET_BUILD", os.path.join(TOP, "build")))
+EXAMPLES = os.path.join(signet.TREE, "examples", "models")
 
 
 class Server:
@@ -37,6 +33,7 @@ class Server:
     def __init__(self, models=None, options=None, args=(), wait_ready=True, root=None, build=None,
                  preexec=None, grpc=False, tls=None, env=None):
         self.tls = tls
+        self.last_log = None
         self.dir = tempfile.mkdtemp(prefix="signet-test-")
         self.root = root or os.path.join(self.dir, "models")
         if root is None:
@@ -44,40 +41,29 @@ class Server:
             for name, versions in (models if models is not None else {"digits": ["1"]}).items():
                 for version in versions:
                     self.add(name, version)
-        signetd = os.path.join(build or build_folder(), "signetd")
-        command = [signetd, "--model-root", self.root, "--http", "127.0.0.1:0", "--grpc",
-                   "127.0.0.1:0" if grpc else "off"]
+        words = ["--model-root", self.root] + ([] if grpc else ["--grpc", "off"])
         for key, value in (options or {}).items():
-            command += ["--set", "%s=%s" % (key, value)]
-        self.log = []
-        self.process = subprocess.Popen(command + list(args), stderr=subprocess.PIPE,
-                                        stdout=subprocess.DEVNULL, text=True, errors="replace",
-                                        preexec_fn=preexec, env={**os.environ, **(env or {})})
+            words += ["--set", "%s=%s" % (key, value)]
+        self.daemon = signet.Daemon(*words, *args, env=env, preexec_fn=preexec,
+                                    program=os.path.join(build or signet.BUILD, "signetd"))
+        self.process = self.daemon.process
         self.pid = self.process.pid
-        self.port = self.grpc_port = None
-        self.listening = threading.Event()
-        self.reader = threading.Thread(target=self._read_log, daemon=True)
-        self.reader.start()
-        if not self.listening.wait(60) or self.port is None:
+        try:
+            self.port = self.daemon.port
+            self.grpc_port = self.daemon.grpc_port if grpc else None
+        except AssertionError as e:
             self.stop()
-            raise RuntimeError("the daemon does not listen:\n" + "\n".join(self.log))
+            raise RuntimeError("the daemon does not listen") from e
         self.address = ("127.0.0.1", self.port)
         self.url = "http://127.0.0.1:%d" % self.port
-        self.grpc_url = "grpc://127.0.0.1:%d" % self.grpc_port if self.grpc_port else None
+        self.grpc_url = "grpc://127.0.0.1:%d" % self.grpc_port if grpc else None
         if wait_ready:
             self.wait_ready()
 
-    def _read_log(self):
-        for line in self.process.stderr:
-            self.log.append(line.rstrip("\n"))
-            found = re.search(r"listening on https?://.*:(\d+)\s*$", line)
-            grpc = re.search(r"listening on grpcs?://.*:(\d+)\s*$", line)
-            if grpc:
-                self.grpc_port = int(grpc.group(1))
-            if found:
-                self.port = int(found.group(1))
-                self.listening.set()
-        self.listening.set()
+    @property
+    def log(self):
+        """Its lines so far; all of them after stop()."""
+        return (self.last_log or self.daemon.log()).splitlines()
 
     def add(self, name, version, source="digits", as_version=None, data=None):
         """A version of an example, or a file of these bytes, appears in the model directory,
@@ -132,8 +118,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        self.reader.join(5)
-        self.process.stderr.close()
+        if self.last_log is None:
+            self.last_log = self.daemon.log()
+        self.daemon.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         return code
 

@@ -10,9 +10,7 @@ import subprocess
 
 import pytest
 
-from signet_server import build_folder
-
-BUILD = build_folder()
+from signet import BUILD
 
 
 def has_module():

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from signet_server import EXAMPLES, TOP, Server
+from signet import TREE
+from signet_server import EXAMPLES, Server
 from stand_ins import BUILD, needs_module, stand_ins  # noqa: F401 (a fixture)
 
 IMAGES = np.random.default_rng(3).uniform(0, 16, (6, 64)).astype(np.float32)
@@ -87,7 +88,7 @@ def test_the_daemon_builds_without_cuda_and_links_none_of_it(tmp_path):
     def run(*args):
         return subprocess.run(args, cwd=tmp_path, text=True, check=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=900).stdout
-    run(os.path.join(TOP, "configure"), "-q", "--with-cuda=no", "CFLAGS=-O0")
+    run(os.path.join(TREE, "configure"), "-q", "--with-cuda=no", "CFLAGS=-O0")
     run("make", "-s", "-j2", "signetd")
     assert "cuda" not in run("ldd", "./signetd")
     assert "cuda" not in run("ldd", os.path.join(BUILD, "signetd"))  # where it was found as well

@@ -6,10 +6,10 @@ import re
 import subprocess
 import sys
 
-from signet_server import TOP
+from signet import TREE
 from stand_ins import BUILD, needs_module, stand_ins  # noqa: F401 (a fixture)
 
-GPU = pathlib.Path(TOP) / "tests" / "bench" / "gpu"
+GPU = pathlib.Path(TREE) / "tests" / "bench" / "gpu"
 
 
 def rows(text):
@@ -25,7 +25,7 @@ def cuda_path():
 @needs_module
 def test_the_executor_is_built_alone(tmp_path):
     """Nothing of its is left to a library that only the daemon's machine has."""
-    subprocess.run(["make", "-s", "-j2", "-f", GPU / "executor.mk", "-C", tmp_path, f"TOP={TOP}", f"CUDA_PATH={cuda_path()}",
+    subprocess.run(["make", "-s", "-j2", "-f", GPU / "executor.mk", "-C", tmp_path, f"TOP={TREE}", f"CUDA_PATH={cuda_path()}",
                     "CFLAGS=-O0 -w", "bench_gpu", "objects/check_gpu/tests/unit/main.c.o"], check=True, timeout=900)
     needed = subprocess.run(["ldd", "bench_gpu"], cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True).stdout
     assert set(re.findall(r"^\s*(lib\w+)\.so", needed, re.M)) <= {"libc", "libm", "libdl", "libpthread"}
@@ -50,7 +50,7 @@ def test_the_daemon_is_measured(stand_ins):
 @needs_module
 def test_real_models_are_measured(stand_ins, tmp_path):
     subprocess.run(["make", "-s", "-C", BUILD, "signetctl"], check=True, timeout=600)
-    models = pathlib.Path(os.environ.get("SIGNET_MODELS", pathlib.Path(TOP).parent / "shared" / "models"))
+    models = pathlib.Path(os.environ.get("SIGNET_MODELS", pathlib.Path(TREE).parent / "shared" / "models"))
 
     def measured(folder):
         return rows(subprocess.run(

@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException
 
-import signet_server
+import signet
 from signet_server import Server
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -48,7 +48,7 @@ def image(data=ROW, datatype="FP32"):
 def messages():
     """The messages of our own .proto, compiled by Google's compiler."""
     folder = tempfile.mkdtemp(prefix="signet-test-")
-    proto = os.path.join(signet_server.TOP, "proto")
+    proto = os.path.join(signet.TREE, "proto")
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I" + proto,
                     "--descriptor_set_out=" + os.path.join(folder, "set"), "inference.proto"], check=True)
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory

@@ -5,15 +5,15 @@ import subprocess
 import sys
 import unittest
 
-from signet_server import TOP, build_folder
+from signet import BUILD, TREE
 
-SOAK = os.path.join(TOP, "tests", "bench", "grpc_soak.py")
+SOAK = os.path.join(TREE, "tests", "bench", "grpc_soak.py")
 
 
 class Soak(unittest.TestCase):
     def test_a_few_thousand_calls_leave_nothing_behind(self):
         for more in ([], ["--tls", "--seed", "2"]):
-            done = subprocess.run([sys.executable, SOAK, "--build", build_folder(), "--calls", "2000",
+            done = subprocess.run([sys.executable, SOAK, "--build", BUILD, "--calls", "2000",
                                    "--workers", "2", *more], capture_output=True, text=True, timeout=300)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 

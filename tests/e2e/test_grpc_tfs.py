@@ -14,7 +14,7 @@ import tritonclient.grpc as triton
 import tritonclient.http as triton_http
 from onnx import TensorProto, helper
 
-import signet_server
+import signet
 from signet_server import Server
 
 PROTOS = ("tensorflow.proto", "tensorflow_error.proto", "tensorflow_serving.proto")
@@ -24,7 +24,7 @@ ROW = np.array([[float((i * 7) % 17) for i in range(64)]], dtype=np.float32)
 def stubs():
     """Modules made by Google's compiler, as a user would make them."""
     folder = tempfile.mkdtemp(prefix="signet-test-")
-    proto = os.path.join(signet_server.TOP, "proto")
+    proto = os.path.join(signet.TREE, "proto")
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I" + proto, "--python_out=" + folder,
                     "--grpc_python_out=" + folder, *PROTOS], check=True)
     sys.path.insert(0, folder)
@@ -370,7 +370,7 @@ class GrpcTfs(unittest.TestCase):
 def tensorflow_messages():
     """A package tensorflow of messages alone, made from our files under the original's names."""
     folder = tempfile.mkdtemp(prefix="signet-test-")
-    proto = os.path.join(signet_server.TOP, "proto")
+    proto = os.path.join(signet.TREE, "proto")
     files = {"tensorflow/core/framework/tensor": open(os.path.join(proto, "tensorflow.proto")).read(),
              "xla/tsl/protobuf/error_codes": open(os.path.join(proto, "tensorflow_error.proto")).read()}
     for name, of in (("tensorflow/core/example/example", "tensorflow/core/framework/tensor"),

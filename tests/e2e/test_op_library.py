@@ -11,10 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from signet_server import Server, build_folder
+from signet import BUILD, SIGNETD
+from signet_server import Server
 
-GAIN = pathlib.Path(build_folder()) / "examples" / "custom-op" / "gain.so"
-SIGNETD = pathlib.Path(build_folder()) / "signetd"
+GAIN = pathlib.Path(BUILD) / "examples" / "custom-op" / "gain.so"
 
 
 @pytest.fixture

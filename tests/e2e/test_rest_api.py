@@ -12,8 +12,8 @@ import tempfile
 import time
 import unittest
 
-import signet_server
-from signet_server import Server, status_of
+import signet
+from signet_server import EXAMPLES, Server, read_answer, status_of
 
 ROW = [float((i * 7) % 17) for i in range(64)]
 INFER = "/v2/models/digits/infer"
@@ -242,8 +242,8 @@ class Unix(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "s")
             process = subprocess.Popen([
-                os.path.join(signet_server.build_folder(), "signetd"), "--model-root",
-                signet_server.EXAMPLES, "--http", "unix:" + path, "--grpc", "off"],
+                signet.SIGNETD, "--model-root",
+                EXAMPLES, "--http", "unix:" + path, "--grpc", "off"],
                 stderr=subprocess.DEVNULL)
             try:
                 until = time.monotonic() + 20
@@ -252,7 +252,7 @@ class Unix(unittest.TestCase):
                 with socket.socket(socket.AF_UNIX) as s:
                     s.connect(path)
                     s.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
-                    self.assertEqual(status_of(signet_server.read_answer(s)), 200)
+                    self.assertEqual(status_of(read_answer(s)), 200)
             finally:
                 process.terminate()
                 self.assertEqual(process.wait(20), 0)

@@ -18,7 +18,8 @@ from onnx import TensorProto
 
 from certificates import Authority
 from raw_http2 import Connection
-from signet_server import Server, build_folder
+from signet import SIGNETD
+from signet_server import Server
 from test_grpc_oip import identity
 
 LIVE = "/inference.GRPCInferenceService/ServerLive"
@@ -334,7 +335,7 @@ class Changing(Story):
             self.assertEqual(self.served_by(s), "second")
 
     def refused_start(self, **options):
-        args = [os.path.join(build_folder(), "signetd"), "--model-root", self.authority.dir, "--http", "127.0.0.1:0"]
+        args = [SIGNETD, "--model-root", self.authority.dir, "--http", "127.0.0.1:0"]
         for k, v in options.items():
             args += ["--set", "http.%s=%s" % (k, v)]
         out = subprocess.run(args, capture_output=True, text=True, timeout=60)
