@@ -20,6 +20,9 @@
  * Errors are a part of the largest element, as Winograd's filtering has them, not of each.
  *
  * A unit of work is some pairs of one image times a slice of the pairs of panels.
+ *
+ * NOT DONE: odd numbers of pixels and strides, which want a copy of the source. Product by product
+ * over all tiles of a unit: weights then stay in the nearest cache, but sums do not, which costs more.
  */
 #include "exec/cpu/conv/conv_job.h"
 

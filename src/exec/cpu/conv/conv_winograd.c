@@ -20,6 +20,11 @@
  * large, of 4x4 it is 9 times (and 4 times with the best points there are).
  *
  * A unit of work is some patches of one image, a rectangle, times a slice of the panels.
+ *
+ * NOT DONE: weights that the step before fetches bit by bit, into the second-level cache and so the
+ * third: two threads gain nothing here and lose there. Weights of taps made those of points when
+ * they are read: a quarter comes from memory, but the points' go through the second-level cache
+ * three times, which takes one thread as long.
  */
 #include "exec/cpu/conv/wino_weights.h"
 
