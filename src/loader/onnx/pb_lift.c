@@ -60,6 +60,8 @@ static enum err_code keep(struct lift *l, uint64_t to)
 {
 	uint8_t *out = l->out + l->out_bytes;
 	uint64_t from = l->kept, bytes = to - from;
+	if (bytes == 0)
+		return ERR_OK;
 	l->out_bytes += bytes;
 	l->kept = to;
 	if (from < l->window_at || to > l->window_at + l->window_bytes)

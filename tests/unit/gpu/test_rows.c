@@ -128,6 +128,14 @@ static void run_on_device(const struct op_rig *rig, const struct op_node *n, str
 /* Of the largest value: a device sums in an order of its own, and floats as floats. */
 #define ROUNDING 1e-6
 
+static bool may_be_in_place(const struct kernel *k, const struct op_node *n)
+{
+	if (!k->inplace || n->n_in == 0)
+		return false;
+	const struct tensor *over = &n->in[k->inplace_in];
+	return over->data && tensor_bytes(over) == tensor_bytes(&n->out[0]);
+}
+
 /* true: the row took the node, and was right. */
 static bool check_layout(const struct op_row *row, const struct op_node *n, const struct tensor *want)
 {
@@ -135,10 +143,8 @@ static bool check_layout(const struct op_row *row, const struct op_node *n, cons
 	struct tensor out[OP_CASE_IO_MAX];
 	op_rig_init(&rig);
 	bool takes = op_rig_prepare(&rig, row, n);
-	const struct tensor *over = &n->in[rig.kernel.inplace_in];
-	bool may_be_in_place = takes && rig.kernel.inplace && n->n_in > 0 && over->data &&
-			       tensor_bytes(over) == tensor_bytes(&n->out[0]);
-	for (int in_place = 0; takes && in_place <= may_be_in_place; in_place++) {
+	int ways = takes ? 1 + may_be_in_place(&rig.kernel, n) : 0;
+	for (int in_place = 0; in_place < ways; in_place++) {
 		run_on_device(&rig, n, out, in_place);
 		op_expect_close(n, row->name, out, want, ROUNDING);
 		op_free_outputs(n, out);
