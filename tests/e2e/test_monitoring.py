@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from signet_server import TOP, Server
+import signet
+from signet_server import Server
 
 OF_PROMETHEUS = {"instance", "job"}
 # Without a device there is none of these, but their names are told.
@@ -14,7 +15,7 @@ WITHOUT_SAMPLES = re.compile("signet_device_")
 
 
 def read(*path):
-    with open(os.path.join(TOP, *path), encoding="utf-8") as f:
+    with open(os.path.join(signet.TREE, *path), encoding="utf-8") as f:
         return f.read()
 
 
