@@ -59,7 +59,7 @@ class Lifecycle(signet.Story):
 
     def test_m23_a_growing_file_is_left_alone(self):
         self.models.add("digits", 1)
-        self.start()
+        self.start("--set", "repository.settle=3s")  # a busy machine writes slowly
         os.makedirs(self.path("digits", "2"))
         with open(example(2), "rb") as source:
             whole = source.read()
