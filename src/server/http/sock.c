@@ -63,6 +63,7 @@ struct sock *sock_open(struct sock_table *t, int fd, int wire)
 	s->wire = wire;
 	s->request = NULL;
 	s->mark_ms = 0;
+	s->ended_ms = -1;
 	s->acked = 0;
 	atomic_store(&s->since_ms, atomic_load(&t->now_ms));
 	atomic_store(&s->phase, SOCK_IDLE);
@@ -173,9 +174,12 @@ static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms,
 	if (now_ms - since_ms < 1000)
 		return;
 	/* epoll tells once that something has come. When that was the last request and the end of the
-	   connection together, libmicrohttpd reads the one and does not look for the other. */
+	   connection together, libmicrohttpd reads the one and does not look for the other. A request
+	   that has just been read is not known here yet: if there is one, the next sweep knows. */
 	if (has_ended(fd, s)) {
-		put_over(h, fd, SOCK_IDLE, REFUSAL_COUNT_, NULL);
+		if (s->ended_ms == since_ms)
+			put_over(h, fd, SOCK_IDLE, REFUSAL_COUNT_, NULL);
+		s->ended_ms = since_ms;
 		return;
 	}
 	if (!look(fd, s, &tcp))
