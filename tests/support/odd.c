@@ -104,3 +104,14 @@ void odd_attr(struct graph *g, const char *name, enum attr_kind kind)
 	}
 	}
 }
+
+void *odd_output(void *arena, int i, const struct tensor *t)
+{
+	size_t bytes;
+	(void)i;
+	if (t->dtype == DTYPE_TENSOR || tensor_is_absent(t))
+		return t->data;
+	if (tensor_bytes_overflow(t->dtype, &t->shape, &bytes))
+		return NULL;
+	return arena_alloc_aligned(arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
+}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * odd.h -- numbers, shapes, words and attributes that a model ought not to have
+ * odd.h -- numbers, shapes, words and attributes that a model ought not to have, and where what it
+ * gives goes
  *
- * Ownership: what is made lies in the graph's arena.
+ * Ownership: what is made lies in the graph's arena; outputs in the one that is given.
  * Threads:   one; the sequence of draws begins at odd_seed().
  */
 #pragma once
@@ -20,3 +21,6 @@ struct shape odd_shape(void);
 int32_t odd_constant(struct graph *g);
 /* An attribute of this name and kind for the last node, with an odd value. */
 void odd_attr(struct graph *g, const char *name, enum attr_kind kind);
+
+/* A run's output, whatever its size: room in the arena; NULL where there is none. */
+void *odd_output(void *arena, int i, const struct tensor *t);

@@ -19,17 +19,6 @@
 #define TRIES 48 /* per operator */
 #define MEMORY_MAX ((size_t)64 << 20) /* of a run; what wants more is refused */
 
-static void *on_output(void *ctx, int i, const struct tensor *t)
-{
-	size_t bytes;
-	(void)i;
-	if (t->dtype == DTYPE_TENSOR || tensor_is_absent(t))
-		return t->data;
-	if (tensor_bytes_overflow(t->dtype, &t->shape, &bytes))
-		return NULL;
-	return arena_alloc_aligned(ctx, bytes ? bytes : 1, ARENA_ALIGN_TENSOR);
-}
-
 static enum err_code run_graph(const struct graph *g, const struct tensor *in, struct err *err)
 {
 	struct arena *arena = arena_new(1 << 16, MEMORY_MAX);
@@ -37,7 +26,7 @@ static enum err_code run_graph(const struct graph *g, const struct tensor *in, s
 	struct program *p = NULL;
 	struct program_conf conf = { .backend = &cpu_backend, .packs = packs, .threads = 1,
 		.dynamic_bytes_max = MEMORY_MAX };
-	struct run_opts opts = { .arena = arena, .output = on_output, .output_ctx = arena };
+	struct run_opts opts = { .arena = arena, .output = odd_output, .output_ctx = arena };
 	enum err_code rc = program_new(g, &conf, &p, err);
 	if (rc == ERR_OK)
 		rc = program_run(p, in, &opts, err);
