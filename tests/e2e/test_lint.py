@@ -7,13 +7,14 @@ import pytest
 import signet
 
 LISTED = "# SPDX-License-Identifier: Apache-2.0\nLIB = \\\n\tsrc/a.c \\\n\tsrc/b.c\nRUN += src/a.c\n"
+SEEN = "| models | written by | tried |\n| --- | --- | --- |\n| one | by | 19 |\n| two | by | 4 |\n"
 
 
 @pytest.fixture
 def lint(tmp_path):
     """Writes files into a tree, which has what lint looks for; gives what lint says."""
     def run(**files):
-        texts = {"Makefile.inc": LISTED, "unit.list": ""}
+        texts = {"Makefile.inc": LISTED, "unit.list": "", "doc/models.md": SEEN, "NEWS": "how 23 models fare"}
         for name, text in {**texts, **files}.items():
             path = tmp_path / name
             path.parent.mkdir(exist_ok=True)
@@ -35,3 +36,8 @@ def test_finds_nothing_doubled_where_a_file_is_in_two_assignments(lint):
 ])
 def test_finds_what_a_merge_has_doubled(lint, name, text, told):
     assert "doubled lines:\n" + told + "\n" in lint(**{name: text})
+
+
+def test_compares_the_models_that_news_counts_with_the_table(lint):
+    assert "NEWS" not in lint()
+    assert "NEWS: doc/models.md says how 23 models fare" in lint(NEWS="how 22 models fare")
