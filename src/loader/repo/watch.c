@@ -10,6 +10,7 @@
 #include "base/hash.h"
 
 #define MOVED_MAX 256
+#define READS_MAX 64 /* of 60 to 1,000 events each */
 #define EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | \
 		IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
@@ -119,14 +120,13 @@ bool watch_read(struct watch *w)
 {
 	_Alignas(struct inotify_event) char buf[16384];
 	bool any = false;
-	if (w->fd < 0)
-		return false;
-	for (;;) {
+	/* Who writes without end must not keep us from scanning: the rest is read after that. */
+	for (int i = 0; i < READS_MAX && w->fd >= 0; i++) {
 		ssize_t n = read(w->fd, buf, sizeof(buf));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return any;
+			break;
 		any = true;
 		for (ssize_t at = 0; at < n;) {
 			const struct inotify_event *e = (const struct inotify_event *)(buf + at);
@@ -134,6 +134,7 @@ bool watch_read(struct watch *w)
 			at += (ssize_t)(sizeof(*e) + e->len);
 		}
 	}
+	return any;
 }
 
 static bool is_moved(const struct watch *w, struct slice path)

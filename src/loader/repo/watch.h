@@ -24,7 +24,8 @@ void watch_free(struct watch *w); /* NULL is fine */
 /* Readable when something has happened; -1: poll. */
 int watch_fd(const struct watch *w);
 
-/* Takes in what has happened. true: scan. */
+/* Takes in what has happened; of more than some thousand events the rest is left to the next call.
+   true: scan. */
 bool watch_read(struct watch *w);
 
 /* Was dir, or the directory it is in, renamed in since the last watch_follow()? */

@@ -124,6 +124,22 @@ START_TEST(m32_a_full_event_queue_is_told_once_and_makes_a_scan)
 }
 END_TEST
 
+START_TEST(m32_who_writes_without_end_holds_no_scan_up)
+{
+	struct pollfd fd = { .fd = watch_fd(watch), .events = POLLIN };
+	char name[200];
+	int reads = 0;
+	follow();
+	for (int i = 0; i < 8000; i++) {
+		snprintf(name, sizeof(name), "m/1/%0180d", i % 2);
+		tempdir_put_str(&dir, name, "x");
+	}
+	for (; poll(&fd, 1, 0) == 1; reads++)
+		ck_assert(watch_read(watch));
+	ck_assert_int_gt(reads, 1);
+}
+END_TEST
+
 Suite *suite_watch(void);
 Suite *suite_watch(void)
 {
@@ -137,6 +153,7 @@ Suite *suite_watch(void)
 	tcase_add_test(t, m32_what_is_watched_for_the_first_time_is_to_be_looked_at_again);
 	tcase_add_test(t, m23_only_a_renamed_directory_is_complete);
 	tcase_add_test(t, m32_a_full_event_queue_is_told_once_and_makes_a_scan);
+	tcase_add_test(t, m32_who_writes_without_end_holds_no_scan_up);
 	suite_add_tcase(s, t);
 	return s;
 }
