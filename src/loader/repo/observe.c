@@ -101,7 +101,7 @@ static enum err_code see_version(struct observer *o, struct model *m, const stru
 	return ERR_OK;
 }
 
-/* Versions that this scan has not seen. */
+/* A version that this scan has not seen. */
 static void miss(struct observer *o, struct instance *x)
 {
 	if (!x->gone_since_ns)
@@ -112,8 +112,11 @@ static void miss(struct observer *o, struct instance *x)
 		look_again(o, clock_after(x->gone_since_ns, o->settle_ns));
 }
 
+/* Or may be there: the scan cannot tell. */
 static bool was_seen(const struct scan_model *s, int64_t number)
 {
+	if (s && number < s->lowest)
+		return true;
 	for (int i = 0; s && i < s->n_version; i++)
 		if (s->version[i].number == number)
 			return true;

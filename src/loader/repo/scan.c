@@ -43,14 +43,43 @@ static void remark_stray(struct scanner *s, const char *path, const char *name)
 	scanner_remark(s, "%s/%s: ignored, %s", path, name, meaning ? meaning : "not a version directory");
 }
 
-/* Version numbers among the entries, highest first. false: there is no memory, or the directory
-   could not be read to its end; that is told. */
-static bool list_numbers(struct scanner *s, struct scanner_list *l, int64_t **ret, int *ret_n)
+/* Version numbers of a directory; of more than SCAN_VERSIONS_MAX the highest. */
+struct numbers {
+	int64_t *at;
+	int n, cap;
+	bool cut;
+};
+
+static void keep_highest(struct numbers *l)
+{
+	if (l->n)
+		qsort(l->at, (size_t)l->n, sizeof(*l->at), by_number_down);
+	l->cut |= l->n > SCAN_VERSIONS_MAX;
+	l->n = l->n > SCAN_VERSIONS_MAX ? SCAN_VERSIONS_MAX : l->n;
+}
+
+static bool add_number(struct numbers *l, int64_t v)
+{
+	if (l->n == 2 * SCAN_VERSIONS_MAX)
+		keep_highest(l);
+	if (l->n == l->cap) {
+		int cap = l->cap ? l->cap * 2 : 16;
+		int64_t *grown = realloc(l->at, (size_t)cap * sizeof(*grown));
+		if (!grown)
+			return false;
+		l->at = grown;
+		l->cap = cap;
+	}
+	l->at[l->n++] = v;
+	return true;
+}
+
+/* Those among the entries, highest first. false: there is no memory, or the directory could not be
+   read to its end; that is told. Free ret->at either way. */
+static bool list_numbers(struct scanner *s, struct scanner_list *l, struct numbers *ret)
 {
 	const struct dirent *e;
-	int64_t *number = NULL;
-	int n = 0, cap = 0;
-	while ((e = scanner_next(s, l)) && n < SCAN_VERSIONS_MAX) {
+	while ((e = scanner_next(s, l))) {
 		int64_t v;
 		if (strcmp(e->d_name, LAYOUT_CONF) == 0)
 			continue;
@@ -58,30 +87,17 @@ static bool list_numbers(struct scanner *s, struct scanner_list *l, int64_t **re
 			remark_stray(s, l->path, e->d_name);
 			continue;
 		}
-		if (n == cap) {
-			cap = cap ? cap * 2 : 16;
-			int64_t *grown = realloc(number, (size_t)cap * sizeof(*number));
-			if (!grown) {
-				free(number);
-				s->oom = true;
-				return false;
-			}
-			number = grown;
+		if (!add_number(ret, v)) {
+			s->oom = true;
+			return false;
 		}
-		number[n++] = v;
 	}
-	if (e) {
-		scanner_remark(s, "%s: more than %d versions, some are not looked at", l->path,
-			SCAN_VERSIONS_MAX);
-		s->out->incomplete = true;
-	} else if (scanner_complain_of_end(s, l)) {
-		free(number);
+	if (scanner_complain_of_end(s, l))
 		return false;
-	}
-	if (n)
-		qsort(number, (size_t)n, sizeof(*number), by_number_down);
-	*ret = number;
-	*ret_n = n;
+	keep_highest(ret);
+	if (ret->cut)
+		scanner_remark(s, "%s: more than %d versions, the lowest are not looked at", l->path,
+			SCAN_VERSIONS_MAX);
 	return true;
 }
 
@@ -108,22 +124,21 @@ static enum err_code add_version(
 static void scan_versions(struct scanner *s, struct scan_model *m, DIR *dir)
 {
 	struct scanner_list l = { .dir = dir, .path = m->dir };
-	int64_t *number = NULL;
-	int n = 0, cap = 0;
-	m->unreadable = !list_numbers(s, &l, &number, &n);
-	if (m->unreadable)
-		return;
-	for (int i = 0; i < n && !s->oom; i++) {
-		if (!s->conf->wants(s->conf->ctx, m->name, number[i], i))
+	struct numbers numbers = { 0 };
+	int cap = 0;
+	m->unreadable = !list_numbers(s, &l, &numbers);
+	m->lowest = numbers.cut ? numbers.at[numbers.n - 1] : 0;
+	for (int i = 0; i < numbers.n && !m->unreadable && !s->oom; i++) {
+		struct scan_version v = { .number = numbers.at[i] };
+		if (!s->conf->wants(s->conf->ctx, m->name, v.number, i))
 			continue;
-		struct scan_version v = { .number = number[i] };
-		v.dir = arena_printf(s->arena, "%s/%lld", m->dir, (long long)number[i]);
+		v.dir = arena_printf(s->arena, "%s/%lld", m->dir, (long long)v.number);
 		if (!v.dir)
 			s->oom = true;
 		else if (scanner_look(s, &v) && add_version(s, m, &v, &cap) != ERR_OK)
 			break;
 	}
-	free(number);
+	free(numbers.at);
 }
 
 static struct scan_model *add_model(struct scanner *s, struct slice name, const char *dir)

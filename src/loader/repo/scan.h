@@ -17,7 +17,7 @@
 #include "base/arena.h"
 
 #define SCAN_MODELS_MAX 16384
-#define SCAN_VERSIONS_MAX 16384 /* version numbers of one model; further ones are not seen */
+#define SCAN_VERSIONS_MAX 16384 /* version numbers of one model; lower ones are not seen */
 #define SCAN_FILES_MAX 4096     /* of one version, as far as its stamp is concerned */
 #define SCAN_REMARKS_MAX 256
 
@@ -49,6 +49,7 @@ struct scan_model {
 	struct scan_version *version; /* highest number first */
 	int n_version;
 	bool unreadable; /* what is there is not known: change nothing */
+	int64_t lowest;  /* nor is it of versions below this number: there are too many */
 	struct scan_conf_file {
 		uint64_t stamp; /* 0: there is none */
 		int64_t changed_ms;

@@ -11,6 +11,7 @@
  *   write M/V        changes files in place
  *   replace M/V      other files under the same name
  *   remove M/V | deny M/V | allow M/V | root gone | root back
+ *   lowest N         scans look at no versions below
  *   options M N | wrong | none      the model's own file, there for long: its max_batch is N; it
  *                    is wrong; it goes. writes_options: the same, being written now
  *   time MS          the clock goes on, then the disk is scanned
@@ -59,6 +60,7 @@ static struct play {
 	struct disk_file file[FILES_MAX];
 	int n_file;
 	bool root_gone;
+	int64_t lowest;
 	struct tempdir dir; /* for the models' own files */
 	struct own_file {
 		char model[32];
@@ -243,12 +245,12 @@ static void scan_disk(void)
 	for (int k = 0; k < n_models && !p.root_gone; k++) {
 		struct scan_model *m = &model[scan.n_model++];
 		const struct own_file *own = find_own(models[k]);
-		*m = (struct scan_model){ .name = models[k], .version = &version[n] };
+		*m = (struct scan_model){ .name = models[k], .version = &version[n], .lowest = p.lowest };
 		m->dir = arena_printf(p.arena, "%s/%s", p.dir.path, models[k]);
 		if (own)
 			m->conf = own->file;
 		for (int i = 0; i < p.n_file; i++)
-			if (strcmp(p.file[i].model, models[k]) == 0) {
+			if (strcmp(p.file[i].model, models[k]) == 0 && p.file[i].v.number >= p.lowest) {
 				version[n++] = p.file[i].v;
 				m->n_version++;
 			}
@@ -491,6 +493,8 @@ static bool change_file(const char *verb, const char *name, const char *text)
 		the_file(name)->v.code = ERR_OK;
 	} else if (strcmp(verb, "root") == 0) {
 		p.root_gone = strcmp(name, "gone") == 0;
+	} else if (strcmp(verb, "lowest") == 0) {
+		p.lowest = atoi(name);
 	} else {
 		return false;
 	}

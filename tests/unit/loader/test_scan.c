@@ -224,6 +224,27 @@ START_TEST(m31_many_versions_are_listed_but_few_are_looked_at)
 }
 END_TEST
 
+START_TEST(m31_of_too_many_versions_the_highest_are_listed)
+{
+	char name[64];
+	mkdir(at("m"), 0755);
+	for (int i = 1; i <= 2 * SCAN_VERSIONS_MAX + 1; i++) {
+		snprintf(name, sizeof(name), "m/%d", i);
+		mkdir(at(name), 0755);
+	}
+	given_file("m/7/model.onnx", "x");
+	given_file("m/32769/model.onnx", "x");
+	given_file("n/1/model.onnx", "x");
+	ranks_wanted = 1;
+	when_scanned(NULL, 0);
+	ck_assert_ptr_nonnull(version("m", 2 * SCAN_VERSIONS_MAX + 1));
+	ck_assert_int_eq(scan.model[0].lowest, SCAN_VERSIONS_MAX + 2);
+	ck_assert_int_eq(remarks("more than 16384 versions, the lowest are not looked at"), 1);
+	ck_assert_int_eq(scan.model[1].lowest, 0);
+	ck_assert(!scan.incomplete);
+}
+END_TEST
+
 static void given_strays(const char *prefix, int n)
 {
 	char name[64];
@@ -506,6 +527,7 @@ Suite *suite_scan(void)
 	tcase_add_test(t, a_place_that_was_not_read_to_its_end_is_not_taken_for_a_flat_one);
 	tcase_add_test(t, m28_a_root_that_is_gone_makes_the_scan_incomplete);
 	tcase_add_test(t, m31_many_versions_are_listed_but_few_are_looked_at);
+	tcase_add_test(t, m31_of_too_many_versions_the_highest_are_listed);
 	tcase_add_test(t, m31_strays_make_a_bounded_number_of_remarks);
 	tcase_add_test(t, m34_names_are_strict_and_the_first_of_two_models_stays);
 	tcase_add_test(t, a_named_path_may_be_versions_a_flat_directory_a_repository_or_a_file);
