@@ -56,6 +56,7 @@ static enum err_code run_repeatedly(struct offline *o, int64_t repeat, const str
 		int64_t begin = clock_now_ns();
 		rc = offline_run(o, in, arena, out, err);
 		int64_t took = clock_now_ns() - begin;
+		run_profile_ran(profile);
 		if (i == 0) {
 			t->first_ns = took;
 			if (repeat > 1) {
@@ -180,7 +181,7 @@ static enum err_code run_model(
 	if (rc == ERR_OK && (given->json || given->repeat > 1))
 		print_timing(o, &timing, given->json);
 	if (rc == ERR_OK && given->profile)
-		rc = run_profile_print(&profile, given->repeat > 1 ? given->repeat - 1 : 1, err);
+		rc = run_profile_print(&profile, given->repeat > 1 ? given->repeat - 1 : 1, stdout, err);
 	return rc;
 }
 
