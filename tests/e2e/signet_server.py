@@ -146,6 +146,13 @@ class Server:
         finally:
             c.close()
 
+    def metric(self, begin):
+        """The sample of that name, or that begins with this name and labels; 0: none yet."""
+        for line in self.call("GET", "/metrics")[2].decode().split("\n"):
+            if line.startswith(begin) and line[len(begin):][:1] in (" ", "}", ","):
+                return float(line.split(" ")[-1])
+        return 0
+
     def post(self, path, value, headers=None):
         body = value if isinstance(value, (bytes, str)) else json.dumps(value)
         h = {"Content-Type": "application/json"}

@@ -11,6 +11,7 @@ import socket
 import time
 import unittest
 
+import signet
 from signet_server import Server, read_answer, reset, status_of
 
 PATH = "/v2/models/digits/infer"
@@ -65,8 +66,7 @@ class Rounds(unittest.TestCase):
                 c.shutdown(socket.SHUT_WR)
         for c in closing:
             c.settimeout(20)
-            # Who has closed a side while the request waits for others may be taken for gone.
-            self.assertIn(status_of(read_answer(c)), (200, None))
+            self.assertEqual(status_of(read_answer(c)), 200)
             self.assertEqual(c.recv(1), b"")
         staying.sendall(request(3))
         self.assertEqual(status_of(read_answer(staying)), 200)
@@ -134,6 +134,51 @@ class Rounds(unittest.TestCase):
                 self.assertTrue(piece)
                 text += piece
             self.assertLess(text.index(b"outputs"), text.rindex(b"HTTP/1.1 200"))
+
+
+class Queued(unittest.TestCase):
+    """A batch that waits for company holds the requests of who leaves, or has no more to say."""
+    WAIT_S = 1.5
+
+    def setUp(self):
+        self.s = Server(models={"digits": ["1"]}, options={"model *.batch_delay": f"{self.WAIT_S * 1000:.0f}ms"})
+        self.addCleanup(lambda: self.assertEqual(self.s.stop(), 0))
+
+    def outcomes(self, code):
+        return self.s.metric(f'signet_requests_total{{model="digits",version="1",protocol="rest",code="{code}"')
+
+    def queued(self):
+        return self.s.metric('signet_queue_rows{model="digits",version="1"')
+
+    def queue(self, count):
+        made = [self.s.connect() for _ in range(count)]
+        for c in made:
+            self.addCleanup(c.close)
+            c.sendall(request(3))
+        signet.wait_until(lambda: self.queued() >= count, "all are queued")
+        return made
+
+    def test_who_has_closed_a_side_is_answered(self):
+        closing = self.queue(3)
+        for c in closing:
+            c.shutdown(socket.SHUT_WR)
+        for _ in range(3):
+            c = self.s.connect()
+            self.addCleanup(c.close)
+            c.sendall(request(3))
+            c.shutdown(socket.SHUT_WR)
+            closing.append(c)
+        for c in closing:
+            self.assertEqual(status_of(read_answer(c)), 200)
+            self.assertEqual(c.recv(1), b"")
+        self.assertEqual(self.outcomes("OK"), 6)
+
+    def test_who_has_gone_is_counted_as_cancelled_and_not_run(self):
+        for c in self.queue(3):
+            reset(c)
+        signet.wait_until(lambda: self.outcomes("CANCELLED") == 3, "all are counted")
+        self.assertEqual(self.queued(), 0)
+        self.assertEqual(self.outcomes("OK"), 0)
 
 
 if __name__ == "__main__":

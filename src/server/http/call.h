@@ -71,6 +71,7 @@ struct call {
 	/* conn.c's. */
 	enum call_stage stage;
 	atomic_int wait;
+	bool cancellable;
 	size_t body_capacity;
 	int pieces;
 	const char *raw; /* where MHD keeps the target, for comparing only */

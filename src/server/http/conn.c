@@ -2,18 +2,21 @@
 /*
  * DESIGN. A call goes through on_request() several times: once with the headers, once per
  * piece of the body, once when all of it is there, and once more when it was held to run with
- * others (gather.c) or a suspended one was resumed. stage says which time it is.
+ * others (gather.c), was queued, or a suspended one was resumed. stage says which time it is.
  *
- * A request that is queued suspends its connection. Its outcome may come before, while or
- * after that is done: c->wait is exchanged by both sides, and who comes second acts
- * (INVARIANT 1). When the outcome is there before we suspend, we do not suspend at all.
+ * A request that is queued suspends its connection, in the next round: when it resumes one that
+ * had suspended while it was being read, libmicrohttpd reads on first, and drops who has closed
+ * a side and waits for the answer. The outcome may come before, while or after that is done:
+ * c->wait is exchanged by both sides, and who comes second acts (INVARIANT 1). When the outcome is
+ * there before we suspend, we do not suspend at all.
  *
  * INVARIANTS
  *   1. c->wait: RUNNING -> SUSPENDED by the IO thread, then DONE by on_done(), which
  *      resumes; or RUNNING -> DONE by on_done(), then the IO thread goes on by itself. A
  *      connection that goes before makes it LEFT: on_done(), which comes then, releases the call.
  *   2. A call whose request is submitted is not released before on_done() was called.
- *   3. A refusal whose connection cannot be used again is written by sock_refuse(), and
+ *   3. A request is counted once: by finish() when it is to be answered, else when the call goes.
+ *   4. A refusal whose connection cannot be used again is written by sock_refuse(), and
  *      the callback returns MHD_NO.
  */
 #include "server/http/conn.h"
@@ -63,6 +66,23 @@ static void see_what_was_done(const struct call *c)
 	(void)atomic_load_explicit(&c->wait, memory_order_acquire);
 }
 
+/* Whom a reset of the connection cancels: the request, once it was submitted. */
+static void set_cancellable(struct call *c, bool on)
+{
+	if (c->cancellable == on || !c->request)
+		return;
+	c->cancellable = on;
+	sock_set_request(c->sock, on ? c->request : NULL);
+}
+
+/* INVARIANT 3. Whoever asked has gone: the outcome, if there is one, is nobody's. */
+static void release(struct call *c)
+{
+	if (c->request && c->request->version && !c->reply.status)
+		stats_record(c->request->version->stats, STATS_REST, c->request, ERR_CANCELLED);
+	call_pool_release(c->io, c);
+}
+
 static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 	enum MHD_RequestTerminationCode how)
 {
@@ -75,13 +95,12 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 	*con_cls = NULL;
 	see_what_was_done(c);
 	/* Before the request goes: a reset may come to cancel it. */
-	if (c->stage == CALL_WAIT)
-		sock_set_request(c->sock, NULL);
+	set_cancellable(c, false);
 	if (c->began_ns)
 		atomic_fetch_sub_explicit(&io->http->in_flight, 1, memory_order_relaxed);
 	(void)sock_enter(&io->http->socks, c->sock, SOCK_IDLE);
 	if (c->stage != CALL_HELD || gather_leave(io, c))
-		call_pool_release(io, c);
+		release(c);
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_ctx,
@@ -114,7 +133,7 @@ static void wake(struct call *c)
 	if (before == CALL_SUSPENDED)
 		io_resume(io, mhd);
 	else if (before == CALL_LEFT)
-		call_pool_release(io, c);
+		release(c);
 	atomic_fetch_sub(&h->waiting, 1); /* the last: http_stop() waits for it */
 }
 
@@ -144,21 +163,28 @@ static enum MHD_Result complete(struct call *c)
 	enum err_code rc = r->code;
 	if (rc != ERR_OK)
 		err = r->err;
-	if (c->stage == CALL_WAIT)
-		sock_set_request(c->sock, NULL);
+	set_cancellable(c, false);
 	if (rc == ERR_OK)
 		rc = c->route->encode(c, &err);
 	finish(c, rc, &err);
 	return send_reply(c);
 }
 
+static enum MHD_Result come_again_or_complete(struct call *c)
+{
+	if (atomic_load(&c->wait) == CALL_DONE)
+		return complete(c);
+	set_cancellable(c, true);
+	c->stage = CALL_HELD;
+	return MHD_YES;
+}
+
 static enum MHD_Result wait_or_complete(struct call *c)
 {
 	if (atomic_load(&c->wait) == CALL_DONE)
 		return complete(c);
+	set_cancellable(c, true);
 	c->stage = CALL_WAIT;
-	if (c->request)
-		sock_set_request(c->sock, c->request);
 	MHD_suspend_connection(c->mhd);
 	if (atomic_exchange(&c->wait, CALL_SUSPENDED) == CALL_DONE)
 		io_resume(c->io, c->mhd);
@@ -224,7 +250,7 @@ static enum MHD_Result run(struct call *c)
 		finish(c, rc, &err);
 		return send_reply(c);
 	}
-	return c->stage == CALL_HELD ? MHD_YES : wait_or_complete(c);
+	return c->stage == CALL_HELD ? MHD_YES : come_again_or_complete(c);
 }
 
 /* --- libmicrohttpd calls --- */

@@ -104,7 +104,7 @@ bool gather_leave(struct io *io, struct call *c)
 		return true;
 	}
 	/* Few come here: it was queued behind others, and closed before it was called again. */
-	if (atomic_load(&c->wait) != CALL_DONE)
+	if (c->request && atomic_load(&c->wait) != CALL_DONE)
 		request_cancel(c->request);
 	return atomic_exchange(&c->wait, CALL_LEFT) == CALL_DONE;
 }

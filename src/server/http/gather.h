@@ -18,6 +18,6 @@ bool gather_join(struct io *io, struct call *c);
 /* After a round, or earlier: submits what is held; the outcomes are mostly there afterwards. */
 void gather_run(struct io *io);
 
-/* The connection of c, which was held once, has gone. True: nothing uses its request, c is to be
-   released; false: who is done with the request does that, now perhaps. */
+/* The connection of c, which was held or queued, has gone before it was suspended. True: nothing
+   uses its request, c is to be released; false: who is done with the request does that, now perhaps. */
 bool gather_leave(struct io *io, struct call *c);
