@@ -81,24 +81,43 @@ class Rounds(unittest.TestCase):
             for c in connections[:count]:
                 self.assertEqual(status_of(read_answer(c)), 200)
 
-    def test_requests_of_a_round_run_together_and_are_answered_as_alone(self):
-        connections = self.connections(16)
+    def answers_alone(self, connections):
         alone = []
         for i, c in enumerate(connections):
             c.sendall(request(i))
             alone.append(outputs(read_answer(c)))
         self.assertEqual(set(self.batches()), {1})
+        return alone
+
+    def assert_answered_as(self, connections, alone):
+        for c, expected in zip(connections, alone):
+            got = outputs(read_answer(c))
+            self.assertEqual(got[0]["data"], expected[0]["data"])
+            for a, b in zip(got[1]["data"], expected[1]["data"]):
+                self.assertAlmostEqual(a, b, places=5)
+
+    def test_requests_of_a_round_run_together_and_are_answered_as_alone(self):
+        connections = self.connections(16)
+        alone = self.answers_alone(connections)
         for _ in range(3):
             with self.stopped():
                 for i, c in enumerate(connections):
                     c.sendall(request(i))
-            for c, expected in zip(connections, alone):
-                got = outputs(read_answer(c))
-                self.assertEqual(got[0]["data"], expected[0]["data"])
-                for a, b in zip(got[1]["data"], expected[1]["data"]):
-                    self.assertAlmostEqual(a, b, places=5)
+            self.assert_answered_as(connections, alone)
         batches = self.batches()
         self.assertEqual(sum(size * n for size, n in batches.items()), 4 * 16)
+        self.assertGreater(max(batches), 1, batches)
+
+    def test_who_comes_while_others_are_answered_is_answered_as_alone(self):
+        connections = self.connections(16)
+        alone = self.answers_alone(connections)
+        texts = [request(i) for i in range(16)]
+        for _ in range(100):
+            for c, text in zip(connections, texts):
+                c.sendall(text)
+            self.assert_answered_as(connections, alone)
+        batches = self.batches()
+        self.assertEqual(sum(size * n for size, n in batches.items()), 101 * 16)
         self.assertGreater(max(batches), 1, batches)
 
     def test_who_leaves_or_is_wrong_or_late_spoils_nothing_for_the_others(self):

@@ -38,7 +38,7 @@ struct reply {
 	bool close;
 };
 
-enum call_stage { CALL_NEW, CALL_BODY, CALL_DISCARD, CALL_HELD, CALL_WAIT };
+enum call_stage { CALL_NEW, CALL_BODY, CALL_DISCARD, CALL_HELD, CALL_SUBMITTED, CALL_WAIT };
 enum call_wait { CALL_RUNNING, CALL_SUSPENDED, CALL_LEFT, CALL_DONE };
 
 struct call {

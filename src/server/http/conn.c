@@ -99,7 +99,8 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 	if (c->began_ns)
 		atomic_fetch_sub_explicit(&io->http->in_flight, 1, memory_order_relaxed);
 	(void)sock_enter(&io->http->socks, c->sock, SOCK_IDLE);
-	if (c->stage != CALL_HELD || gather_leave(io, c))
+	bool comes_again = c->stage == CALL_HELD || c->stage == CALL_SUBMITTED;
+	if (!comes_again || gather_leave(io, c))
 		release(c);
 }
 
@@ -175,7 +176,7 @@ static enum MHD_Result come_again_or_complete(struct call *c)
 	if (atomic_load(&c->wait) == CALL_DONE)
 		return complete(c);
 	set_cancellable(c, true);
-	c->stage = CALL_HELD;
+	c->stage = CALL_SUBMITTED;
 	return MHD_YES;
 }
 
@@ -266,7 +267,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 		return MHD_NO;
 	switch (c->stage) {
 	case CALL_NEW: return receive_head(c, method, version);
-	case CALL_HELD: return wait_or_complete(c);
+	case CALL_HELD: return MHD_YES; /* its turn is yet to come */
+	case CALL_SUBMITTED: return wait_or_complete(c);
 	case CALL_WAIT: return complete(c);
 	case CALL_BODY:
 	case CALL_DISCARD: break;

@@ -4,8 +4,10 @@
  * is read, decoded and would be run before the next one is looked at, although the model's weights
  * could be read once for all of them. So a quick request is held: its callback returns without an
  * answer, for which libmicrohttpd calls again in the next round, without sleeping. Between the two
- * what is held runs as one batch, here, and nobody was suspended, woken or waited for. Who was
- * alone spares the next request the second round.
+ * what is held runs as one batch, here, and nobody was suspended, woken or waited for. The next
+ * round makes the answers and the one after it sends them; what comes in meanwhile is held until
+ * then, so that nobody waits for two batches, and the second one is larger. Who was alone spares
+ * the next request all that.
  *
  * INVARIANTS
  *   1. A call is in the list from gather_join() to gather_run() or gather_leave(); its request is
@@ -57,6 +59,7 @@ static struct call *submit_alike(struct call *list)
 	struct request *alike = NULL, **alike_end = &alike;
 	for (struct call *c = list; c; c = c->next) {
 		if (c->request->sig->queue == b) {
+			c->stage = CALL_SUBMITTED;
 			*alike_end = c->request;
 			alike_end = &c->request->next;
 		} else {
@@ -70,15 +73,17 @@ static struct call *submit_alike(struct call *list)
 	return rest;
 }
 
-void gather_run(struct io *io)
+bool gather_run(struct io *io)
 {
 	struct gather *g = &io->gather;
 	struct call *left = g->first;
 	if (g->n == 1)
 		g->skips = ALONE_SKIPS;
 	*g = (struct gather){ .skips = g->skips };
+	bool any = left;
 	while (left)
 		left = submit_alike(left);
+	return any;
 }
 
 static bool take_out(struct gather *g, struct call *c)

@@ -11,12 +11,13 @@
 
 #include "server/http/http_state.h"
 
-/* True: c is held, and its callback will come again in the next round. False: it is to be submitted
+/* True: c is held, and its callback comes again, in each round. False: it is to be submitted
    now. Its request has been checked. */
 bool gather_join(struct io *io, struct call *c);
 
-/* After a round, or earlier: submits what is held; the outcomes are mostly there afterwards. */
-void gather_run(struct io *io);
+/* After a round, or earlier: submits what is held; the outcomes are mostly there afterwards.
+   False: nothing was. */
+bool gather_run(struct io *io);
 
 /* The connection of c, which was held or queued, has gone before it was suspended. True: nothing
    uses its request, c is to be released; false: who is done with the request does that, now perhaps. */

@@ -91,6 +91,13 @@ static bool has_work_left(struct io *io)
 	return MHD_get_timeout(io->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
 }
 
+/* Of a batch that has just run: libmicrohttpd makes them in one round, and sends them in the next. */
+static void send_answers(struct io *io)
+{
+	MHD_run(io->daemon);
+	MHD_run(io->daemon);
+}
+
 static void *run(void *ctx)
 {
 	struct io *io = ctx;
@@ -100,7 +107,8 @@ static void *run(void *ctx)
 			sleep_until_woken(io);
 		take_newcomers(io);
 		MHD_run(io->daemon);
-		gather_run(io);
+		if (gather_run(io))
+			send_answers(io);
 	}
 	return NULL;
 }

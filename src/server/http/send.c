@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/http/send.h"
 
-#include <stdio.h>
 #include <string.h>
+#include "base/number.h"
 
 static bool origin_is_allowed(const struct http_conf *conf, struct slice origin)
 {
@@ -57,11 +57,11 @@ static void add_cors(struct call *c, struct MHD_Response *response)
 static void add_headers(struct call *c, struct MHD_Response *response)
 {
 	const struct reply *r = &c->reply;
-	char number[24];
+	char number[NUMBER_TEXT_MAX];
 	if (r->type)
 		MHD_add_response_header(response, "Content-Type", r->type);
 	if (r->json_len >= 0) {
-		snprintf(number, sizeof(number), "%lld", (long long)r->json_len);
+		number[number_format_i64(number, r->json_len)] = '\0';
 		MHD_add_response_header(response, "Inference-Header-Content-Length", number);
 	}
 	if (r->allow)
