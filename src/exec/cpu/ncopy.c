@@ -59,6 +59,19 @@ static void take_dim(struct ncopy *c, int i)
 	}
 }
 
+static void choose_turn(struct ncopy *c)
+{
+#ifdef __x86_64__
+	bool wide = cpu_features() & CPU_AVX512;
+	if (c->elem != sizeof(float) || !(cpu_features() & CPU_AVX2))
+		return;
+	c->turn = wide ? ncopy_turn_avx512 : ncopy_turn_avx2;
+	c->side = wide ? 16 : 8;
+#else
+	(void)c;
+#endif
+}
+
 static void choose_inner(struct ncopy *c)
 {
 	int64_t e = (int64_t)c->elem;
@@ -79,6 +92,7 @@ static void choose_inner(struct ncopy *c)
 		c->tile = c->dim[tile];
 		c->tile_dst = c->dst[tile];
 		take_dim(c, tile);
+		choose_turn(c);
 	} else {
 		c->mode = c->last_src == 0 && c->last_dst == e ? NCOPY_REPEAT : NCOPY_ELEMENTS;
 	}
@@ -176,6 +190,16 @@ tile(size_t elem, char *d, const char *s, int64_t n_tile, int64_t n_last, int64_
 	}
 }
 
+/* What of a tile is whole squares; the rest element by element. */
+static void turn_tile(const struct ncopy *c, char *d, const char *s, int64_t n_tile, int64_t n_last)
+{
+	int64_t side = c->side, t = 0, e = (int64_t)c->elem;
+	for (; c->turn && n_last == TILE && t + side <= n_tile; t += side)
+		for (int64_t l = 0; l < TILE; l += side)
+			c->turn(d + t * c->tile_dst + l * e, s + t * e + l * c->last_src, c->tile_dst, c->last_src);
+	tile(c->elem, d + t * c->tile_dst, s + t * e, n_tile - t, n_last, c->tile_dst, c->last_src);
+}
+
 /* Tile by tile, so that what is read of a cache line is used while it is there. */
 static void copy_tiles(const struct ncopy *c, char *d, const char *s, int64_t n_tile)
 {
@@ -183,8 +207,8 @@ static void copy_tiles(const struct ncopy *c, char *d, const char *s, int64_t n_
 	for (int64_t l = 0; l < c->last; l += TILE) {
 		int64_t nl = min_i64(TILE, c->last - l);
 		for (int64_t t = 0; t < n_tile; t += TILE)
-			tile(c->elem, d + t * c->tile_dst + l * e, s + t * e + l * c->last_src,
-				min_i64(TILE, n_tile - t), nl, c->tile_dst, c->last_src);
+			turn_tile(c, d + t * c->tile_dst + l * e, s + t * e + l * c->last_src,
+				min_i64(TILE, n_tile - t), nl);
 	}
 }
 
@@ -249,10 +273,16 @@ static void run_copy(const struct kernel_args *a, int64_t begin, int64_t end)
 	ncopy_run(&s->copy, a->out[0].data, a->in[0].data, from, to);
 }
 
+/* Of an image; of all planes of a volume, which lie one behind the other. */
+static int64_t rows_of(const struct shape *s)
+{
+	return shape_count_range(s, 2, s->rank - 1);
+}
+
 /* Strides of N, C by 16, C by 8, C, H, W in a layout. */
 static void layout_strides(const struct shape *s, enum layout layout, int64_t *ret)
 {
-	int64_t c = s->dim[1], h = s->dim[2], w = s->dim[3], b = layout_block(layout);
+	int64_t c = s->dim[1], h = rows_of(s), w = s->dim[s->rank - 1], b = layout_block(layout);
 	bool last = layout == LAYOUT_NHWC;
 	int64_t pixel = last ? c : b, block = last ? b : h * w * b;
 	ret[0] = c * h * w;
@@ -273,7 +303,7 @@ static void init_reorder(struct ncopy *c, const struct tensor *in, const struct 
 	/* C in steps of the larger block: sizes of the three channel dimensions. */
 	int64_t by16 = b == 16 ? s->dim[1] / 16 : 1, by8 = b == 16 ? 2 : b == 8 ? s->dim[1] / 8 : 1;
 	int64_t by1 = b > 1 ? 8 : s->dim[1];
-	int64_t dim[6] = { s->dim[0], by16, by8, by1, s->dim[2], s->dim[3] };
+	int64_t dim[6] = { s->dim[0], by16, by8, by1, rows_of(s), s->dim[s->rank - 1] };
 	/* The box is walked in the destination's order. */
 	static const int order[LAYOUT_COUNT_][6] = {
 		[LAYOUT_PLAIN] = { 0, 1, 2, 3, 4, 5 },
@@ -348,8 +378,8 @@ static enum err_code prepare_round(struct prep *p, struct kernel *ret, struct er
 	s->from = layout_is_bf16(p->in[0].layout);
 	s->to = layout_is_bf16(p->out[0].layout);
 	s->blocks = x->dim[1] / BLOCK;
-	s->height = x->dim[2];
-	s->width = x->dim[3];
+	s->height = rows_of(x);
+	s->width = x->dim[x->rank - 1];
 	layout_strides(x, p->in[0].layout, s->src);
 	layout_strides(x, p->out[0].layout, s->dst);
 	s->split = split_work(p, ret, x->dim[0] * s->blocks * s->height, (double)(s->width * BLOCK));

@@ -19,6 +19,14 @@
 
 enum ncopy_mode { NCOPY_ROWS, NCOPY_REPEAT, NCOPY_TILES, NCOPY_ELEMENTS };
 
+/* A square of so many elements as fit into a vector: element l of row t comes from row l; rows are so
+   many bytes apart. */
+typedef void (*ncopy_turn_fn)(char *to, const char *from, int64_t to_row, int64_t from_row);
+#ifdef __x86_64__
+void ncopy_turn_avx2(char *to, const char *from, int64_t to_row, int64_t from_row);
+void ncopy_turn_avx512(char *to, const char *from, int64_t to_row, int64_t from_row);
+#endif
+
 struct ncopy {
 	enum ncopy_mode mode;
 	int rank; /* dimensions of the outer walk; the inner ones are last and tile */
@@ -28,6 +36,8 @@ struct ncopy {
 	int64_t chunk, chunks;            /* of last, or of tile, in one item */
 	int64_t items;
 	size_t elem;
+	ncopy_turn_fn turn; /* NCOPY_TILES: NULL, or */
+	int64_t side;	    /* what it turns at a time */
 };
 
 /* The box in the destination's order; strides in elements of elem bytes, any sign. */
