@@ -178,19 +178,18 @@ static int64_t block_size(enum layout layout)
 
 bool tensors_can_have(const struct tensor *t, enum layout layout)
 {
-	return t->data && t->shape.rank == 4 && t->shape.dim[1] % block_size(layout) == 0 &&
+	return t->data && t->shape.rank >= 4 && t->shape.dim[1] % block_size(layout) == 0 &&
 	       (!layout_is_bf16(layout) || t->dtype == DTYPE_F32);
 }
 
 /* Where the element lies that is number i in the plain order. */
 static int64_t place(const struct shape *s, enum layout layout, int64_t i)
 {
-	int64_t w = i % s->dim[3], h = i / s->dim[3] % s->dim[2];
-	int64_t c = i / (s->dim[3] * s->dim[2]) % s->dim[1], n = i / (s->dim[3] * s->dim[2] * s->dim[1]);
-	int64_t b = block_size(layout);
+	int64_t pixels = shape_count_range(s, 2, s->rank), pixel = i % pixels;
+	int64_t c = i / pixels % s->dim[1], n = i / pixels / s->dim[1], b = block_size(layout);
 	if (layout == LAYOUT_NHWC)
-		return ((n * s->dim[2] + h) * s->dim[3] + w) * s->dim[1] + c;
-	return (((n * (s->dim[1] / b) + c / b) * s->dim[2] + h) * s->dim[3] + w) * b + c % b;
+		return (n * pixels + pixel) * s->dim[1] + c;
+	return ((n * (s->dim[1] / b) + c / b) * pixels + pixel) * b + c % b;
 }
 
 /* With the type that its elements have in a layout. */

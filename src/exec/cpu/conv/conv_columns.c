@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conv and FusedConv as products: of volumes, and of what the library has no code for
+ * Conv and FusedConv as products: of what the library has no code for, as volumes in groups
  *
  * DESIGN
  *

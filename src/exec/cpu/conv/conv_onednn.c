@@ -97,25 +97,26 @@ struct maker {
 	double ns;                          /* rough, of the whole step */
 };
 
-/* Rank 3 is rank 4 with one row. */
+/* Rank 3 is rank 4 with one row. Of volumes there are floats in blocks only. */
 static bool read_geometry(struct maker *m, const struct conv_geometry *g)
 {
 	const struct tensor *x = &m->p->in[0], *y = &m->p->out[0];
-	if (g->spatial < 1 || g->spatial > 2)
+	bool volume = g->spatial == 3;
+	if (g->spatial < 1 || g->spatial > 3 || (volume && (m->nhwc || m->bf16)))
 		return false;
 	struct onednn_conv *c = &m->c;
-	for (int i = 0; i < 2; i++) {
-		int from = i - (2 - g->spatial);
+	for (int i = 0; i < 3; i++) { /* h, w, d */
+		int from = i == 2 ? (volume ? 0 : -1) : i - (2 - g->spatial);
 		c->kernel[i] = from < 0 ? 1 : g->kernel[from];
 		c->stride[i] = from < 0 ? 1 : g->stride[from];
 		c->dilation[i] = from < 0 ? 1 : g->dilation[from];
 		c->pad_begin[i] = from < 0 ? 0 : g->pad_begin[from];
 	}
 	c->group = g->group;
-	c->src = (struct onednn_image){ x->shape.dim[1], g->spatial < 2 ? 1 : g->in[0],
-		g->in[g->spatial - 1], m->blocked, m->bf16, 0 };
-	c->dst = (struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[0],
-		g->out[g->spatial - 1], m->blocked, false, 0 };
+	c->src = (struct onednn_image){ x->shape.dim[1], g->spatial < 2 ? 1 : g->in[g->spatial - 2],
+		g->in[g->spatial - 1], m->blocked, m->bf16, 0, volume ? g->in[0] : 0 };
+	c->dst = (struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[g->spatial - 2],
+		g->out[g->spatial - 1], m->blocked, false, 0, volume ? g->out[0] : 0 };
 	m->images = x->shape.dim[0];
 	return tensor_count(x) > 0 && tensor_count(y) > 0;
 }
@@ -144,13 +145,15 @@ static bool choose_layouts(struct maker *m)
 {
 	struct prep *p = m->p;
 	struct onednn_conv *c = &m->c;
-	bool images = p->in[0].shape.rank == 4, pixel = c->dst.h * c->dst.w == 1;
+	bool images = p->in[0].shape.rank >= 4, pixel = onednn_image_pixels(&c->dst) == 1;
 	m->src_layout = p->in[0].layout;
 	if (m->src_layout == LAYOUT_NHWC || (m->nhwc && !has_nhwc(c)))
 		return false;
 	bool first = m->src_layout == LAYOUT_PLAIN && c->src.c <= PLAIN_IC_MAX && c->group == 1;
 	if (first && !c->transposed)
 		c->src.layout = LAYOUT_PLAIN;
+	if (!groups_fit(m) && c->src.d) /* nor fast code for plain ones */
+		return false;
 	if (!groups_fit(m))
 		c->src.layout = c->dst.layout = LAYOUT_PLAIN;
 	if (m->nhwc)
@@ -176,11 +179,11 @@ static bool is_in_runs(const struct maker *m, int64_t grain)
 static void choose_cut(struct maker *m)
 {
 	struct onednn_conv *c = &m->c;
-	double flops = 2.0 * (double)(c->dst.c * c->dst.h * c->dst.w) *
-		       (double)(c->src.c / c->group * c->kernel[0] * c->kernel[1]);
+	double flops = 2.0 * (double)(c->dst.c * onednn_image_pixels(&c->dst)) *
+		       (double)(c->src.c / c->group * c->kernel[0] * c->kernel[1] * c->kernel[2]);
 	m->ns = (double)m->images * flops / FLOPS_PER_NS;
 	/* Each part of rows reads all weights, each part of channels the whole source. */
-	int64_t pixels = c->src.c * c->src.h * c->src.w + c->dst.c * c->dst.h * c->dst.w;
+	int64_t pixels = c->src.c * onednn_image_pixels(&c->src) + c->dst.c * onednn_image_pixels(&c->dst);
 	enum conv_axis axis = m->nhwc && tensor_count(&m->p->in[1]) < pixels ? CUT_ROWS : CUT_CHANNELS;
 	if (axis == CUT_ROWS)
 		conv_cut_stand_up(c);
@@ -194,7 +197,7 @@ static void choose_cut(struct maker *m)
 static struct onednn_image in_tensor(const struct onednn_image *i, enum layout layout, int64_t plane)
 {
 	bool bf16 = layout_is_bf16(layout);
-	return (struct onednn_image){ i->c, i->h, i->w, bf16 ? LAYOUT_NCHW16C : layout, bf16, plane };
+	return (struct onednn_image){ i->c, i->h, i->w, bf16 ? LAYOUT_NCHW16C : layout, bf16, plane, i->d };
 }
 
 /* From a tensor to what the convolution takes, or back; NULL where they are the same, as all
@@ -202,7 +205,7 @@ static struct onednn_image in_tensor(const struct onednn_image *i, enum layout l
 static enum err_code reorder(struct maker *m, const struct onednn_image *from,
 	const struct onednn_image *to, struct onednn_op **ret)
 {
-	bool pixel = to->h * to->w == 1 && to->c % m->block == 0 && !from->plane && !to->plane;
+	bool pixel = onednn_image_pixels(to) == 1 && to->c % m->block == 0 && !from->plane && !to->plane;
 	bool same = from->layout == to->layout || pixel;
 	return same && from->bf16 == to->bf16 ? ERR_OK : onednn_reorder(m->p, from, to, ret, m->err);
 }
@@ -218,11 +221,11 @@ static size_t op_scratch(const struct onednn_op *op)
 }
 
 /* Few channels have no blocked code either; there is code for channels last, and plain code, a matrix
-   product, whose first run makes code for 25 ms. */
+   product, whose first run makes code for 25 ms. Volumes have a product of ours (conv_columns.c). */
 static enum err_code make_conv(struct maker *m, struct onednn_conv *c, struct onednn_op **ret)
 {
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
-	bool other = !c->src.bf16 && !m->nhwc && c->dst.layout != LAYOUT_PLAIN;
+	bool other = !c->src.bf16 && !m->nhwc && !c->src.d && c->dst.layout != LAYOUT_PLAIN;
 	enum layout next = has_nhwc(c) ? LAYOUT_NHWC : LAYOUT_PLAIN;
 	for (; other && rc == ERR_UNIMPLEMENTED; next = LAYOUT_PLAIN) {
 		other = next != LAYOUT_PLAIN;

@@ -71,7 +71,7 @@ enum err_code prepare_binary_channels(struct prep *p, struct kernel *ret, struct
 	if (!s->width || !fits_channels(&x->shape, &y->shape, s))
 		return prep_refuse(err, "not an image in blocks of channels and a number for each channel");
 	s->blocks = x->shape.dim[1] / s->width;
-	s->floats = s->width * x->shape.dim[2] * x->shape.dim[3];
+	s->floats = s->width * shape_count_range(&x->shape, 2, x->shape.rank);
 	double ns = (double)(s->width + s->floats) / 8;
 	s->split = split_work(p, ret, s->floats ? x->shape.dim[0] * s->blocks : 0, ns);
 	ret->run = run_channels;

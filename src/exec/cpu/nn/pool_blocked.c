@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools of images in a blocked layout: a block of channels is one vector. Compiled once per
+ * Pools of images and volumes in a blocked layout: a block of channels is one vector. Compiled once per
  * instruction set; ISA is avx2 (blocks of 8) or avx512 (of 16, of bfloat16 too).
  */
 #include "exec/cpu/vec_isa.h"
@@ -8,16 +8,16 @@
 
 #include <math.h>
 
-/* Those of an output row, or column, that lie in the image. */
+/* Those of an output plane, row or column that lie in the image. */
 struct taps {
-	int64_t first, n; /* in pixels from the image's begin; how many */
+	int64_t first, n; /* in pixels from the image's begin, without other axes; how many */
 	int64_t counted;  /* for an average */
 };
 
 struct pool_state {
-	struct split split; /* of output rows: image, block, row */
+	struct split split; /* of output rows: image, block, plane, row */
 	struct window w;    /* with blocks for channels */
-	/* Of each output row, then of each column: to work them out takes longer than a window. */
+	/* Of each output plane, then of each row and column: to work them out takes longer than a window. */
 	struct taps taps[];
 };
 
@@ -58,26 +58,29 @@ static inline bits narrowed(vec x)
 	{ \
 		const struct pool_state *s = a->state; \
 		const struct conv_geometry *g = &s->w.g; \
-		const struct taps *columns = s->taps + g->out[AXIS_H]; \
+		const struct taps *rows = s->taps + g->out[AXIS_D], *columns = rows + g->out[AXIS_H]; \
 		int64_t from, to, width = g->out[AXIS_W], image = window_image(&s->w); \
 		int64_t dh = g->dilation[AXIS_H] * g->in[AXIS_W], dw = g->dilation[AXIS_W]; \
+		int64_t dd = g->dilation[AXIS_D] * g->in[AXIS_H] * g->in[AXIS_W]; \
 		split_range(&s->split, begin, end, &from, &to); \
 		OUT *y = (OUT *)a->out[0].data + from * width; \
 		for (int64_t item = from; item < to; item++) { \
-			const struct taps *h = &s->taps[item % g->out[AXIS_H]]; \
-			const IN *x = (const IN *)a->in[0].data + item / g->out[AXIS_H] * image; \
+			int64_t plane = item / g->out[AXIS_H]; \
+			const struct taps *h = &rows[item % g->out[AXIS_H]], *d = &s->taps[plane % g->out[AXIS_D]]; \
+			const IN *x = (const IN *)a->in[0].data + plane / g->out[AXIS_D] * image + d->first; \
 			for (const struct taps *c = columns; c < columns + width; c++) { \
 				vec v = vec_all(first_value); \
-				for (int64_t kh = 0; kh < h->n; kh++) { \
-					const IN *row = x + (h->first + kh * dh + c->first); \
-					for (int64_t kw = 0; kw < c->n; kw++) \
-						v = step(v, get(row[kw * dw])); \
-				} \
+				for (int64_t kd = 0; kd < d->n; kd++) \
+					for (int64_t kh = 0; kh < h->n; kh++) { \
+						const IN *row = x + (kd * dd + h->first + kh * dh + c->first); \
+						for (int64_t kw = 0; kw < c->n; kw++) \
+							v = step(v, get(row[kw * dw])); \
+					} \
 				*y++ = last; \
 			} \
 		} \
 	}
-#define MEAN v / vec_all((float)max_i64(h->counted * c->counted, 1))
+#define MEAN v / vec_all((float)max_i64(d->counted * h->counted * c->counted, 1))
 POOL(run_max, vec, vec, (vec), -INFINITY, max_step, v)
 POOL(run_average, vec, vec, (vec), 0, sum_step, MEAN)
 POOL(run_max_bf16, bits, vec, widened, -INFINITY, max_step, v)
@@ -98,8 +101,8 @@ static void choose_run(const struct prep *p, bool max, bool pixel, struct kernel
 /* One window as large as the image. */
 static void global_geometry(const struct shape *x, struct conv_geometry *g)
 {
-	*g = (struct conv_geometry){ .spatial = 2, .group = 1 };
-	for (int i = 0; i < 2; i++) {
+	*g = (struct conv_geometry){ .spatial = x->rank - 2, .group = 1 };
+	for (int i = 0; i < g->spatial; i++) {
 		g->in[i] = g->kernel[i] = x->dim[i + 2];
 		g->out[i] = g->stride[i] = g->dilation[i] = 1;
 	}
@@ -109,13 +112,15 @@ static void fill_taps(struct pool_state *s, bool count_pad)
 {
 	const struct conv_geometry *g = &s->w.g;
 	struct taps *t = s->taps;
-	for (int axis = AXIS_H; axis <= AXIS_W; axis++)
+	int64_t pixels = window_image(&s->w);
+	for (int axis = AXIS_D; axis <= AXIS_W; axis++) {
+		pixels /= max_i64(g->in[axis], 1);
 		for (int64_t o = 0; o < g->out[axis]; o++) {
 			struct reach r = window_reach(&s->w, count_pad, axis, o);
-			int64_t pixels = axis == AXIS_H ? g->in[AXIS_W] : 1;
 			*t++ = (struct taps){ .first = (r.start + r.from * g->dilation[axis]) * pixels,
 				.n = r.to - r.from, .counted = r.counted };
 		}
+	}
 }
 
 enum err_code VEC_NAME(prepare_pool_blocked)(struct prep *p, struct kernel *ret, struct err *err)
@@ -139,15 +144,15 @@ enum err_code VEC_NAME(prepare_pool_blocked)(struct prep *p, struct kernel *ret,
 	struct window w;
 	TRY(window_init(&w, &g, &p->in[0].shape, &p->out[0].shape, err));
 	w.c_in = w.c_out = w.c_in / VEC_FLOATS;
-	int64_t height = w.g.out[AXIS_H], width = w.g.out[AXIS_W];
+	int64_t depth = w.g.out[AXIS_D], height = w.g.out[AXIS_H], width = w.g.out[AXIS_W];
 	struct pool_state *s =
-		kernel_state(p, ret, sizeof(*s) + (size_t)(height + width) * sizeof(s->taps[0]));
+		kernel_state(p, ret, sizeof(*s) + (size_t)(depth + height + width) * sizeof(s->taps[0]));
 	if (!s)
 		return err_oom(err);
 	s->w = w;
 	fill_taps(s, node_int(p->node, "count_include_pad", 0) != 0);
 	s->split = split_work(p, ret, width ? window_rows(&s->w) : 0,
 		20 + (double)(window_taps(&s->w) * width) * 0.7);
-	choose_run(p, max, height * width == 1, ret);
+	choose_run(p, max, depth * height * width == 1, ret);
 	return ERR_OK;
 }

@@ -221,7 +221,7 @@ static enum err_code identity_taps(struct prep *p, struct resize_state *s, struc
 	return ERR_OK;
 }
 
-/* An image in blocks has one axis more: the channels of a block, which stay. */
+/* What is in blocks has one axis more: the channels of a block, which stay. */
 static bool split_blocks(enum layout layout, struct resize_geometry *g)
 {
 	int64_t block = layout_block(layout);
@@ -231,10 +231,10 @@ static bool split_blocks(enum layout layout, struct resize_geometry *g)
 		return false;
 	g->in[1] /= block;
 	g->out[1] /= block;
-	g->in[4] = g->out[4] = block;
-	g->scale[4] = g->roi_end[4] = 1;
-	g->roi_start[4] = 0;
-	g->rank = 5;
+	int last = g->rank++;
+	g->in[last] = g->out[last] = block;
+	g->scale[last] = g->roi_end[last] = 1;
+	g->roi_start[last] = 0;
 	return true;
 }
 

@@ -21,12 +21,14 @@
 
 struct onednn_op;
 
-/* Channels rounded up to the block: what is beyond the last one is zero. */
+/* An image, or a volume, whose planes are images. Channels rounded up to the block: what is beyond
+   the last one is zero. */
 struct onednn_image {
 	int64_t c, h, w;
 	enum layout layout; /* any */
 	bool bf16;          /* else float; of a source: its weights are packed so, too */
 	int64_t plane; /* a stretch of rows lies in an image of so many pixels; 0: it is whole */
+	int64_t d;     /* planes of a volume; 0: an image */
 };
 
 struct onednn_act {
@@ -40,7 +42,7 @@ struct onednn_conv {
 	bool sum; /* dst holds what is added before the activation */
 	struct onednn_image src, dst;
 	int64_t group;
-	int64_t kernel[2], stride[2], dilation[2], pad_begin[2];
+	int64_t kernel[3], stride[3], dilation[3], pad_begin[3]; /* along h, w and, of volumes, d */
 	struct onednn_act act;
 };
 
@@ -69,6 +71,7 @@ void onednn_run(struct onednn_op *op, const struct onednn_args *a);
 
 size_t onednn_scratch_bytes(const struct onednn_op *op);
 /* Of a whole image; and where in it a channel, the first of its block, and a row begin. */
+int64_t onednn_image_pixels(const struct onednn_image *i);
 size_t onednn_image_bytes(const struct onednn_image *i);
 size_t onednn_image_at(const struct onednn_image *i, int64_t channel, int64_t row);
 

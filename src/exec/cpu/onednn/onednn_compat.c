@@ -113,14 +113,26 @@ void onednn_md_form(onednn_md_ref d, int64_t *ret, int max)
 
 #endif
 
+/* Along h, w and perhaps d, in the library's order, which begins with d. */
+static struct dims spatial_of(const struct onednn_conv *c, const int64_t *from, int64_t more)
+{
+	struct dims d = { { 0 } };
+	int at = 0;
+	if (c->src.d)
+		d.v[at++] = from[2] + more;
+	d.v[at++] = from[0] + more;
+	d.v[at++] = from[1] + more;
+	return d;
+}
+
 bool onednn_conv_pd(const struct onednn_conv *c, const struct onednn_conv_mds *m,
 	const int64_t *pad_end, const_dnnl_primitive_attr_t attr, dnnl_engine_t engine,
 	dnnl_primitive_desc_t *ret)
 {
-	struct dims stride = dims_of(2, c->stride), begin = dims_of(2, c->pad_begin),
-		    end = dims_of(2, pad_end);
+	struct dims stride = spatial_of(c, c->stride, 0), begin = spatial_of(c, c->pad_begin, 0),
+		    end = spatial_of(c, pad_end, 0);
 	/* The library counts the holes, not the distance. */
-	struct dims holes = dims_of(2, (int64_t[]){ c->dilation[0] - 1, c->dilation[1] - 1 });
+	struct dims holes = spatial_of(c, c->dilation, -1);
 	dnnl_alg_kind_t alg = c->transposed ? dnnl_deconvolution_direct : dnnl_convolution_direct;
 	onednn_md_ref bias = c->bias ? onednn_md_see(&m->bias) : NULL;
 #if DNNL_VERSION_MAJOR >= 3

@@ -45,20 +45,24 @@ static void describe_weights(struct onednn_op *op, const struct onednn_conv *c)
 		op->weights_dim[at++] = c->group;
 	op->weights_dim[at++] = c->dst.c / c->group;
 	op->weights_dim[at++] = c->src.c / c->group;
+	if (c->src.d)
+		op->weights_dim[at++] = c->kernel[2];
 	op->weights_dim[at++] = c->kernel[0];
 	op->weights_dim[at++] = c->kernel[1];
 	op->weights_rank = at;
-	if (c->transposed)
-		op->weights_tag = c->group > 1 ? dnnl_giohw : dnnl_iohw;
-	else
-		op->weights_tag = c->group > 1 ? dnnl_goihw : dnnl_oihw;
+	static const dnnl_format_tag_t tag[2][2][2] = { /* of volumes; transposed; in groups */
+		{ { dnnl_oihw, dnnl_goihw }, { dnnl_iohw, dnnl_giohw } },
+		{ { dnnl_oidhw, dnnl_goidhw }, { dnnl_iodhw, dnnl_giodhw } },
+	};
+	op->weights_tag = tag[c->src.d > 0][c->transposed][c->group > 1];
 }
 
 /* The padding at the end that makes the sizes exact; negative where the last rows of the
    input are read by nobody. */
 static int64_t pad_end(const struct onednn_conv *c, int i)
 {
-	int64_t in = i ? c->src.w : c->src.h, out = i ? c->dst.w : c->dst.h;
+	int64_t in = (const int64_t[]){ c->src.h, c->src.w, c->src.d }[i];
+	int64_t out = (const int64_t[]){ c->dst.h, c->dst.w, c->dst.d }[i];
 	int64_t extent = c->dilation[i] * (c->kernel[i] - 1) + 1;
 	if (c->transposed)
 		return (in - 1) * c->stride[i] + extent - out - c->pad_begin[i];
@@ -74,7 +78,7 @@ static bool make_conv(struct onednn_op *op, const struct onednn_conv *c)
 			  dnnl_format_tag_any) &&
 		  onednn_md_init(&m.bias, 1, &c->dst.c, dnnl_f32, dnnl_x) && onednn_attr_new(&attr) &&
 		  add_post_ops(attr, c) &&
-		  onednn_conv_pd(c, &m, (int64_t[]){ pad_end(c, 0), pad_end(c, 1) }, attr,
+		  onednn_conv_pd(c, &m, (int64_t[]){ pad_end(c, 0), pad_end(c, 1), pad_end(c, 2) }, attr,
 			  onednn_engine(), &op->pd);
 	onednn_md_done(&m.src);
 	onednn_md_done(&m.weights);

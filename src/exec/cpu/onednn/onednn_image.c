@@ -4,15 +4,18 @@
  */
 #include "exec/cpu/onednn/onednn_op.h"
 
-#define IMAGE_RANK 4
+#include <string.h>
+#include "exec/cpu/cpu.h"
 
-static dnnl_format_tag_t tag_of(enum layout layout)
+#define IMAGE_RANK_MAX 5 /* 1, C, D, H, W */
+
+static dnnl_format_tag_t tag_of(enum layout layout, bool volume)
 {
 	switch (layout) {
-	case LAYOUT_NCHW16C: return dnnl_nChw16c;
-	case LAYOUT_NCHW8C: return dnnl_nChw8c;
-	case LAYOUT_NHWC: return dnnl_nhwc;
-	default: return dnnl_nchw;
+	case LAYOUT_NCHW16C: return volume ? dnnl_nCdhw16c : dnnl_nChw16c;
+	case LAYOUT_NCHW8C: return volume ? dnnl_nCdhw8c : dnnl_nChw8c;
+	case LAYOUT_NHWC: return volume ? dnnl_ndhwc : dnnl_nhwc;
+	default: return volume ? dnnl_ncdhw : dnnl_nchw;
 	}
 }
 
@@ -23,13 +26,19 @@ dnnl_data_type_t onednn_type(bool bf16)
 
 bool onednn_image_md(onednn_md *d, const struct onednn_image *i)
 {
-	int64_t part[IMAGE_RANK] = { 1, i->c, i->h, i->w }, all[IMAGE_RANK] = { 1, i->c, i->h, i->w };
+	int64_t part[IMAGE_RANK_MAX] = { 1, i->c }, all[IMAGE_RANK_MAX];
+	int rank = 2;
+	if (i->d)
+		part[rank++] = i->d;
+	part[rank++] = i->h;
+	part[rank++] = i->w;
+	memcpy(all, part, sizeof(all));
 	if (i->plane && i->h == 1) /* a part of a row, too, may be one of a long row */
-		all[3] = i->plane;
+		all[rank - 1] = i->plane;
 	else if (i->plane)
-		all[2] = i->plane / i->w;
-	return onednn_md_init(d, IMAGE_RANK, all, onednn_type(i->bf16), tag_of(i->layout)) &&
-	       (!i->plane || onednn_md_narrow(d, IMAGE_RANK, part));
+		all[rank - 2] = i->plane / i->w;
+	return onednn_md_init(d, rank, all, onednn_type(i->bf16), tag_of(i->layout, i->d)) &&
+	       (!i->plane || onednn_md_narrow(d, rank, part));
 }
 
 static int64_t block_of(enum layout layout)
@@ -42,15 +51,20 @@ static size_t element(const struct onednn_image *i)
 	return i->bf16 ? sizeof(uint16_t) : sizeof(float);
 }
 
+int64_t onednn_image_pixels(const struct onednn_image *i)
+{
+	return max_i64(i->d, 1) * i->h * i->w;
+}
+
 size_t onednn_image_bytes(const struct onednn_image *i)
 {
 	int64_t block = block_of(i->layout);
-	return (size_t)((i->c + block - 1) / block * block * i->h * i->w) * element(i);
+	return (size_t)((i->c + block - 1) / block * block * onednn_image_pixels(i)) * element(i);
 }
 
 size_t onednn_image_at(const struct onednn_image *i, int64_t channel, int64_t row)
 {
 	int64_t at = i->layout == LAYOUT_NHWC ? row * i->w * i->c + channel
-					      : channel * i->h * i->w + row * i->w * block_of(i->layout);
+					      : channel * onednn_image_pixels(i) + row * i->w * block_of(i->layout);
 	return (size_t)at * element(i);
 }

@@ -17,7 +17,7 @@
 #include "exec/cpu/onednn/onednn_compat.h"
 
 #define ONEDNN_SLOTS_MAX 64       /* bits of a mask */
-#define ONEDNN_WEIGHTS_RANK_MAX 5 /* group, O, I, H, W */
+#define ONEDNN_WEIGHTS_RANK_MAX 6 /* group, O, I, D, H, W */
 
 enum onednn_port { PORT_SRC, PORT_WEIGHTS, PORT_BIAS, PORT_DST, PORT_SCRATCH, PORT_COUNT_ };
 
