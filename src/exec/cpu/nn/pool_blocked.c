@@ -3,7 +3,7 @@
  * Pools of images and volumes in a blocked layout: a block of channels is one vector. Compiled once per
  * instruction set; ISA is avx2 (blocks of 8) or avx512 (of 16, of bfloat16 too).
  */
-#include "exec/cpu/vec_isa.h"
+#include "exec/cpu/nn/pool_vec.h"
 #include "exec/cpu/conv/window.h"
 
 #include <math.h>
@@ -20,23 +20,6 @@ struct pool_state {
 	/* Of each output plane, then of each row and column: to work them out takes longer than a window. */
 	struct taps taps[];
 };
-
-/* NaN wins, as in the reference. */
-static inline vec max_step(vec best, vec x)
-{
-#ifdef __AVX512F__
-	/* The instruction gives its second operand where one is NaN. */
-	__mmask16 odd = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q);
-	return (vec)_mm512_mask_mov_ps(_mm512_max_ps((__m512)x, (__m512)best), odd, (__m512)x);
-#else
-	return vec_select((x > best) | (x != x), x, best);
-#endif
-}
-
-static inline vec sum_step(vec sum, vec x)
-{
-	return sum + x;
-}
 
 /* A block of bfloat16. */
 typedef uint16_t bits __attribute__((vector_size(VEC_FLOATS * sizeof(uint16_t)), aligned(2), may_alias));
