@@ -91,6 +91,7 @@ struct gpu_norm {
 	int32_t one_scale, one_bias, rms;
 	float epsilon;
 };
+#define GPU_NORM_HELD 32 /* elements of a row that a thread holds, at most */
 
 /* Windows over three spatial axes, of `outer` images of `inner` elements side by side: channels
    first are outer, channels last are inner. */

@@ -18,12 +18,15 @@ template <typename T, typename F> static __device__ inline T over_warp(T v, F co
 	return v;
 }
 
-/* The same of a block of whole warps; all its threads come here. */
+/* The same of a block of whole warps; all its threads come here. Where a block is one warp wide each
+   of them has a value of its own. */
 template <typename T, typename F> static __device__ inline T over_block(T v, F combine)
 {
 	__shared__ T part[WARPS_MAX];
 	int warps = blockDim.x / WARP, warp = threadIdx.x / WARP;
 	v = over_warp(v, combine);
+	if (warps == 1)
+		return v;
 	if (threadIdx.x % WARP == 0)
 		part[warp] = v;
 	__syncthreads();

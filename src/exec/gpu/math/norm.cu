@@ -3,7 +3,8 @@
  * norm.cu -- normalizations: of rows (Layer, RMS), of groups of channels (Group, Instance), by given
  * numbers (Batch), and over neighbouring channels (LRN)
  *
- * A block takes a row: its mean, then what it varies around that, then the result.
+ * Rows of whole groups are read once: a warp, or a block, holds one in registers, and comes from there
+ * to its mean, to what it varies around that, and to the result. Others are a block's, in three passes.
  */
 #include "exec/gpu/rows.cuh"
 
@@ -32,6 +33,61 @@ __device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T
 		if (threadIdx.x == 0 && mean_out)
 			mean_out[row] = mean;
 		if (threadIdx.x == 0 && inverse_out)
+			inverse_out[row] = inverse;
+	}
+}
+
+/* Squares of how far the values of a row lie from its mean. */
+template <int G, int V>
+static __device__ inline float squares_around(const float (&v)[G][V], float mean, uint32_t groups)
+{
+	float sum = 0;
+	for (int g = 0; g < G; g++)
+		for (int k = 0; k < V && g * blockDim.x + threadIdx.x < groups; k++)
+			sum += (v[g][k] - mean) * (v[g][k] - mean);
+	return sum;
+}
+
+/* As many rows in a block as it is high; each column has numbers of its own, or all have one. */
+template <typename T>
+__device__ void norm_held(const struct gpu_norm &p, T *out, const T *in, const T *scale, const T *bias,
+	float *mean_out, float *inverse_out)
+{
+	constexpr int V = wide_of<T>, G = GPU_NORM_HELD / V;
+	uint32_t lane = threadIdx.x, lanes = blockDim.x;
+	/* All of a block stay until its last row: they meet in over_block(). */
+	for (uint32_t at = blockIdx.x * blockDim.y; at < p.rows; at += gridDim.x * blockDim.y) {
+		uint32_t row = at + threadIdx.y, groups = row < p.rows ? p.n / V : 0;
+		const T *x = in + (size_t)row * p.n;
+		T *o = out + (size_t)row * p.n;
+		float v[G][V], mean = 0;
+		for (int g = 0; g < G; g++) {
+			uint32_t i = g * lanes + lane;
+			group<T, V> held = {};
+			if (i < groups)
+				held = load_group<T, V>(x + i * V, true);
+			for (int k = 0; k < V; k++)
+				mean += v[g][k] = widen(held.v[k]);
+		}
+		mean = p.rms ? 0 : over_block(mean, plus) / (float)p.n;
+		float square = over_block(squares_around(v, mean, groups), plus);
+		float inverse = 1 / sqrtf(square / (float)p.n + p.epsilon);
+		for (int g = 0; g < G; g++) {
+			uint32_t i = g * lanes + lane;
+			if (i >= groups)
+				break;
+			group<T, V> by = load_group<T, V>(scale + (p.one_scale ? 0 : i * V), !p.one_scale),
+				    add = {}, y;
+			if (bias)
+				add = load_group<T, V>(bias + (p.one_bias ? 0 : i * V), !p.one_bias);
+			for (int k = 0; k < V; k++)
+				y.v[k] = narrow<T>(
+					(v[g][k] - mean) * inverse * widen(by.v[k]) + widen(add.v[k]));
+			store_group<T, V>(o + i * V, y);
+		}
+		if (groups && lane == 0 && mean_out)
+			mean_out[row] = mean;
+		if (groups && lane == 0 && inverse_out)
 			inverse_out[row] = inverse;
 	}
 }
@@ -69,6 +125,11 @@ __device__ void lrn(uint32_t count, struct gpu_div inner, struct gpu_div channel
 					 float *mean_out, float *inverse_out)) \
 	{ \
 		norm_rows(p, out, in, scale, bias, mean_out, inverse_out); \
+	} \
+	KERNEL(norm_held_##name, (struct gpu_norm p, T *out, const T *in, const T *scale, const T *bias, \
+					 float *mean_out, float *inverse_out)) \
+	{ \
+		norm_held(p, out, in, scale, bias, mean_out, inverse_out); \
 	} \
 	KERNEL(batch_norm_##name, \
 		(uint32_t n, struct gpu_div inner, struct gpu_div channels, float epsilon, T *out, \
