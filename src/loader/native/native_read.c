@@ -8,12 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/cursor.h"
+#include "base/huge.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
 #include "loader/native/native_sum.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 40)
 #define KEY_BYTES_MAX 4096
+#define UNIT_CHUNKS (HUGE_BYTES / NATIVE_CHUNK) /* a huge page is one thread's */
 
 struct reading {
 	int fd;
@@ -111,37 +113,55 @@ static void note_bad(struct reading *r, int64_t chunk)
 	atomic_compare_exchange_strong(&r->bad_chunk, &none, chunk);
 }
 
-static void read_chunk(struct reading *r, uint64_t i)
-{
-	uint64_t at = i * NATIVE_CHUNK, all = r->head.file_bytes - r->begin;
-	uint64_t bytes = all - at < NATIVE_CHUNK ? all - at : NATIVE_CHUNK;
-	struct err own;
-	if (file_read_new(r->fd, r->file, r->begin + at, r->data + at, bytes, &own) != ERR_OK ||
-		native_sum(r->data + at, bytes) != r->table[i])
-		note_bad(r, (int64_t)i);
-}
-
 /* Chunks that a section has a part in. */
 struct chunks {
 	struct reading *r;
 	uint64_t begin, end;
 };
 
-static void read_some(void *ctx, int who, int64_t begin, int64_t end)
+/* Where chunk i begins in the data. */
+static uint64_t chunk_at(const struct reading *r, uint64_t i)
+{
+	uint64_t all = r->head.file_bytes - r->begin;
+	return i * NATIVE_CHUNK < all ? i * NATIVE_CHUNK : all;
+}
+
+static void read_chunk(struct reading *r, uint64_t i)
+{
+	uint64_t at = chunk_at(r, i), bytes = chunk_at(r, i + 1) - at;
+	struct err own;
+	if (file_read_at(r->fd, r->file, r->begin + at, r->data + at, bytes, &own) != ERR_OK ||
+		native_sum(r->data + at, bytes) != r->table[i])
+		note_bad(r, (int64_t)i);
+}
+
+/* Of UNIT_CHUNKS chunks, those of them that are in c. */
+static void read_unit(const struct chunks *c, uint64_t unit)
+{
+	struct reading *r = c->r;
+	uint64_t begin = unit * UNIT_CHUNKS, end = begin + UNIT_CHUNKS;
+	begin = begin > c->begin ? begin : c->begin;
+	end = end < c->end ? end : c->end;
+	huge_expect(r->data + chunk_at(r, begin), chunk_at(r, end) - chunk_at(r, begin));
+	for (uint64_t i = begin; i < end && atomic_load(&r->bad_chunk) < 0; i++)
+		read_chunk(r, i);
+}
+
+static void read_units(void *ctx, int who, int64_t begin, int64_t end)
 {
 	(void)who;
 	const struct chunks *c = ctx;
-	for (int64_t i = begin; i < end && atomic_load(&c->r->bad_chunk) < 0; i++)
-		read_chunk(c->r, c->begin + (uint64_t)i);
+	for (int64_t i = begin; i < end; i++)
+		read_unit(c, c->begin / UNIT_CHUNKS + (uint64_t)i);
 }
 
 static enum err_code read_chunks(const struct chunks *c)
 {
 	struct reading *r = c->r;
-	const int64_t n = (int64_t)(c->end - c->begin);
-	if (n > 0)
+	const int64_t n = (int64_t)((c->end + UNIT_CHUNKS - 1) / UNIT_CHUNKS - c->begin / UNIT_CHUNKS);
+	if (c->end > c->begin)
 		pool_parallel_once(r->conf.pool,
-			&(struct pool_work){read_some, (void *)c, n, n * NATIVE_CHUNK});
+			&(struct pool_work){read_units, (void *)c, n, n * (int64_t)HUGE_BYTES});
 	long long bad = atomic_load(&r->bad_chunk);
 	if (bad < 0)
 		return ERR_OK;

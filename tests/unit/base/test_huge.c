@@ -111,6 +111,24 @@ START_TEST(an_area_that_begins_well_need_not_go_on_badly)
 }
 END_TEST
 
+/* Linux 5.14: before, each comes when it is touched. */
+START_TEST(small_pages_that_are_about_to_be_written_come_at_once)
+{
+	unsigned char there[AREA * HUGE_BYTES / 4096];
+	char *p[1];
+	given_huge_pages_that_take(5 * NS_PER_MS);
+	map_areas(p, 1);
+
+	huge_expect(p[0] + HUGE_BYTES, (AREA - 1) * HUGE_BYTES - 4096);
+
+	bool can = madvise(p[0], 4096, MADV_POPULATE_WRITE) == 0;
+	ck_assert_int_eq(mincore(p[0], AREA * HUGE_BYTES, there), 0);
+	for (size_t i = HUGE_BYTES / 4096; i < sizeof(there); i++)
+		ck_assert_int_eq(there[i] & 1, can && i < sizeof(there) - 1);
+	unmap_areas(p, 1);
+}
+END_TEST
+
 START_TEST(full_ones_are_collapsed_when_there_is_time)
 {
 	char *p[1];
@@ -165,6 +183,7 @@ Suite *suite_huge(void)
 		tcase_add_test(t, after_a_slow_huge_page_the_rest_of_its_area_is_small);
 		tcase_add_test(t, slow_huge_pages_are_tried_again_twice_as_late);
 		tcase_add_test(t, an_area_that_begins_well_need_not_go_on_badly);
+		tcase_add_test(t, small_pages_that_are_about_to_be_written_come_at_once);
 		tcase_add_test(t, full_ones_are_collapsed_when_there_is_time);
 		tcase_add_test(t, what_is_unmapped_is_forgotten);
 	}
