@@ -286,6 +286,16 @@ void file_mem_free(struct file_mem *m)
 	*m = (struct file_mem){ 0 };
 }
 
+void file_mem_shrink(struct file_mem *m, size_t bytes)
+{
+	if (bytes == 0) {
+		file_mem_free(m);
+		return;
+	}
+	pages_shrink(m->ptr, m->bytes, bytes);
+	m->bytes = bytes;
+}
+
 enum err_code file_read_mem(int fd, const char *name, size_t bytes_max, struct file_mem *ret,
 	struct err *err)
 {

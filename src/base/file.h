@@ -69,6 +69,7 @@ struct file_mem {
 };
 MUST_CHECK enum err_code file_mem_new(size_t bytes, struct file_mem *ret, struct err *err);
 void file_mem_free(struct file_mem *m); /* an empty one is fine */
+void file_mem_shrink(struct file_mem *m, size_t bytes); /* 0: frees it */
 
 /* The whole of a descriptor's file, for weights. */
 MUST_CHECK enum err_code file_read_mem(int fd, const char *name, size_t bytes_max, struct file_mem *ret,

@@ -61,6 +61,16 @@ static void *map_huge(size_t pages)
 	return p + before;
 }
 
+void pages_shrink(void *p, size_t bytes, size_t to_bytes)
+{
+	size_t had = span(bytes), has = span(to_bytes);
+	size_t huge = has < PAGES_HUGE_BYTES ? 0 : has; /* what may have huge pages still */
+	if (had >= PAGES_HUGE_BYTES)
+		huge_forget((char *)p + huge, had - huge);
+	if (has < had)
+		munmap((char *)p + has, had - has);
+}
+
 void *pages_map(size_t bytes)
 {
 	size_t pages = span(bytes);

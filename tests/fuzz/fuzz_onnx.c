@@ -6,9 +6,8 @@
 #include <unistd.h>
 #include "exec/infer/infer.h"
 #include "loader/onnx/onnx.h"
-#include "loader/onnx/pb_lift.h"
+#include "loader/onnx/onnx_reader.h"
 #include "loader/onnx/pb_scan.h"
-#include "onnx.pb-c.h"
 
 #define ARENA_MAX ((size_t)256 << 20)
 
@@ -41,11 +40,28 @@ static bool passes(struct slice bytes)
 	return pb_scan(&onnx__model_proto__descriptor, bytes, &limits, &estimate, NULL) == ERR_OK;
 }
 
+/* Reads all that a list says it has. */
+static void touch_list(const struct pb_piece *p)
+{
+	volatile char last;
+	for (size_t i = 0; i < p->n && p->kind == PB_STRINGS; i++) {
+		const struct slice *s = (const struct slice *)p->data + i;
+		last = s->len ? s->ptr[s->len - 1] : 0;
+	}
+	for (size_t i = 0; i < p->n && (p->kind == PB_INTS || p->kind == PB_FLOATS); i++)
+		last = ((const char *)p->data)[i * (p->kind == PB_INTS ? sizeof(int64_t) : sizeof(float))];
+	(void)last;
+}
+
 /* A valid file without some of its bytes is still valid, and no longer. */
 static void try_lift(struct slice bytes, struct arena *arena)
 {
-	static const struct pb_lift_conf conf = {
-		&onnx__model_proto__descriptor, &onnx__tensor_proto__descriptor, 9, 16 };
+	const struct pb_lift_conf conf = { .root = &onnx__model_proto__descriptor,
+		.field = onnx_lift_fields,
+		.n_field = ONNX_LIFT_FIELDS,
+		.least_bytes = PB_LIFT_BYTES_MIN,
+		.lists = arena,
+		.list_bytes_max = ARENA_MAX };
 	struct pb_lifted l;
 	struct err err;
 	int fd = memfd_create("model", MFD_CLOEXEC);
@@ -56,8 +72,12 @@ static void try_lift(struct slice bytes, struct arena *arena)
 	}
 	check(l.skeleton_bytes <= bytes.len);
 	check(!passes(bytes) || passes((struct slice){ l.skeleton.ptr, l.skeleton_bytes }));
-	for (size_t i = 0; i < l.n; i++)
-		check(l.piece[i].bytes <= bytes.len && l.piece[i].offset <= bytes.len - l.piece[i].bytes);
+	for (size_t i = 0; i < l.n; i++) {
+		const struct pb_piece *p = &l.piece[i];
+		check(p->bytes <= bytes.len && p->offset <= bytes.len - p->bytes);
+		check(p->kind == PB_BYTES || (p->data && p->n > 0 && p->n <= bytes.len / 2));
+		touch_list(p);
+	}
 	file_mem_free(&l.skeleton);
 	close(fd);
 }

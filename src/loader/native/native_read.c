@@ -158,7 +158,8 @@ static void read_units(void *ctx, int who, int64_t begin, int64_t end)
 static enum err_code read_chunks(const struct chunks *c)
 {
 	struct reading *r = c->r;
-	const int64_t n = (int64_t)((c->end + UNIT_CHUNKS - 1) / UNIT_CHUNKS - c->begin / UNIT_CHUNKS);
+	uint64_t first = c->begin / UNIT_CHUNKS, after = (c->end + UNIT_CHUNKS - 1) / UNIT_CHUNKS;
+	const int64_t n = (int64_t)(after - first);
 	if (c->end > c->begin)
 		pool_parallel_once(r->conf.pool,
 			&(struct pool_work){read_units, (void *)c, n, n * (int64_t)HUGE_BYTES});

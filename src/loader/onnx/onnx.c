@@ -17,7 +17,6 @@
 #define MEMORY_BYTES_MAX ((size_t)64 << 30)
 #define MESSAGES_MAX 4000000
 #define PROPS_MAX 4096
-#define RAW_DATA_FIELD 9 /* of TensorProto */
 
 enum err_code onnx_check_name(const char *name, const char *what, struct err *err)
 {
@@ -240,19 +239,28 @@ struct file {
 	size_t bytes;
 };
 
-/* All pieces into one piece of memory, which the arena that stays gets. */
+const struct pb_lift_field onnx_lift_fields[ONNX_LIFT_FIELDS] = {
+	{ &onnx__tensor_proto__descriptor, 9, PB_BYTES }, /* raw_data */
+	{ &onnx__attribute_proto__descriptor, 7, PB_FLOATS },
+	{ &onnx__attribute_proto__descriptor, 8, PB_INTS },
+	{ &onnx__attribute_proto__descriptor, 9, PB_STRINGS },
+};
+
+/* All pieces of bytes into one piece of memory, which the arena that stays gets. */
 static enum err_code read_pieces(struct onnx_reader *r, const struct file *f, struct err *err)
 {
 	struct pb_lifted *l = &r->lifted;
 	size_t bytes = 0;
 	void *to;
-	if (l->n == 0)
-		return ERR_OK;
 	for (size_t i = 0; i < l->n; i++) /* less than the file's bytes and as much again */
 		bytes += round_up(l->piece[i].bytes, ARENA_ALIGN_TENSOR);
+	if (bytes == 0)
+		return ERR_OK;
 	enum err_code rc = onnx_alloc_mapped(r, bytes, &to, err);
 	for (size_t i = 0; i < l->n && rc == ERR_OK; i++) {
 		struct pb_piece *piece = &l->piece[i];
+		if (piece->kind != PB_BYTES)
+			continue;
 		piece->data = to;
 		to = (char *)to + round_up(piece->bytes, ARENA_ALIGN_TENSOR);
 		rc = file_read_new(f->fd, f->name, piece->offset, piece->data, piece->bytes, err);
@@ -264,8 +272,12 @@ static enum err_code read_pieces(struct onnx_reader *r, const struct file *f, st
 static enum err_code unpack_lifted(
 	struct onnx_reader *r, const struct file *f, ProtobufCMessage **ret, struct err *err)
 {
-	static const struct pb_lift_conf conf = { &onnx__model_proto__descriptor,
-		&onnx__tensor_proto__descriptor, RAW_DATA_FIELD, PB_BIG_BYTES };
+	const struct pb_lift_conf conf = { .root = &onnx__model_proto__descriptor,
+		.field = onnx_lift_fields,
+		.n_field = ONNX_LIFT_FIELDS,
+		.least_bytes = PB_BIG_BYTES,
+		.lists = r->arena,
+		.list_bytes_max = onnx_memory_left(r) };
 	struct pb_lifted l;
 	enum err_code rc = pb_lift(f->fd, f->name, f->bytes, &conf, onnx_scratch(r), &l, err);
 	if (rc != ERR_OK)

@@ -7,14 +7,20 @@
 #define TYPE(id) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##id
 typedef Onnx__AttributeProto__AttributeType attr_type;
 
-/* Lists of strings are often of few words, as trees have them for their nodes: so far back one
-   is looked for, which then is kept once. */
-#define SAID_BEFORE 3
+/* A long list, read past protobuf-c; NULL: there is none. */
+static const struct pb_piece *lifted(const struct onnx_reader *r, const Onnx__AttributeProto *a)
+{
+	return pb_lifted_piece(&r->lifted, &a->base);
+}
 
 /* The types whose field is set. */
-static unsigned fields_set(const Onnx__AttributeProto *a)
+static unsigned fields_set(const struct onnx_reader *r, const Onnx__AttributeProto *a)
 {
-	return (a->has_f ? 1u << TYPE(FLOAT) : 0) | (a->has_i ? 1u << TYPE(INT) : 0) |
+	static const attr_type type_of[] = { [PB_FLOATS] = TYPE(FLOATS), [PB_INTS] = TYPE(INTS),
+		[PB_STRINGS] = TYPE(STRINGS) };
+	const struct pb_piece *piece = lifted(r, a);
+	return (piece ? 1u << type_of[piece->kind] : 0) |
+	       (a->has_f ? 1u << TYPE(FLOAT) : 0) | (a->has_i ? 1u << TYPE(INT) : 0) |
 	       (a->has_s ? 1u << TYPE(STRING) : 0) | (a->t ? 1u << TYPE(TENSOR) : 0) |
 	       (a->g ? 1u << TYPE(GRAPH) : 0) | (a->tp ? 1u << TYPE(TYPE_PROTO) : 0) |
 	       (a->sparse_tensor ? 1u << TYPE(SPARSE_TENSOR) : 0) |
@@ -31,10 +37,10 @@ static unsigned fields_set(const Onnx__AttributeProto *a)
 		1u << TYPE(INTS) | 1u << TYPE(STRINGS) | 1u << TYPE(TENSORS))
 
 /* Exactly the field that its type says is set; ret_type: that type. */
-static enum err_code check_field(
-	const Onnx__AttributeProto *a, attr_type *ret_type, struct err *err)
+static enum err_code check_field(const struct onnx_reader *r, const Onnx__AttributeProto *a,
+	attr_type *ret_type, struct err *err)
 {
-	unsigned set = fields_set(a), type = (unsigned)a->type;
+	unsigned set = fields_set(r, a), type = (unsigned)a->type;
 	if (set & (set - 1))
 		return err_set(
 			err, ERR_INVALID_ARGUMENT, "attribute '%.80s' has two values", a->name);
@@ -69,7 +75,7 @@ enum err_code onnx_attr_resolve(struct onnx_scope *scope, const Onnx__AttributeP
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"attribute '%.80s' refers to '%.80s' of a function, but is in none",
 				a->name, name);
-		if (fields_set(a))
+		if (fields_set(scope->reader, a))
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"attribute '%.80s' has a value and refers to '%.80s'", a->name,
 				name);
@@ -89,15 +95,6 @@ enum err_code onnx_attr_resolve(struct onnx_scope *scope, const Onnx__AttributeP
 	return ERR_OK;
 }
 
-/* NULL: none of the last few of n is the same. */
-static const struct slice *said_before(const struct slice *s, size_t n, struct slice what)
-{
-	for (size_t back = 1; back <= n && back <= SAID_BEFORE; back++)
-		if (slice_eq(s[n - back], what))
-			return &s[n - back];
-	return NULL;
-}
-
 static enum err_code read_strings(
 	struct onnx_reader *r, const Onnx__AttributeProto *a, struct attr *ret, struct err *err)
 {
@@ -106,11 +103,7 @@ static enum err_code read_strings(
 		return err_oom(err);
 	for (size_t i = 0; i < a->n_strings; i++) {
 		struct slice from = { (char *)a->strings[i].data, a->strings[i].len };
-		const struct slice *same = said_before(s, i, from);
-		s[i] = same
-			? *same
-			: (struct slice){ arena_strndup(r->arena, from.ptr, from.len), from.len };
-		if (!s[i].ptr)
+		if (!pb_list_put_string(s, i, from, r->arena))
 			return err_oom(err);
 	}
 	ret->strings = s;
@@ -182,7 +175,7 @@ enum err_code onnx_read_attr(struct onnx_scope *scope, const Onnx__AttributeProt
 	};
 	struct onnx_reader *r = scope->reader;
 	attr_type type = TYPE(UNDEFINED);
-	enum err_code rc = check_field(a, &type, err);
+	enum err_code rc = check_field(r, a, &type, err);
 	if (rc != ERR_OK)
 		return rc;
 	switch (type) {
@@ -192,6 +185,12 @@ enum err_code onnx_read_attr(struct onnx_scope *scope, const Onnx__AttributeProt
 		return err_set(
 			err, ERR_UNIMPLEMENTED, "attribute '%.80s': lists of this type", a->name);
 	default: ret->kind = kind_of[type];
+	}
+	const struct pb_piece *piece = lifted(r, a);
+	if (piece) {
+		ret->n = (int32_t)piece->n;
+		ret->ints = piece->data; /* or floats, strings: as check_field() says */
+		return ERR_OK;
 	}
 	switch (ret->kind) {
 	case ATTR_FLOAT: ret->f = a->f; return ERR_OK;

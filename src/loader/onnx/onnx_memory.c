@@ -9,7 +9,7 @@ static void free_mem(void *ctx)
 	file_mem_free(ctx);
 }
 
-static size_t memory_left(const struct onnx_reader *r)
+size_t onnx_memory_left(const struct onnx_reader *r)
 {
 	size_t used = arena_used_bytes(r->arena) - r->arena_start + r->mem.big_bytes;
 	return used < r->memory_max ? r->memory_max - used : 0;
@@ -17,7 +17,7 @@ static size_t memory_left(const struct onnx_reader *r)
 
 enum err_code onnx_alloc_mapped(struct onnx_reader *r, size_t bytes, void **ret, struct err *err)
 {
-	size_t left = memory_left(r);
+	size_t left = onnx_memory_left(r);
 	if (bytes > left)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			"its tensors take %zu bytes, %zu are allowed", bytes, left);
@@ -39,7 +39,7 @@ enum err_code onnx_new_tensor(struct onnx_reader *r, enum dtype dtype, const str
 	struct tensor **ret, struct err *err)
 {
 	size_t bytes;
-	if (tensor_bytes_overflow(dtype, shape, &bytes) || bytes > memory_left(r))
+	if (tensor_bytes_overflow(dtype, shape, &bytes) || bytes > onnx_memory_left(r))
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
 			"%s of shape %s does not fit in the memory allowed, %zu bytes",
 			dtype_name(dtype), SHAPE_TEXT(shape), r->memory_max);

@@ -14,7 +14,7 @@
  *   onnx_sparse.c    sparse tensors made dense
  *   onnx_type.c      types and shapes of inputs and outputs
  *   onnx_value.c     values in files of their own
- *   pb_lift.c        big raw_data read past protobuf-c
+ *   pb_lift.c        big raw_data and long lists of attributes read past protobuf-c
  *   lower*.c         older opsets rewritten
  *
  * Recursion: a body is read inside its node and a call inside its caller; both together
@@ -40,11 +40,12 @@
 #define ONNX_SYMBOLS_MAX 4096
 #define ONNX_ABSENT INT32_MAX
 #define ONNX_INTERFACE_MAX 16384 /* inputs, outputs */
+#define ONNX_LIFT_FIELDS 4
 
 struct onnx_reader {
 	struct arena *arena; /* what stays */
 	struct pb_mem mem;   /* the file, unpacked, and scratch */
-	struct pb_lifted lifted; /* big raw_data, in the arena that stays */
+	struct pb_lifted lifted; /* what is big of onnx_lift_fields, in the arena that stays */
 	size_t memory_max;
 	size_t arena_start;  /* used before us */
 	int dirfd;           /* -1: no external data */
@@ -93,6 +94,7 @@ static inline struct arena *onnx_scratch(struct onnx_reader *r)
 }
 
 /* -- onnx.c -- */
+extern const struct pb_lift_field onnx_lift_fields[ONNX_LIFT_FIELDS];
 /* Done with pb_mem_done(&r->mem). limits may be NULL. */
 MUST_CHECK enum err_code onnx_reader_init(struct onnx_reader *r, int dirfd,
 	const struct onnx_limits *limits, struct arena *arena, struct err *err);
@@ -153,6 +155,8 @@ MUST_CHECK enum err_code onnx_read_tensor(struct onnx_reader *r, const Onnx__Ten
    PB_BIG_BYTES on mapped, so that it goes back to the system by itself. */
 MUST_CHECK enum err_code onnx_new_tensor(struct onnx_reader *r, enum dtype dtype,
 	const struct shape *shape, struct tensor **ret, struct err *err);
+/* What may be had of r->memory_max. */
+size_t onnx_memory_left(const struct onnx_reader *r);
 /* Pages of their own for big data, so that unloading gives them back, in the arena that
    stays and within the reader's limit. bytes is not 0. */
 MUST_CHECK enum err_code

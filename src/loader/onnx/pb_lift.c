@@ -25,7 +25,8 @@ struct frame {
 	uint64_t end;      /* in the file */
 	size_t length_at;  /* in the skeleton */
 	size_t length_bytes;
-	bool seen; /* the field that is lifted */
+	bool seen;   /* a field of those that are lifted */
+	bool lifted; /* it was */
 };
 
 struct lift {
@@ -44,6 +45,7 @@ struct lift {
 	struct arena *arena;
 	struct pb_piece *piece;
 	size_t n, cap;
+	size_t list_bytes;
 	struct err *err;
 };
 
@@ -70,6 +72,14 @@ static enum err_code keep(struct lift *l, uint64_t to)
 	return ERR_OK;
 }
 
+static enum err_code move_window(struct lift *l)
+{
+	uint64_t left = l->end - l->at;
+	l->window_at = l->at;
+	l->window_bytes = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+	return file_read_at(l->fd, l->file, l->at, l->window, l->window_bytes, l->err);
+}
+
 /* Brings the next field's head into the window. */
 static enum err_code look(struct lift *l)
 {
@@ -78,10 +88,7 @@ static enum err_code look(struct lift *l)
 		(l->at + HEAD_BYTES_MAX <= have || (have == l->end && l->at <= have)))
 		return ERR_OK;
 	TRY(keep(l, l->at));
-	uint64_t left = l->end - l->at;
-	l->window_at = l->at;
-	l->window_bytes = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
-	return file_read_at(l->fd, l->file, l->at, l->window, l->window_bytes, l->err);
+	return move_window(l);
 }
 
 /* From the window; at most most bytes long. */
@@ -108,8 +115,9 @@ static void put_varint(uint8_t *to, size_t bytes, uint64_t v)
 		to[i] = (uint8_t)((v & 0x7f) | (i + 1 < bytes ? 0x80 : 0));
 }
 
-/* Its contents begin at l->at, its tag at begin. */
-static enum err_code lift_field(struct lift *l, uint64_t begin, uint64_t bytes)
+/* What stands from begin to end is a piece instead. */
+static enum err_code add_piece(
+	struct lift *l, uint64_t begin, uint64_t end, const struct pb_piece *what)
 {
 	uint64_t index = l->n;
 	TRY(keep(l, begin));
@@ -123,13 +131,59 @@ static enum err_code lift_field(struct lift *l, uint64_t begin, uint64_t bytes)
 		l->piece = piece;
 		l->cap = cap;
 	}
-	l->piece[l->n++] = (struct pb_piece){ .offset = l->at, .bytes = (size_t)bytes };
+	l->piece[l->n++] = *what;
 	uint8_t *out = l->out + l->out_bytes;
 	put_varint(out, LENGTH_BYTES_MAX, (uint64_t)PB_LIFT_FIELD << 3 | 1);
 	memcpy(out + LENGTH_BYTES_MAX, &index, sizeof(index));
 	l->out_bytes += LENGTH_BYTES_MAX + sizeof(index);
-	l->kept = l->at += bytes;
+	l->kept = l->at = end;
+	l->stack[l->depth - 1].lifted = true;
 	return ERR_OK;
+}
+
+/* Its contents begin at l->at, its tag at begin. */
+static enum err_code lift_bytes(struct lift *l, uint64_t begin, uint64_t bytes)
+{
+	const struct pb_piece piece = { .offset = l->at, .bytes = (size_t)bytes };
+	return add_piece(l, begin, l->at + bytes, &piece);
+}
+
+/* From l->at on; ends where the message does, at another field, or at an element that no
+   window holds. */
+static enum err_code take_elements(struct lift *l, struct pb_list *list)
+{
+	uint64_t end = l->stack[l->depth - 1].end;
+	for (;;) {
+		uint64_t have = l->window_at + l->window_bytes;
+		const uint8_t *at = l->window + (l->at - l->window_at);
+		l->at += pb_list_take(list, at, (size_t)((have < end ? have : end) - l->at));
+		if (have >= end || l->at == l->window_at)
+			return ERR_OK;
+		TRY(move_window(l));
+	}
+}
+
+/* The first element's tag is at begin, in the window. A list that is short after all is left where
+   it is, and l->at at its begin. */
+static enum err_code lift_list(struct lift *l, uint64_t begin, const struct pb_lift_field *f)
+{
+	struct pb_list list;
+	struct pb_piece piece = { .kind = f->kind };
+	l->at = begin;
+	if (!pb_list_init(&list, f->kind, f->number, l->stack[l->depth - 1].end - begin,
+		    l->conf->list_bytes_max - l->list_bytes, l->conf->lists))
+		return ERR_OK;
+	enum err_code rc = take_elements(l, &list);
+	uint64_t end = l->at;
+	if (rc != ERR_OK || end - begin < PB_LIFT_BYTES_MIN) {
+		pb_list_drop(&list);
+		l->at = begin;
+		return rc;
+	}
+	piece.n = list.n;
+	TRY(pb_list_done(&list, &piece.data, l->err));
+	l->list_bytes += list.mem->bytes;
+	return add_piece(l, begin, end, &piece);
 }
 
 static enum err_code leave(struct lift *l)
@@ -162,13 +216,21 @@ static enum err_code enter(struct lift *l, const ProtobufCMessageDescriptor *des
 	return rc;
 }
 
-static bool is_the_field(const struct lift *l, uint32_t number)
+/* NULL: it is not to be lifted. */
+static const struct pb_lift_field *find_lifted(const struct lift *l, uint32_t number)
 {
-	return l->stack[l->depth - 1].desc == l->conf->message && number == l->conf->field;
+	const struct frame *top = &l->stack[l->depth - 1];
+	for (int i = 0; i < l->conf->n_field; i++) {
+		const struct pb_lift_field *f = &l->conf->field[i];
+		if (f->message == top->desc && f->number == number)
+			return f;
+	}
+	return NULL;
 }
 
 /* A field with a length; begin is where its tag stands. */
-static enum err_code walk_delimited(struct lift *l, uint64_t begin, uint32_t number)
+static enum err_code walk_delimited(
+	struct lift *l, uint64_t begin, uint32_t number, const struct pb_lift_field *lifted)
 {
 	const struct frame *top = &l->stack[l->depth - 1];
 	const ProtobufCFieldDescriptor *f =
@@ -179,10 +241,17 @@ static enum err_code walk_delimited(struct lift *l, uint64_t begin, uint32_t num
 		return odd(l);
 	if (f && f->type == PROTOBUF_C_TYPE_MESSAGE)
 		return enter(l, f->descriptor, length_from, bytes);
-	if (is_the_field(l, number) && bytes >= l->conf->least_bytes)
-		return lift_field(l, begin, bytes);
+	if (lifted && lifted->kind == PB_BYTES && bytes >= l->conf->least_bytes)
+		return lift_bytes(l, begin, bytes);
 	l->at += bytes;
 	return ERR_OK;
+}
+
+static bool begins_list(
+	const struct lift *l, uint64_t begin, uint64_t tag, const struct pb_lift_field *f)
+{
+	return f->kind != PB_BYTES && tag == pb_list_tag(f->kind, f->number) &&
+	       l->stack[l->depth - 1].end - begin >= l->conf->least_bytes;
 }
 
 static enum err_code walk_field(struct lift *l)
@@ -194,10 +263,14 @@ static enum err_code walk_field(struct lift *l)
 		return rc;
 	if (!take_varint(l, LENGTH_BYTES_MAX, &tag) || tag >> 3 == 0 || tag >> 3 > PB_LIFT_FIELD)
 		return odd(l);
-	if (is_the_field(l, (uint32_t)(tag >> 3))) {
-		if (top->seen)
+	const struct pb_lift_field *lifted = find_lifted(l, (uint32_t)(tag >> 3));
+	if (lifted) {
+		bool is_first = !top->seen;
+		if (top->lifted || (!is_first && lifted->kind == PB_BYTES))
 			return odd(l);
 		top->seen = true;
+		if (is_first && begins_list(l, begin, tag, lifted))
+			return lift_list(l, begin, lifted);
 	}
 	switch (tag & 7) {
 	case 0:
@@ -205,7 +278,7 @@ static enum err_code walk_field(struct lift *l)
 			return odd(l);
 		break;
 	case 1: l->at += 8; break;
-	case 2: rc = walk_delimited(l, begin, (uint32_t)(tag >> 3)); break;
+	case 2: rc = walk_delimited(l, begin, (uint32_t)(tag >> 3), lifted); break;
 	case 5: l->at += 4; break;
 	default: return odd(l);
 	}

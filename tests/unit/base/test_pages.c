@@ -32,6 +32,30 @@ START_TEST(large_ones_begin_where_a_huge_page_may)
 }
 END_TEST
 
+static bool is_mapped(void *p)
+{
+	unsigned char there;
+	return mincore(p, 4096, &there) == 0;
+}
+
+START_TEST(what_is_shrunk_keeps_its_begin_and_gives_back_its_end)
+{
+	static const size_t sizes[] = { 1, 4096, 8192, PAGES_HUGE_BYTES - 1, PAGES_HUGE_BYTES, PAGES_HUGE_BYTES + 1,
+		3 * PAGES_HUGE_BYTES };
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		for (size_t k = 0; k <= i; k++) {
+			char *p = pages_map(sizes[i]);
+			p[sizes[k] - 1] = 7;
+			pages_shrink(p, sizes[i], sizes[k]);
+			ck_assert_int_eq(p[sizes[k] - 1], 7);
+			ck_assert(!is_mapped(p + sizes[k] + PAGES_HUGE_BYTES / 8 + 4096) ||
+				  sizes[i] < sizes[k] + PAGES_HUGE_BYTES / 8);
+			pages_unmap(p, sizes[k]);
+			ck_assert(!is_mapped(p));
+		}
+}
+END_TEST
+
 /* A page that was not given back has what was written. */
 START_TEST(what_is_freed_while_somebody_keeps_is_taken_again)
 {
@@ -54,12 +78,6 @@ START_TEST(what_is_freed_while_somebody_keeps_is_taken_again)
 	pages_keep_end();
 }
 END_TEST
-
-static bool is_mapped(void *p)
-{
-	unsigned char there;
-	return mincore(p, 4096, &there) == 0;
-}
 
 START_TEST(what_is_kept_goes_with_the_last_keeper)
 {
@@ -93,6 +111,7 @@ Suite *suite_pages(void)
 	Suite *s = suite_create("pages");
 	TCase *t = tcase_create("pages");
 	tcase_add_test(t, pages_are_zero_and_writable_to_their_last_byte);
+	tcase_add_test(t, what_is_shrunk_keeps_its_begin_and_gives_back_its_end);
 	tcase_add_test(t, large_ones_begin_where_a_huge_page_may);
 	tcase_add_test(t, what_is_freed_while_somebody_keeps_is_taken_again);
 	tcase_add_test(t, what_is_kept_goes_with_the_last_keeper);
