@@ -12,7 +12,6 @@
 
 #include <string.h>
 #include "base/checked.h"
-#include "exec/half.h"
 
 struct widen_state {
 	struct kernel kernel; /* for the widened tensors */
@@ -21,24 +20,25 @@ struct widen_state {
 	size_t scratch;                /* where the inner kernel's begins */
 };
 
+static const struct half_loops *half_loops(void)
+{
+#ifdef __x86_64__
+	if (cpu_features() & CPU_AVX512)
+		return &half_loops_avx512;
+	if (cpu_features() & CPU_AVX2)
+		return &half_loops_avx2;
+#endif
+	return &half_loops_base;
+}
+
 void widen_array(float *dst, const uint16_t *src, int64_t n, enum dtype src_dtype)
 {
-	if (src_dtype == DTYPE_BF16)
-		for (int64_t i = 0; i < n; i++)
-			dst[i] = bfloat_to_float(src[i]);
-	else
-		for (int64_t i = 0; i < n; i++)
-			dst[i] = half_to_float(src[i]);
+	half_loops()->widen[src_dtype == DTYPE_BF16](dst, src, n);
 }
 
 void narrow_array(uint16_t *dst, const float *src, int64_t n, enum dtype dst_dtype)
 {
-	if (dst_dtype == DTYPE_BF16)
-		for (int64_t i = 0; i < n; i++)
-			dst[i] = float_to_bfloat(src[i]);
-	else
-		for (int64_t i = 0; i < n; i++)
-			dst[i] = float_to_half(src[i]);
+	half_loops()->narrow[dst_dtype == DTYPE_BF16](dst, src, n);
 }
 
 static bool is_half(const struct tensor *t)

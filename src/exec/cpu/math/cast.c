@@ -19,8 +19,6 @@
 
 #define BLOCK 256
 
-typedef void (*cast_fn)(void *out, const void *in, int64_t n);
-
 struct cast_state {
 	struct split split; /* of elements */
 	cast_fn direct;     /* NULL: by blocks */
@@ -29,96 +27,6 @@ struct cast_state {
 	enum minifloat_round round;
 	int64_t in_bytes, out_bytes;
 	float decoded[256]; /* of a minifloat source */
-};
-
-/* -- C's own types --------------------------------------------------------------------------- */
-
-static inline int64_t cut_i64(double x)
-{
-	return x >= 0x1p63 ? INT64_MAX : x >= -0x1p63 ? (int64_t)x : INT64_MIN;
-}
-
-static inline uint64_t cut_u64(double x)
-{
-	return x >= 0x1p64 ? UINT64_MAX : x >= 0x1p63 ? (uint64_t)x : (uint64_t)cut_i64(x);
-}
-
-static inline int32_t cut_i32(double x)
-{
-	return x >= 0x1p31 ? INT32_MAX : x > -0x1p31 - 1 ? (int32_t)x : INT32_MIN;
-}
-
-#define TO float
-#define N(name) name##_f32
-#define FROM_INTEGER(x) ((float)(x))
-#define FROM_REAL(x) ((float)(x))
-#include "exec/cpu/math/cast_t.h"
-
-#define TO double
-#define N(name) name##_f64
-#define FROM_INTEGER(x) ((double)(x))
-#define FROM_REAL(x) ((double)(x))
-#include "exec/cpu/math/cast_t.h"
-
-#define TO uint8_t
-#define N(name) name##_bool
-#define FROM_INTEGER(x) ((x) != 0)
-#define FROM_REAL(x) ((x) != 0)
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO int8_t
-#define N(name) name##_i8
-#define FROM_REAL(x) ((int8_t)cut_i32((double)(x)))
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO int16_t
-#define N(name) name##_i16
-#define FROM_REAL(x) ((int16_t)cut_i32((double)(x)))
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO int32_t
-#define N(name) name##_i32
-#define FROM_REAL(x) cut_i32((double)(x))
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO int64_t
-#define N(name) name##_i64
-#define FROM_REAL(x) cut_i64((double)(x))
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO uint8_t
-#define N(name) name##_u8
-#define FROM_REAL(x) ((uint8_t)cut_i32((double)(x)))
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO uint16_t
-#define N(name) name##_u16
-#define FROM_REAL(x) ((uint16_t)cut_i32((double)(x)))
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO uint32_t
-#define N(name) name##_u32
-#define FROM_REAL(x) ((uint32_t)cut_i64((double)(x)))
-#include "exec/cpu/math/cast_t.h"
-
-#define FROM_INTEGER(x) ((TO)(x))
-#define TO uint64_t
-#define N(name) name##_u64
-#define FROM_REAL(x) cut_u64((double)(x))
-#include "exec/cpu/math/cast_t.h"
-
-static const cast_fn *const direct[DTYPE_COUNT_] = {
-	[DTYPE_F32] = from_f32, [DTYPE_F64] = from_f64, [DTYPE_BOOL] = from_bool,
-	[DTYPE_I8] = from_i8, [DTYPE_I16] = from_i16, [DTYPE_I32] = from_i32,
-	[DTYPE_I64] = from_i64, [DTYPE_U8] = from_u8, [DTYPE_U16] = from_u16,
-	[DTYPE_U32] = from_u32, [DTYPE_U64] = from_u64,
 };
 
 /* -- the rest, by blocks ------------------------------------------------------------------------ */
@@ -199,7 +107,7 @@ static void write_double(const struct cast_state *s, void *out, int64_t i, doubl
 	else if (s->to == DTYPE_BOOL)
 		((uint8_t *)out)[i] = v != 0;
 	else
-		cast_write_int(s->to, out, i, s->to == DTYPE_U64 ? (int64_t)cut_u64(v) : cut_i64(v));
+		cast_write_int(s->to, out, i, s->to == DTYPE_U64 ? (int64_t)cast_cut_u64(v) : cast_cut_i64(v));
 }
 
 /* int64 to double without a second rounding to come: the last bit sticks. */
@@ -264,13 +172,25 @@ static void f32_to_bfloat(void *out, const void *in, int64_t n)
 	narrow_array(out, in, n, DTYPE_BF16);
 }
 
+static const cast_fn *const *best_loops(void)
+{
+#ifdef __x86_64__
+	if (cpu_features() & CPU_AVX512)
+		return cast_loops_avx512;
+	if (cpu_features() & CPU_AVX2)
+		return cast_loops_avx2;
+#endif
+	return cast_loops_base;
+}
+
 static cast_fn find_direct(enum dtype from, enum dtype to)
 {
 	if (to == DTYPE_F32 && dtype_in(from, T_HALF))
 		return from == DTYPE_F16 ? half_to_f32 : bfloat_to_f32;
 	if (from == DTYPE_F32 && dtype_in(to, T_HALF))
 		return to == DTYPE_F16 ? f32_to_half : f32_to_bfloat;
-	return direct[to] ? direct[to][from] : NULL;
+	const cast_fn *const *loops = best_loops();
+	return loops[to] ? loops[to][from] : NULL;
 }
 
 static bool is_castable(enum dtype d)

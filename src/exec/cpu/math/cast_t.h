@@ -2,7 +2,7 @@
 /*
  * cast_t.h -- from every type of C's own to one: TO, N(name), FROM_INTEGER(x), FROM_REAL(x)
  *
- * Included by cast.c, once per destination.
+ * Included by cast_loops.c, once per destination.
  */
 #define LOOP(TI, expr) \
 	static void N(TI)(void *out, const void *in, int64_t n) \

@@ -12,150 +12,13 @@
  * INVARIANTS. 1. group[] alternates. 2. The outputs of one item share all kept indices but
  * that of the last kept group.
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/math/reduce.h"
 
 #include <math.h>
 #include <string.h>
 #include "exec/infer/move_geometry.h"
 
-#define REDUCE_LANES 16
 #define REDUCE_RUN 256 /* outputs side by side */
-
-enum reduce_step { REDUCE_SUM, REDUCE_L1, REDUCE_SQUARE, REDUCE_PROD, REDUCE_MAX, REDUCE_MIN, REDUCE_STEP_COUNT_ };
-enum reduce_finish { FINISH_NONE, FINISH_MEAN, FINISH_ROOT, FINISH_LOG };
-
-typedef void (*step_fn)(void *acc, const void *x, int64_t n);
-typedef void (*rows_fn)(void *acc, const void *x, int64_t n, int64_t width);
-
-struct reduce_loops {
-	step_fn step[REDUCE_STEP_COUNT_]; /* n accumulators, n elements */
-	step_fn run[REDUCE_STEP_COUNT_];  /* REDUCE_LANES accumulators, n elements */
-	rows_fn rows[REDUCE_STEP_COUNT_]; /* n accumulators, width elements each */
-	void (*fold)(enum reduce_step step, void *acc, int64_t n);
-	void (*fill)(enum reduce_step step, void *acc, int64_t n);
-	void (*finish)(enum reduce_finish how, void *out, const void *acc, int64_t n, int64_t count);
-	size_t acc_bytes;
-};
-
-/* Towards zero; what no integer is (the log of 0) is the least one. */
-static int64_t whole(double x)
-{
-	return x >= 0x1p63 ? INT64_MAX : x > -0x1p63 ? (int64_t)x : INT64_MIN;
-}
-
-#define ABS_OF(x) fabs(x)
-#define LOWEST -INFINITY
-#define HIGHEST INFINITY
-#define MEAN_OF_NONE NAN
-#define IS_NAN(x) ((x) != (x))
-#define FROM_REAL(x) (x)
-#define E float
-#define A double
-#define N(name) step_##name##_f32
-#include "exec/cpu/math/reduce_t.h"
-
-#define ABS_OF(x) fabs(x)
-#define LOWEST -INFINITY
-#define HIGHEST INFINITY
-#define MEAN_OF_NONE NAN
-#define IS_NAN(x) ((x) != (x))
-#define FROM_REAL(x) (x)
-#define E double
-#define A double
-#define N(name) step_##name##_f64
-#include "exec/cpu/math/reduce_t.h"
-
-/* Sums of integers wrap: they are accumulated unsigned, and so are compared signed only
-   by their own accumulator type below. */
-#define ABS_OF(x) ((x) < 0 ? -(x) : (x))
-#define LOWEST INT64_MIN
-#define HIGHEST INT64_MAX
-#define MEAN_OF_NONE 0
-#define IS_NAN(x) false
-#define FROM_REAL(x) whole(x)
-#define E int64_t
-#define A int64_t
-#define N(name) step_##name##_i64
-#include "exec/cpu/math/reduce_t.h"
-
-#define ABS_OF(x) ((x) < 0 ? -(x) : (x))
-#define LOWEST INT32_MIN
-#define HIGHEST INT32_MAX
-#define MEAN_OF_NONE 0
-#define IS_NAN(x) false
-#define FROM_REAL(x) whole(x)
-#define E int32_t
-#define A int64_t
-#define N(name) step_##name##_i32
-#include "exec/cpu/math/reduce_t.h"
-
-#define ABS_OF(x) ((x) < 0 ? -(x) : (x))
-#define LOWEST INT8_MIN
-#define HIGHEST INT8_MAX
-#define MEAN_OF_NONE 0
-#define IS_NAN(x) false
-#define FROM_REAL(x) whole(x)
-#define E int8_t
-#define A int64_t
-#define N(name) step_##name##_i8
-#include "exec/cpu/math/reduce_t.h"
-
-#define ABS_OF(x) (x)
-#define LOWEST 0
-#define HIGHEST UINT64_MAX
-#define MEAN_OF_NONE 0
-#define IS_NAN(x) false
-#define FROM_REAL(x) whole(x)
-#define E uint64_t
-#define A uint64_t
-#define N(name) step_##name##_u64
-#include "exec/cpu/math/reduce_t.h"
-
-#define ABS_OF(x) (x)
-#define LOWEST 0
-#define HIGHEST UINT32_MAX
-#define MEAN_OF_NONE 0
-#define IS_NAN(x) false
-#define FROM_REAL(x) whole(x)
-#define E uint32_t
-#define A uint64_t
-#define N(name) step_##name##_u32
-#include "exec/cpu/math/reduce_t.h"
-
-#define ABS_OF(x) (x)
-#define LOWEST 0
-#define HIGHEST UINT8_MAX
-#define MEAN_OF_NONE 0
-#define IS_NAN(x) false
-#define FROM_REAL(x) whole(x)
-#define E uint8_t
-#define A uint64_t
-#define N(name) step_##name##_u8
-#include "exec/cpu/math/reduce_t.h"
-
-/* bool: max is or, min is and; what they start from is 0 and 1. */
-#define ABS_OF(x) (x)
-#define LOWEST 0
-#define HIGHEST 1
-#define MEAN_OF_NONE 0
-#define IS_NAN(x) false
-#define FROM_REAL(x) whole(x)
-#define E uint8_t
-#define A uint64_t
-#define N(name) step_##name##_bool
-#include "exec/cpu/math/reduce_t.h"
-
-static const struct reduce_loops *const loops[DTYPE_COUNT_] = {
-	[DTYPE_F32] = &step_loops_f32,
-	[DTYPE_F64] = &step_loops_f64,
-	[DTYPE_I64] = &step_loops_i64,
-	[DTYPE_I32] = &step_loops_i32,
-	[DTYPE_I8] = &step_loops_i8,
-	[DTYPE_U64] = &step_loops_u64,
-	[DTYPE_U32] = &step_loops_u32,
-	[DTYPE_U8] = &step_loops_u8,
-	[DTYPE_BOOL] = &step_loops_bool,
-};
 
 struct reduce_op {
 	enum reduce_step step;
@@ -264,7 +127,7 @@ static double acc_real(enum dtype dtype, uint64_t acc)
 
 static uint64_t acc_from(enum dtype dtype, double x)
 {
-	uint64_t acc = (uint64_t)whole(x);
+	uint64_t acc = (uint64_t)reduce_whole(x);
 	if (dtype_in(dtype, T_REAL))
 		memcpy(&acc, &x, sizeof(acc));
 	return acc;
@@ -363,11 +226,22 @@ static bool takes(enum op_id op, enum dtype dtype)
 	return dtype != DTYPE_I8 && dtype != DTYPE_U8 && dtype != DTYPE_BOOL;
 }
 
+static const struct reduce_loops *best_loops(enum dtype dtype)
+{
+#ifdef __x86_64__
+	if (cpu_features() & CPU_AVX512)
+		return reduce_loops_avx512[dtype];
+	if (cpu_features() & CPU_AVX2)
+		return reduce_loops_avx2[dtype];
+#endif
+	return reduce_loops_base[dtype];
+}
+
 enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err)
 {
 	const struct tensor *x = &p->in[0];
 	uint32_t mask;
-	if (!loops[x->dtype] || !takes(p->node->op, x->dtype))
+	if (!best_loops(x->dtype) || !takes(p->node->op, x->dtype))
 		return prep_refuse(err, "no loop for this type");
 	enum err_code rc = reduce_axes(
 		p->node, prep_has_in(p, 1) ? &p->in[1] : NULL, x->shape.rank, &mask, err);
@@ -376,7 +250,7 @@ enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err
 	struct reduce_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	s->loops = loops[x->dtype];
+	s->loops = best_loops(x->dtype);
 	s->op = reduce_ops[p->node->op];
 	s->bytes = (int64_t)dtype_bytes(x->dtype);
 	group_axes(s, &x->shape, mask);

@@ -2,7 +2,7 @@
 /*
  * reduce_t.h -- the steps of reductions for one element type
  *
- * Included by reduce.c with E (elements), A (accumulators), N(name) and what differs. A step adds n
+ * Included by reduce_loops.c with E (elements), A (accumulators), N(name) and what differs. A step adds n
  * elements to n accumulators, one to one; everything else is made of steps.
  */
 #define STEP(op, update) \
