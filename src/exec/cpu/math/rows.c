@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Softmax and LayerNormalization of floats along the last axes: a row at a time, which the
- * first-level cache holds. Compiled once per instruction set; ISA is avx2 or avx512.
+ * Softmax, LogSoftmax, Layer- and RMSNormalization of floats along the last axes: a row at a time,
+ * which the first-level cache mostly holds. Compiled once per instruction set; ISA is avx2 or avx512.
  *
- * Sums are in float, but in the lanes of SUMS vectors, so that each is short; rows longer
- * than ROW_MAX are left to the reference, which sums in double.
+ * Sums are in float, but in the lanes of SUMS vectors, so that each is short; those of longer rows than
+ * SUMS_ROW are added up in double.
  */
 #include "exec/cpu/math/vec_sums.h"
 
 #include "exec/cpu/types.h"
 #include "exec/cpu/math/vec_math.h"
 
-#define ROW_MAX 16384
-
 struct rows_state {
 	struct split split; /* of rows */
 	int64_t n;
 	float epsilon;
+	bool rms; /* RMSNormalization: the mean stays where it is */
 };
 
 /* A row of -infinity alone, or with a NaN, gives NaN, as the formula does. */
@@ -25,9 +24,29 @@ static void softmax_row(float *y, const float *x, int64_t n)
 	float top = max_of(x, n);
 	IVDEP for (int64_t k = 0; k < n; k++)
 		y[k] = vec_exp_below(x[k] - top);
-	float scale = 1 / sum_powers(y, n, 0, false);
+	float scale = (float)(1 / sum_powers_long(y, n, 0, false));
 	IVDEP for (int64_t k = 0; k < n; k++)
 		y[k] *= scale;
+}
+
+/* y is not x. */
+static void log_softmax_row(float *y, const float *x, int64_t n)
+{
+	float top = max_of(x, n);
+	for (int64_t k = 0; k < n; k++)
+		y[k] = vec_exp_below(x[k] - top);
+	float all = (float)log(sum_powers_long(y, n, 0, false));
+	for (int64_t k = 0; k < n; k++)
+		y[k] = x[k] - top - all;
+}
+
+static void run_log_softmax(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct rows_state *s = a->state;
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t r = from; r < to; r++)
+		log_softmax_row((float *)a->out[0].data + r * s->n, (const float *)a->in[0].data + r * s->n, s->n);
 }
 
 static void run_softmax(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -48,8 +67,8 @@ static void run_layer_norm(const struct kernel_args *a, int64_t begin, int64_t e
 	for (int64_t r = from; r < to; r++) {
 		const float *x = (const float *)a->in[0].data + r * n;
 		float *y = (float *)a->out[0].data + r * n;
-		float mean = sum_powers(x, n, 0, false) / (float)n;
-		float variance = sum_powers(x, n, mean, true) / (float)n;
+		float mean = s->rms ? 0 : (float)(sum_powers_long(x, n, 0, false) / (double)n);
+		float variance = (float)(sum_powers_long(x, n, mean, true) / (double)n);
 		float inverse = 1 / sqrtf(variance + s->epsilon);
 		if (bias)
 			IVDEP for (int64_t k = 0; k < n; k++)
@@ -68,8 +87,7 @@ static enum err_code prepare_rows(struct prep *p, struct kernel *ret, int axis, 
 		return err_oom(err);
 	s->n = shape_count_range(x, axis, x->rank);
 	s->epsilon = node_float(p->node, "epsilon", 1e-5f);
-	if (s->n > ROW_MAX)
-		return prep_refuse(err, "rows are long enough for sums in double");
+	s->rms = p->node->op == OP_RMS_NORM;
 	s->split = split_work(p, ret, s->n ? shape_count_range(x, 0, axis) : 0, 20 + 0.5 * (double)s->n);
 	ret->inplace = true;
 	return ERR_OK;
@@ -81,8 +99,13 @@ enum err_code VEC_NAME(prepare_softmax_rows)(struct prep *p, struct kernel *ret,
 	int axis = node_axis(p->node, "axis", -1, x->rank);
 	if (x->rank == 0 || shape_count_range(x, axis + 1, x->rank) != 1)
 		return prep_refuse(err, "not along the last axis");
+	TRY(prepare_rows(p, ret, axis, err));
 	ret->run = run_softmax;
-	return prepare_rows(p, ret, axis, err);
+	if (p->node->op == OP_LOG_SOFTMAX) {
+		ret->run = run_log_softmax;
+		ret->inplace = false;
+	}
+	return ERR_OK;
 }
 
 enum err_code VEC_NAME(prepare_layer_norm_rows)(struct prep *p, struct kernel *ret, struct err *err)

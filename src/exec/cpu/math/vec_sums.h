@@ -14,6 +14,7 @@
 
 #define SUMS 4
 #define STEP (SUMS * VEC_FLOATS)
+#define SUMS_ROW 16384 /* floats whose sum may be a float */
 
 /* By halves: one lane after the other would take as long as the row. So do the instructions. */
 static inline float sum_of_lanes(const vec *sums)
@@ -76,6 +77,16 @@ static inline __attribute__((always_inline)) float sum_powers(const float *x, in
 		float d = x[k] - mean;
 		s += square ? d * d : d;
 	}
+	return s;
+}
+
+/* The same of rows of any length. */
+static inline __attribute__((always_inline)) double sum_powers_long(const float *x, int64_t n, float mean,
+	bool square)
+{
+	double s = 0;
+	for (int64_t k = 0; k < n; k += SUMS_ROW)
+		s += (double)sum_powers(x + k, min_i64(SUMS_ROW, n - k), mean, square);
 	return s;
 }
 
