@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Operators that go along one axis slice by slice: ArgMax, ArgMin, Hardmax, CumSum,
- * CumProd, TopK. One loop per type; an item of work is a slice.
+ * CumProd. One loop per type; an item of work is a slice, or, where slices lie side by side,
+ * COLUMNS of them.
  */
 #include "exec/cpu/cpu.h"
 
 #include <string.h>
 #include "exec/cpu/types.h"
 
+#define COLUMNS 256
+
+struct axis_state;
+typedef void (*slice_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item);
+/* n neighbouring slices; item: of the first one. */
+typedef void (*columns_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item,
+	int64_t n);
+
 struct axis_state {
 	struct split split;
 	struct axis_view v;
 	bool want_max, last, exclusive, reverse;
-	int64_t k;
-	void (*fn)(const struct axis_state *s, const struct kernel_args *a, int64_t in_at, int64_t item);
+	int64_t blocks; /* of COLUMNS, per outer index */
+	slice_fn fn;
+	columns_fn columns;
 };
 
 static void run_slices(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -23,6 +33,30 @@ static void run_slices(const struct kernel_args *a, int64_t begin, int64_t end)
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from; item < to; item++)
 		s->fn(s, a, item / s->v.inner * s->v.n * s->v.inner + item % s->v.inner, item);
+}
+
+static void run_columns(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct axis_state *s = a->state;
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t i = from; i < to; i++) {
+		int64_t outer = i / s->blocks, col = i % s->blocks * COLUMNS;
+		s->columns(s, a, outer * s->v.n * s->v.inner + col, outer * s->v.inner + col,
+			min_i64(COLUMNS, s->v.inner - col));
+	}
+}
+
+/* From here on slices are taken side by side, if they lie so. */
+static void take_columns(struct prep *p, struct kernel *ret, struct axis_state *s, columns_fn fn, double ns)
+{
+	if (!fn || s->v.inner < 4 || s->v.n > INT32_MAX)
+		return;
+	s->columns = fn;
+	s->blocks = (s->v.inner + COLUMNS - 1) / COLUMNS;
+	s->split = split_work(p, ret, s->v.n ? s->v.outer * s->blocks : 0,
+		10 + ns * (double)(s->v.n * min_i64(COLUMNS, s->v.inner)));
+	ret->run = run_columns;
 }
 
 static struct axis_state *axis_state(struct prep *p, struct kernel *ret, int axis, double ns)
@@ -61,9 +95,50 @@ static struct axis_state *axis_state(struct prep *p, struct kernel *ret, int axi
 	}
 FOR_NUM(ARG)
 
-typedef void (*slice_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item);
+/* found: of each of n columns. max and last are known to the compiler, so that its loop has no branches. */
+#define ARG_COLUMNS(id, T, U) \
+	static inline __attribute__((always_inline)) void scan_columns_##T(const struct axis_state *s, \
+		const T *x, int64_t n, int32_t *restrict found, bool max, bool last) \
+	{ \
+		T best[COLUMNS]; \
+		memcpy(best, x, (size_t)n * sizeof(T)); \
+		memset(found, 0, (size_t)n * sizeof(*found)); \
+		for (int64_t i = 1; i < s->v.n; i++) { \
+			const T *row = x + i * s->v.inner; \
+			int32_t at = (int32_t)i; \
+			for (int64_t k = 0; k < n; k++) { \
+				T v = row[k], b = best[k]; \
+				bool stays = max ? (last ? v < b : v <= b) : (last ? v > b : v >= b); \
+				stays |= b != b; \
+				best[k] = stays ? b : v; \
+				found[k] = stays ? found[k] : at; \
+			} \
+		} \
+	} \
+	static void find_columns_##T(const struct axis_state *s, const T *x, int64_t n, int32_t *found) \
+	{ \
+		if (s->want_max && s->last) \
+			scan_columns_##T(s, x, n, found, true, true); \
+		else if (s->want_max) \
+			scan_columns_##T(s, x, n, found, true, false); \
+		else if (s->last) \
+			scan_columns_##T(s, x, n, found, false, true); \
+		else \
+			scan_columns_##T(s, x, n, found, false, false); \
+	} \
+	static void arg_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
+		int64_t item, int64_t n) \
+	{ \
+		int32_t found[COLUMNS]; \
+		find_columns_##T(s, (const T *)a->in[0].data + at, n, found); \
+		for (int64_t k = 0; k < n; k++) \
+			((int64_t *)a->out[0].data)[item + k] = found[k]; \
+	}
+FOR_NUM(ARG_COLUMNS)
+
 #define ROW(id, T, U, fn) [DTYPE_##id] = fn##_##T,
 static const slice_fn args[DTYPE_COUNT_] = { FOR_NUM(ROW, arg) };
+static const columns_fn args_columns[DTYPE_COUNT_] = { FOR_NUM(ROW, arg_columns) };
 
 enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 {
@@ -74,6 +149,7 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 	s->want_max = p->node->op == OP_ARG_MAX;
 	s->last = node_int(p->node, "select_last_index", 0) != 0;
 	s->fn = args[p->in[0].dtype];
+	take_columns(p, ret, s, args_columns[p->in[0].dtype], 0.3);
 	return s->fn ? ERR_OK : prep_refuse(err, "no loop for this type");
 }
 
@@ -89,7 +165,20 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 		for (int64_t i = 0; i < s->v.n; i++) \
 			o[i * s->v.inner] = i == found; \
 	}
+#define HARDMAX_COLUMNS(id, T, U) \
+	static void hardmax_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
+		int64_t item, int64_t n) \
+	{ \
+		int32_t found[COLUMNS]; \
+		find_columns_##T(s, (const T *)a->in[0].data + at, n, found); \
+		(void)item; \
+		for (int64_t i = 0; i < s->v.n; i++) \
+			for (int64_t k = 0; k < n; k++) \
+				((T *)a->out[0].data)[at + i * s->v.inner + k] = i == found[k]; \
+	}
 FOR_REAL(HARDMAX)
+FOR_REAL(HARDMAX_COLUMNS)
+static const columns_fn hardmaxes_columns[DTYPE_COUNT_] = { FOR_REAL(ROW, hardmax_columns) };
 static const slice_fn hardmaxes[DTYPE_COUNT_] = { FOR_REAL(ROW, hardmax) };
 
 enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *err)
@@ -100,6 +189,7 @@ enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *er
 		return err_oom(err);
 	s->want_max = true;
 	s->fn = hardmaxes[p->in[0].dtype];
+	take_columns(p, ret, s, hardmaxes_columns[p->in[0].dtype], 0.5);
 	if (s->v.n == 0)
 		s->split.items = 0;
 	return ERR_OK;
@@ -122,6 +212,25 @@ enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *er
 			o[i * step] = (T)(s->exclusive ? sum : sum OP v); \
 			sum = sum OP v; \
 		} \
+	} \
+	static void name##_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
+		int64_t item, int64_t n) \
+	{ \
+		A sum[COLUMNS]; \
+		bool exclusive = s->exclusive; \
+		(void)item; \
+		for (int64_t k = 0; k < n; k++) \
+			sum[k] = START; \
+		for (int64_t i = 0; i < s->v.n; i++) { \
+			int64_t row = at + (s->reverse ? s->v.n - 1 - i : i) * s->v.inner; \
+			const T *restrict x = (const T *)a->in[0].data + row; \
+			T *restrict o = (T *)a->out[0].data + row; \
+			for (int64_t k = 0; k < n; k++) { \
+				A next = sum[k] OP (A)x[k]; \
+				o[k] = (T)(exclusive ? sum[k] : next); \
+				sum[k] = next; \
+			} \
+		} \
 	}
 #define CUMS(T, A) CUM(cum_sum, T, A, 0, +) CUM(cum_prod, T, A, 1, *)
 CUMS(float, double)
@@ -132,6 +241,8 @@ CUMS(uint32_t, uint32_t)
 CUMS(uint64_t, uint64_t)
 static const slice_fn cum_sums[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_sum) };
 static const slice_fn cum_prods[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_prod) };
+static const columns_fn cum_sums_columns[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_sum_columns) };
+static const columns_fn cum_prods_columns[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_prod_columns) };
 
 /* The axis is a value: known while planning, or read when it is there, and then not split. */
 static void run_cum(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -152,6 +263,7 @@ static void run_cum(const struct kernel_args *a, int64_t begin, int64_t end)
 enum err_code prepare_cum(struct prep *p, struct kernel *ret, struct err *err)
 {
 	int axis = 0;
+	bool prod = p->node->op == OP_CUM_PROD;
 	bool known = p->in[1].data && shape_axis(tensor_int(&p->in[1], 0), p->in[0].shape.rank, &axis);
 	struct axis_state *s = axis_state(p, ret, axis, 1);
 	if (!s)
@@ -159,79 +271,11 @@ enum err_code prepare_cum(struct prep *p, struct kernel *ret, struct err *err)
 	if (!known) {
 		ret->run = run_cum;
 		ret->units = 1;
+	} else {
+		take_columns(p, ret, s, (prod ? cum_prods_columns : cum_sums_columns)[p->in[0].dtype], 0.5);
 	}
 	s->exclusive = node_int(p->node, "exclusive", 0) != 0;
 	s->reverse = node_int(p->node, "reverse", 0) != 0;
-	s->fn = (p->node->op == OP_CUM_PROD ? cum_prods : cum_sums)[p->in[0].dtype];
+	s->fn = (prod ? cum_prods : cum_sums)[p->in[0].dtype];
 	return s->fn ? ERR_OK : prep_refuse(err, "no loop for this type");
-}
-
-/* -- TopK: a heap of the k best whose root is the worst; ties go to the lower index ------------ */
-
-/* Does element i stand before j? NaN is above all numbers. */
-#define TOP_K(id, T, U) \
-	static bool before_##T(const struct axis_state *s, const T *x, int64_t i, int64_t j) \
-	{ \
-		T a = x[i * s->v.inner], b = x[j * s->v.inner]; \
-		bool more = a > b || (a != a && b == b), less = a < b || (b != b && a == a); \
-		return more || less ? more == s->want_max : i < j; \
-	} \
-	static void sift_##T(const struct axis_state *s, const T *x, int64_t *heap, int64_t n) \
-	{ \
-		int64_t at = 0, moving = heap[0]; \
-		for (int64_t child; (child = 2 * at + 1) < n; at = child) { \
-			if (child + 1 < n && before_##T(s, x, heap[child], heap[child + 1])) \
-				child++; \
-			if (!before_##T(s, x, moving, heap[child])) \
-				break; \
-			heap[at] = heap[child]; \
-		} \
-		heap[at] = moving; \
-	} \
-	static void top_k_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item) \
-	{ \
-		const T *x = (const T *)a->in[0].data + at; \
-		int64_t *heap = a->scratch, n = 0; \
-		int64_t out = item / s->v.inner * s->k * s->v.inner + item % s->v.inner; \
-		for (int64_t i = 0; i < s->v.n; i++) { \
-			if (n < s->k) { \
-				int64_t c = n++; \
-				for (; c && before_##T(s, x, heap[(c - 1) / 2], i); c = (c - 1) / 2) \
-					heap[c] = heap[(c - 1) / 2]; \
-				heap[c] = i; \
-			} else if (before_##T(s, x, i, heap[0])) { \
-				heap[0] = i; \
-				sift_##T(s, x, heap, n); \
-			} \
-		} \
-		while (n > 0) { \
-			int64_t worst = heap[0]; \
-			heap[0] = heap[--n]; \
-			if (n) \
-				sift_##T(s, x, heap, n); \
-			int64_t to = out + n * s->v.inner; \
-			((T *)a->out[0].data)[to] = x[worst * s->v.inner]; \
-			if (args_has_out(a, 1)) \
-				((int64_t *)a->out[1].data)[to] = worst; \
-		} \
-	}
-FOR_NUM(TOP_K)
-static const slice_fn top_ks[DTYPE_COUNT_] = { FOR_NUM(ROW, top_k) };
-
-enum err_code prepare_top_k(struct prep *p, struct kernel *ret, struct err *err)
-{
-	int axis = node_axis(p->node, "axis", -1, p->in[0].shape.rank);
-	struct axis_state *s = axis_state(p, ret, axis, 8);
-	if (!s)
-		return err_oom(err);
-	s->k = p->out[0].shape.dim[axis];
-	s->want_max = node_int(p->node, "largest", 1) != 0;
-	s->fn = top_ks[p->in[0].dtype];
-	if (!s->fn)
-		return prep_refuse(err, "no loop for this type");
-	if (s->k == 0)
-		s->split.items = 0;
-	ret->scratch_bytes = (size_t)s->k * sizeof(int64_t);
-	return ERR_OK;
 }
