@@ -141,6 +141,13 @@ double ncopy_item_ns(const struct ncopy *c)
 		for (int64_t i = 0; i < n; i++) \
 			memcpy(d + i * ds, s + i * ss, N); \
 	} \
+	static void fill_##N(char *d, const char *value, int64_t n) \
+	{ \
+		char v[N]; \
+		memcpy(v, value, N); \
+		for (int64_t i = 0; i < n; i++) \
+			memcpy(d + i * N, v, N); \
+	} \
 	static void tile_##N(char *d, const char *s, int64_t n_tile, int64_t n_last, int64_t dt, \
 		int64_t sl) \
 	{ \
@@ -170,6 +177,20 @@ elements(size_t elem, char *d, const char *s, int64_t n, int64_t ds, int64_t ss)
 	default:
 		for (int64_t i = 0; i < n; i++)
 			memcpy(d + i * ds, s + i * ss, elem);
+	}
+}
+
+void ncopy_fill(char *dst, const char *value, int64_t n, size_t elem)
+{
+	switch (elem) {
+	case 1: fill_1(dst, value, n); break;
+	case 2: fill_2(dst, value, n); break;
+	case 4: fill_4(dst, value, n); break;
+	case 8: fill_8(dst, value, n); break;
+	case 16: fill_16(dst, value, n); break;
+	case 32: fill_32(dst, value, n); break;
+	case 64: fill_64(dst, value, n); break;
+	default: elements(elem, dst, value, n, (int64_t)elem, 0);
 	}
 }
 
@@ -224,6 +245,8 @@ static void copy_item(const struct ncopy *c, char *d, const char *s, int64_t chu
 	s += at * c->last_src;
 	if (c->mode == NCOPY_ROWS)
 		memcpy(d, s, (size_t)(n * e));
+	else if (c->mode == NCOPY_REPEAT)
+		ncopy_fill(d, s, n, c->elem);
 	else
 		elements(c->elem, d, s, n, c->last_dst, c->last_src);
 }

@@ -47,6 +47,9 @@ void ncopy_init(struct ncopy *c, int rank, const int64_t *dim, const int64_t *sr
 /* Items [from, to) of [0, c->items). */
 void ncopy_run(const struct ncopy *c, void *dst, const void *src, int64_t from, int64_t to);
 
+/* n times the element at `value`. */
+void ncopy_fill(char *dst, const char *value, int64_t n, size_t elem);
+
 /* Rough time of one item, for split_work(). */
 double ncopy_item_ns(const struct ncopy *c);
 

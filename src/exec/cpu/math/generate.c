@@ -3,7 +3,7 @@
  * Operators that make a tensor from a few numbers: ConstantOfShape, Range, OneHot, Shape,
  * Size, EyeLike; and Trilu, which blanks parts of one.
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/ncopy.h"
 
 #include <string.h>
 #include "exec/cpu/types.h"
@@ -29,18 +29,12 @@ fill_state(struct prep *p, struct kernel *ret, run_fn run, int64_t items, double
 	return s;
 }
 
-static void fill(char *dst, const void *value, int64_t n, int64_t bytes)
-{
-	for (int64_t i = 0; i < n; i++)
-		memcpy(dst + i * bytes, value, (size_t)bytes);
-}
-
 static void run_constant(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct fill_state *s = a->state;
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
-	fill((char *)a->out[0].data + from * s->bytes, s->value, to - from, s->bytes);
+	ncopy_fill((char *)a->out[0].data + from * s->bytes, (const char *)s->value, to - from, (size_t)s->bytes);
 }
 
 enum err_code prepare_constant_of_shape(struct prep *p, struct kernel *ret, struct err *err)
@@ -117,24 +111,32 @@ enum err_code prepare_range(struct prep *p, struct kernel *ret, struct err *err)
 
 /* -- OneHot: an item is one index; its elements lie v.inner apart ------------------------------- */
 
+/* Indices are of any numeric type; those out of range are hot nowhere. */
+static void put_hot(const struct fill_state *s, const struct kernel_args *a, int64_t item, char *dst)
+{
+	double index = tensor_float(&a->in[0], item);
+	if (!(index >= -(double)s->depth && index < (double)s->depth))
+		return;
+	int64_t k = (int64_t)index;
+	memcpy(dst + (k < 0 ? k + s->depth : k) * s->v.inner * s->bytes, (const char *)a->in[2].data + s->bytes,
+		(size_t)s->bytes);
+}
+
 static void run_one_hot(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct fill_state *s = a->state;
-	const char *off = a->in[2].data, *on = off + s->bytes;
+	const char *off = a->in[2].data;
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
-	for (int64_t item = from; item < to; item++) {
-		char *dst = (char *)a->out[0].data +
-			    (item / s->v.inner * s->depth * s->v.inner + item % s->v.inner) * s->bytes;
-		int64_t step = s->v.inner * s->bytes;
-		for (int64_t k = 0; k < s->depth; k++)
-			memcpy(dst + k * step, off, (size_t)s->bytes);
-		/* Indices are of any numeric type; those out of range are hot nowhere. */
-		double index = tensor_float(&a->in[0], item);
-		if (index >= -(double)s->depth && index < (double)s->depth) {
-			int64_t k = (int64_t)index;
-			memcpy(dst + (k < 0 ? k + s->depth : k) * step, on, (size_t)s->bytes);
-		}
+	for (int64_t item = from, n; item < to; item += n) {
+		int64_t outer = item / s->v.inner, at = item % s->v.inner, step = s->v.inner * s->bytes;
+		char *dst = (char *)a->out[0].data + outer * s->depth * step + at * s->bytes;
+		bool last = s->v.inner == 1;
+		n = min_i64(s->v.inner - at, to - item);
+		for (int64_t k = 0; k < (last ? 1 : s->depth); k++)
+			ncopy_fill(dst + k * step, off, last ? s->depth : n, (size_t)s->bytes);
+		for (int64_t i = 0; i < n; i++)
+			put_hot(s, a, item + i, dst + i * s->bytes);
 	}
 }
 

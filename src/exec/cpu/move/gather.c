@@ -76,27 +76,42 @@ enum err_code prepare_gather(struct prep *p, struct kernel *ret, struct err *err
 	return ERR_OK;
 }
 
-/* -- GatherElements: an item is one output element ------------------------------------------- */
+/* -- GatherElements: an item is one output element; they are walked by rows -------------------- */
+
+/* Elements [item, item + n) of a row of the result; src is what index 0 of the first one names. */
+static inline __attribute__((always_inline)) void gather_row(const struct kernel_args *a,
+	const struct gather_state *s, int64_t item, int64_t n, const char *src, int64_t bytes)
+{
+	int64_t step = s->stride[s->axis] * bytes, next = s->axis == s->rank - 1 ? 0 : bytes;
+	char *dst = (char *)a->out[0].data + item * bytes;
+	for (int64_t k = 0; k < n; k++) {
+		int64_t index = index_at(&a->in[1], item + k);
+		if (index_in(a, &index, s->dim[s->axis]))
+			memcpy(dst + k * bytes, src + index * step + k * next, (size_t)bytes);
+		else
+			memset(dst + k * bytes, 0, (size_t)bytes);
+	}
+}
 
 static void run_gather_elements(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct gather_state *s = a->state;
-	int64_t from, to;
+	int64_t from, to, width = s->rank ? s->out_dim[s->rank - 1] : 1;
 	split_range(&s->split, begin, end, &from, &to);
-	for (int64_t item = from; item < to; item++) {
-		int64_t rest = item, offset = 0, index = index_at(&a->in[1], item);
-		char *dst = (char *)a->out[0].data + item * s->bytes;
-		for (int d = s->rank - 1; d >= 0; d--) {
+	for (int64_t item = from, n; item < to; item += n) {
+		int64_t rest = item / width, at = item % width, offset = s->axis == s->rank - 1 ? 0 : at;
+		for (int d = s->rank - 2; d >= 0; d--) {
 			offset += d == s->axis ? 0 : rest % s->out_dim[d] * s->stride[d];
 			rest /= s->out_dim[d];
 		}
-		if (index_in(a, &index, s->dim[s->axis]))
-			memcpy(dst,
-				(const char *)a->in[0].data +
-					(offset + index * s->stride[s->axis]) * s->bytes,
-				(size_t)s->bytes);
+		const char *src = (const char *)a->in[0].data + offset * s->bytes;
+		n = min_i64(width - at, to - item);
+		if (s->bytes == 4)
+			gather_row(a, s, item, n, src, 4);
+		else if (s->bytes == 8)
+			gather_row(a, s, item, n, src, 8);
 		else
-			memset(dst, 0, (size_t)s->bytes);
+			gather_row(a, s, item, n, src, s->bytes);
 	}
 }
 
@@ -112,7 +127,7 @@ enum err_code prepare_gather_elements(struct prep *p, struct kernel *ret, struct
 	shape_strides(x, s->stride);
 	memcpy(s->dim, x->dim, sizeof(s->dim));
 	memcpy(s->out_dim, p->out[0].shape.dim, sizeof(s->out_dim));
-	s->split = split_work(p, ret, tensor_count(&p->out[0]), 3 + 4.0 * x->rank);
+	s->split = split_work(p, ret, tensor_count(&p->out[0]), 2);
 	ret->run = run_gather_elements;
 	return ERR_OK;
 }

@@ -31,10 +31,15 @@ static void put(const struct scatter_state *s, const struct kernel_args *a, int6
 {
 	char *dst = (char *)a->out[0].data + at * s->bytes;
 	const char *src = (const char *)a->in[2].data + i * s->row * s->bytes;
+	int64_t bytes = s->row * s->bytes;
 	if (s->combine)
 		s->combine(a, dst, dst, src, s->row, 1, 1);
+	else if (bytes == 4)
+		memcpy(dst, src, 4);
+	else if (bytes == 8)
+		memcpy(dst, src, 8);
 	else
-		memcpy(dst, src, (size_t)(s->row * s->bytes));
+		memcpy(dst, src, (size_t)bytes);
 }
 
 /* Element offset of index along dimension d; false: out of range, and said so. */
@@ -53,16 +58,20 @@ static bool step_to(const struct scatter_state *s, const struct kernel_args *a, 
 static void run_scatter_elements(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct scatter_state *s = a->state;
+	int64_t width = s->rank ? s->update_dim[s->rank - 1] : 1;
 	(void)begin, (void)end;
 	copy_data(a);
-	for (int64_t i = 0; i < s->updates; i++) {
-		int64_t rest = i, offset = 0;
-		for (int d = s->rank - 1; d >= 0; d--) {
-			offset += d == s->axis ? 0 : rest % s->update_dim[d] * s->stride[d];
+	for (int64_t i = 0; i < s->updates; i += width) {
+		int64_t rest = i / width, row = 0;
+		for (int d = s->rank - 2; d >= 0; d--) {
+			row += d == s->axis ? 0 : rest % s->update_dim[d] * s->stride[d];
 			rest /= s->update_dim[d];
 		}
-		if (step_to(s, a, index_at(&a->in[1], i), s->axis, &offset))
-			put(s, a, i, offset);
+		for (int64_t k = 0; k < width; k++) {
+			int64_t offset = row + (s->axis == s->rank - 1 ? 0 : k);
+			if (step_to(s, a, index_at(&a->in[1], i + k), s->axis, &offset))
+				put(s, a, i + k, offset);
+		}
 	}
 }
 

@@ -3,11 +3,10 @@
  * What pools and convolutions took apart, put together again: MaxUnpool puts maxima back
  * where they came from, Col2Im adds up the windows that an image was cut into.
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/conv/window.h"
 
 #include <string.h>
 #include "exec/cpu/types.h"
-#include "exec/infer/conv_geometry.h"
 
 /* -- MaxUnpool ------------------------------------------------------------------------------- */
 
@@ -65,24 +64,31 @@ enum err_code prepare_max_unpool(struct prep *p, struct kernel *ret, struct err 
 struct fold_state {
 	struct split split;
 	struct conv_geometry g; /* of the convolution that made the columns */
-	int64_t image, columns, kernel;
+	int64_t image, columns, kernel, rows; /* rows: of columns */
 };
 
-/* The pixel that tap `tap` of window `column` lies on; false: on padding. */
-static bool pixel_of(const struct conv_geometry *g, int64_t column, int64_t tap, int64_t *ret)
+/* The pixels that a tap of a row of windows lies on: first + o * stride, for windows o in [from, to). */
+struct tap_row {
+	int64_t first, from, to;
+};
+
+/* false: on padding, all of them. */
+static bool tap_row(const struct conv_geometry *g, int64_t row, int64_t tap, struct tap_row *ret)
 {
-	int64_t stride = 1;
-	*ret = 0;
-	for (int i = g->spatial - 1; i >= 0; i--) {
-		int64_t at = column % g->out[i] * g->stride[i] + tap % g->kernel[i] * g->dilation[i] -
-			     g->pad_begin[i];
+	int last = g->spatial - 1;
+	int64_t start = tap % g->kernel[last] * g->dilation[last] - g->pad_begin[last], line = 0, lines = 1;
+	window_span(start, g->stride[last], g->in[last], g->out[last], &ret->from, &ret->to);
+	tap /= g->kernel[last];
+	for (int i = last - 1; i >= 0; i--) {
+		int64_t at = row % g->out[i] * g->stride[i] + tap % g->kernel[i] * g->dilation[i] - g->pad_begin[i];
 		if (at < 0 || at >= g->in[i])
 			return false;
-		*ret += at * stride;
-		stride *= g->in[i];
-		column /= g->out[i];
+		line += at * lines;
+		lines *= g->in[i];
+		row /= g->out[i];
 		tap /= g->kernel[i];
 	}
+	ret->first = line * g->in[last] + start;
 	return true;
 }
 
@@ -90,17 +96,24 @@ static bool pixel_of(const struct conv_geometry *g, int64_t column, int64_t tap,
 	static void fold_##id(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct fold_state *s = a->state; \
-		int64_t from, to, at; \
+		int64_t from, to, stride = s->g.stride[s->g.spatial - 1]; \
 		split_range(&s->split, begin, end, &from, &to); \
 		for (int64_t item = from; item < to; item++) { \
 			const T *x = (const T *)a->in[0].data + item * s->kernel * s->columns; \
 			T *y = (T *)a->out[0].data + item * s->image; \
 			memset(y, 0, (size_t)s->image * sizeof(T)); \
 			for (int64_t k = 0; k < s->kernel; k++) \
-				for (int64_t c = 0; c < s->columns; c++, x++) \
-					if (pixel_of(&s->g, c, k, &at)) { \
-						ADD(y[at], *x); \
-					} \
+				for (int64_t r = 0; r < s->rows; r++, x += s->columns / s->rows) { \
+					struct tap_row t; \
+					if (!tap_row(&s->g, r, k, &t)) \
+						continue; \
+					T *restrict at = y + t.first; \
+					const T *restrict v = x; \
+					for (int64_t o = t.from; stride == 1 && o < t.to; o++) \
+						ADD(at[o], v[o]); \
+					for (int64_t o = t.from; stride != 1 && o < t.to; o++) \
+						ADD(at[o * stride], v[o]); \
+				} \
 		} \
 	}
 #define PLUS(to, from) (to) += (from)
@@ -150,9 +163,10 @@ enum err_code prepare_col2im(struct prep *p, struct kernel *ret, struct err *err
 	if (rc != ERR_OK)
 		return rc;
 	s->columns = x->dim[2];
+	s->rows = s->columns / max_i64(s->g.out[s->g.spatial - 1], 1);
 	s->image = shape_count_range(y, 2, y->rank);
 	s->kernel = y->dim[1] ? x->dim[1] / y->dim[1] : 0;
-	s->split = split_work(p, ret, y->dim[0] * y->dim[1], 20 + 8 * (double)(s->kernel * s->columns));
+	s->split = split_work(p, ret, y->dim[0] * y->dim[1], 20 + 0.5 * (double)(s->kernel * s->columns));
 	ret->run = folds[p->in[0].dtype];
 	return ret->run ? ERR_OK : prep_refuse(err, "no loop for this type");
 }
