@@ -21,6 +21,16 @@ def run(*args):
     return subprocess.run([signet.SIGNETD, *args], capture_output=True, text=True, timeout=signet.PATIENCE_S)
 
 
+def threads_of(daemon):
+    """{number: name}"""
+    tasks = f"/proc/{daemon.process.pid}/task"
+    names = {}
+    for task in os.listdir(tasks):
+        with open(f"{tasks}/{task}/comm") as comm:
+            names[int(task)] = comm.read().strip()
+    return names
+
+
 class Commands(signet.Story):
     def test_version_help_and_operators_are_printed(self):
         self.assertRegex(run("--version").stdout, r"^signetd \d+\.\d+\.\d+\n$")
@@ -238,12 +248,16 @@ class Environment(signet.Story):
 
     def test_as_many_threads_read_and_write_as_are_configured(self):
         daemon = self.daemon("--set", "http.io_threads=9", "--set", "grpc.io_threads=9").ready()
-        tasks = f"/proc/{daemon.process.pid}/task"
-        names = []
-        for task in os.listdir(tasks):
-            with open(f"{tasks}/{task}/comm") as comm:
-                names.append(comm.read().strip())
+        names = list(threads_of(daemon).values())
         self.assertEqual([names.count("http-io"), names.count("grpc-io")], [9, 9])
+
+    def test_loads_step_back_whatever_policy_the_daemon_runs_under(self):
+        # A nice value counts for nothing under a real-time policy, which threads inherit.
+        threads = threads_of(self.daemon().ready())
+        for name in ("load", "reaper"):
+            thread, = (number for number, its_name in threads.items() if its_name == name)
+            self.assertEqual(os.sched_getscheduler(thread), os.SCHED_BATCH)
+            self.assertEqual(os.getpriority(os.PRIO_PROCESS, thread), 19)
 
     def test_c14_twice_on_one_port_and_again_after_a_kill(self):
         first = self.daemon().ready()
