@@ -437,6 +437,24 @@ class BadRest(unittest.TestCase):
             self.assertEqual(headers["access-control-allow-origin"], "*")
             self.assertNotIn("vary", headers)
 
+    def test_H18_cors_of_what_is_refused_unread(self):
+        def refused(s, *headers):
+            answer = s.raw(request(headers=["Content-Length: %d" % (MAX_BODY + 1), *headers]))
+            self.assertEqual(status_of(answer), 413)
+            return dict(line.split(": ", 1) for line in answer.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:])
+
+        with Server(options={"http.body_max": "1M", "http.cors_origins": "https://a.example"}) as s:
+            headers = refused(s, "Origin: https://a.example")
+            self.assertEqual(headers["Access-Control-Allow-Origin"], "https://a.example")
+            headers = refused(s, "Origin: https://b.example")
+            self.assertNotIn("Access-Control-Allow-Origin", headers)
+            self.assertEqual(headers["Vary"], "Origin")
+        with Server(options={"http.body_max": "1M", "http.cors_origins": "*"}) as s:
+            # The origin is not known when framing is refused.
+            answer = s.raw(b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")
+            self.assertIn(b"\r\nAccess-Control-Allow-Origin: *\r\n", answer)
+            self.assertEqual(refused(s, "Origin: https://a.example")["Access-Control-Allow-Origin"], "*")
+
     def test_H18_a_browser_may_send_the_headers_it_asks_for(self):
         names = "authorization,content-type,inference-header-content-length,traceparent"
         ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST",

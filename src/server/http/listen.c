@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "server/http/cors.h"
 #include "server/http/http_state.h"
 #include "server/http/io.h"
 #include "server/net/intake.h"
@@ -52,7 +53,7 @@ static uint64_t event_key(int fd, uint32_t generation)
 static void turn_away(struct listener *l, int fd, enum refusal why)
 {
 	http_count_refusal(l->http, why);
-	sock_refuse(l->http, fd, 503, "too many connections");
+	sock_refuse(l->http, fd, 503, "too many connections", CORS_UNKNOWN);
 	close(fd);
 }
 

@@ -1,57 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/http/send.h"
 
-#include <string.h>
 #include "base/number.h"
+#include "server/http/cors.h"
 
-static bool origin_is_allowed(const struct http_conf *conf, struct slice origin)
-{
-	const char *list = conf->cors_origins;
-	if (!list || !*list || origin.len == 0)
-		return false;
-	if (strcmp(list, "*") == 0)
-		return true;
-	while (*list) {
-		size_t len = strcspn(list, ", ");
-		if (len && slice_eq(origin, (struct slice){ list, len }))
-			return true;
-		list += len + strspn(list + len, ", ");
-	}
-	return false;
-}
+struct response {
+	struct call *call;
+	struct MHD_Response *mhd;
+};
 
-/* The bytes lie in libmicrohttpd's memory, with no end. */
-static void add_slice(struct call *c, struct MHD_Response *response, const char *name, struct slice value)
+/* The bytes may lie in libmicrohttpd's memory, with no end. */
+static void add_header(void *ctx, const char *name, struct slice value)
 {
-	const char *text = arena_strndup(c->arena, value.ptr, value.len);
+	const struct response *r = ctx;
+	const char *text = arena_strndup(r->call->arena, value.ptr, value.len);
 	if (text)
-		MHD_add_response_header(response, name, text);
+		MHD_add_response_header(r->mhd, name, text);
 }
 
 /* What a browser asks before a page's request. Whatever headers the page would send may come:
    a proxy before us wants its Authorization, tracing its traceparent, and we act on few. */
-static void add_preflight(struct call *c, struct MHD_Response *response)
+static void add_preflight(struct response *r)
 {
-	MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-	MHD_add_response_header(response, "Access-Control-Max-Age", "600");
-	if (c->head.asked_headers.len > 0)
-		add_slice(c, response, "Access-Control-Allow-Headers", c->head.asked_headers);
+	MHD_add_response_header(r->mhd, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+	MHD_add_response_header(r->mhd, "Access-Control-Max-Age", "600");
+	if (r->call->head.asked_headers.len > 0)
+		add_header(r, "Access-Control-Allow-Headers", r->call->head.asked_headers);
 }
 
 static void add_cors(struct call *c, struct MHD_Response *response)
 {
 	const struct http_conf *conf = &c->http->conf;
-	bool by_origin = *conf->cors_origins && strcmp(conf->cors_origins, "*") != 0;
-	/* Also where it is not allowed: a cache must not give that answer to who is. */
-	if (by_origin)
-		MHD_add_response_header(response, "Vary", "Origin");
-	if (!origin_is_allowed(conf, c->head.origin))
-		return;
-	add_slice(c, response, "Access-Control-Allow-Origin", by_origin ? c->head.origin : SLICE_LIT("*"));
-	MHD_add_response_header(response, "Access-Control-Expose-Headers",
-		"Inference-Header-Content-Length, Retry-After");
-	if (c->head.is_preflight)
-		add_preflight(c, response);
+	struct response r = { c, response };
+	cors_headers(conf, c->head.origin, add_header, &r);
+	if (c->head.is_preflight && cors_allows(conf, c->head.origin))
+		add_preflight(&r);
 }
 
 static void add_headers(struct call *c, struct MHD_Response *response)
@@ -117,6 +100,7 @@ enum MHD_Result send_refusal(struct call *c, int status, enum refusal why, const
 {
 	http_count_refusal(c->http, why);
 	if (sock_enter(&c->http->socks, c->sock, SOCK_REPLY))
-		sock_refuse(c->http, c->fd, status, msg);
+		sock_refuse(c->http, c->fd, status, msg,
+			c->head.origin.len ? c->head.origin : CORS_UNKNOWN);
 	return MHD_NO;
 }

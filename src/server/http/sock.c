@@ -4,9 +4,11 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "server/http/cors.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
 #include "server/net/tcp.h"
@@ -135,7 +137,7 @@ static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal wh
 		if (why != REFUSAL_COUNT_)
 			http_count_refusal(h, why);
 		if (msg)
-			sock_refuse(h, fd, 408, msg);
+			sock_refuse(h, fd, 408, msg, CORS_UNKNOWN);
 		shutdown(fd, SHUT_RDWR);
 	}
 	unlock(s);
@@ -254,9 +256,25 @@ static const char *reason_phrase(int status)
 	}
 }
 
-void sock_refuse(struct http *h, int fd, int status, const char *msg)
+#define HEADERS_MAX 1024
+
+/* What has no room is left out, as a whole. */
+static void add_header(void *ctx, const char *name, struct slice value)
 {
-	char body[ERR_MSG_MAX + 16], text[ERR_MSG_MAX + 256];
+	char *to = ctx;
+	size_t used = strlen(to);
+	int n = snprintf(to + used, HEADERS_MAX - used, "%s: %.*s\r\n", name, SLICE_ARG(value));
+	if (n < 0 || (size_t)n >= HEADERS_MAX - used)
+		to[used] = '\0';
+}
+
+void sock_refuse(struct http *h, int fd, int status, const char *msg, struct slice origin)
+{
+	char headers[HEADERS_MAX] = "";
+	char body[ERR_MSG_MAX + 16], text[ERR_MSG_MAX + HEADERS_MAX + 256];
+	if (status == 503)
+		add_header(headers, "Retry-After", SLICE_LIT("1"));
+	cors_headers(&h->conf, origin, add_header, headers);
 	int body_len = snprintf(body, sizeof(body), "{\"error\":\"%s\"}", msg);
 	/* No arena here for real escaping; what needs it becomes an apostrophe. */
 	for (char *p = body + 10; p < body + body_len - 2; p++)
@@ -265,8 +283,7 @@ void sock_refuse(struct http *h, int fd, int status, const char *msg)
 	int len = snprintf(text, sizeof(text),
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s"
 		"Connection: close\r\n\r\n%s",
-		status, reason_phrase(status), body_len, status == 503 ? "Retry-After: 1\r\n" : "",
-		body);
+		status, reason_phrase(status), body_len, headers, body);
 	(void)!send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	listener_linger(h->listener, fd);
 }

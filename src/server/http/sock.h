@@ -80,5 +80,6 @@ void sock_sweep(struct http *h);
 void sock_cancel_all(struct sock_table *t);
 
 /* Writes a whole small answer and a close, bypassing libmicrohttpd, which has none under
-   way; then lets the client read it before the reset that unread input would cause. */
-void sock_refuse(struct http *h, int fd, int status, const char *msg);
+   way; then lets the client read it before the reset that unread input would cause. origin: of the
+   request, or CORS_UNKNOWN. */
+void sock_refuse(struct http *h, int fd, int status, const char *msg, struct slice origin);
