@@ -22,7 +22,8 @@ _signetctl() {
 	local at command= server=()
 	for ((at = 1; at < COMP_CWORD; at++)); do
 		case ${COMP_WORDS[at]} in
-		--server) server=(--server "${COMP_WORDS[++at]}") ;;
+		--server | --cacert | --cert | --key) server+=("${COMP_WORDS[at]}" "${COMP_WORDS[++at]}") ;;
+		--insecure) server+=(--insecure) ;;
 		-*) ;;
 		*) command=${command:-${COMP_WORDS[at]}} ;;
 		esac
@@ -30,7 +31,7 @@ _signetctl() {
 	local word=${COMP_WORDS[COMP_CWORD]}
 	case $command,$word in
 	,* | help,*)
-		_signet_words "$("$1" --help | sed -n 's/^  \([a-z]*\) .*/\1/p') help --server --version --help" ;;
+		_signet_words "$("$1" --help | sed -n 's/^  \([a-z]*\) .*/\1/p') help $(_signet_options "$1") --version --help" ;;
 	*,-*)
 		_signet_words "$(_signet_options "$1" "$command") --help" ;;
 	show,* | predict,* | load,* | unload,*)

@@ -60,6 +60,47 @@ static enum err_code no_option(const struct args_option *o, struct slice name, s
 		near_hint(&n, "--"));
 }
 
+/* The option that argv[*i] is, with its value, which may be argv[++*i]. */
+static enum err_code take(
+	const struct args_option *o, int argc, char **argv, int *i, struct err *err)
+{
+	const char *text = strchr(argv[*i], '=');
+	if (text && o->kind == ARGS_FLAG)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s takes no value", o->name);
+	if (text)
+		text++;
+	else if (o->kind != ARGS_FLAG && ++*i < argc)
+		text = argv[*i];
+	if (o->kind != ARGS_FLAG && !text)
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s: %s is missing", o->name, o->value);
+	return set_option(o, text, err);
+}
+
+/* "--name" of "--name=value"; "" when it is none. */
+static struct slice long_name(const char *arg)
+{
+	if (strncmp(arg, "--", 2) != 0)
+		return SLICE_LIT("");
+	return (struct slice){ arg + 2, strcspn(arg + 2, "=") };
+}
+
+enum err_code args_take(int *argc, char **argv, const struct args_option *options, struct err *err)
+{
+	int n = 1, i = 1;
+	for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
+		struct slice name = long_name(argv[i]);
+		const struct args_option *o = name.len ? find_option(options, name) : NULL;
+		if (o)
+			TRY(take(o, *argc, argv, &i, err));
+		else
+			argv[n++] = argv[i];
+	}
+	while (i < *argc)
+		argv[n++] = argv[i++];
+	*argc = n;
+	return ERR_OK;
+}
+
 enum err_code args_parse(int argc, char **argv, const struct args_option *options, int *ret_argc,
 	struct err *err)
 {
@@ -70,22 +111,11 @@ enum err_code args_parse(int argc, char **argv, const struct args_option *option
 			argv[n++] = argv[i];
 			continue;
 		}
-		const char *name = argv[i] + 2, *eq = strchr(name, '=');
-		struct slice key = { name, eq ? (size_t)(eq - name) : strlen(name) };
 		if (!o)
-			o = find_option(options, key);
+			o = find_option(options, long_name(argv[i]));
 		if (!o)
-			return no_option(options, key, err);
-		const char *text = eq ? eq + 1 : NULL;
-		if (o->kind == ARGS_FLAG && text)
-			return err_set(err, ERR_INVALID_ARGUMENT, "--%s takes no value", o->name);
-		if (o->kind != ARGS_FLAG && !text && ++i < argc)
-			text = argv[i];
-		if (o->kind != ARGS_FLAG && !text)
-			return err_set(err, ERR_INVALID_ARGUMENT, "--%s: %s is missing", o->name, o->value);
-		enum err_code rc = set_option(o, text, err);
-		if (rc != ERR_OK)
-			return rc;
+			return no_option(options, long_name(argv[i]), err);
+		TRY(take(o, argc, argv, &i, err));
 	}
 	for (i++; i < argc; i++)
 		argv[n++] = argv[i];

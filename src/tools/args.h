@@ -36,6 +36,11 @@ struct args_option {
 MUST_CHECK enum err_code args_parse(int argc, char **argv, const struct args_option *options,
 	int *ret_argc, struct err *err);
 
+/* The same of these options alone, wherever they stand before "--": takes them out, and leaves all
+   else as it is. */
+MUST_CHECK enum err_code args_take(
+	int *argc, char **argv, const struct args_option *options, struct err *err);
+
 /* A line per option. */
 void args_help(FILE *to, const struct args_option *options);
 

@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,10 +40,7 @@ static const char *url_name(const struct http_url *url)
 /* The schemes that somebody may try. */
 static enum err_code check_scheme(const char *text, struct err *err)
 {
-	if (strncmp(text, "https://", 8) == 0)
-		return err_set(err, ERR_UNIMPLEMENTED,
-			"server '%.200s': TLS is not spoken here: ask the daemon by way of a proxy that does", text);
-	if (strncmp(text, "grpc://", 7) == 0)
+	if (strncmp(text, "grpc://", 7) == 0 || strncmp(text, "grpcs://", 8) == 0)
 		return err_set(err, ERR_INVALID_ARGUMENT, "server '%.200s': this is a URL of gRPC, HTTP is asked for: "
 			"http://HOST:PORT or unix:PATH", text);
 	return ERR_OK;
@@ -68,7 +66,7 @@ static enum err_code url_resolve(const char *host, const char *port, struct http
 	return ERR_OK;
 }
 
-/* Cuts "host:port", "[v6]:port" or "host"; false: neither. */
+/* Cuts "host:port", "[v6]:port" or "host"; false: neither. port has the default. */
 static bool authority_split(const char *text, size_t len, char *host, size_t host_size, char *port,
 	size_t port_size)
 {
@@ -83,12 +81,12 @@ static bool authority_split(const char *text, size_t len, char *host, size_t hos
 		colon = memchr(text, ':', len);
 		to = colon ? colon : end;
 	}
-	const char *digits = colon ? colon + 1 : "80";
-	size_t n_host = (size_t)(to - from), n_port = colon ? (size_t)(end - digits) : 2;
-	if (n_host == 0 || n_host >= host_size || n_port == 0 || n_port >= port_size)
+	size_t n_host = (size_t)(to - from), n_port = colon ? (size_t)(end - colon) - 1 : 0;
+	if (n_host == 0 || n_host >= host_size || (colon && n_port == 0) || n_port >= port_size)
 		return false;
 	snprintf(host, host_size, "%.*s", (int)n_host, from);
-	snprintf(port, port_size, "%.*s", (int)n_port, digits);
+	if (colon)
+		snprintf(port, port_size, "%.*s", (int)n_port, colon + 1);
 	return true;
 }
 
@@ -98,23 +96,44 @@ enum err_code http_url_parse(const char *text, struct http_url *ret, struct err 
 	TRY(check_scheme(text, err));
 	if (strncmp(text, "unix:", 5) == 0)
 		return url_parse_unix(text + 5, ret, err);
-	const char *at = strncmp(text, "http://", 7) == 0 ? text + 7 : text;
+	ret->is_tls = strncmp(text, "https://", 8) == 0;
+	const char *at = ret->is_tls ? text + 8 : strncmp(text, "http://", 7) == 0 ? text + 7 : text;
 	size_t len = strcspn(at, "/");
 	const char *base = at + len;
 	size_t base_len = strlen(base);
 	while (base_len > 0 && base[base_len - 1] == '/')
 		base_len--;
-	char host[256], port[8];
+	char port[8];
+	snprintf(port, sizeof(port), "%s", ret->is_tls ? "443" : "80");
 	if (len >= sizeof(ret->authority) || base_len >= sizeof(ret->base) ||
-		!authority_split(at, len, host, sizeof(host), port, sizeof(port)))
+		!authority_split(at, len, ret->host, sizeof(ret->host), port, sizeof(port)))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"server '%.200s': expected http://HOST:PORT or unix:PATH", text);
+			"server '%.200s': expected http://HOST:PORT, https://HOST:PORT or unix:PATH", text);
 	snprintf(ret->authority, sizeof(ret->authority), "%.*s", (int)len, at);
 	snprintf(ret->base, sizeof(ret->base), "%.*s", (int)base_len, base);
-	return url_resolve(host, port, ret, err);
+	return url_resolve(ret->host, port, ret, err);
 }
 
-enum err_code http_connect(const struct http_url *url, int *ret_fd, struct err *err)
+enum err_code http_url_secure(
+	struct http_url *url, const struct client_tls_conf *conf, struct err *err)
+{
+	if (url->is_tls)
+		return client_tls_new(conf, &url->tls, err);
+	if (!client_tls_is_asked_for(conf))
+		return ERR_OK;
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"server '%s': --cacert, --cert, --key and --insecure are for https://HOST:PORT", url_name(url));
+}
+
+void http_url_done(struct http_url *url)
+{
+	SSL_CTX_free(url->tls);
+	url->tls = NULL;
+}
+
+/* -- a connection ------------------------------------------------------------------------- */
+
+enum err_code http_connect(const struct http_url *url, struct http_conn *ret, struct err *err)
 {
 	int fd = socket(url->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -126,9 +145,42 @@ enum err_code http_connect(const struct http_url *url, int *ret_fd, struct err *
 		close(fd);
 		return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", url_name(url), strerror(why));
 	}
-	*ret_fd = fd;
+	*ret = (struct http_conn){ .fd = fd };
+	if (url->is_tls && !(ret->ssl = client_tls_begin(url->tls, fd, url->host))) {
+		close(fd);
+		return err_oom(err);
+	}
 	return ERR_OK;
 }
+
+void http_conn_close(struct http_conn *c)
+{
+	SSL_free(c->ssl);
+	close(c->fd);
+}
+
+ssize_t http_conn_send(struct http_conn *c, struct slice s)
+{
+	return c->ssl ? client_tls_send(c->ssl, s.ptr, s.len) : send(c->fd, s.ptr, s.len, MSG_NOSIGNAL);
+}
+
+ssize_t http_conn_recv(struct http_conn *c, void *to, size_t n)
+{
+	return c->ssl ? client_tls_recv(c->ssl, to, n) : recv(c->fd, to, n, 0);
+}
+
+bool http_conn_wants_out(const struct http_conn *c)
+{
+	return !c->ssl || client_tls_wants_out(c->ssl);
+}
+
+/* Of what failed last; errno is set. */
+static const char *reason(const struct http_conn *c)
+{
+	return c->ssl && errno == EPROTO ? client_tls_reason(c->ssl) : strerror(errno);
+}
+
+/* -- replies and requests ----------------------------------------------------------------- */
 
 /* Value of a header line if it has this name, trimmed; len SIZE_MAX: another name. */
 static struct slice header_value(const char *line, size_t len, const char *name)
@@ -236,32 +288,48 @@ static enum err_code wait_for(int fd, short what, int timeout_ms, struct err *er
 	return n < 0 ? err_set(err, ERR_INTERNAL, "poll: %s", strerror(errno)) : ERR_OK;
 }
 
-static enum err_code send_all(int fd, struct slice s, int timeout_ms, struct err *err)
+enum err_code http_conn_shake_hands(struct http_conn *c, int timeout_ms, struct err *err)
 {
-	for (size_t done = 0; done < s.len;) {
-		enum err_code rc = wait_for(fd, POLLOUT, timeout_ms, err);
-		if (rc != ERR_OK)
-			return rc;
-		ssize_t n = send(fd, s.ptr + done, s.len - done, MSG_NOSIGNAL);
-		/* The connection is made meanwhile, so this is where nobody is found to listen. */
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return err_set(err, ERR_UNAVAILABLE, "%s", strerror(errno));
-		done += n > 0 ? (size_t)n : 0;
+	short what = POLLOUT; /* the connection is made */
+	while (c->ssl) {
+		TRY(wait_for(c->fd, what, timeout_ms, err));
+		int n = client_tls_shake_hands(c->ssl);
+		if (n > 0)
+			break;
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			return err_set(err, ERR_UNAVAILABLE, "no TLS: %s",
+				n == 0 ? "the connection was closed" : reason(c));
+		what = client_tls_wants_out(c->ssl) ? POLLOUT : POLLIN;
 	}
 	return ERR_OK;
 }
 
-static enum err_code receive_reply(int fd, int timeout_ms, struct buf *b, struct http_reply *ret,
-	struct err *err)
+static enum err_code send_all(
+	struct http_conn *c, struct slice s, int timeout_ms, struct err *err)
+{
+	short what = POLLOUT;
+	while (s.len) {
+		TRY(wait_for(c->fd, what, timeout_ms, err));
+		ssize_t n = http_conn_send(c, s);
+		/* The connection is made meanwhile, so this is where nobody is found to listen. */
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return err_set(err, ERR_UNAVAILABLE, "%s", reason(c));
+		if (n > 0)
+			s = (struct slice){ s.ptr + n, s.len - (size_t)n };
+		what = http_conn_wants_out(c) ? POLLOUT : POLLIN;
+	}
+	return ERR_OK;
+}
+
+static enum err_code receive_reply(struct http_conn *c, int timeout_ms, struct buf *b,
+	struct http_reply *ret, struct err *err)
 {
 	for (;;) {
-		enum err_code rc = wait_for(fd, POLLIN, timeout_ms, err);
-		if (rc != ERR_OK)
-			return rc;
+		TRY(wait_for(c->fd, POLLIN, timeout_ms, err));
 		char *to = buf_reserve(b, 64 << 10);
 		if (!to)
 			return err_oom(err);
-		ssize_t n = recv(fd, to, 64 << 10, 0);
+		ssize_t n = http_conn_recv(c, to, 64 << 10);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		/* HTTP/2, which gRPC speaks, begins with a length of three bytes. */
@@ -270,7 +338,7 @@ static enum err_code receive_reply(int fd, int timeout_ms, struct buf *b, struct
 				"the connection was closed without an answer: is it the port of gRPC, or does it want TLS?");
 		if (n <= 0)
 			return err_set(err, ERR_UNAVAILABLE, "the server closed the connection: %s",
-				n < 0 ? strerror(errno) : "before its answer was complete");
+				n < 0 ? reason(c) : "before its answer was complete");
 		b->len += (size_t)n;
 		switch (http_reply_parse(ret, b->ptr, b->len)) {
 		case HTTP_DONE:
@@ -292,15 +360,17 @@ enum err_code http_call(const struct http_url *url, const struct http_request *q
 	enum err_code rc = http_request_format(url, q, arena, &wire, err);
 	if (rc != ERR_OK)
 		return rc;
-	int fd;
-	rc = http_connect(url, &fd, err);
+	struct http_conn c;
+	rc = http_connect(url, &c, err);
 	if (rc != ERR_OK)
 		return rc;
 	struct buf b = buf_of(arena, 0);
-	rc = send_all(fd, wire, timeout_ms, err);
+	rc = http_conn_shake_hands(&c, timeout_ms, err);
 	if (rc == ERR_OK)
-		rc = receive_reply(fd, timeout_ms, &b, ret, err);
-	close(fd);
+		rc = send_all(&c, wire, timeout_ms, err);
+	if (rc == ERR_OK)
+		rc = receive_reply(&c, timeout_ms, &b, ret, err);
+	http_conn_close(&c);
 	if (rc != ERR_OK)
 		return err_prefix(err, "server '%s'", url_name(url));
 	*ret_body = (struct slice){ b.ptr + ret->head_bytes, ret->body_bytes };

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 #include <sys/socket.h>
-#include "base/arena.h"
+#include "tools/client_tls.h"
 
 #define HTTP_HEAD_MAX (64 << 10)
 #define HTTP_BODY_MAX ((size_t)1 << 30)
@@ -21,15 +21,42 @@
 struct http_url {
 	char authority[280]; /* for the Host header */
 	char base[256];      /* path before the API's own, "" mostly */
+	char host[256];      /* that a certificate must have */
+	bool is_tls;
+	SSL_CTX *tls;        /* http_url_secure()'s, when it is */
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
 };
 
-/* "http://HOST[:PORT][/BASE]", "HOST:PORT", or "unix:PATH". Resolves the name. */
+/* "http://HOST[:PORT][/BASE]", the same with https, "HOST:PORT", or "unix:PATH". Resolves the name. */
 MUST_CHECK enum err_code http_url_parse(const char *text, struct http_url *ret, struct err *err);
 
+/* Before connections are made: what TLS wants. INVALID_ARGUMENT: it cannot be had, or is asked for
+   and the URL has none. */
+MUST_CHECK enum err_code http_url_secure(
+	struct http_url *url, const struct client_tls_conf *conf, struct err *err);
+void http_url_done(struct http_url *url); /* zeroed is fine */
+
+struct http_conn {
+	int fd;
+	SSL *ssl; /* NULL: no TLS */
+};
+
 /* Non-blocking: the connection may still be under way. UNAVAILABLE with the reason. */
-MUST_CHECK enum err_code http_connect(const struct http_url *url, int *ret_fd, struct err *err);
+MUST_CHECK enum err_code http_connect(
+	const struct http_url *url, struct http_conn *ret, struct err *err);
+void http_conn_close(struct http_conn *c);
+
+/* Waits for the handshake, if there is one. UNAVAILABLE: there is none with whom is trusted. */
+MUST_CHECK enum err_code http_conn_shake_hands(
+	struct http_conn *c, int timeout_ms, struct err *err);
+
+/* As send() and recv(), of a socket that does not block. */
+ssize_t http_conn_send(struct http_conn *c, struct slice s);
+ssize_t http_conn_recv(struct http_conn *c, void *to, size_t n);
+
+/* When not all could be sent: does it wait for room? Else for the server's next bytes. */
+bool http_conn_wants_out(const struct http_conn *c);
 
 struct http_reply {
 	int status;

@@ -96,8 +96,9 @@ def test_nobody_there(signetctl):
 
 
 @pytest.mark.parametrize("url, words", [
-    ("https://127.0.0.1:1", "TLS is not spoken here"),
+    ("https://127.0.0.1:1", "Connection refused"),
     ("grpc://127.0.0.1:1", "HTTP is asked for: http://HOST:PORT"),
+    ("grpcs://127.0.0.1:1", "HTTP is asked for: http://HOST:PORT"),
     ("unix:/nowhere", "/nowhere: No such file"),
 ])
 def test_a_wrong_url_is_told_apart(signetctl, url, words):
@@ -105,7 +106,7 @@ def test_a_wrong_url_is_told_apart(signetctl, url, words):
     assert status == 1
     assert words in err
     assert signetctl("status", "--server", check=False)[::2] == (
-        2, "signetctl: --server needs a URL\nTry signetctl --help.\n")
+        2, "signetctl: --server: URL is missing\nTry signetctl --help.\n")
 
 
 def test_the_other_protocol_s_port_is_told(build, server, signetctl):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS in front of both wires: who is let in, who is not (H28), and certificates that change."""
+import contextlib
 import http.client
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import unittest
 import warnings
@@ -18,7 +20,7 @@ from onnx import TensorProto
 
 from certificates import Authority
 from raw_http2 import Connection
-from signet import SIGNETD
+from signet import BUILD, SIGNETD
 from signet_server import Server
 from test_grpc_oip import identity
 
@@ -356,6 +358,91 @@ class Changing(Story):
         self.assertIn("[http]: tls_cert", self.refused_start(tls_cert="/nowhere", tls_key=self.key))
         self.assertIn("has no certificate", self.refused_start(
             tls_cert=self.cert, tls_key=self.key, tls_client_ca=self.key))
+
+
+class Tools(Story):
+    """signetctl and signet-bench as clients."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.client = cls.authority.sign("client")
+        options = {**tls_options("http", cls.cert, cls.key), **tls_options("grpc", cls.cert, cls.key)}
+        cls.tls = ssl.create_default_context(cafile=cls.authority.ca)
+        cls.s = Server(grpc=True, options=options, tls=cls.tls)
+        cls.http = "https://localhost:%d" % cls.s.port
+        cls.grpc = "grpcs://localhost:%d" % cls.s.grpc_port
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.s.stop()
+        super().tearDownClass()
+
+    def tool(self, name, *args, words, status=0, ca=True):
+        """Its output has the words."""
+        trusted = ("--cacert", self.authority.ca) if ca else ()
+        r = subprocess.run([os.path.join(BUILD, name), *args, *trusted], capture_output=True, text=True, timeout=120)
+        self.assertEqual(r.returncode, status, r.stderr)
+        self.assertIn(words, r.stdout + r.stderr)
+
+    def bench(self, url, protocol, *args, concurrency=2, **more):
+        self.tool("signet-bench", "--url", url, "--protocol", protocol, "--model", "digits", "--duration", "0.2",
+                  "--concurrency", str(concurrency), *args, **more)
+
+    def test_who_is_trusted_is_asked(self):
+        self.tool("signetctl", "--server", self.http, "status", words="ready")
+        self.tool("signetctl", "models", "--server=" + self.http, words="digits")
+        self.tool("signetctl", "--server", self.http, "predict", "digits", "--input",
+                  "image=[%s]" % ([0] * 64), words="label")
+        self.bench(self.http, "v2-binary", words="errors    0")
+        self.bench(self.http, "v1", "--batch", "300", concurrency=5, words="errors    0")
+        self.bench(self.grpc, "grpc-v2", words="errors    0")
+        self.bench(self.grpc, "grpc-tfs", words="errors    0")
+
+    def test_others_are_not(self):
+        why = "no TLS: "
+        for url in self.http, self.http.replace("localhost", "127.0.0.1"):
+            self.tool("signetctl", "--server", url, "status", ca=False, status=1, words=why)
+        self.bench(self.http, "v2", ca=False, status=1, words=why)
+        self.bench(self.grpc, "grpc-v2", ca=False, status=1, words="not with a certificate that is trusted")
+        self.tool("signetctl", "--server", self.http, "--insecure", "status", ca=False, words="ready")
+        self.bench(self.http, "v2", "--insecure", ca=False, words="errors    0")
+        self.bench(self.grpc, "grpc-v2", "--insecure", ca=False, words="errors    0")
+
+    def test_a_certificate_of_another_host_is_refused(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.authority.sign("elsewhere", "elsewhere.example"))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def serve():
+                with contextlib.suppress(OSError):
+                    context.wrap_socket(listener.accept()[0], server_side=True)
+            thread = threading.Thread(target=serve)
+            thread.start()
+            self.tool("signetctl", "--server", "https://localhost:%d" % listener.getsockname()[1], "status",
+                      status=1, words="no TLS: hostname mismatch")
+            thread.join()
+
+    def test_a_client_shows_its_own(self):
+        who = ("--cert", self.client[0], "--key", self.client[1])
+        options = {**tls_options("http", self.cert, self.key, self.authority.ca),
+                   **tls_options("grpc", self.cert, self.key, self.authority.ca)}
+        with Server(grpc=True, options=options, tls=self.context(self.client)) as s:
+            http, rpc = "https://localhost:%d" % s.port, "grpcs://localhost:%d" % s.grpc_port
+            self.tool("signetctl", "--server", http, "status", status=1, words="server '")
+            self.tool("signetctl", "--server", http, *who, "status", words="ready")
+            self.bench(http, "v2-binary", *who, words="errors    0")
+            self.bench(rpc, "grpc-v2", *who, words="errors    0")
+
+    def test_options_that_make_no_sense_are_refused(self):
+        for args, words in ((("--cert", self.cert), "--cert and --key: one needs the other"),
+                            (("--cert", self.cert, "--key", self.client[1]), "--key '%s'" % self.client[1]),
+                            (("--cert", self.key, "--key", self.key), "--cert '%s'" % self.key)):
+            self.tool("signetctl", "--server", self.http, *args, "status", status=1, words=words)
+            self.bench(self.grpc, "grpc-v2", *args, status=1, words=words)
+        self.tool("signetctl", "--server", self.http, "--cacert", "/nowhere", "status", ca=False, status=1,
+                  words="--cacert '/nowhere': No such file")
+        for url, protocol in (("http://127.0.0.1:1", "v2"), ("grpc://127.0.0.1:1", "grpc-v2")):
+            self.bench(url, protocol, status=1, words="--insecure are for")
 
 
 if __name__ == "__main__":

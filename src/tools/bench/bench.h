@@ -11,11 +11,13 @@
 
 #include "tools/args.h"
 #include "tools/bench/load.h"
+#include "tools/client_tls.h"
 #include "tools/protocol.h"
 
 #define BENCH_CHECKS_MAX 16
 
 struct bench_opts {
+	struct client_tls_conf tls;
 	const char *url, *model, *version;
 	const struct protocol *protocol;
 	int concurrency;

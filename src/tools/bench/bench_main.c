@@ -58,7 +58,8 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 	int64_t concurrency = -1, seed = 1;
 	bool version = false, help = false;
 	const struct args_option options[] = {
-		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT" },
+		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT; over TLS https, grpcs" },
+		CLIENT_TLS_OPTIONS(&o->tls),
 		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2, v2-binary (default), grpc-v2 or grpc-tfs" },
 		{ "model", ARGS_TEXT, &o->model, "M", "which model" },
 		{ "model-version", ARGS_TEXT, &o->version, "N", "which version; default: the server's choice" },
@@ -150,6 +151,7 @@ static enum err_code ask_http(
 	s->wire = &load_http;
 	s->server = &s->url;
 	TRY(http_url_parse(o->url, &s->url, err));
+	TRY(http_url_secure(&s->url, &o->tls, err));
 	return model_info_fetch(&s->url, o->model, o->version, arena, &s->model, err);
 }
 
@@ -169,11 +171,11 @@ static enum err_code ask_rpc(
 {
 	grpc_channel *channel;
 	s->wire = &load_rpc;
-	s->rpc = (struct load_rpc_server){ o->url, o->protocol->rpc->infer };
+	s->rpc = (struct load_rpc_server){ { o->url, &o->tls }, o->protocol->rpc->infer };
 	s->server = &s->rpc;
 	s->model = (struct model_info){ .name = o->model, .version = o->version, .platform = "", .versions = "" };
 	grpc_init();
-	enum err_code rc = rpc_client_connect(o->url, ASK_NS, &channel, err);
+	enum err_code rc = rpc_client_connect(&s->rpc.at, ASK_NS, &channel, err);
 	if (rc == ERR_OK) {
 		rc = fetch_rpc(o->protocol->rpc, channel, s, arena, err);
 		grpc_channel_destroy(channel);
@@ -183,6 +185,7 @@ static enum err_code ask_rpc(
 }
 
 struct run {
+	struct session session;
 	struct bench_check check;
 	struct progress progress;
 };
@@ -204,9 +207,7 @@ static void on_second(void *ctx, double elapsed_s, const struct load_result *r)
 static enum err_code run(const struct bench_opts *o, struct arena *arena, struct run *run,
 	struct load_result *result, struct err *err)
 {
-	struct session *s = ARENA_NEW(arena, struct session);
-	if (!s)
-		return err_oom(err);
+	struct session *s = &run->session;
 	TRY((o->protocol->rpc ? ask_rpc : ask_http)(o, s, arena, err));
 	TRY(make_requests(o, s, arena, err));
 	TRY(bench_check_init(&run->check, o, &s->model, arena, err));
@@ -264,8 +265,10 @@ int main(int argc, char **argv)
 	char why[200];
 	status = load_errors(result) ? 1 : bench_invalid(&o, result, why, sizeof(why)) ? 3 : 0;
 out:
-	if (state)
+	if (state) {
 		bench_check_done(&state->check);
+		http_url_done(&state->session.url);
+	}
 	free(state);
 	free(result);
 	arena_free(arena);

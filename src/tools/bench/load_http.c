@@ -24,11 +24,12 @@
 
 #define READ_BYTES (64 << 10)
 #define EVENTS_MAX 256
+#define CONNECT_MS 5000
 
 struct conn {
 	struct load_slot slot;
 	bool is_open, wants_out;
-	int fd;
+	struct http_conn wire;
 	struct slice out; /* what is left to send */
 	char *in;
 	size_t in_len, in_cap;
@@ -52,7 +53,7 @@ static struct conn *conn_of(struct load_slot *s)
 static void conn_close(struct conn *c)
 {
 	if (c->is_open)
-		close(c->fd);
+		http_conn_close(&c->wire);
 	c->is_open = false;
 	c->in_len = 0;
 	c->wants_out = false;
@@ -61,10 +62,10 @@ static void conn_close(struct conn *c)
 
 static enum err_code conn_open(struct load *l, struct conn *c, struct err *err)
 {
-	TRY(http_connect(l->conf->server, &c->fd, err));
+	TRY(http_connect(l->conf->server, &c->wire, err));
 	c->is_open = true;
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
-	if (epoll_ctl(epoll_of(l), EPOLL_CTL_ADD, c->fd, &ev) != 0) {
+	if (epoll_ctl(epoll_of(l), EPOLL_CTL_ADD, c->wire.fd, &ev) != 0) {
 		conn_close(c);
 		return err_set(err, ERR_INTERNAL, "epoll: %s", strerror(errno));
 	}
@@ -83,22 +84,22 @@ static void conn_watch_out(struct load *l, struct conn *c, bool on)
 	if (c->wants_out == on)
 		return;
 	struct epoll_event ev = { .events = EPOLLIN | (on ? EPOLLOUT : 0u), .data.ptr = c };
-	epoll_ctl(epoll_of(l), EPOLL_CTL_MOD, c->fd, &ev);
+	epoll_ctl(epoll_of(l), EPOLL_CTL_MOD, c->wire.fd, &ev);
 	c->wants_out = on;
 }
 
 static void conn_send(struct load *l, struct conn *c)
 {
-	ssize_t n = send(c->fd, c->out.ptr, c->out.len, MSG_NOSIGNAL);
+	ssize_t n = http_conn_send(&c->wire, c->out);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		conn_fails(l, c, errno == ECONNREFUSED ? LOAD_CONNECT : LOAD_CLOSED);
+		conn_fails(l, c, errno == ECONNREFUSED || errno == EPROTO ? LOAD_CONNECT : LOAD_CLOSED);
 		return;
 	}
 	if (n > 0) {
 		c->out = (struct slice){ c->out.ptr + n, c->out.len - (size_t)n };
 		l->result->bytes_out += (uint64_t)n;
 	}
-	conn_watch_out(l, c, c->out.len > 0);
+	conn_watch_out(l, c, c->out.len > 0 && http_conn_wants_out(&c->wire));
 }
 
 static void conn_answered(struct load *l, struct conn *c)
@@ -138,7 +139,7 @@ static void conn_readable(struct load *l, struct conn *c)
 		conn_fails(l, c, LOAD_MALFORMED);
 		return;
 	}
-	ssize_t n = recv(c->fd, c->in + c->in_len, c->in_cap - c->in_len, 0);
+	ssize_t n = http_conn_recv(&c->wire, c->in + c->in_len, c->in_cap - c->in_len);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (!c->slot.busy) { /* the server has closed an idle connection: no failure */
@@ -177,7 +178,9 @@ static enum err_code http_begin(struct load *l, struct err *err)
 
 static enum err_code http_slot_connect(struct load *l, struct load_slot *s, struct err *err)
 {
-	return conn_open(l, conn_of(s), err);
+	struct conn *c = conn_of(s);
+	TRY(conn_open(l, c, err));
+	return http_conn_shake_hands(&c->wire, CONNECT_MS, err);
 }
 
 static void http_send(struct load *l, struct load_slot *s, struct slice request)
@@ -197,7 +200,8 @@ static void http_wait(struct load *l, int64_t wait_ns)
 	int n = epoll_pwait2(epoll_of(l), ev, EVENTS_MAX, &ts, NULL);
 	for (int i = 0; i < n; i++) {
 		struct conn *c = ev[i].data.ptr;
-		if (ev[i].events & EPOLLOUT && c->slot.busy)
+		/* Of a handshake the server's part has come, perhaps. */
+		if (c->slot.busy && c->out.len > 0)
 			conn_send(l, c);
 		if (ev[i].events & ~(uint32_t)EPOLLOUT && c->is_open)
 			conn_readable(l, c);

@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "tools/bench/load_state.h"
-#include "tools/bench/rpc_client.h"
 
 #define CONNECT_NS (5 * NS_PER_S)
 #define COARSE_NS (2 * NS_PER_MS)
@@ -67,7 +66,7 @@ static enum err_code rpc_connect(struct load *l, struct load_slot *s, struct err
 	struct connection *c = connection_of(l, s);
 	if (c->channel)
 		return ERR_OK;
-	TRY(rpc_client_connect(server->url, CONNECT_NS, &c->channel, err));
+	TRY(rpc_client_connect(&server->at, CONNECT_NS, &c->channel, err));
 	c->method = grpc_channel_register_call(c->channel, server->method, NULL, NULL);
 	l->result->connections++;
 	return ERR_OK;

@@ -10,11 +10,13 @@
 #pragma once
 
 #include "tools/bench/load.h"
+#include "tools/bench/rpc_client.h"
 
 #define LOAD_RPC_CONNECTIONS 16
 
 struct load_rpc_server {
-	const char *url, *method;
+	struct rpc_client_server at;
+	const char *method;
 };
 
 extern const struct load_wire load_rpc;

@@ -4,7 +4,9 @@
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/time.h>
+#include <openssl/ssl.h>
 #include <string.h>
+#include "tools/tool_file.h"
 
 gpr_timespec rpc_client_after(int64_t ns)
 {
@@ -91,7 +93,79 @@ enum err_code rpc_client_call(grpc_channel *channel, const char *method, struct 
 
 /* -- connections --------------------------------------------------------------------------- */
 
-static grpc_channel *channel_new(const char *target)
+/* The text of a file, or NULL when there is none. */
+static enum err_code read_pem(const char *file, struct arena *arena, const char **ret, struct err *err)
+{
+	struct slice text;
+	*ret = NULL;
+	if (!file)
+		return ERR_OK;
+	TRY(tool_file_read(file, arena, &text, err));
+	*ret = arena_strndup(arena, text.ptr, text.len);
+	return *ret ? ERR_OK : err_oom(err);
+}
+
+static void set_certificates(grpc_tls_credentials_options *o, const char *ca, const char *cert, const char *key)
+{
+	grpc_tls_identity_pairs *pairs = cert ? grpc_tls_identity_pairs_create() : NULL;
+	if (pairs)
+		grpc_tls_identity_pairs_add_pair(pairs, key, cert);
+	grpc_tls_certificate_provider *p = grpc_tls_certificate_provider_static_data_create(ca, pairs);
+	grpc_tls_credentials_options_set_certificate_provider(o, p);
+	grpc_tls_certificate_provider_release(p);
+	if (ca)
+		grpc_tls_credentials_options_watch_root_certs(o);
+	if (cert)
+		grpc_tls_credentials_options_watch_identity_key_cert_pairs(o);
+}
+
+static void trust_anybody(grpc_tls_credentials_options *o)
+{
+	grpc_tls_certificate_verifier *v = grpc_tls_certificate_verifier_no_op_create();
+	grpc_tls_credentials_options_set_verify_server_cert(o, 0);
+	grpc_tls_credentials_options_set_certificate_verifier(o, v);
+	grpc_tls_certificate_verifier_release(v);
+	grpc_tls_credentials_options_set_check_call_host(o, 0);
+}
+
+static enum err_code tls_credentials(const struct client_tls_conf *conf, struct arena *arena,
+	grpc_channel_credentials **ret, struct err *err)
+{
+	const char *ca, *cert, *key;
+	SSL_CTX *ctx;
+	/* The library would say of a wrong file that nobody is there. */
+	TRY(client_tls_new(conf, &ctx, err));
+	SSL_CTX_free(ctx);
+	TRY(read_pem(conf->ca, arena, &ca, err));
+	TRY(read_pem(conf->cert, arena, &cert, err));
+	TRY(read_pem(conf->key, arena, &key, err));
+	grpc_tls_credentials_options *o = grpc_tls_credentials_options_create();
+	if (ca || cert)
+		set_certificates(o, ca, cert, key);
+	if (conf->insecure)
+		trust_anybody(o);
+	*ret = grpc_tls_credentials_create(o);
+	return ERR_OK;
+}
+
+static enum err_code credentials(const struct rpc_client_server *server, bool is_tls,
+	grpc_channel_credentials **ret, struct err *err)
+{
+	if (!is_tls && client_tls_is_asked_for(server->tls))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"server '%.200s': --cacert, --cert, --key and --insecure are for grpcs://HOST:PORT", server->url);
+	if (!is_tls) {
+		*ret = grpc_insecure_credentials_create();
+		return ERR_OK;
+	}
+	struct arena *arena = arena_new(64 << 10, 0);
+	enum err_code rc = arena ? tls_credentials(server->tls, arena, ret, err) : err_oom(err);
+	arena_free(arena);
+	return rc;
+}
+
+/* Takes the credentials. */
+static grpc_channel *channel_new(const char *target, grpc_channel_credentials *credentials)
 {
 	grpc_arg arg[] = {
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, .value.integer = 1 },
@@ -102,9 +176,8 @@ static grpc_channel *channel_new(const char *target)
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, .value.integer = 1 },
 	};
 	grpc_channel_args args = { sizeof(arg) / sizeof(*arg), arg };
-	grpc_channel_credentials *none = grpc_insecure_credentials_create();
-	grpc_channel *c = grpc_channel_create(target, none, &args);
-	grpc_channel_credentials_release(none);
+	grpc_channel *c = grpc_channel_create(target, credentials, &args);
+	grpc_channel_credentials_release(credentials);
 	return c;
 }
 
@@ -124,17 +197,23 @@ static bool wait_until_ready(grpc_channel *c, gpr_timespec until)
 	return state == GRPC_CHANNEL_READY;
 }
 
-enum err_code rpc_client_connect(
-	const char *url, int64_t timeout_ns, grpc_channel **ret, struct err *err)
+enum err_code rpc_client_connect(const struct rpc_client_server *server, int64_t timeout_ns,
+	grpc_channel **ret, struct err *err)
 {
-	const char *target = strncmp(url, "grpc://", 7) == 0 ? url + 7 : url;
+	const char *url = server->url;
+	bool is_tls = strncmp(url, "grpcs://", 8) == 0;
+	const char *target = is_tls ? url + 8 : strncmp(url, "grpc://", 7) == 0 ? url + 7 : url;
 	if (strncmp(url, "http", 4) == 0 && strstr(url, "://"))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"server '%.200s': this is a URL of HTTP, gRPC is asked for: grpc://HOST:PORT or unix:PATH", url);
-	grpc_channel *c = channel_new(target);
+			"server '%.200s': this is a URL of HTTP, gRPC is asked for: grpc://HOST:PORT, grpcs://HOST:PORT "
+			"or unix:PATH", url);
+	grpc_channel_credentials *how;
+	TRY(credentials(server, is_tls, &how, err));
+	grpc_channel *c = channel_new(target, how);
 	if (!wait_until_ready(c, rpc_client_after(timeout_ns))) {
 		grpc_channel_destroy(c);
-		return err_set(err, ERR_UNAVAILABLE, "server '%.200s': nobody there speaks gRPC", target);
+		return err_set(err, ERR_UNAVAILABLE, "server '%.200s': nobody there speaks gRPC%s", target,
+			is_tls ? " over TLS, or not with a certificate that is trusted" : "");
 	}
 	*ret = c;
 	return ERR_OK;

@@ -8,12 +8,18 @@
 #pragma once
 
 #include <grpc/grpc.h>
-#include "base/arena.h"
+#include "tools/client_tls.h"
 
-/* A connection of its own, to "[grpc://]HOST:PORT" or "unix:PATH", when it is there.
-   UNAVAILABLE: nobody answers within timeout_ns. */
+/* "[grpc://]HOST:PORT" or "unix:PATH"; grpcs://HOST:PORT: over TLS. */
+struct rpc_client_server {
+	const char *url;
+	const struct client_tls_conf *tls;
+};
+
+/* A connection of its own, when it is there. UNAVAILABLE: nobody answers within timeout_ns.
+   INVALID_ARGUMENT: the URL is none, or what TLS wants cannot be had. */
 MUST_CHECK enum err_code rpc_client_connect(
-	const char *url, int64_t timeout_ns, grpc_channel **ret, struct err *err);
+	const struct rpc_client_server *server, int64_t timeout_ns, grpc_channel **ret, struct err *err);
 
 /* The answer's status as the code, with its text. */
 MUST_CHECK enum err_code rpc_client_call(grpc_channel *channel, const char *method,

@@ -13,6 +13,18 @@
 
 #define SERVER_DEFAULT "http://localhost:8000"
 
+/* Whom to ask, and how: options of all commands that need a server. */
+static struct {
+	const char *url;
+	struct client_tls_conf tls;
+} server;
+
+static const struct args_option server_options[] = {
+	{ "server", ARGS_TEXT, &server.url, "URL", "http://HOST:PORT, https://HOST:PORT or unix:PATH; default: $SIGNET_SERVER" },
+	CLIENT_TLS_OPTIONS(&server.tls),
+	{ 0 },
+};
+
 static const struct command {
 	const char *name;
 	enum err_code (*run)(struct ctl *c, struct err *err);
@@ -42,8 +54,10 @@ static void usage(FILE *to)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(to, "  %-9s %s%s\n", commands[i].name, commands[i].help,
 			commands[i].needs_server ? "" : " (no server needed)");
+	fputc('\n', to);
+	args_help(to, server_options);
 	fprintf(to,
-		"\nURL is http://HOST:PORT or unix:PATH; default: $SIGNET_SERVER, or %s.\n"
+		"\nWithout a URL the server is %s.\n"
 		"\"signetctl COMMAND --help\" says what a command takes; --version, which one this is.\n",
 		SERVER_DEFAULT);
 }
@@ -65,24 +79,6 @@ static int no_command(const char *name)
 	fprintf(stderr, "signetctl: '%s' is no command%s\nTry signetctl --help.\n", name,
 		near_hint(&n, ""));
 	return 2;
-}
-
-/* Takes "--server URL" and "--server=URL" out of the arguments, wherever they stand before "--".
-   *server NULL: the URL is missing. */
-static void take_server(int *argc, char **argv, const char **server)
-{
-	int n = 0, i = 0;
-	for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--server") == 0)
-			*server = i + 1 < *argc ? argv[++i] : NULL;
-		else if (strncmp(argv[i], "--server=", 9) == 0)
-			*server = argv[i] + 9;
-		else
-			argv[n++] = argv[i];
-	}
-	while (i < *argc)
-		argv[n++] = argv[i++];
-	*argc = n;
 }
 
 static bool is_help(const char *arg)
@@ -113,16 +109,19 @@ enum err_code ctl_options(struct ctl *c, const struct args_option *options, int 
 	return rc;
 }
 
-static int run_command(const struct command *cmd, const char *server, int argc, char **argv)
+static int run_command(const struct command *cmd, int argc, char **argv)
 {
 	struct err err = { 0 };
 	struct ctl c = { .name = cmd->name, .args = cmd->args, .argc = argc, .argv = argv };
 	c.arena = arena_new(1 << 20, 0);
 	enum err_code rc = c.arena ? ERR_OK : err_oom(&err);
 	if (rc == ERR_OK && cmd->needs_server)
-		rc = http_url_parse(server, &c.url, &err);
+		rc = http_url_parse(server.url, &c.url, &err);
+	if (rc == ERR_OK && cmd->needs_server)
+		rc = http_url_secure(&c.url, &server.tls, &err);
 	if (rc == ERR_OK)
 		rc = cmd->run(&c, &err);
+	http_url_done(&c.url);
 	arena_free(c.arena);
 	if (rc == ERR_OK && (fflush(stdout) != 0 || ferror(stdout)))
 		rc = err_set(&err, ERR_INTERNAL, "cannot write the result");
@@ -142,18 +141,19 @@ static int help(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	const struct command *cmd = find_command(asks[0]);
-	return cmd ? run_command(cmd, SERVER_DEFAULT, 2, asks) : no_command(asks[0]);
+	return cmd ? run_command(cmd, 2, asks) : no_command(asks[0]);
 }
 
 int main(int argc, char **argv)
 {
-	const char *server = getenv("SIGNET_SERVER");
-	server = server && *server ? server : SERVER_DEFAULT;
-	take_server(&argc, argv, &server);
+	struct err err;
+	const char *usual = getenv("SIGNET_SERVER");
+	server.url = usual && *usual ? usual : SERVER_DEFAULT;
+	enum err_code rc = args_take(&argc, argv, server_options, &err);
 	const char *name = argc > 1 ? argv[1] : "";
 	signal(SIGPIPE, SIG_IGN);
-	if (!server) {
-		fputs("signetctl: --server needs a URL\nTry signetctl --help.\n", stderr);
+	if (rc != ERR_OK) {
+		fprintf(stderr, "signetctl: %s\nTry signetctl --help.\n", err.msg);
 		return 2;
 	}
 	if (strcmp(name, "--version") == 0) {
@@ -164,7 +164,7 @@ int main(int argc, char **argv)
 		return help(argc - 1, argv + 1);
 	const struct command *cmd = find_command(name);
 	if (cmd)
-		return run_command(cmd, server, argc - 1, argv + 1);
+		return run_command(cmd, argc - 1, argv + 1);
 	if (*name)
 		return no_command(name);
 	usage(stderr);
