@@ -97,7 +97,7 @@ enum err_code stats_attach(struct version *v, struct err *err)
 	pthread_mutex_lock(&list.lock);
 	struct stats *s = find_or_make(v->model, v->number);
 	if (s) {
-		s->loaded = true;
+		s->loaded++;
 		s->load_ns = v->load_ns + v->compile_ns + v->warm_ns;
 	}
 	v->stats = s;
@@ -111,7 +111,7 @@ void stats_detach(struct version *v)
 	if (!s)
 		return;
 	pthread_mutex_lock(&list.lock);
-	s->loaded = false;
+	s->loaded--;
 	pthread_mutex_unlock(&list.lock);
 	v->stats = NULL;
 }

@@ -30,7 +30,7 @@ struct stats {
 	struct stats *next;
 	char *model;
 	int64_t number;
-	bool loaded;
+	int loaded; /* versions that count here: while one takes over from its like there are two */
 	atomic_uint_fast64_t loads, failed_loads;
 	int64_t load_ns; /* of the last load, to ready */
 
