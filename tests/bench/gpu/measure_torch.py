@@ -82,13 +82,26 @@ class Encoder(nn.Module):
         return self.norm2(x + self.down(nn.functional.gelu(self.up(x))))
 
 
+class Pooler(nn.Module):
+    def __init__(self, width=768):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x):
+        return torch.tanh(self.linear(x[:, 0]))
+
+
+def bert_base():
+    return nn.Sequential(*[Encoder() for _ in range(12)], Pooler())
+
+
 def mlp():
     return nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
 
 
 MODELS = {
     "resnet50": (resnet50, (3, 224, 224)),
-    "bert_base": (lambda: nn.Sequential(*[Encoder() for _ in range(12)]), (128, 768)),
+    "bert_base": (bert_base, (128, 768)),
     "mobilenet_v2": (mobilenet_v2, (3, 224, 224)),
     "mlp": (mlp, (64,)),
 }

@@ -148,21 +148,26 @@ static int32_t bert_layers(struct graph *g, int32_t x, int64_t n)
 	return x;
 }
 
-static int32_t bert_base(struct graph *g, int64_t n)
+/* What the first word has become. */
+static int32_t pooler(struct graph *g, int32_t x, int64_t n)
 {
-	return bert_layers(g, image(g, shape_of(n, LENGTH, WIDTH)), n);
+	x = MODEL_NODE(g, OP_GATHER, x, model_int64s(g, SHAPE_SCALAR, (int64_t[]){ 0 }));
+	model_attr_int(g, "axis", 1);
+	return MODEL_NODE(g, OP_TANH, linear(g, x, n, WIDTH, WIDTH));
 }
 
-/* As it is served: words enter, and what the first of them has become leaves. */
+static int32_t bert_base(struct graph *g, int64_t n)
+{
+	return pooler(g, bert_layers(g, image(g, shape_of(n, LENGTH, WIDTH)), n), n);
+}
+
+/* As it is served: words enter. */
 static int32_t bert_words(struct graph *g, int64_t n)
 {
 	int32_t ids = model_input(g, "ids", DTYPE_I64, shape_of(n, LENGTH));
 	int32_t x = MODEL_NODE(g, OP_GATHER, weights(g, shape_of(WORDS, WIDTH), 1), ids);
 	x = layer_norm(g, x, weights(g, shape_of(LENGTH, WIDTH), 1));
-	x = bert_layers(g, x, n);
-	x = MODEL_NODE(g, OP_GATHER, x, model_int64s(g, SHAPE_SCALAR, (int64_t[]){ 0 }));
-	model_attr_int(g, "axis", 1);
-	return MODEL_NODE(g, OP_TANH, linear(g, x, n, WIDTH, WIDTH));
+	return pooler(g, bert_layers(g, x, n), n);
 }
 
 static int32_t mlp(struct graph *g, int64_t n)
