@@ -206,6 +206,7 @@ CUresult cuDeviceGetAttribute(int *ret, CUdevice_attribute a, CUdevice)
 {
 	switch (a) {
 	case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *ret = 4; break;
+	case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: *ret = 4096; break;
 	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *ret = conf.capability / 10; break;
 	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *ret = conf.capability % 10; break;
 	default: return CUDA_ERROR_INVALID_VALUE;

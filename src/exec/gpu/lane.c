@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "exec/gpu/gpu.h"
+#include "exec/gpu/capture.h"
 
 #define RUNS_BEFORE_CAPTURE 2
 
@@ -177,24 +177,8 @@ static enum err_code begin(struct lane *lane, int32_t i, bool *ret_enqueue, stru
 	if (s->state == SEGMENT_RECORDED)
 		GPU_TRY(l->gpu, cu.cuGraphLaunch(s->graph, lane->stream), "replaying a graph");
 	if (s->state == SEGMENT_PLAIN && s->runs++ >= RUNS_BEFORE_CAPTURE)
-		s->state = cu.cuStreamBeginCapture_v2(lane->stream,
-				   CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) == CUDA_SUCCESS
-			? SEGMENT_CAPTURING
-			: SEGMENT_NOT_RECORDABLE;
+		s->state = capture_begin(lane->stream) ? SEGMENT_CAPTURING : SEGMENT_NOT_RECORDABLE;
 	return ERR_OK;
-}
-
-/* Ends the capture; graph NULL: it failed. */
-static CUgraphExec take_graph(struct lane *lane)
-{
-	CUgraph graph = NULL;
-	CUgraphExec exec = NULL;
-	if (cu.cuStreamEndCapture(lane->stream, &graph) != CUDA_SUCCESS || !graph)
-		return NULL;
-	if (cu.cuGraphInstantiateWithFlags(&exec, graph, 0) != CUDA_SUCCESS)
-		exec = NULL;
-	cu.cuGraphDestroy(graph);
-	return exec;
 }
 
 static enum err_code end(struct lane *lane, int32_t i, struct err *err)
@@ -203,7 +187,7 @@ static enum err_code end(struct lane *lane, int32_t i, struct err *err)
 	struct segment *s = &l->segment[i];
 	if (s->state != SEGMENT_CAPTURING)
 		return ERR_OK;
-	s->graph = take_graph(lane);
+	s->graph = capture_end(lane->stream);
 	s->state = s->graph ? SEGMENT_RECORDED : SEGMENT_NOT_RECORDABLE;
 	if (!s->graph)
 		return err_set(err, ERR_INTERNAL, "gpu:%d: a segment's work could not be recorded",

@@ -47,10 +47,10 @@ struct contest {
 	struct device_args d;
 };
 
-static bool enqueue(const struct timing *t, void *ctx, int i)
+static bool enqueue(const struct timing *t, void *ctx, int i, int run)
 {
 	struct contest *c = ctx;
-	(void)t;
+	(void)t, (void)run;
 	c->a.state = c->kernel[i]->state;
 	c->out.layout = c->kernel[i]->out_layout;
 	c->kernel[i]->run(&c->a, 0, c->kernel[i]->units);

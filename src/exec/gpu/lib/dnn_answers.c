@@ -82,10 +82,10 @@ struct contest {
 	struct dnn_binding at;
 };
 
-static bool enqueue(const struct timing *t, void *ctx, int i)
+static bool enqueue(const struct timing *t, void *ctx, int i, int run)
 {
 	const struct contest *c = ctx;
-	(void)t;
+	(void)t, (void)run;
 	return dnn_execute(c->plan[i], c->handle, &c->at) == CUDNN_STATUS_SUCCESS;
 }
 

@@ -3,7 +3,8 @@
  * product_choice.c -- which of cuBLASLt's algorithms computes a product
  *
  * The library proposes some, best first by its own estimate. Where timing is allowed they
- * run on the device, and the fastest is remembered under all that it depends on: the device,
+ * run on the device, with a right side that no cache holds, as weights are when their turn
+ * comes, and the fastest is remembered under all that it depends on: the device,
  * the library's version, the product. So a restart computes with the same algorithms, and
  * neither asks nor times.
  */
@@ -14,7 +15,8 @@
 #include "exec/gpu/matmul/product.h"
 #include "exec/gpu/timing.h"
 
-#define PROPOSALS_MAX 8
+#define PROPOSALS_MAX 24
+#define COPIES_MAX 64
 
 /* What the library may have beside the matrices; newer chips' best algorithms want more. */
 static size_t workspace_limit(const struct gpu *g)
@@ -166,32 +168,58 @@ struct contest {
 	struct product *pr;
 	const struct proposals *of;
 	struct product_at at;
+	size_t b_bytes; /* from one copy of the right side to the next */
+	int copies;
 };
 
-static bool enqueue(const struct timing *t, void *ctx, int i)
+static bool enqueue(const struct timing *t, void *ctx, int i, int run)
 {
 	const struct contest *c = ctx;
+	struct product_at at = c->at;
+	at.b = (const char *)at.b + c->b_bytes * (size_t)(run % c->copies);
 	take(c->pr, &c->of->of[i]);
-	return product_enqueue(c->pr, &c->at, t->stream) == CUBLAS_STATUS_SUCCESS;
+	return product_enqueue(c->pr, &at, t->stream) == CUBLAS_STATUS_SUCCESS;
+}
+
+/* What is swept between runs, so that none of it is in a cache; its first half has the copies of
+   the right side. Of a batch of products that is no weight, but was computed just before. */
+static size_t swept_bytes(const struct gpu *g, const struct product_spec *s)
+{
+	int l2 = 0;
+	if (s->batch > 1 ||
+		cu.cuDeviceGetAttribute(&l2, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, g->device) != CUDA_SUCCESS)
+		return 0;
+	return 2 * (size_t)l2;
+}
+
+static int copies_in(size_t swept, size_t each)
+{
+	size_t n = each ? swept / 2 / each : 1;
+	return n > COPIES_MAX ? COPIES_MAX : n > 1 ? (int)n : 1;
 }
 
 /* The place of the fastest; -1: nothing could be timed. */
 static int contest(const struct gpu *g, const struct product_spec *s, struct product *pr,
 	const struct proposals *of)
 {
-	size_t at[PRODUCT_MATRICES], bytes = workspace_limit(g);
+	/* The right side last, for it has copies behind it. */
+	static const int order[] = { PRODUCT_A, PRODUCT_C, PRODUCT_D, PRODUCT_B };
+	size_t at[PRODUCT_MATRICES], own = 0, bytes = workspace_limit(g), swept = swept_bytes(g, s);
 	for (int i = 0; i < PRODUCT_MATRICES; i++) {
-		size_t own;
-		if (extent_overflows(s, i, &own))
+		if (extent_overflows(s, order[i], &own))
 			return -1;
-		at[i] = bytes;
-		bytes += round_up(own, PRODUCT_WORKSPACE_ALIGN);
+		own = round_up(own, PRODUCT_WORKSPACE_ALIGN);
+		at[order[i]] = bytes;
+		bytes += own;
 	}
 	struct timing t;
-	bool room = timing_init(&t, g, bytes);
+	bool room = timing_init(&t, g, bytes + swept);
 	char *mem = (char *)t.mem;
 	struct contest c = { pr, of, { mem + at[PRODUCT_A], mem + at[PRODUCT_B],
-		s->beta != 0 ? mem + at[PRODUCT_C] : NULL, mem + at[PRODUCT_D], mem } };
+		s->beta != 0 ? mem + at[PRODUCT_C] : NULL, mem + at[PRODUCT_D], mem },
+		own, copies_in(swept, own) };
+	t.swept = t.mem + at[PRODUCT_B];
+	t.swept_bytes = swept ? own + swept : 0;
 	int best = room ? timing_fastest(&t, of->n, enqueue, &c) : -1;
 	timing_done(&t);
 	return best;
