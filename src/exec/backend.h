@@ -48,6 +48,9 @@ struct backend {
 	/* A FusedElementwise (fused.h) is one kernel, and quicker than its operators one by one. */
 	bool fuses;
 
+	/* Its copies, and kernels where that pays, take LAYOUT_COLUMNS: with device only. */
+	bool columns;
+
 	/* (optional) What it was opened without and how it manages, in words; NULL: nothing. */
 	const char *without;
 

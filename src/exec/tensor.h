@@ -21,6 +21,7 @@ enum layout {
 	LAYOUT_NCHW16C, /* the same by 16 */
 	LAYOUT_NHWC,
 	LAYOUT_NCHW16C_BF16, /* blocks of 16, of a float32 value: rounded to bfloat16 while it lies there */
+	LAYOUT_COLUMNS, /* of any rank: columns of a wider matrix, see pitch */
 	LAYOUT_COUNT_
 };
 
@@ -42,6 +43,7 @@ struct tensor {
 	enum dtype dtype;
 	enum layout layout;
 	struct shape shape;
+	int64_t pitch; /* LAYOUT_COLUMNS: elements from one row of the last dimension to the next */
 };
 
 /* What a graph says of a value: tensor of dtype, or sequence / optional / map of it. */

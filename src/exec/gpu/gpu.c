@@ -58,7 +58,7 @@ enum err_code gpu_enter(const struct gpu *g, struct err *err)
 
 /* -- rows ----------------------------------------------------------------------------------- */
 
-enum { TAKES_PLAIN = false, TAKES_BLOCKED = true };
+enum { TAKES_PLAIN = 0, TAKES_BLOCKED = 1 << LAYOUT_NHWC, TAKES_COLUMNS = 1 << LAYOUT_COLUMNS };
 
 /* The tests look for them in the module. */
 #define FOR_TESTS __attribute__((visibility("default")))
@@ -67,7 +67,7 @@ FOR_TESTS const struct gpu_row gpu_rows[] = {
 #define GPU_KERNEL(op, types, layout, prepare) { OP_##op, types, TAKES_##layout, prepare, #prepare },
 #include "exec/gpu/kernels_gpu.def"
 #undef GPU_KERNEL
-	{ OP_COUNT_, 0, false, NULL, NULL },
+	{ OP_COUNT_, 0, 0, NULL, NULL },
 };
 FOR_TESTS const int gpu_rows_count = sizeof(gpu_rows) / sizeof(gpu_rows[0]) - 1;
 
@@ -79,12 +79,23 @@ static enum dtype key_dtype(const struct prep *p)
 	return p->in[p->node->op == OP_WHERE].dtype;
 }
 
-static enum err_code ask_rows(struct prep *p, bool blocked_only, struct kernel *ret, struct err *err)
+/* Bit i: an input comes in layout i, which is not the plain one. */
+static uint32_t layouts_of(const struct prep *p)
 {
+	uint32_t bits = 0;
+	for (int i = 0; i < p->n_in; i++)
+		if (gpu_has_in(p, i) && p->in[i].layout != LAYOUT_PLAIN)
+			bits |= 1U << p->in[i].layout;
+	return bits;
+}
+
+static enum err_code ask_rows(struct prep *p, struct kernel *ret, struct err *err)
+{
+	uint32_t layouts = layouts_of(p);
 	for (int i = 0; i < gpu_rows_count; i++) {
 		const struct gpu_row *row = &gpu_rows[i];
 		if (row->op != p->node->op || !dtype_in(key_dtype(p), row->types) ||
-			(blocked_only && !row->blocked))
+			(layouts & ~row->layouts))
 			continue;
 		*ret = (struct kernel){ .name = row->name, .units = 1 };
 		enum err_code rc = row->prepare(p, ret, err);
@@ -97,15 +108,15 @@ static enum err_code ask_rows(struct prep *p, bool blocked_only, struct kernel *
 enum err_code gpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
 {
 	TRY(gpu_enter(gpu_of(p->backend), err));
-	bool blocked;
+	bool turned;
 	struct prep q;
-	TRY(prep_with_plain(p, &q, &blocked, err));
+	TRY(prep_with_plain(p, &q, &turned, err));
 	*ret_want_plain = false;
-	enum err_code rc = blocked ? ask_rows(p, true, ret, err) : ERR_UNIMPLEMENTED;
+	enum err_code rc = turned ? ask_rows(p, ret, err) : ERR_UNIMPLEMENTED;
 	if (rc != ERR_UNIMPLEMENTED)
 		return rc;
-	*ret_want_plain = blocked;
-	rc = ask_rows(&q, false, ret, err);
+	*ret_want_plain = turned;
+	rc = ask_rows(&q, ret, err);
 	return rc == ERR_UNIMPLEMENTED ? prep_refuse(err, "the device has no kernel for it") : rc;
 }
 
@@ -150,6 +161,7 @@ static const struct backend backend_of_gpu = {
 	.machine = machine,
 	.lacks = lacks,
 	.device = &gpu_device_ops,
+	.columns = true,
 };
 
 static enum err_code describe(struct gpu *g, struct err *err)

@@ -104,7 +104,7 @@ MUST_CHECK enum err_code gpu_constant(struct prep *p, int i, void **ret, struct 
 struct gpu_row {
 	enum op_id op;
 	uint64_t types; /* of input 0 */
-	bool blocked;   /* takes LAYOUT_NHWC too */
+	uint32_t layouts; /* bit i: it takes layout i besides the plain one */
 	prepare_fn prepare;
 	const char *name;
 };

@@ -14,15 +14,16 @@ static bool is_channels_last(const struct tensor *t)
 void gpu_strides(const struct tensor *t, int64_t *ret)
 {
 	const int64_t *dim = t->shape.dim;
+	int rank = t->shape.rank;
 	bool last = is_channels_last(t);
 	int64_t at = last ? dim[1] : 1;
-	for (int d = t->shape.rank - 1; d >= 0; d--) {
+	for (int d = rank - 1; d >= 0; d--) {
 		if (last && d == 1) {
 			ret[1] = 1;
 			continue;
 		}
 		ret[d] = at;
-		at *= dim[d];
+		at = d == rank - 1 && t->layout == LAYOUT_COLUMNS ? t->pitch : at * dim[d];
 	}
 }
 

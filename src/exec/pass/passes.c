@@ -11,7 +11,7 @@ struct pass {
 	unsigned flags;
 };
 
-enum { EXACT = 1, HOST = 2, LAST = 4, FUSES = 8 };
+enum { EXACT = 1, HOST = 2, LAST = 4, FUSES = 8, COLUMNS = 16 };
 
 static const struct pass table[] = {
 #define PASS(name, fn, flags) { name, fn, flags },
@@ -156,7 +156,7 @@ static enum err_code run_everywhere(const struct pass *p, struct graph *g, struc
 	*ret_changes = 0;
 	TRY(list_graphs(l, g, err));
 	/* What a body captures keeps its type, so who changes types leaves bodies alone. */
-	for (int32_t i = 0; i < (p->flags & LAST && !(p->flags & FUSES) ? 1 : l->n); i++)
+	for (int32_t i = 0; i < (p->flags & LAST && !(p->flags & (FUSES | COLUMNS)) ? 1 : l->n); i++)
 		TRY(run_one(p, l->g[i], opts, ret_changes, err));
 	if (*ret_changes == 0)
 		return ERR_OK;
@@ -183,6 +183,8 @@ static bool is_wanted(const struct pass *p, const struct passes_opts *opts, bool
 	bool on_device = opts->backend && opts->backend->device;
 	if (last && p->flags & FUSES)
 		return opts->backend && opts->backend->fuses;
+	if (last && p->flags & COLUMNS)
+		return opts->backend && opts->backend->columns;
 	if (last)
 		return p->flags & LAST && opts->lower_to != DTYPE_UNDEFINED;
 	return !(p->flags & LAST) && !(opts->exact_only && !(p->flags & EXACT)) &&

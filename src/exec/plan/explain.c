@@ -13,6 +13,17 @@ static void list_inner(const struct graph *body, char *ret, size_t size)
 		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? "," : "", op_info(body->node[i].op)->name);
 }
 
+/* How it lies, behind its shape. */
+static const char *layout_mark(enum layout layout)
+{
+	switch (layout) {
+	case LAYOUT_PLAIN: return "";
+	case LAYOUT_NCHW16C_BF16: return "bf16";
+	case LAYOUT_COLUMNS: return "c";
+	default: return "b";
+	}
+}
+
 static void explain_step(const struct plan *e, const struct step *s, struct step_text *t)
 {
 	t->op = s->node ? op_info(s->node->op)->name : "copy";
@@ -29,7 +40,7 @@ static void explain_step(const struct plan *e, const struct step *s, struct step
 		const struct slot *slot = &e->slot[s->slot[i]];
 		at += (size_t)snprintf(t->shapes + at, sizeof(t->shapes) - at, "%s%s%s",
 			i == 0 ? "" : i == s->n_in ? " -> " : " ", SHAPE_TEXT(&slot->t.shape),
-			layout_is_bf16(slot->t.layout) ? "bf16" : slot->t.layout == LAYOUT_PLAIN ? "" : "b");
+			layout_mark(slot->t.layout));
 		if (i >= s->n_in)
 			t->out_bytes += slot->bytes;
 	}

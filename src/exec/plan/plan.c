@@ -5,7 +5,7 @@
  * One walk over the nodes, in order. Each is inferred with numbers. What is known by then
  * (constants; shapes; what was computed from them) is computed at once and becomes a
  * constant of the plan: that is how Shape -> Gather -> Concat -> Reshape disappears. A
- * view shares its input's slot. For the rest the backend prepares a kernel, which may
+ * view shares its input's slot, and so does what a device splits (plan_columns.c). For the rest the backend prepares a kernel, which may
  * leave its result in a blocked layout; whoever needs it plain gets one copy step, shared.
  * What a device's backend refuses goes to its host, with a copy step where a value crosses.
  *
@@ -76,6 +76,7 @@ static void try_inplace(struct planner *pl, const struct node *n, const struct s
 			p->slot[s->slot[i]].root == p->slot[over].root)
 			return;
 	out->root = p->slot[over].root;
+	out->at = p->slot[over].at;
 	planner_bind(pl, n->out[0], s->slot[s->n_in]);
 }
 
@@ -261,6 +262,7 @@ static enum err_code plan_view(struct planner *pl, const struct node *n)
 	if (out == SLOT_NONE)
 		return err_oom(pl->err);
 	p->slot[out].root = p->slot[in].root;
+	p->slot[out].at = p->slot[in].at;
 	p->slot[out].index = p->slot[in].index;
 	p->slot[out].t.data = p->slot[in].t.data;
 	p->slot[out].on_device = p->slot[in].on_device;
@@ -320,7 +322,9 @@ static enum err_code plan_node(struct planner *pl, int32_t at, bool *ret_cut)
 	bool is_view = op_info(n->op)->flags & OP_VIEW;
 	for (int32_t i = 1; i < n->n_out; i++)
 		is_view &= n->out[i] == VALUE_NONE;
-	return is_view ? plan_view(pl, n) : plan_kernel(pl, at);
+	if (is_view)
+		return plan_view(pl, n);
+	return planner_takes_columns(pl, n) ? planner_columns(pl, n) : plan_kernel(pl, at);
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */

@@ -35,12 +35,19 @@ struct slot {
 	enum slot_home home;
 	int32_t index; /* SLOT_INPUT, SLOT_OUTPUT: which of the plan's */
 	int32_t root;  /* the slot whose bytes these are; itself for a root */
+	size_t at;     /* where in the root's bytes it begins */
 	int32_t first, last; /* of a root: first and last step that touches the bytes */
 	int32_t last_node;   /* of a root: last node that reads a value lying there */
 	bool on_device;      /* the bytes are the backend's device's; a root's and its views' alike */
 	size_t bytes;
 	size_t offset; /* SLOT_WORK roots: in the workspace of that memory */
 };
+
+/* Where a slot begins in the memory that its root lies in. */
+static inline size_t slot_offset(const struct slot *all, int32_t slot)
+{
+	return all[all[slot].root].offset + all[slot].at;
+}
 
 struct step {
 	struct kernel k;

@@ -119,8 +119,10 @@ struct tensor planner_tensor_of(const struct planner *pl, int32_t v)
 	if (iv->data)
 		return *iv->data;
 	struct tensor t = { .dtype = type_carrier(&iv->type), .shape = iv->shape };
-	if (pl->slot_of[v] != SLOT_NONE)
+	if (pl->slot_of[v] != SLOT_NONE) {
 		t.layout = pl->p->slot[pl->slot_of[v]].t.layout;
+		t.pitch = pl->p->slot[pl->slot_of[v]].t.pitch;
+	}
 	return t;
 }
 

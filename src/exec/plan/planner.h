@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * planner.h -- a plan while it is made: shared by plan.c, planner.c, plan_ports.c and place.c only
+ * planner.h -- a plan while it is made: shared by plan.c, planner.c, plan_columns.c, plan_ports.c and place.c only
  *
  * Ownership: all in the plan's arena, or in tmp, which goes when the plan is made.
  * Threads:   the one that makes the plan.
@@ -76,6 +76,10 @@ struct tensor planner_tensor_of(const struct planner *pl, int32_t v);
 
 /* Grows an array in the plan's arena by doubling. */
 bool planner_grow(struct planner *pl, void **array, int32_t n, int32_t *cap, size_t size);
+
+/* plan_columns.c: can results of a Split lie in what is split? Then they do. */
+MUST_CHECK bool planner_takes_columns(struct planner *pl, const struct node *n);
+MUST_CHECK enum err_code planner_columns(struct planner *pl, const struct node *n);
 
 /* plan_ports.c: what enters and leaves. */
 MUST_CHECK enum err_code planner_inputs(struct planner *pl);

@@ -40,7 +40,7 @@ static void copy(struct pool *pool, void *dst, const void *src, size_t bytes)
 
 static void *place_of(const struct plan *p, const struct plan_run *r, int32_t slot)
 {
-	return r->mem + p->slot[p->slot[slot].root].offset;
+	return r->mem + slot_offset(p->slot, slot);
 }
 
 /* Of a port's bytes, those of rows that are there. */

@@ -104,7 +104,8 @@ static void bind_pointers(const struct plan *p, struct frame *f, const struct pl
 		for (int32_t k = 0; k < p->step[i].n_in + p->step[i].n_out; k++, t++) {
 			if (p->step[i].slot[k] == VALUE_NONE)
 				continue;
-			const struct slot *root = &p->slot[p->slot[p->step[i].slot[k]].root];
+			int32_t slot = p->step[i].slot[k];
+			const struct slot *root = &p->slot[p->slot[slot].root];
 			if (root->home == SLOT_INPUT && p->dynamic)
 				*t = r->in_tensor[root->index];
 			else if (root->home == SLOT_INPUT)
@@ -112,7 +113,8 @@ static void bind_pointers(const struct plan *p, struct frame *f, const struct pl
 			else if (root->home == SLOT_OUTPUT)
 				t->data = r->out[root->index];
 			else if (root->home == SLOT_WORK && moved)
-				t->data = (root->on_device ? f->lane->device_mem : r->mem) + root->offset;
+				t->data = (root->on_device ? f->lane->device_mem : r->mem) +
+					slot_offset(p->slot, slot);
 		}
 }
 

@@ -43,7 +43,7 @@ static float *some_floats(int64_t n)
 static void expect_rows(struct runner *r, float *x, const struct tensor all[2])
 {
 	for (int row = 0; row < ROWS; row++) {
-		run_ok(r, &(struct tensor){ x + row * WIDTH, DTYPE_F32, LAYOUT_PLAIN, shape_of(1, WIDTH) });
+		run_ok(r, &(struct tensor){ .data = x + row * WIDTH, .dtype = DTYPE_F32, .shape = shape_of(1, WIDTH) });
 		for (int i = 0; i < CLASSES; i++)
 			ck_assert_double_eq_tol(tensor_float(&all[0], row * CLASSES + i), tensor_float(&r->out[0], i), 1e-6);
 		for (int i = 0; i < WIDTH; i++)
@@ -57,7 +57,7 @@ START_TEST(each_row_is_what_it_is_alone)
 	float *x = some_floats(ROWS * WIDTH);
 	struct program_stats stats;
 	ck_assert_int_eq(program_part_rows(r.p, ROWS), 16);
-	run_ok(&r, &(struct tensor){ x, DTYPE_F32, LAYOUT_PLAIN, shape_of(ROWS, WIDTH) });
+	run_ok(&r, &(struct tensor){ .data = x, .dtype = DTYPE_F32, .shape = shape_of(ROWS, WIDTH) });
 
 	ck_assert_int_eq(r.out[0].shape.dim[0], ROWS);
 	program_stats(r.p, &stats);
@@ -88,7 +88,7 @@ START_TEST(threads_take_parts)
 	struct pool *pool;
 	float *x = some_floats(ROWS * WIDTH);
 	ck_assert_int_eq(pool_new(3, NULL, &pool, &r.err), ERR_OK);
-	ck_assert_int_eq(run_with(&r, pool, &(struct tensor){ x, DTYPE_F32, LAYOUT_PLAIN, shape_of(ROWS, WIDTH) }), ERR_OK);
+	ck_assert_int_eq(run_with(&r, pool, &(struct tensor){ .data = x, .dtype = DTYPE_F32, .shape = shape_of(ROWS, WIDTH) }), ERR_OK);
 
 	const struct tensor all[2] = { r.out[0], r.out[1] };
 	expect_rows(&r, x, all);
@@ -110,7 +110,7 @@ END_TEST
 START_TEST(shapes_that_are_planned_are_the_batchs)
 {
 	struct runner r = given_classifier();
-	struct tensor out[2], in = { NULL, DTYPE_F32, LAYOUT_PLAIN, shape_of(ROWS, WIDTH) };
+	struct tensor out[2], in = { .data = NULL, .dtype = DTYPE_F32, .shape = shape_of(ROWS, WIDTH) };
 	ck_assert_int_eq(program_plan(r.p, &in, out, &r.err), ERR_OK);
 	ck_assert_int_eq(out[0].shape.dim[0], ROWS);
 	ck_assert_int_eq(out[1].shape.dim[0], ROWS);
@@ -132,7 +132,7 @@ START_TEST(what_fails_in_a_part_fails_the_run)
 	ck_assert_int_eq(pool_new(2, NULL, &pool, &r.err), ERR_OK);
 	for (int i = 0; i < ROWS * HALF; i++)
 		v[i] = 1;
-	struct tensor t = { v, DTYPE_I32, LAYOUT_PLAIN, all };
+	struct tensor t = { .data = v, .dtype = DTYPE_I32, .shape = all };
 	ck_assert(program_part_rows(r.p, ROWS) < ROWS);
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		v[at[i]] = 0;

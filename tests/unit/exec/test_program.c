@@ -24,7 +24,7 @@ START_TEST(outputs_may_be_inputs_constants_views_and_the_same_twice)
 	struct runner r = given_program(g, 0);
 	float v[4] = { 1, 2, 3, 4 }, neg[4] = { -1, -2, -3, -4 }, seven = 7;
 
-	run_ok(&r, &(struct tensor){ v, DTYPE_F32, LAYOUT_PLAIN, shape_of(2, 2) });
+	run_ok(&r, &(struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = shape_of(2, 2) });
 
 	expect(&r.out[0], shape_of(2, 2), v);
 	expect(&r.out[1], shape_of(2, 2), neg);
@@ -49,7 +49,7 @@ START_TEST(a_result_never_overwrites_what_is_read_later)
 	struct runner r = given_program(g, 0);
 	float v[4] = { 1, -2, 3, -4 }, want[4] = { 1, 8, 9, 32 };
 
-	run_ok(&r, &(struct tensor){ v, DTYPE_F32, LAYOUT_PLAIN, shape_of(4) });
+	run_ok(&r, &(struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = shape_of(4) });
 
 	expect(&r.out[0], shape_of(4), want);
 	done(&r);
@@ -68,7 +68,7 @@ START_TEST(shape_arithmetic_disappears_while_planning)
 	struct runner r = given_program(g, 0);
 	float v[12] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
 
-	run_ok(&r, &(struct tensor){ v, DTYPE_F32, LAYOUT_PLAIN, shape_of(2, 2, 3) });
+	run_ok(&r, &(struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = shape_of(2, 2, 3) });
 
 	ck_assert_int_eq(r.out[0].shape.rank, 2);
 	ck_assert_int_eq(r.out[0].shape.dim[1], 6);
@@ -240,7 +240,7 @@ START_TEST(a_shape_given_as_an_input_is_obeyed)
 	struct runner r = given_program(g, 0);
 	float v[6] = { 1, 2, 3, 4, 5, 6 };
 	int64_t dims[2] = { 2, 3 };
-	struct tensor in[2] = { floats(v, shape_of(6)), { dims, DTYPE_I64, LAYOUT_PLAIN, shape_of(2) } };
+	struct tensor in[2] = { floats(v, shape_of(6)), { .data = dims, .dtype = DTYPE_I64, .shape = shape_of(2) } };
 
 	run_ok(&r, in);
 	ck_assert_int_eq(r.out[0].shape.dim[0], 2);
@@ -272,7 +272,7 @@ START_TEST(if_runs_the_branch_taken_with_its_captures)
 	struct runner r = given_program(g, 0);
 	float v[2] = { 1, 2 }, then[2] = { 0, -1 }, otherwise[2] = { 12, 23 };
 	bool cond = true;
-	struct tensor in[2] = { { &cond, DTYPE_BOOL, LAYOUT_PLAIN, SHAPE_SCALAR }, floats(v, shape_of(2)) };
+	struct tensor in[2] = { { .data = &cond, .dtype = DTYPE_BOOL, .shape = SHAPE_SCALAR }, floats(v, shape_of(2)) };
 
 	run_ok(&r, in);
 	expect(&r.out[0], shape_of(2), then);
@@ -304,7 +304,7 @@ START_TEST(loop_carries_stops_and_stacks)
 	struct runner r = given_program(g, 0);
 	int64_t n = 1000;
 	float start = 3, last = 192, stack[6] = { -3, -6, -12, -24, -48, -96 };
-	struct tensor in[2] = { { &n, DTYPE_I64, LAYOUT_PLAIN, SHAPE_SCALAR },
+	struct tensor in[2] = { { .data = &n, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR },
 		floats(&start, SHAPE_SCALAR) };
 
 	run_ok(&r, in);
@@ -386,7 +386,7 @@ START_TEST(an_index_out_of_range_fails_the_run_and_names_the_node)
 	struct runner r = given_program(g, 0);
 	float v[3] = { 1, 2, 3 }, want = 3;
 	int64_t index = 3;
-	struct tensor in[2] = { floats(v, shape_of(3)), { &index, DTYPE_I64, LAYOUT_PLAIN, shape_of(1) } };
+	struct tensor in[2] = { floats(v, shape_of(3)), { .data = &index, .dtype = DTYPE_I64, .shape = shape_of(1) } };
 
 	ck_assert_int_eq(run(&r, in), ERR_INVALID_ARGUMENT);
 	ck_assert_ptr_nonnull(strstr(r.err.msg, "(Gather): index 3 is out of range"));

@@ -184,7 +184,7 @@ START_TEST(dropout_drops_the_ratio_and_scales_the_rest)
 	static float x[N];
 	struct graph *g = model_new();
 	uint8_t yes = 1;
-	struct tensor train = { &yes, DTYPE_BOOL, LAYOUT_PLAIN, SHAPE_SCALAR };
+	struct tensor train = { .data = &yes, .dtype = DTYPE_BOOL, .shape = SHAPE_SCALAR };
 	int32_t ratio = model_input(g, "ratio", DTYPE_F32, SHAPE_SCALAR), on;
 	int32_t v = model_input(g, "x", DTYPE_F32, shape_of(N));
 	struct err err;

@@ -79,7 +79,7 @@ START_TEST(positions_out_of_range_fail_the_run_and_name_the_node)
 	float v = 1;
 	int64_t index = 1;
 	struct tensor one = floats(&v, SHAPE_SCALAR);
-	struct tensor in[2] = { { &index, DTYPE_I64, LAYOUT_PLAIN, SHAPE_SCALAR }, sequence(&one, 1) };
+	struct tensor in[2] = { { .data = &index, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR }, sequence(&one, 1) };
 
 	ck_assert_int_eq(run(&r, in), ERR_INVALID_ARGUMENT);
 	ck_assert_ptr_nonnull(strstr(r.err.msg, "(SequenceAt): index 1 is out of range"));
@@ -166,7 +166,7 @@ START_TEST(a_loop_may_keep_its_counter)
 	struct runner r = given_collecting_loop(DTYPE_I64, make_round);
 	int64_t m = 200;
 
-	run_ok(&r, &(struct tensor){ &m, DTYPE_I64, LAYOUT_PLAIN, SHAPE_SCALAR });
+	run_ok(&r, &(struct tensor){ .data = &m, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR });
 
 	ck_assert_int_eq(r.out[0].shape.dim[0], 200);
 	for (int i = 0; i < 200; i++)
@@ -180,7 +180,7 @@ START_TEST(strings_outlive_the_round_that_made_them)
 	struct runner r = given_collecting_loop(DTYPE_STRING, make_string);
 	int64_t m = 50;
 
-	run_ok(&r, &(struct tensor){ &m, DTYPE_I64, LAYOUT_PLAIN, SHAPE_SCALAR });
+	run_ok(&r, &(struct tensor){ .data = &m, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR });
 
 	for (int i = 0; i < 50; i++) {
 		char want[8];
@@ -212,8 +212,8 @@ START_TEST(a_carried_string_outlives_its_round)
 	struct runner r = given_program(g, 0);
 	int64_t rounds = 9;
 	struct slice first = SLICE_LIT("first");
-	struct tensor in[2] = { { &rounds, DTYPE_I64, LAYOUT_PLAIN, SHAPE_SCALAR },
-		{ &first, DTYPE_STRING, LAYOUT_PLAIN, SHAPE_SCALAR } };
+	struct tensor in[2] = { { .data = &rounds, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR },
+		{ .data = &first, .dtype = DTYPE_STRING, .shape = SHAPE_SCALAR } };
 
 	run_ok(&r, in);
 
@@ -281,7 +281,7 @@ START_TEST(a_batched_scan_gives_each_row_its_length)
 	int64_t len[2] = { 3, 1 };
 	float init[2] = { 0, 100 }, v[6] = { 1, 2, 3, 4, 5, 6 };
 	float last[2] = { 6, 104 }, all[6] = { 1, 3, 6, 104, 0, 0 };
-	struct tensor in[3] = { { len, DTYPE_I64, LAYOUT_PLAIN, shape_of(2) }, floats(init, shape_of(2, 1)),
+	struct tensor in[3] = { { .data = len, .dtype = DTYPE_I64, .shape = shape_of(2) }, floats(init, shape_of(2, 1)),
 		floats(v, shape_of(2, 3, 1)) };
 
 	run_ok(&r, in);

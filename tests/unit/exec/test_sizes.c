@@ -25,7 +25,7 @@ START_TEST(twelve_axes_that_are_all_resized_are_refused)
 	model_output(g, MODEL_NODE(g, OP_RESIZE, x, VALUE_NONE, model_floats(g, shape_of(12), scales)));
 	struct runner r = given_program(g, 0);
 	float v[2000] = { 0 };
-	expect_refused(&r, &(struct tensor){ v, DTYPE_F32, LAYOUT_PLAIN, dims }, ERR_INVALID_ARGUMENT, "last of 12 axes");
+	expect_refused(&r, &(struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = dims }, ERR_INVALID_ARGUMENT, "last of 12 axes");
 }
 END_TEST
 
@@ -87,7 +87,7 @@ START_TEST(a_stack_of_nothing_is_refused_when_it_is_too_large)
 	int64_t rounds = (1 << 20) + 1;
 	bool *slices = calloc((size_t)rounds, sizeof(*slices));
 	struct tensor in[2] = { floats((float[1]){ 0 }, shape_of(1 << 28, 0)),
-		{ slices, DTYPE_BOOL, LAYOUT_PLAIN, shape_of(rounds) } };
+		{ .data = slices, .dtype = DTYPE_BOOL, .shape = shape_of(rounds) } };
 	expect_refused(&r, in, ERR_RESOURCE_EXHAUSTED, "[1048577,268435456,0]");
 	free(slices);
 }
@@ -99,7 +99,7 @@ START_TEST(training_writes_to_the_outputs_that_there_are)
 	struct graph *g = model_new();
 	float rate = 0.5f, x[2] = { 1, 2 }, gradient[2] = { 1, -1 }, memory[2] = { 0 };
 	int64_t count = 0;
-	struct tensor in[5] = { floats(&rate, SHAPE_SCALAR), { &count, DTYPE_I64, LAYOUT_PLAIN, SHAPE_SCALAR },
+	struct tensor in[5] = { floats(&rate, SHAPE_SCALAR), { .data = &count, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR },
 		floats(x, shape_of(2)), floats(gradient, shape_of(2)), floats(memory, shape_of(2)) };
 	int32_t v[5];
 	for (int i = 0; i < 5; i++)
@@ -130,7 +130,7 @@ START_TEST(a_part_that_nobody_wants_is_skipped)
 	struct runner r = given_program(g, 0);
 	float v[5] = { 1, 2, 3, 4, 5 };
 
-	run_ok(&r, &(struct tensor){ v, DTYPE_F32, LAYOUT_PLAIN, shape_of(5) });
+	run_ok(&r, &(struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = shape_of(5) });
 
 	expect(&r.out[0], shape_of(1), v + 2);
 	expect(&r.out[1], shape_of(2), v + 3);

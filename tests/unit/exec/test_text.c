@@ -18,7 +18,7 @@ static struct graph *given_node(enum op_id op)
 
 static enum err_code run_strings(struct runner *r, struct slice *s, int64_t n)
 {
-	return run(r, &(struct tensor){ s, DTYPE_STRING, LAYOUT_PLAIN, shape_of(n) });
+	return run(r, &(struct tensor){ .data = s, .dtype = DTYPE_STRING, .shape = shape_of(n) });
 }
 
 static const struct {

@@ -21,7 +21,7 @@ static struct runner given_repeats(void)
 static enum err_code repeat(struct runner *r, int64_t n)
 {
 	float x = 3;
-	return run(r, (struct tensor[]){ floats(&x, shape_of(1)), { &n, DTYPE_I64, LAYOUT_PLAIN, shape_of(1) } });
+	return run(r, (struct tensor[]){ floats(&x, shape_of(1)), { .data = &n, .dtype = DTYPE_I64, .shape = shape_of(1) } });
 }
 
 static size_t held(struct runner *r)
@@ -112,7 +112,7 @@ START_TEST(plans_of_enormous_tables_make_way)
 	for (int64_t i = 0; i < 4; i++) {
 		int64_t v[2] = { 0, LARGE + i };
 		run_ok(&r, (struct tensor[]){ floats(&one, shape_of(1)),
-				   { v, DTYPE_I64, LAYOUT_PLAIN, shape_of(2) } });
+				   { .data = v, .dtype = DTYPE_I64, .shape = shape_of(2) } });
 	}
 
 	program_stats(r.p, &s);

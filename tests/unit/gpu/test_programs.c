@@ -144,6 +144,70 @@ START_TEST(algorithms_are_timed_once_and_remembered)
 }
 END_TEST
 
+/* -- columns of a product -------------------------------------------------------------------------- */
+
+#define WIDTH 64
+
+static int32_t project(struct graph *g, int32_t x)
+{
+	return MODEL_NODE(g, OP_FUSED_MATMUL, x, model_floats(g, shape_of(WIDTH, WIDTH), NULL),
+		model_floats(g, shape_of(WIDTH), NULL));
+}
+
+/* Its Q, K and V are one product's. others: an operator that wants columns plain reads the keys, too. */
+static struct graph *given_attention(bool others)
+{
+	struct graph *g = model_new();
+	struct passes_opts opts = passes_opts_for(gpu_device(), PRECISION_EXACT);
+	struct err err = { 0 };
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(2, 7, WIDTH));
+	x = MODEL_NODE(g, OP_MUL, x, model_scalar(g, 0.05F)); /* scores of a size that rounding leaves alone */
+	int32_t q = project(g, x), k = project(g, x), v = project(g, x);
+	int32_t y = MODEL_NODE(g, OP_ATTENTION, q, k, v);
+	model_attr_int(g, "q_num_heads", 4);
+	model_attr_int(g, "kv_num_heads", 4);
+	model_output(g, y);
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
+	if (others) {
+		for (int32_t i = 0; i < g->n_node; i++)
+			if (g->node[i].op == OP_SPLIT)
+				k = g->node[i].out[1];
+		g->output[0] = MODEL_NODE(g, OP_ADD, y, MODEL_NODE(g, OP_TANH, k));
+		ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
+	}
+	ck_assert_int_eq(model_count(g, OP_FUSED_MATMUL), 1);
+	ck_assert_int_eq(model_count(g, OP_SPLIT), 1);
+	return g;
+}
+
+START_TEST(columns_of_one_product_are_the_hosts)
+{
+	struct graph *g = given_attention(_i);
+	expect_the_hosts_answers(g, shape_of(2, 7, WIDTH));
+	model_free(g);
+}
+END_TEST
+
+static void count_moves(void *ctx, const struct step_text *s)
+{
+	*(int *)ctx += strcmp(s->op, "Split") == 0 || strcmp(s->op, "copy") == 0;
+}
+
+START_TEST(attention_reads_columns_where_they_lie)
+{
+	struct graph *g = given_attention(_i);
+	struct tensor in = numbers(DTYPE_F32, shape_of(2, 7, WIDTH), 1);
+	int moves = 0;
+	struct rig r;
+	rig_init(&r, g, gpu_device(), NULL, NULL);
+	ck_assert_msg(program_explain(r.p, &in, count_moves, &moves, &r.err) == ERR_OK, "%s", r.err.msg);
+	ck_assert_int_eq(moves, 2 + _i); /* what enters and leaves, and one that wants columns plain */
+	rig_done(&r);
+	tensors_free(&in);
+	model_free(g);
+}
+END_TEST
+
 /* -- over a restart -------------------------------------------------------------------------------- */
 
 static struct graph *given_halves(void)
@@ -329,6 +393,8 @@ Suite *suite_gpu_programs(void)
 	tcase_add_test(t, layers_of_products_are_the_hosts);
 	tcase_add_test(t, a_block_with_a_shortcut_is_the_hosts);
 	tcase_add_test(t, algorithms_are_timed_once_and_remembered);
+	tcase_add_loop_test(t, columns_of_one_product_are_the_hosts, 0, 2);
+	tcase_add_loop_test(t, attention_reads_columns_where_they_lie, 0, 2);
 	tcase_add_test(t, the_next_start_asks_no_library);
 	tcase_add_loop_test(t, what_is_damaged_is_asked_anew, 0, N_DAMAGED);
 	tcase_add_loop_test(t, each_rival_is_right_and_what_was_chosen_is_taken, 0, 2);

@@ -63,6 +63,21 @@ static size_t largest_output(const struct op_node *n)
 	return most;
 }
 
+/* The tensor's rows, and between them what no kernel may read. */
+static void *upload_columns(struct run_on_device *r, const struct op_node *n, const struct tensor *t)
+{
+	int64_t cols = t->shape.dim[t->shape.rank - 1], rows = tensor_count(t) / cols;
+	struct tensor wide = tensors_new(t->dtype, shape_of(rows, t->pitch));
+	size_t size = dtype_bytes(t->dtype);
+	memset(wide.data, 0x7f, tensor_bytes(&wide));
+	for (int64_t i = 0; i < rows; i++)
+		memcpy((char *)wide.data + (size_t)(i * t->pitch) * size,
+			(const char *)t->data + (size_t)(i * cols) * size, (size_t)cols * size);
+	void *mem = upload(r, n, &wide);
+	tensors_free(&wide);
+	return mem;
+}
+
 static void begin(struct run_on_device *r, const struct op_rig *rig, const struct op_node *n, bool in_place)
 {
 	struct err err = { 0 };
@@ -72,7 +87,9 @@ static void begin(struct run_on_device *r, const struct op_rig *rig, const struc
 	for (int i = 0; i < n->n_in; i++) {
 		r->in[i] = n->in[i];
 		bool read = n->in[i].data && !(i < 32 && rig->kernel.unread >> i & 1);
-		r->in[i].data = read ? upload(r, n, &n->in[i]) : NULL;
+		r->in[i].data = !read ? NULL
+			: n->in[i].layout == LAYOUT_COLUMNS ? upload_columns(r, n, &n->in[i])
+							    : upload(r, n, &n->in[i]);
 	}
 	for (int i = 0; i < n->n_out; i++) {
 		r->out[i] = n->out[i];
@@ -168,13 +185,36 @@ static bool check_channels_last(const struct op_row *row, const struct op_node *
 	return took;
 }
 
+/* Every input that may be is columns of something wider, one after the other and all at once. */
+static bool check_columns(const struct op_row *row, const struct op_node *n, const struct tensor *want)
+{
+	bool took = false;
+	for (int only = -1; only < n->n_in; only++) {
+		struct op_node columns = *n;
+		bool any = false;
+		for (int i = 0; i < n->n_in; i++) {
+			struct tensor *t = &columns.in[i];
+			if (!t->data || t->shape.rank < 2 || n->known[i] || tensor_count(t) == 0 || (only >= 0 && i != only))
+				continue;
+			any = true;
+			t->layout = LAYOUT_COLUMNS;
+			t->pitch = t->shape.dim[t->shape.rank - 1] / 16 * 16 + 32;
+		}
+		if (any)
+			took |= check_layout(row, &columns, want);
+	}
+	return took;
+}
+
 static bool check_row(const struct gpu_row *row, const struct op_node *n, const struct tensor *want)
 {
 	struct op_row as_row = { .name = row->name, .prepare = row->prepare, .backend = gpu_device(),
 		.precision = PRECISION_EXACT };
 	bool took = check_layout(&as_row, n, want);
-	if (row->blocked)
+	if (row->layouts & 1U << LAYOUT_NHWC)
 		took |= check_channels_last(&as_row, n, want);
+	if (row->layouts & 1U << LAYOUT_COLUMNS)
+		took &= check_columns(&as_row, n, want);
 	return took;
 }
 

@@ -20,7 +20,7 @@ static struct slice given_file(const char *head, const void *data, size_t bytes)
 START_TEST(what_is_written_is_read_back)
 {
 	float values[6] = { 0, 1, -2.5f, 3e38f, 1e-40f, 7 };
-	struct tensor t = { values, DTYPE_F32, LAYOUT_PLAIN, shape_of(2, 3) }, back;
+	struct tensor t = { .data = values, .dtype = DTYPE_F32, .shape = shape_of(2, 3) }, back;
 	char *bytes;
 	size_t len;
 	FILE *to = open_memstream(&bytes, &len);

@@ -13,8 +13,8 @@ static void given_inputs(struct tensor in[2])
 {
 	static float pixels[4] = { 0.5f, 1, 2, 3 };
 	static struct slice words[2] = { { "hi", 2 }, { "", 0 } };
-	in[0] = (struct tensor){ pixels, DTYPE_F32, LAYOUT_PLAIN, shape_of(2, 2) };
-	in[1] = (struct tensor){ words, DTYPE_STRING, LAYOUT_PLAIN, shape_of(2) };
+	in[0] = (struct tensor){ .data = pixels, .dtype = DTYPE_F32, .shape = shape_of(2, 2) };
+	in[1] = (struct tensor){ .data = words, .dtype = DTYPE_STRING, .shape = shape_of(2) };
 }
 
 static struct slice body_of(const char *protocol)

@@ -22,6 +22,20 @@
 
 /* -- what both ways need ----------------------------------------------------------------------- */
 
+/* Columns of something wider are Q, K and V alone, packed ones that nothing else is made of. */
+static bool columns_fit(const struct prep *p, const struct attention_geometry *g)
+{
+	bool columns = false, good = g->packed;
+	for (int i = 0; i < p->n_in; i++)
+		if (gpu_has_in(p, i) && p->in[i].layout == LAYOUT_COLUMNS) {
+			columns = true;
+			good &= i <= ATTENTION_V;
+		}
+	for (int i = ATTENTION_PRESENT_K; i <= ATTENTION_PRESENT_V && i < p->n_out; i++)
+		good &= p->out[i].shape.rank == RANK_UNKNOWN;
+	return good || !columns;
+}
+
 static enum err_code read_geometry(
 	const struct prep *p, struct attention_geometry *ret, struct err *err)
 {
@@ -36,7 +50,16 @@ static enum err_code read_geometry(
 	if (p->in[ATTENTION_V].dtype != p->in[0].dtype || tensor_count(&p->out[0]) == 0 ||
 		ret->kv_len == 0 || ret->head == 0)
 		return prep_refuse(err, "values of another type, or nothing to do");
-	return ERR_OK;
+	return columns_fit(p, ret) ? ERR_OK : prep_refuse(err, "columns that have to be plain");
+}
+
+/* Elements from one place of the length to the next, of Q, K, V or the result; 0: its heads are
+   not packed. */
+static int64_t pitch_of(const struct attention_geometry *g, const struct tensor *t)
+{
+	if (!g->packed)
+		return 0;
+	return t->layout == LAYOUT_COLUMNS ? t->pitch : t->shape.dim[t->shape.rank - 1];
 }
 
 /* Strides of the mask as [batch, heads, queries, its last dimension]. */
@@ -75,16 +98,24 @@ static void run_sdpa(const struct kernel_args *a, int64_t from, int64_t to)
 	present_run(&s->present, a);
 }
 
+/* pitch: of packed ones, elements from one place of the length to the next; 0: they are not packed. */
 static struct sdpa_tensor sdpa_tensor(
-	bool packed, int64_t batch, int64_t heads, int64_t len, int64_t size)
+	int64_t pitch, int64_t batch, int64_t heads, int64_t len, int64_t size)
 {
 	struct sdpa_tensor t = { { batch, heads, len, size },
 		{ heads * len * size, len * size, size, 1 } };
-	if (packed) {
+	if (pitch) {
+		t.stride[0] = len * pitch;
 		t.stride[1] = size;
-		t.stride[2] = heads * size;
+		t.stride[2] = pitch;
 	}
 	return t;
+}
+
+static struct sdpa_tensor sdpa_operand(const struct attention_geometry *g, const struct tensor *t,
+	int64_t heads, int64_t len, int64_t size)
+{
+	return sdpa_tensor(pitch_of(g, t), g->batch, heads, len, size);
 }
 
 struct later_key {
@@ -124,7 +155,7 @@ static enum err_code mask_later(struct prep *p, const struct attention_geometry 
 	struct later_key key = { &place, g->q_len, g->kv_len, (int64_t)p->in[0].dtype };
 	if (gpu_has_in(p, ATTENTION_MASK) || g->q_len * g->kv_len > LATER_MAX)
 		return prep_refuse(err, "causal with a mask besides, or of so many keys");
-	s->mask = sdpa_tensor(false, 1, 1, g->q_len, g->kv_len);
+	s->mask = sdpa_tensor(0, 1, 1, g->q_len, g->kv_len);
 	return gpu_pack(p, &key, sizeof(key), (size_t)(g->q_len * g->kv_len) * sizeof(uint16_t),
 		fill_later, &key, &st->later, err);
 }
@@ -141,10 +172,10 @@ enum err_code gpu_prepare_sdpa(struct prep *p, struct kernel *ret, struct err *e
 					1] != g.kv_len)))
 		return prep_refuse(err, "not the plain form");
 	struct sdpa_spec s = { .backend = p->backend, .dtype = (int64_t)p->in[0].dtype,
-		.q = sdpa_tensor(g.packed, g.batch, g.q_heads, g.q_len, g.head),
-		.k = sdpa_tensor(g.packed, g.batch, g.kv_heads, g.kv_len, g.head),
-		.v = sdpa_tensor(g.packed, g.batch, g.kv_heads, g.kv_len, g.v_head),
-		.y = sdpa_tensor(g.packed, g.batch, g.q_heads, g.q_len, g.v_head) };
+		.q = sdpa_operand(&g, &p->in[ATTENTION_Q], g.q_heads, g.q_len, g.head),
+		.k = sdpa_operand(&g, &p->in[ATTENTION_K], g.kv_heads, g.kv_len, g.head),
+		.v = sdpa_operand(&g, &p->in[ATTENTION_V], g.kv_heads, g.kv_len, g.v_head),
+		.y = sdpa_operand(&g, &p->out[0], g.q_heads, g.q_len, g.v_head) };
 	if (mask)
 		s.mask = sdpa_mask(p);
 	struct sdpa_state *st = gpu_state(p, ret, sizeof(*st));
@@ -219,16 +250,16 @@ struct placing {
 	struct product_matrix m;
 };
 
-/* Of x with that many heads; sharing: how many of them are one call's matrix apart. */
-static struct placing place(const struct attention_state *s, bool packed, int64_t heads,
-	int64_t len, int64_t size, int64_t sharing)
+/* Of x; sharing: how many heads one call's matrix is from the next; pitch: as pitch_of() has it. */
+static struct placing place(const struct attention_state *s, int64_t pitch, int64_t len,
+	int64_t size, int64_t sharing)
 {
 	int64_t e = sizeof(float);
 	struct placing r = { .m = { .ld = size, .step = sharing * len * size } };
-	if (packed) {
-		r.steps[0] = len * heads * size * e;
+	if (pitch) {
+		r.steps[0] = len * pitch * e;
 		r.steps[1] = size * e;
-		r.m = (struct product_matrix){ .ld = heads * size, .step = sharing * size };
+		r.m = (struct product_matrix){ .ld = pitch, .step = sharing * size };
 	}
 	if (s->batches == 1)
 		r.steps[0] = 0;
@@ -251,11 +282,11 @@ static enum err_code prepare_products(struct prep *p, const struct attention_geo
 	bool packed = g->packed;
 	s->batches = packed ? g->batch : 1;
 	s->sharing = packed ? group : 1;
-	struct placing q = place(s, packed, g->q_heads, g->q_len, g->head, group);
-	struct placing k = place(s, packed, g->kv_heads, keys, g->head, 1);
-	struct placing v = place(s, packed, g->kv_heads, keys, g->v_head, 1);
-	struct placing y = place(s, packed, g->q_heads, g->q_len, g->v_head, group);
-	struct placing x = place(s, false, g->q_heads, g->q_len, keys, group);
+	struct placing q = place(s, pitch_of(g, &p->in[ATTENTION_Q]), g->q_len, g->head, group);
+	struct placing k = place(s, pitch_of(g, &p->in[ATTENTION_K]), keys, g->head, 1);
+	struct placing v = place(s, pitch_of(g, &p->in[ATTENTION_V]), keys, g->v_head, 1);
+	struct placing y = place(s, pitch_of(g, &p->out[0]), g->q_len, g->v_head, group);
+	struct placing x = place(s, 0, g->q_len, keys, group);
 	x.steps[0] = s->batches > 1 ? g->q_heads * g->q_len * keys * (int64_t)sizeof(float) : 0;
 	x.steps[1] = s->sharing > 1 ? g->q_len * keys * (int64_t)sizeof(float) : 0;
 	x.m.align = alignment(x.steps, x.m.step * (int64_t)sizeof(float));
