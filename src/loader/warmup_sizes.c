@@ -8,6 +8,9 @@
 #include "loader/probe.h"
 
 #define SIZES_BUDGET_NS (10 * NS_PER_S) /* of running batch sizes, per signature */
+/* The same on a device, whose libraries compile kernels for each size and time them, which is
+   remembered: a size that is left out is a request's to wait for. */
+#define DEVICE_SIZES_BUDGET_NS (60 * NS_PER_S)
 #define PLANS_BUDGET_NS (1 * NS_PER_S)  /* of planning the sizes between */
 #define TIMED_RUNS 3
 #define TIMED_BUDGET_NS (100 * NS_PER_MS)
@@ -112,6 +115,7 @@ static enum err_code learn_sizes(struct warmer *w)
 	struct signature *s = w->s;
 	int64_t began_ns = clock_now_ns(), last = 0;
 	int64_t most = w->guessed && s->max_batch > 2 ? 2 : s->max_batch;
+	const bool few = program_wants_few_sizes(s->program);
 	for (int64_t n = 1; n <= most; n = next_size(n, most)) {
 		enum err_code rc = warmup_check_cancel(w);
 		if (rc == ERR_OK)
@@ -124,10 +128,10 @@ static enum err_code learn_sizes(struct warmer *w)
 			return rc;
 		interpolate(s->latency_ns, last, n);
 		last = n;
-		if (clock_now_ns() - began_ns > SIZES_BUDGET_NS)
+		if (clock_now_ns() - began_ns > (few ? DEVICE_SIZES_BUDGET_NS : SIZES_BUDGET_NS))
 			break;
 	}
-	const bool parts = !w->guessed && !program_wants_few_sizes(s->program);
+	const bool parts = !w->guessed && !few;
 	enum err_code rc = parts ? find_part(w, last) : ERR_OK;
 	extrapolate(s->latency_ns, last, s->max_batch);
 	return rc;
