@@ -6,7 +6,7 @@
  * attention_plan.c has, sizes being multiples of 8; any single convolution; compiled engines
  * for conv(x) [+ z] + bias [-> ReLU] in this order with floats between; engines that are
  * compiled at run time, on tensor cores, for other pointwise functions behind a convolution,
- * channels last and multiples of 16 bytes. Of floats tensor cores keep 10 bits.
+ * channels last and multiples of 16 bytes, and behind a product. Of floats tensor cores keep 10 bits.
  *
  * Proposals begin with one that wants too much workspace and one that does not finalize.
  */
@@ -163,6 +163,14 @@ bool is_fusible(const std::vector<operation> &ops)
 	return c.x.dim[1] * bytes_of(c.x.type) % 16 == 0 && c.y.dim[1] * bytes_of(c.x.type) % 16 == 0;
 }
 
+/* A product of halves and pointwise functions behind it, all sizes multiples of 8 but the rows. */
+bool is_product(const std::vector<operation> &ops)
+{
+	const operation &p = ops[0];
+	return p.what == kind::multiply && is_chain(ops) && p.x.type != CUDNN_DATA_FLOAT && p.b.type == p.x.type &&
+	       ops.back().y.type == p.x.type && p.x.dim[2] % 8 == 0 && p.b.dim[2] % 8 == 0;
+}
+
 } // namespace
 
 const cudnnBackendKnobType_t TILE_KNOB = CUDNN_KNOB_TYPE_TILE_SIZE;
@@ -171,7 +179,7 @@ std::vector<engine> engines_for(const std::vector<operation> &ops, cudnnBackendH
 {
 	std::vector<engine> all;
 	bool compiled = is_compiled(ops), floats = ops[0].x.type == CUDNN_DATA_FLOAT;
-	if (!compiled && !is_fusible(ops) && !is_attention(ops))
+	if (!compiled && !is_fusible(ops) && !is_attention(ops) && !is_product(ops))
 		return all;
 	std::vector<cudnnBackendNumericalNote_t> tensor_core = { CUDNN_NUMERICAL_NOTE_TENSOR_CORE };
 	if (mode == CUDNN_HEUR_MODE_A) {
@@ -355,10 +363,12 @@ void apply_all(run &r, const operation &o)
 void multiply_all(run &r, const operation &o)
 {
 	values a = r.read(o.x), b = r.read(o.b), y(o.y.count());
-	int64_t heads = o.y.dim[1], share = heads / o.b.dim[1], m = o.y.dim[2], n = o.y.dim[3], k = o.x.dim[3];
+	size_t last = o.y.dim.size() - 1; /* of rank 3: without heads */
+	int64_t heads = last > 2 ? o.y.dim[1] : 1, b_heads = last > 2 ? o.b.dim[1] : 1, share = heads / b_heads;
+	int64_t m = o.y.dim[last - 1], n = o.y.dim[last], k = o.x.dim[last];
 	for (int64_t i = 0; i < o.y.dim[0] * heads; i++) {
 		const double *left = &a[(size_t)(i * m * k)];
-		const double *right = &b[(size_t)((i / heads * o.b.dim[1] + i % heads / share) * k * n)];
+		const double *right = &b[(size_t)((i / heads * b_heads + i % heads / share) * k * n)];
 		for (int64_t row = 0; row < m; row++)
 			for (int64_t col = 0; col < n; col++)
 				for (int64_t t = 0; t < k; t++)

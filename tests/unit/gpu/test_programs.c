@@ -5,8 +5,10 @@
  */
 #include <check.h>
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "exec/attrs.h"
 #include "exec/infer/infer.h"
 #include "exec/pass/passes.h"
 #include "exec/run/program.h"
@@ -367,6 +369,63 @@ START_TEST(each_rival_is_right_and_what_was_chosen_is_taken)
 }
 END_TEST
 
+/* A product with Gelu behind it, whole multiples of what cuDNN reads at a time. */
+static struct graph *given_gelu(void)
+{
+	struct graph *g = model_new();
+	int32_t x = MODEL_NODE(g, OP_RESHAPE, model_input(g, "x", DTYPE_F32, shape_of(1, 8, 6, 5)), MODEL_INTS(g, 15, 16));
+	int32_t in[3] = { x, model_floats(g, shape_of(16, 24), NULL), model_floats(g, shape_of(24), NULL) };
+	struct passes_opts lower = { .backend = gpu_device(), .compiled = true, .lower_to = DTYPE_F16 };
+	struct err err = { 0 };
+	x = MODEL_NODE(g, OP_FUSED_MATMUL, in[0], in[1], in[2]);
+	model_attr_int(g, "activation", ACT_GELU);
+	model_output(g, x);
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &lower, &err) == ERR_OK, "%s", err.msg);
+	return g;
+}
+
+/* Does a choice of this name stand in the text that is written? */
+static bool was_chosen(struct choices *c, struct arena *arena, const char *name)
+{
+	struct buf b = buf_of(arena, 0);
+	struct slice text;
+	char line[32];
+	choices_write(c, "gpu", &b);
+	ck_assert_int_eq(buf_finish(&b, &text, NULL), ERR_OK);
+	snprintf(line, sizeof(line), "\t%s\n", name);
+	return memmem(text.ptr, text.len, line, strlen(line)) != NULL;
+}
+
+START_TEST(gelu_in_the_products_kernel_or_behind_it_is_right)
+{
+	static const char *const name[] = { "two", "fused" };
+	struct graph *g = given_gelu();
+	struct choices *first = choices_new();
+	struct arena *arena = arena_new(1 << 16, 0);
+	struct tensor want, got;
+	char why[200];
+	struct rig host;
+	struct tensor in = numbers(DTYPE_F32, shape_of(1, 8, 6, 5), 1);
+	rig_init(&host, g, &cpu_backend, NULL, NULL);
+	run(&host, &in);
+	answer(g, first, &want);
+	ck_assert_msg(tensors_close(&want, &host.out, 1e-2, 1e-2, why, sizeof(why)), "the first: %s", why);
+	ck_assert(was_chosen(first, arena, "two") || was_chosen(first, arena, "fused"));
+	struct choices *next = next_start(first, arena, name[_i]);
+	answer(g, next, &got);
+	ck_assert(was_chosen(next, arena, name[_i]));
+	ck_assert_msg(tensors_close(&got, &host.out, 1e-2, 1e-2, why, sizeof(why)), "%s: %s", name[_i], why);
+	tensors_free(&got);
+	tensors_free(&want);
+	tensors_free(&in);
+	rig_done(&host);
+	choices_free(next);
+	choices_free(first);
+	arena_free(arena);
+	model_free(g);
+}
+END_TEST
+
 START_TEST(nothing_is_timed_while_requests_wait)
 {
 	struct graph *g = given_layers();
@@ -398,6 +457,7 @@ Suite *suite_gpu_programs(void)
 	tcase_add_test(t, the_next_start_asks_no_library);
 	tcase_add_loop_test(t, what_is_damaged_is_asked_anew, 0, N_DAMAGED);
 	tcase_add_loop_test(t, each_rival_is_right_and_what_was_chosen_is_taken, 0, 2);
+	tcase_add_loop_test(t, gelu_in_the_products_kernel_or_behind_it_is_right, 0, 2);
 	tcase_add_test(t, nothing_is_timed_while_requests_wait);
 	suite_add_tcase(s, t);
 	return s;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exec/gpu/conv/conv_plan.h"
 
-#include <float.h>
-#include "exec/attrs.h"
 #include "exec/gpu/lib/dnn_answers.h"
 
 /* -- the graph -------------------------------------------------------------------------------- */
@@ -23,37 +21,10 @@ static struct dnn_shape shape(
 	return r;
 }
 
-static bool activation_of(const struct conv_spec *s, struct dnn_function *ret)
-{
-	double alpha = (double)s->alpha, beta = (double)s->beta;
-	*ret = (struct dnn_function){ .high = (double)FLT_MAX };
-	switch (s->act) {
-	case ACT_RELU: ret->mode = CUDNN_POINTWISE_RELU_FWD; return true;
-	case ACT_LEAKY_RELU:
-		ret->mode = CUDNN_POINTWISE_RELU_FWD;
-		ret->slope = alpha;
-		return true;
-	case ACT_CLIP:
-		ret->mode = CUDNN_POINTWISE_RELU_FWD;
-		ret->low = alpha;
-		ret->high = beta;
-		return alpha <= beta;
-	case ACT_SIGMOID: ret->mode = CUDNN_POINTWISE_SIGMOID_FWD; return true;
-	case ACT_TANH: ret->mode = CUDNN_POINTWISE_TANH_FWD; return true;
-	case ACT_SWISH:
-		ret->mode = CUDNN_POINTWISE_SWISH_FWD;
-		ret->beta = alpha;
-		return true;
-	case ACT_GELU: ret->mode = CUDNN_POINTWISE_GELU_FWD; return true;
-	case ACT_GELU_TANH: ret->mode = CUDNN_POINTWISE_GELU_APPROX_TANH_FWD; return true;
-	default: return false;
-	}
-}
-
 bool conv_plan_takes(const struct conv_spec *s)
 {
 	struct dnn_function f;
-	return s->act == ACT_NONE || activation_of(s, &f);
+	return s->act == ACT_NONE || dnn_activation((enum activation)s->act, s->alpha, s->beta, &f);
 }
 
 /* What an operation leaves: y after the last one, floats that nobody sees before. */
@@ -87,7 +58,7 @@ void conv_describe(struct dnn_graph *g, const void *spec)
 	const struct conv_spec *s = spec;
 	static const struct dnn_function add = { .mode = CUDNN_POINTWISE_ADD };
 	struct dnn_function act;
-	bool acts = activation_of(s, &act);
+	bool acts = dnn_activation((enum activation)s->act, s->alpha, s->beta, &act);
 	int left = 1 + (s->z != 0) + (s->bias != 0) + acts;
 	struct dnn_shape y = shape(s, s->n, s->k, s->out), b = shape(s, 1, s->k, NULL);
 	dnn_tensor at = next(g, &y, &left);

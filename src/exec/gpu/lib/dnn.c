@@ -217,6 +217,32 @@ void dnn_apply(
 		DNN_ROWS(a));
 }
 
+bool dnn_activation(enum activation act, float alpha, float beta, struct dnn_function *ret)
+{
+	*ret = (struct dnn_function){ .high = (double)FLT_MAX };
+	switch (act) {
+	case ACT_RELU: ret->mode = CUDNN_POINTWISE_RELU_FWD; return true;
+	case ACT_LEAKY_RELU:
+		ret->mode = CUDNN_POINTWISE_RELU_FWD;
+		ret->slope = (double)alpha;
+		return true;
+	case ACT_CLIP:
+		ret->mode = CUDNN_POINTWISE_RELU_FWD;
+		ret->low = (double)alpha;
+		ret->high = (double)beta;
+		return alpha <= beta;
+	case ACT_SIGMOID: ret->mode = CUDNN_POINTWISE_SIGMOID_FWD; return true;
+	case ACT_TANH: ret->mode = CUDNN_POINTWISE_TANH_FWD; return true;
+	case ACT_SWISH:
+		ret->mode = CUDNN_POINTWISE_SWISH_FWD;
+		ret->beta = (double)alpha;
+		return true;
+	case ACT_GELU: ret->mode = CUDNN_POINTWISE_GELU_FWD; return true;
+	case ACT_GELU_TANH: ret->mode = CUDNN_POINTWISE_GELU_APPROX_TANH_FWD; return true;
+	default: return false;
+	}
+}
+
 void dnn_multiply(struct dnn_graph *g, dnn_tensor a, dnn_tensor b, dnn_tensor c)
 {
 	const struct dnn_attribute of_matmul[] = {

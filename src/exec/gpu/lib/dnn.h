@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "exec/attrs.h"
 #include "exec/gpu/lib/gpu_libs.h"
 #include "exec/kernel.h"
 
@@ -83,6 +84,8 @@ struct dnn_function {
 	double low, high, slope; /* RELU: clipped at both, times slope below low */
 	double beta;             /* SWISH */
 };
+/* The library's function that an activation is; false: it has none. */
+bool dnn_activation(enum activation act, float alpha, float beta, struct dnn_function *ret);
 void dnn_apply(struct dnn_graph *g, const struct dnn_function *f, dnn_tensor x, dnn_tensor b,
 	dnn_tensor y);
 void dnn_multiply(struct dnn_graph *g, dnn_tensor a, dnn_tensor b, dnn_tensor c);

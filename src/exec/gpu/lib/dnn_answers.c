@@ -137,9 +137,8 @@ static enum err_code choose(struct asking *who, struct answer *a, bool *ret_time
 {
 	struct dnn_plan *plan[PLANS_MAX];
 	bool may = who->p->choices && !who->p->settled;
-	int n, best = 0;
-	enum err_code rc =
-		dnn_plans(&who->g, &who->q->limits, may ? PLANS_MAX : 1, plan, &n, &a->why);
+	int n, best = 0, most = !may ? 1 : who->q->most ? who->q->most : PLANS_MAX;
+	enum err_code rc = dnn_plans(&who->g, &who->q->limits, most, plan, &n, &a->why);
 	if (rc == ERR_OK && n > 1)
 		best = fastest(who, plan, n);
 	*ret_timed = may && best >= 0;

@@ -22,6 +22,7 @@ struct dnn_question {
 	size_t key_bytes;
 	void (*describe)(struct dnn_graph *g, const void *key);
 	struct dnn_limits limits;
+	int most; /* engines that may be made and timed; 0: as many as is usual */
 };
 
 /* UNIMPLEMENTED: the library has nothing for it. */

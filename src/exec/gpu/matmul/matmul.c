@@ -5,15 +5,21 @@
  * Batch dimensions that all operands walk evenly become rows, or one dimension of the
  * library's batch; what cannot is a loop over calls. A bias per column and ReLU or tanh's
  * GELU are the library's epilogue, one addend of the result's shape its C; whatever else
- * the node adds or applies is a kernel of ours behind it (finish.h).
+ * the node adds or applies is a kernel of ours behind it (finish.h). Where that is Gelu or Swish
+ * alone, on halves, cuDNN's kernel of all together is a rival (fused_product.h). Gelu's form of tanh
+ * stands for its form of erf nowhere: near -2 it is 1.5 % off, which is more than halves are
+ * rounded by.
  */
 #include "exec/gpu/math/finish.h"
+#include "exec/gpu/matmul/fused_product.h"
 #include "exec/gpu/matmul/product.h"
+#include "exec/gpu/rivals.h"
 #include "exec/matmul_view.h"
 #include "exec/unary.h"
 
 /* More calls than this are not worth enqueuing: the host does such a node. */
 #define CALLS_MAX 256
+#define WHOLE 8 /* halves that cuDNN reads at a time */
 
 struct matmul_state {
 	struct product product;
@@ -212,11 +218,50 @@ static void place_activation(struct matmul_state *s, struct product_spec *spec)
 	call->fn = GPU_NO_CALL;
 }
 
+/* -- rivals ------------------------------------------------------------------------------------ */
+
+/* One product of halves, all of which fits cuDNN's, and whose activation is a kernel of its own yet. */
+static bool may_fuse(const struct prep *p, const struct matmul_state *s, const struct product_spec *spec)
+{
+	int64_t act = node_int(p->node, "activation", ACT_NONE);
+	bool left = s->finish.f.call.fn != GPU_NO_CALL && s->finish.add[0] < 0 && s->finish.add[1] < 0;
+	return (act == ACT_GELU || act == ACT_SWISH) && left && s->c < 0 && s->calls == 1 && spec->batch == 1 &&
+	       p->in[0].dtype != DTYPE_F32 && s->v.alpha == 1 && s->v.a_k == 1 && spec->n % WHOLE == 0 &&
+	       spec->k % WHOLE == 0 && spec->matrix[PRODUCT_A].ld % WHOLE == 0;
+}
+
+/* ret is cuBLASLt's and a kernel of ours behind it, unless cuDNN's is or was measured to be faster. */
+static enum err_code try_fused(struct prep *p, const struct matmul_state *s, const struct product_spec *spec,
+	struct kernel *ret, struct err *err)
+{
+	static const char *const name[] = { "two", "fused" };
+	int row = s->v.out.rank - 2;
+	struct fused_product_spec key = { .m = spec->m, .n = spec->n, .k = spec->k, .a_row = s->v.a.lead[row],
+		.b_row = s->v.b_k, .b_col = s->v.b.col, .dtype = (int32_t)p->in[0].dtype,
+		.act = (int32_t)node_int(p->node, "activation", ACT_NONE), .bias = spec->bias != NULL,
+		.alpha = s->finish.f.call.alpha, .beta = s->finish.f.call.beta };
+	struct rivals r = { name, 2, &key, sizeof(key) };
+	struct kernel fused = { .name = ret->name, .units = 1, .unread = ret->unread };
+	const struct kernel *const both[] = { ret, &fused };
+	struct fused_product_spec own = key;
+	own.backend = p->backend;
+	int best = rivals_known(p, &r);
+	if (best == 0 || (best < 0 && !rivals_may_be_timed(p)))
+		return ERR_OK;
+	enum err_code rc = fused_product_prepare(p, &own, spec->bias, &fused, err);
+	if (rc != ERR_OK)
+		return rc == ERR_UNIMPLEMENTED ? ERR_OK : rc;
+	best = best < 0 ? rivals_time(p, &r, both) : best;
+	if (best == 1)
+		*ret = fused;
+	return ERR_OK;
+}
+
 /* -- prepare ----------------------------------------------------------------------------------- */
 
 /* With the library's epilogue, or with everything in a kernel of ours. */
-static enum err_code prepare_way(
-	struct prep *p, struct matmul_state *s, bool epilogue, struct kernel *ret, struct err *err)
+static enum err_code prepare_way(struct prep *p, struct matmul_state *s, bool epilogue,
+	struct kernel *ret, struct err *err)
 {
 	struct product_spec spec = { .dtype = p->in[0].dtype };
 	finish_init(&s->finish, p);
@@ -237,7 +282,8 @@ static enum err_code prepare_way(
 	ret->inplace = s->c >= 0 && spec.matrix[PRODUCT_C].step == spec.matrix[PRODUCT_D].step;
 	ret->inplace_in = s->c;
 	TRY(finish_prepare(&s->finish, p, err));
-	return product_prepare(p, &spec, &s->product, &ret->scratch_bytes, err);
+	TRY(product_prepare(p, &spec, &s->product, &ret->scratch_bytes, err));
+	return may_fuse(p, s, &spec) ? try_fused(p, s, &spec, ret, err) : ERR_OK;
 }
 
 enum err_code gpu_prepare_matmul(struct prep *p, struct kernel *ret, struct err *err)
@@ -254,9 +300,7 @@ enum err_code gpu_prepare_matmul(struct prep *p, struct kernel *ret, struct err 
 		return prep_refuse(err, "there is nothing to multiply");
 	matmul_view_merge(&s->v);
 	merge_batches(&s->v);
-	enum err_code rc = prepare_way(p, s, true, ret, err);
-	if (rc == ERR_UNIMPLEMENTED)
-		rc = prepare_way(p, s, false, ret, err);
 	ret->run = run_matmul;
-	return rc;
+	enum err_code rc = prepare_way(p, s, true, ret, err);
+	return rc == ERR_UNIMPLEMENTED ? prepare_way(p, s, false, ret, err) : rc;
 }
