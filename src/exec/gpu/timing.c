@@ -69,20 +69,25 @@ static bool time_series(const struct series *s, float *ret_ms)
 	return ok;
 }
 
+static void forget(struct series *s)
+{
+	if (s->graph)
+		cu.cuGraphExecDestroy(s->graph);
+	s->graph = NULL;
+}
+
 /* As time_series(), replayed where they can be recorded, as a lane's segments are: then gaps
    between launches do not count. */
 static bool time_replay(struct series *s, float *ret_ms)
 {
 	if (capture_begin(s->t->stream)) {
-		bool ok = enqueue_all(s);
+		bool whole = enqueue_all(s);
 		s->graph = capture_end(s->t->stream);
-		if (!ok)
-			return false;
+		if (!whole)
+			forget(s);
 	}
 	bool ok = (!s->graph || start(s)) && time_series(s, ret_ms);
-	if (s->graph)
-		cu.cuGraphExecDestroy(s->graph);
-	s->graph = NULL;
+	forget(s);
 	return ok;
 }
 
