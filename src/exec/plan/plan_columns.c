@@ -13,8 +13,10 @@
 /* The slot of what is split, plain, on the device; SLOT_NONE: it is not such a one. */
 static int32_t whole_of(const struct planner *pl, const struct node *n)
 {
+	if (n->op != OP_SPLIT || !pl->rq->conf->backend->columns || pl->p->dynamic)
+		return SLOT_NONE;
 	int32_t slot = pl->slot_of[n->in[0]];
-	if (n->op != OP_SPLIT || !pl->rq->conf->backend->columns || pl->p->dynamic || slot == SLOT_NONE)
+	if (slot == SLOT_NONE)
 		return SLOT_NONE;
 	const struct slot *s = &pl->p->slot[slot];
 	int rank = s->t.shape.rank;
