@@ -135,6 +135,9 @@ static inline float __uint_as_float(unsigned v)
 	memcpy(&f, &v, sizeof(f));
 	return f;
 }
+#undef __expf /* the host's math.h has one */
+#define __expf(v) expf(v)
+static inline float __fdividef(float a, float b) { return a / b; }
 static inline float __fmul_rn(float a, float b) { return a * b; }
 static inline float __fadd_rn(float a, float b) { return a + b; }
 static inline int __popc(unsigned v) { return __builtin_popcount(v); }

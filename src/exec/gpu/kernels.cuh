@@ -40,6 +40,9 @@ template <> struct computes_as<half> {
 template <> struct computes_as<bfloat> {
 	using type = float;
 };
+template <typename T> constexpr bool is_short = false;
+template <> constexpr bool is_short<half> = true;
+template <> constexpr bool is_short<bfloat> = true;
 template <typename T> using compute = typename computes_as<T>::type;
 
 template <typename T> static __device__ inline T widen(T v) { return v; }

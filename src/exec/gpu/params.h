@@ -152,6 +152,21 @@ struct gpu_call {
 	int32_t fn;
 	float alpha, beta;
 };
+#define GPU_NO_CALL (-1)
+
+/* Functions of one operand, of unary_reals.h, that kernels are made for: those that are activations.
+   ROW(id, ...) */
+#define GPU_OWN_FUNCTIONS(ROW, ...) \
+	ROW(CLIP, __VA_ARGS__) \
+	ROW(GELU, __VA_ARGS__) \
+	ROW(GELU_TANH, __VA_ARGS__) \
+	ROW(HARD_SIGMOID, __VA_ARGS__) \
+	ROW(HARD_SWISH, __VA_ARGS__) \
+	ROW(LEAKY_RELU, __VA_ARGS__) \
+	ROW(RELU, __VA_ARGS__) \
+	ROW(SIGMOID, __VA_ARGS__) \
+	ROW(SWISH, __VA_ARGS__) \
+	ROW(TANH, __VA_ARGS__)
 
 /* The functions of two operands: gpu_call.fn. */
 enum gpu_binary {
@@ -172,17 +187,6 @@ enum gpu_compare {
 	GPU_ONE_OF,
 	GPU_DIFFER,
 };
-
-/* y = call(y + scale[0] * add0 + scale[1] * add1) over y's elements in order; an addend's strides in
-   elements, 0 where it broadcasts. */
-struct gpu_finish {
-	int64_t count;
-	int32_t rank;
-	struct gpu_call call; /* GPU_NO_CALL: none */
-	float scale[2];
-	int64_t dim[GPU_RANK_MAX], stride[2][GPU_RANK_MAX];
-};
-#define GPU_NO_CALL (-1)
 
 /* Scores [batch, heads, queries, keys], of which a query sees the first `seen`, if causal those up
    to its own place. The mask's strides are those of batch, head and query. */

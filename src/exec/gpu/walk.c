@@ -37,12 +37,6 @@ struct gpu_div gpu_div(int64_t n)
 
 /* -- walks ---------------------------------------------------------------------------------- */
 
-/* A walk while it is made: 64 bits wide, dimensions of one left out. */
-struct draft {
-	int rank, n;
-	int64_t dim[RANK_MAX], stride[GPU_OPERANDS_MAX][RANK_MAX];
-};
-
 static int64_t stride_of(const struct tensor *t, const struct shape *out, int d)
 {
 	int64_t all[RANK_MAX];
@@ -53,19 +47,14 @@ static int64_t stride_of(const struct tensor *t, const struct shape *out, int d)
 	return all[own];
 }
 
-/* Appends dimension d, or lets the one before it grow where all operands go on evenly. */
-static void append(
-	struct draft *w, const struct tensor *out, const struct tensor *const in[], int d)
+void gpu_draft_add(struct gpu_draft *w, int64_t dim, const int64_t *stride)
 {
-	int64_t dim = out->shape.dim[d], stride[GPU_OPERANDS_MAX];
 	int last = w->rank - 1;
 	bool even = w->rank > 0;
 	if (dim == 1)
 		return;
-	for (int k = 0; k < w->n; k++) {
-		stride[k] = stride_of(in[k], &out->shape, d);
+	for (int k = 0; k < w->n; k++)
 		even &= w->rank > 0 && w->stride[k][last] == stride[k] * dim;
-	}
 	if (!even)
 		last = w->rank++;
 	w->dim[last] = even ? w->dim[last] * dim : dim;
@@ -73,20 +62,27 @@ static void append(
 		w->stride[k][last] = stride[k];
 }
 
-static void draft(struct draft *w, const struct tensor *out, int n, const struct tensor *const in[])
+static void append(
+	struct gpu_draft *w, const struct tensor *out, const struct tensor *const in[], int d)
+{
+	int64_t stride[GPU_OPERANDS_MAX];
+	for (int k = 0; k < w->n; k++)
+		stride[k] = stride_of(in[k], &out->shape, d);
+	gpu_draft_add(w, out->shape.dim[d], stride);
+}
+
+static void draft(struct gpu_draft *w, const struct tensor *out, int n, const struct tensor *const in[])
 {
 	bool last = is_channels_last(out);
-	*w = (struct draft){ .n = n };
+	*w = (struct gpu_draft){ .n = n };
 	for (int d = 0; d < out->shape.rank; d++)
 		if (!last || d != 1)
 			append(w, out, in, d);
 	if (last)
 		append(w, out, in, 1);
-	if (w->rank == 0)
-		w->dim[w->rank++] = 1;
 }
 
-static bool takes_groups(const struct draft *w, int wide)
+static bool takes_groups(const struct gpu_draft *w, int wide)
 {
 	int last = w->rank - 1;
 	bool good = w->dim[last] % wide == 0;
@@ -98,32 +94,49 @@ static bool takes_groups(const struct draft *w, int wide)
 	return good;
 }
 
+/* 0: none; -1: more than kernels count. */
+static int64_t count_of(const struct gpu_draft *w)
+{
+	int64_t count = 1;
+	for (int d = 0; d < w->rank; d++) {
+		if (w->dim[d] == 0)
+			return 0;
+		count = count < 0 || w->dim[d] > INT32_MAX / count ? -1 : count * w->dim[d];
+	}
+	return count;
+}
+
+bool gpu_walk_of(struct gpu_walk *w, const struct gpu_draft *all, int wide, bool *ret_wide)
+{
+	struct gpu_draft one = { .rank = 1, .n = all->n, .dim = { 1 } };
+	int64_t count = count_of(all);
+	const struct gpu_draft *from = all->rank ? all : &one;
+	*ret_wide = false;
+	*w = (struct gpu_walk){ .rank = 1 };
+	if (count <= 0 || from->rank > GPU_RANK_MAX)
+		return count == 0;
+	*ret_wide = wide > 1 && takes_groups(from, wide);
+	int64_t group = *ret_wide ? wide : 1;
+	int last = from->rank - 1;
+	*w = (struct gpu_walk){ .count = (uint32_t)(count / group), .rank = from->rank };
+	for (int d = 0; d < from->rank; d++)
+		w->dim[d] = gpu_div(d == last ? from->dim[d] / group : from->dim[d]);
+	for (int k = 0; k < from->n; k++) {
+		int64_t step = from->stride[k][last];
+		w->dense |= (uint32_t)(step == 1) << k;
+		for (int d = 0; d < last; d++)
+			w->stride[k][d] = (uint32_t)from->stride[k][d];
+		w->stride[k][last] = (uint32_t)(step * group);
+	}
+	return true;
+}
+
 bool gpu_walk_init(struct gpu_walk *w, const struct tensor *out, int n,
 	const struct tensor *const in[], int wide, bool *ret_wide)
 {
-	struct draft all;
-	*ret_wide = false;
-	*w = (struct gpu_walk){ .rank = 1 };
-	if (tensor_count(out) == 0)
-		return true;
-	if (tensor_count(out) > INT32_MAX)
-		return false;
+	struct gpu_draft all;
 	draft(&all, out, n, in);
-	if (all.rank > GPU_RANK_MAX)
-		return false;
-	*ret_wide = wide > 1 && takes_groups(&all, wide);
-	int64_t group = *ret_wide ? wide : 1;
-	int last = all.rank - 1;
-	*w = (struct gpu_walk){ .count = (uint32_t)(tensor_count(out) / group), .rank = all.rank };
-	for (int d = 0; d < all.rank; d++)
-		w->dim[d] = gpu_div(d == last ? all.dim[d] / group : all.dim[d]);
-	for (int k = 0; k < n; k++) {
-		w->dense |= (uint32_t)(all.stride[k][last] == 1) << k;
-		for (int d = 0; d < all.rank; d++)
-			w->stride[k][d] =
-				(uint32_t)(d == last ? all.stride[k][d] * group : all.stride[k][d]);
-	}
-	return true;
+	return gpu_walk_of(w, &all, wide, ret_wide);
 }
 
 /* -- launches --------------------------------------------------------------------------------- */

@@ -19,6 +19,17 @@ void gpu_strides(const struct tensor *t, int64_t *ret);
    then. */
 struct gpu_div gpu_div(int64_t n);
 
+/* A walk while it is made, 64 bits wide. Dimensions are added outermost first: those of one are left
+   out, and one that all operands go on evenly into lets the one before it grow. n is the
+   operands'. */
+struct gpu_draft {
+	int rank, n;
+	int64_t dim[RANK_MAX], stride[GPU_OPERANDS_MAX][RANK_MAX];
+};
+void gpu_draft_add(struct gpu_draft *w, int64_t dim, const int64_t *stride);
+MUST_CHECK bool gpu_walk_of(
+	struct gpu_walk *w, const struct gpu_draft *all, int wide, bool *ret_wide);
+
 /* in[k] broadcast to out, in the order of out's memory. wide: try groups of that many elements;
    *ret_wide says whether it can be. false: more elements, or dimensions, than
    kernels count. */

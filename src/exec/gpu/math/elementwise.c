@@ -49,8 +49,9 @@ static enum err_code prepare_call(
 	if (n > INT32_MAX)
 		return prep_refuse(err, "so many elements");
 	wide = n % wide == 0 ? wide : 1;
-	snprintf(
-		name, sizeof(name), "map1_%s%s", gpu_type_name(in->dtype), wide > 1 ? "_wide" : "");
+	snprintf(name, sizeof(name), "map1_%s%s%s", gpu_type_name(in->dtype),
+		wide > 1 ? "_wide" : "",
+		dtype_in(in->dtype, T_FLOAT) ? gpu_own_suffix((int32_t)call->id) : "");
 	s->count = (uint32_t)(n / wide);
 	s->call = (struct gpu_call){ (int32_t)call->id, call->alpha, call->beta };
 	ret->run = run_unary;

@@ -10,12 +10,12 @@
 /* -- one operand ------------------------------------------------------------------------------- */
 
 template <typename T, int V>
-__device__ void map1(uint32_t count, const struct gpu_call &c, T *out, const T *in)
+__device__ inline void map1(uint32_t count, const struct gpu_call &c, T *out, const T *in)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		group<T, V> g = load_group<T, V>(in + i * V, true);
 		for (int k = 0; k < V; k++)
-			g.v[k] = narrow<T>(apply(c, widen(g.v[k])));
+			g.v[k] = narrow<T>(apply_for<T>(c, widen(g.v[k])));
 		store_group<T, V>(out + i * V, g);
 	}
 }
@@ -34,6 +34,15 @@ MAP1(half, f16)
 MAP1(bfloat, bf16)
 MAP1(int32_t, i32)
 MAP1(int64_t, i64)
+
+/* Which function it is is known: nothing is looked up for an element. */
+#define MAP1_OWN(id, T, name, V) \
+	KERNEL(map1_##name##_##id, (uint32_t n, struct gpu_call c, T *out, const T *in)) \
+	{ \
+		map1<T, V>(n, gpu_call{ UNARY_##id, c.alpha, c.beta }, out, in); \
+	}
+#define MAP1_OWNS(T, name, V) GPU_OWN_FUNCTIONS(MAP1_OWN, T, name, V)
+FLOAT_GROUPS(MAP1_OWNS)
 
 KERNEL(map1_not, (uint32_t n, uint8_t *out, const uint8_t *in))
 {

@@ -1,51 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * finish.cu -- what a library does not do to a product or a convolution: addends that
- * broadcast, and an activation, in place
+ * finish.cu -- what a library does not do to a product or a convolution, in place: addends that
+ * broadcast, and an activation. An activation alone is a kernel of elementwise.cu.
  */
-#include "exec/gpu/kernels.cuh"
-#include "exec/gpu/math/unary.cuh"
+#include "exec/gpu/math/functions.cuh"
 
-/* Without addends: groups of 16 bytes, then what is left of them. */
-template <typename T> __device__ void finish_call(const struct gpu_finish &f, T *y)
+/* y = call(y + scale0 * add0 + scale1 * add1); the walk has two operands. */
+template <typename T, int V>
+__device__ inline void finish(const struct gpu_walk &w, const struct gpu_call &c, float scale0,
+	float scale1, T *y, const T *add0, const T *add1)
 {
-	constexpr int V = wide_of<T>;
-	int64_t groups = f.count / V;
-	for (int64_t i = thread_index(); i < groups; i += thread_stride()) {
-		group<T, V> g = load_group<T, V>(y + i * V, true);
-		for (int k = 0; k < V; k++)
-			g.v[k] = narrow<T>(apply(f.call, widen(g.v[k])));
+	for (int64_t i = thread_index(); i < w.count; i += thread_stride()) {
+		uint32_t at[2];
+		walk_to<2>(w, (uint32_t)i, at);
+		group<T, V> g = load_group<T, V>(y + i * V, true), a = {}, b = {};
+		if (add0)
+			a = load_group<T, V>(add0 + at[0], w.dense & 1);
+		if (add1)
+			b = load_group<T, V>(add1 + at[1], w.dense & 2);
+		for (int k = 0; k < V; k++) {
+			float x = widen(g.v[k]) + scale0 * widen(a.v[k]) + scale1 * widen(b.v[k]);
+			g.v[k] = narrow<T>(apply_for<T>(c, x));
+		}
 		store_group<T, V>(y + i * V, g);
 	}
-	for (int64_t i = groups * V + thread_index(); i < f.count; i += thread_stride())
-		y[i] = narrow<T>(apply(f.call, widen(y[i])));
 }
 
-template <typename T>
-__device__ void finish(const struct gpu_finish &f, T *y, const T *add0, const T *add1)
-{
-	if (!add0 && !add1)
-		return finish_call(f, y);
-	for (int64_t i = thread_index(); i < f.count; i += thread_stride()) {
-		int64_t rest = i, at[2] = { 0, 0 };
-		for (int d = f.rank - 1; d >= 0; d--) {
-			int64_t index = rest % f.dim[d];
-			rest /= f.dim[d];
-			at[0] += index * f.stride[0][d];
-			at[1] += index * f.stride[1][d];
-		}
-		float x = widen(y[i]);
-		x += add0 ? f.scale[0] * widen(add0[at[0]]) : 0;
-		x += add1 ? f.scale[1] * widen(add1[at[1]]) : 0;
-		y[i] = narrow<T>(apply(f.call, x));
-	}
-}
-
-#define FINISH(type, T) \
-	KERNEL(finish_##type, (struct gpu_finish f, T *y, const T *add0, const T *add1)) \
+#define FINISH(name, T, V, fn) \
+	KERNEL(finish_##name, (struct gpu_walk w, struct gpu_call c, float scale0, float scale1, T *y, \
+				      const T *add0, const T *add1)) \
 	{ \
-		finish(f, y, add0, add1); \
+		finish<T, V>(w, gpu_call{ fn, c.alpha, c.beta }, scale0, scale1, y, add0, add1); \
 	}
-FINISH(f32, float)
-FINISH(f16, half)
-FINISH(bf16, bfloat)
+#define FINISH_OWN(id, T, name, V) FINISH(name##_##id, T, V, UNARY_##id)
+#define FINISH_ALL(T, name, V) \
+	FINISH(name, T, V, GPU_NO_CALL) \
+	GPU_OWN_FUNCTIONS(FINISH_OWN, T, name, V)
+FLOAT_GROUPS(FINISH_ALL)

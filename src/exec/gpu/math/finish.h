@@ -13,9 +13,20 @@
 #include "exec/gpu/gpu.h"
 #include "exec/gpu/params.h"
 
+/* y = call(y + scale[0] * add0 + scale[1] * add1) over y's elements in order; an addend's strides in
+   elements, 0 where it broadcasts. */
+struct gpu_finish {
+	int64_t count;
+	int32_t rank;
+	struct gpu_call call; /* GPU_NO_CALL: none */
+	float scale[2];
+	int64_t dim[GPU_RANK_MAX], stride[2][GPU_RANK_MAX];
+};
+
 struct finish {
 	struct gpu_launch launch; /* fn NULL: nothing is left to do */
 	struct gpu_finish f;
+	struct gpu_walk walk; /* of y with both addends */
 	int add[2]; /* inputs of the node; -1: none */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exec/gpu/math/functions.h"
 
+#include "exec/unary.h"
+
 /* Which function, for floats and for integers. */
 static const struct {
 	bool any;
@@ -41,4 +43,17 @@ enum gpu_compare gpu_compare_of(enum op_id op)
 		[OP_XOR] = GPU_ONE_OF,
 		[OP_IS_NAN] = GPU_DIFFER };
 	return functions[op];
+}
+
+const char *gpu_own_suffix(int32_t fn)
+{
+	switch (fn) {
+#define OWN(id, ...) \
+	case UNARY_##id: \
+		return "_" #id;
+		GPU_OWN_FUNCTIONS(OWN, )
+#undef OWN
+	default:
+		return "";
+	}
 }

@@ -35,6 +35,15 @@ template <typename T> static __device__ T apply(const struct gpu_call &c, T x)
 	return x;
 }
 
+/* Where the result is stored as T. */
+template <typename T> static __device__ inline compute<T> apply_for(const struct gpu_call &c, compute<T> x)
+{
+	if constexpr (is_short<T>)
+		return apply_short(c, x);
+	else
+		return apply(c, x);
+}
+
 /* Of crossed bounds the upper one wins. */
 static __device__ inline float clip(float x, float low, float high)
 {

@@ -61,8 +61,9 @@ static void put_call(struct buf *b, int fn, float alpha, float beta)
 static void put_unary(struct buf *b, const struct graph *body, const struct node *n)
 {
 	struct unary_call call = {0};
+	const char *type = stored(type_of(body, n->out[0]));
 	(void)unary_of(n, &call); /* all of the form are */
-	buf_printf(b, "rounded<%s>(apply(", stored(type_of(body, n->out[0])));
+	buf_printf(b, "rounded<%s>(apply_for<%s>(", type, type);
 	put_call(b, (int)call.id, call.alpha, call.beta);
 	buf_printf(b, ", v%d))", n->in[0]);
 }
