@@ -34,6 +34,8 @@
 #define __noinline__ __attribute__((noinline))
 #define __restrict__ __restrict
 
+#pragma GCC diagnostic ignored "-Wunknown-pragmas" /* unroll */
+
 namespace stand_in {
 
 /* Where a thread stands. */

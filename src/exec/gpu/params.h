@@ -66,12 +66,15 @@ struct gpu_dims {
 enum gpu_reduce_step { GPU_SUM, GPU_L1, GPU_SQUARES, GPU_PRODUCT, GPU_LARGEST, GPU_LEAST };
 enum gpu_reduce_finish { GPU_AS_IS, GPU_MEAN_OF, GPU_ROOT, GPU_LOG, GPU_LOG_SUM_EXP };
 
-/* Outputs over the kept dimensions, each of `count` elements over the reduced ones. */
+/* Outputs over the kept dimensions, each of `elements` over the reduced ones. With groups of elements
+   `count`, and the dimension whose elements lie side by side, are of such; strides are of elements. */
 struct gpu_reduce {
-	uint32_t outputs, count;
+	uint32_t outputs, elements, count;
 	int32_t step, finish;
 	struct gpu_dims kept, reduced;
 };
+#define GPU_REDUCE_WIDE 32 /* a block of columns: outputs beside each other, */
+#define GPU_REDUCE_HIGH 8  /* and threads that share the elements of each */
 
 /* Slices of n along an axis, `inner` elements apart. */
 struct gpu_slices {

@@ -108,6 +108,7 @@ static void bench(int which, int64_t batch, const struct options *o)
 	struct err err = { 0 };
 	struct program *p;
 	network_flops = 0;
+	network_element_bytes = o->precision == PRECISION_FP16 || o->precision == PRECISION_BF16 ? 2 : 4;
 	model_output(g, networks[which].build(g, batch));
 	struct passes_opts passes = passes_opts_for(o->backend, o->precision);
 	struct program_conf conf = { .backend = o->backend, .packs = packs_new(), .precision = o->precision,

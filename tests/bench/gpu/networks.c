@@ -5,7 +5,7 @@
 #include "support/models.h"
 
 bool network_copies;
-double network_flops;
+double network_flops, network_element_bytes;
 
 /* -- parts of networks ---------------------------------------------------------------------------- */
 
@@ -200,18 +200,112 @@ static int32_t conv3x3(struct graph *g, int64_t n)
 	return MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, x);
 }
 
-/* Reads and writes a number per element and step; the rate is printed as GB/s. */
+/* -- single operators: what they move is counted, and printed as GB/s -------------------------------- */
+
+#define TIMES 8 /* in a row, so that the image and the end are little beside them */
+
+static void moves(double elements) { network_flops += elements * network_element_bytes * 1e3; }
+
+/* Rows in another order. */
 static int32_t stream(struct graph *g, int64_t n)
 {
-	int32_t x = image(g, shape_of(n, 1 << 22));
-	for (int i = 0; i < 8; i++) {
-		x = MODEL_NODE(g, OP_TANH, x);
-		network_flops += 8.0 * (double)n * (double)(1 << 22) * 1e3; /* bytes, and TFLOP/s becomes GB/s */
+	static int64_t order[128 * 1024];
+	int64_t rows = 1024 * (n < 128 ? n : 128);
+	int32_t x = image(g, shape_of(rows, 4096));
+	for (int64_t i = 0; i < rows; i++)
+		order[i] = rows - 1 - i;
+	int32_t to = model_int64s(g, shape_of(rows), order);
+	for (int i = 0; i < TIMES; i++) {
+		x = MODEL_NODE(g, OP_GATHER, x, to);
+		moves(2.0 * (double)(rows * 4096));
+	}
+	return MODEL_NODE(g, OP_REDUCE_MAX, x);
+}
+
+static int32_t norm(struct graph *g, int64_t n)
+{
+	int32_t x = image(g, shape_of(n, LENGTH, WIDTH)), scale = weights(g, shape_of(WIDTH), 1);
+	for (int i = 0; i < TIMES; i++) {
+		x = MODEL_NODE(g, OP_LAYER_NORM, x, scale, scale);
+		model_attr_int(g, "axis", -1);
+		moves(2.0 * (double)(n * LENGTH * WIDTH));
+	}
+	return MODEL_NODE(g, OP_REDUCE_MAX, x);
+}
+
+/* Rows are normalized in between, so that it is not one kernel. */
+static int32_t gelu(struct graph *g, int64_t n)
+{
+	int32_t x = image(g, shape_of(n, LENGTH, 4 * WIDTH)), scale = weights(g, shape_of(4 * WIDTH), 1);
+	for (int i = 0; i < TIMES; i++) {
+		x = MODEL_NODE(g, OP_GELU, MODEL_NODE(g, OP_RMS_NORM, x, scale));
+		moves(4.0 * (double)(n * LENGTH * 4 * WIDTH));
+	}
+	return MODEL_NODE(g, OP_REDUCE_MAX, x);
+}
+
+static int32_t softmax(struct graph *g, int64_t n)
+{
+	int32_t x = image(g, shape_of(n * HEADS, LENGTH, LENGTH));
+	for (int i = 0; i < TIMES; i++) {
+		x = MODEL_NODE(g, OP_SOFTMAX, x);
+		moves(2.0 * (double)(n * HEADS * LENGTH * LENGTH));
+	}
+	return MODEL_NODE(g, OP_REDUCE_MAX, x);
+}
+
+/* To one number, several ways. */
+static int32_t reduce(struct graph *g, int64_t n)
+{
+	static const enum op_id ways[] = { OP_REDUCE_MAX, OP_REDUCE_MIN, OP_REDUCE_SUM, OP_REDUCE_L1 };
+	int32_t x = image(g, shape_of(n, 1 << 20)), all = model_scalar(g, 0);
+	for (int i = 0; i < 4; i++) {
+		all = MODEL_NODE(g, OP_ADD, all, MODEL_NODE(g, ways[i], x));
+		moves((double)(n << 20));
+	}
+	return all;
+}
+
+static int32_t global_pool(struct graph *g, int64_t n)
+{
+	int64_t size = 7;
+	int32_t x = conv(g, image(g, shape_of(n, 16, 7, 7)), n, 16, 2048, 1, 1, 1, &size);
+	network_flops = 0;
+	moves(2.0 * (double)(n * 2048 * 7 * 7));
+	return MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, x), MODEL_NODE(g, OP_GLOBAL_MAX_POOL, x));
+}
+
+static int32_t max_pool(struct graph *g, int64_t n)
+{
+	int64_t size = 112;
+	int32_t x = conv(g, image(g, shape_of(n, 16, 112, 112)), n, 16, 64, 1, 1, 1, &size);
+	network_flops = 0;
+	for (int i = 0; i < TIMES; i++) {
+		x = MODEL_NODE(g, OP_MAX_POOL, x);
+		MODEL_ATTR_INTS(g, "kernel_shape", 3, 3);
+		MODEL_ATTR_INTS(g, "pads", 1, 1, 1, 1);
+		moves(2.0 * (double)(n * 64 * 112 * 112));
+	}
+	return MODEL_NODE(g, OP_GLOBAL_MAX_POOL, x);
+}
+
+/* Channels are put last, and what comes out is taken as channels first. */
+static int32_t layout(struct graph *g, int64_t n)
+{
+	int32_t x = image(g, shape_of(n, 64, 112 * 112));
+	for (int i = 0; i < TIMES; i++) {
+		x = MODEL_NODE(g, OP_TRANSPOSE, x);
+		MODEL_ATTR_INTS(g, "perm", 0, 2, 1);
+		x = MODEL_NODE(g, OP_RESHAPE, x, MODEL_INTS(g, 0, 64, 112 * 112));
+		moves(2.0 * (double)(n * 64 * 112 * 112));
 	}
 	return MODEL_NODE(g, OP_REDUCE_MAX, x);
 }
 
 const struct network networks[] = { { "matmul", matmul }, { "conv3x3", conv3x3 }, { "stream", stream },
+	{ "norm", norm }, { "gelu", gelu }, { "softmax", softmax }, { "reduce", reduce },
+	{ "global_pool", global_pool }, { "max_pool", max_pool }, { "layout", layout },
+
 	{ "resnet50", resnet50 }, { "bert_base", bert_base }, { "bert_words", bert_words },
 	{ "mobilenet_v2", mobilenet_v2 }, { "mlp", mlp } };
 const int networks_count = sizeof(networks) / sizeof(networks[0]);
