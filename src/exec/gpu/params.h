@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define GPU_RANK_MAX 8 /* of boxes after dimensions are merged */
+#define GPU_HELD 32 /* elements of a row that a thread holds, at most */
 #define GPU_OPERANDS_MAX 12
 
 /* Division by d of numbers below 2^31: a product, a sum, a shift. */
@@ -94,7 +95,6 @@ struct gpu_norm {
 	int32_t one_scale, one_bias, rms;
 	float epsilon;
 };
-#define GPU_NORM_HELD 32 /* elements of a row that a thread holds, at most */
 
 /* Windows over three spatial axes, of `outer` images of `inner` elements side by side: channels
    first are outer, channels last are inner. */

@@ -39,3 +39,24 @@ template <typename T, typename F> static __device__ inline T over_block(T v, F c
 
 static __device__ inline float plus(float a, float b) { return a + b; }
 static __device__ inline float larger(float a, float b) { return a > b || a != a ? a : b; }
+
+/* A row of whole groups in registers: group g of a thread is number g * blockDim.x + threadIdx.x of the
+   row's, which are `groups`; what lies beyond them is `otherwise`. */
+template <typename T> struct held {
+	static constexpr int V = wide_of<T>, G = GPU_HELD / V;
+	float v[G][V];
+};
+
+template <typename T>
+static __device__ inline void hold(struct held<T> &row, const T *x, uint32_t groups, float otherwise)
+{
+	constexpr int V = held<T>::V;
+	for (int g = 0; g < held<T>::G; g++) {
+		uint32_t i = g * blockDim.x + threadIdx.x;
+		group<T, V> from = {};
+		if (i < groups)
+			from = load_group<T, V>(x + i * V, true);
+		for (int k = 0; k < V; k++)
+			row.v[g][k] = i < groups ? widen(from.v[k]) : otherwise;
+	}
+}

@@ -158,6 +158,31 @@ enum err_code gpu_launch_over(const struct prep *p, const char *name, int64_t it
 	return ERR_OK;
 }
 
+#define WARP 32
+#define HELD_THREADS_MAX 512
+#define HELD_ROWS 4
+
+unsigned gpu_held_threads(enum dtype dtype, uint32_t n)
+{
+	unsigned threads = WARP;
+	while (threads < HELD_THREADS_MAX && threads * GPU_HELD < n)
+		threads *= 2;
+	bool whole = n && n % (16 / (uint32_t)dtype_bytes(dtype)) == 0;
+	return whole && n <= threads * GPU_HELD ? threads : 0;
+}
+
+/* Few rows are spread over all multiprocessors. */
+enum err_code gpu_launch_held(const struct prep *p, const char *name, uint32_t rows,
+	unsigned threads, struct gpu_launch *ret, struct err *err)
+{
+	bool many = threads == WARP && rows >= (unsigned)gpu_of(p->backend)->sms * HELD_ROWS;
+	unsigned high = many ? HELD_ROWS : 1;
+	TRY(gpu_launch_over(p, name, rows, (int)high, ret, err));
+	ret->block[0] = threads;
+	ret->block[1] = high;
+	return ERR_OK;
+}
+
 const char *gpu_type_name(enum dtype dtype)
 {
 	switch (dtype) {

@@ -46,6 +46,12 @@ MUST_CHECK enum err_code gpu_launch_over(const struct prep *p, const char *name,
 
 struct gpu_launch gpu_launch_of(const struct prep *p, CUfunction fn, int64_t items, int block);
 
+/* The threads that hold a row of n elements among them (rows.cuh); 0: no kernel does. */
+unsigned gpu_held_threads(enum dtype dtype, uint32_t n);
+/* A kernel by name over rows so held, several in a block where a warp holds one and there are many. */
+MUST_CHECK enum err_code gpu_launch_held(const struct prep *p, const char *name, uint32_t rows,
+	unsigned threads, struct gpu_launch *ret, struct err *err);
+
 /* "f32" ... of names; NULL: no kernel has such elements. */
 const char *gpu_type_name(enum dtype dtype);
 

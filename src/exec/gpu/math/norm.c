@@ -36,48 +36,20 @@ static void run_norm(const struct kernel_args *a, int64_t from, int64_t to)
 	gpu_launch(a, &s->launch, params);
 }
 
-#define WARP 32
-#define HELD_ROWS 4 /* in a block, where a warp holds one */
-#define HELD_THREADS_MAX 512
-
-/* The threads that hold a row of whole groups among them, each column with numbers of its own;
-   0: they cannot. */
-static unsigned held_threads(const struct prep *p, const struct gpu_norm *n)
-{
-	unsigned threads = WARP;
-	while (threads * GPU_NORM_HELD < n->n)
-		threads *= 2;
-	bool columns = n->groups.d == 1 && n->inner.d == 1;
-	bool whole = n->n % (16 / dtype_bytes(p->in[0].dtype)) == 0;
-	return columns && whole && threads <= HELD_THREADS_MAX ? threads : 0;
-}
-
-/* Few rows are spread over all multiprocessors. */
-static enum err_code ready_held(
-	const struct prep *p, struct norm_state *s, unsigned threads, struct err *err)
-{
-	char name[24];
-	bool many = threads == WARP && s->norm.rows >= (unsigned)gpu_of(p->backend)->sms * HELD_ROWS;
-	unsigned rows = many ? HELD_ROWS : 1;
-	snprintf(name, sizeof(name), "norm_held_%s", gpu_type_name(p->in[0].dtype));
-	TRY(gpu_launch_over(p, name, s->norm.rows, (int)rows, &s->launch, err));
-	s->launch.block[0] = threads;
-	s->launch.block[1] = rows;
-	return ERR_OK;
-}
-
 static enum err_code ready(
 	struct prep *p, struct kernel *ret, struct norm_state *s, struct err *err)
 {
+	bool columns = s->norm.groups.d == 1 && s->norm.inner.d == 1;
+	unsigned held = columns ? gpu_held_threads(p->in[0].dtype, s->norm.n) : 0;
 	char name[24];
-	unsigned held = held_threads(p, &s->norm);
 	if (tensor_count(&p->in[0]) > INT32_MAX)
 		return prep_refuse(err, "so many elements");
 	ret->run = run_norm;
 	ret->inplace = true;
-	if (held && s->norm.n)
-		return ready_held(p, s, held, err);
-	snprintf(name, sizeof(name), "norm_rows_%s", gpu_type_name(p->in[0].dtype));
+	snprintf(name, sizeof(name), "norm_%s_%s", held ? "held" : "rows",
+		gpu_type_name(p->in[0].dtype));
+	if (held)
+		return gpu_launch_held(p, name, s->norm.rows, held, &s->launch, err);
 	TRY(gpu_launch_over(p, name, s->norm.n ? s->norm.rows : 0, 1, &s->launch, err));
 	s->launch.block[0] = s->norm.n <= 64 ? 32 : s->norm.n <= 512 ? 128 : BLOCK;
 	return ERR_OK;

@@ -37,15 +37,42 @@ __device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T
 	}
 }
 
-/* Squares of how far the values of a row lie from its mean. */
-template <int G, int V>
-static __device__ inline float squares_around(const float (&v)[G][V], float mean, uint32_t groups)
+template <typename T> static __device__ inline float sum_of(const struct held<T> &row)
 {
 	float sum = 0;
-	for (int g = 0; g < G; g++)
-		for (int k = 0; k < V && g * blockDim.x + threadIdx.x < groups; k++)
-			sum += (v[g][k] - mean) * (v[g][k] - mean);
+	for (int g = 0; g < held<T>::G; g++)
+		for (int k = 0; k < held<T>::V; k++)
+			sum += row.v[g][k];
 	return sum;
+}
+
+/* Squares of how far the row's values lie from its mean. */
+template <typename T>
+static __device__ inline float squares_around(const struct held<T> &row, float mean, uint32_t groups)
+{
+	float sum = 0;
+	for (int g = 0; g < held<T>::G; g++)
+		for (int k = 0; k < held<T>::V && g * blockDim.x + threadIdx.x < groups; k++)
+			sum += (row.v[g][k] - mean) * (row.v[g][k] - mean);
+	return sum;
+}
+
+template <typename T>
+static __device__ inline void put_normalized(const struct gpu_norm &p, const struct held<T> &row, float mean,
+	float inverse, uint32_t groups, T *out, const T *scale, const T *bias)
+{
+	constexpr int V = held<T>::V;
+	for (int g = 0; g < held<T>::G; g++) {
+		uint32_t i = g * blockDim.x + threadIdx.x;
+		if (i >= groups)
+			break;
+		group<T, V> by = load_group<T, V>(scale + (p.one_scale ? 0 : i * V), !p.one_scale), add = {}, y;
+		if (bias)
+			add = load_group<T, V>(bias + (p.one_bias ? 0 : i * V), !p.one_bias);
+		for (int k = 0; k < V; k++)
+			y.v[k] = narrow<T>((row.v[g][k] - mean) * inverse * widen(by.v[k]) + widen(add.v[k]));
+		store_group<T, V>(out + i * V, y);
+	}
 }
 
 /* As many rows in a block as it is high; each column has numbers of its own, or all have one. */
@@ -53,41 +80,18 @@ template <typename T>
 __device__ void norm_held(const struct gpu_norm &p, T *out, const T *in, const T *scale, const T *bias,
 	float *mean_out, float *inverse_out)
 {
-	constexpr int V = wide_of<T>, G = GPU_NORM_HELD / V;
-	uint32_t lane = threadIdx.x, lanes = blockDim.x;
 	/* All of a block stay until its last row: they meet in over_block(). */
 	for (uint32_t at = blockIdx.x * blockDim.y; at < p.rows; at += gridDim.x * blockDim.y) {
-		uint32_t row = at + threadIdx.y, groups = row < p.rows ? p.n / V : 0;
-		const T *x = in + (size_t)row * p.n;
-		T *o = out + (size_t)row * p.n;
-		float v[G][V], mean = 0;
-		for (int g = 0; g < G; g++) {
-			uint32_t i = g * lanes + lane;
-			group<T, V> held = {};
-			if (i < groups)
-				held = load_group<T, V>(x + i * V, true);
-			for (int k = 0; k < V; k++)
-				mean += v[g][k] = widen(held.v[k]);
-		}
-		mean = p.rms ? 0 : over_block(mean, plus) / (float)p.n;
-		float square = over_block(squares_around(v, mean, groups), plus);
+		uint32_t row = at + threadIdx.y, groups = row < p.rows ? p.n / wide_of<T> : 0;
+		struct held<T> x;
+		hold(x, in + (size_t)row * p.n, groups, 0);
+		float mean = p.rms ? 0 : over_block(sum_of(x), plus) / (float)p.n;
+		float square = over_block(squares_around(x, mean, groups), plus);
 		float inverse = 1 / sqrtf(square / (float)p.n + p.epsilon);
-		for (int g = 0; g < G; g++) {
-			uint32_t i = g * lanes + lane;
-			if (i >= groups)
-				break;
-			group<T, V> by = load_group<T, V>(scale + (p.one_scale ? 0 : i * V), !p.one_scale),
-				    add = {}, y;
-			if (bias)
-				add = load_group<T, V>(bias + (p.one_bias ? 0 : i * V), !p.one_bias);
-			for (int k = 0; k < V; k++)
-				y.v[k] = narrow<T>(
-					(v[g][k] - mean) * inverse * widen(by.v[k]) + widen(add.v[k]));
-			store_group<T, V>(o + i * V, y);
-		}
-		if (groups && lane == 0 && mean_out)
+		put_normalized(p, x, mean, inverse, groups, out + (size_t)row * p.n, scale, bias);
+		if (groups && threadIdx.x == 0 && mean_out)
 			mean_out[row] = mean;
-		if (groups && lane == 0 && inverse_out)
+		if (groups && threadIdx.x == 0 && inverse_out)
 			inverse_out[row] = inverse;
 	}
 }

@@ -43,6 +43,11 @@ enum err_code gpu_prepare_softmax(struct prep *p, struct kernel *ret, struct err
 	s->inner = gpu_div(v.inner);
 	ret->run = run_softmax;
 	ret->inplace = true;
+	unsigned held = v.inner == 1 ? gpu_held_threads(p->in[0].dtype, s->n) : 0;
+	if (held) {
+		snprintf(name, sizeof(name), "softmax_held_%s", gpu_type_name(p->in[0].dtype));
+		return gpu_launch_held(p, name, s->slices, held, &s->launch, err);
+	}
 	const char *way = v.inner != 1 ? "columns" : v.n <= WARP_ROW_MAX ? "warps" : "blocks";
 	int per_block = v.inner != 1 ? BLOCK : v.n <= WARP_ROW_MAX ? BLOCK / WARP : 1;
 	snprintf(name, sizeof(name), "softmax_%s_%s", way, gpu_type_name(p->in[0].dtype));

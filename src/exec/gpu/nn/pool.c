@@ -43,6 +43,16 @@ static bool fill(struct gpu_pool *pool, const struct conv_geometry *g)
 	return true;
 }
 
+/* "_2", "_3": there is a kernel of maxima in such square windows of images. */
+static const char *square_suffix(const struct gpu_pool *p, int wide)
+{
+	int64_t plane = (int64_t)p->in[1] * p->in[2] * p->inner.d * wide;
+	bool image = p->in[0] == 1 && p->kernel[0] == 1 && p->dilation[1] == 1 && p->dilation[2] == 1;
+	if (wide == 1 || !image || p->kernel[1] != p->kernel[2] || plane > INT32_MAX)
+		return "";
+	return p->kernel[1] == 2 ? "_2" : p->kernel[1] == 3 ? "_3" : "";
+}
+
 enum err_code gpu_prepare_pool(struct prep *p, struct kernel *ret, struct err *err)
 {
 	const struct tensor *x = &p->in[0];
@@ -65,7 +75,8 @@ enum err_code gpu_prepare_pool(struct prep *p, struct kernel *ret, struct err *e
 	s->pool.count_pad = node_int(p->node, "count_include_pad", 0) != 0;
 	ret->run = run_pool;
 	ret->out_layout = x->layout;
-	snprintf(name, sizeof(name), "%s_pool_%s%s", p->node->op == OP_MAX_POOL ? "max" : "average",
-		gpu_type_name(x->dtype), wide > 1 ? "_wide" : "");
+	bool max = p->node->op == OP_MAX_POOL;
+	snprintf(name, sizeof(name), "%s_pool_%s%s%s", max ? "max" : "average", gpu_type_name(x->dtype),
+		wide > 1 ? "_wide" : "", max ? square_suffix(&s->pool, wide) : "");
 	return gpu_launch_over(p, name, s->pool.count, BLOCK, &s->launch, err);
 }

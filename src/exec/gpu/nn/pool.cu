@@ -80,11 +80,51 @@ template <typename T, int V, bool MAX> __device__ void pool(const struct gpu_poo
 	}
 }
 
+/* Square windows of images, K on a side: all taps are asked for before the first one is looked at. */
+template <typename T, int V, int K>
+__device__ void max_square(const struct gpu_pool &p, T *out, const T *in)
+{
+	using C = compute<T>;
+	for (int64_t i = thread_index(); i < p.count; i += thread_stride()) {
+		uint32_t place = quotient((uint32_t)i, p.inner), lane = (uint32_t)i - place * p.inner.d;
+		uint32_t line = quotient(place, p.out[2]), image = quotient(line, p.out[1]);
+		int32_t top = (int32_t)(line - image * p.out[1].d) * p.stride[1] - p.pad[1];
+		int32_t left = (int32_t)(place - line * p.out[2].d) * p.stride[2] - p.pad[2];
+		const T *x = in + ((int64_t)image * p.in[1] * p.in[2] * p.inner.d + lane) * V;
+		group<T, V> tap[K * K], y;
+		uint32_t there = 0;
+		for (int t = 0; t < K * K; t++) {
+			int32_t h = top + t / K, w = left + t % K;
+			if (h < 0 || h >= p.in[1] || w < 0 || w >= p.in[2])
+				continue;
+			there |= 1u << t;
+			tap[t] = load_group<T, V>(x + (h * p.in[2] + w) * (int32_t)p.inner.d * V, true);
+		}
+		for (int k = 0; k < V; k++) {
+			C most = lowest<C>();
+			for (int t = 0; t < K * K; t++) {
+				C v = there >> t & 1 ? widen(tap[t].v[k]) : lowest<C>();
+				most = v > most || v != v ? v : most;
+			}
+			y.v[k] = narrow<T>(most);
+		}
+		store_group<T, V>(out + i * V, y);
+	}
+}
+
 #define POOL(T, name, V) \
 	KERNEL(max_pool_##name, (struct gpu_pool p, T *out, const T *in)) { pool<T, 1, true>(p, out, in); } \
 	KERNEL(max_pool_##name##_wide, (struct gpu_pool p, T *out, const T *in)) \
 	{ \
 		pool<T, V, true>(p, out, in); \
+	} \
+	KERNEL(max_pool_##name##_wide_2, (struct gpu_pool p, T *out, const T *in)) \
+	{ \
+		max_square<T, V, 2>(p, out, in); \
+	} \
+	KERNEL(max_pool_##name##_wide_3, (struct gpu_pool p, T *out, const T *in)) \
+	{ \
+		max_square<T, V, 3>(p, out, in); \
 	}
 #define AVERAGE(T, name, V) \
 	KERNEL(average_pool_##name, (struct gpu_pool p, T *out, const T *in)) \
