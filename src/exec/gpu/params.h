@@ -34,6 +34,14 @@ struct gpu_tiles {
 };
 #define GPU_SQUARE 32
 
+/* Few planes of elements, put side by side in the destination; plane and images in elements. */
+struct gpu_interleave {
+	uint32_t count;        /* groups of 16 bytes of one plane, of all images */
+	struct gpu_div groups; /* of an image */
+	int32_t plane, src_image, dst_image;
+};
+#define GPU_PLANES_MAX 4
+
 /* Pad: an element of the result comes from the place that its coordinates less `begin` name, or
    from where the mode says, or is the constant. */
 enum gpu_pad_mode { GPU_PAD_CONSTANT, GPU_PAD_EDGE, GPU_PAD_REFLECT, GPU_PAD_WRAP };

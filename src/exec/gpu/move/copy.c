@@ -138,12 +138,66 @@ static void fill_tiles(struct gpu_tiles *t, const struct gpu_view *v, int tile)
 	t->squares = t->last_squares.d * t->tile_squares.d * t->outer.count;
 }
 
+static enum err_code init_tiles(struct gpu_copy *c, const struct prep *p, const struct gpu_view *v,
+	int tile, struct err *err)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "copy_tiles_%zu", v->elem);
+	fill_tiles(&c->tiles, v, tile);
+	TRY(gpu_launch_over(p, name, c->tiles.squares, 1, &c->launch, err));
+	c->launch.block[0] = GPU_SQUARE;
+	c->launch.block[1] = 8;
+	return ERR_OK;
+}
+
+/* Images, places, planes: few planes lie behind each other in the source, and side by side in the
+   destination, where places follow each other. All begins at whole groups. */
+static bool interleaves(const struct gpu_view *v)
+{
+	int last = v->rank - 1, group = WIDEST / (int)v->elem;
+	if (v->rank < 2 || v->rank > 3 || (v->elem != 2 && v->elem != 4) ||
+		v->dim[last] > GPU_PLANES_MAX)
+		return false;
+	bool images = v->rank == 3;
+	int64_t steps = v->dim[last - 1] | v->src[last] | v->src_at | v->dst_at;
+	if (images)
+		steps |= v->src[0] | v->dst[0];
+	return v->dst[last] == 1 && v->src[last - 1] == 1 && v->dst[last - 1] == v->dim[last] &&
+	       steps % group == 0;
+}
+
+static enum err_code init_interleave(
+	struct gpu_copy *c, const struct prep *p, const struct gpu_view *v, struct err *err)
+{
+	char name[32];
+	int last = v->rank - 1;
+	int64_t images = v->rank == 3 ? v->dim[0] : 1;
+	int64_t groups = v->dim[last - 1] / (WIDEST / (int64_t)v->elem);
+	c->interleave = (struct gpu_interleave){ .count = (uint32_t)(images * groups),
+		.groups = gpu_div(groups),
+		.plane = (int32_t)v->src[last],
+		.src_image = images > 1 ? (int32_t)v->src[0] : 0,
+		.dst_image = images > 1 ? (int32_t)v->dst[0] : 0 };
+	snprintf(name, sizeof(name), "interleave_%zu_%d", v->elem, (int)v->dim[last]);
+	return gpu_launch_over(p, name, c->interleave.count, BLOCK, &c->launch, err);
+}
+
+static enum err_code init_box(
+	struct gpu_copy *c, const struct prep *p, const struct gpu_view *v, struct err *err)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "copy_box_%zu", v->elem);
+	c->box = (struct gpu_box){ .count = 1 };
+	for (int d = 0; d < v->rank; d++)
+		add_dim(&c->box, v, d);
+	return gpu_launch_over(p, name, c->box.count, BLOCK, &c->launch, err);
+}
+
 enum err_code gpu_copy_init(
 	struct gpu_copy *c, const struct prep *p, const struct gpu_view *view, struct err *err)
 {
 	struct gpu_view v = *view;
 	int64_t count;
-	char name[32];
 	*c = (struct gpu_copy){ .src_bytes = v.src_at * (int64_t)v.elem,
 		.dst_bytes = v.dst_at * (int64_t)v.elem };
 	merge(&v);
@@ -152,29 +206,19 @@ enum err_code gpu_copy_init(
 	if (count == 0)
 		return ERR_OK; /* a launch of nothing */
 	int tile = tile_dim(&v);
-	c->tiled = tile >= 0;
-	snprintf(name, sizeof(name), "copy_%s_%zu", c->tiled ? "tiles" : "box", v.elem);
-	if (c->tiled) {
-		fill_tiles(&c->tiles, &v, tile);
-		TRY(gpu_launch_over(p, name, c->tiles.squares, 1, &c->launch, err));
-		c->launch.block[0] = GPU_SQUARE;
-		c->launch.block[1] = 8;
-		return ERR_OK;
-	}
+	if (tile >= 0)
+		return init_tiles(c, p, &v, tile, err);
+	if (interleaves(&v))
+		return init_interleave(c, p, &v, err);
 	widen(&v);
-	snprintf(name, sizeof(name), "copy_box_%zu", v.elem);
-	c->box = (struct gpu_box){ .count = 1 };
-	for (int d = 0; d < v.rank; d++)
-		add_dim(&c->box, &v, d);
-	return gpu_launch_over(p, name, c->box.count, BLOCK, &c->launch, err);
+	return init_box(c, p, &v, err);
 }
 
 void gpu_copy_run(const struct kernel_args *a, const struct gpu_copy *c, void *dst, const void *src)
 {
 	char *to = (char *)dst + c->dst_bytes;
 	const char *from = (const char *)src + c->src_bytes;
-	void *params[] = { c->tiled ? (void *)&c->tiles : (void *)&c->box, (void *)&to,
-		(void *)&from };
+	void *params[] = { (void *)&c->box, (void *)&to, (void *)&from }; /* of the union, any */
 	gpu_launch(a, &c->launch, params);
 }
 

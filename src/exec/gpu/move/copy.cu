@@ -50,6 +50,24 @@ template <typename T> __device__ void copy_tiles(const struct gpu_tiles &t, T *d
 	}
 }
 
+/* A thread takes a group of each plane, and puts down as many groups of their elements in turn: tiles would
+   be all but empty. */
+template <typename T, int PLANES>
+__device__ void interleave(const struct gpu_interleave &p, T *dst, const T *src)
+{
+	constexpr int V = wide_of<T>;
+	for (int64_t i = thread_index(); i < p.count; i += thread_stride()) {
+		uint32_t image = quotient((uint32_t)i, p.groups), at = ((uint32_t)i - image * p.groups.d) * V;
+		group<T, V> from[PLANES], to[PLANES];
+		for (int c = 0; c < PLANES; c++)
+			from[c] = load_group<T, V>(src + (int32_t)image * p.src_image + c * p.plane + at, true);
+		for (int k = 0; k < V * PLANES; k++)
+			to[k / V].v[k % V] = from[k % PLANES].v[k / PLANES];
+		for (int c = 0; c < PLANES; c++)
+			store_group<T, V>(dst + (int32_t)image * p.dst_image + at * PLANES + c * V, to[c]);
+	}
+}
+
 /* Where coordinate i falls in a dimension of n; below 0: nowhere. */
 static __device__ inline int32_t pad_source(int mode, int32_t i, int32_t n)
 {
@@ -91,6 +109,11 @@ template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const
 #define COPY(T, size) \
 	KERNEL(copy_box_##size, (struct gpu_box b, T *dst, const T *src)) { copy_box(b, dst, src); } \
 	KERNEL(copy_tiles_##size, (struct gpu_tiles t, T *dst, const T *src)) { copy_tiles(t, dst, src); }
+#define INTERLEAVE(T, size, planes) \
+	KERNEL(interleave_##size##_##planes, (struct gpu_interleave p, T *dst, const T *src)) \
+	{ \
+		interleave<T, planes>(p, dst, src); \
+	}
 #define PAD(T, size) \
 	KERNEL(pad_##size, (struct gpu_pad p, T *dst, const T *src, const T *value)) \
 	{ \
@@ -101,6 +124,12 @@ COPY(uint16_t, 2)
 COPY(uint32_t, 4)
 COPY(uint64_t, 8)
 COPY(uint4, 16)
+INTERLEAVE(uint16_t, 2, 2)
+INTERLEAVE(uint16_t, 2, 3)
+INTERLEAVE(uint16_t, 2, 4)
+INTERLEAVE(uint32_t, 4, 2)
+INTERLEAVE(uint32_t, 4, 3)
+INTERLEAVE(uint32_t, 4, 4)
 PAD(uint8_t, 1)
 PAD(uint16_t, 2)
 PAD(uint32_t, 4)

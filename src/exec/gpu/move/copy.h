@@ -4,7 +4,7 @@
  *
  * All that only moves elements is a list of these. Dimensions are put in the destination's
  * order, merged, and their elements widened up to 16 bytes; what turns rows into columns goes
- * through shared memory.
+ * through shared memory, or through registers where the rows are up to GPU_PLANES_MAX.
  *
  * Threads: any. Memory: none.
  */
@@ -24,10 +24,10 @@ struct gpu_view {
 
 struct gpu_copy {
 	struct gpu_launch launch;
-	bool tiled;
 	union {
 		struct gpu_box box;
 		struct gpu_tiles tiles;
+		struct gpu_interleave interleave;
 	};
 	int64_t src_bytes, dst_bytes; /* where the box begins */
 };
