@@ -32,7 +32,8 @@ struct gpu_tiles {
 	struct gpu_div last_squares, tile_squares;
 	uint32_t squares; /* all of them */
 };
-#define GPU_SQUARE 32
+#define GPU_SQUARE 32     /* accesses along a side */
+#define GPU_SQUARE_HIGH 8 /* a block */
 
 /* Few planes of elements, put side by side in the destination; plane and images in elements. */
 struct gpu_interleave {

@@ -120,7 +120,7 @@ static int tile_dim(const struct gpu_view *v)
 	return -1;
 }
 
-static void fill_tiles(struct gpu_tiles *t, const struct gpu_view *v, int tile)
+static void fill_tiles(struct gpu_tiles *t, const struct gpu_view *v, int tile, uint32_t side)
 {
 	int last = v->rank - 1;
 	*t = (struct gpu_tiles){ .outer.count = 1,
@@ -133,20 +133,33 @@ static void fill_tiles(struct gpu_tiles *t, const struct gpu_view *v, int tile)
 			add_dim(&t->outer, v, d);
 	if (t->outer.rank == 0)
 		t->outer.dim[t->outer.rank++] = gpu_div(1);
-	t->last_squares = gpu_div((t->last + GPU_SQUARE - 1) / GPU_SQUARE);
-	t->tile_squares = gpu_div((t->tile + GPU_SQUARE - 1) / GPU_SQUARE);
+	t->last_squares = gpu_div((t->last + side - 1) / side);
+	t->tile_squares = gpu_div((t->tile + side - 1) / side);
 	t->squares = t->last_squares.d * t->tile_squares.d * t->outer.count;
+}
+
+/* Two elements are one access on both sides: all begins and ends at even places. */
+static bool goes_in_pairs(const struct gpu_view *v, int tile)
+{
+	int last = v->rank - 1;
+	int64_t places = v->src_at | v->dst_at | v->dim[last] | v->dim[tile];
+	for (int d = 0; d < v->rank; d++) {
+		places |= d == tile ? 0 : v->src[d];
+		places |= d == last ? 0 : v->dst[d];
+	}
+	return v->elem == 2 && places % 2 == 0;
 }
 
 static enum err_code init_tiles(struct gpu_copy *c, const struct prep *p, const struct gpu_view *v,
 	int tile, struct err *err)
 {
 	char name[32];
-	snprintf(name, sizeof(name), "copy_tiles_%zu", v->elem);
-	fill_tiles(&c->tiles, v, tile);
+	bool pairs = goes_in_pairs(v, tile);
+	snprintf(name, sizeof(name), "copy_tiles_%zu%s", v->elem, pairs ? "_pairs" : "");
+	fill_tiles(&c->tiles, v, tile, pairs ? 2 * GPU_SQUARE : GPU_SQUARE);
 	TRY(gpu_launch_over(p, name, c->tiles.squares, 1, &c->launch, err));
 	c->launch.block[0] = GPU_SQUARE;
-	c->launch.block[1] = 8;
+	c->launch.block[1] = GPU_SQUARE_HIGH;
 	return ERR_OK;
 }
 

@@ -27,25 +27,30 @@ template <typename T> __device__ void copy_box(const struct gpu_box &b, T *dst, 
 	}
 }
 
-/* A block of 32 by 8 threads for a square: rows of the source in, rows of the destination out. */
-template <typename T> __device__ void copy_tiles(const struct gpu_tiles &t, T *dst, const T *src)
+/* A block for a square: rows of the source in, rows of the destination out, P elements in an access. */
+template <typename T, int P> __device__ void copy_tiles(const struct gpu_tiles &t, T *dst, const T *src)
 {
-	__shared__ T square[GPU_SQUARE][GPU_SQUARE + 1];
+	constexpr int SIDE = GPU_SQUARE * P;
+	__shared__ group<T, P> square[SIDE][GPU_SQUARE + 1];
 	for (uint32_t s = blockIdx.x; s < t.squares; s += gridDim.x) {
-		uint32_t rest = quotient(s, t.last_squares), x = (s - rest * t.last_squares.d) * GPU_SQUARE;
-		uint32_t place = quotient(rest, t.tile_squares),
-			 y = (rest - place * t.tile_squares.d) * GPU_SQUARE;
+		uint32_t rest = quotient(s, t.last_squares), x = (s - rest * t.last_squares.d) * SIDE;
+		uint32_t place = quotient(rest, t.tile_squares), y = (rest - place * t.tile_squares.d) * SIDE;
+		uint32_t column = threadIdx.x * P;
 		int32_t from, to;
 		box_at(t.outer, place, &from, &to);
-		for (uint32_t r = threadIdx.y; r < GPU_SQUARE; r += blockDim.y)
-			if (x + r < t.last && y + threadIdx.x < t.tile)
-				square[r][threadIdx.x] = src[from + (int32_t)(x + r) * t.last_src +
-							     (int32_t)(y + threadIdx.x)];
+		for (uint32_t r = threadIdx.y; r < SIDE; r += GPU_SQUARE_HIGH)
+			if (x + r < t.last && y + column < t.tile)
+				square[r][threadIdx.x] = load_group<T, P>(
+					src + from + (int32_t)(x + r) * t.last_src + (int32_t)(y + column), true);
 		__syncthreads();
-		for (uint32_t r = threadIdx.y; r < GPU_SQUARE; r += blockDim.y)
-			if (y + r < t.tile && x + threadIdx.x < t.last)
-				dst[to + (int32_t)(y + r) * t.tile_dst + (int32_t)(x + threadIdx.x)] =
-					square[threadIdx.x][r];
+		for (uint32_t r = threadIdx.y; r < SIDE; r += GPU_SQUARE_HIGH) {
+			if (y + r >= t.tile || x + column >= t.last)
+				continue;
+			group<T, P> g;
+			for (int k = 0; k < P; k++)
+				g.v[k] = square[column + k][r / P].v[r % P];
+			store_group<T, P>(dst + to + (int32_t)(y + r) * t.tile_dst + (int32_t)(x + column), g);
+		}
 		__syncthreads();
 	}
 }
@@ -108,7 +113,7 @@ template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const
 
 #define COPY(T, size) \
 	KERNEL(copy_box_##size, (struct gpu_box b, T *dst, const T *src)) { copy_box(b, dst, src); } \
-	KERNEL(copy_tiles_##size, (struct gpu_tiles t, T *dst, const T *src)) { copy_tiles(t, dst, src); }
+	KERNEL(copy_tiles_##size, (struct gpu_tiles t, T *dst, const T *src)) { copy_tiles<T, 1>(t, dst, src); }
 #define INTERLEAVE(T, size, planes) \
 	KERNEL(interleave_##size##_##planes, (struct gpu_interleave p, T *dst, const T *src)) \
 	{ \
@@ -124,6 +129,10 @@ COPY(uint16_t, 2)
 COPY(uint32_t, 4)
 COPY(uint64_t, 8)
 COPY(uint4, 16)
+KERNEL(copy_tiles_2_pairs, (struct gpu_tiles t, uint16_t *dst, const uint16_t *src))
+{
+	copy_tiles<uint16_t, 2>(t, dst, src);
+}
 INTERLEAVE(uint16_t, 2, 2)
 INTERLEAVE(uint16_t, 2, 3)
 INTERLEAVE(uint16_t, 2, 4)
