@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "exec/run/program.h"
 #include "loader/repo/layout.h"
 #include "server/batch/batcher.h"
 #include "server/stats.h"
@@ -48,13 +49,13 @@ static enum err_code on_publish(void *ctx, struct version *v, const struct model
 		.max_delay_us = conf->batch_delay_ns / NS_PER_US,
 		.max_queued_rows = conf->queue_rows,
 		.max_queued_bytes = conf->queue_bytes,
-		.max_running = conf->batches_max,
 		.pool = s->pool,
 		.observer = stats_observer(v),
 	};
 	for (int i = 0; i < v->n_sig; i++) {
 		struct batcher *b;
 		c.max_batch = v->sig[i].max_batch;
+		c.max_running = conf->batches_max > 0 ? conf->batches_max : program_runs_at_once(v->sig[i].program);
 		rc = batcher_new(&v->sig[i], &c, &b, err);
 		if (rc != ERR_OK) {
 			detach(v);

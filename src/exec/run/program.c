@@ -319,6 +319,11 @@ bool program_wants_few_sizes(const struct program *p)
 	return p->conf.backend->device;
 }
 
+int program_runs_at_once(const struct program *p)
+{
+	return p->conf.backend->device ? LANES_MAX : 0;
+}
+
 enum err_code program_run(struct program *p, const struct tensor *in, const struct run_opts *opts,
 	struct err *err)
 {

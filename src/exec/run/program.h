@@ -45,6 +45,9 @@ void program_free(struct program *p);
 /* Is one plan to serve several sizes of batches, since a plan of each costs more? */
 bool program_wants_few_sizes(const struct program *p);
 
+/* How many runs of one shape a device takes side by side; more would wait. 0: any number. */
+int program_runs_at_once(const struct program *p);
+
 /* How many of so many rows, dimension 0 of all inputs, are run at a time: a large batch goes through
    all steps part by part where rows have nothing to do with each other and the caches hold a part. */
 int64_t program_part_rows(const struct program *p, int64_t rows);

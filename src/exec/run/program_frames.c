@@ -134,11 +134,6 @@ void program_drop_workspaces(struct program *p)
 
 /* -- frames ---------------------------------------------------------------------------------- */
 
-/* Frames of a plan with a device hold much of its memory: there are LANES_MAX of them, or fewer
-   where the device has no room for more, and a run waits for one. A third batch is copied in
-   while one computes and one is copied out. */
-#define LANES_MAX 3
-
 static bool may_make_frame(const struct plan *e)
 {
 	return !e->device || (e->n_frame < LANES_MAX && !(e->no_room && e->n_frame > 0));

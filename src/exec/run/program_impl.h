@@ -12,6 +12,11 @@
 #define PLAN_BUCKETS 128
 #define WORKSPACE_HEAD 64 /* room for the struct, keeping what follows aligned */
 
+/* Frames of a plan with a device hold much of its memory: so many, or fewer where the device has no
+   room for more, and a run waits for one. A third batch is copied in while one computes and one is
+   copied out. */
+#define LANES_MAX 3
+
 struct workspace {
 	struct workspace *next;
 	size_t bytes; /* with this head */

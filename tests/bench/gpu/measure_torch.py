@@ -4,13 +4,18 @@
 and compiled with mode="max-autotune". What is run lies on the device already.
 
 usage: measure_torch.py --go FILE [--batch 1,8,32,128] [--seconds S]
-Compiles what it can, smallest batches first, until FILE is there, then times: before, others may use the
-device. Prints a line per network and batch: name, fp16, batch, microseconds of a run (median), how; and another
-one where it is compiled.
+Compiles, each network and batch in a process of its own, until FILE is there, then times one after the other:
+before, others may use the device. FILE.ready grows by a line for each that is compiled; FILE.all is there when none
+is left to wait for. Prints a line per network and batch: name, fp16, batch, microseconds of a run (median), how;
+and another one where it is compiled. What Inductor compiles is found again in TORCHINDUCTOR_CACHE_DIR.
 """
 import argparse
+import fcntl
+import os
 import pathlib
 import statistics
+import subprocess
+import sys
 import time
 
 import torch
@@ -142,25 +147,58 @@ def prepare(name, batch):
     return model, x
 
 
-def compile_some(todo, args):
-    """Compiled models, in order, until the file that says go is there."""
-    compiled = {}
-    for name, batch in todo:
-        if pathlib.Path(args.go).exists():
-            break
+def compiled(model, x):
+    """As fast as max-autotune makes it; None where it does not compile."""
+    fast = torch.compile(model, mode="max-autotune", dynamic=False)
+    try:
+        for _ in range(3):
+            fast(x)
+        torch.cuda.synchronize()
+        return fast
+    except Exception as e:  # what it does not compile is timed as it is
+        print(f"# does not compile: {str(e).splitlines()[0]}", file=sys.stderr, flush=True)
+        return None
+
+
+def one(name, batch, args):
+    """A network and batch: compiled, then timed when its turn comes."""
+    go = pathlib.Path(args.go)
+    with torch.inference_mode():
         model, x = prepare(name, batch)
-        torch.compiler.reset()
-        try:
-            fast = torch.compile(model, mode="max-autotune", dynamic=False)
-            for _ in range(3):
-                fast(x)
-            torch.cuda.synchronize()
-            compiled[name, batch] = fast, x
-        except Exception as e:  # what it does not compile is timed as it is
-            print(f"# {name} {batch} does not compile: {str(e).splitlines()[0]}", flush=True)
-    while not pathlib.Path(args.go).exists():
+        fast = None if go.exists() else compiled(model, x)
+        with open(f"{go}.ready", "a") as f:
+            f.write(f"{name} {batch}\n")
+        while not go.exists():
+            time.sleep(0.1)
+        with open(go) as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            print(f"{name} fp16 {batch} {median_us(captured(model, x), x, args.seconds):.1f} graph", flush=True)
+            if fast:
+                print(f"{name} fp16 {batch} {median_us(fast, x, args.seconds):.1f} max-autotune", flush=True)
+
+
+def all_of(todo, args):
+    """One process each; those that still compile when FILE is there begin again without."""
+    go = pathlib.Path(args.go)
+
+    def start(name, batch):
+        return subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "--one", name, "--batch", str(batch)])
+
+    def ready():
+        file = pathlib.Path(f"{go}.ready")
+        return {tuple(line.split()) for line in file.read_text().splitlines()} if file.exists() else set()
+
+    children = {(name, str(batch)): start(name, batch) for name, batch in todo}
+    while not go.exists():
+        if all(key in ready() or child.poll() is not None for key, child in children.items()):
+            pathlib.Path(f"{go}.all").touch()
         time.sleep(0.1)
-    return compiled
+    for key in children.keys() - ready():
+        children[key].kill()
+        children[key].wait()
+        children[key] = start(*key)
+    for child in children.values():
+        child.wait()
 
 
 def main():
@@ -168,18 +206,15 @@ def main():
     parser.add_argument("--batch", default="1,8,32,128")
     parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--go", required=True)
+    parser.add_argument("--one", choices=MODELS, help="only this, here")
     args = parser.parse_args()
     torch.manual_seed(1)
-    todo = [(name, batch) for batch in map(int, args.batch.split(",")) for name in MODELS]
-    with torch.inference_mode():
-        compiled = compile_some(todo, args)
-        for name, batch in todo:
-            model, x = prepare(name, batch)
-            us = median_us(captured(model, x), x, args.seconds)
-            print(f"{name} fp16 {batch} {us:.1f} graph", flush=True)
-            if (name, batch) in compiled:
-                us = median_us(*compiled.pop((name, batch)), args.seconds)
-                print(f"{name} fp16 {batch} {us:.1f} max-autotune", flush=True)
+    batches = [int(n) for n in args.batch.split(",")]
+    if args.one:
+        one(args.one, batches[0], args)
+        return
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")
+    all_of([(name, batch) for batch in batches for name in MODELS], args)
 
 
 if __name__ == "__main__":

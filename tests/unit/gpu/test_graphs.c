@@ -190,6 +190,7 @@ static void *work(void *ctx)
 START_TEST(threads_have_lanes_of_their_own)
 {
 	struct runner r = given_program_on(gpu_device(), of_two_inputs(), 0);
+	ck_assert_int_ge(program_runs_at_once(r.p), 2);
 	static float a[2][32], b[2][8];
 	struct worker w[2];
 	pthread_t t[2];
