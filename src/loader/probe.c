@@ -76,15 +76,20 @@ enum err_code probe_check_finite(
    float32 products is then off by some sqrt(n) * 6e-8 of its terms, layers multiply that,
    and 1e-3 covers a thousand layers of a thousand terms; rows that are mixed up, or that
    see each other, differ by as much as the random rows do, which is a thousand times
-   that. Half precision carries 3 digits to begin with. The absolute part is taken times
-   the largest element, since what cancels out is off by as much as what it was made of;
-   outputs that are all nearly zero count as 0.01. */
-struct tolerance tolerance_of(enum dtype dtype)
+   that. Types of 10 and 7 bits carry 3 and 2 digits to begin with, and where a program computes
+   in them every layer rounds to so many, whatever type its outputs have. The absolute part is
+   taken times the largest element, since what cancels out is off by as much as what it was made
+   of; outputs that are all nearly zero count as 0.01. */
+struct tolerance tolerance_of(enum dtype dtype, enum precision precision)
 {
-	if (dtype == DTYPE_F16)
-		return (struct tolerance){ 1e-2, 1e-3 };
+	if (precision == PRECISION_BF16)
+		return (struct tolerance){ 5e-2, 5e-2 };
 	if (dtype == DTYPE_BF16)
 		return (struct tolerance){ 5e-2, 1e-2 };
+	if (precision == PRECISION_FP16 || precision == PRECISION_TF32)
+		return (struct tolerance){ 1e-2, 1e-2 };
+	if (dtype == DTYPE_F16)
+		return (struct tolerance){ 1e-2, 1e-3 };
 	return (struct tolerance){ 1e-3, 1e-5 };
 }
 

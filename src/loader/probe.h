@@ -23,11 +23,12 @@ MUST_CHECK enum err_code probe_run(const struct signature *s, const struct tenso
 MUST_CHECK enum err_code
 probe_check_finite(const struct signature *s, const struct tensor *out, struct err *err);
 
-/* Tolerance by which two computations of one thing may differ; see probe.c. */
+/* Tolerance by which two computations of one thing, by a program of that precision, may differ;
+   see probe.c. */
 struct tolerance {
 	double rtol, atol;
 };
-struct tolerance tolerance_of(enum dtype dtype);
+struct tolerance tolerance_of(enum dtype dtype, enum precision precision);
 
 /* Are count elements of a, from element from, those of b? Else *ret_at is the first that
    is not. NaN equals NaN. Tensors of one type. */

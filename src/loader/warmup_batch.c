@@ -105,7 +105,7 @@ static const char *compare_row(const struct warmer *w, const struct tensor *batc
 				"output '%.100s' is %s for one row and %s for %d", name,
 				SHAPE_TEXT(&one->shape), SHAPE_TEXT(&b->shape), PROOF_ROWS);
 		int64_t n = tensor_count(one);
-		if (!probe_equal(b, row * n, one, n, tolerance_of(one->dtype), &at))
+		if (!probe_equal(b, row * n, one, n, tolerance_of(one->dtype, w->conf->precision), &at))
 			return arena_printf(w->v->arena,
 				"output '%.100s', element %lld of row %lld is not the same in a "
 				"batch as alone",
