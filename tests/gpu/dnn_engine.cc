@@ -318,6 +318,13 @@ void convolve(run &r, const operation &o)
 	r.write(o.y, y);
 }
 
+/* In floats, of which the exponentials may be infinite. */
+double quotient_tanh(double x)
+{
+	float up = expf((float)x), down = expf(-(float)x);
+	return (up - down) / (up + down);
+}
+
 double apply(const function &f, double x, double b)
 {
 	switch (f.mode) {
@@ -329,7 +336,7 @@ double apply(const function &f, double x, double b)
 	case CUDNN_POINTWISE_LOG: return log(x);
 	case CUDNN_POINTWISE_RELU_FWD: return x < f.low ? f.low + f.slope * (x - f.low) : x > f.high ? f.high : x;
 	case CUDNN_POINTWISE_SIGMOID_FWD: return 1 / (1 + exp(-x));
-	case CUDNN_POINTWISE_TANH_FWD: return tanh(x);
+	case CUDNN_POINTWISE_TANH_FWD: return quotient_tanh(x);
 	case CUDNN_POINTWISE_SWISH_FWD: return x / (1 + exp(-f.beta * x));
 	case CUDNN_POINTWISE_GELU_FWD: return 0.5 * x * erfc(-x * 0.70710678118654752440);
 	case CUDNN_POINTWISE_GELU_APPROX_TANH_FWD:

@@ -232,14 +232,13 @@ bool dnn_activation(enum activation act, float alpha, float beta, struct dnn_fun
 		ret->high = (double)beta;
 		return alpha <= beta;
 	case ACT_SIGMOID: ret->mode = CUDNN_POINTWISE_SIGMOID_FWD; return true;
-	case ACT_TANH: ret->mode = CUDNN_POINTWISE_TANH_FWD; return true;
 	case ACT_SWISH:
 		ret->mode = CUDNN_POINTWISE_SWISH_FWD;
 		ret->beta = (double)alpha;
 		return true;
 	case ACT_GELU: ret->mode = CUDNN_POINTWISE_GELU_FWD; return true;
 	case ACT_GELU_TANH: ret->mode = CUDNN_POINTWISE_GELU_APPROX_TANH_FWD; return true;
-	default: return false;
+	default: return false; /* its tanh is NaN where exp() overflows */
 	}
 }
 
