@@ -54,6 +54,9 @@ uint64_t exchange(unsigned mask, uint64_t v, int from);
 unsigned ballot(unsigned mask, bool v);
 unsigned lane();
 
+/* Gives each lane what all of its warp came with, until the second time from then. */
+const uint64_t *gather(unsigned mask, uint64_t v);
+
 /* A kernel's call, its parameters copied. */
 using bound = std::function<void()>;
 void add_kernel(const char *name, std::function<bound(void **)> bind);
@@ -128,6 +131,48 @@ template <typename T> T atomicCAS(T *at, T expected, T v)
 }
 template <typename T> T atomicAdd(T *at, T v) { return __atomic_fetch_add(at, v, __ATOMIC_SEQ_CST); }
 template <typename T> T atomicOr(T *at, T v) { return __atomic_fetch_or(at, v, __ATOMIC_SEQ_CST); }
+
+/* Tensor cores: src/exec/gpu/mma.cuh. */
+#define MMA
+static inline double short_float(__half v) { return __half2float(v); }
+static inline double short_float(__nv_bfloat16 v) { return __bfloat162float(v); }
+template <typename T> struct mma {
+	/* The numbers that a word, or two, of a lane hold. */
+	static void unpack(uint64_t words, double (&to)[4])
+	{
+		T v[4];
+		memcpy(v, &words, sizeof(v));
+		for (int i = 0; i < 4; i++)
+			to[i] = short_float(v[i]);
+	}
+
+	static void add(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
+	{
+		unsigned g = stand_in::lane() / 4, t = stand_in::lane() % 4;
+		double rows[2][16], columns[2][16], v[4];
+		for (unsigned h = 0; h < 2; h++) { /* depths 2t, 2t + 1 and 8 further */
+			const uint64_t *all = stand_in::gather(~0u, a[h * 2] | (uint64_t)a[h * 2 + 1] << 32);
+			for (unsigned k = 0; k < 4; k++) {
+				unpack(all[g * 4 + k], v);
+				for (unsigned i = 0; i < 4; i++)
+					rows[i / 2][h * 8 + k * 2 + i % 2] = v[i];
+			}
+		}
+		const uint64_t *all = stand_in::gather(~0u, b0 | (uint64_t)b1 << 32);
+		for (unsigned c = 0; c < 2; c++)
+			for (unsigned k = 0; k < 4; k++) {
+				unpack(all[(t * 2 + c) * 4 + k], v);
+				for (unsigned i = 0; i < 4; i++)
+					columns[c][i / 2 * 8 + k * 2 + i % 2] = v[i];
+			}
+		for (unsigned i = 0; i < 4; i++) {
+			double sum = d[i];
+			for (unsigned k = 0; k < 16; k++)
+				sum += rows[i / 2][k] * columns[i % 2][k];
+			d[i] = (float)sum;
+		}
+	}
+};
 
 template <typename T> T __ldg(const T *p) { return *p; }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }

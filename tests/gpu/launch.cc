@@ -178,8 +178,7 @@ void trap(const char *what)
 	broken(CUDA_ERROR_ASSERT, "kernel %s: %s", running(), what);
 }
 
-/* All lanes come with a value; returns those of all. */
-static const uint64_t *gather(unsigned mask, uint64_t v)
+const uint64_t *gather(unsigned mask, uint64_t v)
 {
 	if (mask != ~0u || run.n % WARP)
 		broken(CUDA_ERROR_LAUNCH_FAILED, "kernel %s: a warp exchanges with mask %x, in a block of %u threads",

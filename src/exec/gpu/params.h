@@ -291,6 +291,12 @@ struct gpu_nbits_at { /* NULL: absent */
 };
 #define GPU_NBITS_ROWS 8 /* that are done column by column, at most */
 
+/* What a convolution does to a result: bounds, or any function. */
+struct gpu_activation {
+	float low, high;      /* low <= high; the infinities: none */
+	struct gpu_call call; /* GPU_NO_CALL: the bounds are all */
+};
+
 /* A convolution of each channel by itself. A place has `inner` groups: of channels that are last;
    else it is one element, and planes are of images and channels. */
 struct gpu_depthwise {
@@ -298,9 +304,29 @@ struct gpu_depthwise {
 	struct gpu_div inner, columns, strips, channels;
 	int32_t rows, last;
 	int32_t in[2], kernel[2], stride[2], dilation[2], pad[2];
-	struct gpu_call call;
+	struct gpu_activation act;
 };
 #define GPU_DEPTHWISE_ROWS 4
+
+/* The same with channels last in groups of 16 bytes, windows and strides being known: a block makes
+   a tile of groups by strips of results beside each other by rows, a thread each. */
+struct gpu_depthwise_tiles {
+	uint32_t count;
+	struct gpu_div across, columns, rows; /* tiles of an image's groups, strips, rows */
+	int32_t channels, in[2], out[2], pad[2];
+	struct gpu_activation act;
+};
+
+/* A convolution of at most four channels, in square tiles of results; a tile reads a patch of pixels. */
+struct gpu_stem {
+	uint32_t tiles, pixels, steps;        /* steps: products that a window takes */
+	struct gpu_div columns, rows, width;  /* tiles of an image; of a patch */
+	int32_t channels, k;
+	int32_t in[2], out[2], kernel[2], stride[2], pad[2];
+	int32_t step[4]; /* of the source: image, channel, row, column */
+	struct gpu_activation act;
+};
+#define GPU_STEM_SIDE 16
 
 /* Rows of 8-bit numbers that products of integers read: what a window sees, taps outermost, in words of
    four numbers that are signed and end in zeros. A matrix's row is the window of an image of one place. */

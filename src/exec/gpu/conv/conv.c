@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conv.c -- Conv, FusedConv and ConvTranspose by cuDNN; of each channel by itself, by a kernel of
- * ours
+ * conv.c -- Conv, FusedConv and ConvTranspose by cuDNN; of each channel by itself, and of few
+ * channels, by kernels of ours
  *
  * DESIGN
  *
@@ -22,6 +22,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "exec/gpu/conv/depthwise.h"
+#include "exec/gpu/conv/stem.h"
 #include "exec/gpu/math/finish.h"
 #include "exec/gpu/move/relayout.h"
 #include "exec/gpu/rivals.h"
@@ -306,8 +307,8 @@ static enum err_code prepare_by_library(
 	return rc;
 }
 
-/* Ours, unless the library's was or is measured to be faster. */
-static enum err_code prepare_depthwise(
+/* Ours, of the few kinds that we have; unless the library's was or is measured to be faster. */
+static enum err_code prepare_own(
 	struct prep *p, bool turned, const struct conv_spec *s, struct kernel *ret, struct err *err)
 {
 	static const char *const name[] = { "own", "library" };
@@ -320,10 +321,14 @@ static enum err_code prepare_depthwise(
 	key.bias = gpu_has_in(p, 2);
 	key.z = gpu_has_in(p, 3);
 	struct rivals r = { name, 2, &key, sizeof(key) };
-	TRY(depthwise_prepare(p, s, &own, err));
+	enum err_code rc = depthwise_prepare(p, s, &own, err);
+	if (rc == ERR_UNIMPLEMENTED)
+		rc = stem_prepare(p, s, &own, err);
+	if (rc != ERR_OK)
+		return rc;
 	int best = rivals_known(p, &r);
 	if (best == 1 || (best < 0 && rivals_may_be_timed(p))) {
-		enum err_code rc = prepare_by_library(p, turned, &spec, &theirs, err);
+		rc = prepare_by_library(p, turned, &spec, &theirs, err);
 		if (rc != ERR_OK && rc != ERR_UNIMPLEMENTED)
 			return rc;
 		best = rc != ERR_OK ? 0 : best < 0 ? rivals_time(p, &r, both) : best;
@@ -344,6 +349,6 @@ enum err_code gpu_prepare_conv(struct prep *p, struct kernel *ret, struct err *e
 	if (tensor_count(&p->out[0]) == 0 || tensor_count(&p->in[0]) == 0)
 		return prep_refuse(err, "there is nothing to convolve");
 	TRY(describe(p, &s, err));
-	enum err_code rc = prepare_depthwise(p, turned, &s, ret, err);
+	enum err_code rc = prepare_own(p, turned, &s, ret, err);
 	return rc == ERR_UNIMPLEMENTED ? prepare_by_library(p, turned, &s, ret, err) : rc;
 }
