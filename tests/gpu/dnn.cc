@@ -72,6 +72,13 @@ void cudnnGetLastErrorString(char *to, size_t size)
 	snprintf(to, size, "%s", last_error.c_str());
 }
 
+/* How many times this process asked for engines: tests that want to know look it up. */
+extern "C" long stand_in_dnn_questions;
+long stand_in_dnn_questions;
+/* How many engines it compiled. */
+extern "C" long stand_in_dnn_compiled;
+long stand_in_dnn_compiled;
+
 /* -- descriptors ------------------------------------------------------------------------------------ */
 
 cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *ret)
@@ -109,14 +116,11 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d)
 		return refuse(CUDNN_STATUS_BAD_PARAM, "descriptor %d is finalized already", of(d)->type);
 	cudnnStatus_t s = freeze(*of(d));
 	of(d)->final = s == CUDNN_STATUS_SUCCESS;
+	stand_in_dnn_compiled += of(d)->final && of(d)->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && of(d)->e.compiles;
 	return s;
 }
 
 /* -- asking ------------------------------------------------------------------------------------------ */
-
-/* How many times this process asked for engines: tests that want to know look it up. */
-extern "C" long stand_in_dnn_questions;
-long stand_in_dnn_questions;
 
 static cudnnStatus_t get_results(const descriptor &d, int64_t room, int64_t *ret_n, cudnnBackendDescriptor_t *to)
 {
@@ -179,6 +183,12 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t from, cudnnBacke
 	if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE && type == CUDNN_TYPE_NUMERICAL_NOTE) {
 		*ret_n = std::min<int64_t>(room, (int64_t)d.e.notes.size());
 		std::copy_n(d.e.notes.begin(), *ret_n, static_cast<cudnnBackendNumericalNote_t *>(to));
+		return CUDNN_STATUS_SUCCESS;
+	}
+	if (name == CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE && type == CUDNN_TYPE_BEHAVIOR_NOTE) {
+		*ret_n = std::min<int64_t>(room, d.e.compiles);
+		if (*ret_n)
+			*static_cast<cudnnBackendBehaviorNote_t *>(to) = CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
 		return CUDNN_STATUS_SUCCESS;
 	}
 	if (name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE && type == CUDNN_TYPE_INT64 && room == 1) {

@@ -56,6 +56,7 @@ struct engine {
 	int64_t workspace = 0;
 	std::vector<cudnnBackendNumericalNote_t> notes = {};
 	bool finalizes = true;
+	bool compiles = false; /* when its plan is made */
 };
 
 struct value {
@@ -93,7 +94,7 @@ cudnnStatus_t freeze(descriptor &d);
 
 /* dnn_engine.cc */
 std::vector<engine> engines_for(const std::vector<operation> &ops, cudnnBackendHeurMode_t mode);
-constexpr int64_t TILES = 2; /* that a knob may choose of */
+constexpr int64_t TILES = 4; /* that a knob may choose of */
 extern const cudnnBackendKnobType_t TILE_KNOB;
 cudnnStatus_t execute(const descriptor &plan, const descriptor &pack, CUstream stream);
 

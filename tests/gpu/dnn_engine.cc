@@ -186,8 +186,8 @@ std::vector<engine> engines_for(const std::vector<operation> &ops, cudnnBackendH
 		all.push_back({ 0, 0, (int64_t)1 << 40, tensor_core, true });
 		all.push_back({ 1, 0, 0, tensor_core, false });
 		all.push_back({ 2, 0, 0, { CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC }, true });
-		all.push_back({ 3, 0, 1000, tensor_core, true });
-		all.push_back({ 3, 1, 1000, tensor_core, true });
+		for (int64_t tile = 0; tile < TILES; tile++)
+			all.push_back({ 3, tile, 1000, tensor_core, true, !compiled });
 	}
 	if (compiled && (mode == CUDNN_HEUR_MODE_FALLBACK || !floats))
 		all.push_back({ 4, 0, 300, {}, true });

@@ -255,9 +255,11 @@ static enum err_code module_open(int ordinal, const struct backend *host, const 
 	g->backend.host = host;
 	g->ordinal = ordinal;
 	pthread_mutex_init(&g->dnn_lock, NULL);
+	pthread_mutex_init(&g->trial_lock, NULL);
 	enum err_code rc = open_device(g, err);
 	if (rc != ERR_OK) {
 		pthread_mutex_destroy(&g->dnn_lock);
+		pthread_mutex_destroy(&g->trial_lock);
 		free(g); /* what the libraries hold goes with the process, as it would otherwise */
 		return rc;
 	}

@@ -43,6 +43,8 @@ struct gpu {
 	cublasLtHandle_t blas;
 	cudnnHandle_t dnn; /* for planning only, under dnn_lock; lanes have their own */
 	pthread_mutex_t dnn_lock;
+	pthread_mutex_t trial_lock; /* of contests (timing.h); taken after dnn_lock, if both are */
+	struct lane *trial;         /* theirs, under trial_lock; NULL: there was none yet */
 	atomic_int sick; /* the first CUresult that does not go away; 0: none */
 };
 

@@ -4,13 +4,14 @@
 #include "exec/gpu/capture.h"
 
 /* Each gets about this long; one that is a good deal slower than the best so far, one run. */
-#define TRIAL_MS 1.0F
+#define TRIAL_MS 0.25F
 #define TRIAL_RUNS_MAX 32
 #define HOPELESS 1.5F
 
 bool timing_init(struct timing *t, const struct gpu *g, size_t bytes)
 {
 	*t = (struct timing){ .g = g };
+	pthread_mutex_lock(&gpu_of(&g->backend)->trial_lock);
 	return cu.cuMemAlloc_v2(&t->mem, bytes ? bytes : 1) == CUDA_SUCCESS &&
 	       cu.cuStreamCreate(&t->stream, CU_STREAM_NON_BLOCKING) == CUDA_SUCCESS &&
 	       cu.cuEventCreate(&t->begin, CU_EVENT_DEFAULT) == CUDA_SUCCESS &&
@@ -30,6 +31,7 @@ void timing_done(struct timing *t)
 		cu.cuEventDestroy_v2(t->end);
 	if (t->stream)
 		cu.cuStreamDestroy_v2(t->stream);
+	pthread_mutex_unlock(&gpu_of(&t->g->backend)->trial_lock);
 }
 
 /* Several runs of way i: enqueued each time, or recorded and replayed. */

@@ -7,7 +7,10 @@
  * They run on zeros, in memory and on a stream of the contest's own, each several times in a row
  * that is recorded and replayed, as it will be.
  *
- * Threads: one thread's. Memory: the device's, until timing_done().
+ * One contest of a device runs at a time, since another one's work would be timed too.
+ *
+ * Threads: one thread's, which has gpu.h's trial_lock until timing_done(). Memory: the device's,
+ *          until then too.
  */
 #pragma once
 

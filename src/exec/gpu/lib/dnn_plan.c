@@ -8,6 +8,7 @@
 #include "exec/gpu/lib/dnn_impl.h"
 
 #define PROPOSALS_MAX 64 /* of one heuristic */
+#define COMPILED_MAX 2   /* plans that are compiled now, which can take a second; others take none */
 
 /* -- what an engine is ------------------------------------------------------------------------ */
 
@@ -55,16 +56,34 @@ static bool read_knobs(cudnnBackendDescriptor_t config, struct dnn_config *ret)
 	return ok;
 }
 
-/* Which engine a configuration is of, and what that says of its arithmetic; all bits: nothing. */
-static uint32_t read_config(cudnnBackendDescriptor_t config, struct dnn_config *ret)
+/* What an engine says of itself. */
+struct notes {
+	uint32_t numerics; /* bit i: cudnnBackendNumericalNote_t i; all bits: it does not say */
+	bool compiles;
+};
+
+static bool compiles(cudnnBackendDescriptor_t engine)
+{
+	cudnnBackendBehaviorNote_t note[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
+	int64_t n = 0;
+	bool yes = false;
+	if (get(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+		    CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n, note))
+		for (int64_t i = 0; i < n; i++)
+			yes |= note[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
+	return yes;
+}
+
+/* Which engine a configuration is of. */
+static struct notes read_config(cudnnBackendDescriptor_t config, struct dnn_config *ret)
 {
 	cudnnBackendNumericalNote_t note[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
 	cudnnBackendDescriptor_t engine;
 	int64_t n = 0, one;
-	uint32_t bits = UINT32_MAX;
+	struct notes said = { .numerics = UINT32_MAX };
 	ret->engine = -1;
 	if (make_empty(CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1, &engine) == 0)
-		return bits;
+		return said;
 	if (get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one,
 		    &engine)) {
 		if (!read_knobs(config, ret) ||
@@ -73,11 +92,12 @@ static uint32_t read_config(cudnnBackendDescriptor_t config, struct dnn_config *
 			ret->engine = -1;
 		if (get(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
 			    CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, note))
-			for (bits = 0; n > 0; n--)
-				bits |= 1U << note[n - 1];
+			for (said.numerics = 0; n > 0; n--)
+				said.numerics |= 1U << note[n - 1];
+		said.compiles = compiles(engine);
 	}
 	destroy(&engine, 1);
-	return bits;
+	return said;
 }
 
 void dnn_config_write(const struct dnn_config *c, char *ret, size_t size)
@@ -138,18 +158,22 @@ static bool finalize(const struct dnn_target *t, cudnnBackendDescriptor_t config
 		p->workspace_bytes >= 0 && (uint64_t)p->workspace_bytes <= l->workspace_bytes;
 }
 
-/* A plan of the configuration; NULL: it cannot be, or wants too much. */
+/* A plan of the configuration; NULL: it cannot be, or wants too much. *compiled: plans that were
+   compiled so far. */
 static struct dnn_plan *try_config(const struct dnn_target *t, cudnnBackendDescriptor_t config,
-	const struct dnn_limits *l)
+	const struct dnn_limits *l, int *compiled)
 {
 	struct dnn_plan *p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
 	pthread_mutex_init(&p->lock, NULL);
-	if (!(read_config(config, &p->config) & l->forbidden) &&
+	struct notes said = read_config(config, &p->config);
+	if (!(said.numerics & l->forbidden) && (!said.compiles || *compiled < COMPILED_MAX) &&
 		make_empty(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, 1, &p->plan) == 1 &&
-		finalize(t, config, l, p))
+		finalize(t, config, l, p)) {
+		*compiled += said.compiles;
 		return p;
+	}
 	dnn_plan_free(p);
 	return NULL;
 }
@@ -208,6 +232,7 @@ static void try_mode(struct dnn_graph *g, cudnnBackendDescriptor_t operations,
 	cudnnBackendDescriptor_t config[PROPOSALS_MAX];
 	cudnnBackendDescriptor_t heuristic = dnn_describe(
 		g, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "a question for engines", DNN_ROWS(a));
+	int compiled = 0;
 	int64_t n = 0,
 		room = heuristic
 		? make_empty(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, PROPOSALS_MAX, config)
@@ -216,7 +241,7 @@ static void try_mode(struct dnn_graph *g, cudnnBackendDescriptor_t operations,
 		get(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, room,
 			&n, config))
 		for (int64_t i = 0; i < n && i < room && *ret_n < most; i++) {
-			struct dnn_plan *p = try_config(&g->target, config[i], l);
+			struct dnn_plan *p = try_config(&g->target, config[i], l, &compiled);
 			if (p)
 				ret[(*ret_n)++] = p;
 		}
@@ -277,6 +302,7 @@ enum err_code dnn_plan_as(struct dnn_graph *g, const struct dnn_limits *l,
 	cudnnBackendDescriptor_t config = operations ? configuration(g, operations, c) : NULL;
 	if (!config)
 		return refused(g, err);
-	*ret = try_config(&g->target, config, l);
+	int compiled = 0;
+	*ret = try_config(&g->target, config, l, &compiled);
 	return *ret ? ERR_OK : err_set(err, ERR_UNIMPLEMENTED, "the engine does not do it");
 }
