@@ -328,6 +328,13 @@ struct gpu_stem {
 };
 #define GPU_STEM_SIDE 16
 
+/* A convolution of single places: tiles of 32 or 16 of them, a warp each, by groups of 32 channels. */
+struct gpu_pointwise {
+	uint32_t places, groups;
+	int32_t channels, k;
+	struct gpu_activation act;
+};
+
 /* Rows of 8-bit numbers that products of integers read: what a window sees, taps outermost, in words of
    four numbers that are signed and end in zeros. A matrix's row is the window of an image of one place. */
 struct gpu_qrows {

@@ -22,6 +22,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "exec/gpu/conv/depthwise.h"
+#include "exec/gpu/conv/pointwise.h"
 #include "exec/gpu/conv/stem.h"
 #include "exec/gpu/math/finish.h"
 #include "exec/gpu/move/relayout.h"
@@ -324,6 +325,8 @@ static enum err_code prepare_own(
 	enum err_code rc = depthwise_prepare(p, s, &own, err);
 	if (rc == ERR_UNIMPLEMENTED)
 		rc = stem_prepare(p, s, &own, err);
+	if (rc == ERR_UNIMPLEMENTED)
+		rc = pointwise_prepare(p, s, &own, err);
 	if (rc != ERR_OK)
 		return rc;
 	int best = rivals_known(p, &r);

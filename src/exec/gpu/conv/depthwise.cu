@@ -69,20 +69,6 @@ static __device__ inline int32_t between(int32_t v, int32_t n)
 	return v < 0 ? 0 : v < n ? v : n - 1;
 }
 
-/* Zeros, where it is not inside; it is read even so: loads without conditions are asked for together. */
-template <typename T, int V> static __device__ inline group<T, V> load_inside(const T *p, bool inside)
-{
-	uint4 words = *reinterpret_cast<const uint4 *>(p);
-	uint32_t mask = inside ? ~0u : 0;
-	group<T, V> v;
-	words.x &= mask;
-	words.y &= mask;
-	words.z &= mask;
-	words.w &= mask;
-	memcpy(&v, &words, sizeof(v));
-	return v;
-}
-
 /* The sums of N windows of K by K, of one group of channels: the first one's place in the image, which
    lies at from. */
 template <typename T, int V, int K, int STRIDE, int N>

@@ -4,16 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 #include "exec/gpu/conv/activation.h"
+#include "exec/gpu/conv/filters.h"
 #include "exec/gpu/walk.h"
 
 #define CHANNELS_MOST 4
 #define THREADS (GPU_STEM_SIDE / 2 * 32) /* a warp for two rows of a tile */
 #define SHARED_MOST (48 << 10)
 #define BLOCKS_PER_SM 2 /* that there is room for: they go on with further tiles */
-#define WIDE 8          /* channels that are stored at once */
-#define GROUP 32        /* channels of four products beside each other */
-#define LANES 32
-#define STEP_NUMBERS ((size_t)GROUP * 16) /* of a group's filters */
+#define FORM 3          /* of filters: conv.c's and depthwise.c's have other numbers */
 
 struct stem_state {
 	struct gpu_launch launch;
@@ -31,61 +29,19 @@ static void run_stem(const struct kernel_args *a, int64_t from, int64_t to)
 	gpu_launch(a, &s->launch, params);
 }
 
-/* -- filters ----------------------------------------------------------------------------------- */
-
-struct filters_key {
-	const void *data;
-	int32_t form, groups;
-};
-#define LANES_FIRST 3 /* conv.c's and depthwise.c's forms have other numbers */
-
-struct filters {
-	const struct tensor *w;
-	int64_t chunks, steps, groups; /* of four pixels in a row of a window; in a window; of a block */
-};
-
-/* Number i of what four products of a step take: sixteen for each lane, those of product i / 4 % 4
-   being for column `lane / 4`, which is one of the eight channels that lanes end with. */
-static void place_of(int64_t lane, int64_t i, int64_t *ret_channel, int64_t *ret_depth)
+/* A step is of four pixels of a row of the window; lanes have the depths that products give them. */
+static int64_t source(
+	const struct filters *f, const struct tensor *w, int64_t step, int64_t lane, int64_t slot)
 {
-	int64_t product = i / 4, column = lane / 4;
-	*ret_channel = column / 2 * WIDE + product * 2 + column % 2;
-	*ret_depth = lane % 4 * 2 + i / 2 % 2 * 8 + i % 2;
-}
-
-static void pack_step(char *dst, const struct filters *f, int64_t step, int64_t first_channel)
-{
-	const struct tensor *w = f->w;
 	const int64_t *dim = w->shape.dim;
-	size_t size = dtype_bytes(w->dtype);
-	for (int64_t n = 0; n < (int64_t)STEP_NUMBERS; n++) {
-		/* The two halves of a lane's numbers are apart: each is one access of 16 bytes. */
-		int64_t half = n / (8 * LANES), lane = n / 8 % LANES, channel, depth;
-		place_of(lane, half * 8 + n % 8, &channel, &depth);
-		channel += first_channel;
-		int64_t ky = step / f->chunks, kx = step % f->chunks * 4 + depth / 4, c = depth % 4;
-		if (channel >= dim[0] || c >= dim[1] || kx >= dim[3])
-			continue; /* it comes zeroed */
-		memcpy(dst + (size_t)n * size,
-			(const char *)w->data + (size_t)(((channel * dim[1] + c) * dim[2] + ky) * dim[3] + kx) * size,
-			size);
-	}
+	int64_t depth = lane * 2 + slot / 2 * 8 + slot % 2;
+	int64_t ky = step / f->chunks, kx = step % f->chunks * 4 + depth / 4, c = depth % 4;
+	return c < dim[1] && kx < dim[3] ? (c * dim[2] + ky) * dim[3] + kx : -1;
 }
 
 static int64_t blocks_of(int64_t n, int64_t size)
 {
 	return (n + size - 1) / size;
-}
-
-static void pack_lanes_first(void *dst, void *ctx)
-{
-	const struct filters *f = ctx;
-	size_t bytes = STEP_NUMBERS * dtype_bytes(f->w->dtype);
-	char *to = dst;
-	for (int64_t set = 0; set < blocks_of(f->w->shape.dim[0], f->groups * GROUP); set++)
-		for (int64_t step = 0; step < f->steps; step++)
-			for (int64_t g = 0; g < f->groups; g++, to += bytes)
-				pack_step(to, f, step, (set * f->groups + g) * GROUP);
 }
 
 /* -- prepare ----------------------------------------------------------------------------------- */
@@ -94,7 +50,7 @@ static bool is_stem(const struct prep *p, const struct conv_spec *s)
 {
 	bool halves = p->in[0].dtype == DTYPE_F16 || p->in[0].dtype == DTYPE_BF16;
 	return halves && !s->back && p->in[0].shape.rank == 4 && s->group == 1 && s->c <= CHANNELS_MOST &&
-	       s->k % WIDE == 0 && s->dilation[0] == 1 && s->dilation[1] == 1 && p->in[1].data &&
+	       s->k % FILTERS_WIDE == 0 && s->dilation[0] == 1 && s->dilation[1] == 1 && p->in[1].data &&
 	       !gpu_has_in(p, 3) && tensor_count(&p->in[0]) <= INT32_MAX &&
 	       tensor_count(&p->out[0]) <= INT32_MAX;
 }
@@ -112,7 +68,7 @@ static int64_t shared_bytes(const struct conv_spec *s, const struct filters *f)
 	if (s->kernel[0] > side || s->kernel[1] > side || s->stride[0] > side || s->stride[1] > side ||
 		s->pad_begin[0] > side || s->pad_begin[1] > side)
 		return SHARED_MOST + 1;
-	return f->steps * f->groups * (int64_t)STEP_NUMBERS * 2 +
+	return filters_set_bytes(f) +
 	       reach(s->kernel[0], s->stride[0]) * reach(f->chunks * 4, s->stride[1]) * CHANNELS_MOST * 2;
 }
 
@@ -141,33 +97,31 @@ static struct gpu_stem numbers(const struct prep *p, const struct conv_spec *s, 
 static int64_t groups_of(const struct prep *p, const struct conv_spec *s)
 {
 	int64_t tiles = s->n * blocks_of(s->out[0], GPU_STEM_SIDE) * blocks_of(s->out[1], GPU_STEM_SIDE);
-	return blocks_of(s->k, GROUP) % 2 == 0 && tiles >= gpu_of(p->backend)->sms ? 2 : 1;
+	return blocks_of(s->k, FILTERS_GROUP) % 2 == 0 && tiles >= gpu_of(p->backend)->sms ? 2 : 1;
 }
 
 enum err_code stem_prepare(
 	struct prep *p, const struct conv_spec *s, struct kernel *ret, struct err *err)
 {
-	struct tensor w = p->in[1];
 	char name[24];
 	if (!is_stem(p, s))
 		return prep_refuse(err, "not a convolution of few channels");
-	struct filters f = { .w = &w, .chunks = blocks_of(s->kernel[1], 4), .groups = groups_of(p, s) };
+	struct filters f = { .chunks = blocks_of(s->kernel[1], 4), .groups = groups_of(p, s),
+		.steps_first = true, .source = source, .form = FORM };
 	f.steps = s->kernel[0] * f.chunks;
-	int64_t bytes = shared_bytes(s, &f), sets = blocks_of(s->k, f.groups * GROUP);
+	int64_t bytes = shared_bytes(s, &f);
 	if (bytes > SHARED_MOST)
 		return prep_refuse(err, "windows that are too large for shared memory");
-	struct filters_key key = { w.data, LANES_FIRST, (int32_t)f.groups };
 	struct stem_state *st = gpu_state(p, ret, sizeof(*st));
 	if (!st)
 		return err_oom(err);
-	size_t packed = (size_t)(sets * f.steps * f.groups) * STEP_NUMBERS * dtype_bytes(w.dtype);
-	TRY(gpu_pack(p, &key, sizeof(key), packed, pack_lanes_first, &f, &st->filters, err));
+	TRY(filters_pack(p, &f, &st->filters, err));
 	st->s = numbers(p, s, &f);
-	snprintf(name, sizeof(name), "stem_%s_%d", gpu_type_name(w.dtype), (int)f.groups);
+	snprintf(name, sizeof(name), "stem_%s_%d", gpu_type_name(p->in[0].dtype), (int)f.groups);
 	TRY(gpu_launch_over(p, name, st->s.tiles, 1, &st->launch, err));
 	unsigned most = (unsigned)gpu_of(p->backend)->sms * BLOCKS_PER_SM;
 	st->launch.grid[0] = st->s.tiles < most ? st->s.tiles : most;
-	st->launch.grid[1] = (unsigned)sets;
+	st->launch.grid[1] = (unsigned)filters_sets(&f, s->k);
 	st->launch.block[0] = THREADS;
 	st->launch.shared_bytes = (unsigned)bytes;
 	ret->unread |= 1U << 1;

@@ -9,11 +9,9 @@
  * four channels, however the image lies. So a row of a window is one run of numbers, of which
  * a product takes four pixels, 16 numbers, at a time: nothing is copied out for each window.
  *
- * Filters come in the order in which lanes take them (stem.c), their columns such that a lane ends with
- * eight channels beside each other of each result.
+ * Filters come in the order in which lanes take them (filters.h).
  */
-#include "exec/gpu/conv/activate.cuh"
-#include "exec/gpu/mma.cuh"
+#include "exec/gpu/conv/products.cuh"
 
 #define SIDE GPU_STEM_SIDE
 #define ROWS 2   /* of results, of a warp */
@@ -69,7 +67,7 @@ static __device__ inline void load_windows(
 
 template <typename T, int GROUPS>
 static __device__ inline void multiply(
-	const struct gpu_stem &s, const uint32_t *patch, const uint4 *filters, float (&sum)[ROWS][GROUPS][4][4])
+	const struct gpu_stem &s, const uint32_t *patch, const uint4 *filters, sums (&sum)[ROWS][GROUPS])
 {
 	int32_t top = (int32_t)(threadIdx.x / 32) * ROWS * s.stride[0], width = (int32_t)s.width.d;
 	int32_t pixel = threadIdx.x % 4 / 2; /* of the four, that this lane sees first */
@@ -85,25 +83,10 @@ static __device__ inline void multiply(
 			for (int k = 0; k < GROUPS; k++) {
 				uint4 low = filters[k * 2 * 32], high = filters[(k * 2 + 1) * 32];
 #pragma unroll
-				for (int r = 0; r < ROWS; r++) {
-					mma<T>::add(sum[r][k][0], a[r], low.x, low.y);
-					mma<T>::add(sum[r][k][1], a[r], low.z, low.w);
-					mma<T>::add(sum[r][k][2], a[r], high.x, high.y);
-					mma<T>::add(sum[r][k][3], a[r], high.z, high.w);
-				}
+				for (int r = 0; r < ROWS; r++)
+					multiply_add<T>(sum[r][k], a[r], low, high);
 			}
 		}
-}
-
-/* Of one result, eight channels: columns 0 and 1 of four products, or 2 and 3. */
-template <typename T>
-static __device__ inline void store(const struct gpu_stem &s, T *to, const float (&sum)[4][4], int half_of)
-{
-	group<T, 8> y;
-#pragma unroll
-	for (int i = 0; i < 8; i++)
-		y.v[i] = narrow<T>(activate(s.act, sum[i / 2][half_of * 2 + i % 2]));
-	store_group<T, 8>(to, y);
 }
 
 template <typename T, int GROUPS>
@@ -121,15 +104,15 @@ static __device__ void stem(const struct gpu_stem &s, T *out, const T *in, const
 		__syncthreads(); /* the patch is not read any more */
 		gather(s, in + (int64_t)image * s.step[0], y * s.stride[0] - s.pad[0], x * s.stride[1] - s.pad[1], patch);
 		__syncthreads();
-		float sum[ROWS][GROUPS][4][4];
+		sums sum[ROWS][GROUPS];
 #pragma unroll
 		for (int k = 0; k < GROUPS; k++) {
 			group<T, 8> b = {};
 			if (bias && first + k * 32 < s.k)
 				b = load_group<T, 8>(bias + first + k * 32, true);
 #pragma unroll
-			for (int i = 0; i < ROWS * 4 * 4; i++)
-				sum[i / 16][k][i / 4 % 4][i % 4] = widen(b.v[i / 4 % 4 * 2 + i % 2]);
+			for (int r = 0; r < ROWS; r++)
+				begin_sums(sum[r][k], b);
 		}
 		multiply<T, GROUPS>(s, reinterpret_cast<const uint32_t *>(patch), shared, sum);
 #pragma unroll
@@ -141,7 +124,7 @@ static __device__ void stem(const struct gpu_stem &s, T *out, const T *in, const
 #pragma unroll
 			for (int k = 0; k < GROUPS; k++)
 				if (first + k * 32 < s.k)
-					store(s, to + k * 32, sum[i / 2][k], i % 2);
+					store_sums<T>(to + k * 32, sum[i / 2][k], i % 2, s.act, nullptr);
 		}
 	}
 }
