@@ -217,14 +217,17 @@ void *arena_alloc(struct arena *a, size_t bytes)
 	return arena_alloc_aligned(a, bytes, ARENA_ALIGN);
 }
 
-void *arena_calloc(struct arena *a, size_t count, size_t size)
+void *arena_alloc_array(struct arena *a, size_t count, size_t size)
 {
 	size_t bytes;
-	if (mul_overflows(count, size, &bytes))
-		return NULL;
-	void *p = arena_alloc(a, bytes);
+	return mul_overflows(count, size, &bytes) ? NULL : arena_alloc(a, bytes);
+}
+
+void *arena_calloc(struct arena *a, size_t count, size_t size)
+{
+	void *p = arena_alloc_array(a, count, size);
 	if (p)
-		memset(p, 0, bytes);
+		memset(p, 0, count * size);
 	return p;
 }
 

@@ -34,7 +34,8 @@ void arena_reset(struct arena *a, size_t keep_bytes);
 void *arena_alloc_aligned(struct arena *a, size_t bytes, size_t align);
 void *arena_alloc(struct arena *a, size_t bytes);
 
-/* Zeroed; NULL also when count * size overflows. */
+/* Not zeroed, or zeroed; NULL also when count * size overflows. */
+void *arena_alloc_array(struct arena *a, size_t count, size_t size);
 void *arena_calloc(struct arena *a, size_t count, size_t size);
 
 /* NUL terminated copies. */
@@ -60,3 +61,4 @@ unsigned long arena_chunk_count(void);
 
 #define ARENA_NEW(a, type) ((type *)arena_calloc((a), 1, sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_calloc((a), (n), sizeof(type)))
+#define ARENA_ARRAY_RAW(a, type, n) ((type *)arena_alloc_array((a), (n), sizeof(type)))

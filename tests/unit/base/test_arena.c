@@ -74,6 +74,7 @@ START_TEST(absurd_sizes_are_refused)
 	ck_assert_ptr_null(arena_alloc(a, SIZE_MAX));
 	ck_assert_ptr_null(arena_alloc(a, SIZE_MAX - 64));
 	ck_assert_ptr_null(arena_calloc(a, SIZE_MAX / 2, 3));
+	ck_assert_ptr_null(arena_alloc_array(a, SIZE_MAX / 2, 3));
 	ck_assert_ptr_null(arena_strndup(a, "x", SIZE_MAX));
 	ck_assert_ptr_nonnull(arena_alloc(a, 1));
 	arena_free(a);

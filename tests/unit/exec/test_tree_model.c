@@ -94,6 +94,24 @@ START_TEST(names_need_not_be_in_order)
 }
 END_TEST
 
+START_TEST(names_in_order_may_have_gaps_and_nodes_several_weights)
+{
+	struct lists l = good;
+	struct tree_model *m;
+	l.n_votes = 3;
+	l.node[1] = l.yes[0] = l.vote_node[0] = l.vote_node[1] = 90;
+	l.node[2] = l.no[0] = l.vote_node[2] = 700;
+	l.weight[2] = 3;
+
+	ck_assert_int_eq(tree_model_new(node_of(&l), arena, &m, &err), ERR_OK);
+
+	ck_assert_int_eq(m->node[1].n, 2);
+	ck_assert_double_eq(m->vote[m->node[1].first].weight, 1);
+	ck_assert_double_eq(m->vote[m->node[1].first + 1].weight, 2);
+	ck_assert_double_eq(m->vote[m->node[2].first].weight, 3);
+}
+END_TEST
+
 START_TEST(a_node_is_there_once)
 {
 	struct lists l = good;
@@ -176,6 +194,7 @@ Suite *suite_tree_model(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, children_stand_beside_each_other_and_leaves_have_their_votes);
 	tcase_add_test(t, names_need_not_be_in_order);
+	tcase_add_test(t, names_in_order_may_have_gaps_and_nodes_several_weights);
 	tcase_add_test(t, a_node_is_there_once);
 	tcase_add_test(t, a_child_is_there);
 	tcase_add_test(t, a_child_is_of_the_same_tree);

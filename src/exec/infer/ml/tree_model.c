@@ -65,12 +65,20 @@ static enum err_code make_node(struct tree_draft *d, int32_t to)
 	return ERR_OK;
 }
 
+static size_t count_branches(const struct tree_draft *d)
+{
+	size_t n = 0;
+	for (int32_t i = 0; i < d->n_node; i++)
+		n += d->node[i].mode != TREE_LEAF;
+	return n;
+}
+
 static enum err_code make_model(struct tree_draft *d)
 {
 	struct tree_model *m = d->m;
 	/* Each branch, which is reached once, puts two into the queue, each root one. */
-	size_t cap = 2 * (size_t)d->n_node + (size_t)m->n_tree + 2;
-	m->node = ARENA_ARRAY(d->arena, struct tree_node, cap);
+	size_t cap = 2 * count_branches(d) + (size_t)m->n_tree;
+	m->node = ARENA_ARRAY_RAW(d->arena, struct tree_node, cap);
 	m->root = ARENA_ARRAY(d->arena, int32_t, (size_t)m->n_tree + 1);
 	if (!m->node || !m->root)
 		return err_oom(d->err);

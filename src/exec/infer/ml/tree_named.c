@@ -5,8 +5,8 @@
  * DESIGN
  *
  * It names nodes by pairs of numbers. Usually those of a tree count up from its first node,
- * so a name is first looked for where it would stand then; the sorted index is for the
- * rest, and finds names that are there twice.
+ * so a name is first looked for where it would stand then. The rest are searched for, by a sorted
+ * index where they do not stand in order; in order, names that are there twice are neighbours.
  */
 #include "exec/infer/ml/tree_draft.h"
 
@@ -44,25 +44,40 @@ static int compare_names(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static struct name *new_names(
-	struct tree_draft *d, const int64_t *tree, const int64_t *node, int32_t n)
-{
-	bool sorted = true;
-	struct name *names = ARENA_ARRAY(d->arena, struct name, (size_t)n + 1);
-	for (int32_t i = 0; names && i < n; i++) {
-		names[i] = (struct name){tree[i], node[i], i};
-		sorted = sorted && (i == 0 || compare_names(&names[i - 1], &names[i]) < 0);
-	}
-	if (names && !sorted)
-		qsort(names, (size_t)n, sizeof(*names), compare_names);
-	return names;
-}
-
+/* Lists of names. */
 struct named {
 	const int64_t *tree, *node;
-	struct name *sorted;
+	struct name *sorted; /* NULL: they stand in order */
 	int32_t n;
 };
+
+static struct name nth(const struct named *x, int32_t i)
+{
+	return x->sorted ? x->sorted[i] : (struct name){x->tree[i], x->node[i], i};
+}
+
+static bool is_in_order(const struct named *x)
+{
+	for (int32_t i = 1; i < x->n; i++)
+		if (x->tree[i] < x->tree[i - 1] ||
+			(x->tree[i] == x->tree[i - 1] && x->node[i] < x->node[i - 1]))
+			return false;
+	return true;
+}
+
+static enum err_code sort_names(struct tree_draft *d, struct named *x)
+{
+	if (is_in_order(x))
+		return ERR_OK;
+	struct name *names = ARENA_ARRAY_RAW(d->arena, struct name, (size_t)x->n);
+	if (!names)
+		return err_oom(d->err);
+	for (int32_t i = 0; i < x->n; i++)
+		names[i] = nth(x, i);
+	qsort(names, (size_t)x->n, sizeof(*names), compare_names);
+	x->sorted = names;
+	return ERR_OK;
+}
 
 /* The place of a node by its name; hint: a place of the same tree. -1: none. */
 static int32_t find_node(const struct named *x, int64_t tree, int64_t node, int32_t hint)
@@ -76,24 +91,25 @@ static int32_t find_node(const struct named *x, int64_t tree, int64_t node, int3
 	int32_t low = 0, high = x->n;
 	while (low < high) {
 		int32_t mid = low + (high - low) / 2;
-		const struct name *s = &x->sorted[mid];
-		if (s->tree < tree || (s->tree == tree && s->node < node))
+		struct name s = nth(x, mid);
+		if (s.tree < tree || (s.tree == tree && s.node < node))
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	bool found = low < x->n && x->sorted[low].tree == tree && x->sorted[low].node == node;
-	return found ? x->sorted[low].at : -1;
+	struct name s = low < x->n ? nth(x, low) : (struct name){.at = -1};
+	return s.at >= 0 && s.tree == tree && s.node == node ? s.at : -1;
 }
 
 static enum err_code check_names(struct tree_draft *d, const struct named *x)
 {
-	for (int32_t i = 1; i < x->n; i++)
-		if (x->sorted[i].tree == x->sorted[i - 1].tree &&
-			x->sorted[i].node == x->sorted[i - 1].node)
+	for (int32_t i = 1; i < x->n; i++) {
+		struct name a = nth(x, i - 1), b = nth(x, i);
+		if (a.tree == b.tree && a.node == b.node)
 			return tree_draft_fail(d,
-				"node %" PRId64 " of tree %" PRId64 " is there twice",
-				x->sorted[i].node, x->sorted[i].tree);
+				"node %" PRId64 " of tree %" PRId64 " is there twice", b.node,
+				b.tree);
+	}
 	return ERR_OK;
 }
 
@@ -143,11 +159,11 @@ static enum err_code read_named_nodes(struct tree_draft *d, struct named *x)
 	TRY(tree_draft_want_count(d, "nodes_modes", n_mode, n));
 	TRY(tree_draft_reals(d, "nodes_values", &value));
 	TRY(tree_draft_want_count(d, "nodes_values", tensor_count(&value), n));
-	x->sorted = new_names(d, x->tree, x->node, n);
-	d->node = ARENA_ARRAY(d->arena, struct tree_draft_node, (size_t)n);
-	if (!x->sorted || !d->node)
-		return err_oom(d->err);
+	TRY(sort_names(d, x));
 	TRY(check_names(d, x));
+	d->node = ARENA_ARRAY_RAW(d->arena, struct tree_draft_node, (size_t)n);
+	if (!d->node)
+		return err_oom(d->err);
 	d->n_node = n;
 	for (int32_t i = 0; i < n; i++) {
 		struct tree_draft_node *to = &d->node[i];
@@ -168,29 +184,31 @@ static enum err_code read_named_nodes(struct tree_draft *d, struct named *x)
 static enum err_code read_named_votes(struct tree_draft *d, const struct named *x)
 {
 	bool classes = d->m->is_classifier;
-	const int64_t *tree, *node, *target;
+	const int64_t *target;
+	struct named votes = {0};
 	struct tensor weight;
 	int32_t n;
 	target = node_ints(d->n, classes ? "class_ids" : "target_ids", &n);
-	TRY(tree_draft_ints(d, classes ? "class_treeids" : "target_treeids", n, &tree));
-	TRY(tree_draft_ints(d, classes ? "class_nodeids" : "target_nodeids", n, &node));
+	TRY(tree_draft_ints(d, classes ? "class_treeids" : "target_treeids", n, &votes.tree));
+	TRY(tree_draft_ints(d, classes ? "class_nodeids" : "target_nodeids", n, &votes.node));
 	TRY(tree_draft_reals(d, classes ? "class_weights" : "target_weights", &weight));
 	TRY(tree_draft_want_count(
 		d, classes ? "class_weights" : "target_weights", tensor_count(&weight), n));
-	struct name *sorted = new_names(d, tree, node, n);
-	d->m->vote = ARENA_ARRAY(d->arena, struct tree_vote, (size_t)n + 1);
-	if (!sorted || !d->m->vote)
+	votes.n = n;
+	TRY(sort_names(d, &votes));
+	d->m->vote = ARENA_ARRAY_RAW(d->arena, struct tree_vote, (size_t)n + 1);
+	if (!d->m->vote)
 		return err_oom(d->err);
 	d->m->n_vote = n;
 	for (int32_t i = 0, at = 0; i < n; i++) {
-		at = find_node(x, sorted[i].tree, sorted[i].node, at);
+		struct name of = nth(&votes, i);
+		at = find_node(x, of.tree, of.node, at);
 		if (at < 0)
 			return tree_draft_fail(d,
 				"weight %d is for node %" PRId64 " of tree %" PRId64
 				", which is not there",
-				sorted[i].at, sorted[i].node, sorted[i].tree);
-		TRY(tree_draft_add_vote(
-			d, i, target[sorted[i].at], tensor_float(&weight, sorted[i].at)));
+				of.at, of.node, of.tree);
+		TRY(tree_draft_add_vote(d, i, target[of.at], tensor_float(&weight, of.at)));
 		if (d->node[at].mode != TREE_LEAF)
 			continue;
 		if (d->node[at].no++ == 0)
@@ -202,13 +220,14 @@ static enum err_code read_named_votes(struct tree_draft *d, const struct named *
 /* A tree's root is the first of its nodes. */
 static enum err_code find_named_roots(struct tree_draft *d, const struct named *x)
 {
-	d->root = ARENA_ARRAY(d->arena, int32_t, (size_t)x->n);
+	d->root = ARENA_ARRAY_RAW(d->arena, int32_t, (size_t)x->n);
 	if (!d->root)
 		return err_oom(d->err);
 	for (int32_t i = 0, k; i < x->n; i = k) {
-		int32_t first = x->sorted[i].at;
-		for (k = i; k < x->n && x->sorted[k].tree == x->sorted[i].tree; k++)
-			first = x->sorted[k].at < first ? x->sorted[k].at : first;
+		struct name one = nth(x, i);
+		int32_t first = one.at;
+		for (k = i; k < x->n && nth(x, k).tree == one.tree; k++)
+			first = nth(x, k).at < first ? nth(x, k).at : first;
 		d->root[d->m->n_tree++] = first;
 	}
 	return ERR_OK;
