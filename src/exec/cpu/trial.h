@@ -10,7 +10,7 @@
 
 #include "exec/cpu/cpu.h"
 
-#define TRIAL_ROWS_MAX 8
+#define TRIAL_ROWS_MAX 9
 
 /* Of rows that have accepted the node, which to take: the fastest of those whose result
    agrees with the last one's, which is the one to be trusted. What was found before for

@@ -168,6 +168,30 @@ static const struct conv_case winograd_cases[] = {
 	{ 1, 64, 9, 700, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
 };
 
+/* Winograd's way along rows: many weights, several threads. */
+static const struct conv_case rows_cases[] = {
+	{ 1, 256, 7, 7, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .rounds = true, .threads = 2 },
+	/* last patches of one, two, three pixels; one such alone; panels of one vector */
+	{ 2, 512, 4, 5, 128, 3, 3, 1, 1, 1, { 0, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .rounds = true,
+		.threads = 3 },
+	{ 1, 1024, 3, 6, 80, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true, .threads = 2 },
+	{ 1, 512, 5, 2, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .sum = true, .act = ACT_CLIP,
+		.rounds = true, .threads = 2 },
+	/* windows two pixels apart */
+	{ 1, 512, 14, 14, 128, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .rounds = true, .threads = 2 },
+	{ 1, 512, 5, 12, 128, 3, 3, 1, 2, 1, { 0, 0, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .rounds = true,
+		.threads = 2 },
+	{ 2, 1024, 4, 4, 80, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
+	/* padding wider than a patch */
+	{ 1, 256, 3, 2, 256, 3, 3, 1, 1, 1, { 3, 9, 4, 5 }, .blocked = true, .bias = true, .rounds = true, .threads = 2 },
+	{ 1, 256, 3, 2, 256, 3, 3, 1, 2, 1, { 4, 18, 5, 3 }, .blocked = true, .rounds = true, .threads = 2 },
+	/* rows in parts */
+	{ 1, 1024, 9, 14, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
+	{ 1, 1024, 15, 28, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
+};
+
 /* Strassen's products: pixels in pairs, halves of the channels, two panels. */
 static const struct conv_case strassen_cases[] = {
 	{ 1, 128, 14, 14, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
@@ -485,6 +509,12 @@ START_TEST(winograd_equals_the_definition)
 }
 END_TEST
 
+START_TEST(rows_equal_the_definition)
+{
+	check_own(&rows_cases[_i], prepare_conv_rows);
+}
+END_TEST
+
 START_TEST(strassen_equals_the_definition)
 {
 	check_own(&strassen_cases[_i], prepare_conv_strassen);
@@ -531,8 +561,8 @@ static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare, e
 	struct tensor out = { .dtype = DTYPE_F32, .shape = g->value[n->out[0]].shape };
 	in[0].layout = trial && !c->blocked ? LAYOUT_PLAIN : conv_layout(c->ic);
 	struct packs *packs = packs_new();
-	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 2, .n_out = 1, .threads = 1,
-		.arena = g->arena, .packs = packs, .tmp = g->arena, .precision = precision, .trial = trial };
+	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 2, .n_out = 1,
+		.threads = (int)max_i64(c->threads, 1), .arena = g->arena, .packs = packs, .tmp = g->arena, .precision = precision, .trial = trial };
 	enum err_code rc = prepare(&p, &k, &err);
 	if (ret_scratch)
 		*ret_scratch = k.scratch_bytes;
@@ -588,8 +618,20 @@ START_TEST(what_rounds_otherwise_is_not_for_exact_results)
 	struct conv_case c = { 1, 32, 9, 9, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 };
 	ck_assert_int_eq(prepare_with(&c, prepare_conv_winograd, PRECISION_EXACT), ERR_UNIMPLEMENTED);
 	ck_assert_int_eq(prepare_with(&c, prepare_conv_tiles, PRECISION_EXACT), ERR_OK);
+	ck_assert_int_eq(prepare_with(&rows_cases[0], prepare_conv_rows, PRECISION_EXACT), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_with(&rows_cases[0], prepare_conv_rows, PRECISION_FAST), ERR_OK);
 	ck_assert_int_eq(prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_EXACT), ERR_UNIMPLEMENTED);
 	ck_assert_int_eq(prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_FAST), ERR_OK);
+}
+END_TEST
+
+START_TEST(one_thread_or_few_weights_are_not_filtered_along_rows)
+{
+	struct conv_case alone = rows_cases[0], light = rows_cases[0];
+	alone.threads = 1;
+	light.oc = 48;
+	ck_assert_int_eq(prepare_with(&alone, prepare_conv_rows, PRECISION_FAST), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_with(&light, prepare_conv_rows, PRECISION_FAST), ERR_UNIMPLEMENTED);
 }
 END_TEST
 
@@ -683,6 +725,8 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, transposed_tiles_equal_the_definition, 0, COUNT(transposed_cases));
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
 		tcase_add_test(t, channels_last_compete_where_they_may_win);
+		tcase_add_loop_test(t, rows_equal_the_definition, 0, COUNT(rows_cases));
+		tcase_add_test(t, one_thread_or_few_weights_are_not_filtered_along_rows);
 		tcase_add_loop_test(t, strassen_equals_the_definition, 0, COUNT(strassen_cases));
 		tcase_add_test(t, few_channels_need_no_matrix_product);
 		tcase_add_test(t, what_rounds_otherwise_is_not_for_exact_results);

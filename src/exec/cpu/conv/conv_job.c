@@ -161,6 +161,10 @@ void job_tiles(const struct conv_job *j, struct conv_tile *t, int64_t pixels, in
 		x.dst += width * t->dst_pixel;
 		if (x.sum)
 			x.sum += width * t->dst_pixel;
+		if (x.from)
+			x.from += width * vecs * j->vec->floats;
+		if (x.rest)
+			x.rest += width * vecs * j->vec->floats;
 		x.ahead += t->ahead_step * t->taps * t->run;
 	}
 	t->ahead = x.ahead;

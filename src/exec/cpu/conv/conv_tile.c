@@ -196,13 +196,24 @@ INLINE void end_sums(const struct conv_tile *t, tile_sums sum, const int pixels,
 		end_plainly(t, sum, false, pixels, vecs);
 }
 
+/* Weights of a slot; second: floats to what a part of is added, 0: nothing is. */
+struct weights {
+	const float *w;
+	int64_t second;
+	float part;
+};
+
 /* One slot of one tap: x points to it at every third pixel. */
-INLINE void add_slot(tile_sums sum, const float *const *x, int64_t step, const float *w,
-	const int pixels, const int vecs)
+INLINE void add_slot(tile_sums sum, const float *const *x, int64_t step, const struct weights *r,
+	const bool mixed, const int pixels, const int vecs)
 {
 	vec b[TILE_VECS];
-	EACH_VEC
-		b[j] = *(const vec *)(w + j * VEC_FLOATS);
+	EACH_VEC {
+		const float *w = r->w + j * VEC_FLOATS;
+		b[j] = *(const vec *)w;
+		if (mixed)
+			b[j] += vec_all(r->part) * *(const vec *)(w + r->second);
+	}
 	EACH_PIXEL {
 		vec a = vec_all(x[i / 3][i % 3 * step]);
 		EACH_VEC
@@ -212,54 +223,60 @@ INLINE void add_slot(tile_sums sum, const float *const *x, int64_t step, const f
 
 /* Where a tile is with its weights and with those to fetch. */
 struct progress {
-	const float *w, *ahead;
+	struct weights row;
+	const float *ahead;
 };
 
 /* result: a run of what the tile will write, NULL: it is fetched already. */
 INLINE void add_tap(const struct conv_tile *t, int64_t tap, tile_sums sum, struct progress *at,
-	const float *result, const int pixels, const int vecs)
+	const float *result, const bool mixed, const int pixels, const int vecs)
 {
 	const int64_t step = t->src_pixel, ahead_step = t->ahead_step, pixel = t->dst_pixel;
-	const float *x[POINTERS], *w = at->w, *ahead = at->ahead;
+	const float *x[POINTERS], *ahead = at->ahead;
+	struct weights row = at->row;
 	UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
 		x[g] = t->src + t->tap[tap] + 3 * g * step;
 	const float *next = t->src + t->tap[tap + 1 < t->taps ? tap + 1 : tap]; /* as far away as the last one was */
 	for (int64_t k = 0; k < t->run; k++) {
 		__builtin_prefetch(next, 0, 3);
 		next += step;
-		add_slot(sum, x, step, w, pixels, vecs);
+		add_slot(sum, x, step, &row, mixed, pixels, vecs);
 		UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
 			x[g]++;
-		w += vecs * VEC_FLOATS;
+		row.w += vecs * VEC_FLOATS;
 		__builtin_prefetch(ahead, 0, 2);
 		__builtin_prefetch(ahead + ahead_step / 2, 0, 2); /* a row of two vectors is two lines */
 		ahead += ahead_step;
 		if (result && k < pixels)
 			__builtin_prefetch(result + k * pixel, 1);
 	}
-	*at = (struct progress){ w, ahead };
+	*at = (struct progress){ row, ahead };
 }
 
-INLINE void convolve(const struct conv_tile *t, const int pixels, const int vecs)
+INLINE void convolve(const struct conv_tile *t, const bool mixed, const int pixels, const int vecs)
 {
 	__attribute__((uninitialized)) tile_sums sum;
-	struct progress at = { t->weights, t->ahead };
+	struct progress at = { { t->weights, mixed ? t->second - t->weights : 0, t->part }, t->ahead };
 	int64_t runs = fetch_result(t, pixels, vecs);
 	begin_sums(t, sum, pixels, vecs);
 	for (int64_t tap = 0; tap < runs; tap++)
-		add_tap(t, tap, sum, &at, run_of_result(t, tap, vecs), pixels, vecs);
+		add_tap(t, tap, sum, &at, run_of_result(t, tap, vecs), mixed, pixels, vecs);
 	for (int64_t tap = runs; tap < t->taps; tap++)
-		add_tap(t, tap, sum, &at, NULL, pixels, vecs);
+		add_tap(t, tap, sum, &at, NULL, mixed, pixels, vecs);
 	end_sums(t, sum, pixels, vecs);
 }
 
 #define TILE(pixels, vecs) \
 	static void tile_##pixels##_##vecs(const struct conv_tile *t) \
 	{ \
-		convolve(t, pixels, vecs); \
+		convolve(t, false, pixels, vecs); \
+	} \
+	static void mixed_##pixels##_##vecs(const struct conv_tile *t) \
+	{ \
+		convolve(t, true, pixels, vecs); \
 	}
 #define TILES(pixels) TILE(pixels, 1) TILE(pixels, 2)
-#define ROW(pixels) { tile_##pixels##_1, tile_##pixels##_2 }
+#define ROW(pixels) { { tile_##pixels##_1, tile_##pixels##_2 }, { mixed_##pixels##_1, mixed_##pixels##_2 } }
 TILES(1)
 TILES(2)
 TILES(3)
@@ -279,7 +296,7 @@ TILES(14)
 
 typedef void (*tile_fn)(const struct conv_tile *t);
 
-static const tile_fn tiles[TILE_PIXELS][TILE_VECS] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
+static const tile_fn tiles[TILE_PIXELS][2][TILE_VECS] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
 #if TILE_PIXELS > 6
 	ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14)
 #endif
@@ -287,7 +304,7 @@ static const tile_fn tiles[TILE_PIXELS][TILE_VECS] = { ROW(1), ROW(2), ROW(3), R
 
 static void run_tile(const struct conv_tile *t, int pixels, int vecs)
 {
-	tiles[pixels - 1][vecs - 1](t);
+	tiles[pixels - 1][t->second != NULL][vecs - 1](t);
 }
 
 #if PER_SLOT == 2

@@ -4,8 +4,9 @@
  *
  * Life of a request: ... -> plan -> [KERNELS] -> ...
  *
- * All ways to convolve (conv_tiles.c, conv_winograd.c, conv_strassen.c) come down to tiles: some
- * neighbouring pixels of the result times two vectors of its channels, summed in registers.
+ * All ways to convolve (conv_tiles.c, conv_winograd.c, conv_rows.c, conv_strassen.c) come down to
+ * tiles: some neighbouring pixels of the result times two vectors of its channels, summed in
+ * registers.
  *
  * Threads: any; all state is the caller's. Memory: none.
  */
@@ -30,7 +31,9 @@ struct conv_tile {
 	const int64_t *tap; /* slots from a window to the channels that the tap reads */
 	int64_t taps;
 	int64_t run;	      /* slots that lie together at each tap */
-	const float *weights; /* a row of the panel's vectors per slot of each tap */
+	const float *weights; /* a row of the panel's vectors per slot of each tap, */
+	const float *second; /* and `part` of what stands here is added to it; NULL: nothing */
+	float part;
 	const float *ahead;   /* weights to fetch meanwhile, */
 	int64_t ahead_step;   /* and how far to go in them per slot */
 	const float *bias; /* what sums begin with, */
@@ -103,6 +106,23 @@ struct wino_vec {
 		const struct wino_end *end);
 };
 
+/* -- the same along rows alone (conv_rows.c): patches of four pixels ------------------------------ */
+
+/* A row of one block of channels. */
+struct wino_row {
+	float *first;	/* pixel */
+	int64_t w, pad; /* pixels it has, that the first patch begins before */
+	int64_t patches;
+	bool half;	    /* the last patch has at most half of its pixels */
+	float *const *kind; /* where the row's points of each kind begin */
+	const int64_t *at;  /* of the points of each patch: floats from there; -1: there are none */
+};
+
+struct wino_row_vec {
+	void (*points)(int stride, const struct wino_row *from);
+	void (*pixels)(int stride, const struct wino_row *to, const struct wino_end *end);
+};
+
 /* -- Strassen's products (conv_strassen.c) -------------------------------------------------------- */
 
 /* Pairs of neighbouring pixels in two blocks of channels, which are the lower and the upper row and
@@ -124,6 +144,7 @@ struct strassen_vec {
 
 #ifdef __x86_64__
 extern const struct strassen_vec strassen_vec_avx2, strassen_vec_avx512;
+extern const struct wino_row_vec wino_row_vec_avx2, wino_row_vec_avx512;
 extern const struct conv_vec conv_vec_avx2, conv_vec_avx512, conv_vec_avx512_bf16;
 extern const struct wino_vec wino_vec_avx2, wino_vec_avx512, wino_vec_avx512_bf16;
 #endif

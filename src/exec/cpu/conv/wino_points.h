@@ -7,7 +7,8 @@
  * F(2,3) on the points 0, 1, -1, infinity, F(4,3) on these and 2, -2. Where windows are two pixels
  * apart F(2,2) on 0, 1, infinity and F(4,2) on 0, 1, -1, 2, infinity take the pixels under the outer
  * taps. Half a patch has points that the whole one has, with the same weights (wino_weights.c), so
- * their factors are of one scale.
+ * their factors are of one scale; that of four pixels is such that a kind's weights are one vector
+ * and a part of another one (conv_rows.c).
  *
  * Elements are `step` vectors apart; what half a patch has not is zero.
  *
@@ -52,14 +53,15 @@ INLINE void points_4(const vec *d, vec *v, const int step)
 {
 	vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
 	    d5 = d[5 * step];
-	vec two = vec_all(2), four = vec_all(4), five = vec_all(5);
-	vec even = d4 - four * d2, odd = d3 - four * d1, near = d4 - d2, far = two * (d3 - d1);
-	v[0] = four * d0 - five * d2 + d4;
+	vec half = vec_all(.5), two = vec_all(2);
+	vec even = two * d2 - half * d4, odd = two * d1 - half * d3;
+	vec near = vec_all(.25) * (d4 - d2), far = half * (d3 - d1);
+	v[0] = vec_all(4) * d0 - vec_all(5) * d2 + d4;
 	v[step] = even + odd;
 	v[2 * step] = even - odd;
 	v[3 * step] = near + far;
 	v[4 * step] = near - far;
-	v[5 * step] = four * d1 - five * d3 + d5;
+	v[5 * step] = vec_all(8) * d1 - vec_all(10) * d3 + two * d5;
 }
 
 INLINE void pixels_4(const vec *m, vec *y, const int step)
@@ -77,10 +79,10 @@ INLINE void points_4_half(const vec *d, vec *v, const int step)
 {
 	vec d1 = d[step], d2 = d[2 * step];
 	v[0] = vec_all(4) * (d[0] - d2);
-	v[step] = vec_all(-3) * (d1 + d2);
-	v[2 * step] = vec_all(3) * (d1 - d2);
+	v[step] = vec_all(1.5) * (d1 + d2);
+	v[2 * step] = vec_all(1.5) * (d2 - d1);
 	v[3 * step] = v[4 * step] = (vec){ 0 };
-	v[5 * step] = d[3 * step] - d1;
+	v[5 * step] = vec_all(2) * (d[3 * step] - d1);
 }
 
 INLINE void pixels_4_half(const vec *m, vec *y, const int step)
@@ -122,12 +124,12 @@ INLINE void pixels_2_apart_half(const vec *m, vec *y, const int step)
 INLINE void points_4_apart(const vec *d, vec *v, const int step)
 {
 	vec d0 = d[0], d1 = d[2 * step], d2 = d[4 * step], d3 = d[6 * step], d4 = d[8 * step];
-	vec two = vec_all(2), twice = two * d1;
+	vec two = vec_all(2), third = vec_all(1.f / 3), twice = two * d1;
 	v[0] = two * (d0 - d2) + d3 - d1;
 	v[step] = twice + d2 - d3;
-	v[2 * step] = vec_all(3) * d2 - d3 - twice;
-	v[3 * step] = d3 - d1;
-	v[4 * step] = twice - d2 - two * d3 + d4;
+	v[2 * step] = d2 - third * (d3 + twice);
+	v[3 * step] = third * (d3 - d1);
+	v[4 * step] = two * (twice - d2 - two * d3 + d4);
 }
 
 INLINE void pixels_4_apart(const vec *m, vec *y, const int step)
@@ -146,7 +148,7 @@ INLINE void points_4_apart_half(const vec *d, vec *v, const int step)
 	v[0] = vec_all(2) * (d0 - d1);
 	v[step] = d1 + d1;
 	v[2 * step] = v[3 * step] = (vec){ 0 };
-	v[4 * step] = d[4 * step] - d1;
+	v[4 * step] = vec_all(2) * (d[4 * step] - d1);
 }
 
 INLINE void pixels_4_apart_half(const vec *m, vec *y, const int step)
