@@ -40,6 +40,10 @@
 #define KEEP_BYTES ((size_t)16 << 20) /* an arena's first chunk */
 #define CACHE_BYTES ((size_t)16 << 20) /* of the last level, what a model may hope for */
 #define LINE_BYTES 64
+/* What all threads together read from memory, and how much of the shorter one of reading and
+   computing does not go on beside the longer one. */
+#define BYTES_PER_NS 44.0
+#define STREAM_PART 0.25
 #define MADE_UP 4093	    /* numbers: a prime, so that no two rows of an image are the same */
 #define EXTENT_BLOCK 256    /* a number that the compiler knows, so that it goes by vectors */
 #define TOLERANCE 1e-4	    /* what precision "fast" promises */
@@ -56,6 +60,7 @@ struct corner {
 	struct packs *packs;
 	struct tensor out; /* the rows' kernels all have one */
 	void *scratch;
+	size_t packed_bytes;
 	int64_t ns; /* the least so far */
 	bool failed;
 };
@@ -156,6 +161,11 @@ static enum err_code make_inputs(struct contest *t)
 
 /* -- runs ------------------------------------------------------------------------------------ */
 
+static void add_bytes(void *sum, const struct pack_entry *e)
+{
+	*(size_t *)sum += e->bytes;
+}
+
 /* c->failed: it refuses the step. */
 static enum err_code enter(struct contest *t, struct corner *c, const struct cpu_row *const *row, int i)
 {
@@ -170,6 +180,7 @@ static enum err_code enter(struct contest *t, struct corner *c, const struct cpu
 	c->k = (struct kernel){.name = row[i]->name, .units = 1};
 	enum err_code rc = row[i]->prepare(&c->prep, &c->k, t->err);
 	c->failed = rc == ERR_UNIMPLEMENTED;
+	packs_walk(c->packs, add_bytes, &c->packed_bytes);
 	if (rc != ERR_OK)
 		return c->failed ? ERR_OK : rc;
 	c->out = t->out;
@@ -226,16 +237,19 @@ static void run_once(const struct contest *t, struct corner *c)
 	c->ns = min_i64(c->ns, run_units(t, c, 0, c->k.units));
 }
 
-/* A kernel that can be split is shared by the threads that will be there. */
-static double shared_ns(const struct corner *c, int64_t ns)
+/* A kernel that can be split is shared by the threads that will be there, but for the time in which
+   they wait for packed weights from the same memory. */
+static double shared_ns(const struct contest *t, const struct corner *c, int64_t ns)
 {
-	int64_t threads = max_i64(c->prep.threads, 1);
-	return (double)ns / (double)min_i64(max_i64(c->k.units, 1), threads);
+	int64_t threads = min_i64(max_i64(c->k.units, 1), max_i64(c->prep.threads, 1));
+	double own = (double)ns / (double)threads;
+	double stream = t->cold && threads > 1 ? (double)c->packed_bytes / BYTES_PER_NS : 0;
+	return fmax(own, stream) + STREAM_PART * fmin(own, stream);
 }
 
 static bool is_behind(const struct contest *t, int64_t ns, double most)
 {
-	return shared_ns(t->challenger, ns) > most * shared_ns(t->champion, t->champion->ns);
+	return shared_ns(t, t->challenger, ns) > most * shared_ns(t, t->champion, t->champion->ns);
 }
 
 /* Of a part of a run, twice where the first time says that c is far behind: the system may have
@@ -268,7 +282,8 @@ static bool run_first(const struct contest *t)
 /* Another round would not turn it. */
 static bool is_decided(const struct contest *t)
 {
-	double ns = shared_ns(t->challenger, t->challenger->ns), champion = shared_ns(t->champion, t->champion->ns);
+	double ns = shared_ns(t, t->challenger, t->challenger->ns);
+	double champion = shared_ns(t, t->champion, t->champion->ns);
 	return ns > BEHIND * champion || champion > BEHIND * ns;
 }
 
@@ -345,10 +360,11 @@ static bool agrees(const struct tensor *a, const struct tensor *b, float toleran
 	return e.apart < bits_of(INFINITY) && float_of(e.apart) <= tolerance * float_of(e.largest);
 }
 
-static bool is_ahead(const struct corner *c, const struct corner *champion)
+static bool is_ahead(const struct contest *t)
 {
+	const struct corner *c = t->challenger, *champion = t->champion;
 	double most = c->row < champion->row ? NEAR : 1 / NEAR;
-	return c->ns != INT64_MAX && shared_ns(c, c->ns) < most * shared_ns(champion, champion->ns);
+	return c->ns != INT64_MAX && shared_ns(t, c, c->ns) < most * shared_ns(t, champion, champion->ns);
 }
 
 static bool has_won(const struct contest *t)
@@ -356,7 +372,7 @@ static bool has_won(const struct contest *t)
 	const struct corner *c = t->challenger;
 	float tolerance = t->p->precision == PRECISION_BF16 ? (float)TOLERANCE_BF16 : (float)TOLERANCE;
 	struct tensor out = c->out;
-	return !c->failed && !t->champion->failed && is_ahead(c, t->champion) && widen(&out, c->arena) &&
+	return !c->failed && !t->champion->failed && is_ahead(t) && widen(&out, c->arena) &&
 	       agrees(&out, &t->trusted, tolerance);
 }
 

@@ -16,6 +16,8 @@ static struct tensor in, out;
 static struct node node = {.op = OP_RELU};
 static int runs;
 static int64_t images, units;
+static const struct graph *graph;
+static int threads;
 static bool settled, held_up;
 
 static void setup(void)
@@ -28,6 +30,8 @@ static void setup(void)
 	in = out = (struct tensor){.dtype = DTYPE_F32, .shape = {.rank = 1, .dim = {1000}}};
 	runs = 0;
 	images = units = 0;
+	graph = NULL;
+	threads = 1;
 	settled = false;
 }
 
@@ -116,6 +120,37 @@ static enum err_code prepare_306_us(struct prep *p, struct kernel *ret, struct e
 	return ERR_OK;
 }
 
+/* Weights that two threads wait for longer than they take to use them. */
+#define HEAVY_BYTES ((size_t)8 << 20)
+
+static void fill(void *to, void *ctx)
+{
+	(void)ctx;
+	memset(to, 1, HEAVY_BYTES);
+}
+
+static enum err_code prepare_heavy(struct prep *p, struct kernel *ret, struct err *e)
+{
+	const void *const key = &node, *packed;
+	ret->run = run_300_us;
+	ret->units = 2;
+	return packs_get(p->packs, &key, sizeof(key), HEAVY_BYTES, fill, NULL, &packed, e);
+}
+
+static void run_350_us(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	(void)begin, (void)end;
+	copy_for(a, 350000);
+}
+
+static enum err_code prepare_light(struct prep *p, struct kernel *ret, struct err *e)
+{
+	(void)p, (void)e;
+	ret->run = run_350_us;
+	ret->units = 2;
+	return ERR_OK;
+}
+
 static enum err_code prepare_slow(struct prep *p, struct kernel *ret, struct err *e)
 {
 	(void)p, (void)e;
@@ -184,18 +219,21 @@ static const struct cpu_row nan_row = {.name = "nan", .prepare = prepare_nan};
 static const struct cpu_row by_units = {.name = "by units", .prepare = prepare_by_units};
 static const struct cpu_row in_300_us = {.name = "300 us", .prepare = prepare_300_us};
 static const struct cpu_row in_306_us = {.name = "306 us", .prepare = prepare_306_us};
+static const struct cpu_row heavy = {.name = "heavy", .prepare = prepare_heavy};
+static const struct cpu_row light = {.name = "light", .prepare = prepare_light};
 static const struct cpu_row late = {.name = "late", .prepare = prepare_late};
 static const struct cpu_row nothing = {.name = "nothing", .prepare = prepare_nothing};
 
 static int chosen(const struct cpu_row *a, const struct cpu_row *b, struct choices *c)
 {
 	const struct cpu_row *rows[] = {a, b};
-	struct prep p = {.node = &node,
+	struct prep p = {.graph = graph,
+		.node = &node,
 		.in = &in,
 		.out = &out,
 		.n_in = 1,
 		.n_out = 1,
-		.threads = 1,
+		.threads = threads,
 		.arena = arena,
 		.tmp = arena,
 		.trial = trial_arena,
@@ -221,6 +259,20 @@ END_TEST
 START_TEST(of_two_that_are_near_each_other_the_first_row_is_taken)
 {
 	ck_assert_int_eq(chosen(&in_306_us, &in_300_us, choices), 0);
+}
+END_TEST
+
+START_TEST(threads_that_wait_for_the_same_memory_want_fewer_weights)
+{
+	struct tensor weights = { .dtype = DTYPE_F32, .shape = shape_of(8 << 20) };
+	struct gvalue value = { .constant = &weights };
+	struct graph cold = { .value = &value, .n_value = 1 };
+	threads = 2;
+	ck_assert_int_eq(chosen(&heavy, &light, choices), 0);
+	graph = &cold;
+	ck_assert_int_eq(chosen(&heavy, &light, choices), 1);
+	threads = 1;
+	ck_assert_int_eq(chosen(&heavy, &light, choices), 0);
 }
 END_TEST
 
@@ -411,6 +463,7 @@ Suite *suite_trial(void)
 	tcase_add_test(t, the_faster_one_is_taken_when_it_agrees);
 	tcase_add_test(t, one_that_is_slower_is_not);
 	tcase_add_test(t, of_two_that_are_near_each_other_the_first_row_is_taken);
+	tcase_add_test(t, threads_that_wait_for_the_same_memory_want_fewer_weights);
 	tcase_add_test(t, one_that_disagrees_is_not_however_fast);
 	tcase_add_test(t, no_number_agrees_with_nothing);
 	tcase_add_test(t, who_is_far_behind_is_not_run_to_its_end);
