@@ -163,6 +163,10 @@ static const struct conv_case winograd_cases[] = {
 	{ 1, 16, 5, 6, 16, 3, 3, 1, 2, 1, { 0, 25, 30, 14 }, .blocked = true, .threads = 1 },
 	/* rows for each thread where there are few weights */
 	{ 1, 64, 14, 14, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
+	/* weights made of planes, for threads that wait for the same memory */
+	{ 1, 256, 14, 14, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .rounds = true, .threads = 2 },
+	{ 1, 256, 9, 13, 272, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
 	/* rows too long for one unit */
 	{ 1, 64, 9, 700, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 1 },
 	{ 1, 64, 9, 700, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },

@@ -21,7 +21,7 @@
  *
  * A unit of work is some rows of one image times a slice of the panels.
  */
-#include "exec/cpu/conv/conv_job.h"
+#include "exec/cpu/conv/wino_weights.h"
 
 #include <math.h>
 #include "base/checked.h"
@@ -31,24 +31,7 @@
 #define WEIGHTS_MIN (512 << 10)	 /* bytes; fewer of them come from caches */
 #define SIZE 4
 #define TAPS 3
-#define PLANES 3
-
-/* -- the weights ------------------------------------------------------------------------------ */
-
-/* Of planes, the taps' part in each. */
-static const double planes[2][PLANES][TAPS] = {
-	{{1. / 3, 0, 1. / 3}, {0, 1. / 3, 0}, {1. / 6, 0, 2. / 3}},
-	{{.5, 0, 0}, {0, 0, .5}, {0, 1, 0}},
-};
-
-/* The weights of a kind are a plane and part of another one; they are those of wino_weights.c. */
-static const struct mix {
-	int first, second;
-	float part;
-} mixes[2][WINO_KINDS_MAX] = {
-	{{0, 2, -.5}, {0, 1, 1}, {0, 1, -1}, {2, 1, 1}, {2, 1, -1}, {2, 0, -.5}},
-	{{0, 0, 0}, {0, 1, 1}, {0, 1, -1}, {0, 1, 2}, {1, 0, 0}, {2, 0, 0}},
-};
+#define PLANES WINO_PLANES
 
 struct rows_state {
 	struct conv_job j;
@@ -138,15 +121,12 @@ static void multiply_row(const struct rows_state *s, const struct unit *u, int64
 	t.ahead = weights + PLANES * s->depth * width;
 	t.ahead_step = max_i64(PLANES * width / count_tiles(s, rows), 1);
 	for (int k = 0; k < wino_kinds(s->axis.form); k++) {
-		const struct mix *m = &mixes[j->stride[1] - 1][k];
 		int64_t n = rows * s->span.count[k];
 		if (n == 0)
 			continue;
 		t.src = u->src + s->src_at[k] + first * s->span.count[k] * v;
 		t.tap = s->tap + k * s->blocks;
-		t.weights = weights + m->first * s->depth * width;
-		t.second = m->part != 0 ? weights + m->second * s->depth * width : NULL;
-		t.part = m->part;
+		wino_mix_weights(&t, &wino_mixes[j->stride[1] - 1][k], weights, s->depth * width);
 		t.from = row > 0 ? rest : NULL;
 		t.rest = row < TAPS - 1 ? rest : NULL;
 		t.dst_block = n * v;
@@ -311,7 +291,7 @@ static void pack(void *to, void *ctx)
 	for (int64_t o = 0; o < j->oc; o += j->vec->floats)
 		for (int64_t c = 0; c < j->ic; c++)
 			for (int i = 0; i < TAPS * PLANES; i++) {
-				const double *part = planes[j->stride[1] - 1][i % PLANES];
+				const double *part = wino_planes[j->stride[1] - 1][i % PLANES];
 				const float *taps = j->weights + (o * j->ic + c) * window + i / PLANES * TAPS;
 				float *w = (float *)to + job_weight_at(j, depth, o, i * s->depth + c);
 				for (int l = 0; l < j->vec->floats; l++)

@@ -9,8 +9,9 @@
  * products than taps would take, 1.78 or 1.44 where windows are two pixels apart. Points of one
  * kind of a unit's patches lie in scratch as an image does, so the products are tiles of single
  * pixels. The weights of a kind go by once per unit; there are four times as many of them as
- * before for 4x4, which is why small images of many channels take 2x2, and larger ones where
- * several threads wait for the same memory.
+ * before for 4x4, which is why small images of many channels take 2x2. Where several threads wait for
+ * the same memory, larger ones of 4x4 have half of them: each row of kinds in three planes, which
+ * tiles make weights of (wino_weights.h) while they are near.
  *
  * Patches at the lower and right edge that need fewer points have fewer (wino.h): 14 pixels take
  * 22 points of 24, so their square 16 % less.
@@ -24,19 +25,15 @@
  * NOT DONE: weights that the step before fetches bit by bit, into the second-level cache and so the
  * third: two threads gain nothing here and lose there. Weights of taps made those of points when
  * they are read: a quarter comes from memory, but the points' go through the second-level cache
- * three times, which takes one thread as long, and two half as much again. Half of them made, as
- * conv_rows.c does: tiles of 8 pixels read twice as many weights as before from the second-level
- * cache, which takes what it gains.
+ * three times, which takes one thread as long, and two half as much again.
  */
+#include "exec/cpu/conv/wino_way.h"
 #include "exec/cpu/conv/wino_weights.h"
 
 #include <math.h>
 #include "base/checked.h"
 
-#define FLOPS_PER_NS 250.0
-#define BYTES_PER_NS 40.0 /* of all threads together */
 #define POINTS_BYTES (512 << 10) /* of a unit, so that they stay near; or as many as of weights */
-#define SHARED_BYTES (6 << 20) /* of weights that several threads read at once */
 #define PAIRS_MAX (WINO_KINDS_MAX * WINO_KINDS_MAX)
 
 struct wino_state {
@@ -51,6 +48,7 @@ struct wino_state {
 	size_t scratch_dst, scratch_places;
 	const float *packed;
 	const float *zeros;
+	bool in_planes; /* weights, of each row of kinds (wino_weights.h) */
 	int64_t tap[]; /* of each block, for each pair */
 };
 
@@ -131,26 +129,40 @@ static void make_points(const struct wino_state *s, const struct unit *u, const 
 	}
 }
 
-static void multiply_pair(const struct wino_state *s, const struct unit *u, int pair)
+/* A unit has of a pair. */
+static int64_t points_of(const struct wino_state *s, const struct unit *u, int pair)
 {
-	const struct conv_job *j = &s->j;
 	int kinds = wino_kinds(s->form);
-	int64_t v = j->vec->floats, n = u->span[0].count[pair / kinds] * u->span[1].count[pair % kinds];
-	struct conv_tile t = {.src = u->src + s->src_at[pair],
+	return u->span[0].count[pair / kinds] * u->span[1].count[pair % kinds];
+}
+
+/* From the points of a pair to their sums of the unit's first panel. */
+static struct conv_tile tile_of(const struct wino_state *s, const struct unit *u, int pair)
+{
+	int v = s->j.vec->floats;
+	return (struct conv_tile){.src = u->src + s->src_at[pair],
 		.src_pixel = s->slots,
 		.tap = s->tap + pair * s->blocks,
 		.taps = s->blocks,
 		.run = s->slots,
 		.bias = s->zeros,
+		.dst = u->dst + s->dst_at[pair],
 		.dst_pixel = v,
 		.dst_block = s->points[pair] * v,
-		.block = (int)v,
+		.block = v,
 		.last = true,
 		.act = {.low = -INFINITY, .high = INFINITY}};
+}
+
+static void multiply_pair(const struct wino_state *s, const struct unit *u, int pair)
+{
+	const struct conv_job *j = &s->j;
+	int64_t n = points_of(s, u, pair);
+	struct conv_tile t = tile_of(s, u, pair);
 	if (n == 0)
 		return;
 	const float *weights = s->packed + (pair * job_floats(j) + u->panel[0] * job_panel(j)) * s->depth;
-	float *dst = u->dst + s->dst_at[pair];
+	float *dst = t.dst;
 	job_fetch_ahead(j, &t, weights, 1, n, job_panel(j));
 	for (int64_t panel = u->panel[0]; panel < u->panel[1]; panel++) {
 		int64_t width = job_panel_width(j, panel);
@@ -158,8 +170,43 @@ static void multiply_pair(const struct wino_state *s, const struct unit *u, int 
 		t.dst = dst;
 		t.ahead = weights += width * s->depth;
 		dst += width * s->points[pair];
-		job_tiles(j, &t, n, (int)(width / v));
+		job_tiles(j, &t, n, (int)(width / j->vec->floats));
 	}
+}
+
+/* A row of kinds of a panel, whose weights are made of planes that stay in the second-level cache
+   meanwhile. */
+static void multiply_row(const struct wino_state *s, const struct unit *u, int y, int64_t panel)
+{
+	const struct conv_job *j = &s->j;
+	int kinds = wino_kinds(s->form), first = y * kinds;
+	int64_t width = job_panel_width(j, panel), plane = s->depth * width, tiles = 0;
+	int64_t before = panel * job_panel(j), before_here = before - u->panel[0] * job_panel(j);
+	const float *planes = s->packed + WINO_PLANES * s->depth * (y * job_floats(j) + before);
+	const float *ahead = planes + WINO_PLANES * plane;
+	for (int x = 0; x < kinds; x++)
+		tiles += (points_of(s, u, first + x) + j->vec->pixels - 1) / j->vec->pixels;
+	for (int x = 0; x < kinds; x++) {
+		int64_t n = points_of(s, u, first + x);
+		struct conv_tile t = tile_of(s, u, first + x);
+		if (n == 0)
+			continue;
+		wino_mix_weights(&t, &wino_mixes[s->form.stride - 1][x], planes, plane);
+		t.dst += before_here * s->points[first + x];
+		t.ahead = ahead;
+		t.ahead_step = max_i64(WINO_PLANES * width / tiles, 1);
+		job_tiles(j, &t, n, (int)(width / j->vec->floats));
+		ahead = t.ahead;
+	}
+}
+
+static void multiply(const struct wino_state *s, const struct unit *u)
+{
+	for (int pair = 0; pair < s->pairs && !s->in_planes; pair++)
+		multiply_pair(s, u, pair);
+	for (int y = 0; y < wino_kinds(s->form) && s->in_planes; y++)
+		for (int64_t panel = u->panel[0]; panel < u->panel[1]; panel++)
+			multiply_row(s, u, y, panel);
 }
 
 static void make_pixels(
@@ -204,8 +251,7 @@ static void run_unit(const struct kernel_args *a, const struct wino_state *s, in
 	find_places(s, &u, (int64_t *)((char *)a->scratch + s->scratch_places));
 	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
 	make_points(s, &u, (const float *)a->in[0].data + job_src_at(j, image * j->ic * j->in[0] * j->in[1]));
-	for (int pair = 0; pair < s->pairs; pair++)
-		multiply_pair(s, &u, pair);
+	multiply(s, &u);
 	make_pixels(s, &u, (float *)a->out[0].data + at,
 		j->sum ? (const float *)a->in[3].data + at : NULL);
 }
@@ -229,66 +275,20 @@ static bool suits(const struct prep *p, const struct conv_job *j)
 	return suits;
 }
 
-/* A vector to a point, or a point to pixels. Those of 4x4 pixels two apart do not stay in registers. */
-static double point_ns(struct wino_form form)
-{
-	return form.stride == 1 ? 1.2 : form.size == 2 ? 1.6 : 3.1;
-}
-
-static int64_t weight_bytes(const struct conv_job *j, struct wino_form form)
-{
-	int64_t kinds = wino_kinds(form), per_slot = j->vec->per_slot;
-	return kinds * kinds * (j->ic / per_slot) * job_floats(j) * (int64_t)sizeof(float);
-}
-
-/* Threads share the rows of patches, or each takes its part of the weights. */
-static double largest_share(const struct conv_job *j, struct wino_form form, int64_t threads)
-{
-	int64_t rows = wino_axis_of(form, j->out[0]).patches;
-	if (weight_bytes(j, form) > SHARED_BYTES)
-		return 1 / (double)threads;
-	return (double)((rows + threads - 1) / threads) / (double)rows;
-}
-
-/* Rough, of one image: products and points while weights stream by, which several threads wait for
-   more than one does. */
-static double image_ns(const struct conv_job *j, struct wino_form form, int64_t threads)
-{
-	double products = 2 * (double)(j->ic * job_floats(j)) / j->vec->per_slot;
-	double points = (double)(j->ic + job_floats(j)) / j->vec->floats;
-	for (int i = 0; i < 2; i++) {
-		struct wino_axis a = wino_axis_of(form, j->out[i]);
-		struct wino_span all = wino_span_of(&a, 0, a.patches);
-		products *= (double)wino_span_points(&a, &all);
-		points *= (double)(a.patches * wino_points(form));
-	}
-	double own_ns = products / FLOPS_PER_NS + points * point_ns(form);
-	double stream_ns = (double)weight_bytes(j, form) / BYTES_PER_NS;
-	own_ns *= largest_share(j, form, threads);
-	return fmax(own_ns, stream_ns) + fmin(own_ns, stream_ns) * (threads > 1 ? 0.75 : 0.25);
-}
-
-static struct wino_form choose_form(const struct conv_job *j, int64_t threads)
-{
-	struct wino_form small = { 2, (int)j->stride[0] }, large = { 4, (int)j->stride[0] };
-	bool smaller = image_ns(j, small, threads) < image_ns(j, large, threads);
-	return j->vec->per_slot > 1 || smaller ? small : large;
-}
-
 /* How many patches a unit has at most. */
 static int64_t unit_patches(const struct wino_state *s)
 {
 	const struct conv_job *j = &s->j;
 	int64_t points = wino_points(s->form) * wino_points(s->form);
 	int64_t bytes = points * (s->depth + job_floats(j)) * (int64_t)sizeof(float);
-	return max_i64(max_i64(POINTS_BYTES, weight_bytes(j, s->form)) / bytes, j->vec->pixels);
+	return max_i64(max_i64(POINTS_BYTES, wino_way_bytes(j, s->form)) / bytes, j->vec->pixels);
 }
 
 /* Threads had better read their own rows of the source than all of them parts of the weights, if
    these are not too many to be read by each. */
 static int64_t least_units(const struct wino_state *s, const struct prep *p, double ns)
 {
-	return ns < 2 * CUT_MIN_NS || weight_bytes(&s->j, s->form) > SHARED_BYTES ? 1 : max_i64(p->threads, 1);
+	return ns < 2 * CUT_MIN_NS || wino_way_slices(&s->j, s->form) ? 1 : max_i64(p->threads, 1);
 }
 
 /* Whole rows of patches, if one is not too much. */
@@ -298,7 +298,7 @@ static void cut_patches(struct wino_state *s, const struct prep *p, struct kerne
 	int64_t most = unit_patches(s), rows = s->axis[0].patches, columns = s->axis[1].patches;
 	s->parts[1] = (columns + most - 1) / most;
 	int64_t unit_rows = max_i64(most * s->parts[1] / columns, 1);
-	double ns = (double)j->images * image_ns(j, s->form, 1);
+	double ns = (double)j->images * wino_way_ns(j, (struct wino_way){ s->form, false }, 1);
 	int64_t units = job_units(p, (rows + unit_rows - 1) / unit_rows);
 	s->parts[0] = min_i64(max_i64(units, least_units(s, p, ns)), rows);
 	s->slices = job_slices(p, j, j->images * s->parts[0] * s->parts[1], ns);
@@ -356,21 +356,22 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	TRY(conv_job_init(p, bf16, &j, err));
 	if (!suits(p, &j))
 		return prep_refuse(err, "no dense 3x3 convolution, or its rounding is not wanted");
-	struct wino_form form = choose_form(&j, max_i64(p->threads, 1));
+	struct wino_way way = wino_way_choose(&j, max_i64(p->threads, 1));
+	struct wino_form form = way.form;
 	int64_t v = j.vec->floats, blocks = (j.ic + v - 1) / v, pairs = wino_kinds(form) * wino_kinds(form);
 	struct wino_state *s =
 		kernel_state(p, ret, sizeof(*s) + (size_t)(pairs * blocks) * sizeof(s->tap[0]));
 	float *zeros = prep_alloc(p, (size_t)job_panel(&j) * sizeof(*zeros));
 	if (!s || !zeros)
 		return err_oom(err);
-	*s = (struct wino_state){ .j = j, .form = form, .pairs = (int)pairs, .blocks = blocks,
-		.zeros = zeros, .slots = v / j.vec->per_slot };
+	*s = (struct wino_state){ .j = j, .form = form, .in_planes = way.in_planes, .pairs = (int)pairs,
+		.blocks = blocks, .zeros = zeros, .slots = v / j.vec->per_slot };
 	s->depth = blocks * s->slots;
 	for (int i = 0; i < 2; i++)
 		s->axis[i] = wino_axis_of(form, j.out[i]);
 	cut_patches(s, p, ret);
 	lay_out(s, ret);
-	TRY(wino_pack(p, &j, form, s->depth, &s->packed, err));
+	TRY(wino_pack(p, &j, form, way.in_planes, s->depth, &s->packed, err));
 	ret->packed = ret->unread = 1u << 1;
 	ret->run = run_winograd;
 	ret->out_layout = j.out_layout;
