@@ -341,3 +341,33 @@ enum err_code col2im_geometry(const struct node *n, const struct tensor *image,
 		*ret = g;
 	return rc;
 }
+
+static bool is_pointwise(const struct conv_geometry *g, int i)
+{
+	return g->kernel[i] == 1 && g->stride[i] == 1 && g->in[i] == g->out[i] && g->pad_begin[i] == 0;
+}
+
+static void move_axis(struct conv_geometry *g, int to, int from)
+{
+	g->in[to] = g->in[from];
+	g->out[to] = g->out[from];
+	g->kernel[to] = g->kernel[from];
+	g->stride[to] = g->stride[from];
+	g->dilation[to] = g->dilation[from];
+	g->pad_begin[to] = g->pad_begin[from];
+	g->pad_end[to] = g->pad_end[from];
+}
+
+void conv_geometry_merge(struct conv_geometry *g)
+{
+	int n = 0;
+	for (int i = 0; i < g->spatial; i++) {
+		if (n && is_pointwise(g, n - 1) && is_pointwise(g, i)) {
+			g->in[n - 1] *= g->in[i];
+			g->out[n - 1] = g->in[n - 1];
+		} else {
+			move_axis(g, n++, i);
+		}
+	}
+	g->spatial = n;
+}

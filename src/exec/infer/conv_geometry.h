@@ -54,6 +54,10 @@ unpool_shape(const struct node *n, const struct shape *x, struct shape *ret, str
 MUST_CHECK enum err_code col2im_geometry(const struct node *n, const struct tensor *image,
 	const struct tensor *block, struct conv_geometry *ret, struct err *err);
 
+/* Axes beside each other along which windows are single points and every point is one, as the ones
+   that lie in memory in one run, become one axis. */
+void conv_geometry_merge(struct conv_geometry *g);
+
 /* Of the window, holes included: dilation * (kernel - 1) + 1. */
 static inline int64_t conv_extent(const struct conv_geometry *g, int i)
 {

@@ -54,7 +54,7 @@ static bool operands_fit(const struct prep *p)
 		if (prep_has_in(p, i) && p->in[i].dtype != DTYPE_F32)
 			return false;
 	bool constant = p->in[1].data && (!prep_has_in(p, 2) || p->in[2].data);
-	return constant && p->in[0].shape.rank == 4 && p->in[0].layout != LAYOUT_NHWC &&
+	return constant && p->in[0].shape.rank >= 4 && p->in[0].layout != LAYOUT_NHWC &&
 	       tensor_count(&p->in[0]) && tensor_count(&p->out[0]);
 }
 
@@ -103,6 +103,20 @@ static enum err_code choose_bf16(const struct prep *p, struct conv_job *j, struc
 	return ERR_OK;
 }
 
+/* A volume whose windows leave two neighbouring axes alone is an image, in memory. */
+static bool is_image(bool bf16, struct conv_geometry *g)
+{
+	if (g->spatial == 2)
+		return true;
+	conv_geometry_merge(g);
+	if (g->spatial == 1) { /* rows of one pixel, as it were */
+		g->in[1] = g->out[1] = g->kernel[1] = g->stride[1] = g->dilation[1] = 1;
+		g->pad_begin[1] = g->pad_end[1] = 0;
+		g->spatial = 2;
+	}
+	return g->spatial == 2 && !bf16;
+}
+
 enum err_code conv_job_init(struct prep *p, bool bf16, struct conv_job *j, struct err *err)
 {
 	struct conv_geometry g;
@@ -110,6 +124,8 @@ enum err_code conv_job_init(struct prep *p, bool bf16, struct conv_job *j, struc
 	if (bf16)
 		TRY(choose_bf16(p, j, err));
 	TRY(conv_geometry(p->node, &p->in[0].shape, &p->in[1].shape, &g, err));
+	if (!is_image(bf16, &g))
+		return prep_refuse(err, "a volume, and no image in disguise");
 	j->oc = p->in[1].shape.dim[0];
 	for (int i = 0; i < 2; i++) {
 		j->in[i] = g.in[i];
