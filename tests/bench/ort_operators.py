@@ -152,7 +152,6 @@ def sums():
     yield "TopK/half", "TopK", [rows, Const([500])], {}, 2
     yield "TopK/all", "TopK", [f32(10, 10000), Const([10000])], {}, 2
     yield "TopK/big", "TopK", [f32(1, 500000), Const([1000])], {}, 2
-    yield "TopK/unsorted", "TopK", [f32(1, 500000), Const([1000])], {"sorted": 0}, 2
     yield "TopK/first", "TopK", [rows, Const([5])], {"axis": 0}, 2
     yield "TopK/i64", "TopK", [ints(100, 10000, high=1 << 40), Const([10])], {}, 2
     yield "TopK/smallest", "TopK", [rows, Const([20])], {"largest": 0}, 2
@@ -409,6 +408,8 @@ def ours(signetctl, case, folder, times):
 def agree(a, b):
     if a.shape != b.shape:
         return False
+    if b.dtype == np.uint8:
+        return not b.size or np.max(np.abs(a.astype(int) - b)) <= 1  # of quantized and of resized images
     if not np.issubdtype(b.dtype, np.floating):
         return np.mean(a != b) < 1e-3  # halfway cases of rounding
     a, b = a.astype(np.float64), b.astype(np.float64)

@@ -20,6 +20,7 @@ struct resize_state {
 	int64_t in[RANK_MAX], out[RANK_MAX], stride[RANK_MAX]; /* axes after merging */
 	struct resize_taps axis[RANK_MAX];
 	int64_t bytes;
+	bool doubles; /* nearest: 4-byte elements all stand twice along the last axis */
 	float extrapolation;
 };
 
@@ -57,20 +58,33 @@ static void move_row(char *dst, const char *src, const int32_t *index, int64_t n
 	}
 }
 
+/* Numbers that all stand twice. */
+static void double_row(uint32_t *restrict dst, const uint32_t *restrict src, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		dst[2 * i] = dst[2 * i + 1] = src[i];
+}
+
 static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct resize_state *s = a->state;
 	int last = s->rank - 2;
-	int64_t from, to, index[RANK_MAX], row = s->out[last] * s->stride[last];
+	int64_t from, to, index[RANK_MAX], row = s->out[last] * s->stride[last] * s->bytes, before = -1;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from; item < to; item++) {
 		int64_t offset = 0;
 		item_index(s, item, index);
 		for (int i = 0; i < last; i++)
 			offset += s->axis[i].index[index[i]] * s->stride[i];
-		move_row((char *)a->out[0].data + item * row * s->bytes,
-			(const char *)a->in[0].data + offset * s->bytes, s->axis[last].index,
-			s->out[last], s->stride[last] * s->bytes);
+		char *dst = (char *)a->out[0].data + item * row;
+		const char *src = (const char *)a->in[0].data + offset * s->bytes;
+		if (offset == before)
+			memcpy(dst, dst - row, (size_t)row);
+		else if (s->doubles)
+			double_row((uint32_t *)dst, (const uint32_t *)src, s->in[last]);
+		else
+			move_row(dst, src, s->axis[last].index, s->out[last], s->stride[last] * s->bytes);
+		before = offset;
 	}
 }
 
@@ -85,12 +99,38 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 	{ \
 		return (T)(v < LOW ? LOW : v > HIGH ? HIGH : v); \
 	} \
+	/* Two taps: of single elements, and of runs. */ \
+	static void finish_pairs_##T(const struct resize_taps *t, T *restrict y, const double *restrict sum, \
+		int64_t n) \
+	{ \
+		for (int64_t o = 0; o < n; o++) \
+			y[o] = clamp_##T((double)t->weight[2 * o] * sum[t->index[2 * o]] + \
+					 (double)t->weight[2 * o + 1] * sum[t->index[2 * o + 1]]); \
+	} \
+	static void finish_runs_##T(const struct resize_taps *t, T *restrict y, const double *restrict sum, \
+		int64_t n, int64_t inner) \
+	{ \
+		for (int64_t o = 0; o < n; o++, y += inner) { \
+			const double *a = sum + t->index[2 * o] * inner, *b = sum + t->index[2 * o + 1] * inner; \
+			double first = (double)t->weight[2 * o], second = (double)t->weight[2 * o + 1]; \
+			for (int64_t i = 0; i < inner; i++) \
+				y[i] = clamp_##T(first * a[i] + second * b[i]); \
+		} \
+	} \
 	/* The last resized axis, from the sum of rows. */ \
 	static void finish_row_##T(const struct resize_state *s, T *y, const double *sum) \
 	{ \
 		int last = s->rank - 2; \
 		const struct resize_taps *t = &s->axis[last]; \
 		int64_t inner = s->stride[last]; \
+		if (t->n == 2 && inner == 1) { \
+			finish_pairs_##T(t, y, sum, s->out[last]); \
+			return; \
+		} \
+		if (t->n == 2) { \
+			finish_runs_##T(t, y, sum, s->out[last], inner); \
+			return; \
+		} \
 		for (int64_t o = 0; o < s->out[last]; o++) { \
 			const int32_t *index = t->index + o * t->n; \
 			const float *weight = t->weight + o * t->n; \
@@ -238,6 +278,15 @@ static bool split_blocks(enum layout layout, struct resize_geometry *g)
 	return true;
 }
 
+static bool all_double(const struct resize_state *s)
+{
+	int last = s->rank - 2;
+	bool doubles = s->stride[last] * s->bytes == sizeof(uint32_t) && s->out[last] == 2 * s->in[last];
+	for (int64_t o = 0; doubles && o < s->out[last]; o++)
+		doubles = s->axis[last].index[o] == o / 2;
+	return doubles;
+}
+
 enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err)
 {
 	struct resize_geometry g;
@@ -271,6 +320,7 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 	shape_strides(&in, s->stride);
 	s->bytes = (int64_t)dtype_bytes(p->in[0].dtype);
 	s->extrapolation = g.extrapolation;
+	s->doubles = nearest && all_double(s);
 	int last = s->rank - 2;
 	double taps = 1;
 	int64_t items = 1, row = s->out[last] * s->stride[last];

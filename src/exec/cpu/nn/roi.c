@@ -82,6 +82,49 @@ static bool corner_at(double v, int64_t size, struct corner *ret)
 	return true;
 }
 
+#define POINTS_MAX 64
+
+/* One point of a bin: its four pixels, and what each weighs. */
+struct sample {
+	int64_t at[4];
+	float weight[4];
+};
+
+/* All points of a bin that are on the image; -1: more than POINTS_MAX. */
+static int list_samples(const struct points *h, const struct points *w, struct sample *ret)
+{
+	struct corner y, z;
+	int n = 0;
+	if ((h->to - h->from) * (double)(w->to - w->from) > POINTS_MAX)
+		return -1;
+	for (int64_t i = h->from; i < h->to; i++) {
+		if (!corner_at(h->first + (double)i * h->step, h->size, &y))
+			continue;
+		for (int64_t k = w->from; k < w->to; k++) {
+			if (!corner_at(w->first + (double)k * w->step, w->size, &z))
+				continue;
+			int64_t low = y.low * w->size, high = y.high * w->size;
+			ret[n++] = (struct sample){ { low + z.low, low + z.high, high + z.low, high + z.high },
+				{ (float)((1 - y.part) * (1 - z.part)), (float)((1 - y.part) * z.part),
+					(float)(y.part * (1 - z.part)), (float)(y.part * z.part) } };
+		}
+	}
+	return n;
+}
+
+/* Averages of a bin in all channels; y are bins apart. */
+static void average_samples(const struct sample *p, int n, double all, const float *x, int64_t image, int64_t channels,
+	float *y, int64_t bins)
+{
+	for (int64_t c = 0; c < channels; c++, x += image) {
+		float sum = 0;
+		for (int i = 0; i < n; i++)
+			sum += p[i].weight[0] * x[p[i].at[0]] + p[i].weight[1] * x[p[i].at[1]] +
+			       p[i].weight[2] * x[p[i].at[2]] + p[i].weight[3] * x[p[i].at[3]];
+		y[c * bins] = all > 0 ? sum / (float)all : 0;
+	}
+}
+
 #define ROI_ALIGN(id, T, U) \
 	/* Along an axis: the region is [a, b], cut into bins, of which this is number i. */ \
 	static struct points points_##T(const struct roi_state *s, T a, T b, int64_t i, int64_t bins, \
@@ -143,6 +186,13 @@ static bool corner_at(double v, int64_t size, struct corner *ret)
 			struct points w = points_##T(s, roi[0], roi[2], b.pw, s->out_w, s->width); \
 			const T *x = (const T *)a->in[0].data + n * s->channels * image; \
 			T *y = (T *)a->out[0].data + b.roi * s->channels * bins + item % bins; \
+			struct sample sample[POINTS_MAX]; \
+			int n_sample = sizeof(T) == sizeof(float) && !s->max ? list_samples(&h, &w, sample) : -1; \
+			if (n_sample >= 0) { \
+				average_samples(sample, n_sample, (double)h.count * (double)w.count, (const void *)x, \
+					image, s->channels, (void *)y, bins); \
+				continue; \
+			} \
 			for (int64_t c = 0; c < s->channels; c++) \
 				y[c * bins] = (T)pool_##T(x + c * image, &h, &w, s->max); \
 		} \
