@@ -16,8 +16,11 @@
 enum padding { PADDING_ZEROS, PADDING_BORDER, PADDING_REFLECTION };
 enum { TAPS_NEAREST = 1, TAPS_LINEAR = 2, TAPS_CUBIC = 4 };
 
+#define POINTS 64 /* done together, channel by channel: a channel's image mostly stays in the cache */
+
 struct grid_state;
-typedef void (*sample_fn)(const struct grid_state *s, const struct tap *tap, const void *x, void *y);
+/* n neighbouring points, whose taps follow each other. */
+typedef void (*sample_fn)(const struct grid_state *s, const struct tap *tap, int64_t n, const void *x, void *y);
 
 struct grid_state {
 	struct split split; /* of output points of all images */
@@ -131,15 +134,16 @@ static void point_taps(const struct grid_state *s, const struct tensor *grid, in
 
 /* -- what -------------------------------------------------------------------------------------- */
 
-static void sample_nearest(const struct grid_state *s, const struct tap *tap, const void *x, void *y)
+static void sample_nearest(const struct grid_state *s, const struct tap *tap, int64_t n, const void *x, void *y)
 {
 	for (int64_t c = 0; c < s->channels; c++) {
 		char *dst = (char *)y + c * s->points * s->bytes;
-		if (tap->at == TAP_OUTSIDE)
-			memset(dst, 0, (size_t)s->bytes);
-		else
-			memcpy(dst, (const char *)x + (c * s->image + tap->at) * s->bytes,
-				(size_t)s->bytes);
+		for (int64_t i = 0; i < n; i++, dst += s->bytes)
+			if (tap[i].at == TAP_OUTSIDE)
+				memset(dst, 0, (size_t)s->bytes);
+			else
+				memcpy(dst, (const char *)x + (c * s->image + tap[i].at) * s->bytes,
+					(size_t)s->bytes);
 	}
 }
 
@@ -148,19 +152,23 @@ static void sample_nearest(const struct grid_state *s, const struct tap *tap, co
 	(sum >= (double)(HIGH) ? (T)(HIGH) : sum > (double)(LOW) ? (T)sum : (T)(LOW))
 
 #define SAMPLE(id, T, result) \
-	static void sample_##id(const struct grid_state *s, const struct tap *tap, const void *from, \
-		void *to) \
+	static void sample_##id(const struct grid_state *s, const struct tap *taps, int64_t n, \
+		const void *from, void *to) \
 	{ \
 		const T *x = from; \
 		T *y = to; \
 		int parts = s->parts; \
 		for (int64_t c = 0; c < s->channels * parts; c++) { \
 			const T *image = x + c / parts * s->image * parts + c % parts; \
-			double sum = 0; \
-			for (int64_t t = 0; t < s->points_taps; t++) \
-				if (tap[t].at != TAP_OUTSIDE) \
-					sum += tap[t].weight * (double)image[tap[t].at * parts]; \
-			y[c / parts * s->points * parts + c % parts] = result; \
+			T *out = y + c / parts * s->points * parts + c % parts; \
+			const struct tap *tap = taps; \
+			for (int64_t i = 0; i < n; i++, tap += s->points_taps) { \
+				double sum = 0; \
+				for (int64_t t = 0; t < s->points_taps; t++) \
+					if (tap[t].at != TAP_OUTSIDE) \
+						sum += tap[t].weight * (double)image[tap[t].at * parts]; \
+				out[i * parts] = result; \
+			} \
 		} \
 	}
 SAMPLE(F32, float, (float)sum)
@@ -189,11 +197,13 @@ static void run_grid_sample(const struct kernel_args *a, int64_t begin, int64_t 
 	struct tap *tap = a->scratch;
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
-	for (int64_t point = from; point < to; point++) {
-		int64_t n = point / s->points, at = point % s->points;
-		point_taps(s, &a->in[1], point, tap);
-		s->sample(s, tap, (const char *)a->in[0].data + n * s->channels * s->image * s->bytes,
-			(char *)a->out[0].data + (n * s->channels * s->points + at) * s->bytes);
+	for (int64_t point = from, n; point < to; point += n) {
+		int64_t image = point / s->points, at = point % s->points;
+		n = min_i64(min_i64(POINTS, to - point), s->points - at);
+		for (int64_t i = 0; i < n; i++)
+			point_taps(s, &a->in[1], point + i, tap + i * s->points_taps);
+		s->sample(s, tap, n, (const char *)a->in[0].data + image * s->channels * s->image * s->bytes,
+			(char *)a->out[0].data + (image * s->channels * s->points + at) * s->bytes);
 	}
 }
 
@@ -237,7 +247,7 @@ enum err_code prepare_grid_sample(struct prep *p, struct kernel *ret, struct err
 	}
 	s->split = split_work(p, ret, tensor_count(&p->out[0]) ? y->dim[0] * s->points : 0,
 		20 + (double)(s->points_taps * (10 + s->channels)));
-	ret->scratch_bytes = (size_t)s->points_taps * sizeof(struct tap);
+	ret->scratch_bytes = POINTS * (size_t)s->points_taps * sizeof(struct tap);
 	ret->run = run_grid_sample;
 	return ERR_OK;
 }
