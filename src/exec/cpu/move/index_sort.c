@@ -27,3 +27,46 @@ void index_sort(int64_t *index, int64_t *spare, int64_t n, index_order order, co
 	if (from != index && n > 0)
 		memcpy(index, from, (size_t)n * sizeof(*index));
 }
+
+#define DIGITS 8
+#define DIGIT_VALUES 256
+
+/* Where the first key with each value of a digit goes. */
+static void add_up(int64_t *count)
+{
+	int64_t at = 0;
+	for (int v = 0; v < DIGIT_VALUES; v++) {
+		int64_t here = count[v];
+		count[v] = at;
+		at += here;
+	}
+}
+
+void index_sort_by_keys(int64_t *index, int64_t *spare, uint64_t *keys, uint64_t *spare_keys, int64_t n)
+{
+	int64_t count[DIGITS][DIGIT_VALUES] = { { 0 } }, *from = index, *to = spare;
+	uint64_t *from_keys = keys, *to_keys = spare_keys;
+	for (int64_t i = 0; i < n; i++)
+		for (int d = 0; d < DIGITS; d++)
+			count[d][keys[i] >> 8 * d & 0xff]++;
+	for (int d = 0; d < DIGITS && n > 0; d++) {
+		if (count[d][keys[0] >> 8 * d & 0xff] == n) /* all have the same */
+			continue;
+		add_up(count[d]);
+		for (int64_t i = 0; i < n; i++) {
+			int64_t at = count[d][from_keys[i] >> 8 * d & 0xff]++;
+			to_keys[at] = from_keys[i];
+			to[at] = from[i];
+		}
+		int64_t *swap = from;
+		uint64_t *swap_keys = from_keys;
+		from = to;
+		to = swap;
+		from_keys = to_keys;
+		to_keys = swap_keys;
+	}
+	if (from != index && n > 0) {
+		memcpy(index, from, (size_t)n * sizeof(*index));
+		memcpy(keys, from_keys, (size_t)n * sizeof(*keys));
+	}
+}

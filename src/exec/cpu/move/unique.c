@@ -15,11 +15,16 @@
 #include "exec/cpu/move/index_sort.h"
 #include "exec/half.h"
 
+#define KEYS_MIN 32 /* entries, from which on keys are worth making */
+
 /* < 0: element i before element j of the same list. */
 typedef int (*element_order)(const void *list, int64_t i, int64_t j);
+/* A number of each of n elements, unsigned and in the same order; equal where elements are. */
+typedef void (*fill_keys)(uint64_t *keys, const void *list, int64_t n);
 
 struct unique_state {
 	element_order order;
+	fill_keys fill; /* NULL: there are none */
 	int axis;
 	bool flat, sorted;
 };
@@ -86,12 +91,43 @@ static const element_order orders[DTYPE_COUNT_] = {
 	[DTYPE_C128] = order_complex_double, [DTYPE_STRING] = order_string,
 };
 
+/* -- elements as keys --------------------------------------------------------------------------- */
+
+static uint64_t key_of_double(double x)
+{
+	uint64_t bits;
+	x += 0.0; /* -0 is 0 */
+	memcpy(&bits, &x, sizeof(bits));
+	return isnan(x) ? UINT64_MAX : bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+#define KEYS(name, T, key) \
+	static void keys_##name(uint64_t *keys, const void *list, int64_t n) \
+	{ \
+		for (int64_t i = 0; i < n; i++) { \
+			T x = ((const T *)list)[i]; \
+			keys[i] = key; \
+		} \
+	}
+KEYS(i32, int32_t, (uint64_t)(int64_t)x ^ (uint64_t)1 << 63)
+KEYS(i64, int64_t, (uint64_t)x ^ (uint64_t)1 << 63)
+KEYS(f32, float, key_of_double((double)x))
+KEYS(f64, double, key_of_double(x))
+
+static const fill_keys key_fills[DTYPE_COUNT_] = {
+	[DTYPE_I32] = keys_i32,
+	[DTYPE_I64] = keys_i64,
+	[DTYPE_F32] = keys_f32,
+	[DTYPE_F64] = keys_f64,
+};
+
 /* -- the order of entries ----------------------------------------------------------------------- */
 
 struct entries {
 	const void *data;
 	struct axis_view v;
 	element_order order;
+	fill_keys fill; /* of entries of one element; NULL: by the order */
 };
 
 static int order_entries(const void *ctx, int64_t a, int64_t b)
@@ -111,11 +147,12 @@ static int order_entries(const void *ctx, int64_t a, int64_t b)
 struct groups {
 	int64_t n_group;
 	int64_t *group, *first, *count, *spare;
+	uint64_t *keys, *spare_keys;
 };
 
 static bool new_groups(const struct kernel_args *a, int64_t n, struct groups *g)
 {
-	struct shape s = shape_of(4, n);
+	struct shape s = shape_of(6, n);
 	size_t bytes;
 	int64_t *mem = NULL;
 	if (!tensor_bytes_overflow(DTYPE_I64, &s, &bytes))
@@ -123,7 +160,19 @@ static bool new_groups(const struct kernel_args *a, int64_t n, struct groups *g)
 	if (!mem)
 		kernel_fault(a, FAULT_MEMORY, n);
 	*g = (struct groups){ .group = mem, .first = mem + n, .count = mem + 2 * n, .spare = mem + 3 * n };
+	g->keys = (uint64_t *)mem + 4 * n;
+	g->spare_keys = g->keys + n;
 	return mem;
+}
+
+static void sort_entries(const struct entries *e, struct groups *g)
+{
+	if (e->fill) {
+		e->fill(g->keys, e->data, e->v.n);
+		index_sort_by_keys(g->first, g->spare, g->keys, g->spare_keys, e->v.n);
+	} else {
+		index_sort(g->first, g->spare, e->v.n, order_entries, e);
+	}
 }
 
 /* By sorting: `first` serves for the indices, since the k-th group begins at k or later. */
@@ -132,10 +181,11 @@ static void find_groups(const struct entries *e, struct groups *g)
 	int64_t *index = g->first;
 	for (int64_t i = 0; i < e->v.n; i++)
 		index[i] = i;
-	index_sort(index, g->spare, e->v.n, order_entries, e);
+	sort_entries(e, g);
 	for (int64_t i = 0; i < e->v.n; i++) {
 		int64_t at = index[i];
-		bool same = i > 0 && order_entries(e, g->first[g->n_group - 1], at) == 0;
+		bool same = i > 0 && (e->fill ? g->keys[i] == g->keys[i - 1]
+					      : order_entries(e, g->first[g->n_group - 1], at) == 0);
 		if (!same) {
 			g->first[g->n_group] = at;
 			g->count[g->n_group++] = 0;
@@ -190,6 +240,8 @@ static void run_unique(const struct kernel_args *a, int64_t begin, int64_t end)
 	struct entries e = { .data = a->in[0].data, .order = s->order,
 		.v = axis_view(s->flat ? &flat : &a->in[0].shape, s->axis) };
 	struct groups g;
+	if (e.v.n >= KEYS_MIN && e.v.inner == 1 && e.v.outer == 1)
+		e.fill = s->fill;
 	(void)begin, (void)end;
 	if (!new_groups(a, e.v.n, &g))
 		return;
@@ -208,6 +260,7 @@ enum err_code prepare_unique(struct prep *p, struct kernel *ret, struct err *err
 	if (!s)
 		return err_oom(err);
 	s->order = orders[p->in[0].dtype];
+	s->fill = key_fills[p->in[0].dtype];
 	s->flat = !node_attr(p->node, "axis");
 	s->axis = s->flat ? 0 : node_axis(p->node, "axis", 0, p->in[0].shape.rank);
 	s->sorted = node_int(p->node, "sorted", 1) != 0;
