@@ -13,6 +13,7 @@
 #include "exec/matmul_view.h"
 
 #define FLOPS_PER_NS 80.0
+#define PACKED_BYTES (256 << 10) /* of B, that a cache holds until they are read */
 
 struct matmul_state {
 	struct matmul_view v;
@@ -134,6 +135,10 @@ static void cut_units(const struct prep *p, struct matmul_state *s, struct kerne
 	int64_t have = batches * s->row_units;
 	s->col_units = max_i64(min_i64((units + have - 1) / have, panels), 1);
 	s->panels = (panels + s->col_units - 1) / s->col_units;
+	/* B that few rows meet costs most where it is packed: it should not go to memory and back. */
+	int64_t panel_bytes = gemm_panel_floats(s->gemm, v->k) * (int64_t)sizeof(float);
+	if (!s->packed && m <= 4 * s->gemm->rows)
+		s->panels = min_i64(s->panels, max_i64(PACKED_BYTES / max_i64(panel_bytes, 1), 1));
 	s->col_units = s->panels ? (panels + s->panels - 1) / s->panels : 1;
 	ret->units = s->batches * s->row_units * s->col_units;
 	if (tensor_count(&p->out[0]) == 0)
