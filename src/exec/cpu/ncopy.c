@@ -5,6 +5,7 @@
 #include "exec/half.h"
 
 #define TILE 16               /* elements on a side of a cache-blocked transpose */
+#define SHORT 8               /* a run of elements */
 #define CHUNK_BYTES (16 << 10) /* of a long row in one item */
 
 /* Drops dimensions of one and merges neighbours that are one run in both views. */
@@ -72,6 +73,21 @@ static void choose_turn(struct ncopy *c)
 #endif
 }
 
+/* Short runs of single elements cost more to begin than to copy: the longer dimension goes inside. */
+static void put_longer_inside(struct ncopy *c)
+{
+	int k = c->rank - 1;
+	if (k < 0 || c->last >= SHORT || c->dim[k] <= c->last)
+		return;
+	int64_t dim = c->dim[k], src = c->src[k], dst = c->dst[k];
+	c->dim[k] = c->last;
+	c->src[k] = c->last_src;
+	c->dst[k] = c->last_dst;
+	c->last = dim;
+	c->last_src = src;
+	c->last_dst = dst;
+}
+
 static void choose_inner(struct ncopy *c)
 {
 	int64_t e = (int64_t)c->elem;
@@ -95,6 +111,8 @@ static void choose_inner(struct ncopy *c)
 		choose_turn(c);
 	} else {
 		c->mode = c->last_src == 0 && c->last_dst == e ? NCOPY_REPEAT : NCOPY_ELEMENTS;
+		if (c->mode == NCOPY_ELEMENTS)
+			put_longer_inside(c);
 	}
 }
 

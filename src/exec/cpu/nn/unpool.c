@@ -15,6 +15,7 @@ struct unpool_state {
 	int64_t pooled[RANK_MAX]; /* the tensor that the indices are of */
 	int64_t stride[RANK_MAX]; /* of the output */
 	int64_t count;            /* of pooled */
+	bool same;                /* so is the output */
 	size_t bytes;
 };
 
@@ -32,10 +33,11 @@ static void run_max_unpool(const struct kernel_args *a, int64_t begin, int64_t e
 			kernel_fault(a, FAULT_INDEX, rest);
 			return;
 		}
-		for (int d = s->rank - 1; d >= 0; d--) {
+		for (int d = s->rank - 1; d >= 0 && !s->same; d--) {
 			at += rest % s->pooled[d] * s->stride[d];
 			rest /= s->pooled[d];
 		}
+		at = s->same ? rest : at;
 		memcpy(y + at * (int64_t)s->bytes, (const char *)a->in[0].data + i * (int64_t)s->bytes,
 			s->bytes);
 	}
@@ -54,6 +56,7 @@ enum err_code prepare_max_unpool(struct prep *p, struct kernel *ret, struct err 
 	memcpy(s->pooled, pooled.dim, sizeof(s->pooled));
 	shape_strides(&p->out[0].shape, s->stride);
 	s->count = shape_count(&pooled);
+	s->same = shape_equal(&pooled, &p->out[0].shape);
 	s->bytes = dtype_bytes(p->in[0].dtype);
 	ret->run = run_max_unpool;
 	return ERR_OK;
