@@ -25,7 +25,7 @@
  * NOT DONE: weights that the step before fetches bit by bit, into the second-level cache and so the
  * third: two threads gain nothing here and lose there. Weights of taps made those of points when
  * they are read: a quarter comes from memory, but the points' go through the second-level cache
- * three times, which takes one thread as long, and two half as much again.
+ * three times, which takes one thread a third longer, and two as long.
  */
 #include "exec/cpu/conv/wino_way.h"
 #include "exec/cpu/conv/wino_weights.h"

@@ -68,7 +68,7 @@ static __device__ inline float gelu_short(float x)
 	return (x < 0 ? 0 : x) - a * (q * __expf(-0.5f * a * a));
 }
 
-static __device__ float apply_short(const struct gpu_call &c, float x)
+static __device__ inline float apply_short(const struct gpu_call &c, float x)
 {
 	switch (c.fn) {
 	case UNARY_EXP:
