@@ -41,7 +41,7 @@ def infer(s, images, model="digits", version=None):
 
 def probabilities(s, *args, version=None, **kwargs):
     if version:
-        s.wait_state(version, "AVAILABLE")
+        s.wait_state(version, "AVAILABLE", timeout=120)  # every size is warmed up, by stand-ins
     status, answer = infer(s, *args, version=version, **kwargs)
     assert status == 200, answer
     return answer
