@@ -31,7 +31,7 @@ bool warmup_is_about_inputs(enum err_code rc);
 MUST_CHECK enum err_code warmup_find_batch(struct warmer *w, const char **ret_why);
 
 /* Runs batches up to max_batch and sets what is learnt by that: latency_ns of each size, part_rows,
-   rows_as; max_batch becomes smaller where memory says so. */
+   rows_as; max_batch becomes smaller where memory, or on a device time, says so. */
 MUST_CHECK enum err_code warmup_learn_sizes(struct warmer *w);
 
 /* Of the sizes run (1, 2, 4, ... last): the largest that takes hardly longer for a row than the best.

@@ -108,7 +108,7 @@ static enum err_code find_part(struct warmer *w, int64_t last)
 	return s->part_rows < last ? forget_large(w) : ERR_OK;
 }
 
-/* The time for each size is learnt. One that does not fit into memory bounds the batch. With
+/* The time for each size is learnt. One that does not fit into memory, or on a device into the time, bounds the batch. With
    guessed dimensions these plans serve nobody, so two sizes have to do for the latencies. */
 static enum err_code learn_sizes(struct warmer *w)
 {
@@ -128,8 +128,11 @@ static enum err_code learn_sizes(struct warmer *w)
 			return rc;
 		interpolate(s->latency_ns, last, n);
 		last = n;
-		if (clock_now_ns() - began_ns > (few ? DEVICE_SIZES_BUDGET_NS : SIZES_BUDGET_NS))
-			break;
+		if (clock_now_ns() - began_ns <= (few ? DEVICE_SIZES_BUDGET_NS : SIZES_BUDGET_NS))
+			continue;
+		if (few) /* those above would be planned on a request's time */
+			s->max_batch = (int)last;
+		break;
 	}
 	const bool parts = !w->guessed && !few;
 	enum err_code rc = parts ? find_part(w, last) : ERR_OK;
