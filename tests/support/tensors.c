@@ -178,7 +178,7 @@ static int64_t block_size(enum layout layout)
 
 bool tensors_can_have(const struct tensor *t, enum layout layout)
 {
-	return t->data && t->shape.rank >= 4 && t->shape.dim[1] % block_size(layout) == 0 &&
+	return t->data && layout != LAYOUT_COLUMNS && t->shape.rank >= 4 && t->shape.dim[1] % block_size(layout) == 0 &&
 	       (!layout_is_bf16(layout) || t->dtype == DTYPE_F32);
 }
 

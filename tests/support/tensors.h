@@ -36,5 +36,6 @@ bool tensors_close(const struct tensor *got, const struct tensor *want, double r
 /* The same elements in another layout of a rank 4 tensor; one by one, as tensor.h says. Of
    rounded ones half of the memory is not set. */
 struct tensor tensors_relayout(const struct tensor *t, enum layout layout);
-/* Can it have this layout, that is: rank 4, whole blocks of channels, floats if that rounds? */
+/* Can it have this layout, that is: rank 4, whole blocks of channels, floats if that rounds? Columns lie
+   in a wider matrix, so never. */
 bool tensors_can_have(const struct tensor *t, enum layout layout);
