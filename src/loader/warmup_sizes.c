@@ -108,8 +108,9 @@ static enum err_code find_part(struct warmer *w, int64_t last)
 	return s->part_rows < last ? forget_large(w) : ERR_OK;
 }
 
-/* The time for each size is learnt. One that does not fit into memory, or on a device into the time, bounds the batch. With
-   guessed dimensions these plans serve nobody, so two sizes have to do for the latencies. */
+/* The time for each size is learnt. One that does not fit into memory, or on a device into the time,
+   bounds the batch. With guessed dimensions these plans serve nobody, so two sizes have to do for
+   the latencies. */
 static enum err_code learn_sizes(struct warmer *w)
 {
 	struct signature *s = w->s;
