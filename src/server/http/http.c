@@ -13,6 +13,10 @@
 /* For the last bytes to leave through TLS. */
 #define LINGER_MS 500
 #define IO_THREADS_DEFAULT_MAX 8
+/* How long before the end a connection may have been quiet and still be waited for; how long for
+   all of them. */
+#define QUIET_MS 250
+#define LAST_WORDS_MS 1000
 
 static int default_threads(void)
 {
@@ -136,15 +140,33 @@ uint64_t http_progress(const struct http *h)
 	return listener_rounds(h->listener);
 }
 
+/* Who connected or was answered a moment ago may have sent a request that has not arrived, and
+   would be reset without a word; answered, it is told that the connection closes. */
+static bool more_may_come(struct http *h)
+{
+	return sock_any_may_ask(&h->socks, QUIET_MS) ||
+		(h->relay && relay_counts(h->relay).open > (uint64_t)atomic_load(&h->socks.open));
+}
+
+/* In this order: a connection goes from the listener to a slot, from there to in_flight. */
+static bool has_work(struct http *h, bool wait_for_more)
+{
+	bool accepts = !listener_is_closed(h->listener);
+	bool more = wait_for_more && more_may_come(h);
+	return accepts || more || http_in_flight(h) > 0;
+}
+
 void http_stop(struct http *h, int drain_ms)
 {
 	if (!h)
 		return;
 	http_drain(h);
 	listener_start_refusing(h->listener);
-	int64_t until_ns = clock_now_ns() + (drain_ms > 0 ? drain_ms : 0) * NS_PER_MS;
-	while (http_in_flight(h) > 0 && clock_now_ns() < until_ns)
+	int64_t began_ns = clock_now_ns(), past_ms = 0;
+	while (past_ms < drain_ms && has_work(h, past_ms < LAST_WORDS_MS)) {
 		usleep(1000);
+		past_ms = (clock_now_ns() - began_ns) / NS_PER_MS;
+	}
 	/* libmicrohttpd must not be stopped while a connection is suspended. */
 	atomic_store(&h->stopping, true);
 	while (atomic_load(&h->waiting) > 0) {

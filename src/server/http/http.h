@@ -59,8 +59,8 @@ const char *http_address(const struct http *h);
 /* From now on not ready, and every answer closes its connection. Still accepts. */
 void http_drain(struct http *h);
 
-/* Stops accepting, waits up to drain_ms for the requests in flight, cancels the rest, ends
-   the threads and frees. NULL is fine. */
+/* Stops accepting, waits up to drain_ms for the requests in flight and, a second at most, for those
+   on their way; cancels the rest, ends the threads and frees. NULL is fine. */
 void http_stop(struct http *h, int drain_ms);
 
 /* Requests between their headers and the end of their response. */

@@ -33,7 +33,7 @@ struct listener {
 	int epoll_fd, wake_fd;
 	unsigned next_io;
 	int64_t last_sweep_ns;
-	atomic_bool stop, refusing;
+	atomic_bool stop, refusing, closed;
 	atomic_uint_least64_t rounds;
 	pthread_mutex_t lock; /* of lingering */
 	struct lingering lingering[LINGER_MAX];
@@ -164,6 +164,16 @@ static void on_event(struct listener *l, const struct epoll_event *ev)
 		sock_hang_up(&l->http->socks, fd, (uint32_t)(ev->data.u64 >> 32));
 }
 
+/* Whom the kernel has let in would be reset. A socket that was passed to us lives on: they wait
+   there for the next process. */
+static void close_up(struct listener *l)
+{
+	if (!l->http->endpoint.passed)
+		intake_rest(&l->intake);
+	endpoint_close(&l->http->endpoint);
+	atomic_store(&l->closed, true);
+}
+
 static void *run(void *ctx)
 {
 	struct listener *l = ctx;
@@ -175,8 +185,8 @@ static void *run(void *ctx)
 		atomic_fetch_add(&l->rounds, 1);
 		for (int i = 0; i < n; i++)
 			on_event(l, &events[i]);
-		if (atomic_load(&l->refusing))
-			endpoint_close(&l->http->endpoint);
+		if (atomic_load(&l->refusing) && !atomic_load(&l->closed))
+			close_up(l);
 		int64_t now_ns = clock_now_ns();
 		if (now_ns - l->last_sweep_ns >= SWEEP_MS * NS_PER_MS) {
 			l->last_sweep_ns = now_ns;
@@ -225,6 +235,11 @@ void listener_start_refusing(struct listener *l)
 {
 	atomic_store(&l->refusing, true);
 	wake(l);
+}
+
+bool listener_is_closed(const struct listener *l)
+{
+	return atomic_load(&l->closed);
 }
 
 void listener_free(struct listener *l)

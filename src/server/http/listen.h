@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 
@@ -20,7 +21,9 @@ struct listener;
 
 /* Accepts on h->endpoint. Sets h->listener. */
 MUST_CHECK enum err_code listener_new(struct http *h, struct err *err);
-void listener_start_refusing(struct listener *l); /* closes the listening socket */
+/* Takes who stands at the listening socket and closes it; listener_is_closed() says when. */
+void listener_start_refusing(struct listener *l);
+bool listener_is_closed(const struct listener *l);
 void listener_free(struct listener *l); /* NULL is fine */
 
 /* Reads and drops what the peer still sends, on a copy of fd, for two seconds at most. */

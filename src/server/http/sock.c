@@ -239,6 +239,31 @@ void sock_sweep(struct http *h)
 	}
 }
 
+/* --- the end --- */
+
+/* Where the kernel does not tell, the sweep's clock says how long it has been idle. */
+static bool may_ask(struct sock_table *t, int fd, struct sock *s, int64_t quiet_ms)
+{
+	struct tcp_state tcp;
+	char byte;
+	lock(s);
+	bool is_idle = atomic_load(&s->phase) == SOCK_IDLE;
+	ssize_t n = is_idle ? recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 0;
+	if (is_idle && !tcp_look(s->wire >= 0 ? s->wire : fd, &tcp))
+		tcp.silent_ms = atomic_load(&t->now_ms) - atomic_load(&s->since_ms);
+	unlock(s);
+	return is_idle && n != 0 && (n > 0 || tcp.silent_ms < quiet_ms);
+}
+
+bool sock_any_may_ask(struct sock_table *t, int64_t quiet_ms)
+{
+	bool any = false;
+	for (int fd = 0; !any && fd <= atomic_load(&t->highest); fd++)
+		any = atomic_load(&t->slot[fd].phase) == SOCK_IDLE &&
+			may_ask(t, fd, &t->slot[fd], quiet_ms);
+	return any;
+}
+
 /* --- answers of our own --- */
 
 static const char *reason_phrase(int status)

@@ -79,6 +79,10 @@ void sock_sweep(struct http *h);
 /* Cancels what is queued or running on any connection. */
 void sock_cancel_all(struct sock_table *t);
 
+/* Is there a connection without a request from which one may well be on its way? Something of one
+   is there, or the connection or its last byte is younger than quiet_ms. */
+bool sock_any_may_ask(struct sock_table *t, int64_t quiet_ms);
+
 /* Writes a whole small answer and a close, bypassing libmicrohttpd, which has none under
    way; then lets the client read it before the reset that unread input would cause. origin: of the
    request, or CORS_UNKNOWN. */

@@ -50,7 +50,8 @@ static void take(struct intake *in, int fd)
 		in->refuse(in->ctx, -1);
 }
 
-static void accept_some(struct intake *in)
+/* False: there is nothing more to take now. */
+static bool accept_some(struct intake *in)
 {
 	/* The endpoint may have been closed while the relay still has some. */
 	for (int i = 0; i < ACCEPTS_PER_ROUND && in->endpoint->fd >= 0; i++) {
@@ -58,16 +59,24 @@ static void accept_some(struct intake *in)
 		if (fd >= 0)
 			take(in, fd);
 		else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
-			return;
+			return false;
 		else if ((errno == EMFILE || errno == ENFILE) && !shed_one(in))
-			return;
+			return false;
 		/* Else that one connection failed before it was ours. */
 	}
+	return in->endpoint->fd >= 0;
+}
+
+/* New ones keep coming: a socket's queue holds no more than so many rounds. */
+void intake_rest(struct intake *in)
+{
+	for (int i = 0; i < SOMAXCONN / ACCEPTS_PER_ROUND + 1 && accept_some(in); i++)
+		;
 }
 
 void intake_some(struct intake *in)
 {
-	accept_some(in);
+	(void)accept_some(in);
 	for (int i = 0; in->relay && i < ACCEPTS_PER_ROUND; i++) {
 		int wire;
 		int fd = relay_accept(in->relay, &wire);

@@ -33,3 +33,6 @@ void intake_done(struct intake *in);
 
 /* Takes some of what waits. */
 void intake_some(struct intake *in);
+
+/* Before the socket is closed: takes all that waits there. */
+void intake_rest(struct intake *in);
