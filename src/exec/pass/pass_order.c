@@ -21,212 +21,13 @@
  * 1. All values of a group are of one rank.
  * 2. Nodes stand in order, so that what a node reads has been reordered before it.
  */
+#include "exec/pass/order.h"
+
 #include "exec/axis.h"
-#include "exec/fused.h"
 #include "exec/infer/move_geometry.h"
-#include "exec/pass/pass.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define ATTRS_MAX 16
-
-/* What is known of a group; its first value stands for it. */
-struct group {
-	int rank;
-	int64_t perm[RANK_MAX]; /* of the Transpose that leads in; rank 0: none does */
-	int64_t gain;
-};
-
-struct order {
-	struct pass_ctx *c;
-	int32_t n_value;      /* when the pass began */
-	int32_t *parent;      /* towards the value that stands for the group */
-	int32_t *reordered;   /* the value in the new order; VALUE_NONE: not made yet */
-	int32_t *reads;       /* by nodes of the group */
-	bool *made;	      /* by one of them */
-	bool *wanted;	      /* as it is, by others */
-	struct group *group;  /* of values that stand for one */
-	struct err *err;
-};
-
-/* -- which nodes do not care --------------------------------------------------------------------- */
-
-static bool is_reduction(enum op_id op)
-{
-	return op == OP_REDUCE_MEAN || op == OP_REDUCE_SUM || op == OP_REDUCE_MAX || op == OP_REDUCE_MIN;
-}
-
-static bool is_elementwise(enum op_id op)
-{
-	enum fused_form form = fused_form(op);
-	return form != FUSED_NONE && form != FUSED_QUANTIZE && form != FUSED_DEQUANTIZE;
-}
-
-/* Every input has its axes in this order, not just the first. */
-static bool reads_all_alike(enum op_id op)
-{
-	enum fused_form form = fused_form(op);
-	return op == OP_CONCAT || form == FUSED_FOLD || form == FUSED_COMPARE || form == FUSED_WHERE;
-}
-
-static bool is_reordered_input(const struct node *n, int k)
-{
-	return k == 0 || reads_all_alike(n->op);
-}
-
-static const struct tensor *constant_in(const struct pass_ctx *c, const struct node *n, int k)
-{
-	int32_t v = pass_in(c, n, k);
-	return v == VALUE_NONE ? NULL : pass_value(c, v)->constant;
-}
-
-static bool is_absent_or_constant(const struct pass_ctx *c, const struct node *n, int k)
-{
-	return pass_in(c, n, k) == VALUE_NONE || constant_in(c, n, k);
-}
-
-static bool names_axes(const struct pass_ctx *c, const struct node *n)
-{
-	switch (n->op) {
-	case OP_CONCAT:
-	case OP_SPLIT: return node_attr(n, "axis");
-	case OP_PAD: return constant_in(c, n, 1) && is_absent_or_constant(c, n, 3);
-	case OP_SLICE: return constant_in(c, n, 3);
-	default: return is_reduction(n->op) && constant_in(c, n, 1) && node_int(n, "keepdims", 1);
-	}
-}
-
-/* Rank of what it reads and makes if the order of axes is all the same to the node; else 0. */
-static int free_rank(const struct pass_ctx *c, const struct node *n)
-{
-	int rank = n->n_out && n->out[0] != VALUE_NONE ? pass_value(c, n->out[0])->shape.rank : 0;
-	if (n->dead || rank < 3 || n->n_attr > ATTRS_MAX || (!is_elementwise(n->op) && !names_axes(c, n)))
-		return 0;
-	for (int k = 0; k < n->n_in; k++) {
-		int32_t v = pass_in(c, n, k);
-		if (!is_reordered_input(n, k) || (v != VALUE_NONE && pass_value(c, v)->constant))
-			continue;
-		if (v == VALUE_NONE || pass_value(c, v)->shape.rank != rank)
-			return 0;
-	}
-	return rank;
-}
-
-/* -- groups ---------------------------------------------------------------------------------------- */
-
-static int32_t group_of(struct order *o, int32_t v)
-{
-	while (o->parent[v] != v) {
-		o->parent[v] = o->parent[o->parent[v]];
-		v = o->parent[v];
-	}
-	return v;
-}
-
-static void join(struct order *o, const struct node *n)
-{
-	int32_t all = group_of(o, n->out[0]);
-	for (int k = 0; k < n->n_out; k++) {
-		if (n->out[k] == VALUE_NONE)
-			continue;
-		o->parent[group_of(o, n->out[k])] = all;
-		o->made[n->out[k]] = true;
-	}
-	for (int k = 0; k < n->n_in; k++) {
-		int32_t v = pass_in(o->c, n, k);
-		if (!is_reordered_input(n, k) || pass_value(o->c, v)->constant)
-			continue;
-		o->parent[group_of(o, v)] = all;
-		o->reads[v]++;
-	}
-}
-
-/* What transposing it takes. */
-static int64_t cost_of(const struct pass_ctx *c, int32_t v)
-{
-	const struct shape *s = &pass_value(c, v)->shape;
-	int many = 0;
-	for (int i = 1; i < s->rank; i++)
-		many += s->dim[i] != 1;
-	return many > 1 ? 100 : 1;
-}
-
-static bool is_perm_of(const struct pass_ctx *c, const struct node *n, const struct group *g, bool undoes)
-{
-	int64_t perm[RANK_MAX];
-	int rank;
-	if (!n || n->op != OP_TRANSPOSE || !pass_perm(c, n, &rank, perm) || rank != g->rank)
-		return false;
-	for (int i = 0; i < rank; i++)
-		if (undoes ? perm[g->perm[i]] != i : perm[i] != g->perm[i])
-			return false;
-	return true;
-}
-
-/* Groups get the order that the first Transpose into them undoes. */
-static void find_orders(struct order *o)
-{
-	const struct graph *graph = o->c->graph;
-	for (int32_t i = 0; i < graph->n_node; i++) {
-		const struct node *n = &graph->node[i];
-		if (n->dead || n->op != OP_TRANSPOSE || !o->reads[n->out[0]])
-			continue;
-		struct group *g = &o->group[group_of(o, n->out[0])];
-		if (g->rank == 0)
-			pass_perm(o->c, n, &g->rank, g->perm);
-	}
-}
-
-/* What becomes of a value on the way into its group. */
-static void count_entry(struct order *o, int32_t v)
-{
-	struct group *g = &o->group[group_of(o, v)];
-	const struct node *maker = pass_producer(o->c, v);
-	if (!o->reads[v] || o->made[v])
-		return;
-	bool all_read_here = o->c->uses[v] == o->reads[v];
-	if (!maker || maker->op != OP_TRANSPOSE)
-		g->gain -= cost_of(o->c, v);
-	else if (all_read_here && is_perm_of(o->c, maker, g, false))
-		g->gain += cost_of(o->c, v);
-	else if (!all_read_here && !is_perm_of(o->c, maker, g, false))
-		g->gain -= cost_of(o->c, v);
-}
-
-/* A reduction that drops the axes it sums up takes any order: absorb_transpose() will see to it. */
-static bool takes_any_order(const struct pass_ctx *c, const struct node *n)
-{
-	return is_reduction(n->op) && constant_in(c, n, 1) && !node_int(n, "keepdims", 1);
-}
-
-static void count_reads(struct order *o, const struct node *n)
-{
-	bool is_free = free_rank(o->c, n) > 0;
-	for (int k = 0; k < n->n_in; k++) {
-		int32_t v = pass_in(o->c, n, k);
-		if (v == VALUE_NONE || (is_free && is_reordered_input(n, k)) || takes_any_order(o->c, n))
-			continue;
-		struct group *g = &o->group[group_of(o, v)];
-		if (g->rank && is_perm_of(o->c, n, g, true))
-			g->gain += cost_of(o->c, v);
-		else
-			o->wanted[v] = true;
-	}
-}
-
-static void count_gains(struct order *o)
-{
-	const struct graph *graph = o->c->graph;
-	for (int32_t i = 0; i < graph->n_node; i++)
-		if (!graph->node[i].dead)
-			count_reads(o, &graph->node[i]);
-	for (int32_t v = 0; v < o->n_value; v++) {
-		count_entry(o, v);
-		if (o->made[v] && (o->wanted[v] || o->c->is_output[v]))
-			o->group[group_of(o, v)].gain -= cost_of(o->c, v);
-	}
-}
 
 /* -- the other order --------------------------------------------------------------------------------- */
 
@@ -279,7 +80,7 @@ static enum err_code reorder_input(struct order *o, const struct group *g, int32
 		return ERR_OK;
 	if (!t && o->reordered[v] != VALUE_NONE)
 		*ret = o->reordered[v];
-	else if (is_perm_of(o->c, maker, g, false))
+	else if (order_is_perm_of(o->c, maker, g, false))
 		*ret = pass_in(o->c, maker, 0);
 	else {
 		TRY(widen(o, v, g->rank, &wide));
@@ -313,7 +114,7 @@ static enum err_code reorder_pads(struct order *o, const struct group *g, const 
 	int64_t pads[2 * RANK_MAX];
 	struct pad_geometry p;
 	const struct shape *x = &pass_value(o->c, pass_in(o->c, n, 0))->shape;
-	TRY(pad_geometry(x, constant_in(o->c, n, 1), constant_in(o->c, n, 3), &p, o->err));
+	TRY(pad_geometry(x, order_constant_in(o->c, n, 1), order_constant_in(o->c, n, 3), &p, o->err));
 	for (int i = 0; i < g->rank; i++) {
 		pads[g->perm[i]] = p.begin[i];
 		pads[g->rank + g->perm[i]] = p.end[i];
@@ -329,9 +130,9 @@ static enum err_code rename_axes(struct order *o, const struct group *g, const s
 	if (n->op == OP_PAD)
 		return reorder_pads(o, g, n, in);
 	if (n->op == OP_SLICE)
-		return reorder_list(o, g, &in[3], constant_in(o->c, n, 3));
-	if (is_reduction(n->op))
-		return reorder_list(o, g, &in[1], constant_in(o->c, n, 1));
+		return reorder_list(o, g, &in[3], order_constant_in(o->c, n, 3));
+	if (order_is_reduction(n->op))
+		return reorder_list(o, g, &in[1], order_constant_in(o->c, n, 1));
 	for (int i = 0; i < n->n_attr && (n->op == OP_CONCAT || n->op == OP_SPLIT); i++)
 		if (strcmp(attr[i].name, "axis") == 0)
 			attr[i].i = g->perm[node_axis(n, "axis", 0, g->rank)];
@@ -356,14 +157,14 @@ static enum err_code reorder_node(struct order *o, int32_t at)
 {
 	struct pass_ctx *c = o->c;
 	const struct node n = c->graph->node[at];
-	const struct group *g = &o->group[group_of(o, n.out[0])];
+	const struct group *g = &o->group[order_group_of(o, n.out[0])];
 	int32_t *in = ARENA_ARRAY(c->graph->arena, int32_t, (size_t)n.n_in + 4);
 	struct attr attr[ATTRS_MAX];
 	if (!in)
 		return err_oom(o->err);
 	for (int k = 0; k < n.n_in; k++) {
 		in[k] = pass_in(c, &n, k);
-		if (is_reordered_input(&n, k))
+		if (order_is_reordered_input(&n, k))
 			TRY(reorder_input(o, g, in[k], &in[k]));
 	}
 	if (n.n_attr)
@@ -405,14 +206,10 @@ static void order_done(struct order *o)
 static enum err_code reorder_groups(struct order *o)
 {
 	int32_t n_node = o->c->graph->n_node;
-	for (int32_t i = 0; i < n_node; i++)
-		if (free_rank(o->c, &o->c->graph->node[i]))
-			join(o, &o->c->graph->node[i]);
-	find_orders(o);
-	count_gains(o);
+	order_find_groups(o);
 	for (int32_t i = 0; i < n_node; i++) {
 		const struct node *n = &o->c->graph->node[i];
-		if (free_rank(o->c, n) && o->group[group_of(o, n->out[0])].gain > 0)
+		if (order_free_rank(o->c, n) && o->group[order_group_of(o, n->out[0])].gain > 0)
 			TRY(reorder_node(o, i));
 	}
 	return ERR_OK;
@@ -425,9 +222,9 @@ static enum err_code absorb_transpose(struct pass_ctx *c, struct node *n, struct
 	struct group g;
 	uint32_t mask;
 	int64_t last = -1;
-	const struct node *t = takes_any_order(c, n) ? pass_match(c, pass_in(c, n, 0), OP_TRANSPOSE) : NULL;
+	const struct node *t = order_takes_any_order(c, n) ? pass_match(c, pass_in(c, n, 0), OP_TRANSPOSE) : NULL;
 	if (!t || !pass_perm(c, t, &g.rank, g.perm) ||
-		reduce_axes(n, constant_in(c, n, 1), g.rank, &mask, NULL) != ERR_OK)
+		reduce_axes(n, order_constant_in(c, n, 1), g.rank, &mask, NULL) != ERR_OK)
 		return ERR_OK;
 	for (int i = 0; i < g.rank; i++) {
 		if (mask >> i & 1)
@@ -437,7 +234,7 @@ static enum err_code absorb_transpose(struct pass_ctx *c, struct node *n, struct
 		last = g.perm[i];
 	}
 	int32_t in[2] = { pass_in(c, t, 0) };
-	TRY(reorder_list(&o, &g, &in[1], constant_in(c, n, 1)));
+	TRY(reorder_list(&o, &g, &in[1], order_constant_in(c, n, 1)));
 	return pass_rewrite(c, n, n->op, in, 2, n->attr, n->n_attr, err);
 }
 

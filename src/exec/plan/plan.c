@@ -4,10 +4,10 @@
  *
  * One walk over the nodes, in order. Each is inferred with numbers. What is known by then
  * (constants; shapes; what was computed from them) is computed at once and becomes a
- * constant of the plan: that is how Shape -> Gather -> Concat -> Reshape disappears. A
- * view shares its input's slot, and so does what a device splits (plan_columns.c). For the rest the backend prepares a kernel, which may
- * leave its result in a blocked layout; whoever needs it plain gets one copy step, shared.
- * What a device's backend refuses goes to its host, with a copy step where a value crosses.
+ * constant of the plan (plan_fold.c): that is how Shape -> Gather -> Concat -> Reshape disappears. A
+ * view shares its input's slot, and so does what a device splits (plan_columns.c). For the rest
+ * the backend prepares a kernel, which may leave its result in a blocked layout; whoever needs it
+ * plain gets one copy step, shared. What a device's backend refuses goes to its host, with a copy step where a value crosses.
  *
  * INVARIANTS
  *
@@ -21,43 +21,7 @@
 #include "exec/plan/forget.h"
 #include "exec/plan/planner.h"
 
-/* Values up to this size are worth knowing while planning: shapes, axes, indices. */
-#define KNOWN_BYTES_MAX 4096
-
 /* -- preparing a node ---------------------------------------------------------------------- */
-
-/* An operand on the other side comes plain: crossing makes it so. */
-static struct tensor operand(const struct planner *pl, int32_t v, bool on_device)
-{
-	if (v == VALUE_NONE)
-		return tensor_absent();
-	struct tensor t = planner_tensor_of(pl, v);
-	int32_t slot = pl->slot_of[v];
-	if (slot != SLOT_NONE && pl->p->slot[slot].on_device != on_device)
-		t.layout = LAYOUT_PLAIN;
-	return t;
-}
-
-static enum err_code
-new_prep(struct planner *pl, const struct backend *on, const struct node *n, struct prep *ret)
-{
-	struct tensor *t = ARENA_ARRAY(pl->tmp, struct tensor, (size_t)(n->n_in + n->n_out) + 1);
-	if (!t)
-		return err_oom(pl->err);
-	for (int32_t i = 0; i < n->n_in; i++)
-		t[i] = operand(pl, n->in[i], on->device);
-	for (int32_t i = 0; i < n->n_out; i++)
-		t[n->n_in + i] = operand(pl, n->out[i], on->device);
-	*ret = planner_prep(pl, on);
-	ret->node = n;
-	ret->in = t;
-	ret->out = t + n->n_in;
-	ret->n_in = n->n_in;
-	ret->n_out = n->n_out;
-	ret->bf16_wanted = pl->rq->rounded && n->out[0] != VALUE_NONE && pl->rq->rounded[n->out[0]];
-	ret->trial = pl->trial;
-	return ERR_OK;
-}
 
 /* The result may take over the bytes of the input that the kernel names when nobody reads
    them afterwards. */
@@ -93,8 +57,8 @@ static enum err_code ask(struct planner *pl, const struct backend *on, const str
 {
 	struct prep prep;
 	*ret = (struct choice){ .on = on, .k.units = 1 };
-	enum err_code rc = new_prep(pl, on, n, &prep);
-	return rc == ERR_OK ? on->prepare(&prep, &ret->k, &ret->want_plain, pl->err) : rc;
+	TRY(planner_node_prep(pl, on, n, &prep));
+	return on->prepare(&prep, &ret->k, &ret->want_plain, pl->err);
 }
 
 static enum err_code choose(struct planner *pl, const struct node *n, struct choice *ret)
@@ -129,14 +93,11 @@ static enum err_code operands(struct planner *pl, const struct node *n, const st
 		if (n->in[i] == VALUE_NONE || (i < 32 && c->k.unread >> i & 1))
 			continue;
 		int32_t slot = planner_slot_of(pl, n->in[i]);
-		enum err_code rc = slot == SLOT_NONE ? ERR_OK : want_constant(pl, n, pl->p->slot[slot].t.data);
-		if (rc != ERR_OK)
-			return rc;
+		if (slot != SLOT_NONE)
+			TRY(want_constant(pl, n, pl->p->slot[slot].t.data));
 		if (c->want_plain)
 			slot = planner_plain_slot(pl, slot);
-		rc = planner_move_to(pl, &slot, c->on->device);
-		if (rc != ERR_OK)
-			return rc;
+		TRY(planner_move_to(pl, &slot, c->on->device));
 		ret_in[i] = slot;
 	}
 	return ERR_OK;
@@ -149,13 +110,9 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 	int32_t *in = ARENA_ARRAY(pl->tmp, int32_t, (size_t)n->n_in + 1);
 	if (!in)
 		return err_oom(pl->err);
-	enum err_code rc = choose(pl, n, &c);
-	if (rc == ERR_OK)
-		rc = operands(pl, n, &c, in);
-	if (rc == ERR_OK)
-		rc = forget_packed(pl, n, &c.k);
-	if (rc != ERR_OK)
-		return rc;
+	TRY(choose(pl, n, &c));
+	TRY(operands(pl, n, &c, in));
+	TRY(forget_packed(pl, n, &c.k));
 	struct step *s = planner_add_step(pl, c.on, n, n->n_in, n->n_out);
 	if (!s)
 		return err_oom(pl->err);
@@ -183,74 +140,6 @@ static enum err_code plan_kernel(struct planner *pl, int32_t at)
 }
 
 /* -- the other ways to deal with a node --------------------------------------------------- */
-
-/* Can n be computed now? Not where strings come of it: their bytes would lie in the plan, and
-   whoever has got them may outlive it. */
-static bool is_known(const struct planner *pl, const struct node *n)
-{
-	const struct op_info *op = op_info(n->op);
-	if (op->flags & (OP_RANDOM | OP_CONTROL | OP_DATA_DEPENDENT))
-		return false;
-	for (int32_t i = 0; i < n->n_out; i++) {
-		size_t bytes;
-		if (n->out[i] == VALUE_NONE)
-			continue;
-		const struct ivalue *v = &pl->iv[n->out[i]];
-		if (v->type.dtype == DTYPE_STRING ||
-			tensor_bytes_overflow(v->type.dtype, &v->shape, &bytes) || bytes > KNOWN_BYTES_MAX)
-			return false;
-	}
-	if (op->flags & OP_SHAPE_ONLY)
-		return true;
-	for (int32_t i = 0; i < n->n_in; i++)
-		if (n->in[i] != VALUE_NONE && !pl->iv[n->in[i]].data)
-			return false;
-	return true;
-}
-
-/* Computes a node whose inputs are known; its outputs become constants. *ret_done false: its
-   kernel leaves a layout that constants do not have, so that it is a step as any other. */
-static enum err_code fold(struct planner *pl, const struct node *n, bool *ret_done)
-{
-	struct plan *p = pl->p;
-	struct prep prep;
-	struct kernel k = { .units = 1 };
-	bool want_plain;
-	const struct backend *host = backend_host(pl->rq->conf->backend);
-	enum err_code rc = new_prep(pl, host, n, &prep);
-	if (rc != ERR_OK)
-		return rc;
-	prep.arena = pl->tmp;
-	prep.threads = 1;
-	prep.choices = NULL; /* it runs once */
-	rc = host->prepare(&prep, &k, &want_plain, pl->err);
-	*ret_done = rc == ERR_OK && k.out_layout == LAYOUT_PLAIN;
-	if (!*ret_done)
-		return rc;
-	struct tensor *out = ARENA_ARRAY(p->arena, struct tensor, (size_t)n->n_out + 1);
-	void *scratch = arena_alloc_aligned(pl->tmp, k.scratch_bytes + 1, ARENA_ALIGN_TENSOR);
-	if (!out || !scratch ||
-		!planner_grow(pl, (void **)&p->folded, p->n_folded, &pl->cap_folded, sizeof(*p->folded)))
-		return err_oom(pl->err);
-	for (int32_t i = 0; i < n->n_out; i++) {
-		out[i] = prep.out[i];
-		if (n->out[i] == VALUE_NONE)
-			continue;
-		size_t bytes = tensor_bytes(&out[i]);
-		out[i].data = arena_alloc_aligned(p->arena, bytes + 1, ARENA_ALIGN_TENSOR);
-		if (!out[i].data)
-			return err_oom(pl->err);
-		pl->iv[n->out[i]].data = &out[i];
-	}
-	struct fault fault = { 0 };
-	struct kernel_args args = { .in = prep.in, .out = out, .n_in = n->n_in, .n_out = n->n_out,
-		.state = k.state, .scratch = scratch, .fault = &fault, .arena = p->arena };
-	k.run(&args, 0, k.units);
-	if (atomic_load(&fault.code) != FAULT_NONE)
-		return fault_error(&fault, LABEL(pl, n), pl->err);
-	p->folded[p->n_folded++] = n;
-	return ERR_OK;
-}
 
 /* Output 0 is input 0 under another shape. */
 static enum err_code plan_view(struct planner *pl, const struct node *n)
@@ -290,9 +179,7 @@ static enum err_code infer_here(struct planner *pl, const struct node *n, bool *
 	for (int32_t i = 0; i < n->n_in; i++)
 		in[i] = n->in[i] == VALUE_NONE ? NULL : &pl->iv[n->in[i]];
 	x.in = in;
-	enum err_code rc = infer_node(&x, pl->err);
-	if (rc != ERR_OK)
-		return rc;
+	TRY(infer_node(&x, pl->err));
 	pl->dynamic = is_dynamic(n, x.out);
 	*ret_cut = x.needs_data || pl->dynamic;
 	for (int32_t i = 0; i < n->n_out; i++) {
@@ -310,15 +197,12 @@ static enum err_code infer_here(struct planner *pl, const struct node *n, bool *
 static enum err_code plan_node(struct planner *pl, int32_t at, bool *ret_cut)
 {
 	const struct node *n = &pl->g->node[at];
-	enum err_code rc = infer_here(pl, n, ret_cut);
-	if (rc != ERR_OK || *ret_cut)
-		return rc;
-	if (is_known(pl, n)) {
-		bool done;
-		rc = fold(pl, n, &done);
-		if (rc != ERR_OK || done)
-			return rc;
-	}
+	bool done = false;
+	TRY(infer_here(pl, n, ret_cut));
+	if (!*ret_cut && planner_is_known(pl, n))
+		TRY(planner_fold(pl, n, &done));
+	if (*ret_cut || done)
+		return ERR_OK;
 	bool is_view = op_info(n->op)->flags & OP_VIEW;
 	for (int32_t i = 1; i < n->n_out; i++)
 		is_view &= n->out[i] == VALUE_NONE;

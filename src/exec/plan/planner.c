@@ -134,6 +134,39 @@ struct prep planner_prep(const struct planner *pl, const struct backend *on)
 		.settled = planner_is_settled(pl), .arena = pl->p->arena, .tmp = pl->tmp };
 }
 
+/* An operand on the other side comes plain: crossing makes it so. */
+static struct tensor operand(const struct planner *pl, int32_t v, bool on_device)
+{
+	if (v == VALUE_NONE)
+		return tensor_absent();
+	struct tensor t = planner_tensor_of(pl, v);
+	int32_t slot = pl->slot_of[v];
+	if (slot != SLOT_NONE && pl->p->slot[slot].on_device != on_device)
+		t.layout = LAYOUT_PLAIN;
+	return t;
+}
+
+enum err_code planner_node_prep(struct planner *pl, const struct backend *on, const struct node *n,
+	struct prep *ret)
+{
+	struct tensor *t = ARENA_ARRAY(pl->tmp, struct tensor, (size_t)(n->n_in + n->n_out) + 1);
+	if (!t)
+		return err_oom(pl->err);
+	for (int32_t i = 0; i < n->n_in; i++)
+		t[i] = operand(pl, n->in[i], on->device);
+	for (int32_t i = 0; i < n->n_out; i++)
+		t[n->n_in + i] = operand(pl, n->out[i], on->device);
+	*ret = planner_prep(pl, on);
+	ret->node = n;
+	ret->in = t;
+	ret->out = t + n->n_in;
+	ret->n_in = n->n_in;
+	ret->n_out = n->n_out;
+	ret->bf16_wanted = pl->rq->rounded && n->out[0] != VALUE_NONE && pl->rq->rounded[n->out[0]];
+	ret->trial = pl->trial;
+	return ERR_OK;
+}
+
 enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)
 {
 	struct plan *p = pl->p;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * planner.h -- a plan while it is made: shared by plan.c, planner.c, plan_columns.c, plan_ports.c and place.c only
+ * planner.h -- a plan while it is made: shared by plan*.c, planner.c and place.c only
  *
  * Ownership: all in the plan's arena, or in tmp, which goes when the plan is made.
  * Threads:   the one that makes the plan.
@@ -42,6 +42,9 @@ void planner_commit_step(struct planner *pl, struct step *s);
 
 /* What every kernel is prepared with; the caller adds operands. */
 struct prep planner_prep(const struct planner *pl, const struct backend *on);
+/* The same with the operands of a node. */
+MUST_CHECK enum err_code planner_node_prep(struct planner *pl, const struct backend *on,
+	const struct node *n, struct prep *ret);
 
 /* A step that copies one slot to another of the same shape, between memories if need be. */
 MUST_CHECK enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to);
@@ -76,6 +79,12 @@ struct tensor planner_tensor_of(const struct planner *pl, int32_t v);
 
 /* Grows an array in the plan's arena by doubling. */
 bool planner_grow(struct planner *pl, void **array, int32_t n, int32_t *cap, size_t size);
+
+/* plan_fold.c: can n be computed now? */
+bool planner_is_known(const struct planner *pl, const struct node *n);
+/* Computes it; its outputs become constants. *ret_done false: its kernel leaves a layout that
+   constants do not have, so that it is a step as any other. */
+MUST_CHECK enum err_code planner_fold(struct planner *pl, const struct node *n, bool *ret_done);
 
 /* plan_columns.c: can results of a Split lie in what is split? Then they do. */
 MUST_CHECK bool planner_takes_columns(struct planner *pl, const struct node *n);

@@ -15,7 +15,7 @@ struct ml_rows ml_rows(const struct shape *x)
 	return r;
 }
 
-static enum err_code want_length(const char *name, int64_t is, int64_t want, struct err *err)
+enum err_code ml_want_length(const char *name, int64_t is, int64_t want, struct err *err)
 {
 	if (is == want)
 		return ERR_OK;
@@ -116,7 +116,7 @@ read_linear(const struct node *n, const struct shape *x, struct ml_linear *l, st
 	TRY(split_rows("coefficients", n_coef, l->targets, &l->features, err));
 	TRY(want_features(x, l->features, err));
 	if (n_intercepts)
-		TRY(want_length("intercepts", n_intercepts, l->targets, err));
+		TRY(ml_want_length("intercepts", n_intercepts, l->targets, err));
 	else
 		l->intercepts = NULL;
 	return ml_post(n, &l->post, err);
@@ -143,7 +143,7 @@ enum err_code ml_linear_classifier(
 	TRY(read_linear(n, x, &l, err));
 	l.second_class = l.targets == 1 && l.labels.n == 2;
 	if (l.targets > 1)
-		TRY(want_length(l.labels.strings ? "classlabels_strings" : "classlabels_ints",
+		TRY(ml_want_length(l.labels.strings ? "classlabels_strings" : "classlabels_ints",
 			l.labels.n, l.targets, err));
 	if (l.labels.n > 2 && l.targets == 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
@@ -175,7 +175,7 @@ static enum err_code read_kernel(const struct node *n, struct ml_svm *s, struct 
 	TRY(ml_word(n, "kernel_type", words, ML_KERNEL_COUNT_, &kernel, err));
 	const float *params = node_floats(n, "kernel_params", &n_params);
 	if (n_params)
-		TRY(want_length("kernel_params", n_params, 3, err));
+		TRY(ml_want_length("kernel_params", n_params, 3, err));
 	s->kernel = (enum ml_kernel)kernel;
 	s->gamma = n_params ? params[0] : 0;
 	s->coef0 = n_params ? params[1] : 0;
@@ -199,7 +199,7 @@ static enum err_code read_vectors(const struct node *n, const struct shape *x, i
 		s->kernel = ML_KERNEL_LINEAR;
 		TRY(split_rows("coefficients", n_coef, rows, &s->features, err));
 	} else {
-		TRY(want_length("coefficients", n_coef, coefs * s->vectors, err));
+		TRY(ml_want_length("coefficients", n_coef, coefs * s->vectors, err));
 		TRY(split_rows("support_vectors", n_support, s->vectors, &s->features, err));
 	}
 	return want_features(x, s->features, err);
@@ -218,7 +218,7 @@ static enum err_code count_vectors(const struct node *n, struct ml_svm *s, struc
 		sum += s->per_class[i];
 	}
 	s->vectors = (int32_t)sum;
-	return sum ? want_length("vectors_per_class", n_counts, s->classes, err) : ERR_OK;
+	return sum ? ml_want_length("vectors_per_class", n_counts, s->classes, err) : ERR_OK;
 }
 
 #define SVM_CLASSES_MAX 4096 /* their pairs are counted in 32 bits, and scores lie in scratch */
@@ -240,9 +240,9 @@ enum err_code ml_svm_classifier(const struct node *n, const struct shape *x, str
 	TRY(read_vectors(n, x, s.classes, s.classes - 1, &s, err));
 	s.prob_a = node_floats(n, "prob_a", &n_a);
 	s.prob_b = node_floats(n, "prob_b", &n_b);
-	TRY(want_length("prob_b", n_b, n_a, err));
+	TRY(ml_want_length("prob_b", n_b, n_a, err));
 	if (n_a && s.vectors)
-		TRY(want_length("prob_a", n_a, s.pairs, err));
+		TRY(ml_want_length("prob_a", n_a, s.pairs, err));
 	else
 		s.prob_a = s.prob_b = NULL;
 	s.scores = s.vectors && !s.prob_a && s.classes > 2 ? s.pairs : s.classes;
@@ -309,97 +309,4 @@ enum err_code ml_imputer(const struct node *n, enum dtype x_dtype, const struct 
 				m.ints[i]);
 	*ret = m;
 	return ERR_OK;
-}
-
-/* -- mappings -------------------------------------------------------------------------------- */
-
-/* The one of an operator's lists that is there, as a tensor. names: of floats, ints,
-   strings, a tensor. */
-static enum err_code
-find_list(const struct node *n, const char *const names[4], struct tensor *ret, struct err *err)
-{
-	static const enum dtype dtype[3] = { DTYPE_F32, DTYPE_I64, DTYPE_STRING };
-	const char *found = NULL;
-	for (int i = 0; i < 4; i++) {
-		const struct attr *a = node_attr(n, names[i]);
-		if (!a || (i < 3 && a->n == 0))
-			continue;
-		if (found)
-			return err_set(err, ERR_INVALID_ARGUMENT, "%s and %s exclude each other",
-				found, names[i]);
-		found = names[i];
-		if (i == 3)
-			*ret = *a->t;
-		else /* all lists of attributes are the same kind of pointer */
-			*ret = (struct tensor){ .data = (void *)(uintptr_t)a->ints,
-				.dtype = dtype[i], .shape = shape_of(a->n) };
-	}
-	if (!found)
-		return err_set(err, ERR_INVALID_ARGUMENT, "one of %s, %s, %s, %s is required", names[0],
-			names[1], names[2], names[3]);
-	if (ret->shape.rank > 1)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s is %s, it must be a list", found,
-			SHAPE_TEXT(&ret->shape));
-	return ERR_OK;
-}
-
-static enum err_code set_otherwise(const struct node *n, struct ml_mapping *m, struct err *err)
-{
-	const struct tensor *t = node_tensor(n, "default_tensor");
-	m->otherwise = (struct tensor){ .data = &m->scalar, .dtype = m->values.dtype,
-		.shape = SHAPE_SCALAR };
-	if (t && (t->dtype != m->values.dtype || tensor_count(t) != 1))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"default_tensor is %s %s, one %s is needed", dtype_name(t->dtype),
-			SHAPE_TEXT(&t->shape), dtype_name(m->values.dtype));
-	if (t) {
-		m->otherwise.data = t->data;
-		return ERR_OK;
-	}
-	int64_t i = node_int(n, "default_int64", -1);
-	float f = node_float(n, "default_float", -0.0f);
-	switch (m->values.dtype) {
-	case DTYPE_STRING: m->scalar.str = node_string(n, "default_string", "_Unused"); break;
-	case DTYPE_F32: m->scalar.f32 = f; break;
-	case DTYPE_F64: m->scalar.f64 = (double)f; break;
-	case DTYPE_I32: m->scalar.i32 = (int32_t)i; break;
-	case DTYPE_I16: m->scalar.i16 = (int16_t)i; break;
-	default: m->scalar.i64 = i; break;
-	}
-	return ERR_OK;
-}
-
-#define T_LABEL (T(F32) | T(F64) | T(I16) | T(I32) | T(I64) | T(STRING))
-
-enum err_code ml_label_encoder(const struct node *n, struct ml_mapping *ret, struct err *err)
-{
-	static const char *const keys[] = { "keys_floats", "keys_int64s", "keys_strings",
-		"keys_tensor" };
-	static const char *const values[] = { "values_floats", "values_int64s", "values_strings",
-		"values_tensor" };
-	TRY(find_list(n, keys, &ret->keys, err));
-	TRY(find_list(n, values, &ret->values, err));
-	if (!dtype_in(ret->keys.dtype, T_LABEL) || !dtype_in(ret->values.dtype, T_LABEL))
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"it maps %s to %s, which no label encoder does",
-			dtype_name(ret->keys.dtype), dtype_name(ret->values.dtype));
-	TRY(want_length(
-		"the list of values", tensor_count(&ret->values), tensor_count(&ret->keys), err));
-	return set_otherwise(n, ret, err);
-}
-
-enum err_code ml_category_mapper(const struct node *n, enum dtype x_dtype, struct ml_mapping *ret,
-	struct err *err)
-{
-	int32_t n_ints, n_strings;
-	const int64_t *ints = node_ints(n, "cats_int64s", &n_ints);
-	const struct slice *strings = node_strings(n, "cats_strings", &n_strings);
-	TRY(want_length("cats_strings", n_strings, n_ints, err));
-	struct tensor i = { .data = (void *)(uintptr_t)ints, .dtype = DTYPE_I64,
-		.shape = shape_of(n_ints) };
-	struct tensor s = { .data = (void *)(uintptr_t)strings, .dtype = DTYPE_STRING,
-		.shape = shape_of(n_strings) };
-	ret->keys = x_dtype == DTYPE_STRING ? s : i;
-	ret->values = x_dtype == DTYPE_STRING ? i : s;
-	return set_otherwise(n, ret, err);
 }

@@ -23,6 +23,9 @@ struct ml_rows {
 };
 struct ml_rows ml_rows(const struct shape *x);
 
+/* Has the attribute as many elements as are needed? */
+MUST_CHECK enum err_code ml_want_length(const char *name, int64_t is, int64_t want, struct err *err);
+
 /* Class labels, or keys of a map: one of two attributes, never both. */
 struct ml_labels {
 	int32_t n;
