@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include "exec/backend.h"
 #include "exec/op_library.h"
-#include "exec/cpu/ncopy.h"
 #include "exec/cpu/onednn/onednn.h"
 #include "exec/cpu/trial.h"
 

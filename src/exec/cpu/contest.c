@@ -18,15 +18,13 @@
  * Of two that are near each other the better row wins, which is the one that comes first: that is
  * within the noise, and caches are warmer here than between other steps, where those that
  * fetch ahead gain.
- *
- * A result agrees with another one when no element differs by more than a part of the
- * largest, which hangs on the precision.
  */
 #include "exec/cpu/contest.h"
 
 #include <math.h>
 #include <string.h>
 #include "base/clock.h"
+#include "exec/cpu/contest_agree.h"
 #include "exec/cpu/contest_part.h"
 #include "exec/cpu/widen.h"
 
@@ -45,9 +43,8 @@
 #define BYTES_PER_NS 44.0
 #define STREAM_PART 0.25
 #define MADE_UP 4093	    /* numbers: a prime, so that no two rows of an image are the same */
-#define EXTENT_BLOCK 256    /* a number that the compiler knows, so that it goes by vectors */
-#define TOLERANCE 1e-4	    /* what precision "fast" promises */
-#define TOLERANCE_BF16 2e-2 /* eight bits of each factor */
+#define TOLERANCE 1e-4F	    /* what precision "fast" promises */
+#define TOLERANCE_BF16 2e-2F /* eight bits of each factor */
 
 enum { COMMON, CORNER, CORNERS = 2 }; /* of prep.trial */
 _Static_assert(CORNER + CORNERS == TRIAL_ARENAS, "an arena for all and one for each in the ring");
@@ -303,63 +300,6 @@ static void duel(const struct contest *t)
 
 /* -- results --------------------------------------------------------------------------------- */
 
-/* As bits, which are in the order of the numbers, for none is negative: NaN is more than
-   infinity, which is more than all others. */
-struct extent {
-	int32_t apart, largest;
-};
-
-static inline int32_t bits_of(float x)
-{
-	int32_t bits;
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
-}
-
-static float float_of(int32_t bits)
-{
-	float x;
-	memcpy(&x, &bits, sizeof(x));
-	return x;
-}
-
-static inline struct extent extent_of(const float *x, const float *y, int64_t n, struct extent e)
-{
-	for (int64_t i = 0; i < n; i++) {
-		int32_t apart = bits_of(fabsf(x[i] - y[i])), size = bits_of(fabsf(y[i]));
-		e.apart = apart > e.apart ? apart : e.apart;
-		e.largest = size > e.largest ? size : e.largest;
-	}
-	return e;
-}
-
-/* As floats where it was rounded. false: no memory. */
-static bool widen(struct tensor *t, struct arena *a)
-{
-	int64_t n = tensor_count(t);
-	if (!layout_is_bf16(t->layout))
-		return true;
-	float *wide = room(a, tensor_bytes(t));
-	if (wide)
-		widen_array(wide, t->data, n, DTYPE_BF16);
-	t->data = wide;
-	t->layout = LAYOUT_NCHW16C;
-	return wide;
-}
-
-static bool agrees(const struct tensor *a, const struct tensor *b, float tolerance)
-{
-	const float *x = a->data, *y = b->data;
-	int64_t n = tensor_count(a), at = 0;
-	struct extent e = {0, 0};
-	if (a->layout != b->layout)
-		return false;
-	for (; at + EXTENT_BLOCK <= n; at += EXTENT_BLOCK)
-		e = extent_of(x + at, y + at, EXTENT_BLOCK, e);
-	e = extent_of(x + at, y + at, n - at, e);
-	return e.apart < bits_of(INFINITY) && float_of(e.apart) <= tolerance * float_of(e.largest);
-}
-
 static bool is_ahead(const struct contest *t)
 {
 	const struct corner *c = t->challenger, *champion = t->champion;
@@ -370,10 +310,9 @@ static bool is_ahead(const struct contest *t)
 static bool has_won(const struct contest *t)
 {
 	const struct corner *c = t->challenger;
-	float tolerance = t->p->precision == PRECISION_BF16 ? (float)TOLERANCE_BF16 : (float)TOLERANCE;
-	struct tensor out = c->out;
-	return !c->failed && !t->champion->failed && is_ahead(t) && widen(&out, c->arena) &&
-	       agrees(&out, &t->trusted, tolerance);
+	float tolerance = t->p->precision == PRECISION_BF16 ? TOLERANCE_BF16 : TOLERANCE;
+	return !c->failed && !t->champion->failed && is_ahead(t) &&
+	       contest_agree(&c->out, &t->trusted, tolerance, c->arena);
 }
 
 /* The last row, which is to be trusted, runs when there is somebody to run against. */

@@ -66,6 +66,9 @@ enum dtype cpu_key_dtype(const struct prep *p);
 MUST_CHECK enum err_code
 cpu_prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err);
 
+/* copy.c: one tensor into another of the same type and shape, between any two layouts. */
+MUST_CHECK enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err);
+
 /* Items of work (rows, chunks, slices) handed out in units big enough to be worth a
    thread's while. */
 struct split {

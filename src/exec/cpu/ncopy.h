@@ -52,6 +52,3 @@ void ncopy_fill(char *dst, const char *value, int64_t n, size_t elem);
 
 /* Rough time of one item, for split_work(). */
 double ncopy_item_ns(const struct ncopy *c);
-
-/* One tensor into another of the same type and shape, between any two layouts. */
-MUST_CHECK enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err *err);

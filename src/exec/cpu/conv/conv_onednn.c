@@ -14,17 +14,10 @@
  * NOT DONE: parts of rows in blocked layouts, which would need strides that the library's code
  * does not take.
  */
-#include "exec/infer/conv_geometry.h"
-#include "exec/cpu/cpu.h"
-#include "exec/cpu/conv/conv_cut.h"
-#include "exec/cpu/conv/conv_job.h"
+#include "exec/cpu/conv/conv_onednn.h"
 
 #include "base/checked.h"
-
-#define FLOPS_PER_NS 80.0
-#define NHWC_LEAST_NS 8000.0 /* of a step: code takes most of a millisecond to make, and saves a tenth of the step */
-/* Channels that the library's first-layer code reads from a plain image. */
-#define PLAIN_IC_MAX 3
+#include "exec/cpu/cpu.h"
 
 struct part {
 	struct onednn_op *conv;
@@ -81,118 +74,6 @@ static void run_conv(const struct kernel_args *a, int64_t begin, int64_t end)
 
 /* -- prepare ---------------------------------------------------------------------------------- */
 
-struct maker {
-	struct prep *p;
-	struct kernel *ret;
-	struct err *err;
-	struct onednn_conv c; /* of an image */
-	struct conv_cut cut;
-	struct conv_part *part; /* as the library gets them; in p->tmp */
-	enum layout blocked;
-	int64_t block, images;
-	bool full;       /* channels fill the widest blocks */
-	bool bf16;       /* of rounded sources and weights */
-	bool nhwc;       /* channels last inside, whatever the tensors are */
-	enum layout src_layout, dst_layout; /* of the tensors */
-	double ns;                          /* rough, of the whole step */
-};
-
-/* Rank 3 is rank 4 with one row. Of volumes there are floats in blocks only. */
-static bool read_geometry(struct maker *m, const struct conv_geometry *g)
-{
-	const struct tensor *x = &m->p->in[0], *y = &m->p->out[0];
-	bool volume = g->spatial == 3;
-	if (g->spatial < 1 || g->spatial > 3 || (volume && (m->nhwc || m->bf16)))
-		return false;
-	struct onednn_conv *c = &m->c;
-	for (int i = 0; i < 3; i++) { /* h, w, d */
-		int from = i == 2 ? (volume ? 0 : -1) : i - (2 - g->spatial);
-		c->kernel[i] = from < 0 ? 1 : g->kernel[from];
-		c->stride[i] = from < 0 ? 1 : g->stride[from];
-		c->dilation[i] = from < 0 ? 1 : g->dilation[from];
-		c->pad_begin[i] = from < 0 ? 0 : g->pad_begin[from];
-	}
-	c->group = g->group;
-	c->src = (struct onednn_image){ x->shape.dim[1], g->spatial < 2 ? 1 : g->in[g->spatial - 2],
-		g->in[g->spatial - 1], m->blocked, m->bf16, 0, volume ? g->in[0] : 0 };
-	c->dst = (struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[g->spatial - 2],
-		g->out[g->spatial - 1], m->blocked, false, 0, volume ? g->out[0] : 0 };
-	m->images = x->shape.dim[0];
-	return tensor_count(x) > 0 && tensor_count(y) > 0;
-}
-
-static bool is_depthwise(const struct onednn_conv *c)
-{
-	return c->group > 1 && c->group == c->src.c && c->group == c->dst.c;
-}
-
-/* Where channels of different groups would share a block the library has no blocked code. */
-static bool groups_fit(const struct maker *m)
-{
-	const struct onednn_conv *c = &m->c;
-	return c->group == 1 || is_depthwise(c) ||
-	       (c->src.c / c->group % m->block == 0 && c->dst.c / c->group % m->block == 0);
-}
-
-/* One channel is innermost as it is; and of a long signal the library would write code for
-   every place that a window can have. */
-static bool has_nhwc(const struct onednn_conv *c)
-{
-	return c->src.c > 1;
-}
-
-static bool choose_layouts(struct maker *m)
-{
-	struct prep *p = m->p;
-	struct onednn_conv *c = &m->c;
-	bool images = p->in[0].shape.rank >= 4, pixel = onednn_image_pixels(&c->dst) == 1;
-	m->src_layout = p->in[0].layout;
-	if (m->src_layout == LAYOUT_NHWC || (m->nhwc && !has_nhwc(c)))
-		return false;
-	bool first = m->src_layout == LAYOUT_PLAIN && c->src.c <= PLAIN_IC_MAX && c->group == 1;
-	if (first && !c->transposed)
-		c->src.layout = LAYOUT_PLAIN;
-	if (!groups_fit(m) && c->src.d) /* nor fast code for plain ones */
-		return false;
-	if (!groups_fit(m))
-		c->src.layout = c->dst.layout = LAYOUT_PLAIN;
-	if (m->nhwc)
-		c->src.layout = c->dst.layout = LAYOUT_NHWC;
-	/* One pixel is the same in both layouts, and plain suits whoever comes next. */
-	m->dst_layout = images && !pixel ? conv_layout(c->dst.c) : LAYOUT_PLAIN;
-	c->dst.bf16 = m->bf16 && m->dst_layout == LAYOUT_NCHW16C && c->dst.layout == LAYOUT_NCHW16C &&
-		      (c->sum ? layout_is_bf16(p->in[3].layout) : p->bf16_wanted);
-	if (c->dst.bf16)
-		m->dst_layout = LAYOUT_NCHW16C_BF16;
-	return !c->sum || p->in[3].layout == LAYOUT_PLAIN || p->in[3].layout == m->dst_layout ||
-	       layout_is_bf16(p->in[3].layout);
-}
-
-/* A part of channels is one run of memory only where no block is cut. */
-static bool is_in_runs(const struct maker *m, int64_t grain)
-{
-	const struct onednn_conv *c = &m->c;
-	int64_t src_grain = c->group > 1 ? grain * c->src.c / c->dst.c : 0;
-	return grain % layout_block(m->dst_layout) == 0 && src_grain % layout_block(m->src_layout) == 0;
-}
-
-static void choose_cut(struct maker *m)
-{
-	struct onednn_conv *c = &m->c;
-	double flops = 2.0 * (double)(c->dst.c * onednn_image_pixels(&c->dst)) *
-		       (double)(c->src.c / c->group * c->kernel[0] * c->kernel[1] * c->kernel[2]);
-	m->ns = (double)m->images * flops / FLOPS_PER_NS;
-	/* Each part of rows reads all weights, each part of channels the whole source. */
-	int64_t pixels = c->src.c * onednn_image_pixels(&c->src) + c->dst.c * onednn_image_pixels(&c->dst);
-	enum conv_axis axis = m->nhwc && tensor_count(&m->p->in[1]) < pixels ? CUT_ROWS : CUT_CHANNELS;
-	if (axis == CUT_ROWS)
-		conv_cut_stand_up(c);
-	int64_t block = max_i64(m->block, layout_block(m->dst_layout));
-	m->cut = conv_cut_choose(m->p, c, axis, block, m->images, m->ns);
-	if (axis == CUT_CHANNELS && !is_in_runs(m, m->cut.grain))
-		m->cut.parts = 1;
-}
-
 /* In a tensor's layout, as the convolution has them. */
 static struct onednn_image in_tensor(const struct onednn_image *i, enum layout layout, int64_t plane)
 {
@@ -202,7 +83,7 @@ static struct onednn_image in_tensor(const struct onednn_image *i, enum layout l
 
 /* From a tensor to what the convolution takes, or back; NULL where they are the same, as all
    layouts of one pixel are. */
-static enum err_code reorder(struct maker *m, const struct onednn_image *from,
+static enum err_code reorder(struct conv_maker *m, const struct onednn_image *from,
 	const struct onednn_image *to, struct onednn_op **ret)
 {
 	bool pixel = onednn_image_pixels(to) == 1 && to->c % m->block == 0 && !from->plane && !to->plane;
@@ -222,11 +103,11 @@ static size_t op_scratch(const struct onednn_op *op)
 
 /* Few channels have no blocked code either; there is code for channels last, and plain code, a matrix
    product, whose first run makes code for 25 ms. Volumes have a product of ours (conv_columns.c). */
-static enum err_code make_conv(struct maker *m, struct onednn_conv *c, struct onednn_op **ret)
+static enum err_code make_conv(struct conv_maker *m, struct onednn_conv *c, struct onednn_op **ret)
 {
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);
 	bool other = !c->src.bf16 && !m->nhwc && !c->src.d && c->dst.layout != LAYOUT_PLAIN;
-	enum layout next = has_nhwc(c) ? LAYOUT_NHWC : LAYOUT_PLAIN;
+	enum layout next = conv_onednn_has_nhwc(c) ? LAYOUT_NHWC : LAYOUT_PLAIN;
 	for (; other && rc == ERR_UNIMPLEMENTED; next = LAYOUT_PLAIN) {
 		other = next != LAYOUT_PLAIN;
 		c->src.layout = c->dst.layout = next;
@@ -235,30 +116,27 @@ static enum err_code make_conv(struct maker *m, struct onednn_conv *c, struct on
 	return rc;
 }
 
-static enum layout sum_layout(const struct maker *m)
+static enum layout sum_layout(const struct conv_maker *m)
 {
 	return m->c.sum ? m->p->in[3].layout : m->dst_layout;
 }
 
-static enum err_code make_ops(struct maker *m, struct conv_part *from, struct part *p)
+static enum err_code make_ops(struct conv_maker *m, struct conv_part *from, struct part *p)
 {
 	struct onednn_conv *c = &from->c;
-	enum err_code rc = make_conv(m, c, &p->conv);
+	TRY(make_conv(m, c, &p->conv));
 	const struct onednn_image src = in_tensor(&c->src, m->src_layout, from->src_plane),
 				  dst = in_tensor(&c->dst, m->dst_layout, from->dst_plane),
 				  sum = in_tensor(&c->dst, sum_layout(m), from->dst_plane);
-	if (rc == ERR_OK)
-		rc = reorder(m, &src, &c->src, &p->block_src);
-	if (rc == ERR_OK && c->sum)
-		rc = reorder(m, &sum, &c->dst, &p->block_sum);
-	if (rc == ERR_OK)
-		rc = reorder(m, &c->dst, &dst, &p->plain_dst);
-	return rc;
+	TRY(reorder(m, &src, &c->src, &p->block_src));
+	if (c->sum)
+		TRY(reorder(m, &sum, &c->dst, &p->block_sum));
+	return reorder(m, &c->dst, &dst, &p->plain_dst);
 }
 
 /* The ops are those of an earlier part of the same shape, if there is one. The weights are one
    run in ONNX's form, too (the transposed form is not cut). */
-static enum err_code make_part(struct maker *m, struct conv_state *s, int64_t i)
+static enum err_code make_part(struct conv_maker *m, struct conv_state *s, int64_t i)
 {
 	struct conv_part *from = &m->part[i];
 	struct part *p = &s->part[i];
@@ -267,17 +145,15 @@ static enum err_code make_part(struct maker *m, struct conv_state *s, int64_t i)
 				  sum = in_tensor(&m->c.dst, sum_layout(m), 0);
 	const struct tensor *w = &m->p->in[1];
 	*from = conv_cut_part(&m->cut, &m->c, i);
-	enum err_code rc = ERR_UNIMPLEMENTED;
-	for (int64_t k = 0; k < i && rc != ERR_OK; k++)
-		if (conv_part_is_like(&m->part[k], from)) {
-			*p = s->part[k];
-			from->c = m->part[k].c; /* with the layouts that the library took */
-			rc = ERR_OK;
-		}
-	if (rc != ERR_OK)
-		rc = make_ops(m, from, p);
-	if (rc != ERR_OK)
-		return rc;
+	int64_t like = 0;
+	while (like < i && !conv_part_is_like(&m->part[like], from))
+		like++;
+	if (like < i) {
+		*p = s->part[like];
+		from->c = m->part[like].c; /* with the layouts that the library took */
+	} else {
+		TRY(make_ops(m, from, p));
+	}
 	p->src_at = onednn_image_at(&src, from->src_channel, from->src_row);
 	p->dst_at = onednn_image_at(&dst, from->dst_channel, from->dst_row);
 	p->dst_bytes = onednn_image_bytes(&from->c.dst);
@@ -289,7 +165,7 @@ static enum err_code make_part(struct maker *m, struct conv_state *s, int64_t i)
 }
 
 /* What the ops need for themselves comes first, one after the other uses it. */
-static void place_scratch(struct maker *m, struct conv_state *s)
+static void place_scratch(struct conv_maker *m, struct conv_state *s)
 {
 	size_t ops = 0, src = 0, dst = 0;
 	for (int64_t i = 0; i < s->parts; i++) {
@@ -305,19 +181,19 @@ static void place_scratch(struct maker *m, struct conv_state *s)
 	m->ret->scratch_bytes = s->scratch_dst + round_up(dst, ARENA_ALIGN_TENSOR);
 }
 
-static enum err_code make_parts(struct maker *m, struct conv_state *s)
+static enum err_code make_parts(struct conv_maker *m, struct conv_state *s)
 {
 	s->parts = m->cut.parts;
 	m->part = ARENA_ARRAY(m->p->tmp, struct conv_part, (size_t)s->parts);
-	enum err_code rc = m->part ? ERR_OK : err_oom(m->err);
-	for (int64_t i = 0; i < s->parts && rc == ERR_OK; i++)
-		rc = make_part(m, s, i);
-	if (rc == ERR_OK)
-		place_scratch(m, s);
-	return rc;
+	if (!m->part)
+		return err_oom(m->err);
+	for (int64_t i = 0; i < s->parts; i++)
+		TRY(make_part(m, s, i));
+	place_scratch(m, s);
+	return ERR_OK;
 }
 
-static void fill_kernel(struct maker *m, struct conv_state *s)
+static void fill_kernel(struct conv_maker *m, struct conv_state *s)
 {
 	const struct onednn_conv *c = &m->c;
 	const struct onednn_image src = in_tensor(&c->src, m->src_layout, 0),
@@ -341,88 +217,49 @@ static void fill_kernel(struct maker *m, struct conv_state *s)
 	}
 }
 
-/* By 16 where processor and channels allow it. Eight channels in blocks of 8 are half as fast
-   as sixteen, but several times as fast as plain ones. */
-static void choose_block(struct maker *m)
+static enum err_code prepare(struct conv_maker *m, const struct conv_geometry *g)
 {
-	const struct prep *p = m->p;
-	int64_t in = p->in[0].shape.dim[1], out = p->out[0].shape.dim[1];
-	bool first = in <= PLAIN_IC_MAX, eight = (first || in % 8 == 0) && out % 8 == 0,
-	     sixteen = (first || in % 16 == 0) && out % 16 == 0;
-	m->blocked = cpu_features() & CPU_AVX512 && (sixteen || !eight) ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
-	m->block = layout_block(m->blocked);
-	m->full = m->blocked == LAYOUT_NCHW16C && sixteen;
-}
-
-static bool operands_fit(const struct prep *p)
-{
-	for (int i = 0; i < p->n_in; i++)
-		if (prep_has_in(p, i) && p->in[i].dtype != DTYPE_F32)
-			return false;
-	return p->in[1].data;
-}
-
-/* To make code takes a rival longer than contests run: not for short steps, and not where channels come
-   in blocks and fill them, where channels last are hardly ever quicker, and by little. */
-static bool is_worth_asking(const struct maker *m)
-{
-	bool rival = m->nhwc && m->p->trial;
-	return !rival || (m->ns >= NHWC_LEAST_NS && !(m->full && m->src_layout == m->blocked));
-}
-
-static enum err_code prepare(struct maker *m, const struct conv_geometry *g)
-{
-	struct prep *p = m->p;
-	choose_block(m);
-	m->c.bias = prep_has_in(p, 2);
-	m->c.sum = prep_has_in(p, 3);
-	if (!operands_fit(p) || !read_geometry(m, g) || !choose_layouts(m))
-		return prep_refuse(m->err, "types, rank or layouts that oneDNN is not asked for");
-	if (m->bf16 && p->precision != PRECISION_BF16)
-		return prep_refuse(m->err, "bfloat16 is not wanted");
-	choose_cut(m);
-	if (!is_worth_asking(m))
-		return prep_refuse(m->err, "making code for channels last is not worth it");
-	struct conv_state *s = prep_alloc(p, sizeof(*s) + (size_t)m->cut.parts * sizeof(s->part[0]));
+	TRY(conv_onednn_ask(m, g));
+	size_t bytes = sizeof(struct conv_state) + (size_t)m->cut.parts * sizeof(struct part);
+	struct conv_state *s = prep_alloc(m->p, bytes);
 	if (!s)
 		return err_oom(m->err);
-	enum err_code rc = make_parts(m, s);
-	if (rc == ERR_OK)
-		fill_kernel(m, s);
-	return rc;
+	TRY(make_parts(m, s));
+	fill_kernel(m, s);
+	return ERR_OK;
 }
 
-static enum err_code prepare_conv(struct maker *m)
+static enum err_code prepare_conv(struct conv_maker *m)
 {
 	const struct prep *p = m->p;
 	const struct node *n = p->node;
 	struct conv_geometry g;
 	m->c.act = (struct onednn_act){ (enum activation)node_int(n, "activation", ACT_NONE),
 		node_float(n, "alpha", 0), node_float(n, "beta", 0) };
-	enum err_code rc = conv_geometry(n, &p->in[0].shape, &p->in[1].shape, &g, m->err);
-	return rc == ERR_OK ? prepare(m, &g) : rc;
+	TRY(conv_geometry(n, &p->in[0].shape, &p->in[1].shape, &g, m->err));
+	return prepare(m, &g);
 }
 
 enum err_code prepare_conv_onednn(struct prep *p, struct kernel *ret, struct err *err)
 {
-	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err });
+	return prepare_conv(&(struct conv_maker){ .p = p, .ret = ret, .err = err });
 }
 
 enum err_code prepare_conv_bf16(struct prep *p, struct kernel *ret, struct err *err)
 {
-	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .bf16 = true });
+	return prepare_conv(&(struct conv_maker){ .p = p, .ret = ret, .err = err, .bf16 = true });
 }
 
 /* Any number of channels runs at full width; what comes blocked or plain is reordered. */
 enum err_code prepare_conv_nhwc(struct prep *p, struct kernel *ret, struct err *err)
 {
-	return prepare_conv(&(struct maker){ .p = p, .ret = ret, .err = err, .nhwc = true });
+	return prepare_conv(&(struct conv_maker){ .p = p, .ret = ret, .err = err, .nhwc = true });
 }
 
 enum err_code prepare_conv_transpose_onednn(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct maker m = { .p = p, .ret = ret, .err = err, .c.transposed = true };
+	struct conv_maker m = { .p = p, .ret = ret, .err = err, .c.transposed = true };
 	struct conv_geometry g;
-	enum err_code rc = conv_transpose_geometry(p->node, &p->in[0].shape, &p->in[1].shape, &g, err);
-	return rc == ERR_OK ? prepare(&m, &g) : rc;
+	TRY(conv_transpose_geometry(p->node, &p->in[0].shape, &p->in[1].shape, &g, err));
+	return prepare(&m, &g);
 }

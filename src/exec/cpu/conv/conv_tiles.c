@@ -5,7 +5,7 @@
  * DESIGN
  *
  * The source is read where it lies, in any layout; only where windows reach beyond it are the
- * rows that a unit needs copied with zeros around them. Where windows are single pixels side
+ * rows that a unit needs copied (conv_tiles_copy.c) with zeros around them. Where windows are single pixels side
  * by side, the image is one long row, cut as suits the cache.
  *
  * Products of bfloat16 take a copy of slots, made unit by unit while it is near, if the source is of
@@ -22,7 +22,7 @@
  *
  * A unit of work is some rows of one image times a slice of the panels.
  */
-#include "exec/cpu/conv/conv_job.h"
+#include "exec/cpu/conv/conv_tiles.h"
 
 #define FLOPS_PER_NS 200.0
 #define SRC_BYTES (256 << 10) /* of the source that a unit reads, so that it stays near */
@@ -30,75 +30,7 @@
 #define DEPTH_MAX 1024 /* slots of a piece of a sum */
 #define COPY_BYTES_MAX 1e8 /* of padded rows below one row; wider ones are left to others */
 
-/* Where the slots that windows read are, from a window's begin, and how many of them at once. */
-struct taps {
-	const int64_t *at;
-	int64_t n, piece, run;
-};
-
-struct tiles_state {
-	struct conv_job j;
-	bool copied;	     /* a unit copies what it reads */
-	bool flat;	     /* the image is one row */
-	int64_t rows, width; /* of the result; where it is one row: the pieces it is cut in */
-	int64_t unit_rows, row_units, slices;
-	int64_t pixel, row_slots, plane_slots; /* of the source or of its copy */
-	struct taps taps, halved; /* halved: the same, the last of a row from the second copy */
-	const float *packed;
-	int64_t tap[];
-};
-
 /* -- run -------------------------------------------------------------------------------------- */
-
-/* Windows begin with whole slots of two pixels, which follow each other. */
-static bool is_paired(const struct conv_job *j)
-{
-	return j->beside > 1 && j->stride[1] % 2 == 0 && j->dilation[1] == 1;
-}
-
-/* Slots of so many pixels of a row. */
-static int64_t run_of(const struct conv_job *j, int64_t pixels)
-{
-	return is_paired(j) ? (pixels + 1) / 2 : pixels * job_run(j);
-}
-
-/* Pixels of a window's row that lie together and are one tap: all where channels are apart. */
-static int64_t tap_pixels(const struct conv_job *j)
-{
-	if (is_paired(j))
-		return (j->kernel[1] + 1) / 2 * 2;
-	return j->src_run > 1 || j->beside > 1 || j->dilation[1] > 1 ? j->beside : j->kernel[1];
-}
-
-/* Slots of a tap. */
-static int64_t tap_run(const struct conv_job *j)
-{
-	return j->src_run * tap_pixels(j) / j->vec->per_slot;
-}
-
-/* Of a row of windows. */
-static int64_t row_taps(const struct conv_job *j)
-{
-	return (j->kernel[1] + tap_pixels(j) - 1) / tap_pixels(j);
-}
-
-/* For channels that lie together. */
-static int64_t taps_of_run(const struct conv_job *j)
-{
-	return j->kernel[0] * row_taps(j);
-}
-
-/* Of odd width, where a slot is of two pixels. */
-static bool ends_in_half(const struct conv_job *j)
-{
-	return j->beside > 1 && j->kernel[1] % 2;
-}
-
-/* Of a unit's copy. */
-static int64_t copy_slots(const struct tiles_state *s)
-{
-	return s->j.ic / s->j.src_run * s->plane_slots;
-}
 
 struct unit {
 	const struct taps *taps;
@@ -107,89 +39,6 @@ struct unit {
 	const float *sum;
 	int64_t row[2], panel[2]; /* from, to */
 };
-
-/* A row of pixels to slots of each and the one that windows have beside it; left: slots before
-   the first pixel's, all of them zeros. */
-static void copy_beside(const struct conv_job *j, const float *row, int64_t width, int64_t left, float *to)
-{
-	int64_t before = max_i64(j->dilation[1] - left, 0);
-	j->vec->put_halves(to + left, row, width, false);
-	if (before < width)
-		j->vec->put_halves(to + left + before - j->dilation[1], row + before, width - before, true);
-}
-
-/* Rows of the source below the windows of the unit's rows, zeros where there are none. */
-static void copy_padded(
-	const struct tiles_state *s, const float *image, int64_t first_row, float *to)
-{
-	const struct conv_job *j = &s->j;
-	int64_t run = j->src_run, rows = s->plane_slots / s->row_slots;
-	int64_t left = j->pad[1], most = is_paired(j) ? 2 * s->row_slots : s->row_slots / job_run(j);
-	int64_t width = min_i64(j->in[1], most - left);
-	int64_t pixel = job_src_at(j, run);
-	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * pixel)
-		for (int64_t i = 0; i < rows; i++, to += s->row_slots) {
-			int64_t y = first_row * j->stride[0] - j->pad[0] + i;
-			memset(to, 0, (size_t)s->row_slots * sizeof(float));
-			if (y < 0 || y >= j->in[0])
-				continue;
-			if (is_paired(j))
-				j->vec->put_pixels(to, left, image + y * j->in[1], width);
-			else if (j->beside > 1)
-				copy_beside(j, image + y * j->in[1], width, left, to);
-			else
-				j->vec->copy(to + left * job_run(j),
-					&(struct conv_pixels){image + y * j->in[1] * pixel, width, run, pixel,
-						j->src_slots});
-		}
-}
-
-/* The pixels that windows of one read, for n pixels of the result. */
-static void copy_flat(
-	const struct tiles_state *s, const float *image, int64_t first, int64_t n, float *to)
-{
-	const struct conv_job *j = &s->j;
-	int64_t run = j->src_run, pixel = job_src_at(j, run), m;
-	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * pixel)
-		for (int64_t i = first; i < first + n; i += m, to += m * job_run(j)) {
-			int64_t y = i / j->out[1] * j->stride[0], x = i % j->out[1] * j->stride[1];
-			m = min_i64(j->out[1] - i % j->out[1], first + n - i);
-			j->vec->copy(to, &(struct conv_pixels){image + (y * j->in[1] + x) * pixel, m, run,
-						 j->stride[1] * pixel, j->src_slots});
-		}
-}
-
-/* Has a second half of n slots an infinity, or no number? */
-static bool has_wild_halves(const float *slots, int64_t n)
-{
-	const uint32_t exponent = 0x7f800000;
-	uint32_t bits, found = 0;
-	for (int64_t i = 0; i < n; i++) {
-		memcpy(&bits, &slots[i], sizeof(bits));
-		found |= (bits & exponent) == exponent;
-	}
-	return found;
-}
-
-static void empty_halves(const float *slots, int64_t n, float *to)
-{
-	uint32_t bits;
-	for (int64_t i = 0; i < n; i++) {
-		memcpy(&bits, &slots[i], sizeof(bits));
-		bits &= 0xffff;
-		memcpy(&to[i], &bits, sizeof(bits));
-	}
-}
-
-/* Whence windows take their slots, once they are copied. */
-static const struct taps *choose_taps(const struct tiles_state *s, float *copy)
-{
-	int64_t n = copy_slots(s);
-	if (!ends_in_half(&s->j) || !has_wild_halves(copy, n))
-		return &s->taps;
-	empty_halves(copy, n, copy + n);
-	return &s->halved;
-}
 
 /* A piece of the sums of one panel, for all rows. */
 static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t panel, int64_t tap)
@@ -244,10 +93,10 @@ static void run_unit(const struct kernel_args *a, const struct tiles_state *s, i
 		u.src += u.row[0] * j->stride[0] * s->row_slots;
 	} else if (s->flat) {
 		int64_t first = u.row[0] * s->width;
-		copy_flat(s, u.src, first, min_i64(s->width, area - first), a->scratch);
+		tiles_copy_flat(s, u.src, first, min_i64(s->width, area - first), a->scratch);
 	} else {
-		copy_padded(s, u.src, u.row[0], a->scratch);
-		u.taps = choose_taps(s, a->scratch);
+		tiles_copy_padded(s, u.src, u.row[0], a->scratch);
+		u.taps = tiles_choose_taps(s, a->scratch);
 	}
 	if (s->copied)
 		u.src = a->scratch;
@@ -323,7 +172,7 @@ static bool cut_rows(const struct prep *p, struct tiles_state *s)
 		s->copied |= j->pad[i] > 0 || reach(j, i, j->out[i]) > j->in[i];
 	int64_t pixel = source_pixel_bytes(j);
 	int64_t width = s->copied ? max_i64(reach(j, 1, j->out[1]), j->pad[1] + 1) : j->in[1];
-	width += is_paired(j); /* the last window's last slot */
+	width += tiles_is_paired(j); /* the last window's last slot */
 	if ((double)pixel * (double)width * (double)reach(j, 0, 1) > COPY_BYTES_MAX)
 		return false;
 	s->rows = j->out[0];
@@ -332,8 +181,8 @@ static bool cut_rows(const struct prep *p, struct tiles_state *s)
 	most = min_i64(most, s->rows);
 	s->row_units = min_i64(job_units(p, (s->rows + most - 1) / most), s->rows);
 	s->unit_rows = (s->rows + s->row_units - 1) / s->row_units;
-	s->pixel = run_of(j, j->stride[1]);
-	s->row_slots = run_of(j, width);
+	s->pixel = tiles_run_of(j, j->stride[1]);
+	s->row_slots = tiles_run_of(j, width);
 	s->plane_slots = s->row_slots * (s->copied ? reach(j, 0, s->unit_rows) : j->in[0]);
 	return true;
 }
@@ -344,22 +193,22 @@ static void place_taps(struct tiles_state *s)
 	int64_t n = 0;
 	for (int64_t c = 0; c < j->ic / j->src_run; c++)
 		for (int64_t y = 0; y < j->kernel[0]; y++)
-			for (int64_t x = 0; x < j->kernel[1]; x += tap_pixels(j))
+			for (int64_t x = 0; x < j->kernel[1]; x += tiles_tap_pixels(j))
 				s->tap[n++] = c * s->plane_slots +
 					      y * j->dilation[0] * s->row_slots +
 					      x * j->dilation[1] * job_run(j);
 	/* What is rounded is no place for a sum to rest in. */
-	int64_t most = j->dst_slots ? n : max_i64(DEPTH_MAX / tap_run(j), 1), pieces = (n + most - 1) / most;
-	s->taps = (struct taps){ s->tap, n, (n + pieces - 1) / pieces, tap_run(j) };
+	int64_t most = j->dst_slots ? n : max_i64(DEPTH_MAX / tiles_tap_run(j), 1), pieces = (n + most - 1) / most;
+	s->taps = (struct taps){ s->tap, n, (n + pieces - 1) / pieces, tiles_tap_run(j) };
 }
 
 /* Slot by slot: the weights are in this order already. */
 static void place_halved(struct tiles_state *s)
 {
 	const struct taps *t = &s->taps;
-	int64_t *at = s->tap + t->n, n = t->n * t->run, row = row_taps(&s->j) * t->run;
+	int64_t *at = s->tap + t->n, n = t->n * t->run, row = tiles_row_taps(&s->j) * t->run;
 	for (int64_t i = 0; i < n; i++)
-		at[i] = s->tap[i / t->run] + i % t->run + (i % row == row - 1 ? copy_slots(s) : 0);
+		at[i] = s->tap[i / t->run] + i % t->run + (i % row == row - 1 ? tiles_copy_slots(s) : 0);
 	s->halved = (struct taps){ at, n, t->piece * t->run, 1 };
 }
 
@@ -374,14 +223,14 @@ static void pack_panel(const struct conv_job *j, int64_t panel, float *w)
 {
 	int64_t area = j->kernel[0] * j->kernel[1], depth = j->ic * area, run = j->src_run;
 	int64_t first = panel * job_panel(j), width = job_panel_width(j, panel);
-	int64_t n = min_i64(width, j->oc - first), pixels = tap_pixels(j);
+	int64_t n = min_i64(width, j->oc - first), pixels = tiles_tap_pixels(j);
 	const float *from = j->weights + first * depth;
 	for (int64_t c = 0; c < j->ic; c++)
 		for (int64_t k = 0; k < area; k++) {
-			int64_t tap = c / run * taps_of_run(j) + k / j->kernel[1] * row_taps(j) +
+			int64_t tap = c / run * tiles_taps_of_run(j) + k / j->kernel[1] * tiles_row_taps(j) +
 				      k % j->kernel[1] / pixels;
 			int64_t at = c % run * pixels + k % j->kernel[1] % pixels;
-			float *to = w + (tap * tap_run(j) + at / j->vec->per_slot) * width;
+			float *to = w + (tap * tiles_tap_run(j) + at / j->vec->per_slot) * width;
 			for (int64_t o = 0; o < n; o++)
 				job_weight_put(j, to + o, at, from[o * depth + c * area + k]);
 		}
@@ -390,7 +239,7 @@ static void pack_panel(const struct conv_job *j, int64_t panel, float *w)
 static void pack(void *to, void *ctx)
 {
 	const struct conv_job *j = ctx;
-	int64_t depth = j->ic / j->src_run * taps_of_run(j) * tap_run(j);
+	int64_t depth = j->ic / j->src_run * tiles_taps_of_run(j) * tiles_tap_run(j);
 	memset(to, 0, (size_t)(job_floats(j) * depth) * sizeof(float));
 	for (int64_t panel = 0; panel < job_panels(j); panel++)
 		pack_panel(j, panel, (float *)to + panel * job_panel(j) * depth);
@@ -422,8 +271,8 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 {
 	struct conv_job j;
 	TRY(conv_job_init(p, bf16, &j, err));
-	bool half = ends_in_half(&j);
-	int64_t taps = j.ic / j.src_run * taps_of_run(&j) * (half ? 1 + tap_run(&j) : 1);
+	bool half = tiles_ends_in_half(&j);
+	int64_t taps = j.ic / j.src_run * tiles_taps_of_run(&j) * (half ? 1 + tiles_tap_run(&j) : 1);
 	struct tiles_state *s = kernel_state(p, ret, sizeof(*s) + (size_t)taps * sizeof(s->tap[0]));
 	if (!s)
 		return err_oom(err);
@@ -442,7 +291,7 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	ret->packed = ret->unread = 1u << 1;
 	ret->run = run_tiles;
 	if (s->copied)
-		ret->scratch_bytes = (size_t)(copy_slots(s) * (half ? 2 : 1)) * sizeof(float);
+		ret->scratch_bytes = (size_t)(tiles_copy_slots(s) * (half ? 2 : 1)) * sizeof(float);
 	ret->out_layout = j.out_layout;
 	/* Sums of several pieces overwrite the result before it is added. */
 	ret->inplace = j.sum && s->taps.piece >= s->taps.n;
