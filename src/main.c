@@ -8,7 +8,6 @@
  * the watchdog.
  */
 #include <config.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -29,6 +28,7 @@
 #include "server/server.h"
 #include "server/stats.h"
 #include "server/watchdog.h"
+#include "signals.h"
 
 #define EXIT_CONFIG 78 /* EX_CONFIG; the unit does not restart on it */
 #define TICK_MS 100
@@ -73,43 +73,6 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static void hold_
 
 __attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(void) =
 	hold_standard_fds;
-
-static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
-static int to_main = -1; /* where the handler writes */
-
-static void on_signal(int signo)
-{
-	int saved = errno;
-	uint8_t byte = (uint8_t)signo;
-	ssize_t done = write(to_main, &byte, 1); /* a full pipe has enough of them */
-	(void)done;
-	errno = saved;
-}
-
-/* Returns the end of the pipe that the main thread reads. The threads that the server makes
-   have the signals blocked, and the main thread too but while it waits. Those that
-   libraries made before main() began have not, hence handlers and no signalfd. */
-static int take_signals(sigset_t *ret_before)
-{
-	static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR1 };
-	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	sigset_t set;
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-		return -1;
-	to_main = ends[1];
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
-		sigaddset(&set, handled[i]);
-	pthread_sigmask(SIG_BLOCK, &set, ret_before);
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
-		sigdelset(ret_before, handled[i]);
-		sigaction(handled[i], &act, NULL);
-	}
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-	return ends[0];
-}
 
 /* A connection is a descriptor. */
 static void raise_fd_limit(void)
@@ -395,7 +358,7 @@ int main(int argc, char **argv)
 {
 	struct err err;
 	struct process p = { .phase = PHASE_STARTING };
-	p.signals = take_signals(&p.unblocked);
+	p.signals = signals_take(&p.unblocked);
 	p.arena = arena_new(4096, 0);
 	int status = EXIT_CONFIG;
 	if (!p.arena || command_line_parse(argc, argv, p.arena, &p.line, &err) != ERR_OK)
