@@ -9,6 +9,7 @@
 #include <check.h>
 #include <string.h>
 #include "exec/infer/infer.h"
+#include "exec/pass/passes.h"
 #include "support/model_run.h"
 #include "support/models.h"
 
@@ -42,6 +43,17 @@ static inline void check_and_infer(void)
 {
 	ck_assert_msg(graph_check(g, &err) == ERR_OK, "%s", err.msg);
 	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
+}
+
+static inline void run_passes(const struct passes_opts *opts)
+{
+	ck_assert_msg(passes_run(g, opts, &err) == ERR_OK, "%s", err.msg);
+}
+
+/* Those that the CPU wants. */
+static inline void run_cpu_passes(void)
+{
+	run_passes(&(struct passes_opts){ .backend = &cpu_backend });
 }
 
 static inline void expect_shape(int32_t v, const char *shape)

@@ -4,7 +4,6 @@
  * are the same.
  */
 #include <math.h>
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
 
 #define BATCH 2
@@ -13,18 +12,12 @@
 #define SIZE 4
 #define WIDTH (HEADS * SIZE)
 
-static void apply(void)
-{
-	struct passes_opts opts = { .backend = &cpu_backend };
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
-}
-
 /* Of the results before and after the passes the same is left, in so many nodes, of which
    so many are Attention. */
 static void expect(int32_t y, int nodes, int attentions)
 {
 	model_output(g, y);
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_ATTENTION), attentions);
 	ck_assert_int_eq(model_count(g, OP_NONE), nodes);
 }

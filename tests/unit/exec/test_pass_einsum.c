@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Einsum of two tensors: a matrix product where it is one, with the same results. */
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
-
-static void apply(void)
-{
-	struct passes_opts opts = { .backend = &cpu_backend };
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
-}
 
 static int32_t einsum(const char *equation, int32_t a, int32_t b)
 {
@@ -52,7 +45,7 @@ static const struct {
 START_TEST(a_product_of_two_is_a_matrix_product)
 {
 	model_output(g, einsum(cases[_i].equation, f32(cases[_i].a), f32(cases[_i].b)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_msg(model_count(g, OP_EINSUM) == cases[_i].stays, "%s", cases[_i].equation);
 }
 END_TEST
@@ -62,7 +55,7 @@ START_TEST(three_factors_stay)
 	int32_t v = MODEL_NODE(g, OP_EINSUM, f32(shape_of(2, 3)), f32(shape_of(3, 4)), f32(shape_of(4, 2)));
 	model_attr_string(g, "equation", "ij,jk,kl->il");
 	model_output(g, v);
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_EINSUM), 1);
 }
 END_TEST
@@ -72,7 +65,7 @@ START_TEST(a_bias_goes_into_the_product)
 {
 	int32_t v = einsum("abc,cde->abde", f32(shape_of(N, N, 6)), model_floats(g, shape_of(6, 2, 3), NULL));
 	model_output(g, MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(2, 3), NULL)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_ADD), 0);
 	ck_assert_int_eq(model_count(g, OP_FUSED_MATMUL), 1);
 	ck_assert_int_eq(model_count(g, OP_NONE), 2); /* and a Reshape */
@@ -83,7 +76,7 @@ START_TEST(a_bias_of_some_columns_stays)
 {
 	int32_t v = einsum("abc,cde->abde", f32(shape_of(N, N, 6)), model_floats(g, shape_of(6, 2, 3), NULL));
 	model_output(g, MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(3), NULL)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_ADD), 1);
 }
 END_TEST
@@ -104,7 +97,7 @@ START_TEST(attention_as_keras_writes_it_is_found)
 	int32_t v = einsum("acbe,aecd->abcd", p, part[2]);
 	v = einsum("abcd,cde->abe", v, model_floats(g, shape_of(2, 4, 6), NULL));
 	model_output(g, with_bias(v, shape_of(6)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_ATTENTION), 1);
 	ck_assert_int_eq(model_count(g, OP_FUSED_MATMUL), 4);
 }

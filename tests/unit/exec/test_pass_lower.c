@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graphs computed in half types: where the casts are, and how near the results stay. */
 #include "exec/half.h"
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
 
 /* Only what lowers: the rest would fuse what the CPU does not compute in halves. */
@@ -9,7 +8,7 @@ static void lower(enum dtype to)
 {
 	struct passes_opts opts = { .backend = &cpu_backend, .compiled = true, .lower_to = to };
 	check_and_infer();
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
+	run_passes(&opts);
 }
 
 static enum dtype type_of_first(enum op_id op)

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One-hot vectors times a matrix, as JAX writes them: a Gather, with the same results. */
 #include <math.h>
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
 
 #define ROWS 4
-
-static void apply(void)
-{
-	struct passes_opts opts = { .backend = &cpu_backend };
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
-}
 
 /* Numbers that name rows, none, and some below zero, whatever the input is. */
 static int32_t numbers(void)
@@ -31,7 +24,7 @@ static int32_t chosen(int32_t x, int64_t first, const float *w)
 START_TEST(a_one_hot_vector_times_a_matrix_is_a_row)
 {
 	model_output(g, chosen(numbers(), 0, NULL));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_GATHER), 1);
 	ck_assert_int_eq(model_count(g, OP_MATMUL) + model_count(g, OP_EQUAL), 0);
 }
@@ -43,7 +36,7 @@ START_TEST(what_is_done_to_each_element_is_done_to_the_table)
 	v = MODEL_NODE(g, OP_ADD, model_floats(g, shape_of(1, 1, 3), NULL), v);
 	v = MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_TANH, v), model_scalar(g, 3));
 	model_output(g, v);
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_GATHER), 1);
 	ck_assert_int_eq(model_count(g, OP_TANH) + model_count(g, OP_MUL), 0);
 	ck_assert_int_eq(model_count(g, OP_ADD), 1); /* that of numbers() */
@@ -53,7 +46,7 @@ END_TEST
 START_TEST(what_does_not_count_up_stays)
 {
 	model_output(g, chosen(numbers(), 5, NULL));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_GATHER), 0);
 }
 END_TEST
@@ -63,7 +56,7 @@ START_TEST(rows_that_are_not_finite_stay)
 {
 	static const float w[ROWS * 3] = { 1, 2, INFINITY };
 	model_output(g, chosen(numbers(), 0, w));
-	apply();
+	run_cpu_passes();
 	ck_assert_int_eq(model_count(g, OP_GATHER), 0);
 }
 END_TEST
@@ -73,7 +66,7 @@ START_TEST(a_vector_that_somebody_else_reads_stays)
 	int32_t v = chosen(numbers(), 0, NULL);
 	model_output(g, v);
 	model_output(g, g->node[g->value[v].producer].in[0]);
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_GATHER), 0);
 }
 END_TEST
@@ -82,7 +75,7 @@ START_TEST(a_number_for_each_row_is_none_for_the_table)
 {
 	int32_t v = chosen(numbers(), 0, NULL);
 	model_output(g, MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(6, 1), NULL)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_GATHER), 1);
 	ck_assert_int_eq(model_count(g, OP_ADD), 2);
 }

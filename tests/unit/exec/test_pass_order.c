@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Between Transposes: what is computed in the other order, and what is left of them. */
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
 
 #define N DIM_UNKNOWN /* 2 when it is run */
-
-static void apply(void)
-{
-	struct passes_opts opts = { .backend = &cpu_backend };
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
-}
 
 static int32_t to_last(int32_t v)
 {
@@ -48,7 +41,7 @@ static int32_t with_axis(int32_t v, int64_t axis)
 static void expect_transposes(int32_t v, int left)
 {
 	model_output(g, v);
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_TRANSPOSE), left);
 }
 
@@ -106,7 +99,7 @@ START_TEST(a_part_that_nobody_wants_may_be_absent)
 	g->value[part].producer = NODE_NONE;
 	model_output(g, to_second(part + 1));
 	check_and_infer();
-	apply();
+	run_cpu_passes();
 	ck_assert_int_eq(model_count(g, OP_SPLIT), 1);
 }
 END_TEST
@@ -138,7 +131,7 @@ END_TEST
 START_TEST(a_maximum_over_the_image_is_a_pool)
 {
 	model_output(g, MODEL_NODE(g, OP_REDUCE_MAX, f32(shape_of(2, 3, 4, 5)), MODEL_INTS(g, -1, 2)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_GLOBAL_MAX_POOL), 1);
 }
 END_TEST
@@ -147,7 +140,7 @@ START_TEST(a_mean_over_rows_is_none)
 {
 	model_output(g, MODEL_NODE(g, OP_REDUCE_MEAN, f32(shape_of(2, 3, 4, 5)), MODEL_INTS(g, 3)));
 	model_output(g, MODEL_NODE(g, OP_REDUCE_MEAN, f32(shape_of(2, 3, 4)), MODEL_INTS(g, 2)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_REDUCE_MEAN), 2);
 }
 END_TEST
@@ -167,7 +160,7 @@ START_TEST(what_is_read_as_it_was_is_transposed_once)
 	model_output(g, v);
 	model_output(g, to_second(v));
 	model_output(g, to_second(MODEL_NODE(g, OP_EXP, v)));
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_TRANSPOSE), 1);
 }
 END_TEST

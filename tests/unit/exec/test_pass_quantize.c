@@ -3,7 +3,6 @@
  * Graphs as ONNX Runtime's tools quantize them: what is left between QuantizeLinear and
  * DequantizeLinear, and that results are within a step of the floats'.
  */
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
 
 #define SCALE 0.05f
@@ -76,7 +75,7 @@ static void expect(int nodes, float scale, bool exact)
 	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = exact };
 	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
 	struct model_results before = model_run(g, 7, arena);
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
+	run_passes(&opts);
 	struct model_results after = model_run(g, 7, arena);
 	for (int i = 0; i < after.n; i++)
 		ck_assert_int_eq(

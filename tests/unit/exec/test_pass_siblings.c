@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Products that make an attention's Q, K and V of one input: which become one, and that the results stay. */
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
 
 #define HEADS 4
@@ -13,7 +12,7 @@ static void apply(void)
 	struct backend b = cpu_backend;
 	b.columns = true;
 	struct passes_opts opts = { .backend = &b, .compiled = true };
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
+	run_passes(&opts);
 }
 
 static int32_t input(const char *name)

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Views that drop ones go behind elementwise operators: convolutions of one dimension, as TensorFlow has them. */
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
-
-static void apply(void)
-{
-	struct passes_opts opts = { .backend = &cpu_backend };
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
-}
 
 /* Of [n,c,t], by a convolution of images one pixel high. */
 static int32_t conv(int32_t v, int64_t from, int64_t to)
@@ -31,7 +24,7 @@ static struct shape sequence(int64_t channels)
 static void expect_left(int32_t v, enum op_id op, int count)
 {
 	model_output(g, v);
-	expect_same_results(apply);
+	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, op), count);
 }
 

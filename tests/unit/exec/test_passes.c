@@ -4,13 +4,12 @@
  * the results are the same.
  */
 #include "exec/attrs.h"
-#include "exec/pass/passes.h"
 #include "support/graph_case.h"
 
 static void apply(bool exact_only)
 {
 	struct passes_opts opts = { .backend = &cpu_backend, .exact_only = exact_only };
-	ck_assert_msg(passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
+	run_passes(&opts);
 }
 
 static void apply_all(void)
