@@ -141,6 +141,14 @@ void qbands_run(const struct qbands *b, const struct kernel_args *a, struct qpro
 	}
 }
 
+enum err_code qbands_known(const struct prep *p, uint32_t mask, struct err *err)
+{
+	for (int i = 0; i < p->n_in; i++)
+		if (mask >> i & 1 && prep_has_in(p, i) && !p->in[i].data)
+			return prep_refuse(err, "unknown weights");
+	return ERR_OK;
+}
+
 /* -- prepare: weights --------------------------------------------------------------------------- */
 
 /* Of channel m, flipped. */

@@ -42,6 +42,9 @@ struct qbands {
 	size_t scratch_windows;
 };
 
+/* UNIMPLEMENTED: one of the inputs `mask` is there, but a run tells what it is. */
+MUST_CHECK enum err_code qbands_known(const struct prep *p, uint32_t mask, struct err *err);
+
 /* From a node's first two inputs. UNIMPLEMENTED: no images, or nothing to do. */
 MUST_CHECK enum err_code qbands_conv(
 	const struct prep *p, struct qbands *ret, struct qweights *w, struct err *err);

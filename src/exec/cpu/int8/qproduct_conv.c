@@ -52,13 +52,6 @@ static void run_quantized(const struct kernel_args *a, int64_t begin, int64_t en
 
 /* -- prepare ------------------------------------------------------------------------------------ */
 
-static bool operands_known(const struct prep *p)
-{
-	return p->in[IN_W].data && p->in[IN_FACTOR].data &&
-	       (!prep_has_in(p, IN_BIAS) || p->in[IN_BIAS].data) &&
-	       (!prep_has_in(p, IN_W_ZERO) || p->in[IN_W_ZERO].data);
-}
-
 static enum err_code read_channels(struct prep *p, struct qconv_state *s, struct err *err)
 {
 	int64_t channels = s->bands.channels;
@@ -76,18 +69,39 @@ static enum err_code read_channels(struct prep *p, struct qconv_state *s, struct
 	return ERR_OK;
 }
 
-static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struct qconv_state *s,
-	struct qweights *w, struct err *err)
+/* Where what is added lies, and whether it has to be copied to lie as the result does. */
+static void place_sum(const struct prep *p, bool conv, struct qconv_state *s)
 {
 	s->z_in = prep_has_in(p, IN_Z);
+	s->copy_z = conv && s->z_in && p->in[IN_Z].layout != LAYOUT_NHWC;
+	if (!conv)
+		s->z = (struct qstrides){ 0, s->bands.channels, s->bands.channels, 1 };
+	else if (s->z_in)
+		s->z = qstrides_of(&p->in[IN_Z], !s->copy_z);
+}
+
+static enum err_code prepare_quantized(struct prep *p, bool conv, struct kernel *ret, struct err *err)
+{
+	const uint32_t known = 1u << IN_W | 1u << IN_FACTOR | 1u << IN_BIAS | 1u << IN_W_ZERO;
+	struct qweights w;
+	struct qconv_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	TRY(qbands_known(p, known, err));
+	if (conv)
+		TRY(qbands_conv(p, &s->bands, &w, err));
+	else
+		TRY(qbands_matmul(p, node_int(p->node, "trans_b", 0) != 0, &s->bands, &w, err));
+	place_sum(p, conv, s);
 	requant_init(&s->requant, p->node, &p->in[IN_X], &p->out[0], s->z_in ? &p->in[IN_Z] : NULL);
-	TRY(qbands_pack(p, ret, &s->bands, w, IN_W_ZERO, err));
+	TRY(qbands_pack(p, ret, &s->bands, &w, IN_W_ZERO, err));
 	TRY(read_channels(p, s, err));
 	s->scratch_z = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
 	if (s->copy_z)
 		ret->scratch_bytes = s->scratch_z +
 				     (size_t)(s->bands.band * s->bands.out[1] * s->bands.channels);
 	ret->run = run_quantized;
+	ret->out_layout = conv ? LAYOUT_NHWC : LAYOUT_PLAIN;
 	/* Those apart make some pixels twice. */
 	ret->inplace = s->z_in && !s->copy_z && !s->bands.apart;
 	ret->inplace_in = IN_Z;
@@ -96,29 +110,10 @@ static enum err_code prepare_quantized(struct prep *p, struct kernel *ret, struc
 
 enum err_code prepare_quantized_conv(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct qweights w;
-	struct qconv_state *s = kernel_state(p, ret, sizeof(*s));
-	if (!s)
-		return err_oom(err);
-	if (!operands_known(p))
-		return prep_refuse(err, "unknown weights");
-	TRY(qbands_conv(p, &s->bands, &w, err));
-	s->copy_z = prep_has_in(p, IN_Z) && p->in[IN_Z].layout != LAYOUT_NHWC;
-	if (prep_has_in(p, IN_Z))
-		s->z = qstrides_of(&p->in[IN_Z], !s->copy_z);
-	ret->out_layout = LAYOUT_NHWC;
-	return prepare_quantized(p, ret, s, &w, err);
+	return prepare_quantized(p, true, ret, err);
 }
 
 enum err_code prepare_quantized_matmul(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct qweights w;
-	struct qconv_state *s = kernel_state(p, ret, sizeof(*s));
-	if (!s)
-		return err_oom(err);
-	if (!operands_known(p))
-		return prep_refuse(err, "unknown weights");
-	TRY(qbands_matmul(p, node_int(p->node, "trans_b", 0) != 0, &s->bands, &w, err));
-	s->z = (struct qstrides){ 0, w.m, w.m, 1 };
-	return prepare_quantized(p, ret, s, &w, err);
+	return prepare_quantized(p, false, ret, err);
 }

@@ -36,42 +36,31 @@ static void run_sums(const struct kernel_args *a, int64_t begin, int64_t end)
 
 /* -- prepare ------------------------------------------------------------------------------------ */
 
-static bool operands_known(const struct prep *p)
+static enum err_code prepare_sums(struct prep *p, bool conv, struct kernel *ret, struct err *err)
 {
-	return p->in[IN_W].data && (!prep_has_in(p, IN_W_ZERO) || p->in[IN_W_ZERO].data);
-}
-
-static enum err_code prepare_sums(struct prep *p, struct kernel *ret, struct sums_state *s,
-	struct qweights *w, struct err *err)
-{
-	TRY(qbands_pack(p, ret, &s->bands, w, IN_W_ZERO, err));
+	struct qweights w;
+	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	TRY(qbands_known(p, 1u << IN_W | 1u << IN_W_ZERO, err));
+	if (conv)
+		TRY(qbands_conv(p, &s->bands, &w, err));
+	else
+		TRY(qbands_matmul(p, false, &s->bands, &w, err));
+	TRY(qbands_pack(p, ret, &s->bands, &w, IN_W_ZERO, err));
 	s->scratch_bias = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
-	ret->scratch_bytes = s->scratch_bias + (size_t)qbands_room(w->m) * sizeof(int32_t);
+	ret->scratch_bytes = s->scratch_bias + (size_t)qbands_room(w.m) * sizeof(int32_t);
 	ret->run = run_sums;
+	ret->out_layout = conv ? LAYOUT_NHWC : LAYOUT_PLAIN;
 	return ERR_OK;
 }
 
 enum err_code prepare_integer_conv(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct qweights w;
-	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
-	if (!s)
-		return err_oom(err);
-	if (!operands_known(p))
-		return prep_refuse(err, "unknown weights");
-	TRY(qbands_conv(p, &s->bands, &w, err));
-	ret->out_layout = LAYOUT_NHWC;
-	return prepare_sums(p, ret, s, &w, err);
+	return prepare_sums(p, true, ret, err);
 }
 
 enum err_code prepare_integer_matmul(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct qweights w;
-	struct sums_state *s = kernel_state(p, ret, sizeof(*s));
-	if (!s)
-		return err_oom(err);
-	if (!operands_known(p))
-		return prep_refuse(err, "unknown weights");
-	TRY(qbands_matmul(p, false, &s->bands, &w, err));
-	return prepare_sums(p, ret, s, &w, err);
+	return prepare_sums(p, false, ret, err);
 }
