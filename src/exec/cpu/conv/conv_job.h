@@ -108,6 +108,17 @@ static inline void deal_out(int64_t total, int64_t n, int64_t i, int64_t *from, 
 	*to = total * (i + 1) / n;
 }
 
+/* Unit `index` of all images: one part of an image, and a slice of the panels. */
+struct job_unit {
+	int64_t image, part, panel[2]; /* from, to */
+};
+static inline struct job_unit job_unit_of(int64_t index, int64_t parts, int64_t slices, int64_t panels)
+{
+	struct job_unit u = { .image = index / slices / parts, .part = index / slices % parts };
+	deal_out(panels, slices, index % slices, &u.panel[0], &u.panel[1]);
+	return u;
+}
+
 /* As many units, or a few more so that every thread gets as many as the others. */
 int64_t job_units(const struct prep *p, int64_t units);
 

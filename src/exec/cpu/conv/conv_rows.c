@@ -176,15 +176,14 @@ static void make_pixels(
 static void run_unit(const struct kernel_args *a, const struct rows_state *s, int64_t index)
 {
 	const struct conv_job *j = &s->j;
-	int64_t slice = index % s->slices, part = index / s->slices % s->parts,
-		image = index / s->slices / s->parts;
-	int64_t at = image * j->oc * j->out[0] * j->out[1];
+	struct job_unit i = job_unit_of(index, s->parts, s->slices, job_panels(j));
+	int64_t at = i.image * j->oc * j->out[0] * j->out[1];
 	struct unit u = {.src = a->scratch,
+		.panel = {i.panel[0], i.panel[1]},
 		.dst = (float *)((char *)a->scratch + s->scratch_dst),
 		.rest = (float *)((char *)a->scratch + s->scratch_rest)};
-	deal_out(j->out[0], s->parts, part, &u.row[0], &u.row[1]);
-	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
-	make_points(s, &u, (const float *)a->in[0].data + image * j->ic * j->in[0] * j->in[1]);
+	deal_out(j->out[0], s->parts, i.part, &u.row[0], &u.row[1]);
+	make_points(s, &u, (const float *)a->in[0].data + i.image * j->ic * j->in[0] * j->in[1]);
 	multiply(s, &u);
 	make_pixels(s, &u, (float *)a->out[0].data + at,
 		j->sum ? (const float *)a->in[3].data + at : NULL);

@@ -174,17 +174,15 @@ static void run_panels(const struct strassen_state *s, const struct unit *u, int
 static void run_unit(const struct kernel_args *a, const struct strassen_state *s, int64_t index)
 {
 	const struct conv_job *j = &s->j;
-	int64_t slice = index % s->slices, part = index / s->slices % s->parts;
-	int64_t image = index / s->slices / s->parts;
-	struct unit u = {.sum = NULL};
-	deal_out(s->pairs, s->parts, part, &u.pair[0], &u.pair[1]);
-	deal_out(s->panels, s->slices, slice, &u.panel[0], &u.panel[1]);
-	int64_t first = u.pair[0] * 2 * j->vec->floats, at = image * j->oc * s->area + first;
+	struct job_unit i = job_unit_of(index, s->parts, s->slices, s->panels);
+	struct unit u = {.panel = {i.panel[0], i.panel[1]}};
+	deal_out(s->pairs, s->parts, i.part, &u.pair[0], &u.pair[1]);
+	int64_t first = u.pair[0] * 2 * j->vec->floats, at = i.image * j->oc * s->area + first;
 	u.dst = (float *)a->out[0].data + at;
 	if (j->sum)
 		u.sum = (const float *)a->in[3].data + at;
 	make_operands(
-		s, (const float *)a->in[0].data + image * j->ic * s->area + first, a->scratch, &u);
+		s, (const float *)a->in[0].data + i.image * j->ic * s->area + first, a->scratch, &u);
 	for (int64_t panel = u.panel[0]; panel < u.panel[1]; panel++)
 		run_panels(s, &u, panel);
 }
@@ -195,8 +193,7 @@ static void run_strassen(const struct kernel_args *a, int64_t begin, int64_t end
 		run_unit(a, a->state, i);
 }
 
-/* -- prepare ------------------------------------------------------------------------------------
- */
+/* -- prepare ---------------------------------------------------------------------------------- */
 
 static bool suits(const struct prep *p, const struct conv_job *j)
 {

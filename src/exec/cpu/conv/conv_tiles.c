@@ -80,15 +80,14 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 static void run_unit(const struct kernel_args *a, const struct tiles_state *s, int64_t index)
 {
 	const struct conv_job *j = &s->j;
-	struct unit u = {.taps = &s->taps};
-	int64_t slice = index % s->slices, rows = index / s->slices % s->row_units;
-	int64_t image = index / s->slices / s->row_units, area = j->out[0] * j->out[1];
-	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
-	deal_out(s->rows, s->row_units, rows, &u.row[0], &u.row[1]);
-	u.src = (const float *)a->in[0].data + job_src_at(j, image * j->ic * j->in[0] * j->in[1]);
-	u.dst = (float *)a->out[0].data + job_dst_at(j, image * j->oc * area);
+	struct job_unit i = job_unit_of(index, s->row_units, s->slices, job_panels(j));
+	struct unit u = {.taps = &s->taps, .panel = {i.panel[0], i.panel[1]}};
+	int64_t area = j->out[0] * j->out[1], at = job_dst_at(j, i.image * j->oc * area);
+	deal_out(s->rows, s->row_units, i.part, &u.row[0], &u.row[1]);
+	u.src = (const float *)a->in[0].data + job_src_at(j, i.image * j->ic * j->in[0] * j->in[1]);
+	u.dst = (float *)a->out[0].data + at;
 	if (j->sum)
-		u.sum = (const float *)a->in[3].data + job_dst_at(j, image * j->oc * area);
+		u.sum = (const float *)a->in[3].data + at;
 	if (!s->copied) {
 		u.src += u.row[0] * j->stride[0] * s->row_slots;
 	} else if (s->flat) {

@@ -242,15 +242,16 @@ static struct wino_span part_of(const struct wino_axis *a, int64_t parts, int64_
 static void run_unit(const struct kernel_args *a, const struct wino_state *s, int64_t index)
 {
 	const struct conv_job *j = &s->j;
-	int64_t slice = index % s->slices, part = index / s->slices % (s->parts[0] * s->parts[1]);
-	int64_t image = index / s->slices / (s->parts[0] * s->parts[1]);
-	int64_t at = job_dst_at(j, image * j->oc * j->out[0] * j->out[1]);
-	struct unit u = {.src = a->scratch, .dst = (float *)((char *)a->scratch + s->scratch_dst)};
-	u.span[0] = part_of(&s->axis[0], s->parts[0], part / s->parts[1]);
-	u.span[1] = part_of(&s->axis[1], s->parts[1], part % s->parts[1]);
+	struct job_unit i = job_unit_of(index, s->parts[0] * s->parts[1], s->slices, job_panels(j));
+	int64_t at = job_dst_at(j, i.image * j->oc * j->out[0] * j->out[1]);
+	int64_t from = job_src_at(j, i.image * j->ic * j->in[0] * j->in[1]);
+	struct unit u = {.src = a->scratch,
+		.panel = {i.panel[0], i.panel[1]},
+		.dst = (float *)((char *)a->scratch + s->scratch_dst)};
+	u.span[0] = part_of(&s->axis[0], s->parts[0], i.part / s->parts[1]);
+	u.span[1] = part_of(&s->axis[1], s->parts[1], i.part % s->parts[1]);
 	find_places(s, &u, (int64_t *)((char *)a->scratch + s->scratch_places));
-	deal_out(job_panels(j), s->slices, slice, &u.panel[0], &u.panel[1]);
-	make_points(s, &u, (const float *)a->in[0].data + job_src_at(j, image * j->ic * j->in[0] * j->in[1]));
+	make_points(s, &u, (const float *)a->in[0].data + from);
 	multiply(s, &u);
 	make_pixels(s, &u, (float *)a->out[0].data + at,
 		j->sum ? (const float *)a->in[3].data + at : NULL);
