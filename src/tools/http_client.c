@@ -321,6 +321,15 @@ static enum err_code send_all(
 	return ERR_OK;
 }
 
+/* Length of the line that an answer begins with, or of what there is of it. */
+static size_t first_line(const struct buf *b)
+{
+	size_t n = 0;
+	while (n < b->len && b->ptr[n] != '\r' && b->ptr[n] != '\n')
+		n++;
+	return n;
+}
+
 static enum err_code receive_reply(struct http_conn *c, int timeout_ms, struct buf *b,
 	struct http_reply *ret, struct err *err)
 {
@@ -345,7 +354,7 @@ static enum err_code receive_reply(struct http_conn *c, int timeout_ms, struct b
 			return ERR_OK;
 		case HTTP_BAD:
 			return err_set(err, ERR_UNKNOWN, "the answer is no HTTP/1.1 that we read: '%.*s'",
-				(int)strcspn(b->ptr, "\r\n"), b->ptr);
+				(int)first_line(b), b->ptr);
 		case HTTP_MORE:
 			break;
 		}

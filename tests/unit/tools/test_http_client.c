@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "support/tempdir.h"
 #include "tools/http_client.h"
 
 static enum http_parse parse_all(const char *text, struct http_reply *r)
@@ -61,6 +67,61 @@ START_TEST(a_head_without_end_is_bad_at_its_limit)
 }
 END_TEST
 
+/* Has chunks that were filled to their ends, so that no zero is left behind what is written there. */
+static struct arena *used_arena(size_t chunk_bytes)
+{
+	struct arena *a = arena_new(chunk_bytes, 0);
+	for (size_t at = 0; at < 2 * chunk_bytes; at += 16)
+		memset(arena_alloc(a, 16), 'b', 16);
+	arena_reset(a, SIZE_MAX);
+	return a;
+}
+
+/* Answers before it reads, so that all of the answer is there when the client comes to read it. */
+static void *answer_without_lines(void *ctx)
+{
+	static char text[HTTP_HEAD_MAX], sink[HTTP_HEAD_MAX];
+	memset(text, 'a', sizeof(text));
+	int fd = accept(*(int *)ctx, NULL, NULL);
+	ck_assert_int_eq(send(fd, text, sizeof(text), MSG_NOSIGNAL), sizeof(text));
+	while (recv(fd, sink, sizeof(sink), 0) > 0)
+		;
+	close(fd);
+	return NULL;
+}
+
+START_TEST(of_an_answer_without_lines_no_more_is_read_than_there_is)
+{
+	const size_t larger_than_the_socket_holds = 500 << 10;
+	struct tempdir dir = tempdir_new();
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/socket", dir.path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	pthread_t server;
+	ck_assert_int_eq(pthread_create(&server, NULL, answer_without_lines, &fd), 0);
+	struct arena *a = used_arena(4 * HTTP_HEAD_MAX);
+	char url[256], *body = calloc(1, larger_than_the_socket_holds);
+	snprintf(url, sizeof(url), "unix:%s", at.sun_path);
+	const struct http_request q = { "POST", "/x", { body, larger_than_the_socket_holds }, 2 };
+	struct http_url u;
+	struct http_reply r;
+	struct slice got;
+	struct err err;
+	ck_assert_int_eq(http_url_parse(url, &u, NULL), ERR_OK);
+
+	ck_assert_int_eq(http_call(&u, &q, 60000, a, &r, &got, &err), ERR_UNKNOWN);
+
+	ck_assert_ptr_nonnull(strstr(err.msg, "no HTTP/1.1 that we read: 'aaaa"));
+	pthread_join(server, NULL);
+	close(fd);
+	free(body);
+	arena_free(a);
+	tempdir_free(&dir);
+}
+END_TEST
+
 START_TEST(addresses_are_taken_apart)
 {
 	struct http_url u;
@@ -100,6 +161,7 @@ Suite *suite_http_client(void)
 	tcase_add_test(t, connection_close_and_http_1_0_end_keep_alive);
 	tcase_add_test(t, what_is_no_reply_is_bad);
 	tcase_add_test(t, a_head_without_end_is_bad_at_its_limit);
+	tcase_add_test(t, of_an_answer_without_lines_no_more_is_read_than_there_is);
 	tcase_add_test(t, addresses_are_taken_apart);
 	tcase_add_test(t, a_binary_request_says_where_its_json_ends);
 	suite_add_tcase(s, t);
