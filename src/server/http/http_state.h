@@ -54,6 +54,7 @@ struct io {
 	int epoll_fd; /* the daemon's: readable when a connection is ready */
 	int wake_fd;
 	atomic_int newest; /* descriptor of the last newcomer, whose slot names the one before; -1 */
+	int answered_at_once; /* since it slept: requests that waited for no other thread */
 	struct spares calls; /* idle ones */
 	struct gather gather;
 };

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -21,6 +22,10 @@
 #include "server/http/gather.h"
 
 #define NO_FD (-1)
+/* By measurement (tests/bench/throughput, v2-binary): 0.61 of the echo's rate without, 0.68 once,
+   0.70 twice, no more with more. */
+#define GIVE_WAY_TIMES 2
+#define BUSY_ANSWERS 4 /* since it slept */
 
 /* Once for all that happens before the thread comes to see it. */
 static void wake(struct io *io)
@@ -72,14 +77,31 @@ static void take_newcomers(struct io *io)
 
 /* --- the thread --- */
 
+enum { READY, WOKEN, N_EVENTS };
+
+/* Those who were just answered ask again as soon as they get to run: sleeping at once would cost
+   both sides a wakeup for each request or two. Where few ask, whoever computes on this core would
+   have it for a whole slice, and the next request would wait. */
+static bool is_ready_after_giving_way(struct io *io, struct pollfd *fds)
+{
+	bool is_busy = io->answered_at_once >= BUSY_ANSWERS;
+	io->answered_at_once = 0;
+	for (int i = 0; is_busy && i < GIVE_WAY_TIMES; i++) {
+		sched_yield();
+		if (poll(fds, N_EVENTS, 0) > 0)
+			return true;
+	}
+	return false;
+}
+
 /* Until a connection is ready, or wake(). */
 static void sleep_until_woken(struct io *io)
 {
-	enum { READY, WOKEN };
 	struct pollfd fds[] = { [READY] = { .fd = io->epoll_fd, .events = POLLIN },
 		[WOKEN] = { .fd = io->wake_fd, .events = POLLIN } };
 	uint64_t wakes;
-	if (poll(fds, 2, -1) > 0 && fds[WOKEN].revents) {
+	bool is_ready = is_ready_after_giving_way(io, fds) || poll(fds, N_EVENTS, -1) > 0;
+	if (is_ready && fds[WOKEN].revents) {
 		(void)!read(io->wake_fd, &wakes, sizeof(wakes));
 		atomic_store(&io->woken, false);
 	}

@@ -90,6 +90,7 @@ enum MHD_Result send_reply(struct call *c)
 	if (!response)
 		return MHD_NO;
 	add_headers(c, response);
+	c->io->answered_at_once += c->stage != CALL_WAIT;
 	enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->reply.status, response);
 	MHD_destroy_response(response);
 	count(h, c);
