@@ -16,6 +16,7 @@ import grpc
 
 from raw_http2 import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PRIORITY,
                        RST_STREAM, SETTINGS, UNAVAILABLE, WINDOW_UPDATE, Connection, frame, head, message)
+import signet
 from signet_server import Server
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -464,9 +465,9 @@ class Connections(Story):
             channel.close()
 
     def test_a_drain_lets_calls_end(self):
-        with Server(grpc=True, options={"model *.batch_delay": "1s"}) as s, Connection(s.grpc_port) as c:
+        with Server(grpc=True, options={"model *.batch_delay": "2s"}) as s, Connection(s.grpc_port) as c:
             c.call(1, INFER, digits_request())
-            time.sleep(0.2)
+            signet.wait_until(lambda: s.metric('signet_queue_rows{model="digits"') > 0, "the call waits")
             s.process.send_signal(signal.SIGTERM)
             self.assertEqual(c.status(1), 0)
             self.assertIn(GOAWAY, [f[0] for f in c.frames])

@@ -327,10 +327,11 @@ class GrpcOip(unittest.TestCase):
             t.start()
         s.add("swapped", "1", as_version="2")
         s.wait_state("2", "AVAILABLE", model="swapped")
-        time.sleep(0.2)
+        signet.wait_until(lambda: "2" in seen or errors, "an answer of version 2")
         s.remove("swapped", "2")
         s.wait_state("1", "AVAILABLE", model="swapped")
-        time.sleep(0.2)
+        seen.discard("1")
+        signet.wait_until(lambda: "1" in seen or errors, "an answer of version 1")
         stop.set()
         for t in threads:
             t.join()
@@ -444,6 +445,15 @@ class GrpcOip(unittest.TestCase):
         self.assertTrue(self.c.is_server_live())
 
 
+def is_live(s):
+    """On a connection of its own, which may be turned away."""
+    with triton.InferenceServerClient("127.0.0.1:%d" % s.grpc_port) as c:
+        try:
+            return c.is_server_live()
+        except InferenceServerException:
+            return False
+
+
 class GrpcLimits(unittest.TestCase):
     def test_G16_descriptors_run_out_and_come_back(self):
         def few():
@@ -453,9 +463,7 @@ class GrpcLimits(unittest.TestCase):
             time.sleep(0.3)
             for sock in held:
                 sock.close()
-            time.sleep(0.3)
-            with triton.InferenceServerClient("127.0.0.1:%d" % s.grpc_port) as c:
-                self.assertTrue(c.is_server_live())
+            signet.wait_until(lambda: is_live(s), "a connection that is taken")
 
     def test_connections_beyond_the_limit_are_closed(self):
         with Server(grpc=True, options={"grpc.connections_max": "2"}) as s:
@@ -465,9 +473,7 @@ class GrpcLimits(unittest.TestCase):
                 self.assertEqual(third.recv(1), b"")
             for sock in held:
                 sock.close()
-            time.sleep(0.2)
-            with triton.InferenceServerClient("127.0.0.1:%d" % s.grpc_port) as c:
-                self.assertTrue(c.is_server_live())
+            signet.wait_until(lambda: is_live(s), "a connection that is taken")
 
     def test_connections_that_come_and_go_are_counted_once(self):
         """A limit of 4 holds after many that hung up; the daemon ends well."""

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from tritonclient.utils import InferenceServerException
 
+import signet
 from signet_server import Server
 
 Status = health_pb2.HealthCheckResponse
@@ -73,16 +74,15 @@ class Health(unittest.TestCase):
         self.assertTrue(model.said.empty(), "nothing has changed")
 
     def test_G17_watches_are_told_of_a_drain_and_ended(self):
-        s, stub = self.serve(options={"server.drain_delay": "1s"})
+        s, stub = self.serve(options={"server.drain_delay": "3s"})
         server, model, unknown = (Watch(stub, name) for name in ("", "digits", "nobody"))
         self.assertEqual([w.next() for w in (server, model, unknown)],
                          [Status.SERVING, Status.SERVING, Status.SERVICE_UNKNOWN])
-        began = time.monotonic()
         s.process.send_signal(signal.SIGTERM)
         self.assertEqual([server.next(), model.next()], [Status.NOT_SERVING] * 2)
-        self.assertLess(time.monotonic() - began, 0.9, "before the server stops")
+        self.assertEqual(s.call("GET", "/v2/health/live")[0], 200, "before the server stops")
         self.assertEqual([w.next() for w in (server, model, unknown)], [grpc.StatusCode.UNAVAILABLE] * 3)
-        self.assertEqual(s.process.wait(5), 0, "open watches hold nothing up")
+        self.assertEqual(s.process.wait(20), 0, "open watches hold nothing up")
 
     def test_G17_watches_are_told_when_there_is_no_delay(self):
         s, stub = self.serve()
@@ -102,11 +102,18 @@ class Health(unittest.TestCase):
         self.assertEqual(caught.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
         for w in held:
             w.cancel()
-        time.sleep(0.6)
-        again = [stub.Watch(request) for _ in range(WATCHES_MAX)]
-        self.assertEqual({next(w).status for w in again}, {Status.SERVING})
-        for w in again:
-            w.cancel()
+
+        def all_fit():
+            again = [stub.Watch(request) for _ in range(WATCHES_MAX)]
+            try:
+                return all(next(w).status == Status.SERVING for w in again)
+            except grpc.RpcError as e:  # the server has not noticed all that have left
+                self.assertEqual(e.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+                return False
+            finally:
+                for w in again:
+                    w.cancel()
+        signet.wait_until(all_fit, "the places are free again")
 
     def test_G17_bad_requests(self):
         s, stub = self.serve()
