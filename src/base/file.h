@@ -4,7 +4,8 @@
  *
  * Whatever the tree opens by a name from outside is opened by file_open_beneath(). Files
  * are read whole into memory of our own: a file that is truncated under a mapping would
- * raise SIGBUS in a request. Messages carry the name as given, never where it is.
+ * raise SIGBUS in a request (lent.h has what a lease allows). Messages carry the name as given,
+ * never where it is.
  *
  * Ownership: descriptors and file_mem are the caller's.
  * Threads:   any.

@@ -45,10 +45,10 @@ static size_t span(size_t bytes)
 	return whole - pages < PAGES_HUGE_BYTES / 8 ? whole : pages;
 }
 
-/* From where a huge page may begin: the system looks for such a place only for sizes that are
-   whole huge pages. */
-static void *map_huge(size_t pages)
+/* The system looks for such a place only for sizes that are whole huge pages. */
+void *pages_reserve(size_t bytes)
 {
+	size_t pages = round_up(bytes, PAGE_BYTES);
 	char *p = map(pages + PAGES_HUGE_BYTES);
 	if (!p)
 		return NULL;
@@ -57,8 +57,15 @@ static void *map_huge(size_t pages)
 		munmap(p, before);
 	if (before < PAGES_HUGE_BYTES)
 		munmap(p + before + pages, PAGES_HUGE_BYTES - before);
-	huge_choose(p + before, pages);
 	return p + before;
+}
+
+static void *map_huge(size_t pages)
+{
+	void *p = pages_reserve(pages);
+	if (p)
+		huge_choose(p, pages);
+	return p;
 }
 
 void pages_shrink(void *p, size_t bytes, size_t to_bytes)

@@ -44,6 +44,7 @@ from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+import native_load
 import trees
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
@@ -53,6 +54,7 @@ from onnx_graph import Graph  # noqa: E402 (beside this folder)
 RTOL, ATOL = 1e-3, 1e-4
 BF16_PART = 0.05
 ROUND_SECONDS = 0.6  # of each engine in each round
+NATIVE, NATIVE_THREADS = "bert_base", 2  # whose native file's load is compared with cat
 
 
 def resnet50(batch):
@@ -364,7 +366,7 @@ def machine():
     return "unknown processor"
 
 
-def write_markdown(args, rows, mean):
+def write_markdown(args, rows, mean, native):
     lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Performance", "",
              f"{machine()}, {datetime.date.today()}, ONNX Runtime {onnxruntime.__version__}, "
              f"medians of {args.rounds} rounds run in turn. `make bench` makes this page.", "",
@@ -375,6 +377,8 @@ def write_markdown(args, rows, mean):
               f"{r['top1']} |" for r in rows]
     lines += ["", f"Geometric mean, bf16 aside: {mean:.2f} times faster. Load, load with the first run, and memory "
               "are our part of theirs. ONNX Runtime computes in float32 where we do in bf16.", ""]
+    if native:
+        lines += [native, ""]
     if args.plot:
         lines += [f"![times faster]({pathlib.Path(args.plot).name})", ""]
     pathlib.Path(args.markdown).write_text("\n".join(lines))
@@ -444,11 +448,15 @@ def main():
                           " WRONG" if r["wrong"] else "", **r), flush=True)
                 if r["floats"]:
                     print(f"{'':14} {r['floats']:.2f} times ONNX Runtime's floats", flush=True)
+        native = None
+        if NATIVE in args.models.split(","):
+            native = native_load.measure(args.signetctl, generated(NATIVE, 1, folder).model, NATIVE_THREADS)
+            print(native)
     same = [r["ratio"] for r in rows if r["precision"] != "bf16"] or [1]
     mean = math.exp(statistics.fmean(map(math.log, same)))
     print(f"geometric mean of ort/ours, bf16 aside: {mean:.2f}")
     if args.markdown:
-        write_markdown(args, rows, mean)
+        write_markdown(args, rows, mean, native)
     if args.plot:
         write_plot(args.plot, rows)
     return int(any(r["wrong"] for r in rows))

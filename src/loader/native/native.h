@@ -36,6 +36,7 @@ struct native_conf {
 	struct choices *choices;       /* (optional) likewise */
 	struct pool *pool;	       /* (optional) helps to read */
 	bool packed_only; /* leave weights in the file that the packs have; packs fetch them if need be */
+	bool may_lend; /* weights need not be written: lent.h */
 	size_t memory_bytes_max;       /* 0: no limit */
 };
 

@@ -2,6 +2,10 @@
 /*
  * native_read.c -- a native file into memory: header, then chunks, each checked while it is
  * still in the cache, by as many threads as are there
+ *
+ * Where the file's own pages can be lent (lent.h) chunks are checked where they lie. Only if
+ * the machine is the one that packed the weights: what is packed anew takes the memory of what
+ * it is made of, and what is lent cannot be written.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +13,7 @@
 #include <unistd.h>
 #include "base/cursor.h"
 #include "base/huge.h"
+#include "base/lent.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
 #include "loader/native/native_sum.h"
@@ -27,6 +32,8 @@ struct reading {
 	uint64_t begin;        /* of the data */
 	bool same_machine, skips; /* SOURCES stay in the file */
 	char *data;		/* from begin on; pages that nothing is read to take no memory */
+	struct lent *lent;	/* NULL: it is read */
+	uint64_t lent_end;	/* of the data: what is not lent begins here */
 	atomic_llong bad_chunk; /* -1: none */
 	struct err *err;
 };
@@ -129,10 +136,21 @@ static uint64_t chunk_at(const struct reading *r, uint64_t i)
 static void read_chunk(struct reading *r, uint64_t i)
 {
 	uint64_t at = chunk_at(r, i), bytes = chunk_at(r, i + 1) - at;
+	uint64_t from = at < r->lent_end ? r->lent_end : at;
 	struct err own;
-	if (file_read_at(r->fd, r->file, r->begin + at, r->data + at, bytes, &own) != ERR_OK ||
+	if ((from < at + bytes && file_read_at(r->fd, r->file, r->begin + from, r->data + from,
+					  at + bytes - from, &own) != ERR_OK) ||
 		native_sum(r->data + at, bytes) != r->table[i])
 		note_bad(r, (int64_t)i);
+}
+
+/* Memory for a unit; false: the disk has failed. */
+static bool expect(struct reading *r, uint64_t at, uint64_t end)
+{
+	if (at < r->lent_end)
+		return lent_fetch(r->lent, r->begin + at, end - at);
+	huge_expect(r->data + at, end - at);
+	return true;
 }
 
 /* Of UNIT_CHUNKS chunks, those of them that are in c. */
@@ -142,7 +160,8 @@ static void read_unit(const struct chunks *c, uint64_t unit)
 	uint64_t begin = unit * UNIT_CHUNKS, end = begin + UNIT_CHUNKS;
 	begin = begin > c->begin ? begin : c->begin;
 	end = end < c->end ? end : c->end;
-	huge_expect(r->data + chunk_at(r, begin), chunk_at(r, end) - chunk_at(r, begin));
+	if (!expect(r, chunk_at(r, begin), chunk_at(r, end)))
+		note_bad(r, (int64_t)begin);
 	for (uint64_t i = begin; i < end && atomic_load(&r->bad_chunk) < 0; i++)
 		read_chunk(r, i);
 }
@@ -185,28 +204,59 @@ static void free_data(void *ctx)
 	file_mem_free(ctx);
 }
 
-/* Addresses for all of the data, memory for so many chunks. */
-static enum err_code make_room(struct reading *r, uint64_t chunks, struct arena *arena)
+static void free_lent(void *ctx)
 {
-	uint64_t all = r->head.file_bytes - r->begin, room = chunks * NATIVE_CHUNK;
-	room = room < all ? room : all;
+	lent_free(ctx);
+}
+
+/* What there is not lent ends in the middle of a page. */
+static enum err_code lend(struct reading *r, uint64_t bytes, struct arena *arena)
+{
+	uint64_t end = (r->begin + bytes) / NATIVE_PAGE * NATIVE_PAGE;
+	if (!r->same_machine || !r->conf.may_lend)
+		return ERR_OK;
+	struct lent *l = lent_map(r->fd, end, r->head.file_bytes);
+	if (!l)
+		return ERR_OK;
+	if (arena_adopt(arena, bytes, free_lent, l) != ERR_OK) {
+		lent_free(l);
+		return err_oom(r->err);
+	}
+	if (r->conf.packs)
+		packs_keep_retired(r->conf.packs);
+	r->lent = l;
+	r->lent_end = end - r->begin;
+	r->data = lent_at(l) + r->begin;
+	return ERR_OK;
+}
+
+static enum err_code own(struct reading *r, uint64_t bytes, struct arena *arena)
+{
 	struct file_mem *mem = ARENA_NEW(arena, struct file_mem);
 	if (!mem)
 		return err_oom(r->err);
-	if (r->conf.memory_bytes_max && room > r->conf.memory_bytes_max)
-		return err_set(r->err, ERR_RESOURCE_EXHAUSTED,
-			"%s takes %llu bytes, %zu are left of the memory for models", r->file,
-			(unsigned long long)room, r->conf.memory_bytes_max);
-	enum err_code rc = file_mem_new(all, mem, r->err);
+	enum err_code rc = file_mem_new(r->head.file_bytes - r->begin, mem, r->err);
 	if (rc != ERR_OK)
 		return rc;
-	rc = arena_adopt(arena, room, free_data, mem);
+	rc = arena_adopt(arena, bytes, free_data, mem);
 	if (rc != ERR_OK) {
 		file_mem_free(mem);
 		return err_oom(r->err);
 	}
 	r->data = mem->ptr;
 	return ERR_OK;
+}
+
+/* Addresses for all of the data, memory for so many chunks from the first on. */
+static enum err_code make_room(struct reading *r, uint64_t chunks, struct arena *arena)
+{
+	uint64_t room = chunk_at(r, chunks);
+	if (r->conf.memory_bytes_max && room > r->conf.memory_bytes_max)
+		return err_set(r->err, ERR_RESOURCE_EXHAUSTED,
+			"%s takes %llu bytes, %zu are left of the memory for models", r->file,
+			(unsigned long long)room, r->conf.memory_bytes_max);
+	enum err_code rc = lend(r, room, arena);
+	return rc == ERR_OK && !r->lent ? own(r, room, arena) : rc;
 }
 
 /* Chunks that two sections share are read once. */
@@ -225,7 +275,11 @@ static enum err_code read_data(struct reading *r, struct arena *arena)
 	enum err_code rc = make_room(r, first.end + (rest.end - rest.begin), arena);
 	if (rc == ERR_OK)
 		rc = read_chunks(&first);
-	return rc == ERR_OK ? read_chunks(&rest) : rc;
+	if (rc == ERR_OK)
+		rc = read_chunks(&rest);
+	if (rc == ERR_OK && r->lent)
+		lent_fetched(r->lent);
+	return rc;
 }
 
 /* -- what stays in the file ---------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/huge.h"
+#include "base/lent.h"
 #include "exec/module.h"
 #include "loader/repo/lifecycle.h"
 #include "loader/repo/load.h"
@@ -85,6 +86,7 @@ static void run_load(void *ctx)
 	struct load *l = ctx;
 	load_run(l);
 	inbox_post(l->inbox, &l->done);
+	lent_settle();
 	huge_collapse(); /* while the version serves already */
 }
 
@@ -274,6 +276,7 @@ enum err_code repo_new(const struct repo_conf *c, const struct repo_hooks *hooks
 	pthread_mutex_init(&r->lock, NULL);
 	atomic_init(&r->last_round_ns, clock_now_ns());
 	r->inbox.fd = -1;
+	(void)lent_watch(); /* from here, for loading threads are slow; without it files are read */
 	enum err_code rc = inbox_init(&r->inbox, err);
 	if (rc == ERR_OK)
 		rc = registry_new(&r->registry, err);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/huge.h"
+#include "base/lent.h"
 #include "tools/ctl/ctl.h"
 #include "tools/model_inputs.h"
 #include "tools/ctl/offline.h"
@@ -61,6 +62,7 @@ static enum err_code run_repeatedly(struct offline *o, int64_t repeat, const str
 			t->first_ns = took;
 			if (repeat > 1) {
 				run_profile_restart(profile);
+				lent_settle();
 				huge_collapse(); /* as a daemon does when a version is there */
 			}
 		} else {

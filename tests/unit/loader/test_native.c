@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/lent.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
 #include "loader/native/native_sum.h"
+#include "support/lending.h"
 #include "support/onnx_text.h"
 #include "support/tempdir.h"
 
@@ -142,27 +144,33 @@ END_TEST
 
 #define N 160
 
-/* y = x w, w of N x N: worth leaving away once it is packed. */
-static void given_product(void)
+/* y = x w, w of N x columns: worth leaving away once it is packed. */
+static void given_product_of(int columns)
 {
 	Onnx__ModelProto *m = onnx_text_model(arena,
 		"opset 17\nin x float32 [R,160]\ninit w float32 [1] 1\n"
-		"node MatMul x,w -> y\nout y float32 [R,160]\n");
+		"node MatMul x,w -> y\nout y float32 [R,C]\n");
 	Onnx__TensorProto *w = m->graph->initializer[0];
-	float *v = ARENA_ARRAY(arena, float, N * N);
-	for (int i = 0; i < N * N; i++)
+	size_t n = (size_t)N * (size_t)columns;
+	float *v = ARENA_ARRAY(arena, float, n);
+	for (size_t i = 0; i < n; i++)
 		v[i] = (float)(i % 31) - 15;
 	w->n_dims = 2;
-	w->dims = (int64_t[]){N, N};
+	w->dims = (int64_t[]){N, columns};
 	w->n_float_data = 0;
 	w->has_raw_data = 1;
-	w->raw_data = (ProtobufCBinaryData){N * N * sizeof(float), (uint8_t *)v};
+	w->raw_data = (ProtobufCBinaryData){n * sizeof(float), (uint8_t *)v};
 	struct slice bytes = onnx_text_pack(arena, &m->base);
 	tempdir_put(&dir, "source.onnx", bytes.ptr, bytes.len);
 	given_compiled(dir.path, "source.onnx");
 	const struct native_header *h = file.ptr;
-	ck_assert_uint_eq(h->section[NATIVE_SOURCES].bytes, N * N * sizeof(float));
+	ck_assert_uint_eq(h->section[NATIVE_SOURCES].bytes, n * sizeof(float));
 	ck_assert_uint_lt(h->section[NATIVE_WEIGHTS].bytes, 1024);
+}
+
+static void given_product(void)
+{
+	given_product_of(N);
 }
 
 static struct tensor row(void)
@@ -262,6 +270,80 @@ START_TEST(m39_damaged_sources_are_refused_by_who_reads_them)
 	machine_text = "another one";
 	ck_assert_int_eq(load(), ERR_INVALID_ARGUMENT);
 	ck_assert_ptr_nonnull(strstr(err.msg, "damaged"));
+}
+END_TEST
+
+/* -- pages that are lent ----------------------------------------------------------------------- */
+
+#define LARGE 16384 /* columns: 10 MB */
+
+START_TEST(a_large_file_is_used_where_it_lies_until_it_is_settled)
+{
+	given_product_of(LARGE);
+	struct tensor in = row();
+	gives_the_same(&in);
+	ck_assert(lending_is_mapped("model.signet"));
+
+	lent_settle();
+
+	ck_assert(!lending_is_mapped("model.signet"));
+	struct outputs want = run(version, &in), got = run(again, &in);
+	ck_assert_mem_eq(want.t[0].data, got.t[0].data, tensor_bytes(&want.t[0]));
+}
+END_TEST
+
+START_TEST(a_version_outlives_its_file_that_is_truncated_in_place)
+{
+	given_product_of(LARGE);
+	struct tensor in = row();
+	gives_the_same(&in);
+	ck_assert(lending_is_mapped("model.signet"));
+
+	int fd = openat(dir.fd, "model.signet", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0); /* waited for the copy */
+	close(fd);
+	ck_assert(!lending_is_mapped("model.signet"));
+	struct outputs want = run(version, &in), got = run(again, &in);
+	ck_assert_mem_eq(want.t[0].data, got.t[0].data, tensor_bytes(&want.t[0]));
+}
+END_TEST
+
+START_TEST(sources_come_behind_what_is_lent)
+{
+	given_product_of(LARGE);
+	struct packs *packs = packs_new();
+	struct native_conf nc = {.backend = &backend, .packs = packs, .packed_only = true, .may_lend = true};
+	struct native_model m;
+	ck_assert_int_eq(native_read(dir.fd, "model.signet", &nc, arena, &m, &err), ERR_OK);
+	ck_assert(lending_is_mapped("model.signet"));
+
+	ck_assert_int_eq(packs_want(packs, weight_of(m.graph), &err), ERR_OK);
+
+	lent_settle();
+	ck_assert_mem_eq(weight_of(m.graph), weight_of(version->graph), (size_t)N * LARGE * sizeof(float));
+	packs_free(packs);
+}
+END_TEST
+
+START_TEST(what_is_lent_is_checked_too)
+{
+	given_product_of(LARGE);
+	const struct native_header *h = file.ptr;
+	((char *)file.ptr)[h->section[NATIVE_PACKED].offset + (5 << 20)] ^= 1;
+	tempdir_put(&dir, "model.signet", file.ptr, file.bytes);
+	ck_assert_int_eq(load(), ERR_INVALID_ARGUMENT);
+	ck_assert_ptr_nonnull(strstr(err.msg, "damaged"));
+	ck_assert(!lending_is_mapped("model.signet"));
+}
+END_TEST
+
+START_TEST(another_machine_reads_rather_than_borrows)
+{
+	given_product_of(LARGE);
+	machine_text = "another one";
+	ck_assert_int_eq(load(), ERR_OK);
+	ck_assert(!lending_is_mapped("model.signet"));
 }
 END_TEST
 
@@ -461,6 +543,13 @@ Suite *suite_native(void)
 	tcase_add_test(t, sources_come_when_they_are_wanted_while_a_version_loads);
 	tcase_add_test(t, sources_do_not_come_any_more_once_it_is_settled);
 	tcase_add_test(t, m39_damaged_sources_are_refused_by_who_reads_them);
+	if (lending_is_possible("/tmp", 32 << 20)) {
+		tcase_add_test(t, a_large_file_is_used_where_it_lies_until_it_is_settled);
+		tcase_add_test(t, a_version_outlives_its_file_that_is_truncated_in_place);
+		tcase_add_test(t, sources_come_behind_what_is_lent);
+	}
+	tcase_add_test(t, what_is_lent_is_checked_too);
+	tcase_add_test(t, another_machine_reads_rather_than_borrows);
 	tcase_add_test(t, bodies_strings_attributes_and_properties_come_along);
 	tcase_add_test(t, precision_fast_cannot_become_exact);
 	tcase_add_test(t, a_memory_limit_holds);
