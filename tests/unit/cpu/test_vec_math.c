@@ -49,6 +49,12 @@ static const struct bound bounds[] = {
 	{ "elu", UNARY_ELU, expm1_as_elu, 3, -INFINITY, INFINITY },
 	{ "sigmoid", UNARY_SIGMOID, sigmoid, 4, -80, INFINITY },
 	{ "softplus", UNARY_SOFTPLUS, softplus, 4, -80, INFINITY },
+	{ "sin", UNARY_SIN, sin, 1, -INFINITY, INFINITY },
+	{ "cos", UNARY_COS, cos, 1, -INFINITY, INFINITY },
+	{ "tan", UNARY_TAN, tan, 2, -INFINITY, INFINITY }, /* far from 0 it is C's */
+	{ "asin", UNARY_ASIN, asin, 3, -INFINITY, INFINITY },
+	{ "acos", UNARY_ACOS, acos, 2, -INFINITY, INFINITY },
+	{ "atan", UNARY_ATAN, atan, 2, -INFINITY, INFINITY },
 };
 
 /* The loops of every instruction set that this machine has. */
@@ -115,8 +121,13 @@ START_TEST(special_values_are_those_of_c)
 		ck_assert(ulps(vec_erf(x[i]), erf((double)x[i])) <= 2);
 		ck_assert(ulps(vec_erfc(x[i]), erfc((double)x[i])) <= 2);
 		ck_assert(ulps(vec_expm1(x[i]), expm1((double)x[i])) <= 1);
+		ck_assert(ulps(vec_sin(x[i]), sin((double)x[i])) <= 1);
+		ck_assert(ulps(vec_cos(x[i]), cos((double)x[i])) <= 1);
+		ck_assert(ulps(vec_asin(x[i]), asin((double)x[i])) <= 1);
+		ck_assert(ulps(vec_atan(x[i]), atan((double)x[i])) <= 1);
 	}
 	ck_assert(signbit(vec_tanh(-0.0f)) && signbit(vec_erf(-0.0f)) && signbit(vec_expm1(-0.0f)));
+	ck_assert(signbit(vec_sin(-0.0f)) && signbit(vec_asin(-0.0f)) && signbit(vec_atan(-0.0f)));
 	ck_assert(isnan(vec_log(-1)));
 }
 END_TEST
@@ -150,6 +161,50 @@ START_TEST(exp_below_is_exp_where_that_is_normal)
 }
 END_TEST
 
+/* Every pair of these is C's, sign of zero included. */
+static const float corners[] = { NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1, -1, 2, -2, 3, -3, 0.5f, -0.5f, 7.25f,
+	-7.25f, 1e-41f, -1e-41f, FLT_MIN, FLT_MAX, -FLT_MAX, 16777215, 16777216, -16777217, 1e10f, 0.999999f,
+	1.0000001f, -1.0000001f };
+#define CORNERS (sizeof(corners) / sizeof(corners[0]))
+
+static void same(const char *what, float x, float y, float got, double want, double bound)
+{
+	bool zero = got == 0 && want == 0;
+	ck_assert_msg(zero ? !signbit(got) == !signbit(want) : ulps(got, want) <= bound, "%s(%.9g, %.9g) is %.9g, want %.9g",
+		what, (double)x, (double)y, (double)got, want);
+}
+
+START_TEST(powers_and_remainders_of_special_values_are_those_of_c)
+{
+	for (size_t i = 0; i < CORNERS; i++)
+		for (size_t k = 0; k < CORNERS; k++) {
+			float x = corners[i], y = corners[k], r = vec_fmod_near(x, y);
+			same("pow", x, y, vec_pow(x, (double)y), pow((double)x, (double)y), 1);
+			if (!isnan(r))
+				same("fmod", x, y, r, fmod((double)x, (double)y), 0);
+		}
+	ck_assert(signbit(vec_pow(-1, 0x1p52 + 1)) && !signbit(vec_pow(-1, 0x1p52)) && !signbit(vec_pow(-1, 0x1p60)));
+}
+END_TEST
+
+/* Pairs of any bits, and of moderate numbers, whose powers are seldom 0 or infinite. */
+START_TEST(powers_and_remainders_stay_within_their_bounds)
+{
+	uint64_t seed = 1;
+	for (int i = 0; i < 20000000; i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		uint32_t a = (uint32_t)(seed >> 32), b = (uint32_t)seed * 2654435761u;
+		bool wild = i & 1;
+		float x = bits_float(wild ? a : (a & 0x7ffffff) + 0x3c000000);
+		float y = bits_float(wild ? b : (b & 0x83ffffffu) + 0x40000000u);
+		float r = vec_fmod_near(x, y);
+		same("pow", x, y, vec_pow(x, (double)y), pow((double)x, (double)y), 0.6);
+		if (!isnan(r))
+			same("fmod", x, y, r, fmod((double)x, (double)y), 0);
+	}
+}
+END_TEST
+
 Suite *suite_vec_math(void);
 Suite *suite_vec_math(void)
 {
@@ -157,6 +212,8 @@ Suite *suite_vec_math(void)
 	TCase *t = tcase_create("all");
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, functions_stay_within_their_bounds, 0, sizeof(bounds) / sizeof(bounds[0]));
+	tcase_add_test(t, powers_and_remainders_of_special_values_are_those_of_c);
+	tcase_add_test(t, powers_and_remainders_stay_within_their_bounds);
 	tcase_add_test(t, special_values_are_those_of_c);
 	tcase_add_test(t, gelu_keeps_its_relative_error_in_the_tail);
 	tcase_add_test(t, exp_below_is_exp_where_that_is_normal);

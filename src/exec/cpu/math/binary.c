@@ -87,6 +87,11 @@ enum err_code prepare_mod(struct prep *p, struct kernel *ret, struct err *err)
 	return prepare_with(p, ret, fn, 4, err);
 }
 
+enum err_code prepare_mod_vec(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_with(p, ret, fmod_f32_base, 3, err);
+}
+
 enum err_code prepare_bit_shift(struct prep *p, struct kernel *ret, struct err *err)
 {
 	bool right = slice_is(node_string(p->node, "direction", ""), "RIGHT");
@@ -102,6 +107,18 @@ enum err_code prepare_compare(struct prep *p, struct kernel *ret, struct err *er
 
 /* -- Pow: exponents of any type, widened to double a block at a time ---------------------- */
 
+static void exponents(const struct tensor *t, int64_t at, int64_t n, double *ret)
+{
+	const float *x = t->data;
+	if (t->dtype == DTYPE_F32) {
+		for (int64_t k = 0; k < n; k++)
+			ret[k] = (double)x[at + k];
+		return;
+	}
+	for (int64_t k = 0; k < n; k++)
+		ret[k] = tensor_float(t, at + k);
+}
+
 static void run_pow(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct binary_state *s = a->state;
@@ -113,8 +130,7 @@ static void run_pow(const struct kernel_args *a, int64_t begin, int64_t end)
 	while (walk_next(&it)) {
 		for (int64_t i = 0; i < it.n; i += 256) {
 			int64_t n = min_i64(256, it.n - i);
-			for (int64_t k = 0; k < (step ? n : 1); k++)
-				exponent[k] = tensor_float(&a->in[1], it.off[1] + (i + k) * step);
+			exponents(&a->in[1], it.off[1] + i * step, step ? n : 1, exponent);
 			s->fn(a, (char *)a->out[0].data + (it.at + i) * s->out_bytes,
 				(const char *)a->in[0].data +
 					(it.off[0] + i * s->walk.step[0]) * s->a_bytes,
@@ -123,12 +139,44 @@ static void run_pow(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-enum err_code prepare_pow(struct prep *p, struct kernel *ret, struct err *err)
+static enum err_code prepare_pow_with(struct prep *p, struct kernel *ret, binary_fn fn, double ns, struct err *err)
 {
-	enum err_code rc = prepare_with(p, ret, power_find(p->in[0].dtype), 10, err);
+	enum err_code rc = prepare_with(p, ret, fn, ns, err);
 	ret->run = run_pow;
 	return rc;
 }
+
+enum err_code prepare_pow(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_pow_with(p, ret, power_find(p->in[0].dtype), 10, err);
+}
+
+enum err_code prepare_pow_vec(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_pow_with(p, ret, pow_f32_base, 4, err);
+}
+
+#ifdef __x86_64__
+enum err_code prepare_pow_avx2(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_pow_with(p, ret, pow_f32_avx2, 2, err);
+}
+
+enum err_code prepare_pow_avx512(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_pow_with(p, ret, pow_f32_avx512, 1, err);
+}
+
+enum err_code prepare_mod_avx2(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_with(p, ret, fmod_f32_avx2, 1.5, err);
+}
+
+enum err_code prepare_mod_avx512(struct prep *p, struct kernel *ret, struct err *err)
+{
+	return prepare_with(p, ret, fmod_f32_avx512, 1, err);
+}
+#endif
 
 /* -- Max, Min, Sum, Mean ------------------------------------------------------------------ */
 

@@ -20,3 +20,16 @@ binary_fn compare_find(enum op_id op, enum dtype dtype);
 
 /* pow of a base type with exponents already as double. */
 binary_fn power_find(enum dtype base);
+/* Of float bases and one exponent that needs no pow; else NULL. */
+binary_fn power_easy(const float *a, const double *b, int64_t n, int64_t a_step, int64_t b_step);
+
+/* pow and fmod by vectors, of one instruction set each. */
+#define BINARY_VEC(isa) \
+	void pow_f32_##isa(const struct kernel_args *args, void *out, const void *a, const void *b, int64_t n, \
+		int64_t a_step, int64_t b_step); \
+	void fmod_f32_##isa(const struct kernel_args *args, void *out, const void *a, const void *b, int64_t n, \
+		int64_t a_step, int64_t b_step);
+BINARY_VEC(base)
+BINARY_VEC(avx2)
+BINARY_VEC(avx512)
+#undef BINARY_VEC

@@ -139,22 +139,24 @@ LOOP2(cube_float, float, float, double, a * a * a)
 LOOP2(root_float, float, float, double, sqrtf(a))
 
 /* Squares and roots, which normalizations are written with, need no pow. */
+binary_fn power_easy(const float *a, const double *b, int64_t n, int64_t a_step, int64_t b_step)
+{
+	if (b_step || !a_step)
+		return NULL;
+	if (*b != 0.5)
+		return *b == 2 ? square_float : *b == 3 ? cube_float : NULL;
+	/* The root of -0 and of -infinity differ from their power. */
+	float low = 1;
+	for (int64_t i = 0; i < n; i++)
+		low = a[i] > 0 ? low : 0;
+	return low > 0 ? root_float : NULL;
+}
+
 static void pow_float(const struct kernel_args *args, void *out, const void *a, const void *b,
 	int64_t n, int64_t a_step, int64_t b_step)
 {
-	double e = *(const double *)b;
-	binary_fn fn = pow_any_float;
-	if (!b_step)
-		fn = e == 2 ? square_float : e == 3 ? cube_float : pow_any_float;
-	/* The root of -0 and of -infinity differ from their power. */
-	if (!b_step && e == 0.5 && a_step) {
-		const float *x = a;
-		float low = 1;
-		for (int64_t i = 0; i < n; i++)
-			low = x[i] > 0 ? low : 0;
-		fn = low > 0 ? root_float : fn;
-	}
-	fn(args, out, a, b, n, a_step, b_step);
+	binary_fn easy = power_easy(a, b, n, a_step, b_step);
+	(easy ? easy : pow_any_float)(args, out, a, b, n, a_step, b_step);
 }
 
 static void pow_double(const struct kernel_args *args, void *out, const void *a, const void *b,
