@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/model_read.h"
 
+#include "loader/foreign.h"
 #include "loader/native/native.h"
 #include "loader/onnx/onnx.h"
 
@@ -11,6 +12,9 @@ static enum err_code read_onnx(int dirfd, const char *file, const struct version
 		.allow_hardlinks = conf->allow_hardlinks};
 	struct onnx_model m = {0};
 	enum err_code rc = onnx_read(dirfd, file, &limits, arena, &m, err);
+	const char *advice = rc == ERR_INVALID_ARGUMENT ? foreign_advice(file) : NULL;
+	if (advice)
+		return err_prefix(err, "%s %s", file, advice);
 	if (rc == ERR_OK)
 		*ret = (struct model){m.graph, m.prop, m.n_prop, "onnx_onnxv1", false};
 	return rc;

@@ -5,6 +5,7 @@
 #include "exec/infer/infer.h"
 #include "exec/module.h"
 #include "exec/pass/passes.h"
+#include "loader/foreign.h"
 #include "loader/model_read.h"
 #include "loader/repo/layout.h"
 #include "loader/signature_build.h"
@@ -140,6 +141,13 @@ static enum err_code timed(enum err_code (*step)(struct loading *l), struct load
 	return rc;
 }
 
+static enum err_code no_file(int dirfd, struct err *err)
+{
+	char hint[FOREIGN_HINT_MAX];
+	foreign_hint(dirfd, hint);
+	return err_set(err, ERR_NOT_FOUND, "there is no %s and no %s%s", layout_files[0], layout_files[1], hint);
+}
+
 enum err_code version_load(int dirfd, const char *file, const struct version_conf *conf,
 	struct version **ret, struct err *err)
 {
@@ -149,7 +157,7 @@ enum err_code version_load(int dirfd, const char *file, const struct version_con
 		return err_oom(err);
 	if (!l.file) {
 		version_free(l.v);
-		return err_set(err, ERR_NOT_FOUND, "there is no %s and no %s", layout_files[0], layout_files[1]);
+		return no_file(dirfd, err);
 	}
 	pages_keep();
 	enum err_code rc = choose_device(&l);

@@ -40,7 +40,8 @@ static const char *meaning_of_stray(const char *name)
 static void remark_stray(struct scanner *s, const char *path, const char *name)
 {
 	const char *meaning = meaning_of_stray(name);
-	scanner_remark(s, "%s/%s: ignored, %s", path, name, meaning ? meaning : "not a version directory");
+	scanner_remark(s, "%s/%s: ignored, %s", path, name, 
+		meaning ? meaning : "not a version directory: versions are numbers");
 }
 
 /* Version numbers of a directory; of more than SCAN_VERSIONS_MAX the highest. */
@@ -176,7 +177,8 @@ static void scan_root_entry(struct scanner *s, const struct scanner_list *l, con
 					root, *f, *f, root);
 				return;
 			}
-		scanner_remark(s, "%s/%s: ignored, not a directory", root, e->d_name);
+		scanner_remark(s, "%s/%s: ignored, not a directory; a root holds NAME/VERSION/%s", root,
+			e->d_name, layout_files[1]);
 		return;
 	}
 	if (!layout_is_model_name(name)) {

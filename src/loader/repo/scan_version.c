@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "loader/foreign.h"
 #include "loader/repo/layout.h"
 #include "loader/repo/stamp.h"
 
@@ -68,10 +69,10 @@ static enum err_code look_inside(struct scanner *s, struct scan_version *v, stru
 /* What is put into it later is an event there, and none of the directory that it is in. */
 static void note_empty(struct scanner *s, const char *path, int fd)
 {
-	bool is_saved_model = faccessat(fd, "saved_model.pb", F_OK, 0) == 0;
+	char hint[FOREIGN_HINT_MAX];
 	struct scan_dir *d = ARENA_NEW(s->arena, struct scan_dir);
-	scanner_remark(s, "%s: no %s or %s in it (yet)%s", path, layout_files[1], layout_files[0],
-		is_saved_model ? "; a SavedModel has to be converted, by tf2onnx for example" : "");
+	foreign_hint(fd, hint);
+	scanner_remark(s, "%s: no %s or %s in it (yet)%s", path, layout_files[1], layout_files[0], hint);
 	if (!d) {
 		s->oom = true;
 		return;

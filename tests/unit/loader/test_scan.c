@@ -120,7 +120,7 @@ START_TEST(m26_only_plain_decimal_directories_are_versions)
 	ck_assert_int_eq(scan.model[0].n_version, 1);
 	ck_assert_ptr_nonnull(version("m", 0));
 	ck_assert_int_eq(remarks("m/01: ignored, a version's number has no leading zeros"), 1);
-	ck_assert_int_eq(remarks("m/latest: ignored, not a version directory"), 1);
+	ck_assert_int_eq(remarks("m/latest: ignored, not a version directory: versions are numbers"), 1);
 }
 END_TEST
 
@@ -129,10 +129,18 @@ START_TEST(repositories_of_others_are_told_what_is_different)
 	given_file("triton/config.pbtxt", "x");
 	given_file("flat/model.onnx", "x");
 	given_file("tfs/1/saved_model.pb", "x");
+	given_file("ovms/1/resnet50.onnx", "x");
+	given_file("torch/1/model.pt", "x");
+	given_file("anything/1/notes.txt", "x");
+	given_file("loose.onnx", "x");
 	when_scanned(NULL, 0);
 	ck_assert_int_eq(remarks("triton/config.pbtxt: ignored, options of a model stand in model.conf; signetctl import reads this file"), 1);
 	ck_assert_int_eq(remarks("flat/model.onnx: ignored, a version is a directory: move it to 1/"), 1);
-	ck_assert_int_eq(remarks("tfs/1: no model.onnx or model.signet in it (yet); a SavedModel has to be"), 1);
+	ck_assert_int_eq(remarks("tfs/1: no model.onnx or model.signet in it (yet); saved_model.pb is a SavedModel"), 1);
+	ck_assert_int_eq(remarks("ovms/1: no model.onnx or model.signet in it (yet); resnet50.onnx has to be named model.onnx"), 1);
+	ck_assert_int_eq(remarks("torch/1: no model.onnx or model.signet in it (yet); model.pt has to be exported"), 1);
+	ck_assert_int_eq(remarks("anything/1: no model.onnx or model.signet in it (yet)"), 1);
+	ck_assert_int_eq(remarks("loose.onnx: ignored, not a directory; a root holds NAME/VERSION/model.onnx"), 1);
 }
 END_TEST
 

@@ -125,6 +125,18 @@ END_TEST
 
 /* -- warm-up --------------------------------------------------------------------------------- */
 
+START_TEST(models_of_others_are_told_what_becomes_of_them)
+{
+	tempdir_put(&dir, "model.pt", "PK", 2);
+	ck_assert_int_eq(load(), ERR_NOT_FOUND);
+	ck_assert_str_eq(err.msg, "there is no model.signet and no model.onnx; model.pt has to be exported, "
+				  "by torch.onnx.export");
+	ck_assert_int_eq(version_load(dir.fd, "model.pt", &conf, &version, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_msg(strstr(err.msg, "model.pt has to be exported, by torch.onnx.export: "), "%s",
+		err.msg);
+}
+END_TEST
+
 START_TEST(a_batch_is_proved_and_its_latencies_learnt)
 {
 	const struct signature *s = loads(RELU);
@@ -419,6 +431,7 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, m29_a_cancelled_load_ends);
 	tcase_add_test(t, m36_a_load_that_needs_more_memory_than_is_left_is_refused);
 	tcase_add_test(t, a_file_that_is_no_model_is_refused);
+	tcase_add_test(t, models_of_others_are_told_what_becomes_of_them);
 	tcase_add_test(t, a_batch_is_proved_and_its_latencies_learnt);
 	tcase_add_test(t, rows_that_see_each_other_fail_the_proof);
 	tcase_add_test(t, a_mask_over_past_and_present_is_sampled_as_their_sum);
