@@ -4,8 +4,8 @@
  * still in the cache, by as many threads as are there
  *
  * Where the file's own pages can be lent (lent.h) chunks are checked where they lie. Only if
- * the machine is the one that packed the weights: what is packed anew takes the memory of what
- * it is made of, and what is lent cannot be written.
+ * what is packed is taken from the file, and what it was made of left there: else that gives its
+ * memory to what is packed next, or back, and what is lent cannot be written.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -209,11 +209,17 @@ static void free_lent(void *ctx)
 	lent_free(ctx);
 }
 
-/* What there is not lent ends in the middle of a page. */
+static bool may_lend(const struct reading *r)
+{
+	bool all_packed = r->skips || r->head.section[NATIVE_SOURCES].bytes == 0;
+	return r->conf.may_lend && r->same_machine && all_packed;
+}
+
+/* What is not lent begins with the page that the data ends in. */
 static enum err_code lend(struct reading *r, uint64_t bytes, struct arena *arena)
 {
 	uint64_t end = (r->begin + bytes) / NATIVE_PAGE * NATIVE_PAGE;
-	if (!r->same_machine || !r->conf.may_lend)
+	if (!may_lend(r))
 		return ERR_OK;
 	struct lent *l = lent_map(r->fd, end, r->head.file_bytes);
 	if (!l)

@@ -207,13 +207,20 @@ START_TEST(another_machine_reads_the_sources)
 }
 END_TEST
 
+static void given_a_signature(const char *name)
+{
+	static const struct signature_name_pair in_x = {.name = "in", .value = "x"},
+						out_y = {.name = "out", .value = "y"};
+	static struct signature_conf sig = {.in = &in_x, .out = &out_y, .n_in = 1, .n_out = 1};
+	sig.name = name;
+	conf.sig = &sig;
+	conf.n_sig = 1;
+}
+
 START_TEST(signatures_of_ones_own_get_the_sources)
 {
 	given_product();
-	struct signature_name_pair in_x = {.name = "in", .value = "x"}, out_y = {.name = "out", .value = "y"};
-	struct signature_conf sig = {.name = "mine", .in = &in_x, .out = &out_y, .n_in = 1, .n_out = 1};
-	conf.sig = &sig;
-	conf.n_sig = 1;
+	given_a_signature("mine");
 	struct tensor in = row();
 	gives_the_same(&in);
 	ck_assert_float_eq(weight_of(again->graph)[1], -14);
@@ -335,6 +342,16 @@ START_TEST(what_is_lent_is_checked_too)
 	ck_assert_int_eq(load(), ERR_INVALID_ARGUMENT);
 	ck_assert_ptr_nonnull(strstr(err.msg, "damaged"));
 	ck_assert(!lending_is_mapped("model.signet"));
+}
+END_TEST
+
+START_TEST(weights_that_are_packed_a_second_time_give_their_memory_back)
+{
+	given_product_of(LARGE);
+	given_a_signature("serving_default"); /* the only one, then */
+	ck_assert_int_eq(load(), ERR_OK);
+	ck_assert(!lending_is_mapped("model.signet"));
+	ck_assert_uint_gt(packs_retired_bytes(again->packs), (size_t)N * LARGE);
 }
 END_TEST
 
@@ -549,6 +566,7 @@ Suite *suite_native(void)
 		tcase_add_test(t, sources_come_behind_what_is_lent);
 	}
 	tcase_add_test(t, what_is_lent_is_checked_too);
+	tcase_add_test(t, weights_that_are_packed_a_second_time_give_their_memory_back);
 	tcase_add_test(t, another_machine_reads_rather_than_borrows);
 	tcase_add_test(t, bodies_strings_attributes_and_properties_come_along);
 	tcase_add_test(t, precision_fast_cannot_become_exact);
