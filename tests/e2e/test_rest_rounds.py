@@ -30,7 +30,7 @@ def outputs(answer):
 
 class Rounds(unittest.TestCase):
     def setUp(self):
-        self.s = Server(models={"digits": ["1"]}, options={"http.io_threads": "1"})
+        self.s = Server(models={"digits": ["1"]}, options={"http.io_threads": "1", "http.body_timeout": "1h"})
         self.addCleanup(lambda: self.assertEqual(self.s.stop(), 0))
         self.open = contextlib.ExitStack()
         self.addCleanup(self.open.close)
@@ -70,6 +70,14 @@ class Rounds(unittest.TestCase):
             self.assertEqual(c.recv(1), b"")
         staying.sendall(request(3))
         self.assertEqual(status_of(read_answer(staying)), 200)
+
+    def test_who_goes_amid_a_body_is_not_waited_for(self):
+        gone = self.connections(4)
+        with self.stopped():
+            for c in gone:
+                c.sendall(request(3).replace(b"Content-Length: ", b"Content-Length: 100") + b" " * 50000)
+                c.close()
+        signet.wait_until(lambda: self.s.metric("signet_http_in_flight") == 1, "nobody but who asks is in flight")
 
     def test_any_number_of_connections_may_be_ready_at_once(self):
         # libmicrohttpd fetches 128 events at a time, and asked for more, without end.

@@ -15,6 +15,7 @@
 
 #define SLOTS_MAX 1048576
 #define BODY_RATE_BYTES_PER_S 1024
+#define LOOK_AFTER_MS 1000 /* in a phase; most are shorter, and the kernel is not asked */
 
 enum err_code sock_table_init(struct sock_table *t, struct err *err)
 {
@@ -164,6 +165,20 @@ static bool has_ended(int fd, struct sock *s)
 	return ended;
 }
 
+/* epoll tells once that something has come. When that was the last of it and the end of the connection
+   together, libmicrohttpd reads the one and does not look for the other. What has just been read may
+   be a whole request that is not known here yet: if it is, the next sweep knows. */
+static bool sweep_ended(
+	struct http *h, int fd, struct sock *s, enum sock_phase in, int64_t since_ms)
+{
+	if (!has_ended(fd, s))
+		return false;
+	if (s->ended_ms == since_ms)
+		put_over(h, fd, in, REFUSAL_COUNT_, NULL);
+	s->ended_ms = since_ms;
+	return true;
+}
+
 /* Between requests: quiet (kept alive), or a request's headers have begun to arrive, which
    only the kernel can tell. */
 static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
@@ -173,18 +188,8 @@ static void sweep_idle(struct http *h, int fd, struct sock *s, int64_t since_ms,
 		put_over(h, fd, SOCK_IDLE, REFUSAL_IDLE, NULL);
 		return;
 	}
-	if (now_ms - since_ms < 1000)
-		return;
-	/* epoll tells once that something has come. When that was the last request and the end of the
-	   connection together, libmicrohttpd reads the one and does not look for the other. A request
-	   that has just been read is not known here yet: if there is one, the next sweep knows. */
-	if (has_ended(fd, s)) {
-		if (s->ended_ms == since_ms)
-			put_over(h, fd, SOCK_IDLE, REFUSAL_COUNT_, NULL);
-		s->ended_ms = since_ms;
-		return;
-	}
-	if (!look(fd, s, &tcp))
+	if (now_ms - since_ms < LOOK_AFTER_MS || sweep_ended(h, fd, s, SOCK_IDLE, since_ms) ||
+		!look(fd, s, &tcp))
 		return;
 	/* A tick of slack: the clock of since_ms is that coarse. */
 	bool begun = tcp.silent_ms + 1000 < now_ms - since_ms;
@@ -205,12 +210,14 @@ static void sweep_body(struct http *h, int fd, struct sock *s, int64_t since_ms,
 			late_ms * BODY_RATE_BYTES_PER_S / 1000)
 		put_over(
 			h, fd, SOCK_BODY, REFUSAL_BODY_TIMEOUT, "the request's body took too long");
+	else if (now_ms - since_ms >= LOOK_AFTER_MS)
+		(void)sweep_ended(h, fd, s, SOCK_BODY, since_ms);
 }
 
 static void sweep_reply(struct http *h, int fd, struct sock *s, int64_t since_ms, int64_t now_ms)
 {
 	struct tcp_state tcp;
-	if (now_ms - since_ms < 1000 || !look(fd, s, &tcp))
+	if (now_ms - since_ms < LOOK_AFTER_MS || !look(fd, s, &tcp))
 		return;
 	if (s->mark_ms < since_ms || tcp.acked != s->acked) {
 		s->acked = tcp.acked;
