@@ -2,29 +2,12 @@
 /*
  * Operators that go along one axis slice by slice: ArgMax, ArgMin, Hardmax, CumSum,
  * CumProd. One loop per type; an item of work is a slice, or, where slices lie side by side,
- * COLUMNS of them.
+ * a block of them.
  */
-#include "exec/cpu/cpu.h"
+#include "exec/cpu/math/along_axis.h"
 
 #include <string.h>
 #include "exec/cpu/types.h"
-
-#define COLUMNS 256
-
-struct axis_state;
-typedef void (*slice_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item);
-/* n neighbouring slices; item: of the first one. */
-typedef void (*columns_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item,
-	int64_t n);
-
-struct axis_state {
-	struct split split;
-	struct axis_view v;
-	bool want_max, last, exclusive, reverse;
-	int64_t blocks; /* of COLUMNS, per outer index */
-	slice_fn fn;
-	columns_fn columns;
-};
 
 static void run_slices(const struct kernel_args *a, int64_t begin, int64_t end)
 {
@@ -41,21 +24,23 @@ static void run_columns(const struct kernel_args *a, int64_t begin, int64_t end)
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t i = from; i < to; i++) {
-		int64_t outer = i / s->blocks, col = i % s->blocks * COLUMNS;
+		int64_t outer = i / s->blocks, col = i % s->blocks * s->width;
 		s->columns(s, a, outer * s->v.n * s->v.inner + col, outer * s->v.inner + col,
-			min_i64(COLUMNS, s->v.inner - col));
+			min_i64(s->width, s->v.inner - col));
 	}
 }
 
 /* From here on slices are taken side by side, if they lie so. */
-static void take_columns(struct prep *p, struct kernel *ret, struct axis_state *s, columns_fn fn, double ns)
+static void take_columns(struct prep *p, struct kernel *ret, struct axis_state *s, columns_fn fn, int64_t width,
+	double ns)
 {
 	if (!fn || s->v.inner < 4 || s->v.n > INT32_MAX)
 		return;
 	s->columns = fn;
-	s->blocks = (s->v.inner + COLUMNS - 1) / COLUMNS;
+	s->width = width;
+	s->blocks = (s->v.inner + width - 1) / width;
 	s->split = split_work(p, ret, s->v.n ? s->v.outer * s->blocks : 0,
-		10 + ns * (double)(s->v.n * min_i64(COLUMNS, s->v.inner)));
+		10 + ns * (double)(s->v.n * min_i64(width, s->v.inner)));
 	ret->run = run_columns;
 }
 
@@ -100,7 +85,7 @@ FOR_NUM(ARG)
 	static inline __attribute__((always_inline)) void scan_columns_##T(const struct axis_state *s, \
 		const T *x, int64_t n, int32_t *restrict found, bool max, bool last) \
 	{ \
-		T best[COLUMNS]; \
+		T best[AXIS_COLUMNS]; \
 		memcpy(best, x, (size_t)n * sizeof(T)); \
 		memset(found, 0, (size_t)n * sizeof(*found)); \
 		for (int64_t i = 1; i < s->v.n; i++) { \
@@ -129,7 +114,7 @@ FOR_NUM(ARG)
 	static void arg_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
 		int64_t item, int64_t n) \
 	{ \
-		int32_t found[COLUMNS]; \
+		int32_t found[AXIS_COLUMNS]; \
 		find_columns_##T(s, (const T *)a->in[0].data + at, n, found); \
 		for (int64_t k = 0; k < n; k++) \
 			((int64_t *)a->out[0].data)[item + k] = found[k]; \
@@ -149,7 +134,7 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 	s->want_max = p->node->op == OP_ARG_MAX;
 	s->last = node_int(p->node, "select_last_index", 0) != 0;
 	s->fn = args[p->in[0].dtype];
-	take_columns(p, ret, s, args_columns[p->in[0].dtype], 0.3);
+	take_columns(p, ret, s, args_columns[p->in[0].dtype], AXIS_COLUMNS, 0.3);
 	return s->fn ? ERR_OK : prep_refuse(err, "no loop for this type");
 }
 
@@ -169,7 +154,7 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 	static void hardmax_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
 		int64_t item, int64_t n) \
 	{ \
-		int32_t found[COLUMNS]; \
+		int32_t found[AXIS_COLUMNS]; \
 		find_columns_##T(s, (const T *)a->in[0].data + at, n, found); \
 		(void)item; \
 		for (int64_t i = 0; i < s->v.n; i++) \
@@ -189,7 +174,7 @@ enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *er
 		return err_oom(err);
 	s->want_max = true;
 	s->fn = hardmaxes[p->in[0].dtype];
-	take_columns(p, ret, s, hardmaxes_columns[p->in[0].dtype], 0.5);
+	take_columns(p, ret, s, hardmaxes_columns[p->in[0].dtype], AXIS_COLUMNS, 0.5);
 	if (s->v.n == 0)
 		s->split.items = 0;
 	return ERR_OK;
@@ -212,25 +197,6 @@ enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *er
 			o[i * step] = (T)(s->exclusive ? sum : sum OP v); \
 			sum = sum OP v; \
 		} \
-	} \
-	static void name##_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item, int64_t n) \
-	{ \
-		A sum[COLUMNS]; \
-		bool exclusive = s->exclusive; \
-		(void)item; \
-		for (int64_t k = 0; k < n; k++) \
-			sum[k] = START; \
-		for (int64_t i = 0; i < s->v.n; i++) { \
-			int64_t row = at + (s->reverse ? s->v.n - 1 - i : i) * s->v.inner; \
-			const T *restrict x = (const T *)a->in[0].data + row; \
-			T *restrict o = (T *)a->out[0].data + row; \
-			for (int64_t k = 0; k < n; k++) { \
-				A next = sum[k] OP (A)x[k]; \
-				o[k] = (T)(exclusive ? sum[k] : next); \
-				sum[k] = next; \
-			} \
-		} \
 	}
 #define CUMS(T, A) CUM(cum_sum, T, A, 0, +) CUM(cum_prod, T, A, 1, *)
 CUMS(float, double)
@@ -241,8 +207,17 @@ CUMS(uint32_t, uint32_t)
 CUMS(uint64_t, uint64_t)
 static const slice_fn cum_sums[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_sum) };
 static const slice_fn cum_prods[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_prod) };
-static const columns_fn cum_sums_columns[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_sum_columns) };
-static const columns_fn cum_prods_columns[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_prod_columns) };
+
+static const struct cum_columns *best_columns(void)
+{
+#ifdef __x86_64__
+	if (cpu_features() & CPU_AVX512)
+		return &cum_columns_avx512;
+	if (cpu_features() & CPU_AVX2)
+		return &cum_columns_avx2;
+#endif
+	return &cum_columns_base;
+}
 
 /* The axis is a value: known while planning, or read when it is there, and then not split. */
 static void run_cum(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -272,7 +247,9 @@ enum err_code prepare_cum(struct prep *p, struct kernel *ret, struct err *err)
 		ret->run = run_cum;
 		ret->units = 1;
 	} else {
-		take_columns(p, ret, s, (prod ? cum_prods_columns : cum_sums_columns)[p->in[0].dtype], 0.5);
+		const struct cum_columns *columns = best_columns();
+		take_columns(p, ret, s, (prod ? columns->prod : columns->sum)[p->in[0].dtype], CUM_COLUMNS,
+			0.3);
 	}
 	s->exclusive = node_int(p->node, "exclusive", 0) != 0;
 	s->reverse = node_int(p->node, "reverse", 0) != 0;

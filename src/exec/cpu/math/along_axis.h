@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * along_axis.h -- slices along one axis, one by one or side by side
+ *
+ * Threads: any. Memory: none.
+ */
+#pragma once
+
+#include "exec/cpu/cpu.h"
+
+#define AXIS_COLUMNS 256 /* slices side by side */
+#define CUM_COLUMNS 1024 /* the same where results are as large: rows in pieces of a page are slow to come */
+
+struct axis_state;
+typedef void (*slice_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item);
+/* n neighbouring slices; item: of the first one. */
+typedef void (*columns_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item,
+	int64_t n);
+
+struct axis_state {
+	struct split split;
+	struct axis_view v;
+	bool want_max, last, exclusive, reverse;
+	int64_t width;  /* slices side by side in a block */
+	int64_t blocks; /* per outer index */
+	slice_fn fn;
+	columns_fn columns;
+};
+
+/* Sums and products so far of neighbouring slices, by element type and instruction set; NULL: none. */
+struct cum_columns {
+	columns_fn sum[DTYPE_COUNT_], prod[DTYPE_COUNT_];
+};
+extern const struct cum_columns cum_columns_base;
+#ifdef __x86_64__
+extern const struct cum_columns cum_columns_avx2, cum_columns_avx512;
+#endif
