@@ -57,6 +57,36 @@ STEP(prod, acc[i] *= x)
 STEP(max, acc[i] = acc[i] > x || IS_NAN(acc[i]) ? acc[i] : x)
 STEP(min, acc[i] = acc[i] < x || IS_NAN(acc[i]) ? acc[i] : x)
 
+/* The largest and the least of a run are found among elements as they are, more at once than there are
+   accumulators; to meet one twice does no harm. */
+#define EXTREME_RUN(op, beats) \
+	static inline void N(op##_into)(E *restrict best, const E *restrict v, int n) \
+	{ \
+		for (int i = 0; i < n; i++) { \
+			E x = v[i]; \
+			best[i] = best[i] beats x || IS_NAN(best[i]) ? best[i] : x; \
+		} \
+	} \
+	static void N(op##_narrow)(void *accumulators, const void *elements, int64_t n) \
+	{ \
+		enum { WIDTH = 256 / sizeof(E) }; \
+		E best[WIDTH]; \
+		const E *v = elements; \
+		if (n < 2 * WIDTH) { \
+			N(op##_run)(accumulators, v, n); \
+			return; \
+		} \
+		memcpy(best, v, sizeof(best)); \
+		for (int64_t k = WIDTH; k + WIDTH < n; k += WIDTH) \
+			N(op##_into)(best, v + k, WIDTH); \
+		N(op##_into)(best, v + n - WIDTH, WIDTH); \
+		for (int half = WIDTH / 2; half >= REDUCE_LANES; half /= 2) \
+			N(op##_into)(best, best + half, half); \
+		N(op##_run)(accumulators, best, REDUCE_LANES); \
+	}
+EXTREME_RUN(max, >)
+EXTREME_RUN(min, <)
+
 /* Accumulators i + n folded into accumulators i. */
 static void N(fold)(enum reduce_step step, void *accumulators, int64_t n)
 {
@@ -103,7 +133,7 @@ static const struct reduce_loops N(loops) = {
 		[REDUCE_PROD] = N(prod), [REDUCE_MAX] = N(max), [REDUCE_MIN] = N(min) },
 	.run = { [REDUCE_SUM] = N(sum_run), [REDUCE_L1] = N(l1_run),
 		[REDUCE_SQUARE] = N(square_run), [REDUCE_PROD] = N(prod_run),
-		[REDUCE_MAX] = N(max_run), [REDUCE_MIN] = N(min_run) },
+		[REDUCE_MAX] = N(max_narrow), [REDUCE_MIN] = N(min_narrow) },
 	.rows = { [REDUCE_SUM] = N(sum_rows), [REDUCE_L1] = N(l1_rows),
 		[REDUCE_SQUARE] = N(square_rows), [REDUCE_PROD] = N(prod_rows),
 		[REDUCE_MAX] = N(max_rows), [REDUCE_MIN] = N(min_rows) },
@@ -113,6 +143,7 @@ static const struct reduce_loops N(loops) = {
 	.acc_bytes = sizeof(A),
 };
 #undef STEP
+#undef EXTREME_RUN
 #undef E
 #undef A
 #undef N
