@@ -4,39 +4,14 @@
  * are worked out once, in prepare (resize_taps.c). Nearest has one tap and moves elements
  * of any type; the others sum the products of all axes' taps.
  *
- * DESIGN. An item of work is one output index of all resized axes but the last: the rows of
- * the input that it is made of are summed by the products of their weights, in long runs, and
- * then the last axis is done tap by tap over what follows it (the inner run).
+ * DESIGN. An item of work is one output index of all resized axes but the last; resize_loops.c
+ * does one of taps.
  */
-#include "exec/cpu/nn/resize_taps.h"
+#include "exec/cpu/nn/resize_loops.h"
 
-#include <math.h>
 #include <string.h>
-#include "exec/cpu/types.h"
-
-struct resize_state {
-	struct split split; /* of items as above */
-	int rank;
-	int64_t in[RANK_MAX], out[RANK_MAX], stride[RANK_MAX]; /* axes after merging */
-	struct resize_taps axis[RANK_MAX];
-	int64_t bytes;
-	bool doubles; /* nearest: 4-byte elements all stand twice along the last axis */
-	float extrapolation;
-};
 
 /* -- run --------------------------------------------------------------------------------------- */
-
-/* Output indices of an item, of all axes but the last two (resized, inner). */
-static bool item_index(const struct resize_state *s, int64_t item, int64_t *index)
-{
-	bool outside = false;
-	for (int i = s->rank - 3; i >= 0; i--) {
-		index[i] = item % s->out[i];
-		item /= s->out[i];
-		outside |= s->axis[i].outside && s->axis[i].outside[index[i]];
-	}
-	return outside;
-}
 
 static void move_row(char *dst, const char *src, const int32_t *index, int64_t n, int64_t bytes)
 {
@@ -73,7 +48,7 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from; item < to; item++) {
 		int64_t offset = 0;
-		item_index(s, item, index);
+		resize_index(s, item, index);
 		for (int i = 0; i < last; i++)
 			offset += s->axis[i].index[index[i]] * s->stride[i];
 		char *dst = (char *)a->out[0].data + item * row;
@@ -88,118 +63,16 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-#define RESIZE(id, T, U, LOW, HIGH) \
-	/* sum += weight times a row of the input. */ \
-	static void add_row_##T(double *sum, const T *x, int64_t n, double weight) \
-	{ \
-		IVDEP for (int64_t i = 0; i < n; i++) \
-			sum[i] += weight * (double)x[i]; \
-	} \
-	static T clamp_##T(double v) \
-	{ \
-		return (T)(v < LOW ? LOW : v > HIGH ? HIGH : v); \
-	} \
-	/* Two taps: of single elements, and of runs. */ \
-	static void finish_pairs_##T(const struct resize_taps *t, T *restrict y, const double *restrict sum, \
-		int64_t n) \
-	{ \
-		for (int64_t o = 0; o < n; o++) \
-			y[o] = clamp_##T((double)t->weight[2 * o] * sum[t->index[2 * o]] + \
-					 (double)t->weight[2 * o + 1] * sum[t->index[2 * o + 1]]); \
-	} \
-	static void finish_runs_##T(const struct resize_taps *t, T *restrict y, const double *restrict sum, \
-		int64_t n, int64_t inner) \
-	{ \
-		for (int64_t o = 0; o < n; o++, y += inner) { \
-			const double *a = sum + t->index[2 * o] * inner, *b = sum + t->index[2 * o + 1] * inner; \
-			double first = (double)t->weight[2 * o], second = (double)t->weight[2 * o + 1]; \
-			for (int64_t i = 0; i < inner; i++) \
-				y[i] = clamp_##T(first * a[i] + second * b[i]); \
-		} \
-	} \
-	/* The last resized axis, from the sum of rows. */ \
-	static void finish_row_##T(const struct resize_state *s, T *y, const double *sum) \
-	{ \
-		int last = s->rank - 2; \
-		const struct resize_taps *t = &s->axis[last]; \
-		int64_t inner = s->stride[last]; \
-		if (t->n == 2 && inner == 1) { \
-			finish_pairs_##T(t, y, sum, s->out[last]); \
-			return; \
-		} \
-		if (t->n == 2) { \
-			finish_runs_##T(t, y, sum, s->out[last], inner); \
-			return; \
-		} \
-		for (int64_t o = 0; o < s->out[last]; o++) { \
-			const int32_t *index = t->index + o * t->n; \
-			const float *weight = t->weight + o * t->n; \
-			for (int64_t i = 0; i < inner; i++) { \
-				double v = 0; \
-				for (int64_t k = 0; k < t->n; k++) \
-					v += (double)weight[k] * sum[index[k] * inner + i]; \
-				y[o * inner + i] = clamp_##T(v); \
-			} \
-		} \
-	} \
-	static void extrapolate_##T(const struct resize_state *s, T *y, bool whole) \
-	{ \
-		int last = s->rank - 2; \
-		const bool *off = s->axis[last].outside; \
-		int64_t inner = s->stride[last]; \
-		for (int64_t i = 0; i < s->out[last] * inner && (whole || off); i++) \
-			if (whole || off[i / inner]) \
-				y[i] = clamp_##T((double)s->extrapolation); \
-	} \
-	static void sum_rows_##T(const struct resize_state *s, const T *x, const int64_t *index, double *sum) \
-	{ \
-		int last = s->rank - 2; \
-		int64_t tap[RANK_MAX] = { 0 }, row = s->in[last] * s->stride[last]; \
-		memset(sum, 0, (size_t)row * sizeof(*sum)); \
-		for (bool more = true; more;) { \
-			double weight = 1; \
-			int64_t offset = 0; \
-			for (int i = 0; i < last; i++) { \
-				int64_t k = index[i] * s->axis[i].n + tap[i]; \
-				weight *= (double)s->axis[i].weight[k]; \
-				offset += s->axis[i].index[k] * s->stride[i]; \
-			} \
-			if (weight != 0) \
-				add_row_##T(sum, x + offset, row, weight); \
-			more = false; \
-			for (int i = last - 1; i >= 0 && !more; i--) { \
-				more = ++tap[i] < s->axis[i].n; \
-				tap[i] = more ? tap[i] : 0; \
-			} \
-		} \
-	} \
-	static void run_resize_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
-	{ \
-		const struct resize_state *s = a->state; \
-		int64_t from, to, row = s->out[s->rank - 2] * s->stride[s->rank - 2]; \
-		split_range(&s->split, begin, end, &from, &to); \
-		for (int64_t item = from; item < to; item++) { \
-			int64_t index[RANK_MAX]; \
-			T *y = (T *)a->out[0].data + item * row; \
-			bool outside = item_index(s, item, index); \
-			sum_rows_##T(s, a->in[0].data, index, a->scratch); \
-			finish_row_##T(s, y, a->scratch); \
-			extrapolate_##T(s, y, outside); \
-		} \
-	}
-RESIZE(F32, float, float, -INFINITY, INFINITY)
-RESIZE(F64, double, double, -INFINITY, INFINITY)
-RESIZE(U8, uint8_t, uint32_t, 0, UINT8_MAX)
-RESIZE(I8, int8_t, uint32_t, INT8_MIN, INT8_MAX)
-RESIZE(I32, int32_t, uint32_t, INT32_MIN, INT32_MAX)
-
-static const run_fn runs[DTYPE_COUNT_] = {
-	[DTYPE_F32] = run_resize_float,
-	[DTYPE_F64] = run_resize_double,
-	[DTYPE_U8] = run_resize_uint8_t,
-	[DTYPE_I8] = run_resize_int8_t,
-	[DTYPE_I32] = run_resize_int32_t,
-};
+static const run_fn *best_runs(void)
+{
+#ifdef __x86_64__
+	if (cpu_features() & CPU_AVX512)
+		return resize_runs_avx512;
+	if (cpu_features() & CPU_AVX2)
+		return resize_runs_avx2;
+#endif
+	return resize_runs_base;
+}
 
 /* -- prepare ------------------------------------------------------------------------------------- */
 
@@ -297,7 +170,7 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 	if (!split_blocks(p->in[0].layout, &g))
 		return prep_refuse(err, "channels that are resized, or innermost");
 	bool nearest = g.mode == RESIZE_NEAREST && g.coord != RESIZE_TF_CROP;
-	if (!nearest && !runs[p->in[0].dtype])
+	if (!nearest && !best_runs()[p->in[0].dtype])
 		return prep_refuse(err, "no loop for this type");
 	for (int i = 0; i < g.rank; i++)
 		if (g.in[i] > INT32_MAX || (g.in[i] == 0 && g.out[i] != 0))
@@ -330,7 +203,7 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 		taps *= (double)s->axis[i].n;
 	double source = (double)(s->in[last] * s->stride[last]) * taps / (double)s->axis[last].n;
 	s->split = split_work(p, ret, row ? items : 0, 20 + source / 2 + (double)(row * s->axis[last].n));
-	ret->run = nearest ? run_nearest : runs[p->in[0].dtype];
+	ret->run = nearest ? run_nearest : best_runs()[p->in[0].dtype];
 	ret->out_layout = p->in[0].layout;
 	ret->scratch_bytes = nearest ? 0 : (size_t)(s->in[last] * s->stride[last]) * sizeof(double);
 	return ERR_OK;
