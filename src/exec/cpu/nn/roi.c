@@ -125,6 +125,21 @@ static void average_samples(const struct sample *p, int n, double all, const flo
 	}
 }
 
+/* The same of the largest of four weighted pixels, and of all points; beside the image they are zeros. */
+static void largest_samples(const struct sample *p, int n, double all, const float *x, int64_t image, int64_t channels,
+	float *y, int64_t bins)
+{
+	for (int64_t c = 0; c < channels; c++, x += image) {
+		float best = n < all || n == 0 ? 0 : -INFINITY;
+		for (int i = 0; i < n; i++)
+			for (int k = 0; k < 4; k++) {
+				float v = p[i].weight[k] * x[p[i].at[k]];
+				best = best > v ? best : v;
+			}
+		y[c * bins] = best;
+	}
+}
+
 #define ROI_ALIGN(id, T, U) \
 	/* Along an axis: the region is [a, b], cut into bins, of which this is number i. */ \
 	static struct points points_##T(const struct roi_state *s, T a, T b, int64_t i, int64_t bins, \
@@ -187,10 +202,11 @@ static void average_samples(const struct sample *p, int n, double all, const flo
 			const T *x = (const T *)a->in[0].data + n * s->channels * image; \
 			T *y = (T *)a->out[0].data + b.roi * s->channels * bins + item % bins; \
 			struct sample sample[POINTS_MAX]; \
-			int n_sample = sizeof(T) == sizeof(float) && !s->max ? list_samples(&h, &w, sample) : -1; \
+			int n_sample = sizeof(T) == sizeof(float) ? list_samples(&h, &w, sample) : -1; \
 			if (n_sample >= 0) { \
-				average_samples(sample, n_sample, (double)h.count * (double)w.count, (const void *)x, \
-					image, s->channels, (void *)y, bins); \
+				(s->max ? largest_samples : average_samples)(sample, n_sample, \
+					(double)h.count * (double)w.count, (const void *)x, image, s->channels, \
+					(void *)y, bins); \
 				continue; \
 			} \
 			for (int64_t c = 0; c < s->channels; c++) \
@@ -206,27 +222,34 @@ static void bin_span(const struct roi_state *s, double a, double b, int64_t i, i
 	int64_t *from, int64_t *to)
 {
 	/* Halves away from zero; what is far beside the image has no pixels. */
-	double limit = (double)size + 1;
-	double start = fmin(fmax(round(a * s->scale), -0x1p30), 0x1p30);
-	double last = fmin(fmax(round(b * s->scale), -0x1p30), 0x1p30);
-	double bin = fmax(last - start + 1, 1) / (double)bins;
-	double low = floor((double)i * bin) + start, high = ceil((double)(i + 1) * bin) + start;
-	*from = (int64_t)fmin(fmax(low, 0), limit);
-	*to = min_i64((int64_t)fmin(fmax(high, 0), limit), size);
+	int64_t start = (int64_t)fmin(fmax(round(a * s->scale), -0x1p30), 0x1p30);
+	int64_t last = (int64_t)fmin(fmax(round(b * s->scale), -0x1p30), 0x1p30);
+	/* In integers, so that no bin ends a pixel late: 7.0 / 25 * 25 is more than 7. */
+	int64_t length = max_i64(last - start + 1, 1);
+	int64_t low = start + i * length / bins, high = start + ((i + 1) * length + bins - 1) / bins;
+	*from = min_i64(max_i64(low, 0), size);
+	*to = min_i64(max_i64(high, 0), size);
 }
 
+#define MAX_CHANNELS 8 /* done together */
+
 #define MAX_ROI_POOL(id, T, U) \
-	static T max_of_##T(const T *x, int64_t width, const int64_t h[2], const int64_t w[2]) \
+	/* Of n channels; the constant lets the compiler keep what it found in registers. */ \
+	static inline __attribute__((always_inline)) void max_of_##T(const T *x, int64_t image, int64_t width, \
+		const int64_t h[2], const int64_t w[2], int n, T *y, int64_t bins) \
 	{ \
-		T best = 0; \
-		bool seen = false; \
+		bool none = h[0] >= h[1] || w[0] >= w[1]; \
+		T best[MAX_CHANNELS]; \
+		for (int c = 0; c < n; c++) \
+			best[c] = none ? 0 : x[c * image + h[0] * width + w[0]]; \
 		for (int64_t i = h[0]; i < h[1]; i++) \
-			for (int64_t k = w[0]; k < w[1]; k++) { \
-				T v = x[i * width + k]; \
-				best = seen && best > v ? best : v; \
-				seen = true; \
-			} \
-		return best; \
+			for (int64_t k = w[0]; k < w[1]; k++) \
+				for (int c = 0; c < n; c++) { \
+					T v = x[c * image + i * width + k]; \
+					best[c] = best[c] > v ? best[c] : v; \
+				} \
+		for (int c = 0; c < n; c++) \
+			y[c * bins] = best[c]; \
 	} \
 	static void run_max_roi_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
@@ -245,8 +268,11 @@ static void bin_span(const struct roi_state *s, double a, double b, int64_t i, i
 			bin_span(s, (double)roi[1], (double)roi[3], b.pw, s->out_w, s->width, &w[0], &w[1]); \
 			const T *x = (const T *)a->in[0].data + (int64_t)roi[0] * s->channels * image; \
 			T *y = (T *)a->out[0].data + b.roi * s->channels * bins + item % bins; \
-			for (int64_t c = 0; c < s->channels; c++) \
-				y[c * bins] = max_of_##T(x + c * image, s->width, h, w); \
+			int64_t c = 0; \
+			for (; c + MAX_CHANNELS <= s->channels; c += MAX_CHANNELS) \
+				max_of_##T(x + c * image, image, s->width, h, w, MAX_CHANNELS, y + c * bins, bins); \
+			for (; c < s->channels; c++) \
+				max_of_##T(x + c * image, image, s->width, h, w, 1, y + c * bins, bins); \
 		} \
 	}
 FOR_REAL(MAX_ROI_POOL)
