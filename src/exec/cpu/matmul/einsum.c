@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Einsum, reference: every label is a loop with a stride per operand; those of the output
- * are walked outside, the others summed inside. An item is one element of the output.
+ * Einsum: every label is a loop with a stride per operand; those of the output are walked
+ * outside, the others summed inside. An item is one element of the output.
  */
 #include "exec/cpu/cpu.h"
 
@@ -31,26 +31,60 @@ static void locate(const struct loop *l, int n, int operands, int64_t at, int64_
 	}
 }
 
+static const struct loop once = { .n = 1 };
+
+/* Sums and outputs go along their last loop without locate(), which divides. */
 #define EINSUM(id, T, A) \
+	/* n products of two numbers each. */ \
+	static void products_##T(T *y, const T *u, const T *v, int64_t u_stride, int64_t v_stride, int64_t n) \
+	{ \
+		if (u_stride == 0 && v_stride == 1) { \
+			A one = (A)*u; \
+			for (int64_t k = 0; k < n; k++) \
+				y[k] = (T)(one * (A)v[k]); \
+			return; \
+		} \
+		for (int64_t k = 0; k < n; k++) \
+			y[k] = (T)((A)u[k * u_stride] * (A)v[k * v_stride]); \
+	} \
+	static A sum_##T(const struct kernel_args *a, const struct einsum_state *s, const int64_t *base) \
+	{ \
+		const struct loop *last = s->n_sum ? &s->sum[s->n_sum - 1] : &once; \
+		A sum = 0; \
+		for (int64_t k = 0; k < s->terms; k += last->n) { \
+			int64_t at[EINSUM_IN_MAX]; \
+			memcpy(at, base, sizeof(at)); \
+			locate(s->sum, s->n_sum - (s->n_sum > 0), s->operands, k / last->n, at); \
+			for (int64_t i = 0; i < last->n; i++) { \
+				A product = 1; \
+				for (int j = 0; j < s->operands; j++) \
+					product *= (A)((const T *)a->in[j].data)[at[j] + i * last->stride[j]]; \
+				sum += product; \
+			} \
+		} \
+		return sum; \
+	} \
 	static void run_einsum_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct einsum_state *s = a->state; \
+		const struct loop *last = s->n_out ? &s->out[s->n_out - 1] : &once; \
 		int64_t from, to; \
 		split_range(&s->split, begin, end, &from, &to); \
-		for (int64_t item = from; item < to; item++) { \
+		for (int64_t item = from, n; item < to; item += n) { \
 			int64_t base[EINSUM_IN_MAX] = { 0 }; \
-			A sum = 0; \
+			T *y = (T *)a->out[0].data + item; \
+			n = min_i64(last->n - item % last->n, to - item); \
 			locate(s->out, s->n_out, s->operands, item, base); \
-			for (int64_t k = 0; k < s->terms; k++) { \
-				int64_t at[EINSUM_IN_MAX]; \
-				A product = 1; \
-				memcpy(at, base, sizeof(at)); \
-				locate(s->sum, s->n_sum, s->operands, k, at); \
-				for (int j = 0; j < s->operands; j++) \
-					product *= (A)((const T *)a->in[j].data)[at[j]]; \
-				sum += product; \
+			if (s->n_sum == 0 && s->operands == 2) { \
+				products_##T(y, (const T *)a->in[0].data + base[0], \
+					(const T *)a->in[1].data + base[1], last->stride[0], last->stride[1], n); \
+				continue; \
 			} \
-			((T *)a->out[0].data)[item] = (T)sum; \
+			for (int64_t k = 0; k < n; k++) { \
+				y[k] = (T)sum_##T(a, s, base); \
+				for (int j = 0; j < s->operands; j++) \
+					base[j] += last->stride[j]; \
+			} \
 		} \
 	}
 EINSUM(F32, float, double)
