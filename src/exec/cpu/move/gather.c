@@ -79,10 +79,10 @@ enum err_code prepare_gather(struct prep *p, struct kernel *ret, struct err *err
 /* -- GatherElements: an item is one output element; they are walked by rows -------------------- */
 
 /* Elements [item, item + n) of a row of the result; src is what index 0 of the first one names. */
-static inline __attribute__((always_inline)) void gather_row(const struct kernel_args *a,
-	const struct gather_state *s, int64_t item, int64_t n, const char *src, int64_t bytes)
+static void gather_row(const struct kernel_args *a, const struct gather_state *s, int64_t item, int64_t n,
+	const char *src)
 {
-	int64_t step = s->stride[s->axis] * bytes, next = s->axis == s->rank - 1 ? 0 : bytes;
+	int64_t bytes = s->bytes, step = s->stride[s->axis] * bytes, next = s->axis == s->rank - 1 ? 0 : bytes;
 	char *dst = (char *)a->out[0].data + item * bytes;
 	for (int64_t k = 0; k < n; k++) {
 		int64_t index = index_at(&a->in[1], item + k);
@@ -91,6 +91,64 @@ static inline __attribute__((always_inline)) void gather_row(const struct kernel
 		else
 			memset(dst + k * bytes, 0, (size_t)bytes);
 	}
+}
+
+/* The same of indices known to be in range, without a branch. step, next: as above, in elements. */
+#define QUICK_ROW(I, T) \
+	static void quick_row_##I##_##T(const void *indices, const void *data, void *out, int64_t n, int64_t size, \
+		int64_t step, int64_t next) \
+	{ \
+		const I *index = indices; \
+		const T *x = data; \
+		T *y = out; \
+		if (step == 1 && next == 0) { \
+			for (int64_t k = 0; k < n; k++) { \
+				int64_t i = index[k]; \
+				y[k] = x[i + (i >> 63 & size)]; \
+			} \
+			return; \
+		} \
+		for (int64_t k = 0; k < n; k++) { \
+			int64_t i = index[k]; \
+			y[k] = x[(i + (i >> 63 & size)) * step + k * next]; \
+		} \
+	}
+QUICK_ROW(int32_t, uint32_t)
+QUICK_ROW(int32_t, uint64_t)
+QUICK_ROW(int64_t, uint32_t)
+QUICK_ROW(int64_t, uint64_t)
+
+/* Whether all of [-size, size): the sign bits say so, of sums that compilers make by vectors. */
+#define ALL_IN(I) \
+	static bool all_in_##I(const I *index, int64_t n, int64_t size) \
+	{ \
+		int64_t signs = 0; \
+		for (int64_t k = 0; k < n; k++) \
+			signs |= ((int64_t)index[k] + size) | (size - 1 - (int64_t)index[k]); \
+		return signs >= 0; \
+	}
+ALL_IN(int32_t)
+ALL_IN(int64_t)
+
+/* false: not done, as an index is out of range, or elements are neither of 4 nor of 8 bytes. */
+static bool gather_quickly(const struct kernel_args *a, const struct gather_state *s, int64_t item, int64_t n,
+	const void *src)
+{
+	static void (*const quick[2][2])(const void *, const void *, void *, int64_t, int64_t, int64_t, int64_t) = {
+		{ quick_row_int32_t_uint32_t, quick_row_int32_t_uint64_t },
+		{ quick_row_int64_t_uint32_t, quick_row_int64_t_uint64_t },
+	};
+	bool wide = a->in[1].dtype != DTYPE_I32;
+	int64_t size = s->dim[s->axis];
+	const char *index = (const char *)a->in[1].data + item * (wide ? 8 : 4);
+	if (s->bytes != 4 && s->bytes != 8)
+		return false;
+	if (!(wide ? all_in_int64_t((const int64_t *)(const void *)index, n, size)
+		   : all_in_int32_t((const int32_t *)(const void *)index, n, size)))
+		return false;
+	quick[wide][s->bytes == 8](index, src, (char *)a->out[0].data + item * s->bytes, n, size,
+		s->stride[s->axis], s->axis != s->rank - 1);
+	return true;
 }
 
 static void run_gather_elements(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -106,12 +164,8 @@ static void run_gather_elements(const struct kernel_args *a, int64_t begin, int6
 		}
 		const char *src = (const char *)a->in[0].data + offset * s->bytes;
 		n = min_i64(width - at, to - item);
-		if (s->bytes == 4)
-			gather_row(a, s, item, n, src, 4);
-		else if (s->bytes == 8)
-			gather_row(a, s, item, n, src, 8);
-		else
-			gather_row(a, s, item, n, src, s->bytes);
+		if (!gather_quickly(a, s, item, n, src))
+			gather_row(a, s, item, n, src);
 	}
 }
 

@@ -7,9 +7,13 @@
 #include "exec/cpu/math/binary.h"
 
 #include <string.h>
+#include "exec/half.h"
+
+typedef void (*combine_fn)(float *dst, float update);
 
 struct scatter_state {
 	binary_fn combine; /* NULL: the update replaces */
+	combine_fn one;    /* the same of a single float; NULL: combine will do */
 	int64_t bytes, updates, row; /* row: elements per update */
 	int rank, axis, depth;
 	int64_t dim[RANK_MAX], stride[RANK_MAX], update_dim[RANK_MAX];
@@ -26,13 +30,37 @@ static void copy_data(const struct kernel_args *a)
 		memcpy(a->out[0].data, a->in[0].data, tensor_bytes(&a->out[0]));
 }
 
+/* Which of two is larger nobody foretells: chosen by bits, without a branch. NaN stays, as with Max. */
+static void keep_one(float *dst, float update, bool better)
+{
+	uint32_t mask = 0u - (uint32_t)(better | (*dst != *dst));
+	*dst = bits_float((float_bits(*dst) & mask) | (float_bits(update) & ~mask));
+}
+
+static void largest_one(float *dst, float update)
+{
+	keep_one(dst, update, *dst > update);
+}
+
+static void least_one(float *dst, float update)
+{
+	keep_one(dst, update, *dst < update);
+}
+
+static void add_one(float *dst, float update)
+{
+	*dst += update;
+}
+
 /* Update i of s->row elements to element `at` of the output. */
 static void put(const struct scatter_state *s, const struct kernel_args *a, int64_t i, int64_t at)
 {
 	char *dst = (char *)a->out[0].data + at * s->bytes;
 	const char *src = (const char *)a->in[2].data + i * s->row * s->bytes;
 	int64_t bytes = s->row * s->bytes;
-	if (s->combine)
+	if (s->one && s->row == 1)
+		s->one((float *)(void *)dst, *(const float *)(const void *)src);
+	else if (s->combine)
 		s->combine(a, dst, dst, src, s->row, 1, 1);
 	else if (bytes == 4)
 		memcpy(dst, src, 4);
@@ -95,17 +123,20 @@ static enum err_code set_reduction(struct prep *p, struct scatter_state *s, stru
 	static const struct {
 		const char *name;
 		enum op_id op, of_bool;
-	} reductions[] = { { "add", OP_ADD, OP_OR }, { "mul", OP_MUL, OP_AND },
-		{ "max", OP_MAX, OP_OR }, { "min", OP_MIN, OP_AND } };
+		combine_fn one;
+	} reductions[] = { { "add", OP_ADD, OP_OR, add_one }, { "mul", OP_MUL, OP_AND, NULL },
+		{ "max", OP_MAX, OP_OR, largest_one }, { "min", OP_MIN, OP_AND, least_one } };
 	struct slice name = node_string(p->node, "reduction", "none");
 	enum dtype dtype = p->in[0].dtype;
 	if (slice_is(name, "none"))
 		return ERR_OK;
 	for (size_t i = 0; i < sizeof(reductions) / sizeof(reductions[0]); i++)
-		if (slice_is(name, reductions[i].name))
+		if (slice_is(name, reductions[i].name)) {
 			s->combine = binary_find(dtype == DTYPE_BOOL ? reductions[i].of_bool
 								     : reductions[i].op,
 				dtype);
+			s->one = dtype == DTYPE_F32 ? reductions[i].one : NULL;
+		}
 	return s->combine ? ERR_OK : prep_refuse(err, "no such reduction for this type");
 }
 
