@@ -107,7 +107,8 @@ void list_ops(struct buf *to)
 	for (size_t i = 0; i < OLD_ROWS; i++) {
 		if (!is_only_old(i))
 			continue;
-		buf_printf(to, "%-24s  %-32s  %-3s", op_domain_name(old_rows[i].domain), old_rows[i].name, "-");
+		buf_printf(to, "%-24s  %-32s  %-3s", op_domain_name(old_rows[i].domain),
+			old_rows[i].name, "-");
 		put_old(to, old_rows[i].domain, old_rows[i].name);
 		buf_str(to, "  -  -\n");
 	}

@@ -105,8 +105,8 @@ static int print(struct process *p)
 		config_print(&b);
 	else
 		list_ops(&b);
-	if (buf_finish(&b, &text, NULL) != ERR_OK || fwrite(text.ptr, 1, text.len, stdout) != text.len ||
-		fflush(stdout) != 0)
+	if (buf_finish(&b, &text, NULL) != ERR_OK ||
+		fwrite(text.ptr, 1, text.len, stdout) != text.len || fflush(stdout) != 0)
 		return EXIT_FAILURE;
 	return EXIT_SUCCESS;
 }
@@ -241,7 +241,8 @@ static void give_up_if_late(const struct process *p, int64_t now)
 	int64_t latest = clock_after(clock_after(p->stop_at_ns, p->stop_timeout_ns), UNLOAD_MAX_NS);
 	if (p->phase != PHASE_STOPPING || now < latest)
 		return;
-	log_err("requests have ended, but unloading does not, as if a file system hangs: ending at once");
+	log_err("requests have ended, but unloading does not, as if a file system hangs: ending at "
+		"once");
 	_exit(EXIT_FAILURE);
 }
 
@@ -362,7 +363,8 @@ int main(int argc, char **argv)
 	p.arena = arena_new(4096, 0);
 	int status = EXIT_CONFIG;
 	if (!p.arena || command_line_parse(argc, argv, p.arena, &p.line, &err) != ERR_OK)
-		fprintf(stderr, "signetd: %s\nTry signetd --help.\n", p.arena ? err.msg : "out of memory");
+		fprintf(stderr, "signetd: %s\nTry signetd --help.\n",
+			p.arena ? err.msg : "out of memory");
 	else
 		status = run_command(&p);
 	arena_free(p.arena);

@@ -17,8 +17,8 @@ struct gain {
 	double offset;
 };
 
-static int32_t infer(const struct signet_host *host, struct signet_node *node, const struct signet_tensor *in,
-	int32_t n_in, int32_t n_out)
+static int32_t infer(const struct signet_host *host, struct signet_node *node,
+	const struct signet_tensor *in, int32_t n_in, int32_t n_out)
 {
 	const struct signet_tensor *x = &in[GAIN_X], *gain = &in[GAIN_GAIN];
 	(void)n_in;
@@ -26,10 +26,12 @@ static int32_t infer(const struct signet_host *host, struct signet_node *node, c
 	if (x->type && gain->type && x->type != gain->type)
 		return host->refuse(node, "X and gain are of two types");
 	if (x->rank >= 0 && x->rank < 2)
-		return host->refuse(node, "X has rank %d, it must have a batch and channels", (int)x->rank);
+		return host->refuse(
+			node, "X has rank %d, it must have a batch and channels", (int)x->rank);
 	if (gain->rank >= 0 && gain->rank != 1)
 		return host->refuse(node, "gain has rank %d, it must be a list", (int)gain->rank);
-	if (x->rank >= 2 && gain->rank == 1 && x->dim[1] >= 0 && gain->dim[0] >= 0 && x->dim[1] != gain->dim[0])
+	if (x->rank >= 2 && gain->rank == 1 && x->dim[1] >= 0 && gain->dim[0] >= 0 &&
+		x->dim[1] != gain->dim[0])
 		return host->refuse(node, "X has %lld channels, gain %lld", (long long)x->dim[1],
 			(long long)gain->dim[0]);
 	host->set_output(node, 0, x->type, x->rank, x->dim);
@@ -52,8 +54,9 @@ static int32_t infer(const struct signet_host *host, struct signet_node *node, c
 RUN(float)
 RUN(double)
 
-static int32_t prepare(const struct signet_host *host, struct signet_node *node, const struct signet_tensor *in,
-	int32_t n_in, const struct signet_tensor *out, int32_t n_out, struct signet_kernel *ret)
+static int32_t prepare(const struct signet_host *host, struct signet_node *node,
+	const struct signet_tensor *in, int32_t n_in, const struct signet_tensor *out,
+	int32_t n_out, struct signet_kernel *ret)
 {
 	const struct signet_tensor *x = &in[GAIN_X];
 	struct gain *g = host->alloc(node, sizeof(*g));
@@ -96,6 +99,7 @@ static const struct signet_op ops[] = {
 
 __attribute__((visibility("default"))) const struct signet_op_library *signet_op_library(void)
 {
-	static const struct signet_op_library library = { .abi = SIGNET_OP_ABI, .n_op = 1, .op = ops };
+	static const struct signet_op_library library = { .abi = SIGNET_OP_ABI, .n_op = 1,
+		.op = ops };
 	return &library;
 }

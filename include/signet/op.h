@@ -59,7 +59,8 @@ struct signet_tensor {
 	const int64_t *dim; /* negative: not known yet; equal negative ones are equal dimensions */
 };
 
-enum signet_attr_kind { SIGNET_ATTR_INT, SIGNET_ATTR_FLOAT, SIGNET_ATTR_STRING, SIGNET_ATTR_INTS, SIGNET_ATTR_FLOATS };
+enum signet_attr_kind { SIGNET_ATTR_INT, SIGNET_ATTR_FLOAT, SIGNET_ATTR_STRING, SIGNET_ATTR_INTS,
+	SIGNET_ATTR_FLOATS };
 
 struct signet_op_attr {
 	const char *name; /* NULL ends the list */
@@ -76,19 +77,24 @@ struct signet_host {
 	uint32_t abi;
 	int64_t (*attr_int)(const struct signet_node *node, const char *name, int64_t otherwise);
 	float (*attr_float)(const struct signet_node *node, const char *name, float otherwise);
-	const char *(*attr_string)(const struct signet_node *node, const char *name, size_t *ret_len);
-	const int64_t *(*attr_ints)(const struct signet_node *node, const char *name, size_t *ret_n);
-	const float *(*attr_floats)(const struct signet_node *node, const char *name, size_t *ret_n);
+	const char *(*attr_string)(
+		const struct signet_node *node, const char *name, size_t *ret_len);
+	const int64_t *(*attr_ints)(
+		const struct signet_node *node, const char *name, size_t *ret_n);
+	const float *(*attr_floats)(
+		const struct signet_node *node, const char *name, size_t *ret_n);
 
 	/* infer: output i is of this type and shape. Dimensions may be copied from inputs, the
 	   negative ones too; rank -1: not known. While dimensions are numbers, it must be known. */
-	void (*set_output)(struct signet_node *node, int32_t i, int32_t type, int32_t rank, const int64_t *dim);
-	/* infer: the shapes depend on the value of input i, whose data is NULL: call again when it is
-	   there, and return 0. */
+	void (*set_output)(struct signet_node *node, int32_t i, int32_t type, int32_t rank,
+		const int64_t *dim);
+	/* infer: the shapes depend on the value of input i, whose data is NULL: call again when it
+	   is there, and return 0. */
 	void (*need_data)(struct signet_node *node, int32_t i);
-	/* infer and prepare: the node is wrong; the message, which reaches whoever loads the model, says
-	   why, and the node is put before it. Returns what infer and prepare return then. */
-	int32_t (*refuse)(struct signet_node *node, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+	/* infer and prepare: the node is wrong; the message, which reaches whoever loads the model,
+	   says why, and the node is put before it. Returns what infer and prepare return then. */
+	int32_t (*refuse)(struct signet_node *node, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
 	/* prepare: zeroed memory, 64-byte aligned. NULL: none left. */
 	void *(*alloc)(struct signet_node *node, size_t bytes);
 };
@@ -116,17 +122,19 @@ struct signet_kernel {
 };
 
 struct signet_op {
-	const char *domain, *name; /* as models have them; not a domain of ONNX's or signetd's own */
+	/* As models have them; not a domain of ONNX's or signetd's own. */
+	const char *domain, *name;
 	int32_t since;             /* first opset of the domain that has it */
 	int32_t in_min, in_max, out_min, out_max;
 	/* What input i may be, as SIGNET_TYPE() | ...; 0: as the one before it. */
 	uint64_t in_types[SIGNET_OP_TYPES];
 	const struct signet_op_attr *attrs; /* NULL: none */
 	/* 0, or refuse()'s result. out_max outputs at most are asked for: n_out. */
-	int32_t (*infer)(const struct signet_host *host, struct signet_node *node, const struct signet_tensor *in,
-		int32_t n_in, int32_t n_out);
-	int32_t (*prepare)(const struct signet_host *host, struct signet_node *node, const struct signet_tensor *in,
-		int32_t n_in, const struct signet_tensor *out, int32_t n_out, struct signet_kernel *ret);
+	int32_t (*infer)(const struct signet_host *host, struct signet_node *node,
+		const struct signet_tensor *in, int32_t n_in, int32_t n_out);
+	int32_t (*prepare)(const struct signet_host *host, struct signet_node *node,
+		const struct signet_tensor *in, int32_t n_in, const struct signet_tensor *out,
+		int32_t n_out, struct signet_kernel *ret);
 };
 
 struct signet_op_library {

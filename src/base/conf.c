@@ -8,7 +8,8 @@ enum err_code conf_set(struct conf *c, const char *section, const char *name, co
 {
 	const struct conf_section *s = conf_block_find_section(c->sections, slice_of(section));
 	if (!s || s->named != (name != NULL))
-		return conf_block_no_section(c->sections, slice_of(section), slice_of(section), err);
+		return conf_block_no_section(
+			c->sections, slice_of(section), slice_of(section), err);
 	struct conf_block *b = conf_block_find(c, s, name);
 	if (!b) {
 		char *copy = arena_strdup(c->arena, name);

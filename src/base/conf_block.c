@@ -22,8 +22,8 @@ const struct conf_option *conf_block_find_option(const struct conf_section *s, c
 	return NULL;
 }
 
-enum err_code conf_block_no_section(const struct conf_section *s, struct slice word, struct slice head,
-	struct err *err)
+enum err_code conf_block_no_section(
+	const struct conf_section *s, struct slice word, struct slice head, struct err *err)
 {
 	struct near n;
 	near_init(&n, word);
@@ -79,7 +79,8 @@ enum err_code conf_block_new(struct conf *c, const struct conf_section *s, const
 	int *line_of = ARENA_ARRAY(c->arena, int, (size_t)s->n_options);
 	if (!b || !values || !line_of)
 		return err_oom(err);
-	*b = (struct conf_block){ .section = s, .name = name, .values = values, .line_of = line_of };
+	*b = (struct conf_block){ .section = s, .name = name, .values = values,
+		.line_of = line_of };
 	struct conf_block *from = name ? conf_block_find(c, s, "*") : NULL;
 	if (from)
 		memcpy(values, from->values, s->bytes);

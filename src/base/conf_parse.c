@@ -172,8 +172,8 @@ static int on_key(void *user, const char *section, const char *key, const char *
 	(void)section;
 	if (p->skipping)
 		return 1;
-	enum err_code rc = p->block ? conf_block_set(p->conf, p->block, key, value, p->line, p->err) :
-				      err_set(p->err, ERR_INVALID_ARGUMENT,
+	enum err_code rc = p->block ? conf_block_set(p->conf, p->block, key, value, p->line, p->err)
+				    : err_set(p->err, ERR_INVALID_ARGUMENT,
 					      "'%s' stands before the first [section]", key);
 	return rc == ERR_OK || at_line(p);
 }
@@ -206,7 +206,8 @@ enum err_code conf_parse(const struct conf_section *sections, const struct conf_
 		if (!s->named)
 			TRY(conf_block_new(c, s, NULL, &b, err));
 	}
-	struct parser p = { .conf = c, .left = from->text, .err = err ? err : &own, .all = from->all };
+	struct parser p = { .conf = c, .left = from->text, .err = err ? err : &own,
+		.all = from->all };
 	TRY(parse_text(&p));
 	*ret = c;
 	return ERR_OK;

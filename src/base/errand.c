@@ -10,7 +10,9 @@
 enum err_code errand_init(struct errand *e, struct err *err)
 {
 	*e = (struct errand){ .over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	return e->over_fd >= 0 ? ERR_OK : err_set(err, ERR_RESOURCE_EXHAUSTED, "no eventfd: %s", strerror(errno));
+	return e->over_fd >= 0
+		       ? ERR_OK
+		       : err_set(err, ERR_RESOURCE_EXHAUSTED, "no eventfd: %s", strerror(errno));
 }
 
 static void *run(void *arg)

@@ -29,20 +29,20 @@ MUST_CHECK enum err_code file_walk_beneath(int dirfd, const char *path, int flag
 	struct err *err);
 
 /* file_open_beneath() for reading, of a regular file of at most bytes_max bytes. */
-MUST_CHECK enum err_code file_open_regular(int dirfd, const char *path, size_t bytes_max, int *ret_fd,
-	size_t *ret_bytes, struct err *err);
+MUST_CHECK enum err_code file_open_regular(int dirfd, const char *path, size_t bytes_max,
+	int *ret_fd, size_t *ret_bytes, struct err *err);
 
 /* INVALID_ARGUMENT: not a regular file. RESOURCE_EXHAUSTED: over bytes_max. */
 MUST_CHECK enum err_code file_check_regular(int fd, const char *name, size_t bytes_max,
 	size_t *ret_bytes, struct err *err);
 
 /* Exactly bytes bytes from offset. FAILED_PRECONDITION: the file has become shorter. */
-MUST_CHECK enum err_code file_read_at(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
-	struct err *err);
+MUST_CHECK enum err_code file_read_at(
+	int fd, const char *name, uint64_t offset, void *to, size_t bytes, struct err *err);
 
 /* The same, into memory that nobody has written to yet: huge_expect(). */
-MUST_CHECK enum err_code file_read_new(int fd, const char *name, uint64_t offset, void *to, size_t bytes,
-	struct err *err);
+MUST_CHECK enum err_code file_read_new(
+	int fd, const char *name, uint64_t offset, void *to, size_t bytes, struct err *err);
 
 /* path, relative to dirfd or AT_FDCWD, to be read; NULL: errno says why not. flags: further
    ones of open(). */
@@ -55,8 +55,8 @@ MUST_CHECK enum err_code file_follow_beneath(const char *dir, const char *file, 
 	const char **ret_dir, const char **ret_file, struct err *err);
 
 /* The whole file, with a NUL behind it that is not counted. */
-MUST_CHECK enum err_code file_read(int dirfd, const char *path, size_t bytes_max, struct arena *arena,
-	struct slice *ret, struct err *err);
+MUST_CHECK enum err_code file_read(int dirfd, const char *path, size_t bytes_max,
+	struct arena *arena, struct slice *ret, struct err *err);
 
 /* The same of a path that the operator gave, on the command line say: it may be absolute and
    go through symbolic links. */
@@ -73,13 +73,13 @@ void file_mem_free(struct file_mem *m); /* an empty one is fine */
 void file_mem_shrink(struct file_mem *m, size_t bytes); /* 0: frees it */
 
 /* The whole of a descriptor's file, for weights. */
-MUST_CHECK enum err_code file_read_mem(int fd, const char *name, size_t bytes_max, struct file_mem *ret,
-	struct err *err);
+MUST_CHECK enum err_code file_read_mem(
+	int fd, const char *name, size_t bytes_max, struct file_mem *ret, struct err *err);
 
 /* Under a temporary name, synced, renamed over path, directory synced: after a crash the
    old file or the new one is there. path is one component. */
-MUST_CHECK enum err_code file_write_atomic(int dirfd, const char *path, const void *data, size_t bytes,
-	mode_t mode, struct err *err);
+MUST_CHECK enum err_code file_write_atomic(
+	int dirfd, const char *path, const void *data, size_t bytes, mode_t mode, struct err *err);
 
 /* What errno says, as a code and as "NAME: reason". */
 enum err_code file_err(struct err *err, int errnum, const char *name);

@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include "base/err.h"
 
-enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6,
+	LOG_LEVEL_DEBUG = 7 };
 
 /* Levels above max are dropped. Default LOG_LEVEL_INFO. */
 void log_set_level(enum log_level max);

@@ -41,7 +41,8 @@ LIST(attrs_fused_elementwise, NEED("body", ATTR_GRAPH), END);
 #define REQUANT_ATTRS \
 	INT("to"), INT("x_zero"), INT("y_zero"), INT("low"), INT("high")
 #define SUM_ATTRS \
-	REQUANT_ATTRS, INT("z_zero"), FLOAT("z_factor"), INT("mid_low"), INT("mid_high"), FLOAT("mid_factor")
+	REQUANT_ATTRS, INT("z_zero"), FLOAT("z_factor"), INT("mid_low"), INT("mid_high"), \
+		FLOAT("mid_factor")
 LIST(attrs_quantized_conv, CONV_ATTRS, SUM_ATTRS, END);
 LIST(attrs_quantized_matmul, INT("trans_b"), SUM_ATTRS, END);
 LIST(attrs_quantized_pool, REQUANT_ATTRS, FLOAT("factor"), END);
@@ -76,25 +77,28 @@ LIST(attrs_resize, INT("antialias"), INTS("axes"), STRING("coordinate_transforma
 	STRING("keep_aspect_ratio_policy"), STRING("mode"), STRING("nearest_mode"), END);
 
 #define RNN_ATTRS \
-	FLOATS("activation_alpha"), FLOATS("activation_beta"), STRINGS("activations"), FLOAT("clip"), \
+	FLOATS("activation_alpha"), FLOATS("activation_beta"), STRINGS("activations"), \
+		FLOAT("clip"), \
 		STRING("direction"), INT("hidden_size"), INT("layout")
 LIST(attrs_rnn, RNN_ATTRS, END);
 LIST(attrs_gru, RNN_ATTRS, INT("linear_before_reset"), END);
 LIST(attrs_lstm, RNN_ATTRS, INT("input_forget"), END);
 
 LIST(attrs_attention, INT("is_causal"), INT("kv_num_heads"), INT("q_num_heads"),
-	INT("qk_matmul_output_mode"), FLOAT("scale"), FLOAT("softcap"), INT("softmax_precision"), END);
+	INT("qk_matmul_output_mode"), FLOAT("scale"), FLOAT("softcap"), INT("softmax_precision"),
+	END);
 LIST(attrs_rotary, INT("interleaved"), INT("num_heads"), INT("rotary_embedding_dim"), END);
 LIST(attrs_tensor_scatter, INT("axis"), STRING("mode"), END);
 LIST(attrs_linear_attention, INT("chunk_size"), NEED("kv_num_heads", ATTR_INT),
 	NEED("q_num_heads", ATTR_INT), FLOAT("scale"), STRING("update_rule"), END);
 LIST(attrs_causal_conv, STRING("activation"), END);
 
-LIST(attrs_group_query, INT("causal"), INT("do_rotary"), STRING("k_quant_type"), FLOAT("k_norm_epsilon"),
-	INT("kv_cache_bit_width"), NEED("kv_num_heads", ATTR_INT), INT("local_window_size"),
-	NEED("num_heads", ATTR_INT), FLOAT("q_norm_epsilon"), FLOAT("qk_norm_epsilon"), INT("qk_output"),
-	INT("rotary_interleaved"), FLOAT("scale"), INT("sliding_window_cache"), INT("smooth_softmax"),
-	FLOAT("softcap"), STRING("v_quant_type"), END);
+LIST(attrs_group_query, INT("causal"), INT("do_rotary"), STRING("k_quant_type"),
+	FLOAT("k_norm_epsilon"), INT("kv_cache_bit_width"), NEED("kv_num_heads", ATTR_INT),
+	INT("local_window_size"), NEED("num_heads", ATTR_INT), FLOAT("q_norm_epsilon"),
+	FLOAT("qk_norm_epsilon"), INT("qk_output"), INT("rotary_interleaved"), FLOAT("scale"),
+	INT("sliding_window_cache"), INT("smooth_softmax"), FLOAT("softcap"),
+	STRING("v_quant_type"), END);
 
 LIST(attrs_batch_norm, FLOAT("epsilon"), FLOAT("momentum"), INT("training_mode"), END);
 LIST(attrs_epsilon, FLOAT("epsilon"), END);
@@ -124,8 +128,8 @@ LIST(attrs_shape, INT("end"), INT("start"), END);
 LIST(attrs_split, INT("axis"), INT("num_outputs"), END);
 LIST(attrs_perm, INTS("perm"), END);
 LIST(attrs_trilu, INT("upper"), END);
-LIST(attrs_matmul_nbits, NEED("K", ATTR_INT), NEED("N", ATTR_INT), INT("accuracy_level"), INT("bits"),
-	NEED("block_size", ATTR_INT), INT("weight_prepacked"), END);
+LIST(attrs_matmul_nbits, NEED("K", ATTR_INT), NEED("N", ATTR_INT), INT("accuracy_level"),
+	INT("bits"), NEED("block_size", ATTR_INT), INT("weight_prepacked"), END);
 LIST(attrs_adagrad, FLOAT("decay_factor"), FLOAT("epsilon"), FLOAT("norm_coefficient"), END);
 LIST(attrs_adam, FLOAT("alpha"), FLOAT("beta"), FLOAT("epsilon"), FLOAT("norm_coefficient"),
 	FLOAT("norm_coefficient_post"), END);
@@ -145,14 +149,14 @@ LIST(attrs_eye_like, INT("dtype"), INT("k"), END);
 LIST(attrs_image_decoder, STRING("pixel_format"), END);
 LIST(attrs_string_split, STRING("delimiter"), INT("maxsplit"), END);
 LIST(attrs_regex_full_match, NEED("pattern", ATTR_STRING), END);
-LIST(attrs_string_normalizer, STRING("case_change_action"), INT("is_case_sensitive"), STRING("locale"),
-	{ "stopwords", ATTR_STRINGS, false }, END);
-LIST(attrs_tokenizer, NEED("mark", ATTR_INT), NEED("mincharnum", ATTR_INT), NEED("pad_value", ATTR_STRING),
-	STRINGS("separators"), STRING("tokenexp"), END);
+LIST(attrs_string_normalizer, STRING("case_change_action"), INT("is_case_sensitive"),
+	STRING("locale"), { "stopwords", ATTR_STRINGS, false }, END);
+LIST(attrs_tokenizer, NEED("mark", ATTR_INT), NEED("mincharnum", ATTR_INT),
+	NEED("pad_value", ATTR_STRING), STRINGS("separators"), STRING("tokenexp"), END);
 LIST(attrs_tf_idf, NEED("max_gram_length", ATTR_INT), NEED("max_skip_count", ATTR_INT),
-	NEED("min_gram_length", ATTR_INT), NEED("mode", ATTR_STRING), NEED("ngram_counts", ATTR_INTS),
-	NEED("ngram_indexes", ATTR_INTS), INTS("pool_int64s"), { "pool_strings", ATTR_STRINGS, false },
-	{ "weights", ATTR_FLOATS, false }, END);
+	NEED("min_gram_length", ATTR_INT), NEED("mode", ATTR_STRING),
+	NEED("ngram_counts", ATTR_INTS), NEED("ngram_indexes", ATTR_INTS), INTS("pool_int64s"),
+	{ "pool_strings", ATTR_STRINGS, false }, { "weights", ATTR_FLOATS, false }, END);
 
 #define UNIFORM_ATTRS INT("dtype"), FLOAT("high"), FLOAT("low"), FLOAT("seed")
 #define NORMAL_ATTRS INT("dtype"), FLOAT("mean"), FLOAT("scale"), FLOAT("seed")
@@ -205,7 +209,8 @@ LIST(attrs_svm_regressor, SVM_ATTRS, INT("n_supports"), INT("one_class"), END);
 		INTS("nodes_featureids"), FLOATS("nodes_hitrates"), \
 		TENSOR("nodes_hitrates_as_tensor"), INTS("nodes_missing_value_tracks_true"), \
 		STRINGS("nodes_modes"), INTS("nodes_nodeids"), INTS("nodes_treeids"), \
-		INTS("nodes_truenodeids"), FLOATS("nodes_values"), TENSOR("nodes_values_as_tensor"), \
+		INTS("nodes_truenodeids"), FLOATS("nodes_values"), \
+		TENSOR("nodes_values_as_tensor"), \
 		STRING("post_transform")
 LIST(attrs_tree_classifier, TREE_ATTRS, INTS("class_ids"), INTS("class_nodeids"),
 	INTS("class_treeids"), FLOATS("class_weights"), TENSOR("class_weights_as_tensor"),

@@ -114,7 +114,8 @@ struct device_ops {
 	   its way already. Of SEGMENT_NONE nothing is recorded, and there is no end. */
 	enum err_code (*begin)(struct lane *l, int32_t segment, bool *ret_enqueue, struct err *err);
 	enum err_code (*end)(struct lane *l, int32_t segment, struct err *err);
-	/* Waits for all that was enqueued. UNAVAILABLE: the device failed, and is sick from now on. */
+	/* Waits for all that was enqueued. UNAVAILABLE: the device failed, and is sick
+	   from now on. */
 	enum err_code (*wait)(struct lane *l, struct err *err);
 };
 

@@ -74,7 +74,8 @@ static struct choice *add(struct choices *c, struct slice key, uint64_t hash)
 	char *copy = x ? arena_strndup(c->arena, key.ptr, key.len) : NULL;
 	if (!copy)
 		return NULL;
-	*x = (struct choice){.next = c->bucket[hash % BUCKETS], .hash = hash, .key = copy, .name = ""};
+	*x = (struct choice){.next = c->bucket[hash % BUCKETS], .hash = hash, .key = copy,
+		.name = ""};
 	c->bucket[hash % BUCKETS] = x;
 	c->n++;
 	return x;

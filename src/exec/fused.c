@@ -33,12 +33,14 @@ static uint64_t type_of(const struct graph *g, int32_t v)
 }
 
 /* One scale, of the type that is computed in, for all; a zero point of the quantized type. */
-static bool takes_quantized(const struct graph *g, const struct node *n, int32_t real, int32_t whole)
+static bool takes_quantized(
+	const struct graph *g, const struct node *n, int32_t real, int32_t whole)
 {
-	return n->n_in > 1 && is_of(g, whole, rows[OP_DEQUANTIZE].types) && is_of(g, real, rows[OP_QUANTIZE].types) &&
-	       is_of(g, n->in[1], type_of(g, real)) && is_one(g, n->in[1]) &&
-	       (!node_has_in(n, 2) || is_of(g, n->in[2], type_of(g, whole))) && !node_int(n, "block_size", 0) &&
-	       !node_int(n, "precision", 0);
+	return n->n_in > 1 && is_of(g, whole, rows[OP_DEQUANTIZE].types) &&
+	       is_of(g, real, rows[OP_QUANTIZE].types) && is_of(g, n->in[1], type_of(g, real)) &&
+	       is_one(g, n->in[1]) &&
+	       (!node_has_in(n, 2) || is_of(g, n->in[2], type_of(g, whole))) &&
+	       !node_int(n, "block_size", 0) && !node_int(n, "precision", 0);
 }
 
 /* Pow may have an exponent of another type. */
@@ -59,7 +61,8 @@ bool fused_takes(const struct graph *g, const struct node *n)
 		return false;
 	switch (form) {
 	case FUSED_QUANTIZE:
-		return takes_quantized(g, n, n->in[0], n->out[0]) && is_of(g, n->out[0], T(I8) | T(U8));
+		return takes_quantized(g, n, n->in[0], n->out[0]) &&
+		       is_of(g, n->out[0], T(I8) | T(U8));
 	case FUSED_DEQUANTIZE:
 		return takes_quantized(g, n, n->out[0], n->in[0]);
 	case FUSED_CAST:

@@ -16,7 +16,8 @@ struct graph *graph_new(struct arena *arena, struct graph *parent, const char *n
 
 /* Makes room for one more element; the old array stays in the arena, which growth by
    doubling bounds to the size of the new one. */
-static bool grow(struct arena *arena, void **array, int32_t n, int32_t *cap, int32_t max, size_t size)
+static bool grow(
+	struct arena *arena, void **array, int32_t n, int32_t *cap, int32_t max, size_t size)
 {
 	if (n < *cap)
 		return true;
@@ -41,8 +42,8 @@ graph_add_value(struct graph *g, const char *name, int32_t *ret, struct err *err
 	if (!grow(g->arena, (void **)&g->value, g->n_value, &g->cap_value, GRAPH_VALUES_MAX,
 		    sizeof(*g->value)))
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			"graph '%s': no memory for value %d (most allowed: %d)", g->name, g->n_value,
-			GRAPH_VALUES_MAX);
+			"graph '%s': no memory for value %d (most allowed: %d)", g->name,
+			g->n_value, GRAPH_VALUES_MAX);
 	g->value[g->n_value] = (struct gvalue){
 		.name = name, .shape = SHAPE_UNKNOWN, .producer = NODE_NONE
 	};
@@ -169,7 +170,8 @@ struct tensor *graph_new_tensor(struct graph *g, enum dtype dtype, const struct 
 	if (tensor_bytes_overflow(dtype, shape, &bytes))
 		return NULL;
 	struct tensor *t = ARENA_NEW(g->arena, struct tensor);
-	void *data = t ? arena_alloc_aligned(g->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR) : NULL;
+	void *data =
+		t ? arena_alloc_aligned(g->arena, bytes ? bytes : 1, ARENA_ALIGN_TENSOR) : NULL;
 	if (!data)
 		return NULL;
 	*t = (struct tensor){ .data = data, .dtype = dtype, .shape = *shape };

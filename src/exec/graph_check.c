@@ -56,8 +56,9 @@ static enum err_code check_attrs(struct checker *c, const struct node *n)
 	for (int32_t i = 0; i < n->n_attr; i++) {
 		const struct attr_spec *s = find_spec(op, n->attr[i].name);
 		if (!s)
-			return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: %s has no attribute '%.80s'",
-				LABEL(c, n), op->name, n->attr[i].name);
+			return err_set(c->err, ERR_INVALID_ARGUMENT,
+				"%s: %s has no attribute '%.80s'", LABEL(c, n), op->name,
+				n->attr[i].name);
 		if (s->kind != (int)n->attr[i].kind)
 			return err_set(c->err, ERR_INVALID_ARGUMENT,
 				"%s: attribute '%s' is of the wrong type", LABEL(c, n), s->name);
@@ -108,8 +109,8 @@ static enum err_code check_edges(struct checker *c, const struct node *n)
 	return ERR_OK;
 }
 
-static enum err_code check_interface(struct checker *c, const int32_t *v, int32_t n, const char *what,
-	bool as_source)
+static enum err_code check_interface(
+	struct checker *c, const int32_t *v, int32_t n, const char *what, bool as_source)
 {
 	for (int32_t i = 0; i < n; i++) {
 		enum err_code rc = check_index(c, v[i], what);

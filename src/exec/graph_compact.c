@@ -119,11 +119,13 @@ enum err_code graph_compact(struct graph *g, struct err *err)
 		rc = err_oom(err);
 		goto out;
 	}
-	struct sorter s = { .missing = mem, .first = mem + n, .heap = mem + 2 * n, .user = mem + 4 * n };
+	struct sorter s = { .missing = mem, .first = mem + n, .heap = mem + 2 * n,
+		.user = mem + 4 * n };
 	count_edges(g, &s);
 	fill_edges(g, &s, mem + 3 * n);
 	if (sort_nodes(g, &s, sorted) != alive) {
-		rc = err_set(err, ERR_INVALID_ARGUMENT, "graph '%s': its nodes form a cycle", g->name);
+		rc = err_set(
+			err, ERR_INVALID_ARGUMENT, "graph '%s': its nodes form a cycle", g->name);
 		goto out;
 	}
 	memcpy(g->node, sorted, (size_t)alive * sizeof(*sorted));

@@ -46,7 +46,8 @@ static enum err_code extract_marked(const struct graph *g, const bool *value, co
 }
 
 /* Values keep their numbers, so nodes are copied as they are. NULL: no memory. */
-static struct graph *new_part(const struct graph *g, const int32_t *output, int n_output, struct arena *arena)
+static struct graph *new_part(
+	const struct graph *g, const int32_t *output, int n_output, struct arena *arena)
 {
 	struct graph *out = graph_new(arena, g->parent, g->name);
 	if (!out)

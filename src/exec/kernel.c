@@ -35,7 +35,8 @@ prep_fail(const struct prep *p, struct err *err, enum err_code code, const char 
 		node_label(p->graph, p->node, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX), msg);
 }
 
-enum err_code prep_with_plain(const struct prep *p, struct prep *ret, bool *ret_differs, struct err *err)
+enum err_code prep_with_plain(
+	const struct prep *p, struct prep *ret, bool *ret_differs, struct err *err)
 {
 	struct tensor *plain = ARENA_ARRAY(p->tmp, struct tensor, (size_t)p->n_in + 1);
 	if (!plain)
@@ -44,7 +45,8 @@ enum err_code prep_with_plain(const struct prep *p, struct prep *ret, bool *ret_
 	for (int i = 0; i < p->n_in; i++) {
 		plain[i] = p->in[i];
 		plain[i].layout = LAYOUT_PLAIN;
-		*ret_differs |= p->in[i].shape.rank != RANK_UNKNOWN && p->in[i].layout != LAYOUT_PLAIN;
+		*ret_differs |=
+			p->in[i].shape.rank != RANK_UNKNOWN && p->in[i].layout != LAYOUT_PLAIN;
 	}
 	*ret = *p;
 	ret->in = plain;

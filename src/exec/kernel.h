@@ -70,7 +70,8 @@ struct kernel_args {
 
 /* Makes output i of a data-dependent operator in the arena and returns its memory, which is
    not zeroed; the output stays as it is when it is absent. NULL: no memory, and a fault. */
-void *kernel_output(const struct kernel_args *a, int i, enum dtype dtype, const struct shape *shape);
+void *kernel_output(
+	const struct kernel_args *a, int i, enum dtype dtype, const struct shape *shape);
 
 static inline void kernel_fault(const struct kernel_args *a, enum fault_code code, int64_t value)
 {
@@ -93,7 +94,8 @@ typedef void (*run_fn)(const struct kernel_args *a, int64_t begin, int64_t end);
 enum precision {
 	PRECISION_FAST,  /* up to 1e-4 of a step's largest value, where that is faster */
 	PRECISION_EXACT, /* by the order of sums alone */
-	PRECISION_BF16,  /* products of bfloat16, summed as floats; what lies between may be rounded, too */
+	/* products of bfloat16, summed as floats; what lies between may be rounded, too. */
+	PRECISION_BF16,
 	PRECISION_TF32,  /* the same of floats with 10 bits of fraction; devices only */
 	PRECISION_FP16,  /* the same of float16 and what lies between them too; devices only */
 	PRECISION_COUNT_
@@ -111,9 +113,10 @@ struct kernel {
 	                         read before written, by the same thread) */
 	int inplace_in;
 	enum layout out_layout; /* of output 0; others are plain */
-	uint32_t unread; /* bit i: run never touches input i, for prepare took what it needs of it */
-	/* Bit i, of those: constant i is read by packs_get() alone, which finds it the next time the
-	   same shapes are prepared; packed_always: or any other shapes of the same ranks. The
+	/* Bit i: run never touches input i, for prepare took what it needs of it. */
+	uint32_t unread;
+	/* Bit i, of those: constant i is read by packs_get() alone, which finds it the next time
+	   the same shapes are prepared; packed_always: or any other shapes of the same ranks. The
 	   planner may then give its memory back (plan/forget.h). */
 	uint32_t packed;
 	bool packed_always;
@@ -139,7 +142,8 @@ struct prep {
 	struct arena *arena; /* the plan's */
 	struct packs *packs; /* the version's packed weights */
 	struct arena *tmp;   /* gone after prepare */
-	struct arena *const *trial; /* what a trial needs, reset after each; NULL: nothing is timed */
+	/* What a trial needs, reset after each; NULL: nothing is timed. */
+	struct arena *const *trial;
 };
 
 typedef enum err_code (*prepare_fn)(struct prep *p, struct kernel *ret, struct err *err);
@@ -149,13 +153,14 @@ static inline bool prep_has_in(const struct prep *p, int i)
 	return i < p->n_in && p->in[i].shape.rank != RANK_UNKNOWN;
 }
 
-/* Zeroed memory of the plan, 64-byte aligned; NULL: none left, or more than 256 MiB. fn(ctx) at plan end. */
+/* Zeroed memory of the plan, 64-byte aligned; NULL: none left, or more than 256 MiB. fn(ctx) at
+   plan end. */
 void *prep_alloc(struct prep *p, size_t bytes);
 MUST_CHECK enum err_code prep_defer(struct prep *p, void (*fn)(void *), void *ctx);
 
 /* The node's fault, and so in its name; no row is asked any more. code is not UNIMPLEMENTED. */
-enum err_code prep_fail(const struct prep *p, struct err *err, enum err_code code, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+enum err_code prep_fail(const struct prep *p, struct err *err, enum err_code code, const char *fmt,
+	...) PRINTF_LIKE(4, 5);
 
 /* The same question with all inputs plain, and whether that is another one. Lies in p->tmp. */
 MUST_CHECK enum err_code prep_with_plain(const struct prep *p, struct prep *ret, bool *ret_differs,
@@ -190,7 +195,8 @@ size_t packs_retired_bytes(struct packs *p);
 /* What lies there was packed in every form that will be asked for: its memory is the packs'
    own from now on, for what is packed next. Whoever asks for it in a form that is not there
    gets INTERNAL. It outlives the packs, and nobody else reads it. */
-MUST_CHECK enum err_code packs_retire(struct packs *p, const void *data, size_t bytes, struct err *err);
+MUST_CHECK enum err_code packs_retire(
+	struct packs *p, const void *data, size_t bytes, struct err *err);
 bool packs_retired(struct packs *p, const void *data);
 /* From now on retiring is only noted: nothing goes. For who writes a native file. */
 void packs_keep_retired(struct packs *p);
@@ -203,7 +209,8 @@ struct packs_source {
 	void (*done)(void *ctx);
 	void *ctx;
 };
-MUST_CHECK enum err_code packs_absent(struct packs *p, const void *data, size_t bytes, struct err *err);
+MUST_CHECK enum err_code packs_absent(
+	struct packs *p, const void *data, size_t bytes, struct err *err);
 void packs_set_source(struct packs *p, const struct packs_source *s);
 void packs_settle(struct packs *p);
 /* data's bytes will be read. INTERNAL: they were retired. */

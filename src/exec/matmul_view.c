@@ -82,8 +82,9 @@ void matmul_view_merge(struct matmul_view *v)
 		int64_t rows = v->out.dim[row];
 		if (v->b.lead[row - 1] != 0 && v->out.dim[row - 1] != 1)
 			return;
-		if (v->out.dim[row - 1] != 1 && !(is_even(&v->a, row, rows) &&
-						 is_even(&v->add[0], row, rows) && is_even(&v->add[1], row, rows)))
+		if (v->out.dim[row - 1] != 1 &&
+			!(is_even(&v->a, row, rows) && is_even(&v->add[0], row, rows) &&
+				is_even(&v->add[1], row, rows)))
 			return;
 		struct operand *all[] = { &v->a, &v->b, &v->add[0], &v->add[1] };
 		for (int i = 0; i < 4; i++)

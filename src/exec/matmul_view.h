@@ -24,7 +24,8 @@ struct matmul_view {
 	double alpha, beta; /* of the product, of add[0] */
 };
 
-MUST_CHECK enum err_code matmul_view(const struct prep *p, struct matmul_view *ret, struct err *err);
+MUST_CHECK enum err_code matmul_view(
+	const struct prep *p, struct matmul_view *ret, struct err *err);
 
 /* Makes rows of batch dimensions wherever all operands allow: one B then serves more rows. */
 void matmul_view_merge(struct matmul_view *v);

@@ -23,15 +23,19 @@ static const char *library_dir(void)
 	return dir && *dir ? dir : SIGNET_LIBDIR;
 }
 
-static enum err_code load_module(const char *name, const struct backend_module **ret, struct err *err)
+static enum err_code load_module(
+	const char *name, const struct backend_module **ret, struct err *err)
 {
 	char path[4096];
-	if (snprintf(path, sizeof(path), "%s/signet-%s.so", library_dir(), name) >= (int)sizeof(path))
-		return err_set(err, ERR_UNAVAILABLE, "the path of the module for device '%s' is too long", name);
+	if (snprintf(path, sizeof(path), "%s/signet-%s.so", library_dir(), name) >=
+		(int)sizeof(path))
+		return err_set(err, ERR_UNAVAILABLE,
+			"the path of the module for device '%s' is too long", name);
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!handle)
 		return err_set(err, ERR_UNAVAILABLE,
-			"device '%s' needs a module that does not load: %s (built only --with-cuda; "
+			"device '%s' needs a module that does not load: %s (built only "
+			"--with-cuda; "
 			"SIGNET_LIBDIR names its folder)",
 			name, dlerror());
 	const struct backend_module *m = dlsym(handle, "signet_module");
@@ -76,7 +80,8 @@ bool backend_is_device_name(const char *device)
 	return strcmp(device, "cpu") == 0 || gpu_ordinal(device) >= 0;
 }
 
-void backend_each_device(void (*fn)(void *ctx, const char *device, const struct backend *b), void *ctx)
+void backend_each_device(
+	void (*fn)(void *ctx, const char *device, const struct backend *b), void *ctx)
 {
 	for (int i = 0; i < BACKEND_DEVICES_MAX; i++) {
 		pthread_mutex_lock(&modules.lock);
@@ -120,8 +125,9 @@ enum err_code backend_open(const char *device, const struct backend **ret, struc
 	}
 	int ordinal = gpu_ordinal(device);
 	if (ordinal < 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "device '%.40s' is none of cpu, gpu, gpu:N (N below %d)",
-			device, BACKEND_DEVICES_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"device '%.40s' is none of cpu, gpu, gpu:N (N below %d)", device,
+			BACKEND_DEVICES_MAX);
 	pthread_mutex_lock(&modules.lock);
 	enum err_code rc = open_gpu(ordinal, ret, err);
 	pthread_mutex_unlock(&modules.lock);

@@ -17,10 +17,12 @@
 
 /* "cpu", "gpu" (device 0) or "gpu:N". UNAVAILABLE, with what is missing and what to do: no
    such module, driver, library or device. */
-MUST_CHECK enum err_code backend_open(const char *device, const struct backend **ret, struct err *err);
+MUST_CHECK enum err_code backend_open(
+	const char *device, const struct backend **ret, struct err *err);
 
 /* Calls fn for each device that is open, "gpu:0" and so on; the cpu is none. */
-void backend_each_device(void (*fn)(void *ctx, const char *device, const struct backend *b), void *ctx);
+void backend_each_device(
+	void (*fn)(void *ctx, const char *device, const struct backend *b), void *ctx);
 
 /* A device that is open has failed for good, and cannot compute until the process is another. */
 bool backend_any_sick(void);
@@ -44,8 +46,11 @@ struct backend_module {
 /* Differs where a struct that both sides use has another size. */
 #define BACKEND_MODULE_LAYOUT \
 	(sizeof(struct prep) * UINT64_C(31) + sizeof(struct kernel) * UINT64_C(1009) + \
-		sizeof(struct kernel_args) * UINT64_C(65537) + sizeof(struct backend) * UINT64_C(1000003) + \
-		sizeof(struct device_ops) * UINT64_C(16777259) + sizeof(struct tensor) * UINT64_C(4294967311) + \
-		sizeof(struct node) * UINT64_C(68719476767) + sizeof(struct graph) * UINT64_C(1099511627791))
+		sizeof(struct kernel_args) * UINT64_C(65537) + \
+		sizeof(struct backend) * UINT64_C(1000003) + \
+		sizeof(struct device_ops) * UINT64_C(16777259) + \
+		sizeof(struct tensor) * UINT64_C(4294967311) + \
+		sizeof(struct node) * UINT64_C(68719476767) + \
+		sizeof(struct graph) * UINT64_C(1099511627791))
 
 #define BACKEND_DEVICES_MAX 16

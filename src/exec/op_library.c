@@ -97,11 +97,12 @@ static int64_t checked_dim(const struct infer *x, int64_t dim)
 	return dim >= 0 || symbol ? dim : DIM_UNKNOWN;
 }
 
-static void host_set_output(struct signet_node *n, int32_t i, int32_t type, int32_t rank, const int64_t *dim)
+static void host_set_output(
+	struct signet_node *n, int32_t i, int32_t type, int32_t rank, const int64_t *dim)
 {
 	struct shape s = { .rank = rank };
-	if (!n->x || i < 0 || i >= n->op->out_max || rank > RANK_MAX || rank < RANK_UNKNOWN || type <= 0 ||
-		type >= DTYPE_COUNT_ || !dtype_in((enum dtype)type, T_CUSTOM)) {
+	if (!n->x || i < 0 || i >= n->op->out_max || rank > RANK_MAX || rank < RANK_UNKNOWN ||
+		type <= 0 || type >= DTYPE_COUNT_ || !dtype_in((enum dtype)type, T_CUSTOM)) {
 		host_refuse(n, "its library gives output %d type %d and rank %d", i, type, rank);
 		return;
 	}
@@ -173,7 +174,8 @@ static enum err_code check_outputs(const struct infer *x, int n_out, struct err 
 		if (x->out[i].type.dtype == DTYPE_UNDEFINED)
 			return infer_fail(x, err, "its library does not say what output %d is", i);
 		if (is_numbers(x) && !x->needs_data && !shape_is_static(&x->out[i].shape))
-			return infer_fail(x, err, "its library gives output %d of shape %s for inputs that are known",
+			return infer_fail(x, err,
+				"its library gives output %d of shape %s for inputs that are known",
 				i, SHAPE_TEXT(&x->out[i].shape));
 	}
 	return ERR_OK;
@@ -190,13 +192,15 @@ static enum err_code infer_custom(struct infer *x, struct err *err)
 		if (!infer_has(x, i))
 			continue;
 		TRY(infer_want_type(x, i, types_of(op, i), err));
-		in[i] = (struct signet_tensor){ .data = x->in[i]->data ? x->in[i]->data->data : NULL,
+		in[i] = (struct signet_tensor){
+			.data = x->in[i]->data ? x->in[i]->data->data : NULL,
 			.type = (int32_t)x->in[i]->type.dtype, .rank = x->in[i]->shape.rank,
 			.dim = x->in[i]->shape.dim };
 	}
 	int32_t rc = op->infer(&host, &n, in, n_in, n_out);
 	if (rc != 0 || n.refused)
-		return n.refused ? ERR_INVALID_ARGUMENT : infer_fail(x, err, "its library says no, not why");
+		return n.refused ? ERR_INVALID_ARGUMENT
+				 : infer_fail(x, err, "its library says no, not why");
 	return check_outputs(x, n_out, err);
 }
 
@@ -226,7 +230,8 @@ static void run_custom(const struct kernel_args *a, int64_t begin, int64_t end)
 	tell(a->in, a->n_in, in);
 	tell(a->out, a->n_out, out);
 	struct custom_run r = { .args = a,
-		.told = { .in = in, .out = out, .n_in = a->n_in, .n_out = a->n_out, .state = s->state,
+		.told = { .in = in, .out = out, .n_in = a->n_in, .n_out = a->n_out,
+			.state = s->state,
 			.scratch = a->scratch, .fault = on_fault } };
 	s->run(&r.told, begin, end);
 }
@@ -237,13 +242,15 @@ enum err_code op_library_prepare(struct prep *p, struct kernel *ret, struct err 
 	struct signet_tensor in[SIGNET_OP_IO_MAX], out[SIGNET_OP_IO_MAX];
 	struct signet_node n = { .p = p, .node = p->node, .op = op, .err = err };
 	struct signet_kernel k = { .units = 1 };
-	const char *label = node_label(p->graph, p->node, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX);
+	const char *label =
+		node_label(p->graph, p->node, (char[NODE_LABEL_MAX]){ 0 }, NODE_LABEL_MAX);
 	tell(p->in, p->n_in, in);
 	tell(p->out, p->n_out, out);
 	int32_t rc = op->prepare(&host, &n, in, p->n_in, out, p->n_out, &k);
 	if (rc != 0 || n.refused)
 		return n.refused ? err_prefix(err, "%s", label)
-				 : err_set(err, ERR_INVALID_ARGUMENT, "%s: its library says no, not why", label);
+				 : err_set(err, ERR_INVALID_ARGUMENT,
+					   "%s: its library says no, not why", label);
 	if (!k.run || k.units < 1 || k.unit_cost_ns < 0)
 		return err_set(err, ERR_INTERNAL, "%s: its library prepares no kernel", label);
 	struct custom_state *s = prep_alloc(p, sizeof(*s));
@@ -266,17 +273,19 @@ static enum err_code check_file(int fd, const char *path, struct err *err)
 	if (fstat(fd, &st) < 0)
 		return file_err(err, errno, path);
 	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return err_set(err, ERR_PERMISSION_DENIED, "%s: owned by user %u, it must be root or us", path,
-			(unsigned)st.st_uid);
+		return err_set(err, ERR_PERMISSION_DENIED,
+			"%s: owned by user %u, it must be root or us", path, (unsigned)st.st_uid);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return err_set(err, ERR_PERMISSION_DENIED,
-			"%s: its group or anyone may write it (mode %04o)", path, (unsigned)st.st_mode & 07777);
+			"%s: its group or anyone may write it (mode %04o)", path,
+			(unsigned)st.st_mode & 07777);
 	return ERR_OK;
 }
 
 static const struct attr_spec *take_attrs(const struct signet_op *op, struct attr_spec *to, int *at)
 {
-	static const enum attr_kind kinds[] = { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS, ATTR_FLOATS };
+	static const enum attr_kind kinds[] = { ATTR_INT, ATTR_FLOAT, ATTR_STRING, ATTR_INTS,
+		ATTR_FLOATS };
 	const struct attr_spec *list = &to[*at];
 	for (const struct signet_op_attr *a = op->attrs; a && a->name; a++) {
 		if (*at >= ATTRS_MAX - 1 || a->kind < 0 || a->kind > SIGNET_ATTR_FLOATS)
@@ -304,21 +313,27 @@ static enum err_code take_op(const char *path, const struct signet_op *op, struc
 	static struct attr_spec attrs[OP_CUSTOM_MAX][ATTRS_MAX];
 	int k = op_custom_count(), at = 0;
 	if (!op->domain || !op->name || !op->domain[0] || !op->name[0])
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: an operator has no domain or no name", path);
-	const char *why = op_domain_is_known(slice_of(op->domain)) ? "its domain is not for libraries"
-			  : op_find(slice_of(op->domain), slice_of(op->name)) != OP_NONE ? "there is one already"
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s: an operator has no domain or no name", path);
+	const char *why = op_domain_is_known(slice_of(op->domain))
+				  ? "its domain is not for libraries"
+			  : op_find(slice_of(op->domain), slice_of(op->name)) != OP_NONE
+				  ? "there is one already"
 			  : k >= OP_CUSTOM_MAX ? "there are too many operators"
 					       : wrong_arity(op);
 	const struct attr_spec *specs = why ? NULL : take_attrs(op, attrs[k], &at);
 	if (!why && !specs)
 		why = "its attributes are too many, or of no known kind";
 	if (why)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: operator %.80s of domain '%.80s': %s", path,
-			op->name, op->domain, why);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s: operator %.80s of domain '%.80s': %s", path, op->name, op->domain,
+			why);
 	ops[k] = op;
 	rows[k] = (struct op_info){ .id = op->name, .name = op->name, .domain = DOMAIN_CUSTOM,
-		.custom_domain = op->domain, .since = op->since, .in_min = op->in_min, .in_max = op->in_max,
-		.out_min = op->out_min, .out_max = op->out_max, .flags = OP_PURE, .infer = infer_custom,
+		.custom_domain = op->domain, .since = op->since, .in_min = op->in_min,
+		.in_max = op->in_max,
+		.out_min = op->out_min, .out_max = op->out_max, .flags = OP_PURE,
+		.infer = infer_custom,
 		.attrs = specs };
 	op_register(&rows[k]);
 	return ERR_OK;
@@ -330,11 +345,12 @@ static enum err_code take_library(const char *path, void *handle, struct err *er
 	*(void **)&table = dlsym(handle, "signet_op_library");
 	const struct signet_op_library *lib = table ? table() : NULL;
 	if (!lib)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: no library of operators, it has no signet_op_library()",
-			path);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s: no library of operators, it has no signet_op_library()", path);
 	if (lib->abi != SIGNET_OP_ABI)
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: built for version %u of signet/op.h, this is version %d",
-			path, lib->abi, SIGNET_OP_ABI);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s: built for version %u of signet/op.h, this is version %d", path,
+			lib->abi, SIGNET_OP_ABI);
 	for (uint32_t i = 0; i < lib->n_op; i++)
 		TRY(take_op(path, &lib->op[i], err));
 	return ERR_OK;

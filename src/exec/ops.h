@@ -13,7 +13,7 @@
 
 enum op_id {
 	OP_NONE,
-#define OP(id, domain, name, since, in_min, in_max, out_min, out_max, flags, infer_fn_, attrs_) OP_##id,
+#define OP(id, ...) OP_##id,
 #include "exec/ops.def"
 #undef OP
 	OP_COUNT_ /* rows of libraries are numbered from here on: op_library.h */
@@ -70,7 +70,8 @@ const struct op_info *op_info(enum op_id op);
 /* OP_NONE: no row. domain as in files ("" and "ai.onnx" are the same). */
 enum op_id op_find(struct slice domain, struct slice name);
 
-const char *op_domain_name(enum op_domain domain); /* NULL: DOMAIN_CUSTOM, whose rows have their own */
+/* NULL: DOMAIN_CUSTOM, whose rows have their own. */
+const char *op_domain_name(enum op_domain domain);
 const char *op_domain_of(const struct op_info *op);
 /* A domain of ONNX's or ours. */
 bool op_domain_is_known(struct slice domain);

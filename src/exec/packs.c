@@ -99,7 +99,8 @@ static struct pack *insert(struct packs *p, struct pack **table, const struct pa
 	if (!e)
 		return NULL;
 	struct pack **at = &table[bucket_of(of->key, of->key_bytes)];
-	*e = (struct pack){ .next = *at, .key_bytes = of->key_bytes, .data = of->data, .bytes = of->bytes };
+	*e = (struct pack){ .next = *at, .key_bytes = of->key_bytes, .data = of->data,
+		.bytes = of->bytes };
 	memcpy(e->key, of->key, of->key_bytes);
 	*at = e;
 	return e;
@@ -116,7 +117,8 @@ static struct pack *add(struct packs *p, const struct pack_entry *of)
 #define ANY_SIZE SIZE_MAX
 
 /* Of this size: what a file brings is not believed to be of the size that its key asks for. */
-static struct pack *find_in(struct pack *const *table, const void *key, size_t key_bytes, size_t bytes)
+static struct pack *find_in(
+	struct pack *const *table, const void *key, size_t key_bytes, size_t bytes)
 {
 	struct pack *e = table[bucket_of(key, key_bytes)];
 	while (e && !(e->key_bytes == key_bytes && (bytes == ANY_SIZE || e->bytes == bytes) &&
@@ -201,7 +203,8 @@ static enum err_code want(struct packs *p, const void *data, struct err *err)
 		return rc;
 	}
 	if (is_in(p->absent, data) || (is_in(p->retired, data) && !p->keep))
-		return err_set(err, ERR_INTERNAL, "weights are wanted in a form that is not there any more");
+		return err_set(err, ERR_INTERNAL,
+			"weights are wanted in a form that is not there any more");
 	return ERR_OK;
 }
 
@@ -218,7 +221,8 @@ static void *take_spare(struct packs *p, size_t bytes)
 {
 	struct range *best = NULL;
 	for (struct range *r = p->spare; r; r = r->next)
-		if (r->end - r->begin >= bytes && (!best || r->end - r->begin < best->end - best->begin))
+		if (r->end - r->begin >= bytes &&
+			(!best || r->end - r->begin < best->end - best->begin))
 			best = r;
 	if (!best)
 		return NULL;
@@ -297,15 +301,16 @@ static enum err_code make(struct packs *p, const struct pack_entry *of, pack_fn 
 	return *ret ? ERR_OK : err_oom(err);
 }
 
-enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes, pack_fn fill,
-	void *ctx, const void **ret, struct err *err)
+enum err_code packs_get(struct packs *p, const void *key, size_t key_bytes, size_t bytes,
+	pack_fn fill, void *ctx, const void **ret, struct err *err)
 {
 	assert(key_bytes >= sizeof(void *));
 	pthread_mutex_lock(&p->lock);
 	enum err_code rc = ERR_OK;
 	struct pack *e = find(p, key, key_bytes, bytes);
 	if (!e)
-		rc = make(p, &(struct pack_entry){ key, key_bytes, NULL, bytes }, fill, ctx, &e, err);
+		rc = make(
+			p, &(struct pack_entry){ key, key_bytes, NULL, bytes }, fill, ctx, &e, err);
 	pthread_mutex_unlock(&p->lock);
 	if (rc == ERR_OK)
 		*ret = e->data;

@@ -17,10 +17,12 @@
 /* How the elements of a 4-d activation lie in memory. shape stays N,C,H,W. */
 enum layout {
 	LAYOUT_PLAIN,
-	LAYOUT_NCHW8C,  /* blocks of 8 channels innermost, of images or volumes; C is a multiple of 8 */
+	/* blocks of 8 channels innermost, of images or volumes; C is a multiple of 8. */
+	LAYOUT_NCHW8C,
 	LAYOUT_NCHW16C, /* the same by 16 */
 	LAYOUT_NHWC,
-	LAYOUT_NCHW16C_BF16, /* blocks of 16, of a float32 value: rounded to bfloat16 while it lies there */
+	/* blocks of 16, of a float32 value: rounded to bfloat16 while it lies there. */
+	LAYOUT_NCHW16C_BF16,
 	LAYOUT_COLUMNS, /* of any rank: columns of a wider matrix, see pitch */
 	LAYOUT_COUNT_
 };

@@ -74,7 +74,8 @@ static enum err_code compare(
 			dtype_name(is->dtype), SHAPE_TEXT(&is->shape), dtype_name(want->dtype),
 			SHAPE_TEXT(&want->shape));
 	if (is->dtype == DTYPE_TENSOR || /* sequences: the types are all that is compared */
-		probe_equal(is, 0, want, tensor_count(want), tolerance_of(is->dtype, r->conf->precision), &at))
+		probe_equal(is, 0, want, tensor_count(want),
+			tolerance_of(is->dtype, r->conf->precision), &at))
 		return ERR_OK;
 	if (!dtype_in(is->dtype, T_NUM | T(BOOL)))
 		return err_set(r->err, ERR_FAILED_PRECONDITION,

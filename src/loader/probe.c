@@ -45,7 +45,8 @@ enum err_code probe_warm_lanes(
 {
 	struct sink sink = { .s = s, .arena = arena,
 		.out = ARENA_ARRAY(arena, struct tensor, (size_t)s->n_out + 1) };
-	struct run_opts opts = { .arena = arena, .output = on_output, .output_ctx = &sink, .every_lane = true };
+	struct run_opts opts = { .arena = arena, .output = on_output, .output_ctx = &sink,
+		.every_lane = true };
 	return sink.out ? program_run(s->program, in, &opts, err) : err_oom(err);
 }
 

@@ -21,7 +21,8 @@ enum version_pick { VERSION_PICK_LATEST, VERSION_PICK_NUMBER, VERSION_PICK_LABEL
 
 struct version_spec {
 	enum version_pick pick;
-	int64_t number; /* 0 is the latest where no version 0 is, as clients of OpenVINO's server mean it */
+	/* 0 is the latest where no version 0 is, as clients of OpenVINO's server mean it. */
+	int64_t number;
 	struct slice label;
 };
 

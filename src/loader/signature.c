@@ -120,7 +120,8 @@ static enum err_code not_carried(const struct signature *s, const char *what,
 {
 	char text[64];
 	return err_set(err, ERR_UNIMPLEMENTED,
-		"signature '%.100s': %s '%.100s' is %s%s, which requests and replies have no form for; "
+		"signature '%.100s': %s '%.100s' is %s%s, which requests and replies have no form "
+		"for; "
 		"name a signature without it",
 		s->name, what, io->name, io->optional ? "an optional " : "a ",
 		type_text(io, text, sizeof(text)));

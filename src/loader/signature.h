@@ -43,8 +43,9 @@ struct signature {
 	bool batchable;
 	const char *why_not_batchable;
 	int max_batch; /* rows; 1 when not batchable */
-	int part_rows; /* rows of the batch that is best for a row's time: larger ones leave the caches.
-	                  0: max_batch */
+	/* Rows of the batch that is best for a row's time: larger ones leave the caches.
+	   0: max_batch. */
+	int part_rows;
 	int64_t *latency_ns; /* [0 .. max_batch]: learnt time of a batch of n rows, filled by
 	                        interpolation between the sizes tried; NULL before warm-up */
 

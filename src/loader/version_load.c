@@ -69,7 +69,8 @@ static enum err_code compile_model(struct loading *l)
 static size_t memory_of(const struct version *v)
 {
 	/* What was retired is the arena's, and either went or holds what was packed. */
-	size_t bytes = sizeof(*v) + arena_held_bytes(v->arena) + packs_bytes(v->packs) - packs_retired_bytes(v->packs);
+	size_t bytes = sizeof(*v) + arena_held_bytes(v->arena) + packs_bytes(v->packs) -
+		       packs_retired_bytes(v->packs);
 	for (int i = 0; i < v->n_sig; i++) {
 		struct program_stats stats;
 		program_stats(v->sig[i].program, &stats);
@@ -145,7 +146,8 @@ static enum err_code no_file(int dirfd, struct err *err)
 {
 	char hint[FOREIGN_HINT_MAX];
 	foreign_hint(dirfd, hint);
-	return err_set(err, ERR_NOT_FOUND, "there is no %s and no %s%s", layout_files[0], layout_files[1], hint);
+	return err_set(err, ERR_NOT_FOUND, "there is no %s and no %s%s", layout_files[0],
+		layout_files[1], hint);
 }
 
 enum err_code version_load(int dirfd, const char *file, const struct version_conf *conf,

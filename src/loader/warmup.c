@@ -46,7 +46,8 @@ static enum err_code try_kinds(struct warmer *w, int sizes, int64_t sum)
 {
 	enum err_code rc = ERR_INTERNAL;
 	for (int kind = 0; kind < SAMPLE_KINDS; kind++) {
-		w->spec = (struct sample_spec){ .rows = 1, .kind = kind, .sizes = sizes, .sum = sum };
+		w->spec = (struct sample_spec){ .rows = 1, .kind = kind, .sizes = sizes,
+			.sum = sum };
 		rc = try_sample(w);
 		if (rc == ERR_OK || !warmup_is_about_inputs(rc))
 			break;
@@ -60,10 +61,12 @@ static enum err_code find_sample(struct warmer *w)
 {
 	enum err_code rc = try_kinds(w, 0, 0), first = rc;
 	struct err why = *w->err;
-	for (int sizes = 1; w->guessed && sizes < SAMPLE_SIZES && warmup_is_about_inputs(rc); sizes++)
+	for (int sizes = 1; w->guessed && sizes < SAMPLE_SIZES && warmup_is_about_inputs(rc);
+		sizes++)
 		rc = try_kinds(w, sizes, 0);
 	int64_t sum = sample_symbol(w->s, 0);
-	for (int i = 0; sum && i < SUMS_MAX && warmup_is_about_inputs(rc); sum = sample_symbol(w->s, ++i))
+	for (int i = 0; sum && i < SUMS_MAX && warmup_is_about_inputs(rc);
+		sum = sample_symbol(w->s, ++i))
 		rc = try_kinds(w, 0, sum);
 	if (!warmup_is_about_inputs(rc))
 		return rc;
@@ -94,7 +97,7 @@ static void give_up(struct warmer *w, const char *why)
 			w->s->name, why);
 }
 
-/* -- what a device leaves to the CPU -------------------------------------------------------------- */
+/* -- what a device leaves to the CPU ----------------------------------------------------------- */
 
 struct left {
 	struct arena *arena;
@@ -106,7 +109,8 @@ static void on_step(void *ctx, const struct step_text *s)
 {
 	struct left *l = ctx;
 	if (s->refused && !l->n++)
-		l->first = arena_printf(l->arena, "%.60s, %.100s: %.160s", s->op, s->node, s->refused);
+		l->first =
+			arena_printf(l->arena, "%.60s, %.100s: %.160s", s->op, s->node, s->refused);
 }
 
 /* Each of them costs two copies and a wait. What is said already goes before. */
@@ -121,8 +125,9 @@ static enum err_code report_split(struct warmer *w)
 	TRY(program_explain(w->s->program, in, on_step, &l, w->err));
 	if (l.n)
 		w->v->warning = arena_printf(w->v->arena,
-			"signature '%.100s': %d of its steps run on the CPU and split its plan, the first %s", w->s->name, l.n,
-			l.first ? l.first : "unknown");
+			"signature '%.100s': %d of its steps run on the CPU and split its plan, "
+			"the first %s",
+			w->s->name, l.n, l.first ? l.first : "unknown");
 	return ERR_OK;
 }
 

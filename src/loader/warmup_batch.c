@@ -35,7 +35,8 @@ static bool is_made_up(const char *name)
 	static const char *const before[] = { "unk__", "DynamicDimension." };
 	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
 		size_t n = strlen(before[i]);
-		if (strncmp(name, before[i], n) == 0 && name[n] && !name[n + strspn(name + n, "0123456789")])
+		if (strncmp(name, before[i], n) == 0 && name[n] &&
+			!name[n + strspn(name + n, "0123456789")])
 			return true;
 	}
 	return false;
@@ -50,7 +51,8 @@ static bool says_nothing(const char *name)
    exporter made up, where it did not know: of them the proof will tell. */
 static bool may_be_same(const struct signature_io *a, const struct signature_io *b)
 {
-	return a->shape.dim[0] == b->shape.dim[0] || says_nothing(a->dim_name[0]) || says_nothing(b->dim_name[0]);
+	return a->shape.dim[0] == b->shape.dim[0] || says_nothing(a->dim_name[0]) ||
+	       says_nothing(b->dim_name[0]);
 }
 
 static const char *differ(
@@ -64,7 +66,8 @@ static const char *differ(
 
 /* Is dimension 0 of all inputs and outputs one and the same number of rows, as far as names
    tell? NULL: yes; else why not, in words (static, or in the arena). */
-static const char *check_names(const struct signature *s, const char *batch_dim, struct arena *arena)
+static const char *check_names(
+	const struct signature *s, const char *batch_dim, struct arena *arena)
 {
 	const char *why = NULL;
 	if (batch_dim && strcmp(batch_dim, "none") == 0)
@@ -105,7 +108,8 @@ static const char *compare_row(const struct warmer *w, const struct tensor *batc
 				"output '%.100s' is %s for one row and %s for %d", name,
 				SHAPE_TEXT(&one->shape), SHAPE_TEXT(&b->shape), PROOF_ROWS);
 		int64_t n = tensor_count(one);
-		if (!probe_equal(b, row * n, one, n, tolerance_of(one->dtype, w->conf->precision), &at))
+		if (!probe_equal(
+			    b, row * n, one, n, tolerance_of(one->dtype, w->conf->precision), &at))
 			return arena_printf(w->v->arena,
 				"output '%.100s', element %lld of row %lld is not the same in a "
 				"batch as alone",
@@ -165,8 +169,10 @@ static const char *first_open(const struct warmer *w, const struct signature_io 
 	for (int d = 0; d < out->shape.rank; d++)
 		if (!follows(w->s, out, d))
 			return arena_printf(w->v->arena,
-				"dimension %d of output '%.100s' hangs on data, so a row's answer would "
-				"hang on its company", d, out->name);
+				"dimension %d of output '%.100s' hangs on data, so a row's answer "
+				"would "
+				"hang on its company",
+				d, out->name);
 	return NULL;
 }
 

@@ -34,6 +34,6 @@ MUST_CHECK enum err_code warmup_find_batch(struct warmer *w, const char **ret_wh
    rows_as; max_batch becomes smaller where memory, or on a device time, says so. */
 MUST_CHECK enum err_code warmup_learn_sizes(struct warmer *w);
 
-/* Of the sizes run (1, 2, 4, ... last): the largest that takes hardly longer for a row than the best.
-   latency_ns[n]: the time of n rows. */
+/* Of the sizes run (1, 2, 4, ... last): the largest that takes hardly longer for a row than the
+   best. latency_ns[n]: the time of n rows. */
 int warmup_best_part(const int64_t *latency_ns, int64_t last);

@@ -95,7 +95,8 @@ static enum err_code find_part(struct warmer *w, int64_t last)
 {
 	struct signature *s = w->s;
 	s->part_rows = warmup_best_part(s->latency_ns, last);
-	for (int i = 0; i < RETRIES && s->part_rows < last && s->latency_ns[last] < RETRIED_NS; i++) {
+	for (int i = 0; i < RETRIES && s->part_rows < last && s->latency_ns[last] < RETRIED_NS;
+		i++) {
 		for (int64_t from = 0, n = 1; n <= last; from = n, n = next_size(n, last)) {
 			int64_t ns;
 			TRY(run_size(w, n, &ns));
@@ -108,9 +109,9 @@ static enum err_code find_part(struct warmer *w, int64_t last)
 	return s->part_rows < last ? forget_large(w) : ERR_OK;
 }
 
-/* The time for each size is learnt. One that does not fit into memory, or on a device into the time,
-   bounds the batch. With guessed dimensions these plans serve nobody, so two sizes have to do for
-   the latencies. */
+/* The time for each size is learnt. One that does not fit into memory, or on a device into the
+   time, bounds the batch. With guessed dimensions these plans serve nobody, so two sizes have to do
+   for the latencies. */
 static enum err_code learn_sizes(struct warmer *w)
 {
 	struct signature *s = w->s;

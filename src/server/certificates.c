@@ -8,7 +8,8 @@ void certificates_free(struct certificates *c)
 	*c = (struct certificates){ 0 };
 }
 
-static enum err_code load_one(const char *section, const struct tls_conf *c, struct tls **ret, struct err *err)
+static enum err_code load_one(
+	const char *section, const struct tls_conf *c, struct tls **ret, struct err *err)
 {
 	*ret = NULL;
 	if (!*c->cert && !*c->key && !*c->client_ca)
@@ -19,7 +20,8 @@ static enum err_code load_one(const char *section, const struct tls_conf *c, str
 	return tls_new(c, ret, err) == ERR_OK ? ERR_OK : err_prefix(err, "[%s]", section);
 }
 
-enum err_code certificates_load(const struct config *config, struct certificates *ret, struct err *err)
+enum err_code certificates_load(
+	const struct config *config, struct certificates *ret, struct err *err)
 {
 	const struct options_http *h = config->http;
 	const struct options_grpc *g = config->grpc;
@@ -34,15 +36,17 @@ enum err_code certificates_load(const struct config *config, struct certificates
 }
 
 /* TLS itself comes and goes only with a restart: clients would not follow. */
-static enum err_code check_same_tls(const char *section, const char *old, const char *next, struct err *err)
+static enum err_code check_same_tls(
+	const char *section, const char *old, const char *next, struct err *err)
 {
 	if (!*old == !*next)
 		return ERR_OK;
-	return err_set(err, ERR_FAILED_PRECONDITION, "[%s] tls_cert: turning TLS %s needs a restart",
-		section, *next ? "on" : "off");
+	return err_set(err, ERR_FAILED_PRECONDITION,
+		"[%s] tls_cert: turning TLS %s needs a restart", section, *next ? "on" : "off");
 }
 
-enum err_code certificates_check_reload(const struct config *old, const struct config *next, struct err *err)
+enum err_code certificates_check_reload(
+	const struct config *old, const struct config *next, struct err *err)
 {
 	TRY(check_same_tls("http", old->http->tls_cert, next->http->tls_cert, err));
 	return check_same_tls("grpc", old->grpc->tls_cert, next->grpc->tls_cert, err);

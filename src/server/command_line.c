@@ -4,7 +4,8 @@
 #include <getopt.h>
 #include "base/near.h"
 
-enum flag_kind { FLAG_OPTION, FLAG_COMMAND, FLAG_CONFIG, FLAG_ROOT, FLAG_LIBRARY, FLAG_MODEL, FLAG_SET };
+enum flag_kind { FLAG_OPTION, FLAG_COMMAND, FLAG_CONFIG, FLAG_ROOT, FLAG_LIBRARY, FLAG_MODEL,
+	FLAG_SET };
 
 /* A flag for an option shows that option's help and default. */
 static const struct flag {
@@ -18,7 +19,8 @@ static const struct flag {
 		"Serve each NAME/VERSION/model.onnx beneath DIR. May be given again." },
 	{ "model", "NAME=PATH", FLAG_MODEL, 0, "model", "path",
 		"Serve PATH/VERSION/model.onnx, or PATH/model.onnx, as NAME. May be given again." },
-	{ "config", "FILE", FLAG_CONFIG, 0, NULL, NULL, "Read options from FILE; SIGHUP reads it again." },
+	{ "config", "FILE", FLAG_CONFIG, 0, NULL, NULL,
+		"Read options from FILE; SIGHUP reads it again." },
 	{ "op-library", "FILE", FLAG_LIBRARY, 0, NULL, NULL,
 		"Load operators (signet/op.h) from FILE. May be given again." },
 	{ "http", "ADDRESS", FLAG_OPTION, 0, "http", "listen", NULL },
@@ -28,10 +30,12 @@ static const struct flag {
 	{ "set", "SECTION.KEY=VALUE", FLAG_SET, 0, NULL, NULL,
 		"Set any option of the file. May be given again." },
 	{ "check-config", NULL, FLAG_COMMAND, COMMAND_CHECK, NULL, NULL,
-		"Check command line and file, then exit: 0, or 78 and a message for each thing that is wrong." },
+		"Check command line and file, then exit: 0, or 78 and a message for each thing "
+		"that is wrong." },
 	{ "print-config", NULL, FLAG_COMMAND, COMMAND_PRINT, NULL, NULL,
 		"Print a file with every option and its default." },
-	{ "list-ops", NULL, FLAG_COMMAND, COMMAND_OPS, NULL, NULL, "Print the operators that models may use." },
+	{ "list-ops", NULL, FLAG_COMMAND, COMMAND_OPS, NULL, NULL,
+		"Print the operators that models may use." },
 	{ "version", NULL, FLAG_COMMAND, COMMAND_VERSION, NULL, NULL, "Print the version." },
 	{ "help", NULL, FLAG_COMMAND, COMMAND_HELP, NULL, NULL, "Print this." },
 };
@@ -85,11 +89,13 @@ static enum err_code add_model(struct reading *r, const char *arg, struct err *e
 {
 	const char *eq = strchr(arg, '=');
 	if (!eq || eq == arg || !eq[1])
-		return err_set(err, ERR_INVALID_ARGUMENT, "--model %s: not of the form NAME=PATH", arg);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "--model %s: not of the form NAME=PATH", arg);
 	char *name = arena_strndup(r->arena, arg, (size_t)(eq - arg));
 	if (!name)
 		return err_oom(err);
-	return add_set(r, (struct command_set){ .section = "model", .name = name, .key = "path", .value = eq + 1 },
+	return add_set(r, (struct command_set){ .section = "model", .name = name, .key = "path",
+		.value = eq + 1 },
 		err);
 }
 
@@ -99,7 +105,8 @@ static enum err_code add_any(struct reading *r, const char *arg, struct err *err
 	const char *eq = strchr(arg, '=');
 	const char *dot = eq ? memrchr(arg, '.', (size_t)(eq - arg)) : NULL;
 	if (!dot)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--set %s: not of the form SECTION.KEY=VALUE", arg);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"--set %s: not of the form SECTION.KEY=VALUE", arg);
 	char *section = arena_strndup(r->arena, arg, (size_t)(dot - arg));
 	char *key = arena_strndup(r->arena, dot + 1, (size_t)(eq - dot - 1));
 	if (!section || !key)
@@ -107,7 +114,8 @@ static enum err_code add_any(struct reading *r, const char *arg, struct err *err
 	char *name = strchr(section, ' ');
 	if (name)
 		*name++ = '\0';
-	return add_set(r, (struct command_set){ .section = section, .name = name, .key = key, .value = eq + 1 },
+	return add_set(r, (struct command_set){ .section = section, .name = name, .key = key,
+		.value = eq + 1 },
 		err);
 }
 
@@ -133,7 +141,8 @@ static enum err_code take(struct reading *r, const struct flag *f, const char *a
 	case FLAG_OPTION:
 		break;
 	}
-	return add_set(r, (struct command_set){ .section = f->section, .key = f->key, .value = arg }, err);
+	return add_set(r, (struct command_set){ .section = f->section, .key = f->key,
+		.value = arg }, err);
 }
 
 static enum err_code no_flag(const char *arg, struct err *err)
@@ -143,22 +152,26 @@ static enum err_code no_flag(const char *arg, struct err *err)
 	struct slice word = { name, strcspn(name, "=") };
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		if (slice_is(word, foreign[i].name))
-			return err_set(err, ERR_INVALID_ARGUMENT, "there is no option --%s; here it is %s",
-				foreign[i].name, foreign[i].ours);
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"there is no option --%s; here it is %s", foreign[i].name,
+				foreign[i].ours);
 	near_init(&n, word);
 	for (size_t i = 0; i < FLAGS_N; i++)
 		near_offer(&n, flags[i].name);
-	return err_set(err, ERR_INVALID_ARGUMENT, "there is no option %s%s", arg, near_hint(&n, "--"));
+	return err_set(
+		err, ERR_INVALID_ARGUMENT, "there is no option %s%s", arg, near_hint(&n, "--"));
 }
 
-enum err_code command_line_parse(int argc, char **argv, struct arena *arena, struct command_line *ret,
-	struct err *err)
+enum err_code command_line_parse(
+	int argc, char **argv, struct arena *arena, struct command_line *ret, struct err *err)
 {
 	struct option options[FLAGS_N + 1] = { 0 };
 	for (size_t i = 0; i < FLAGS_N; i++)
-		options[i] = (struct option){ .name = flags[i].name, .has_arg = flags[i].arg != NULL };
+		options[i] = (struct option){ .name = flags[i].name,
+			.has_arg = flags[i].arg != NULL };
 	*ret = (struct command_line){ .command = COMMAND_SERVE };
-	struct reading r = { .arena = arena, .line = ret, .tail = (struct command_set **)&ret->sets };
+	struct reading r = { .arena = arena, .line = ret,
+		.tail = (struct command_set **)&ret->sets };
 	r.roots = ARENA_ARRAY(arena, const char *, (size_t)argc + 1);
 	r.libraries = ARENA_ARRAY(arena, const char *, (size_t)argc + 1);
 	if (!r.roots || !r.libraries)
@@ -186,8 +199,8 @@ enum err_code command_line_parse(int argc, char **argv, struct arena *arena, str
 			return rc;
 	}
 	if (optind < argc)
-		return err_set(err, ERR_INVALID_ARGUMENT, "'%s' is not expected: all options begin with --",
-			argv[optind]);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"'%s' is not expected: all options begin with --", argv[optind]);
 	return ERR_OK;
 }
 
@@ -197,9 +210,11 @@ void command_line_help(struct buf *to)
 		    "Serves the ONNX models beneath DIR over HTTP and gRPC.\n\n");
 	for (size_t i = 0; i < FLAGS_N; i++) {
 		const struct flag *f = &flags[i];
-		buf_printf(to, "  --%s%s%s\n      ", f->name, f->arg ? " " : "", f->arg ? f->arg : "");
+		buf_printf(
+			to, "  --%s%s%s\n      ", f->name, f->arg ? " " : "", f->arg ? f->arg : "");
 		if (f->kind == FLAG_OPTION) {
-			const struct conf_option *o = conf_find_option(config_sections, f->section, f->key);
+			const struct conf_option *o =
+				conf_find_option(config_sections, f->section, f->key);
 			buf_printf(to, "%s Default: %s.\n", o->help, o->init);
 		} else {
 			buf_printf(to, "%s\n", f->help);

@@ -62,12 +62,14 @@ static enum err_code check_signature_names(struct making *m)
 	for (const struct conf_block *b = NULL; (b = conf_next(m->conf, "signature", b));) {
 		const char *slash = strchr(b->name, '/');
 		const struct conf_block *model = NULL;
-		while (slash && (model = conf_next(m->conf, "model", model)) && !config_belongs_to(b, model->name))
+		while (slash && (model = conf_next(m->conf, "model", model)) &&
+			!config_belongs_to(b, model->name))
 			;
 		if (slash && slash[1] && model)
 			continue;
 		(void)err_set(m->err, ERR_INVALID_ARGUMENT,
-			slash ? "there is no section for its model" : "its name must be: MODEL/SIGNATURE");
+			slash ? "there is no section for its model"
+			      : "its name must be: MODEL/SIGNATURE");
 		TRY_ALL(m->all, m->err, config_at_block(m, b));
 	}
 	return ERR_OK;
@@ -76,8 +78,8 @@ static enum err_code check_signature_names(struct making *m)
 static enum err_code make_model(struct making *m, const struct conf_block *b, struct model_conf *to)
 {
 	if (!layout_is_model_name(slice_of(b->name))) {
-		(void)err_set(m->err, ERR_INVALID_ARGUMENT, "its name must be 1 to %d of A-Z a-z 0-9 . _ -",
-			LAYOUT_NAME_MAX);
+		(void)err_set(m->err, ERR_INVALID_ARGUMENT,
+			"its name must be 1 to %d of A-Z a-z 0-9 . _ -", LAYOUT_NAME_MAX);
 		return config_at_block(m, b);
 	}
 	TRY(config_make_model(m, b->values, b, b->name, to));
@@ -92,8 +94,8 @@ static enum err_code make_defaults(struct making *m, struct config *c)
 	if (config_make_model(m, defaults, NULL, NULL, &c->repo.defaults) != ERR_OK)
 		return err_prefix(m->err, "%s: [model *]", m->conf->file);
 	if (c->repo.defaults.path)
-		return err_set(m->err, ERR_INVALID_ARGUMENT, "%s: [model *]: path is for one model alone",
-			m->conf->file);
+		return err_set(m->err, ERR_INVALID_ARGUMENT,
+			"%s: [model *]: path is for one model alone", m->conf->file);
 	return ERR_OK;
 }
 
@@ -158,11 +160,12 @@ static enum err_code set(struct conf *conf, const struct command_set *s, struct 
 {
 	if (conf_set(conf, s->section, s->name, s->key, s->value, err) == ERR_OK)
 		return ERR_OK;
-	return err_prefix(err, "command line: [%s%s%s]", s->section, s->name ? " " : "", s->name ? s->name : "");
+	return err_prefix(err, "command line: [%s%s%s]", s->section, s->name ? " " : "",
+		s->name ? s->name : "");
 }
 
-static enum err_code parse_options(struct config *c, const struct command_line *line, struct slice text,
-	const char *file, struct err *err)
+static enum err_code parse_options(struct config *c, const struct command_line *line,
+	struct slice text, const char *file, struct err *err)
 {
 	const struct conf_source from = { .text = text, .file = file, .all = line->all };
 	struct conf *conf;
@@ -183,7 +186,8 @@ static enum err_code make_all(struct config *c, const struct command_line *line,
 {
 	TRY(parse_options(c, line, text, file, err));
 	struct making m = { .conf = c->conf, .arena = c->arena, .err = err, .all = line->all };
-	TRY_ALL(m.all, err, config_check_device(&m, c->server->device, conf_block_of(c->conf, "server")));
+	TRY_ALL(m.all, err,
+		config_check_device(&m, c->server->device, conf_block_of(c->conf, "server")));
 	TRY(make_roots(c, line, err));
 	make_repository(c, line);
 	TRY(make_models(&m, c));
@@ -223,7 +227,8 @@ enum err_code config_load(const struct command_line *line, struct config **ret, 
 	if (!line->config)
 		return config_load_text(line, text, "command line", ret, err);
 	struct arena *arena = arena_new(16384, 0);
-	enum err_code rc = arena ? file_read_path(line->config, CONF_BYTES_MAX, arena, &text, err) : err_oom(err);
+	enum err_code rc = arena ? file_read_path(line->config, CONF_BYTES_MAX, arena, &text, err)
+				 : err_oom(err);
 	if (rc == ERR_OK)
 		rc = config_load_text(line, text, line->config, ret, err);
 	arena_free(arena);

@@ -53,7 +53,8 @@ extern const struct conf_section config_sections[];
 extern const struct conf_section config_model_sections[]; /* of a model's own file */
 
 /* What the words on the command line are for; one per way to run. */
-enum command { COMMAND_SERVE, COMMAND_CHECK, COMMAND_PRINT, COMMAND_OPS, COMMAND_VERSION, COMMAND_HELP };
+enum command { COMMAND_SERVE, COMMAND_CHECK, COMMAND_PRINT, COMMAND_OPS, COMMAND_VERSION,
+	COMMAND_HELP };
 
 /* One option given on the command line, in the order given. */
 struct command_set {
@@ -67,7 +68,8 @@ struct command_line {
 	const char *const *roots;       /* NULL terminated; empty: those of the file */
 	const char *const *op_libraries; /* NULL terminated; before those of the file */
 	const struct command_set *sets;
-	struct err_all *all; /* (optional) hears of all that is wrong, not of the first thing alone */
+	/* (optional) hears of all that is wrong, not of the first thing alone. */
+	struct err_all *all;
 };
 
 /* Borrows argv. INVALID_ARGUMENT: to be shown with a hint at --help. */
@@ -104,7 +106,8 @@ const struct conf_block *config_model_block(const struct config *c, const char *
 
 /* config_model.c: a model's own file, with what it leaves open as this configuration has it;
    [model NAME] here goes before it. Messages call it file. *ret lies in the arena. */
-MUST_CHECK enum err_code config_model_file(const struct config *c, const char *model, struct slice text,
-	const char *file, struct arena *arena, struct model_conf *ret, struct err *err);
+MUST_CHECK enum err_code config_model_file(const struct config *c, const char *model,
+	struct slice text, const char *file, struct arena *arena, struct model_conf *ret,
+	struct err *err);
 
 enum log_level config_log_level(const struct config *c);

@@ -15,7 +15,8 @@ static enum err_code at_line(struct making *m, const struct conf_block *b, int l
 		return err_prefix(m->err, "[%s]", b->section->name);
 	if (line == 0)
 		return err_prefix(m->err, "%s '%s'", b->section->name, name);
-	return err_prefix(m->err, "%s:%d: [%s%s%s]", m->conf->file, line, b->section->name, space, name);
+	return err_prefix(
+		m->err, "%s:%d: [%s%s%s]", m->conf->file, line, b->section->name, space, name);
 }
 
 enum err_code config_at_block(struct making *m, const struct conf_block *b)
@@ -26,7 +27,8 @@ enum err_code config_at_block(struct making *m, const struct conf_block *b)
 /* -- lists ------------------------------------------------------------------------------------- */
 
 /* "latest", "latest N", "all", or numbers. */
-static enum err_code make_versions(struct making *m, const struct conf_list *list, struct model_conf *to)
+static enum err_code make_versions(
+	struct making *m, const struct conf_list *list, struct model_conf *to)
 {
 	int64_t n = 1;
 	struct slice first = list->n > 0 ? slice_of(list->item[0]) : SLICE_LIT("");
@@ -37,10 +39,13 @@ static enum err_code make_versions(struct making *m, const struct conf_list *lis
 	if (list->n == 1 && first.len >= 6 && memcmp(first.ptr, "latest", 6) == 0) {
 		struct slice rest = { first.ptr + 6, first.len - 6 };
 		bool good = rest.len == 0 ||
-			(rest.ptr[0] == ' ' && parse_i64((struct slice){ rest.ptr + 1, rest.len - 1 }, 1, 1000, &n));
+			    (rest.ptr[0] == ' ' &&
+				    parse_i64((struct slice){ rest.ptr + 1, rest.len - 1 }, 1, 1000,
+					    &n));
 		if (!good)
 			return err_set(m->err, ERR_INVALID_ARGUMENT,
-				"versions is '%s', must be: latest N, with N from 1 to 1000", list->item[0]);
+				"versions is '%s', must be: latest N, with N from 1 to 1000",
+				list->item[0]);
 		to->policy = POLICY_LATEST;
 		to->latest_n = (int)n;
 		return ERR_OK;
@@ -51,7 +56,8 @@ static enum err_code make_versions(struct making *m, const struct conf_list *lis
 	for (int i = 0; i < list->n; i++) {
 		if (!parse_i64(slice_of(list->item[i]), 0, INT64_MAX, &numbers[i]))
 			return err_set(m->err, ERR_INVALID_ARGUMENT,
-				"versions has '%s', must be: latest, latest N, all, or numbers", list->item[i]);
+				"versions has '%s', must be: latest, latest N, all, or numbers",
+				list->item[i]);
 	}
 	if (list->n == 0)
 		return err_set(m->err, ERR_INVALID_ARGUMENT, "versions is empty");
@@ -80,7 +86,8 @@ static enum err_code split_pair(struct making *m, const char *item, const char *
 	return ERR_OK;
 }
 
-static enum err_code make_labels(struct making *m, const struct conf_list *list, struct model_conf *to)
+static enum err_code make_labels(
+	struct making *m, const struct conf_list *list, struct model_conf *to)
 {
 	struct model_label *labels = ARENA_ARRAY(m->arena, struct model_label, (size_t)list->n + 1);
 	if (!labels)
@@ -96,8 +103,8 @@ static enum err_code make_labels(struct making *m, const struct conf_list *list,
 				"labels has '%s', must be: NAME=VERSION", list->item[i]);
 		for (int k = 0; k < i; k++) {
 			if (strcmp(labels[k].name, labels[i].name) == 0)
-				return err_set(m->err, ERR_INVALID_ARGUMENT, "label '%s' is given twice",
-					labels[i].name);
+				return err_set(m->err, ERR_INVALID_ARGUMENT,
+					"label '%s' is given twice", labels[i].name);
 		}
 	}
 	to->labels = labels;
@@ -108,7 +115,8 @@ static enum err_code make_labels(struct making *m, const struct conf_list *list,
 static enum err_code make_pairs(struct making *m, const char *key, const struct conf_list *list,
 	const struct signature_name_pair **ret, int *ret_n)
 {
-	struct signature_name_pair *pairs = ARENA_ARRAY(m->arena, struct signature_name_pair, (size_t)list->n + 1);
+	struct signature_name_pair *pairs =
+		ARENA_ARRAY(m->arena, struct signature_name_pair, (size_t)list->n + 1);
 	if (!pairs)
 		return err_oom(m->err);
 	for (int i = 0; i < list->n; i++) {
@@ -118,8 +126,8 @@ static enum err_code make_pairs(struct making *m, const char *key, const struct 
 		if (!pairs[i].name)
 			pairs[i].name = pairs[i].value;
 		if (!*pairs[i].name || !*pairs[i].value)
-			return err_set(m->err, ERR_INVALID_ARGUMENT, "%s has '%s', must be: NAME=VALUE or VALUE",
-				key, list->item[i]);
+			return err_set(m->err, ERR_INVALID_ARGUMENT,
+				"%s has '%s', must be: NAME=VALUE or VALUE", key, list->item[i]);
 	}
 	*ret = pairs;
 	*ret_n = list->n;
@@ -133,7 +141,8 @@ enum err_code config_check_device(struct making *m, const char *device, const st
 	if (!*device || backend_is_device_name(device))
 		return ERR_OK;
 	enum err_code rc = err_set(m->err, ERR_INVALID_ARGUMENT,
-		"device is '%.40s', must be: cpu, gpu, or gpu:N with N below %d", device, BACKEND_DEVICES_MAX);
+		"device is '%.40s', must be: cpu, gpu, or gpu:N with N below %d", device,
+		BACKEND_DEVICES_MAX);
 	return b ? at_line(m, b, conf_line(b, "device")) : rc;
 }
 
@@ -181,7 +190,8 @@ static const char *own_name(const struct conf_block *b, const char *model)
 	return config_belongs_to(b, model) ? strchr(b->name, '/') + 1 : NULL;
 }
 
-static enum err_code make_signature(struct making *m, const struct conf_block *b, struct signature_conf *s)
+static enum err_code make_signature(
+	struct making *m, const struct conf_block *b, struct signature_conf *s)
 {
 	const struct options_signature *o = b->values;
 	enum err_code rc = make_pairs(m, "inputs", &o->inputs, &s->in, &s->n_in);
@@ -235,7 +245,8 @@ static enum err_code make_layers(const struct config *c, struct making *file, co
 	struct model_conf *ret)
 {
 	struct making central = { .conf = c->conf, .arena = file->arena, .err = file->err };
-	const struct conf_block *b = conf_block_of(file->conf, "model"), *named = config_model_block(c, name);
+	const struct conf_block *b = conf_block_of(file->conf, "model"),
+				*named = config_model_block(c, name);
 	struct options_model o = *c->model_defaults;
 	struct model_conf made;
 	conf_overlay(b, &o);
@@ -254,7 +265,8 @@ enum err_code config_model_file(const struct config *c, const char *name, struct
 {
 	struct conf *conf;
 	struct model_conf made;
-	TRY(conf_parse(config_model_sections, &(struct conf_source){ .text = text, .file = file }, arena, &conf, err));
+	TRY(conf_parse(config_model_sections, &(struct conf_source){ .text = text, .file = file },
+		arena, &conf, err));
 	struct making m = { .conf = conf, .arena = arena, .err = err };
 	TRY(make_layers(c, &m, name, &made));
 	return settings_copy_model(&made, arena, ret, err);

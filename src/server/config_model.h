@@ -26,7 +26,8 @@ enum err_code config_at_block(struct making *m, const struct conf_block *b);
 bool config_belongs_to(const struct conf_block *signature, const char *model);
 
 /* "" or what backend_open() takes; b (may be NULL): whose option `device` it is. */
-MUST_CHECK enum err_code config_check_device(struct making *m, const char *device, const struct conf_block *b);
+MUST_CHECK enum err_code config_check_device(
+	struct making *m, const char *device, const struct conf_block *b);
 
 /* b: for where a mistake is; NULL: the options are nobody's, but defaults. */
 MUST_CHECK enum err_code config_make_model(struct making *m, const struct options_model *o,

@@ -43,7 +43,8 @@ static enum err_code inflate_member(z_stream *z, struct buf *out, struct err *er
 		if (rc == Z_STREAM_END)
 			return ERR_OK;
 		if (rc == Z_BUF_ERROR || (rc == Z_OK && z->avail_in == 0 && z->avail_out > 0))
-			return err_set(err, ERR_INVALID_ARGUMENT, "the compressed data is cut short");
+			return err_set(
+				err, ERR_INVALID_ARGUMENT, "the compressed data is cut short");
 		if (rc == Z_MEM_ERROR)
 			return err_oom(err);
 		if (rc != Z_OK)
@@ -58,7 +59,8 @@ enum err_code inflate_bytes(struct slice in, enum inflate_coding coding, size_t 
 	struct buf out = buf_of(arena, bytes_max + 1);
 	z_stream z = { 0 };
 	if (in.len == 0 || in.len > UINT_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "the compressed data is empty or too long");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "the compressed data is empty or too long");
 	if (inflateInit2(&z, window_bits(in, coding)) != Z_OK)
 		return err_oom(err);
 	z.next_in = (Bytef *)(uintptr_t)in.ptr;

@@ -17,5 +17,5 @@ enum inflate_coding { INFLATE_IDENTITY, INFLATE_GZIP, INFLATE_DEFLATE };
 
 /* Not of IDENTITY. INVALID_ARGUMENT: cut short, corrupt, or something follows it.
    RESOURCE_EXHAUSTED: more than bytes_max. */
-MUST_CHECK enum err_code inflate_bytes(struct slice in, enum inflate_coding coding, size_t bytes_max,
-	struct arena *arena, struct slice *ret, struct err *err);
+MUST_CHECK enum err_code inflate_bytes(struct slice in, enum inflate_coding coding,
+	size_t bytes_max, struct arena *arena, struct slice *ret, struct err *err);

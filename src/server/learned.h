@@ -5,8 +5,9 @@
  *
  * Life of a version: ... -> [COMPILE] -> warm -> ...
  *
- * A file in the state directory, and exec/gpu/lib/keep.h's folder. Without a directory all is as it was, but measured anew
- * by each start. A file that is damaged, or of another machine, is left aside and replaced.
+ * A file in the state directory, and exec/gpu/lib/keep.h's folder. Without a directory all is as it
+ * was, but measured anew by each start. A file that is damaged, or of another machine, is left
+ * aside and replaced.
  *
  * Threads: learned_save() one at a time; the choices from any.
  */

@@ -70,15 +70,16 @@ static enum err_code take_fds(struct err *err)
 		return ERR_OK;
 	if (!parse_i64(slice_of(count), 0, FDS_MAX, &n))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"LISTEN_FDS=%.20s: systemd may pass %d sockets at most; two, named http and grpc, are "
+			"LISTEN_FDS=%.20s: systemd may pass %d sockets at most; two, named http "
+			"and grpc, are "
 			"of use",
 			count, FDS_MAX);
 	for (int i = 0; i < n; i++) {
 		size_t len = names ? strcspn(names, ":") : 0;
 		int fd = FD_FIRST + i, flags = fcntl(fd, F_GETFD);
 		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "LISTEN_FDS=%.20s, but descriptor %d is not open",
-				count, fd);
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"LISTEN_FDS=%.20s, but descriptor %d is not open", count, fd);
 		state.fds[i].fd = fd;
 		snprintf(state.fds[i].name, FD_NAME_MAX, "%.*s", (int)len, names ? names : "");
 		if (names)
@@ -90,8 +91,8 @@ static enum err_code take_fds(struct err *err)
 
 enum err_code notify_init(struct err *err)
 {
-	static const char *const variables[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS",
-		"LISTEN_PID", "LISTEN_FDNAMES" };
+	static const char *const variables[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+		"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES" };
 	memset(&state, 0, sizeof(state));
 	take_socket();
 	take_watchdog();
@@ -156,8 +157,10 @@ enum err_code notify_check_fds(struct err *err)
 	for (int i = 0; i < state.n_fds; i++)
 		if (state.fds[i].fd >= 0)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"nobody serves the socket '%s' that systemd passes: each needs another "
-				"FileDescriptorName= of http and grpc, whose listen option is not off",
+				"nobody serves the socket '%s' that systemd passes: each needs "
+				"another "
+				"FileDescriptorName= of http and grpc, whose listen option is not "
+				"off",
 				state.fds[i].name);
 	return ERR_OK;
 }

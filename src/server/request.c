@@ -61,7 +61,8 @@ struct request *request_new(void)
 		atomic_fetch_sub(&pool.inflight, 1);
 		return NULL;
 	}
-	*r = (struct request){ .arena = r->arena, .arrived_ns = clock_now_ns(), .deadline_ns = INT64_MAX };
+	*r = (struct request){ .arena = r->arena, .arrived_ns = clock_now_ns(),
+		.deadline_ns = INT64_MAX };
 	return r;
 }
 

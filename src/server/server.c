@@ -40,7 +40,8 @@ static void warn_of_missing_paths(const struct config *config)
 	for (int i = 0; i < config->repo.n_models; i++) {
 		const struct model_conf *m = &config->repo.models[i];
 		if (m->path && access(m->path, R_OK) != 0)
-			log_warning("model '%s': its path %s: %s", m->name, m->path, strerror(errno));
+			log_warning(
+				"model '%s': its path %s: %s", m->name, m->path, strerror(errno));
 	}
 }
 
@@ -77,8 +78,8 @@ static enum err_code open_device(struct server *s, struct err *err)
 	}
 	if (rc != ERR_UNAVAILABLE || !o->device_fallback)
 		return err_prefix(err, "[server] device = %s", o->device);
-	log_warning("[server] device = %s: %s; models run on the CPU, as device_fallback says", o->device,
-		err->msg);
+	log_warning("[server] device = %s: %s; models run on the CPU, as device_fallback says",
+		o->device, err->msg);
 	s->backend = &cpu_backend;
 	return ERR_OK;
 }

@@ -20,7 +20,8 @@ struct server;
 MUST_CHECK enum err_code server_start(struct config *config, struct server **ret, struct err *err);
 
 /* Is what the configuration names there? all: (optional) hears of all that is not. */
-MUST_CHECK enum err_code server_check(const struct config *config, struct err_all *all, struct err *err);
+MUST_CHECK enum err_code server_check(
+	const struct config *config, struct err_all *all, struct err *err);
 
 /* Everything found at the start is ready or has failed. */
 bool server_is_settled(struct server *s);

@@ -23,7 +23,8 @@ enum err_code server_fronts_check(const struct config *config, struct err *err)
 {
 	if (!is_off(config->http->listen))
 		TRY(endpoint_check("http", config->http->listen, err));
-	return is_off(config->grpc->listen) ? ERR_OK : endpoint_check("grpc", config->grpc->listen, err);
+	return is_off(config->grpc->listen) ? ERR_OK
+					    : endpoint_check("grpc", config->grpc->listen, err);
 }
 
 /* A client can cause these as often as it likes. ctx: the front's name. */
@@ -95,7 +96,8 @@ static enum err_code start_http(struct server *s, struct err *err)
 	c.tls = hand_over(&s->certs.http);
 	enum err_code rc = http_start(&c, s->repo, &s->http, err);
 	if (rc == ERR_OK)
-		log_notice("listening on http%s://%s", *o->tls_cert ? "s" : "", http_address(s->http));
+		log_notice(
+			"listening on http%s://%s", *o->tls_cert ? "s" : "", http_address(s->http));
 	return rc;
 }
 
@@ -151,7 +153,8 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 #endif
 	enum err_code rc = rpc_start(&c, s->repo, &s->rpc, err);
 	if (rc == ERR_OK)
-		log_notice("listening on grpc%s://%s", *o->tls_cert ? "s" : "", rpc_address(s->rpc));
+		log_notice(
+			"listening on grpc%s://%s", *o->tls_cert ? "s" : "", rpc_address(s->rpc));
 	return rc;
 }
 

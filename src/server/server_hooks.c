@@ -20,8 +20,8 @@ static void detach(struct version *v)
 	stats_detach(v);
 }
 
-static enum err_code on_configure(void *ctx, const char *model, struct slice text, struct arena *arena,
-	struct model_conf *ret, struct err *err)
+static enum err_code on_configure(void *ctx, const char *model, struct slice text,
+	struct arena *arena, struct model_conf *ret, struct err *err)
 {
 	struct server *s = ctx;
 	pthread_mutex_lock(&s->lock);
@@ -35,10 +35,12 @@ static void save_learned(struct server *s)
 {
 	struct err err;
 	if (learned_save(s->learned, &err) != ERR_OK)
-		log_warning("what was learned of kernels could not be saved in state_dir: %s", err.msg);
+		log_warning(
+			"what was learned of kernels could not be saved in state_dir: %s", err.msg);
 }
 
-static enum err_code on_publish(void *ctx, struct version *v, const struct model_conf *conf, struct err *err)
+static enum err_code on_publish(
+	void *ctx, struct version *v, const struct model_conf *conf, struct err *err)
 {
 	struct server *s = ctx;
 	save_learned(s);
@@ -55,7 +57,8 @@ static enum err_code on_publish(void *ctx, struct version *v, const struct model
 	for (int i = 0; i < v->n_sig; i++) {
 		struct batcher *b;
 		c.max_batch = v->sig[i].max_batch;
-		c.max_running = conf->batches_max > 0 ? conf->batches_max : program_runs_at_once(v->sig[i].program);
+		c.max_running = conf->batches_max > 0 ? conf->batches_max
+						      : program_runs_at_once(v->sig[i].program);
 		rc = batcher_new(&v->sig[i], &c, &b, err);
 		if (rc != ERR_OK) {
 			detach(v);

@@ -27,7 +27,8 @@ static int64_t repo_late_ns(struct server *s)
 static struct version_status *list_versions(struct server *s, struct arena *arena, int *ret_n)
 {
 	struct version_status *all;
-	if (!arena || registry_list(repo_registry(s->repo), NULL, arena, &all, ret_n, NULL) != ERR_OK)
+	if (!arena ||
+		registry_list(repo_registry(s->repo), NULL, arena, &all, ret_n, NULL) != ERR_OK)
 		return NULL;
 	return all;
 }
@@ -49,7 +50,8 @@ void server_status(struct server *s, char *buf, size_t size)
 	if (late_s > 0)
 		snprintf(late, sizeof(late), "; the repository has not been read for %lld s",
 			(long long)late_s);
-	snprintf(buf, size, "versions: %d ready, %d loading, %d failed%s", ready, loading, failed, late);
+	snprintf(buf, size, "versions: %d ready, %d loading, %d failed%s", ready, loading, failed,
+		late);
 }
 
 uint64_t server_progress(struct server *s)
@@ -73,14 +75,15 @@ void server_dump(struct server *s)
 	int n = 0;
 	struct arena *arena = arena_new(4096, LIST_BYTES_MAX);
 	const struct version_status *all = list_versions(s, arena, &n);
-	log_notice("state: %d requests, %d of them in HTTP, %d in gRPC; %d batches wait for %d threads%s",
+	log_notice("state: %d requests, %d of them in HTTP, %d in gRPC; %d batches wait for %d "
+		   "threads%s",
 		request_inflight(), s->http ? http_in_flight(s->http) : 0,
-		s->rpc ? rpc_in_flight(s->rpc) : 0, pool_queued(s->pool),
-		pool_threads(s->pool), server_is_stuck(s) ? ", one of which is stuck" : "");
+		s->rpc ? rpc_in_flight(s->rpc) : 0, pool_queued(s->pool), pool_threads(s->pool),
+		server_is_stuck(s) ? ", one of which is stuck" : "");
 	for (int i = 0; all && i < n; i++)
-		log_notice("state: %s/%lld is %s, %zu bytes%s%s%s%s", all[i].model, (long long)all[i].number,
-			version_state_info(all[i].state)->text, all[i].memory_bytes,
-			*all[i].labels ? ", labels " : "", all[i].labels, *all[i].reason ? ": " : "",
-			all[i].reason);
+		log_notice("state: %s/%lld is %s, %zu bytes%s%s%s%s", all[i].model,
+			(long long)all[i].number, version_state_info(all[i].state)->text,
+			all[i].memory_bytes, *all[i].labels ? ", labels " : "", all[i].labels,
+			*all[i].reason ? ": " : "", all[i].reason);
 	arena_free(arena);
 }

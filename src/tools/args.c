@@ -25,17 +25,20 @@ static enum err_code set_option(const struct args_option *o, const char *text, s
 	case ARGS_COUNT:
 		if (parse_i64(slice_of(text), 0, INT64_MAX, o->to))
 			return ERR_OK;
-		return err_set(err, ERR_INVALID_ARGUMENT, "--%s '%s': expected a whole number", o->name, text);
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s '%s': expected a whole number",
+			o->name, text);
 	case ARGS_POSITIVE:
 		if (parse_double(slice_of(text), o->to) && *(double *)o->to > 0)
 			return ERR_OK;
-		return err_set(err, ERR_INVALID_ARGUMENT, "--%s '%s': expected a number above 0", o->name, text);
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s '%s': expected a number above 0",
+			o->name, text);
 	case ARGS_LIST:
 		break;
 	}
 	struct args_list *l = o->to;
 	if (l->n == ARGS_LIST_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--%s: given more than %d times", o->name, ARGS_LIST_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT, "--%s: given more than %d times", o->name,
+			ARGS_LIST_MAX);
 	l->item[l->n++] = text;
 	return ERR_OK;
 }
@@ -134,7 +137,8 @@ enum err_code args_split(const char *option, const char *item, struct slice *ret
 {
 	const char *eq = strrchr(item, '=');
 	if (!eq || eq == item || !eq[1])
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s '%s': expected NAME=VALUE", option, item);
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "%s '%s': expected NAME=VALUE", option, item);
 	*ret_name = (struct slice){ item, (size_t)(eq - item) };
 	*ret_value = eq + 1;
 	return ERR_OK;
@@ -156,9 +160,11 @@ enum err_code args_shape(const char *option, const char *text, struct shape *ret
 	struct shape s = { .rank = 0 };
 	for (const char *at = text; *at; at += *at == ',') {
 		size_t n = strcspn(at, ",");
-		if (s.rank == RANK_MAX || !parse_i64((struct slice){ at, n }, 0, INT64_MAX, &s.dim[s.rank]))
+		if (s.rank == RANK_MAX ||
+			!parse_i64((struct slice){ at, n }, 0, INT64_MAX, &s.dim[s.rank]))
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"%s '%s': expected at most %d dimensions, as in 2,3", option, text, RANK_MAX);
+				"%s '%s': expected at most %d dimensions, as in 2,3", option, text,
+				RANK_MAX);
 		s.rank++;
 		at += n;
 	}
@@ -168,7 +174,8 @@ enum err_code args_shape(const char *option, const char *text, struct shape *ret
 
 enum err_code args_precision(const char *text, enum precision *ret, struct err *err)
 {
-	static const char *const names[PRECISION_COUNT_] = { "fast", "exact", "bf16", "tf32", "fp16" };
+	static const char *const names[PRECISION_COUNT_] = { "fast", "exact", "bf16", "tf32",
+		"fp16" };
 	*ret = PRECISION_FAST;
 	for (int i = 0; i < PRECISION_COUNT_; i++) {
 		if (text && strcmp(text, names[i]) != 0)
@@ -176,5 +183,6 @@ enum err_code args_precision(const char *text, enum precision *ret, struct err *
 		*ret = (enum precision)i;
 		return ERR_OK;
 	}
-	return err_set(err, ERR_INVALID_ARGUMENT, "--precision '%s': expected fast, exact, bf16, tf32 or fp16", text);
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"--precision '%s': expected fast, exact, bf16, tf32 or fp16", text);
 }

@@ -26,7 +26,8 @@ enum err_code client_tls_check(const struct client_tls_conf *conf, struct err *e
 static enum err_code bad_file(const char *option, const char *file, struct err *err)
 {
 	unsigned long code = ERR_peek_error();
-	const char *why = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+	const char *why = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code))
+						 : ERR_reason_error_string(code);
 	ERR_clear_error();
 	return err_set(err, ERR_INVALID_ARGUMENT, "--%s '%s': %s", option, file,
 		why ? why : "cannot be read");

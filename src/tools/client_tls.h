@@ -23,10 +23,13 @@ struct client_tls_conf {
 
 /* The rows of the options, for the tools' tables. */
 #define CLIENT_TLS_OPTIONS(conf) \
-	{ "cacert", ARGS_TEXT, &(conf)->ca, "FILE", "of TLS: trust who these certificates are of; default: the system's" }, \
-	{ "cert", ARGS_TEXT, &(conf)->cert, "FILE", "of TLS: the certificate to show, with its chain" }, \
+	{ "cacert", ARGS_TEXT, &(conf)->ca, "FILE", \
+		"of TLS: trust who these certificates are of; default: the system's" }, \
+	{ "cert", ARGS_TEXT, &(conf)->cert, "FILE", \
+		"of TLS: the certificate to show, with its chain" }, \
 	{ "key", ARGS_TEXT, &(conf)->key, "FILE", "of TLS: its key" }, \
-	{ "insecure", ARGS_FLAG, &(conf)->insecure, NULL, "of TLS: take any certificate of the server's" }
+	{ "insecure", ARGS_FLAG, &(conf)->insecure, NULL, \
+		"of TLS: take any certificate of the server's" }
 
 bool client_tls_is_asked_for(const struct client_tls_conf *conf);
 

@@ -21,8 +21,9 @@ static enum err_code url_parse_unix(const char *path, struct http_url *ret, stru
 	struct sockaddr_un *sun = (struct sockaddr_un *)&ret->addr;
 	size_t len = strlen(path);
 	if (len == 0 || len >= sizeof(sun->sun_path))
-		return err_set(err, ERR_INVALID_ARGUMENT, "server 'unix:%s': a socket's path has 1 to %zu bytes",
-			path, sizeof(sun->sun_path) - 1);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"server 'unix:%s': a socket's path has 1 to %zu bytes", path,
+			sizeof(sun->sun_path) - 1);
 	sun->sun_family = AF_UNIX;
 	memcpy(sun->sun_path, path, len + 1);
 	ret->addr_len = sizeof(*sun);
@@ -34,24 +35,29 @@ static enum err_code url_parse_unix(const char *path, struct http_url *ret, stru
 /* What the server is called in messages. */
 static const char *url_name(const struct http_url *url)
 {
-	return url->addr.ss_family == AF_UNIX ? ((const struct sockaddr_un *)&url->addr)->sun_path : url->authority;
+	return url->addr.ss_family == AF_UNIX ? ((const struct sockaddr_un *)&url->addr)->sun_path
+					      : url->authority;
 }
 
 /* The schemes that somebody may try. */
 static enum err_code check_scheme(const char *text, struct err *err)
 {
 	if (strncmp(text, "grpc://", 7) == 0 || strncmp(text, "grpcs://", 8) == 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "server '%.200s': this is a URL of gRPC, HTTP is asked for: "
-			"http://HOST:PORT or unix:PATH", text);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"server '%.200s': this is a URL of gRPC, HTTP is asked for: "
+			"http://HOST:PORT or unix:PATH",
+			text);
 	return ERR_OK;
 }
 
-static enum err_code url_resolve(const char *host, const char *port, struct http_url *ret, struct err *err)
+static enum err_code url_resolve(
+	const char *host, const char *port, struct http_url *ret, struct err *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
 	int rc = getaddrinfo(host, port, &hints, &list);
 	if (rc != 0)
-		return err_set(err, ERR_UNAVAILABLE, "server '%s:%s': %s", host, port, gai_strerror(rc));
+		return err_set(
+			err, ERR_UNAVAILABLE, "server '%s:%s': %s", host, port, gai_strerror(rc));
 	/* "localhost" may be ::1 first, where a daemon on 127.0.0.1 does not listen. */
 	const struct addrinfo *pick = list;
 	for (const struct addrinfo *a = list; a; a = a->ai_next) {
@@ -97,7 +103,8 @@ enum err_code http_url_parse(const char *text, struct http_url *ret, struct err 
 	if (strncmp(text, "unix:", 5) == 0)
 		return url_parse_unix(text + 5, ret, err);
 	ret->is_tls = strncmp(text, "https://", 8) == 0;
-	const char *at = ret->is_tls ? text + 8 : strncmp(text, "http://", 7) == 0 ? text + 7 : text;
+	const char *at = ret->is_tls ? text + 8 : strncmp(text, "http://", 7) == 0 ? text + 7
+		: text;
 	size_t len = strcspn(at, "/");
 	const char *base = at + len;
 	size_t base_len = strlen(base);
@@ -108,7 +115,9 @@ enum err_code http_url_parse(const char *text, struct http_url *ret, struct err 
 	if (len >= sizeof(ret->authority) || base_len >= sizeof(ret->base) ||
 		!authority_split(at, len, ret->host, sizeof(ret->host), port, sizeof(port)))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"server '%.200s': expected http://HOST:PORT, https://HOST:PORT or unix:PATH", text);
+			"server '%.200s': expected http://HOST:PORT, https://HOST:PORT or "
+			"unix:PATH",
+			text);
 	snprintf(ret->authority, sizeof(ret->authority), "%.*s", (int)len, at);
 	snprintf(ret->base, sizeof(ret->base), "%.*s", (int)base_len, base);
 	return url_resolve(ret->host, port, ret, err);
@@ -122,7 +131,8 @@ enum err_code http_url_secure(
 	if (!client_tls_is_asked_for(conf))
 		return ERR_OK;
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		"server '%s': --cacert, --cert, --key and --insecure are for https://HOST:PORT", url_name(url));
+		"server '%s': --cacert, --cert, --key and --insecure are for https://HOST:PORT",
+		url_name(url));
 }
 
 void http_url_done(struct http_url *url)
@@ -140,10 +150,12 @@ enum err_code http_connect(const struct http_url *url, struct http_conn *ret, st
 		return err_set(err, ERR_UNAVAILABLE, "socket: %s", strerror(errno));
 	if (url->addr.ss_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-	if (connect(fd, (const struct sockaddr *)&url->addr, url->addr_len) != 0 && errno != EINPROGRESS) {
+	if (connect(fd, (const struct sockaddr *)&url->addr, url->addr_len) != 0 &&
+		errno != EINPROGRESS) {
 		int why = errno;
 		close(fd);
-		return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", url_name(url), strerror(why));
+		return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", url_name(url),
+			strerror(why));
 	}
 	*ret = (struct http_conn){ .fd = fd };
 	if (url->is_tls && !(ret->ssl = client_tls_begin(url->tls, fd, url->host))) {
@@ -161,7 +173,8 @@ void http_conn_close(struct http_conn *c)
 
 ssize_t http_conn_send(struct http_conn *c, struct slice s)
 {
-	return c->ssl ? client_tls_send(c->ssl, s.ptr, s.len) : send(c->fd, s.ptr, s.len, MSG_NOSIGNAL);
+	return c->ssl ? client_tls_send(c->ssl, s.ptr, s.len)
+		      : send(c->fd, s.ptr, s.len, MSG_NOSIGNAL);
 }
 
 ssize_t http_conn_recv(struct http_conn *c, void *to, size_t n)
@@ -263,10 +276,12 @@ enum err_code http_request_format(const struct http_url *url, const struct http_
 	struct arena *arena, struct slice *ret, struct err *err)
 {
 	struct buf b = buf_of(arena, 0);
-	buf_printf(&b, "%s %s%s HTTP/1.1\r\nHost: %s\r\n", q->method, url->base, q->path, url->authority);
+	buf_printf(&b, "%s %s%s HTTP/1.1\r\nHost: %s\r\n", q->method, url->base, q->path,
+		url->authority);
 	if (q->body.len || strcmp(q->method, "POST") == 0) {
 		bool binary = q->json_bytes < q->body.len;
-		buf_printf(&b, "Content-Type: application/%s\r\n", binary ? "octet-stream" : "json");
+		buf_printf(
+			&b, "Content-Type: application/%s\r\n", binary ? "octet-stream" : "json");
 		if (binary)
 			buf_printf(&b, "Inference-Header-Content-Length: %zu\r\n", q->json_bytes);
 		buf_printf(&b, "Content-Length: %zu\r\n", q->body.len);
@@ -343,8 +358,9 @@ static enum err_code receive_reply(struct http_conn *c, int timeout_ms, struct b
 			continue;
 		/* HTTP/2, which gRPC speaks, begins with a length of three bytes. */
 		if (n == 0 && (b->len == 0 || *b->ptr == '\0'))
-			return err_set(err, ERR_UNAVAILABLE, 
-				"the connection was closed without an answer: is it the port of gRPC, or does it want TLS?");
+			return err_set(err, ERR_UNAVAILABLE,
+				"the connection was closed without an answer: is it the port of "
+				"gRPC, or does it want TLS?");
 		if (n <= 0)
 			return err_set(err, ERR_UNAVAILABLE, "the server closed the connection: %s",
 				n < 0 ? reason(c) : "before its answer was complete");
@@ -353,7 +369,8 @@ static enum err_code receive_reply(struct http_conn *c, int timeout_ms, struct b
 		case HTTP_DONE:
 			return ERR_OK;
 		case HTTP_BAD:
-			return err_set(err, ERR_UNKNOWN, "the answer is no HTTP/1.1 that we read: '%.*s'",
+			return err_set(err, ERR_UNKNOWN,
+				"the answer is no HTTP/1.1 that we read: '%.*s'",
 				(int)first_line(b), b->ptr);
 		case HTTP_MORE:
 			break;

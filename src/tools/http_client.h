@@ -28,7 +28,8 @@ struct http_url {
 	socklen_t addr_len;
 };
 
-/* "http://HOST[:PORT][/BASE]", the same with https, "HOST:PORT", or "unix:PATH". Resolves the name. */
+/* "http://HOST[:PORT][/BASE]", the same with https, "HOST:PORT", or "unix:PATH".
+   Resolves the name. */
 MUST_CHECK enum err_code http_url_parse(const char *text, struct http_url *ret, struct err *err);
 
 /* Before connections are made: what TLS wants. INVALID_ARGUMENT: it cannot be had, or is asked for

@@ -7,9 +7,9 @@
 static enum err_code status_error(
 	int status, struct slice body, struct arena *arena, struct err *err)
 {
-	enum err_code code = status == 404 ? ERR_NOT_FOUND
-		: status == 503		   ? ERR_UNAVAILABLE
-					   : ERR_UNKNOWN;
+	enum err_code code = status == 404   ? ERR_NOT_FOUND
+			     : status == 503 ? ERR_UNAVAILABLE
+					     : ERR_UNKNOWN;
 	struct slice text = { "", 0 }, key;
 	struct json j;
 	json_init(&j, body, arena, false);
@@ -119,7 +119,8 @@ static const char *read_versions(struct json *j, struct arena *arena)
 enum err_code model_info_fetch(const struct http_url *url, const char *model, const char *version,
 	struct arena *arena, struct model_info *ret, struct err *err)
 {
-	*ret = (struct model_info){ .name = model, .version = version, .platform = "", .versions = "" };
+	*ret = (struct model_info){ .name = model, .version = version, .platform = "",
+		.versions = "" };
 	struct slice body, key, text;
 	struct http_request q = { .method = "GET", .path = path_of(arena, model, version) };
 	if (!q.path)

@@ -12,8 +12,8 @@ static void list_names(const struct model_io *io, int n, char *buf, size_t size)
 		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "", io[i].name);
 }
 
-enum err_code model_inputs_check_names(const struct model_io *io, int n, const struct args_list *given,
-	const char *option, struct err *err)
+enum err_code model_inputs_check_names(const struct model_io *io, int n,
+	const struct args_list *given, const char *option, struct err *err)
 {
 	for (int i = 0; i < given->n; i++) {
 		struct slice name;
@@ -23,8 +23,9 @@ enum err_code model_inputs_check_names(const struct model_io *io, int n, const s
 		if (model_info_find(io, n, name) >= 0)
 			continue;
 		list_names(io, n, names, sizeof(names));
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%.*s' is not one of the model's, which are: %s",
-			option, SLICE_ARG(name), names);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s: '%.*s' is not one of the model's, which are: %s", option,
+			SLICE_ARG(name), names);
 	}
 	return ERR_OK;
 }

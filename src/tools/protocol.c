@@ -63,7 +63,8 @@ static const struct protocol protocols[] = {
 	{ "v2-binary", protocol_rest_v2_encode_binary, protocol_rest_v2_decode, "/v2/models/",
 		"/infer", NULL },
 	{ "grpc-v2", protocol_rpc_v2_encode, protocol_rpc_v2_decode, NULL, NULL, &protocol_rpc_v2 },
-	{ "grpc-tfs", protocol_rpc_tfs_encode, protocol_rpc_tfs_decode, NULL, NULL, &protocol_rpc_tfs },
+	{ "grpc-tfs", protocol_rpc_tfs_encode, protocol_rpc_tfs_decode, NULL, NULL,
+		&protocol_rpc_tfs },
 };
 
 #define PROTOCOL_COUNT (sizeof(protocols) / sizeof(protocols[0]))

@@ -161,7 +161,8 @@ static enum err_code read_ios(struct wire w, uint32_t field, struct arena *arena
 		struct described d;
 		if (!read_described(one, arena, &d))
 			return malformed(err, "ModelMetadataResponse");
-		(*ret)[*ret_n] = (struct model_io){ .name = arena_strndup(arena, d.name.ptr, d.name.len),
+		(*ret)[*ret_n] = (struct model_io){
+			.name = arena_strndup(arena, d.name.ptr, d.name.len),
 			.dtype = dtype_find_oip(d.datatype), .shape = d.shape };
 		if (!(*ret)[*ret_n].name)
 			return err_oom(err);

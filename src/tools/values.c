@@ -40,7 +40,8 @@ bool values_set_int(struct tensor *t, int64_t i, int64_t value)
 	switch (t->dtype) {
 #define INT(id, type, low, high) \
 	case DTYPE_##id: \
-		((type *)t->data)[i] = (type)(value < (low) ? (low) : value > (high) ? (high) : value); \
+		((type *)t->data)[i] = (type)(value < (low) ? (low) : value > (high) ? (high) \
+			: value); \
 		return true;
 		INT_TYPES(INT)
 #undef INT
@@ -73,10 +74,10 @@ bool values_set(struct tensor *t, int64_t i, double value)
 	if (dtype_info(t->dtype)->file_bits < 8)
 		return false;
 	/* 2^63 is the first double that int64 does not hold. */
-	int64_t whole = isnan(value) ? 0
-		: value >= 0x1p63    ? INT64_MAX
-		: value <= -0x1p63   ? INT64_MIN
-				     : (int64_t)value;
+	int64_t whole = isnan(value)	   ? 0
+			: value >= 0x1p63  ? INT64_MAX
+			: value <= -0x1p63 ? INT64_MIN
+					   : (int64_t)value;
 	return values_set_int(t, i, whole);
 }
 

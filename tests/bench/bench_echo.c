@@ -42,8 +42,9 @@ static bool read_file(const char *path, struct body *ret)
 	return ok;
 }
 
-static enum MHD_Result answer(void *ctx, struct MHD_Connection *conn, const char *url, const char *method,
-	const char *version, const char *upload, size_t *upload_bytes, void **request)
+static enum MHD_Result answer(void *ctx, struct MHD_Connection *conn, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_bytes,
+	void **request)
 {
 	(void)ctx, (void)url, (void)version, (void)upload;
 	static int seen;
@@ -57,7 +58,8 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *conn, const char
 		return MHD_YES;
 	}
 	const struct body *body = is_post ? &post_body : &get_body;
-	struct MHD_Response *r = MHD_create_response_from_buffer(body->len, body->ptr, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(body->len, body->ptr, MHD_RESPMEM_PERSISTENT);
 	if (!r)
 		return MHD_NO;
 	if (is_post && json_bytes) {
@@ -78,10 +80,13 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	json_bytes = argv[3];
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, NULL,
-		MHD_OPTION_SOCK_ADDR, &addr, MHD_OPTION_CONNECTION_LIMIT, 1000u, MHD_OPTION_END);
-	const union MHD_DaemonInfo *info = d ? MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT) : NULL;
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
+		answer, NULL, MHD_OPTION_SOCK_ADDR, &addr, MHD_OPTION_CONNECTION_LIMIT, 1000u,
+		MHD_OPTION_END);
+	const union MHD_DaemonInfo *info =
+		d ? MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT) : NULL;
 	if (!info) {
 		fputs("bench_echo: cannot start\n", stderr);
 		return 1;

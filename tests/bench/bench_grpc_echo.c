@@ -101,8 +101,8 @@ static void *run(void *ctx)
 {
 	struct queue *q = ctx;
 	for (;;) {
-		grpc_event ev =
-			grpc_completion_queue_next(q->cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		grpc_event ev = grpc_completion_queue_next(
+			q->cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
 		struct call *c = ev.tag;
 		if (ev.type == GRPC_QUEUE_SHUTDOWN)
 			return NULL;
@@ -146,7 +146,9 @@ int main(int argc, char **argv)
 	grpc_channel_args args = { 1, &unlimited };
 	if (argc != 5 || !read_file(argv[2], &methods[0].answer) ||
 		!read_file(argv[4], &methods[1].answer)) {
-		fputs("usage: bench_grpc_echo METADATA-METHOD METADATA-FILE INFER-METHOD ANSWER-FILE\n", stderr);
+		fputs("usage: bench_grpc_echo METADATA-METHOD METADATA-FILE INFER-METHOD "
+		      "ANSWER-FILE\n",
+			stderr);
 		return 2;
 	}
 	grpc_init();

@@ -4,8 +4,8 @@
  *
  * usage: bench_ops [--seconds S] [--row NAME] [--bf16] [WORD]...
  *
- * Only the cases whose names contain a WORD, and the rows whose names contain NAME. --bf16: with the
- * rows for that precision, the peak still that of floats.
+ * Only the cases whose names contain a WORD, and the rows whose names contain NAME. --bf16: with
+ * the rows for that precision, the peak still that of floats.
  *
  * Prints time, GFLOP/s and the share of what the processor can do at most, measured first
  * by a loop of multiply-adds on registers, for each kernel that a plan would choose from. Times
@@ -80,7 +80,7 @@ static const struct bench_case cases[] = {
 	MATMUL("square 1024",        0,    1024, 1024, 1024),
 };
 
-/* -- what the processor can do ------------------------------------------------------------------ */
+/* -- what the processor can do ----------------------------------------------------------------- */
 
 #define PEAK_STEPS 100000
 
@@ -125,7 +125,7 @@ static double measure_peak(void)
 	return best;
 }
 
-/* -- one case ---------------------------------------------------------------------------------------- */
+/* -- one case ---------------------------------------------------------------------------------- */
 
 static void die(const struct bench_case *c, const struct err *err)
 {
@@ -140,7 +140,8 @@ static struct graph *conv_graph(const struct bench_case *c)
 	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(1, c->ic, c->hw, c->hw));
 	int32_t w = model_floats(g, shape_of(c->oc, c->ic / c->group, c->kernel, c->kernel), NULL);
 	int32_t b = model_floats(g, shape_of(c->oc), NULL);
-	int32_t z = c->sum ? model_input(g, "z", DTYPE_F32, shape_of(1, c->oc, out, out)) : VALUE_NONE;
+	int32_t z =
+		c->sum ? model_input(g, "z", DTYPE_F32, shape_of(1, c->oc, out, out)) : VALUE_NONE;
 	model_output(g, MODEL_NODE(g, OP_FUSED_CONV, x, w, b, z));
 	MODEL_ATTR_INTS(g, "pads", pad, pad, pad, pad);
 	MODEL_ATTR_INTS(g, "strides", c->stride, c->stride);
@@ -187,7 +188,8 @@ static void *filled(struct arena *a, const struct tensor *t)
 static double flops_of(const struct bench_case *c, const struct tensor *out)
 {
 	if (c->kind == BENCH_CONV)
-		return 2.0 * (double)(tensor_count(out) * (c->ic / c->group) * c->kernel * c->kernel);
+		return 2.0 *
+		       (double)(tensor_count(out) * (c->ic / c->group) * c->kernel * c->kernel);
 	return 2.0 * (double)(tensor_count(out) * c->k);
 }
 
@@ -223,13 +225,14 @@ static void make_step(const struct bench_case *c, struct bench_step *s)
 		if (g->value[v].constant)
 			s->t[i] = *g->value[v].constant;
 		else
-			s->t[i] = (struct tensor){ .dtype = g->value[v].type.dtype, .shape = g->value[v].shape };
+			s->t[i] = (struct tensor){ .dtype = g->value[v].type.dtype,
+				.shape = g->value[v].shape };
 		s->t[i].layout = i < n->n_in ? layout_of(c, &s->t[i]) : LAYOUT_PLAIN;
 	}
 }
 
-static void time_kernel(const struct bench_case *c, const struct bench_step *s, const struct kernel *k,
-	double seconds, double peak)
+static void time_kernel(const struct bench_case *c, const struct bench_step *s,
+	const struct kernel *k, double seconds, double peak)
 {
 	struct arena *arena = s->g->arena;
 	struct tensor t[8];
@@ -237,7 +240,8 @@ static void time_kernel(const struct bench_case *c, const struct bench_step *s, 
 	for (int i = 0; i <= s->n_in; i++)
 		if (!t[i].data && t[i].shape.rank >= 0)
 			t[i].data = filled(arena, &t[i]);
-	struct kernel_args a = { .in = t, .out = &t[s->n_in], .n_in = s->n_in, .n_out = 1, .state = k->state,
+	struct kernel_args a = { .in = t, .out = &t[s->n_in], .n_in = s->n_in, .n_out = 1,
+		.state = k->state,
 		.scratch = arena_alloc_aligned(arena, k->scratch_bytes + 1, ARENA_ALIGN_TENSOR),
 		.fault = &(struct fault){ 0 } };
 
@@ -271,8 +275,10 @@ static void run_case(const struct bench_case *c, const struct bench *b)
 		if (row->op != n->op || !dtype_in(DTYPE_F32, row->types) || !cpu_row_runs_here(row))
 			continue;
 		struct packs *packs = packs_new();
-		struct prep p = { .graph = s.g, .node = n, .in = s.t, .out = &s.t[s.n_in], .n_in = s.n_in,
-			.n_out = 1, .threads = 1, .arena = s.g->arena, .packs = packs, .tmp = s.g->arena,
+		struct prep p = { .graph = s.g, .node = n, .in = s.t, .out = &s.t[s.n_in],
+			.n_in = s.n_in,
+			.n_out = 1, .threads = 1, .arena = s.g->arena, .packs = packs,
+			.tmp = s.g->arena,
 			.precision = b->precision };
 		struct kernel k = { .name = row->name, .units = 1 };
 		rc = row->prepare(&p, &k, &err);

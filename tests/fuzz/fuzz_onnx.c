@@ -49,7 +49,8 @@ static void touch_list(const struct pb_piece *p)
 		last = s->len ? s->ptr[s->len - 1] : 0;
 	}
 	for (size_t i = 0; i < p->n && (p->kind == PB_INTS || p->kind == PB_FLOATS); i++)
-		last = ((const char *)p->data)[i * (p->kind == PB_INTS ? sizeof(int64_t) : sizeof(float))];
+		last = ((const char *)p
+				->data)[i * (p->kind == PB_INTS ? sizeof(int64_t) : sizeof(float))];
 	(void)last;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model file as a version and a request use it: read, checked, compiled, and run on values that it
- * did not expect. Whatever it asks for, it gives a result or is refused with words, in bounded
+ * A model file as a version and a request use it: read, checked, compiled, and run on values that
+ * it did not expect. Whatever it asks for, it gives a result or is refused with words, in bounded
  * time and memory. The first three bytes choose the values, the fourth the only output that is
  * asked for, 0: all; the rest is the file.
  */
@@ -59,9 +59,9 @@ static enum err_code read_model(
 
 static struct slice odd_text(void)
 {
-	static const struct slice texts[] = { SLICE_LIT(""), SLICE_LIT("a"), SLICE_LIT("-1"), SLICE_LIT("1e999"),
-		SLICE_LIT("nan"), SLICE_LIT("0x1p"), SLICE_LIT("\xff\xc3"), SLICE_LIT("a b  c,d"),
-		SLICE_LIT("9223372036854775808") };
+	static const struct slice texts[] = { SLICE_LIT(""), SLICE_LIT("a"), SLICE_LIT("-1"),
+		SLICE_LIT("1e999"), SLICE_LIT("nan"), SLICE_LIT("0x1p"), SLICE_LIT("\xff\xc3"),
+		SLICE_LIT("a b  c,d"), SLICE_LIT("9223372036854775808") };
 	return texts[odd_draw(9)];
 }
 

@@ -37,7 +37,8 @@ static uint64_t next_random(uint64_t *state)
 
 static void change(uint8_t *data, size_t size, uint64_t *state)
 {
-	static const uint8_t likely[] = { 0x00, 0x01, 0x7f, 0x80, 0xff, '\n', '"', '=', '[', ']', '{', '}' };
+	static const uint8_t likely[] = { 0x00, 0x01, 0x7f, 0x80, 0xff, '\n', '"', '=', '[', ']',
+		'{', '}' };
 	size_t n = 1 + next_random(state) % 4;
 	for (size_t i = 0; i < n; i++) {
 		size_t at = next_random(state) % size;

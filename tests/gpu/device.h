@@ -71,7 +71,9 @@ bound bind_params(void (*fn)(P...), void **params, std::index_sequence<I...>)
 struct registrar {
 	template <typename... P> registrar(const char *name, void (*fn)(P...))
 	{
-		add_kernel(name, [fn](void **params) { return bind_params(fn, params, std::index_sequence_for<P...>{}); });
+		add_kernel(name, [fn](void **params) {
+			return bind_params(fn, params, std::index_sequence_for<P...>{});
+		});
 	}
 };
 
@@ -120,7 +122,10 @@ template <typename T> T __shfl_up_sync(unsigned mask, T v, unsigned by)
 	unsigned lane = stand_in::lane();
 	return stand_in::exchange_of(mask, v, (int)(lane >= by ? lane - by : lane));
 }
-static inline unsigned __ballot_sync(unsigned mask, int v) { return stand_in::ballot(mask, v != 0); }
+static inline unsigned __ballot_sync(unsigned mask, int v)
+{
+	return stand_in::ballot(mask, v != 0);
+}
 static inline int __any_sync(unsigned mask, int v) { return stand_in::ballot(mask, v != 0) != 0; }
 static inline int __all_sync(unsigned mask, int v) { return stand_in::ballot(mask, v != 0) == ~0u; }
 
@@ -129,7 +134,10 @@ template <typename T> T atomicCAS(T *at, T expected, T v)
 	__atomic_compare_exchange_n(at, &expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return expected;
 }
-template <typename T> T atomicAdd(T *at, T v) { return __atomic_fetch_add(at, v, __ATOMIC_SEQ_CST); }
+template <typename T> T atomicAdd(T *at, T v)
+{
+	return __atomic_fetch_add(at, v, __ATOMIC_SEQ_CST);
+}
 template <typename T> T atomicOr(T *at, T v) { return __atomic_fetch_or(at, v, __ATOMIC_SEQ_CST); }
 
 /* Tensor cores: src/exec/gpu/mma.cuh. */
@@ -151,7 +159,8 @@ template <typename T> struct mma {
 		unsigned g = stand_in::lane() / 4, t = stand_in::lane() % 4;
 		double rows[2][16], columns[2][16], v[4];
 		for (unsigned h = 0; h < 2; h++) { /* depths 2t, 2t + 1 and 8 further */
-			const uint64_t *all = stand_in::gather(~0u, a[h * 2] | (uint64_t)a[h * 2 + 1] << 32);
+			const uint64_t *all =
+				stand_in::gather(~0u, a[h * 2] | (uint64_t)a[h * 2 + 1] << 32);
 			for (unsigned k = 0; k < 4; k++) {
 				unpack(all[g * 4 + k], v);
 				for (unsigned i = 0; i < 4; i++)
@@ -175,7 +184,10 @@ template <typename T> struct mma {
 };
 
 template <typename T> T __ldg(const T *p) { return *p; }
-static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+static inline unsigned __umulhi(unsigned a, unsigned b)
+{
+	return (unsigned)((uint64_t)a * b >> 32);
+}
 static inline float __uint_as_float(unsigned v)
 {
 	float f;

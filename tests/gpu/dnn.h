@@ -89,7 +89,8 @@ cudnnStatus_t refuse(cudnnStatus_t s, const char *fmt, ...) __attribute__((forma
 size_t bytes_of(cudnnDataType_t t); /* 0: none that is known here */
 
 /* dnn_check.cc: is what was set on it right? */
-cudnnStatus_t check_attribute(const descriptor &d, int name, cudnnBackendAttributeType_t type, int64_t n, const void *v);
+cudnnStatus_t check_attribute(
+	const descriptor &d, int name, cudnnBackendAttributeType_t type, int64_t n, const void *v);
 cudnnStatus_t freeze(descriptor &d);
 
 /* dnn_engine.cc */

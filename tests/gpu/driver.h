@@ -41,7 +41,8 @@ struct kernel {
 };
 using module_kernels = std::map<std::string, kernel>;
 module_kernels &static_kernels();
-extern thread_local module_kernels *loading; /* where add_kernel() puts them; NULL: the static ones */
+/* Where add_kernel() puts them; NULL: the static ones. */
+extern thread_local module_kernels *loading;
 struct launch {
 	const kernel *fn;
 	dim3 blocks, threads;

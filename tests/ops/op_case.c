@@ -10,12 +10,14 @@
 #include "support/tensors.h"
 
 /* What all movers move: one type of each size and kind. */
-#define T_MOVED (T(F32) | T(U8) | T(F16) | T(I64) | T(STRING) | T(C128) | T(BOOL) | T(I4) | T(F8E5M2))
+#define T_MOVED \
+	(T(F32) | T(U8) | T(F16) | T(I64) | T(STRING) | T(C128) | T(BOOL) | T(I4) | T(F8E5M2))
 #define T_FULL (T_INT | T_UINT | T_REAL)
 #define T_WIDE (T_REAL | T(I32) | T(I64) | T(U32) | T(U64))
 
 const struct op_case op_cases[] = {
-#define OP_CASE(op, types, in, attrs, want, rtol) { OP_##op, types, in, attrs, want, rtol, __FILE__, __LINE__ },
+#define OP_CASE(op, types, in, attrs, want, rtol) \
+	{ OP_##op, types, in, attrs, want, rtol, __FILE__, __LINE__ },
 #include "ops/op_cases.def"
 #undef OP_CASE
 };
@@ -79,8 +81,8 @@ static const char *parse_values(const struct op_case *c, const char *s, struct t
 }
 
 /* A tensor from *s on; moves *s behind it. */
-static struct tensor
-parse_tensor(const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed, bool *ret_known)
+static struct tensor parse_tensor(
+	const struct op_case *c, enum dtype dtype, const char **s, uint32_t seed, bool *ret_known)
 {
 	const char *p = *s;
 	size_t word = strcspn(p, " :=~;}>");
@@ -301,10 +303,12 @@ static bool infer_outputs(struct op_node *n)
 	if (infer_node(&x, &err) != ERR_OK)
 		return false;
 	for (int i = 0; i < n->n_out; i++) {
-		bool dynamic = op_info(n->c->op)->flags & OP_DATA_DEPENDENT || !type_is_tensor(&out[i].type);
+		bool dynamic = op_info(n->c->op)->flags & OP_DATA_DEPENDENT ||
+			       !type_is_tensor(&out[i].type);
 		if (!shape_is_static(&out[i].shape) && !dynamic)
 			die(n->c, "an output has no shape", n->c->in);
-		n->out[i] = (struct tensor){ .dtype = type_carrier(&out[i].type), .shape = out[i].shape };
+		n->out[i] = (struct tensor){ .dtype = type_carrier(&out[i].type),
+			.shape = out[i].shape };
 	}
 	return true;
 }
@@ -314,7 +318,8 @@ bool op_node_init(struct op_node *n, const struct op_case *c, enum dtype dtype)
 	int32_t value[OP_CASE_IO_MAX];
 	*n = (struct op_node){ .c = c, .dtype = dtype, .graph = model_new() };
 	for (const char *s = c->in; *s; n->n_in++) {
-		struct op_operand o = parse_operand(c, dtype, &s, (uint32_t)(c->line * 8 + n->n_in));
+		struct op_operand o =
+			parse_operand(c, dtype, &s, (uint32_t)(c->line * 8 + n->n_in));
 		n->in[n->n_in] = o.t;
 		n->known[n->n_in] = o.known;
 		n->type[n->n_in] = (struct type){ .dtype = o.dtype, .is_optional = o.is_optional,

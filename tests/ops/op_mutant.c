@@ -18,7 +18,8 @@ bool op_mutant_init(struct op_mutant *m, const struct op_case *c, enum dtype dty
 {
 	struct op_node n;
 	bool good = op_node_init(&n, c, dtype);
-	*m = (struct op_mutant){ .g = n.graph, .node = (int32_t)(n.node - n.graph->node), .n_in = n.n_in };
+	*m = (struct op_mutant){ .g = n.graph, .node = (int32_t)(n.node - n.graph->node),
+		.n_in = n.n_in };
 	memcpy(m->in, n.in, sizeof(m->in));
 	memcpy(m->type, n.type, sizeof(m->type));
 	memcpy(m->known, n.known, sizeof(m->known));
@@ -113,7 +114,8 @@ static void add_map(struct op_mutant *m)
 	m->type[m->n_in++] = (struct type){ .dtype = DTYPE_F32, .is_sequence = true };
 	add_control(m, OP_SEQUENCE_MAP, 1);
 	struct graph *body = model_body(m->g, "each");
-	model_output(body, MODEL_NODE(body, OP_NEG, model_input(body, "x", DTYPE_F32, SHAPE_UNKNOWN)));
+	model_output(
+		body, MODEL_NODE(body, OP_NEG, model_input(body, "x", DTYPE_F32, SHAPE_UNKNOWN)));
 	model_attr_graph(m->g, "body", body);
 }
 
@@ -167,7 +169,9 @@ static void mutate_attr(struct op_mutant *m)
 		if (strcmp(n->attr[i].name, s->name) == 0)
 			drop_attr(n, i);
 	if (odd_draw(8))
-		odd_attr(m->g, s->name, odd_draw(8) ? (enum attr_kind)s->kind : (enum attr_kind)odd_draw(ATTR_TYPE + 1));
+		odd_attr(m->g, s->name,
+			odd_draw(8) ? (enum attr_kind)s->kind
+				    : (enum attr_kind)odd_draw(ATTR_TYPE + 1));
 }
 
 static void refill(struct op_mutant *m, int i, enum dtype dtype, struct shape s)
@@ -287,8 +291,8 @@ static void mutate_value(struct op_mutant *m)
 
 void op_mutant_step(struct op_mutant *m)
 {
-	static void (*const steps[])(struct op_mutant *) = { mutate_attr, mutate_attr, mutate_type, mutate_shape,
-		mutate_shape, mutate_arity, mutate_value, mutate_value };
+	static void (*const steps[])(struct op_mutant *) = { mutate_attr, mutate_attr, mutate_type,
+		mutate_shape, mutate_shape, mutate_arity, mutate_value, mutate_value };
 	steps[odd_draw(8)](m);
 }
 
@@ -303,13 +307,15 @@ void op_mutant_settle(struct op_mutant *m, struct tensor *ret_in)
 		if (!m->in[i].data && !m->type[i].is_optional)
 			continue;
 		if (m->known[i] && m->in[i].data) {
-			enum err_code rc = graph_add_constant(g, arena_printf(g->arena, "known%d", i), &m->in[i], &in[i], &err);
+			enum err_code rc = graph_add_constant(
+				g, arena_printf(g->arena, "known%d", i), &m->in[i], &in[i], &err);
 			assert(rc == ERR_OK);
 			(void)rc;
 			continue;
 		}
 		ret_in[g->n_input] = m->in[i];
-		in[i] = model_input(g, arena_printf(g->arena, "given%d", i), m->in[i].dtype, m->in[i].shape);
+		in[i] = model_input(
+			g, arena_printf(g->arena, "given%d", i), m->in[i].dtype, m->in[i].shape);
 		g->value[in[i]].type = m->type[i];
 		if (m->type[i].is_sequence)
 			g->value[in[i]].shape = SHAPE_UNKNOWN;

@@ -29,19 +29,21 @@ bool op_rig_prepare(struct op_rig *r, const struct op_row *row, const struct op_
 		if (!n->known[i])
 			r->seen[i].data = NULL;
 	}
-	struct prep p = { .backend = row->backend, .graph = n->graph, .node = n->node, .in = r->seen, .out = n->out,
+	struct prep p = { .backend = row->backend, .graph = n->graph, .node = n->node,
+		.in = r->seen, .out = n->out,
 		.n_in = n->n_in, .n_out = n->n_out, .threads = 4, .arena = r->plan,
 		.packs = r->packs, .tmp = r->tmp,
 		.precision = row->precision, .bf16_wanted = row->bf16_wanted };
 	r->kernel = (struct kernel){ .units = 1 };
 	enum err_code rc = row->prepare(&p, &r->kernel, &err);
-	ck_assert_msg(rc == ERR_OK || rc == ERR_UNIMPLEMENTED, "%s, %s: %s", op_node_text(n), row->name,
-		err.msg);
+	ck_assert_msg(rc == ERR_OK || rc == ERR_UNIMPLEMENTED, "%s, %s: %s", op_node_text(n),
+		row->name, err.msg);
 	return rc == ERR_OK;
 }
 
 /* out: with data, or for the kernel to find. */
-static void rig_run(struct op_rig *r, const struct op_node *n, struct tensor *in, struct tensor *out, enum way way)
+static void rig_run(struct op_rig *r, const struct op_node *n, struct tensor *in,
+	struct tensor *out, enum way way)
 {
 	size_t scratch = r->kernel.scratch_bytes;
 	struct tensor mem = tensors_new(DTYPE_U8, shape_of((int64_t)scratch));
@@ -117,7 +119,8 @@ void op_expect_close(const struct op_node *n, const char *row, const struct tens
 			atol = fmax(atol, largest(&want[i]) * rounding);
 			rtol = fmax(rtol, rounding); /* where the largest one is infinite */
 		}
-		ck_assert_msg(!want[i].data || tensors_close(&got[i], &want[i], rtol, atol, why, sizeof(why)),
+		ck_assert_msg(!want[i].data || tensors_close(&got[i], &want[i], rtol, atol, why,
+						       sizeof(why)),
 			"%s, %s: output %d: %s", op_node_text(n), row, i, why);
 	}
 }

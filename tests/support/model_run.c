@@ -61,7 +61,8 @@ static struct tensor make_input(const struct gvalue *v, uint32_t seed, struct ar
 	return t;
 }
 
-static void run_once(struct program *p, uint32_t seed, struct arena *arena, struct model_results *ret)
+static void run_once(
+	struct program *p, uint32_t seed, struct arena *arena, struct model_results *ret)
 {
 	struct err err;
 	struct sink sink = { ret, arena };
@@ -77,8 +78,8 @@ static void run_once(struct program *p, uint32_t seed, struct arena *arena, stru
 		fail("run", err.msg);
 }
 
-static struct model_results run_after(
-	int others, const struct backend *backend, const struct graph *g, uint32_t seed, struct arena *arena)
+static struct model_results run_after(int others, const struct backend *backend,
+	const struct graph *g, uint32_t seed, struct arena *arena)
 {
 	struct err err;
 	struct model_results r;
@@ -99,13 +100,14 @@ struct model_results model_run(const struct graph *g, uint32_t seed, struct aren
 	return run_after(0, &cpu_backend, g, seed, arena);
 }
 
-struct model_results model_run_on(const struct backend *backend, const struct graph *g, uint32_t seed,
-	struct arena *arena)
+struct model_results model_run_on(
+	const struct backend *backend, const struct graph *g, uint32_t seed, struct arena *arena)
 {
 	return run_after(4, backend, g, seed, arena);
 }
 
-int64_t model_first_difference(const struct tensor *a, const struct tensor *b, double rtol, double atol)
+int64_t model_first_difference(
+	const struct tensor *a, const struct tensor *b, double rtol, double atol)
 {
 	double largest = 0;
 	if (a->dtype != b->dtype || !shape_equal(&a->shape, &b->shape))

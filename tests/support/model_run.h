@@ -21,9 +21,10 @@ struct model_results {
 struct model_results model_run(const struct graph *g, uint32_t seed, struct arena *arena);
 
 /* The same on another backend, after some runs with other inputs. */
-struct model_results model_run_on(const struct backend *backend, const struct graph *g, uint32_t seed,
-	struct arena *arena);
+struct model_results model_run_on(
+	const struct backend *backend, const struct graph *g, uint32_t seed, struct arena *arena);
 
 /* The first element of a that is further from b's than atol + rtol * the largest of b's;
    -1: all are near; types and shapes must be equal, else 0. */
-int64_t model_first_difference(const struct tensor *a, const struct tensor *b, double rtol, double atol);
+int64_t model_first_difference(
+	const struct tensor *a, const struct tensor *b, double rtol, double atol);

@@ -26,15 +26,15 @@ int64_t odd_int(void)
 
 double odd_float(void)
 {
-	static const double odd[] = { 0, 1, -1, 0.5, 2, -0.0, 3, 1e-3, 0x1p-43, 0x1p-140, 0x1p31, -0x1p31, 0x1p60,
-		1e30, -1e30, INFINITY, -INFINITY, NAN };
+	static const double odd[] = { 0, 1, -1, 0.5, 2, -0.0, 3, 1e-3, 0x1p-43, 0x1p-140, 0x1p31,
+		-0x1p31, 0x1p60, 1e30, -1e30, INFINITY, -INFINITY, NAN };
 	return odd[odd_draw(odd_draw(2) ? 5 : 18)];
 }
 
 struct shape odd_shape(void)
 {
-	static const int64_t dims[] = { 1, 2, 3, 4, 4, 8, 0, DIM_UNKNOWN, DIM_SYMBOL(0), DIM_SYMBOL(1),
-		INT64_C(1) << 31, INT64_C(1) << 47, INT64_MAX };
+	static const int64_t dims[] = { 1, 2, 3, 4, 4, 8, 0, DIM_UNKNOWN, DIM_SYMBOL(0),
+		DIM_SYMBOL(1), INT64_C(1) << 31, INT64_C(1) << 47, INT64_MAX };
 	struct shape s = { .rank = (int)odd_draw(6) };
 	if (odd_draw(12) == 0)
 		s.rank = odd_draw(2) ? RANK_MAX : RANK_UNKNOWN;
@@ -57,8 +57,8 @@ int32_t odd_constant(struct graph *g)
 static const char *odd_word(void)
 {
 	static const char *const words[] = { "", "none", "SAME_UPPER", "VALID", "linear", "cubic",
-		"tf_crop_and_resize", "reflect", "ij,jk->ik", "...i,...j", "->", "tanh", "add", "CRD",
-		"not_larger", "\xff" };
+		"tf_crop_and_resize", "reflect", "ij,jk->ik", "...i,...j", "->", "tanh", "add",
+		"CRD", "not_larger", "\xff" };
 	return words[odd_draw(16)];
 }
 
@@ -92,7 +92,9 @@ void odd_attr(struct graph *g, const char *name, enum attr_kind kind)
 	case ATTR_FLOAT: model_attr_float(g, name, odd_draw(2) ? -1.0f : 0.5f); break;
 	case ATTR_STRING: model_attr_string(g, name, odd_word()); break;
 	case ATTR_INTS: model_attr_ints(g, name, (int)odd_draw(6), list); break;
-	case ATTR_FLOATS: model_attr_floats(g, name, (int)odd_draw(4), (const float[]){ -1, 0.5f, 3, 0 }); break;
+	case ATTR_FLOATS:
+		model_attr_floats(g, name, (int)odd_draw(4), (const float[]){ -1, 0.5f, 3, 0 });
+		break;
 	case ATTR_STRINGS: odd_strings(g, name); break;
 	case ATTR_GRAPH: model_attr_graph(g, name, odd_body(g)); break;
 	case ATTR_TYPE: model_attr_type(g, name, &type); break;

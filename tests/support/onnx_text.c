@@ -110,7 +110,8 @@ static Onnx__ValueInfoProto *value_info(struct writer *w, char *line)
 	tensor->shape = shape;
 	dims = unbracket(dims);
 	for (char *d; (d = element(&dims));) {
-		MAKE(w, dim, Onnx__TensorShapeProto__Dimension, onnx__tensor_shape_proto__dimension);
+		MAKE(w, dim, Onnx__TensorShapeProto__Dimension,
+			onnx__tensor_shape_proto__dimension);
 		if (is_number(d)) {
 			dim->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
 			dim->dim_value = strtoll(d, NULL, 10);
@@ -137,9 +138,13 @@ static Onnx__TensorProto *tensor(struct writer *w, char *line)
 		switch (t->data_type) {
 		case DTYPE_F32: APPEND(w, t->float_data, t->n_float_data, strtof(v, NULL)); break;
 		case DTYPE_F64: APPEND(w, t->double_data, t->n_double_data, strtod(v, NULL)); break;
-		case DTYPE_I64: APPEND(w, t->int64_data, t->n_int64_data, strtoll(v, NULL, 0)); break;
+		case DTYPE_I64:
+			APPEND(w, t->int64_data, t->n_int64_data, strtoll(v, NULL, 0));
+			break;
 		case DTYPE_U32:
-		case DTYPE_U64: APPEND(w, t->uint64_data, t->n_uint64_data, strtoull(v, NULL, 0)); break;
+		case DTYPE_U64:
+			APPEND(w, t->uint64_data, t->n_uint64_data, strtoull(v, NULL, 0));
+			break;
 		case DTYPE_STRING: APPEND(w, t->string_data, t->n_string_data, bytes); break;
 		default: APPEND(w, t->int32_data, t->n_int32_data, (int32_t)strtol(v, NULL, 0));
 		}

@@ -28,7 +28,8 @@ static struct wire cut(struct slice all, size_t n, struct arena *arena)
 	require(piece != NULL);
 	for (size_t at = 0; at < all.len; at += n) {
 		piece[count++] = SLICE_LIT("");
-		piece[count++] = (struct slice){ all.ptr + at, all.len - at < n ? all.len - at : n };
+		piece[count++] =
+			(struct slice){ all.ptr + at, all.len - at < n ? all.len - at : n };
 	}
 	return wire_over(piece, count);
 }
@@ -55,7 +56,8 @@ void rpc_run(const struct rpc_opts *o, struct slice message, struct rpc_result *
 	c->method = find_method(o->method);
 	c->request = request_new();
 	require(c->request != NULL);
-	ret->code = c->method->handle(c, cut(message, o->piece_bytes, c->request->arena), &ret->err);
+	ret->code =
+		c->method->handle(c, cut(message, o->piece_bytes, c->request->arena), &ret->err);
 	while (ret->code == ERR_OK && c->method->encode) {
 		c->again = false;
 		ret->code = served_run(c->request, o->fill, &ret->err);

@@ -5,7 +5,8 @@
 
 #define IO(n, t, ...) \
 	{ .name = n, .value = n, .type.dtype = DTYPE_##t, .dim_name = { "batch" }, \
-		.shape = { (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), { __VA_ARGS__ } } }
+		.shape = { (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), \
+			{ __VA_ARGS__ } } }
 #define BATCH DIM_SYMBOL(0)
 
 static struct signature_io one_in[] = { IO("x", F32, BATCH, 2) };
@@ -16,7 +17,8 @@ static struct signature_io judge_in[] = { IO("f", F32, BATCH, 2), IO("n", I64, B
 static struct signature_io judge_out[] = { IO("scores", F32, BATCH, 3),
 	IO("classes", STRING, BATCH, 3) };
 static struct signature_io value_out[] = { IO("outputs", F64, BATCH, 1) };
-static struct signature_io both_out[] = { IO("label", I64, BATCH), IO("probabilities", F32, BATCH, 3) };
+static struct signature_io both_out[] = { IO("label", I64, BATCH),
+	IO("probabilities", F32, BATCH, 3) };
 static struct signature_io none_out[] = { IO("a", F32, BATCH, 3), IO("b", F32, BATCH, 3) };
 
 static const enum dtype many_types[] = { DTYPE_F32, DTYPE_F64, DTYPE_I8, DTYPE_I16, DTYPE_I32,

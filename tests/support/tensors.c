@@ -40,7 +40,8 @@ void tensors_free(struct tensor *t)
 
 bool tensors_guards_hold(const struct tensor *t)
 {
-	const unsigned char *before = block_of(t), *behind = (unsigned char *)t->data + tensor_bytes(t);
+	const unsigned char *before = block_of(t),
+			    *behind = (unsigned char *)t->data + tensor_bytes(t);
 	for (int i = 0; i < GUARD; i++)
 		if (before[i] != GUARD_BYTE || behind[i] != GUARD_BYTE)
 			return false;
@@ -108,8 +109,8 @@ static double get(const struct tensor *t, int64_t i)
 
 static double special(uint32_t r)
 {
-	static const double values[] = { NAN, INFINITY, -INFINITY, -0.0, 0.0, 1e-41, 3e38, -3e38, 1e-30,
-		0.5, 1.5, 2.5, -0.5 };
+	static const double values[] = { NAN, INFINITY, -INFINITY, -0.0, 0.0, 1e-41, 3e38, -3e38,
+		1e-30, 0.5, 1.5, 2.5, -0.5 };
 	return values[r % (sizeof(values) / sizeof(values[0]))];
 }
 
@@ -134,32 +135,34 @@ void tensors_fill(struct tensor *t, enum tensors_fill how, uint32_t seed)
 	}
 }
 
-static bool element_close(const struct tensor *got, const struct tensor *want, int64_t i, double rtol, double atol)
+static bool element_close(
+	const struct tensor *got, const struct tensor *want, int64_t i, double rtol, double atol)
 {
 	if (dtype_info(want->dtype)->class != DTYPE_CLASS_FLOAT) {
 		size_t n = dtype_bytes(want->dtype);
 		if (want->dtype == DTYPE_STRING)
 			return slice_eq(((const struct slice *)got->data)[i],
 				((const struct slice *)want->data)[i]);
-		return memcmp((char *)got->data + (size_t)i * n, (char *)want->data + (size_t)i * n, n) == 0;
+		return memcmp((char *)got->data + (size_t)i * n, (char *)want->data + (size_t)i * n,
+			       n) == 0;
 	}
 	double g = get(got, i), w = get(want, i);
 	return g == w || (isnan(g) && isnan(w)) || fabs(g - w) <= atol + rtol * fabs(w);
 }
 
-bool tensors_close(const struct tensor *got, const struct tensor *want, double rtol, double atol, char *why,
-	size_t size)
+bool tensors_close(const struct tensor *got, const struct tensor *want, double rtol, double atol,
+	char *why, size_t size)
 {
 	if (tensor_is_absent(want) && tensor_is_absent(got))
 		return true;
 	if (got->dtype != want->dtype || !shape_equal(&got->shape, &want->shape)) {
-		snprintf(why, size, "is %s%s, want %s%s", dtype_name(got->dtype), SHAPE_TEXT(&got->shape),
-			dtype_name(want->dtype), SHAPE_TEXT(&want->shape));
+		snprintf(why, size, "is %s%s, want %s%s", dtype_name(got->dtype),
+			SHAPE_TEXT(&got->shape), dtype_name(want->dtype), SHAPE_TEXT(&want->shape));
 		return false;
 	}
 	for (int64_t i = 0; i < tensor_count(want) && want->dtype == DTYPE_TENSOR; i++)
-		if (!tensors_close((struct tensor *)got->data + i, (struct tensor *)want->data + i, rtol,
-			    atol, why, size))
+		if (!tensors_close((struct tensor *)got->data + i, (struct tensor *)want->data + i,
+			    rtol, atol, why, size))
 			return false;
 	for (int64_t i = 0; i < tensor_count(want) && want->dtype != DTYPE_TENSOR; i++)
 		if (!element_close(got, want, i, rtol, atol)) {
@@ -178,7 +181,8 @@ static int64_t block_size(enum layout layout)
 
 bool tensors_can_have(const struct tensor *t, enum layout layout)
 {
-	return t->data && layout != LAYOUT_COLUMNS && t->shape.rank >= 4 && t->shape.dim[1] % block_size(layout) == 0 &&
+	return t->data && layout != LAYOUT_COLUMNS && t->shape.rank >= 4 &&
+	       t->shape.dim[1] % block_size(layout) == 0 &&
 	       (!layout_is_bf16(layout) || t->dtype == DTYPE_F32);
 }
 
@@ -211,7 +215,8 @@ struct tensor tensors_relayout(const struct tensor *t, enum layout layout)
 		if (to.dtype != from.dtype)
 			tensors_set(&to, dst, tensor_float(&from, src));
 		else
-			memcpy((char *)r.data + (size_t)dst * n, (const char *)t->data + (size_t)src * n, n);
+			memcpy((char *)r.data + (size_t)dst * n,
+				(const char *)t->data + (size_t)src * n, n);
 	}
 	return r;
 }

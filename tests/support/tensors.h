@@ -30,12 +30,12 @@ void tensors_set(struct tensor *t, int64_t i, double v);
 
 /* |got - want| <= atol + rtol |want|, NaN equal to NaN, integers and strings exactly; else
    why says which is the first wrong element. Type and shape must agree. */
-bool tensors_close(const struct tensor *got, const struct tensor *want, double rtol, double atol, char *why,
-	size_t size);
+bool tensors_close(const struct tensor *got, const struct tensor *want, double rtol, double atol,
+	char *why, size_t size);
 
 /* The same elements in another layout of a rank 4 tensor; one by one, as tensor.h says. Of
    rounded ones half of the memory is not set. */
 struct tensor tensors_relayout(const struct tensor *t, enum layout layout);
-/* Can it have this layout, that is: rank 4, whole blocks of channels, floats if that rounds? Columns lie
-   in a wider matrix, so never. */
+/* Can it have this layout, that is: rank 4, whole blocks of channels, floats if that rounds?
+   Columns lie in a wider matrix, so never. */
 bool tensors_can_have(const struct tensor *t, enum layout layout);

@@ -26,7 +26,8 @@ static void fail(const char *what)
 
 static void open_memory(bool open)
 {
-	if (mprotect(toy.memory, round_up(toy.used + 1, 4096), open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
+	if (mprotect(toy.memory, round_up(toy.used + 1, 4096),
+		    open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
 		fail("mprotect");
 }
 
@@ -42,7 +43,8 @@ static void *device_alloc(size_t bytes)
 
 static void device_free(const void *mem)
 {
-	if ((const char *)mem < toy.memory || (const char *)mem >= toy.memory + toy.used || toy.live == 0)
+	if ((const char *)mem < toy.memory || (const char *)mem >= toy.memory + toy.used ||
+		toy.live == 0)
 		fail("frees what it does not have");
 	if (--toy.live == 0)
 		toy.used = 0;
@@ -83,7 +85,8 @@ static void do_work(const struct work *w)
 	w->run(&args, 0, w->units);
 	open_memory(false);
 	if (atomic_load(&found.code) != FAULT_NONE && fault->code == FAULT_NONE)
-		*fault = (struct device_fault){ atomic_load(&found.code), w->device.step, atomic_load(&found.value) };
+		*fault = (struct device_fault){ atomic_load(&found.code), w->device.step,
+			atomic_load(&found.value) };
 }
 
 static void record(struct recording *r, const struct work *w)
@@ -97,15 +100,16 @@ static void record(struct recording *r, const struct work *w)
 	to->args.device = &to->device;
 }
 
-static enum err_code lane_new(const struct backend *b, size_t device_bytes, size_t host_bytes, int32_t segments,
-	struct lane **ret, struct err *err)
+static enum err_code lane_new(const struct backend *b, size_t device_bytes, size_t host_bytes,
+	int32_t segments, struct lane **ret, struct err *err)
 {
 	if (toy.live >= toy.limit)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED, "the toy is full");
 	struct toy_lane *l = calloc(1, sizeof(*l) + (size_t)segments * sizeof(l->recording[0]));
 	if (!l)
 		return err_oom(err);
-	l->lane = (struct lane){ .backend = b, .device_mem = device_alloc(device_bytes), .stream = l,
+	l->lane = (struct lane){ .backend = b, .device_mem = device_alloc(device_bytes),
+		.stream = l,
 		.host_mem = aligned_alloc(64, round_up(host_bytes + 1, 64)), .fault = &l->fault };
 	l->n_segment = segments;
 	l->segment = -1;
@@ -206,7 +210,8 @@ static bool refuses(const struct prep *p)
 	return toy.seed && (h >> 7) % 3 == 0;
 }
 
-static enum err_code prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
+static enum err_code prepare(
+	struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *err)
 {
 	if (refuses(p))
 		return prep_refuse(err, "the toy does not like it");
@@ -220,7 +225,8 @@ static enum err_code prepare_copy(struct prep *p, struct kernel *ret, struct err
 	return wrap(p, ret, err);
 }
 
-static enum err_code prepare_cross(struct prep *p, enum crossing way, struct kernel *ret, struct err *err)
+static enum err_code prepare_cross(
+	struct prep *p, enum crossing way, struct kernel *ret, struct err *err)
 {
 	(void)way;
 	return prepare_copy(p, ret, err);
@@ -234,7 +240,8 @@ static const char *sick(const struct backend *b)
 	return toy.broken ? "broken" : NULL;
 }
 
-static enum err_code upload(const struct backend *b, const void *src, size_t bytes, void **ret, struct err *err)
+static enum err_code upload(
+	const struct backend *b, const void *src, size_t bytes, void **ret, struct err *err)
 {
 	(void)b;
 	if (toy.live >= toy.limit)
@@ -266,10 +273,12 @@ static const struct device_ops device = {
 
 const struct backend *toy_device(uint32_t seed)
 {
-	static const struct backend backend = { .name = "toy", .prepare = prepare, .prepare_copy = prepare_copy,
+	static const struct backend backend = { .name = "toy", .prepare = prepare,
+		.prepare_copy = prepare_copy,
 		.device = &device, .host = &cpu_backend };
 	if (!toy.memory)
-		toy.memory = mmap(NULL, MEMORY_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		toy.memory = mmap(NULL, MEMORY_BYTES, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (toy.memory == MAP_FAILED)
 		fail("mmap");
 	toy.seed = seed;

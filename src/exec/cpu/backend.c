@@ -56,7 +56,8 @@ ask_rows(struct prep *p, enum cpu_takes least, struct kernel *ret, struct err *e
 			return rc;
 		*ret = (struct kernel){ .name = rival[best]->name, .units = 1 };
 		rc = rival[best]->prepare(p, ret, err);
-		if (rc == ERR_UNIMPLEMENTED && best < n - 1) { /* remembered, but by another build */
+		/* Remembered, but by another build. */
+		if (rc == ERR_UNIMPLEMENTED && best < n - 1) {
 			*ret = (struct kernel){ .name = row->name, .units = 1 };
 			rc = row->prepare(p, ret, err);
 		}
@@ -135,7 +136,8 @@ static bool takes_bf16(const struct graph *g, const struct node *n, int input)
 			cpu_row_runs_here(&cpu_rows[i]);
 	if (!takes || (n->op != OP_CONV && n->op != OP_FUSED_CONV))
 		return takes && input == 0 && n->n_out == 1;
-	return (input == 0 || input == 3) && node_int(n, "group", 1) == 1 && g->value[n->in[1]].constant;
+	return (input == 0 || input == 3) && node_int(n, "group", 1) == 1 &&
+	       g->value[n->in[1]].constant;
 }
 
 const struct backend cpu_backend = {

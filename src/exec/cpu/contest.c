@@ -164,9 +164,11 @@ static void add_bytes(void *sum, const struct pack_entry *e)
 }
 
 /* c->failed: it refuses the step. */
-static enum err_code enter(struct contest *t, struct corner *c, const struct cpu_row *const *row, int i)
+static enum err_code enter(
+	struct contest *t, struct corner *c, const struct cpu_row *const *row, int i)
 {
-	*c = (struct corner){ .arena = c->arena, .row = i, .packs = packs_new_in(c->arena), .ns = INT64_MAX };
+	*c = (struct corner){ .arena = c->arena, .row = i, .packs = packs_new_in(c->arena),
+		.ns = INT64_MAX };
 	if (!c->packs)
 		return err_oom(t->err);
 	c->prep = *t->p;
@@ -304,7 +306,8 @@ static bool is_ahead(const struct contest *t)
 {
 	const struct corner *c = t->challenger, *champion = t->champion;
 	double most = c->row < champion->row ? NEAR : 1 / NEAR;
-	return c->ns != INT64_MAX && shared_ns(t, c, c->ns) < most * shared_ns(t, champion, champion->ns);
+	return c->ns != INT64_MAX &&
+	       shared_ns(t, c, c->ns) < most * shared_ns(t, champion, champion->ns);
 }
 
 static bool has_won(const struct contest *t)
@@ -359,7 +362,8 @@ enum err_code contest_hold(const struct prep *p, const struct cpu_row *const *ro
 	int *ret_winner, struct err *err)
 {
 	struct contest t = { .p = p, .arena = p->trial[COMMON], .cold = contest_is_cold(p),
-		.corner = { { .arena = p->trial[CORNER] }, { .arena = p->trial[CORNER + 1] } }, .err = err };
+		.corner = { { .arena = p->trial[CORNER] }, { .arena = p->trial[CORNER + 1] } },
+		.err = err };
 	t.champion = &t.corner[0];
 	t.champion->row = n - 1;
 	t.challenger = &t.corner[1];

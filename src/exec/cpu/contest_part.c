@@ -28,7 +28,8 @@ static int64_t images_of(const struct prep *p, int64_t all)
 		return all;
 	size_t bytes = tensor_bytes(&p->out[0]);
 	for (int i = 0; i < p->n_in; i++)
-		bytes += prep_has_in(p, i) && is_batch(&p->in[i], all) ? tensor_bytes(&p->in[i]) : 0;
+		bytes +=
+			prep_has_in(p, i) && is_batch(&p->in[i], all) ? tensor_bytes(&p->in[i]) : 0;
 	int64_t few = (int64_t)(IMAGES_BYTES / (bytes / (size_t)all + 1));
 	return min_i64(all, max_i64(few, max_i64(p->threads, 1)));
 }
@@ -42,7 +43,8 @@ static bool is_plain_conv(const struct prep *p)
 		return false;
 	for (int i = 1; i < p->n_in; i++) {
 		const struct tensor *t = &p->in[i];
-		if (prep_has_in(p, i) && (i < 3 ? !t->data : t->data || !shape_equal(&t->shape, &p->out[0].shape)))
+		if (prep_has_in(p, i) &&
+			(i < 3 ? !t->data : t->data || !shape_equal(&t->shape, &p->out[0].shape)))
 			return false;
 	}
 	return true;
@@ -62,8 +64,8 @@ static void cut_channels(const struct prep *p, struct contest_part *c)
 
 /* -- its rows -------------------------------------------------------------------------------- */
 
-static int64_t rows_enough(
-	const struct prep *p, const struct conv_geometry *g, const struct contest_part *c, bool cold)
+static int64_t rows_enough(const struct prep *p, const struct conv_geometry *g,
+	const struct contest_part *c, bool cold)
 {
 	int64_t width = max_i64(g->out[1], 1), threads = max_i64(p->threads, 1);
 	const struct shape *w = &p->in[1].shape;
@@ -108,7 +110,8 @@ struct contest_part contest_part_of(const struct prep *p, bool cold)
 	return c;
 }
 
-static struct tensor part_of(const struct contest_part *c, const struct tensor *t, int64_t rows, int64_t channels)
+static struct tensor part_of(
+	const struct contest_part *c, const struct tensor *t, int64_t rows, int64_t channels)
 {
 	struct tensor few = *t;
 	if (t->data || t->shape.rank < 0) {
@@ -127,7 +130,8 @@ static struct tensor part_of(const struct contest_part *c, const struct tensor *
 
 struct tensor contest_part_in(const struct contest_part *c, const struct prep *p, int i)
 {
-	return i == 0 ? part_of(c, &p->in[i], c->in_rows, 0) : part_of(c, &p->in[i], c->out_rows, c->channels);
+	return i == 0 ? part_of(c, &p->in[i], c->in_rows, 0)
+		      : part_of(c, &p->in[i], c->out_rows, c->channels);
 }
 
 struct tensor contest_part_out(const struct contest_part *c, const struct prep *p)

@@ -13,7 +13,8 @@
 
 struct contest_part {
 	int64_t all, images;       /* of the batch, and how many of them */
-	int64_t in_rows, out_rows; /* of each image, of input 0 and what is as large as the output; 0: all */
+	/* Of each image, of input 0 and what is as large as the output; 0: all. */
+	int64_t in_rows, out_rows;
 	int64_t channels;          /* of the output, its weights and bias; 0: all */
 };
 

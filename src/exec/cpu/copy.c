@@ -110,7 +110,8 @@ static void run_round(const struct kernel_args *a, int64_t begin, int64_t end)
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t i = from; i < to; i++) {
-		int64_t y = i % s->height, block = i / s->height % s->blocks, image = i / s->height / s->blocks;
+		int64_t y = i % s->height, block = i / s->height % s->blocks,
+			image = i / s->height / s->blocks;
 		int64_t src = image * s->src[0] + block * s->src[1] + y * s->src[4];
 		int64_t dst = image * s->dst[0] + block * s->dst[1] + y * s->dst[4];
 		round_row(s, (const char *)a->in[0].data + (size_t)src * src_bytes,
@@ -131,7 +132,8 @@ static enum err_code prepare_round(struct prep *p, struct kernel *ret, struct er
 	s->width = x->dim[x->rank - 1];
 	layout_strides(x, p->in[0].layout, s->src);
 	layout_strides(x, p->out[0].layout, s->dst);
-	s->split = split_work(p, ret, x->dim[0] * s->blocks * s->height, (double)(s->width * BLOCK));
+	s->split =
+		split_work(p, ret, x->dim[0] * s->blocks * s->height, (double)(s->width * BLOCK));
 	ret->run = run_round;
 	ret->name = "copy";
 	ret->out_layout = p->out[0].layout;

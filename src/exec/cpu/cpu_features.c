@@ -46,7 +46,8 @@ void cpu_name(char ret[CPU_NAME_MAX])
 #ifdef __x86_64__
 	/* Three leaves of sixteen characters, padded with blanks. */
 	unsigned leaf[4];
-	for (unsigned i = 0; i < 3 && __get_cpuid(0x80000002u + i, &leaf[0], &leaf[1], &leaf[2], &leaf[3]); i++)
+	for (unsigned i = 0;
+		i < 3 && __get_cpuid(0x80000002u + i, &leaf[0], &leaf[1], &leaf[2], &leaf[3]); i++)
 		memcpy(ret + 16 * i, leaf, sizeof(leaf));
 	for (size_t n = strlen(ret); n > 0 && ret[n - 1] == ' '; n--)
 		ret[n - 1] = '\0';

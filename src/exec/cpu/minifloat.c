@@ -50,7 +50,9 @@ uint8_t minifloat_encode(enum dtype dtype, double v, bool saturate)
 	if (isnan(v))
 		return f->unsigned_zero || dtype == DTYPE_F4E2M1 ? f->nan : sign | f->nan;
 	bool has_limit = saturate || dtype == DTYPE_F4E2M1;
-	uint8_t beyond = has_limit ? sign | f->max : f->infinity ? sign | f->infinity : f->nan | (f->unsigned_zero ? 0 : sign);
+	uint8_t beyond = has_limit     ? sign | f->max
+			 : f->infinity ? sign | f->infinity
+				       : f->nan | (f->unsigned_zero ? 0 : sign);
 	double a = fabs(v);
 	if (isinf(v) || a > 1e6) /* above every type's largest number */
 		return beyond;

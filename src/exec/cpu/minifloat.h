@@ -12,7 +12,8 @@ enum minifloat_round { MINIFLOAT_UP, MINIFLOAT_DOWN, MINIFLOAT_NEAREST };
 
 static inline bool dtype_is_minifloat(enum dtype d)
 {
-	return (d >= DTYPE_F8E4M3FN && d <= DTYPE_F8E5M2FNUZ) || d == DTYPE_F4E2M1 || d == DTYPE_F8E8M0;
+	return (d >= DTYPE_F8E4M3FN && d <= DTYPE_F8E5M2FNUZ) || d == DTYPE_F4E2M1 ||
+	       d == DTYPE_F8E8M0;
 }
 
 /* Exact. */

@@ -14,7 +14,8 @@ static void merge(struct ncopy *c)
 	for (int i = 0; i < c->rank; i++) {
 		if (c->dim[i] == 1)
 			continue;
-		if (n && c->src[n - 1] == c->src[i] * c->dim[i] && c->dst[n - 1] == c->dst[i] * c->dim[i]) {
+		if (n && c->src[n - 1] == c->src[i] * c->dim[i] &&
+			c->dst[n - 1] == c->dst[i] * c->dim[i]) {
 			c->dim[n - 1] *= c->dim[i];
 		} else {
 			c->dim[n] = c->dim[i];
@@ -72,7 +73,8 @@ static void choose_turn(struct ncopy *c)
 #endif
 }
 
-/* Short runs of single elements cost more to begin than to copy: the longer dimension goes inside. */
+/* Short runs of single elements cost more to begin than to copy: the longer
+   dimension goes inside. */
 static void put_longer_inside(struct ncopy *c)
 {
 	int k = c->rank - 1;
@@ -224,7 +226,8 @@ tile(size_t elem, char *d, const char *s, int64_t n_tile, int64_t n_last, int64_
 	case 64: tile_64(d, s, n_tile, n_last, dt, sl); break;
 	default:
 		for (int64_t t = 0; t < n_tile; t++)
-			elements(elem, d + t * dt, s + t * (int64_t)elem, n_last, (int64_t)elem, sl);
+			elements(
+				elem, d + t * dt, s + t * (int64_t)elem, n_last, (int64_t)elem, sl);
 	}
 }
 
@@ -234,7 +237,8 @@ static void turn_tile(const struct ncopy *c, char *d, const char *s, int64_t n_t
 	int64_t side = c->side, t = 0, e = (int64_t)c->elem;
 	for (; c->turn && n_last == TILE && t + side <= n_tile; t += side)
 		for (int64_t l = 0; l < TILE; l += side)
-			c->turn(d + t * c->tile_dst + l * e, s + t * e + l * c->last_src, c->tile_dst, c->last_src);
+			c->turn(d + t * c->tile_dst + l * e, s + t * e + l * c->last_src,
+				c->tile_dst, c->last_src);
 	tile(c->elem, d + t * c->tile_dst, s + t * e, n_tile - t, n_last, c->tile_dst, c->last_src);
 }
 

@@ -19,8 +19,8 @@
 
 enum ncopy_mode { NCOPY_ROWS, NCOPY_REPEAT, NCOPY_TILES, NCOPY_ELEMENTS };
 
-/* A square of so many elements as fit into a vector: element l of row t comes from row l; rows are so
-   many bytes apart. */
+/* A square of so many elements as fit into a vector: element l of row t comes from row l; rows are
+   so many bytes apart. */
 typedef void (*ncopy_turn_fn)(char *to, const char *from, int64_t to_row, int64_t from_row);
 #ifdef __x86_64__
 void ncopy_turn_avx2(char *to, const char *from, int64_t to_row, int64_t from_row);

@@ -86,7 +86,8 @@ enum err_code trial_choose(
 {
 	const char *key, *kind;
 	*ret = n - 1;
-	if (!p->choices || !contest_is_possible(p) || !describe(p, SIZES, &key) || !describe(p, KIND, &kind))
+	if (!p->choices || !contest_is_possible(p) || !describe(p, SIZES, &key) ||
+		!describe(p, KIND, &kind))
 		return ERR_OK;
 	if (remembered(p, key, row, n, ret))
 		return ERR_OK;

@@ -46,7 +46,8 @@
 
 /* Any float array may be read through a pointer to it. */
 typedef float vec __attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(4), may_alias));
-typedef int32_t vec_mask __attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(4), may_alias));
+typedef int32_t vec_mask
+	__attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(4), may_alias));
 
 /* By way of the bits: adding x to zeros would be an addition, for the sake of -0. */
 static inline __attribute__((always_inline)) vec vec_all(float x)
@@ -76,7 +77,8 @@ static inline __attribute__((always_inline)) vec vec_clamp(vec x, vec low, vec h
 }
 
 /* A vector in two halves that do not lie together; high may be NULL: zeros, or not wanted. */
-typedef float half_vec __attribute__((vector_size(VEC_FLOATS * sizeof(float) / 2), aligned(4), may_alias));
+typedef float half_vec
+	__attribute__((vector_size(VEC_FLOATS * sizeof(float) / 2), aligned(4), may_alias));
 
 static inline vec vec_join(const float *low, const float *high)
 {

@@ -14,7 +14,8 @@ static inline void widen_some(float *dst, const uint16_t *src)
 
 static inline void narrow_some(uint16_t *dst, const float *src)
 {
-	__m256i h = _mm512_cvtps_ph(_mm512_loadu_ps(src), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+	__m256i h = _mm512_cvtps_ph(
+		_mm512_loadu_ps(src), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 	_mm256_storeu_si256((__m256i *)dst, h);
 }
 #elif defined(__F16C__)
@@ -26,7 +27,8 @@ static inline void widen_some(float *dst, const uint16_t *src)
 
 static inline void narrow_some(uint16_t *dst, const float *src)
 {
-	__m128i h = _mm256_cvtps_ph(_mm256_loadu_ps(src), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+	__m128i h = _mm256_cvtps_ph(
+		_mm256_loadu_ps(src), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 	_mm_storeu_si128((__m128i *)dst, h);
 }
 #else
@@ -72,4 +74,5 @@ static void narrow_bfloat(uint16_t *restrict dst, const float *restrict src, int
 		dst[i] = float_to_bfloat(src[i]);
 }
 
-const struct half_loops VEC_NAME(half_loops) = { { widen_half, widen_bfloat }, { narrow_half, narrow_bfloat } };
+const struct half_loops VEC_NAME(
+	half_loops) = { { widen_half, widen_bfloat }, { narrow_half, narrow_bfloat } };

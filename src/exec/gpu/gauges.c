@@ -70,7 +70,8 @@ void gpu_gauges(const struct backend *b, struct device_gauges *ret)
 {
 	const struct gpu *g = gpu_of(b);
 	size_t left, all;
-	*ret = (struct device_gauges){ .memory_used = -1, .memory_total = -1, .utilization = -1, .power = -1 };
+	*ret = (struct device_gauges){ .memory_used = -1, .memory_total = -1, .utilization = -1,
+		.power = -1 };
 	snprintf(ret->name, sizeof(ret->name), "%s", g->name);
 	write_uuid(g, ret);
 	ret->memory_total = (double)g->memory_bytes;

@@ -30,8 +30,10 @@ static bool passes(CUresult r)
 {
 	return r == CUDA_ERROR_OUT_OF_MEMORY || r == CUDA_ERROR_INVALID_VALUE ||
 	       r == CUDA_ERROR_INVALID_HANDLE || r == CUDA_ERROR_NOT_FOUND ||
-	       r == CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES || r == CUDA_ERROR_INVALID_IMAGE || r == CUDA_ERROR_NO_BINARY_FOR_GPU ||
-	       (r >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && r <= CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
+	       r == CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES || r == CUDA_ERROR_INVALID_IMAGE ||
+	       r == CUDA_ERROR_NO_BINARY_FOR_GPU ||
+	       (r >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED &&
+		       r <= CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
 }
 
 enum err_code gpu_error(const struct gpu *g, CUresult r, const char *what, struct err *err)
@@ -40,14 +42,14 @@ enum err_code gpu_error(const struct gpu *g, CUresult r, const char *what, struc
 	cu.cuGetErrorName(r, &name);
 	cu.cuGetErrorString(r, &text);
 	if (r == CUDA_ERROR_OUT_OF_MEMORY)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "gpu:%d: %s: the device is out of memory",
-			g->ordinal, what);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"gpu:%d: %s: the device is out of memory", g->ordinal, what);
 	if (!passes(r)) {
 		int none = 0;
 		atomic_compare_exchange_strong((atomic_int *)&g->sick, &none, (int)r);
 	}
-	return err_set(err, passes(r) ? ERR_INTERNAL : ERR_UNAVAILABLE, "gpu:%d: %s: %s: %s", g->ordinal,
-		what, name, text);
+	return err_set(err, passes(r) ? ERR_INTERNAL : ERR_UNAVAILABLE, "gpu:%d: %s: %s: %s",
+		g->ordinal, what, name, text);
 }
 
 enum err_code gpu_enter(const struct gpu *g, struct err *err)
@@ -64,7 +66,8 @@ enum { TAKES_PLAIN = 0, TAKES_BLOCKED = 1 << LAYOUT_NHWC, TAKES_COLUMNS = 1 << L
 #define FOR_TESTS __attribute__((visibility("default")))
 
 FOR_TESTS const struct gpu_row gpu_rows[] = {
-#define GPU_KERNEL(op, types, layout, prepare) { OP_##op, types, TAKES_##layout, prepare, #prepare },
+#define GPU_KERNEL(op, types, layout, prepare) \
+	{ OP_##op, types, TAKES_##layout, prepare, #prepare },
 #include "exec/gpu/kernels_gpu.def"
 #undef GPU_KERNEL
 	{ OP_COUNT_, 0, 0, NULL, NULL },
@@ -135,8 +138,8 @@ void gpu_launch(const struct kernel_args *a, const struct gpu_launch *l, void **
 {
 	if (l->grid[0] == 0)
 		return;
-	CUresult r = cu.cuLaunchKernel(l->fn, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1],
-		l->block[2], l->shared_bytes, a->device->stream, params, NULL);
+	CUresult r = cu.cuLaunchKernel(l->fn, l->grid[0], l->grid[1], l->grid[2], l->block[0],
+		l->block[1], l->block[2], l->shared_bytes, a->device->stream, params, NULL);
 	if (r != CUDA_SUCCESS)
 		kernel_fault(a, FAULT_DEVICE, (int64_t)r);
 }
@@ -169,11 +172,17 @@ static enum err_code describe(struct gpu *g, struct err *err)
 	int major, minor;
 	GPU_TRY(g, cu.cuDeviceGetName(g->name, sizeof(g->name), g->device), "the device's name");
 	GPU_TRY(g, cu.cuDeviceTotalMem_v2(&g->memory_bytes, g->device), "the device's memory");
-	GPU_TRY(g, cu.cuDeviceGetAttribute(&g->sms, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, g->device),
+	GPU_TRY(g,
+		cu.cuDeviceGetAttribute(
+			&g->sms, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, g->device),
 		"the device's attributes");
-	GPU_TRY(g, cu.cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, g->device),
+	GPU_TRY(g,
+		cu.cuDeviceGetAttribute(
+			&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, g->device),
 		"the device's attributes");
-	GPU_TRY(g, cu.cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, g->device),
+	GPU_TRY(g,
+		cu.cuDeviceGetAttribute(
+			&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, g->device),
 		"the device's attributes");
 	g->capability = 10 * major + minor;
 	return ERR_OK;
@@ -187,11 +196,12 @@ static enum err_code find_device(struct gpu *g, struct err *err)
 	if (r == CUDA_SUCCESS)
 		r = cu.cuDeviceGetCount(&n);
 	if (r == CUDA_ERROR_NO_DEVICE || (r == CUDA_SUCCESS && n == 0))
-		return err_set(err, ERR_UNAVAILABLE, "device 'gpu': the driver sees no GPU (nvidia-smi shows more)");
+		return err_set(err, ERR_UNAVAILABLE,
+			"device 'gpu': the driver sees no GPU (nvidia-smi shows more)");
 	GPU_TRY(g, r, "starting the driver");
 	if (g->ordinal >= n)
-		return err_set(err, ERR_UNAVAILABLE, "device 'gpu:%d': there are %d GPUs, numbered from 0",
-			g->ordinal, n);
+		return err_set(err, ERR_UNAVAILABLE,
+			"device 'gpu:%d': there are %d GPUs, numbered from 0", g->ordinal, n);
 	GPU_TRY(g, cu.cuDeviceGet(&g->device, g->ordinal), "opening the device");
 	return ERR_OK;
 }
@@ -200,8 +210,8 @@ static enum err_code open_libraries(struct gpu *g, struct err *err)
 {
 	cublasStatus_t b = blas.cublasLtCreate(&g->blas);
 	if (b != CUBLAS_STATUS_SUCCESS)
-		return err_set(err, ERR_UNAVAILABLE, "gpu:%d: cuBLASLt does not start: %s", g->ordinal,
-			blas.cublasLtGetStatusString(b));
+		return err_set(err, ERR_UNAVAILABLE, "gpu:%d: cuBLASLt does not start: %s",
+			g->ordinal, blas.cublasLtGetStatusString(b));
 	cudnnStatus_t d = dnn.cudnnCreate(&g->dnn);
 	if (d != CUDNN_STATUS_SUCCESS)
 		return err_set(err, ERR_UNAVAILABLE, "gpu:%d: cuDNN does not start: %s", g->ordinal,
@@ -215,7 +225,8 @@ static enum err_code load_kernels(struct gpu *g, struct err *err)
 		CUresult r = cu.cuModuleLoadData(&g->kernels[i], fatbins[i]);
 		if (r == CUDA_ERROR_NO_BINARY_FOR_GPU)
 			return err_set(err, ERR_UNAVAILABLE,
-				"gpu:%d: %s has compute capability %d.%d; this build has kernels for 8.0 and later",
+				"gpu:%d: %s has compute capability %d.%d; this build has kernels "
+				"for 8.0 and later",
 				g->ordinal, g->name, g->capability / 10, g->capability % 10);
 		GPU_TRY(g, r, "loading the kernels");
 	}
@@ -229,7 +240,8 @@ static void try_compiler(struct gpu *g)
 	g->backend.fuses = nvrtc_try(g->capability, &why) == ERR_OK;
 	if (g->backend.fuses)
 		return;
-	snprintf(g->without, sizeof(g->without), "elementwise operators run one by one: %s", why.msg);
+	snprintf(g->without, sizeof(g->without), "elementwise operators run one by one: %s",
+		why.msg);
 	g->backend.without = g->without;
 }
 
@@ -245,8 +257,8 @@ static enum err_code open_device(struct gpu *g, struct err *err)
 	return open_libraries(g, err);
 }
 
-static enum err_code module_open(int ordinal, const struct backend *host, const struct backend **ret,
-	struct err *err)
+static enum err_code module_open(
+	int ordinal, const struct backend *host, const struct backend **ret, struct err *err)
 {
 	struct gpu *g = calloc(1, sizeof(*g));
 	if (!g)

@@ -58,7 +58,10 @@ template <> struct narrow_to<half> {
 template <> struct narrow_to<bfloat> {
 	static __device__ inline bfloat of(float v) { return __float2bfloat16_rn(v); }
 };
-template <typename T> static __device__ inline T narrow(compute<T> v) { return narrow_to<T>::of(v); }
+template <typename T> static __device__ inline T narrow(compute<T> v)
+{
+	return narrow_to<T>::of(v);
+}
 
 /* V elements that one access moves. */
 template <typename T, int V> struct alignas(sizeof(T) * V) group {
@@ -114,7 +117,8 @@ static __device__ inline void walk_to(const struct gpu_walk &w, int rank, uint32
 	for (int k = 0; k < N; k++)
 		at[k] += i * w.stride[k][0];
 }
-template <int N> static __device__ inline void walk_to(const struct gpu_walk &w, uint32_t i, uint32_t *at)
+template <int N>
+static __device__ inline void walk_to(const struct gpu_walk &w, uint32_t i, uint32_t *at)
 {
 	walk_to<N>(w, w.rank, i, at);
 }

@@ -58,7 +58,8 @@ struct gpu_gather {
 	uint32_t count; /* elements moved */
 	int32_t wide;   /* int64 */
 	int64_t n;      /* Gather: of the axis */
-	struct gpu_div row, indices; /* elements of a row; Gather: indices, else tuples of a batch */
+	/* Elements of a row; Gather: indices, else tuples of a batch. */
+	struct gpu_div row, indices;
 	int64_t batch;  /* elements of the data for a batch of tuples */
 	int32_t depth;  /* of a tuple; of the elements' kind: the rank */
 	int32_t axis;   /* of the elements' kind */
@@ -76,8 +77,9 @@ struct gpu_dims {
 enum gpu_reduce_step { GPU_SUM, GPU_L1, GPU_SQUARES, GPU_PRODUCT, GPU_LARGEST, GPU_LEAST };
 enum gpu_reduce_finish { GPU_AS_IS, GPU_MEAN_OF, GPU_ROOT, GPU_LOG, GPU_LOG_SUM_EXP };
 
-/* Outputs over the kept dimensions, each of `elements` over the reduced ones. With groups of elements
-   `count`, and the dimension whose elements lie side by side, are of such; strides are of elements. */
+/* Outputs over the kept dimensions, each of `elements` over the reduced ones. With groups of
+   elements `count`, and the dimension whose elements lie side by side, are of such; strides are of
+   elements. */
 struct gpu_reduce {
 	uint32_t outputs, elements, count;
 	int32_t step, finish;
@@ -112,12 +114,14 @@ struct gpu_pool {
 	uint32_t count; /* outputs */
 	struct gpu_div inner, out[GPU_SPATIAL];
 	int32_t in[GPU_SPATIAL], kernel[GPU_SPATIAL], stride[GPU_SPATIAL], dilation[GPU_SPATIAL];
-	int32_t pad[GPU_SPATIAL], end[GPU_SPATIAL]; /* end: where averages stop to count, with count_pad */
+	/* End: where averages stop to count, with count_pad. */
+	int32_t pad[GPU_SPATIAL], end[GPU_SPATIAL];
 	int32_t count_pad;
 };
 
 /* Resize: an axis of the result, in memory's order. */
-enum gpu_coordinate { GPU_HALF_PIXEL, GPU_ALIGNED, GPU_ASYMMETRIC, GPU_TF_HALF_PIXEL, GPU_ZERO, GPU_SAME };
+enum gpu_coordinate { GPU_HALF_PIXEL, GPU_ALIGNED, GPU_ASYMMETRIC, GPU_TF_HALF_PIXEL, GPU_ZERO,
+	GPU_SAME };
 struct gpu_resize_axis {
 	struct gpu_div out;
 	int32_t in, stride; /* of the source */
@@ -126,7 +130,8 @@ struct gpu_resize_axis {
 };
 struct gpu_resize {
 	uint32_t count;
-	int32_t rank, taps, nearest; /* taps: 1 nearest, 2 linear, 4 cubic; nearest: enum resize_nearest */
+	/* Taps: 1 nearest, 2 linear, 4 cubic; nearest: enum resize_nearest. */
+	int32_t rank, taps, nearest;
 	int32_t exclude_outside;
 	double cubic_a;
 	struct gpu_resize_axis axis[GPU_RANK_MAX];
@@ -166,8 +171,8 @@ struct gpu_call {
 };
 #define GPU_NO_CALL (-1)
 
-/* Functions of one operand, of unary_reals.h, that kernels are made for: those that are activations.
-   ROW(id, ...) */
+/* Functions of one operand, of unary_reals.h, that kernels are made for: those that are
+   activations. ROW(id, ...) */
 #define GPU_OWN_FUNCTIONS(ROW, ...) \
 	ROW(CLIP, __VA_ARGS__) \
 	ROW(GELU, __VA_ARGS__) \
@@ -247,11 +252,13 @@ struct gpu_attend {
 	int64_t q[3], k[2][3], v[2][3], y[3], mask[3];
 	int32_t masked, mask_keys; /* enum gpu_mask; keys from mask_keys on are not seen */
 	int32_t causal, window;    /* window 0: none */
-	int32_t at_end;            /* the last query stands at the last valid key, else behind the past */
+	/* The last query stands at the last valid key, else behind the past. */
+	int32_t at_end;
 	int32_t wide;              /* keys are read 16 bytes at a time */
 	int32_t lengths_wide;      /* int64 */
 	int32_t more;              /* valid keys are so many more than a length says */
-	int32_t smooth;            /* one more key, of score 0 and no value, where no sinks say its score */
+	/* One more key, of score 0 and no value, where no sinks say its score. */
+	int32_t smooth;
 	float scale, softcap;      /* softcap 0: none */
 };
 struct gpu_attend_at { /* NULL: absent */
@@ -269,7 +276,8 @@ struct gpu_group_query {
 	uint32_t half;            /* pairs that are turned; 0: none */
 	int32_t interleaved;
 	int64_t positions;        /* that there are cosines for */
-	int64_t row[3], first[3]; /* of queries, keys, values: from a token to the next, before head 0 */
+	/* Of queries, keys, values: from a token to the next, before head 0. */
+	int64_t row[3], first[3];
 };
 struct gpu_group_query_at {
 	const void *part[3], *past_k, *past_v, *cosines, *sines;
@@ -317,7 +325,8 @@ struct gpu_depthwise_tiles {
 	struct gpu_activation act;
 };
 
-/* A convolution of at most four channels, in square tiles of results; a tile reads a patch of pixels. */
+/* A convolution of at most four channels, in square tiles of results; a tile reads a patch of
+   pixels. */
 struct gpu_stem {
 	uint32_t tiles, pixels, steps;        /* steps: products that a window takes */
 	struct gpu_div columns, rows, width;  /* tiles of an image; of a patch */
@@ -328,15 +337,17 @@ struct gpu_stem {
 };
 #define GPU_STEM_SIDE 16
 
-/* A convolution of single places: tiles of 32 or 16 of them, a warp each, by groups of 32 channels. */
+/* A convolution of single places: tiles of 32 or 16 of them, a warp each, by groups
+   of 32 channels. */
 struct gpu_pointwise {
 	uint32_t places, groups;
 	int32_t channels, k;
 	struct gpu_activation act;
 };
 
-/* Rows of 8-bit numbers that products of integers read: what a window sees, taps outermost, in words of
-   four numbers that are signed and end in zeros. A matrix's row is the window of an image of one place. */
+/* Rows of 8-bit numbers that products of integers read: what a window sees, taps outermost, in
+   words of four numbers that are signed and end in zeros. A matrix's row is the window of an image
+   of one place. */
 struct gpu_qrows {
 	uint32_t count, k;                  /* words; numbers of a row that count */
 	struct gpu_div words, columns, lines; /* of a row; places of a result */
@@ -347,7 +358,8 @@ struct gpu_qrows {
 	int32_t zero;    /* what lies outside; with a pointer, that says so */
 };
 
-/* Sums of rows * `sums` made a result: results per image, channel and place lie `out` apart, z's `z`. */
+/* Sums of rows * `sums` made a result: results per image, channel and place lie `out` apart, z's
+   `z`. */
 struct gpu_qfinish {
 	uint32_t count; /* results */
 	struct gpu_div n, places;

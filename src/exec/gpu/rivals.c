@@ -14,9 +14,10 @@
 
 static void describe(const struct prep *p, const struct rivals *r, char ret[CHOICE_KEY_MAX])
 {
-	snprintf(ret, CHOICE_KEY_MAX, "kernels %d %s cuDNN %zu %s %016" PRIx64 "%016" PRIx64, KERNELS,
-		gpu_of(p->backend)->name, dnn.cudnnGetVersion(), op_info(p->node->op)->name,
-		hash_bytes(r->key, r->key_bytes, 1), hash_bytes(r->key, r->key_bytes, 2));
+	snprintf(ret, CHOICE_KEY_MAX, "kernels %d %s cuDNN %zu %s %016" PRIx64 "%016" PRIx64,
+		KERNELS, gpu_of(p->backend)->name, dnn.cudnnGetVersion(),
+		op_info(p->node->op)->name, hash_bytes(r->key, r->key_bytes, 1),
+		hash_bytes(r->key, r->key_bytes, 2));
 }
 
 int rivals_known(const struct prep *p, const struct rivals *r)
@@ -82,12 +83,13 @@ static void place(const struct prep *p, struct contest *c, char *mem, const size
 	c->out = p->out[0];
 	c->out.data = mem + at[p->n_in];
 	c->d = (struct device_args){ c->lane->stream, c->lane->fault, 0, c->lane };
-	c->a = (struct kernel_args){ .in = c->in, .out = &c->out, .n_in = p->n_in, .n_out = 1, .scratch = mem,
+	c->a = (struct kernel_args){ .in = c->in, .out = &c->out, .n_in = p->n_in, .n_out = 1,
+		.scratch = mem,
 		.fault = &c->fault, .device = &c->d };
 }
 
-/* The lane's work goes to the contest's stream. It is the device's for all contests: making one, and
-   a handle of cuDNN's for it, takes longer than a contest. */
+/* The lane's work goes to the contest's stream. It is the device's for all contests: making one,
+   and a handle of cuDNN's for it, takes longer than a contest. */
 static int on_lane(const struct prep *p, const struct rivals *r, const struct timing *t,
 	const size_t *at, struct contest *c)
 {

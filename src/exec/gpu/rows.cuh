@@ -18,8 +18,8 @@ template <typename T, typename F> static __device__ inline T over_warp(T v, F co
 	return v;
 }
 
-/* The same of a block of whole warps; all its threads come here. Where a block is one warp wide each
-   of them has a value of its own. */
+/* The same of a block of whole warps; all its threads come here. Where a block is one warp wide
+   each of them has a value of its own. */
 template <typename T, typename F> static __device__ inline T over_block(T v, F combine)
 {
 	__shared__ T part[WARPS_MAX];
@@ -40,15 +40,16 @@ template <typename T, typename F> static __device__ inline T over_block(T v, F c
 static __device__ inline float plus(float a, float b) { return a + b; }
 static __device__ inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 
-/* A row of whole groups in registers: group g of a thread is number g * blockDim.x + threadIdx.x of the
-   row's, which are `groups`; what lies beyond them is `otherwise`. */
+/* A row of whole groups in registers: group g of a thread is number g * blockDim.x + threadIdx.x of
+   the row's, which are `groups`; what lies beyond them is `otherwise`. */
 template <typename T> struct held {
 	static constexpr int V = wide_of<T>, G = GPU_HELD / V;
 	float v[G][V];
 };
 
 template <typename T>
-static __device__ inline void hold(struct held<T> &row, const T *x, uint32_t groups, float otherwise)
+static __device__ inline void hold(
+	struct held<T> &row, const T *x, uint32_t groups, float otherwise)
 {
 	constexpr int V = held<T>::V;
 	for (int g = 0; g < held<T>::G; g++) {

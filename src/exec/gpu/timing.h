@@ -21,8 +21,8 @@ struct timing {
 	CUstream stream;
 	CUevent begin, end;
 	CUdeviceptr mem;
-	/* Zeros again before what is timed, larger than the device's caches: what they held of other
-	   memory is gone then. 0 bytes: no matter. Set it after timing_init(). */
+	/* Zeros again before what is timed, larger than the device's caches: what they held of
+	   other memory is gone then. 0 bytes: no matter. Set it after timing_init(). */
 	CUdeviceptr swept;
 	size_t swept_bytes;
 };

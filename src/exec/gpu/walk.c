@@ -71,7 +71,8 @@ static void append(
 	gpu_draft_add(w, out->shape.dim[d], stride);
 }
 
-static void draft(struct gpu_draft *w, const struct tensor *out, int n, const struct tensor *const in[])
+static void draft(
+	struct gpu_draft *w, const struct tensor *out, int n, const struct tensor *const in[])
 {
 	bool last = is_channels_last(out);
 	*w = (struct gpu_draft){ .n = n };
@@ -145,7 +146,8 @@ struct gpu_launch gpu_launch_of(const struct prep *p, CUfunction fn, int64_t ite
 {
 	int64_t blocks = (items + block - 1) / block,
 		most = (int64_t)gpu_of(p->backend)->sms * BLOCKS_PER_SM;
-	return (struct gpu_launch){ .fn = fn, .grid = { (unsigned)(blocks < most ? blocks : most), 1, 1 },
+	return (struct gpu_launch){ .fn = fn,
+		.grid = { (unsigned)(blocks < most ? blocks : most), 1, 1 },
 		.block = { (unsigned)block, 1, 1 } };
 }
 

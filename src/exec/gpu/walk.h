@@ -19,8 +19,8 @@ void gpu_strides(const struct tensor *t, int64_t *ret);
    then. */
 struct gpu_div gpu_div(int64_t n);
 
-/* A walk while it is made, 64 bits wide. Dimensions are added outermost first: those of one are left
-   out, and one that all operands go on evenly into lets the one before it grow. n is the
+/* A walk while it is made, 64 bits wide. Dimensions are added outermost first: those of one are
+   left out, and one that all operands go on evenly into lets the one before it grow. n is the
    operands'. */
 struct gpu_draft {
 	int rank, n;
@@ -48,7 +48,8 @@ struct gpu_launch gpu_launch_of(const struct prep *p, CUfunction fn, int64_t ite
 
 /* The threads that hold a row of n elements among them (rows.cuh); 0: no kernel does. */
 unsigned gpu_held_threads(enum dtype dtype, uint32_t n);
-/* A kernel by name over rows so held, several in a block where a warp holds one and there are many. */
+/* A kernel by name over rows so held, several in a block where a warp holds one and
+   there are many. */
 MUST_CHECK enum err_code gpu_launch_held(const struct prep *p, const char *name, uint32_t rows,
 	unsigned threads, struct gpu_launch *ret, struct err *err);
 

@@ -299,7 +299,8 @@ unpool_shape(const struct node *n, const struct shape *x, struct shape *ret, str
 		if (mul_i64_overflows(g.in[i] - 1, g.stride[i], &strided) ||
 			add_i64_overflows(strided, g.kernel[i] - pads, out) || *out < 0)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"spatial axis %d of the output would have less than 0, or too many indices",
+				"spatial axis %d of the output would have less than 0, or too many "
+				"indices",
 				i);
 	}
 	return ERR_OK;
@@ -344,7 +345,8 @@ enum err_code col2im_geometry(const struct node *n, const struct tensor *image,
 
 static bool is_pointwise(const struct conv_geometry *g, int i)
 {
-	return g->kernel[i] == 1 && g->stride[i] == 1 && g->in[i] == g->out[i] && g->pad_begin[i] == 0;
+	return g->kernel[i] == 1 && g->stride[i] == 1 && g->in[i] == g->out[i] &&
+	       g->pad_begin[i] == 0;
 }
 
 static void move_axis(struct conv_geometry *g, int to, int from)

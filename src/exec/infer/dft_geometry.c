@@ -23,8 +23,8 @@ enum err_code dft_geometry(const struct node *n, const struct shape *x, const st
 		.onesided = node_int(n, "onesided", 0) != 0 };
 	int64_t at = axis ? tensor_int(axis, 0) : -2;
 	if (x->rank < 2)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input 0 is %s, its rank must be at least 2",
-			SHAPE_TEXT(x));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input 0 is %s, its rank must be at least 2", SHAPE_TEXT(x));
 	if (!shape_axis(at, x->rank, &g.axis) || g.axis == x->rank - 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"axis is %" PRId64 ", it must be one of %s but the last", at,

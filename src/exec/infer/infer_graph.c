@@ -7,10 +7,11 @@
  * captures have by then the types and shapes of the outer values. The walk keeps a stack of
  * its own, one frame per level of nesting.
  *
- * What a Loop carries may have another shape in each round. Mostly it has not: its body is walked on the
- * guess that it keeps the shapes that it begins with, and where they come out again that is how it is, by
- * induction. Where not, it is walked once more without. Only bodies without bodies are guessed at, as
- * a wrong guess leaves nothing behind there; and no body is walked more than twice.
+ * What a Loop carries may have another shape in each round. Mostly it has not: its body is walked
+ * on the guess that it keeps the shapes that it begins with, and where they come out again that is
+ * how it is, by induction. Where not, it is walked once more without. Only bodies without bodies
+ * are guessed at, as a wrong guess leaves nothing behind there; and no body is walked more than
+ * twice.
  */
 #include "exec/infer/infer.h"
 
@@ -105,12 +106,15 @@ static bool has_bodies(const struct graph *g)
 	return false;
 }
 
-/* Input `at` of n, a Loop with this body, if its value's shape may be guessed at; else VALUE_NONE. The first
-   two are the bound and the condition. */
-static int32_t carried(const struct frame *f, const struct graph *body, const struct node *n, int32_t at)
+/* Input `at` of n, a Loop with this body, if its value's shape may be guessed at; else VALUE_NONE.
+   The first two are the bound and the condition. */
+static int32_t carried(
+	const struct frame *f, const struct graph *body, const struct node *n, int32_t at)
 {
 	int32_t v = at >= 2 && at < body->n_input && at < n->n_in ? n->in[at] : VALUE_NONE;
-	return v != VALUE_NONE && at - 1 < body->n_output && shape_is_named(&f->v[v].shape) ? v : VALUE_NONE;
+	return v != VALUE_NONE && at - 1 < body->n_output && shape_is_named(&f->v[v].shape)
+		       ? v
+		       : VALUE_NONE;
 }
 
 /* The top of the stack is the body of n, below it is f. */
@@ -135,7 +139,8 @@ static bool guess_holds(const struct frame *f, const struct frame *inner)
 	const struct graph *body = inner->g;
 	for (int32_t i = 2; i < body->n_input; i++) {
 		int32_t v = carried(f, body, n, i);
-		if (v != VALUE_NONE && shape_equal(&inner->v[body->input[i]].shape, &f->v[v].shape) &&
+		if (v != VALUE_NONE &&
+			shape_equal(&inner->v[body->input[i]].shape, &f->v[v].shape) &&
 			!shape_equal(&inner->v[body->output[i - 1]].shape, &f->v[v].shape))
 			return false;
 	}
@@ -143,7 +148,8 @@ static bool guess_holds(const struct frame *f, const struct frame *inner)
 }
 
 /* Gives the body's captures what is known of the node's inputs. */
-static enum err_code enter_body(struct walker *w, struct frame *f, struct graph *body, bool may_guess)
+static enum err_code enter_body(
+	struct walker *w, struct frame *f, struct graph *body, bool may_guess)
 {
 	const struct node *n = &f->g->node[f->node];
 	int32_t total = 0;

@@ -169,8 +169,9 @@ enum err_code infer_deform_conv(struct infer *x, struct err *err)
 			TRY(want_per_tap(x, 4, &g, groups, 1, err));
 		out = (struct shape){ .rank = s->rank, .dim = { s->dim[0], w->dim[0] } };
 		for (int i = 0; i < g.spatial; i++)
-			out.dim[i + 2] = rank_known(x, 2) ? dim_merge(g.out[i], x->in[2]->shape.dim[i + 2])
-							  : g.out[i];
+			out.dim[i + 2] = rank_known(x, 2)
+						 ? dim_merge(g.out[i], x->in[2]->shape.dim[i + 2])
+						 : g.out[i];
 	}
 	infer_set(x, 0, x->in[0]->type.dtype, &out);
 	return ERR_OK;

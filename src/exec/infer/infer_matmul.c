@@ -21,8 +21,8 @@ enum err_code infer_gemm(struct infer *x, struct err *err)
 	int ta = (int)node_int(x->node, "transA", 0), tb = (int)node_int(x->node, "transB", 0);
 	if (a->rank == 2 && b->rank == 2 && dim_conflict(a->dim[!ta], b->dim[tb]))
 		return infer_fail(x, err,
-			"A is %s (transA %d) and B is %s (transB %d): their inner dimensions are %" PRId64
-			" and %" PRId64,
+			"A is %s (transA %d) and B is %s (transB %d): their inner dimensions are "
+			"%" PRId64 " and %" PRId64,
 			SHAPE_TEXT(a), ta, SHAPE_TEXT(b), tb, a->dim[!ta], b->dim[tb]);
 	struct shape out = shape_of(a->rank == 2 ? a->dim[ta] : DIM_UNKNOWN,
 		b->rank == 2 ? b->dim[!tb] : DIM_UNKNOWN);

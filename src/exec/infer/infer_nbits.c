@@ -16,7 +16,8 @@ enum err_code nbits_geometry(const struct node *n, struct nbits_geometry *ret, s
 		.block = node_int(n, "block_size", 0) };
 	int64_t bits = node_int(n, "bits", 4);
 	if (bits != 2 && bits != 4 && bits != 8)
-		return err_set(err, ERR_UNIMPLEMENTED, "bits is %" PRId64 ", it must be 2, 4 or 8", bits);
+		return err_set(
+			err, ERR_UNIMPLEMENTED, "bits is %" PRId64 ", it must be 2, 4 or 8", bits);
 	if (g.block < BLOCK_MIN || g.block > BLOCK_MAX || (g.block & (g.block - 1)))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"block_size is %" PRId64 ", it must be a power of two in [%d,%d]", g.block,

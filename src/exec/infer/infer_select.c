@@ -16,7 +16,8 @@ enum err_code infer_compress(struct infer *x, struct err *err)
 	TRY(infer_want_type(x, 1, T(BOOL), err));
 	TRY(infer_want_rank(x, 1, 1, 1, err));
 	if (!node_attr(x->node, "axis")) {
-		infer_set(x, 0, x->in[0]->type.dtype, &(struct shape){ .rank = 1, .dim = { DIM_UNKNOWN } });
+		infer_set(x, 0, x->in[0]->type.dtype,
+			&(struct shape){ .rank = 1, .dim = { DIM_UNKNOWN } });
 		return ERR_OK;
 	}
 	TRY(infer_want_rank(x, 0, 1, RANK_MAX, err));

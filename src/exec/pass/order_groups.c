@@ -6,11 +6,12 @@
 
 #include "exec/fused.h"
 
-/* -- which nodes do not care --------------------------------------------------------------------- */
+/* -- which nodes do not care ------------------------------------------------------------------- */
 
 bool order_is_reduction(enum op_id op)
 {
-	return op == OP_REDUCE_MEAN || op == OP_REDUCE_SUM || op == OP_REDUCE_MAX || op == OP_REDUCE_MIN;
+	return op == OP_REDUCE_MEAN || op == OP_REDUCE_SUM || op == OP_REDUCE_MAX ||
+	       op == OP_REDUCE_MIN;
 }
 
 static bool is_elementwise(enum op_id op)
@@ -23,7 +24,8 @@ static bool is_elementwise(enum op_id op)
 static bool reads_all_alike(enum op_id op)
 {
 	enum fused_form form = fused_form(op);
-	return op == OP_CONCAT || form == FUSED_FOLD || form == FUSED_COMPARE || form == FUSED_WHERE;
+	return op == OP_CONCAT || form == FUSED_FOLD || form == FUSED_COMPARE ||
+	       form == FUSED_WHERE;
 }
 
 bool order_is_reordered_input(const struct node *n, int k)
@@ -49,18 +51,22 @@ static bool names_axes(const struct pass_ctx *c, const struct node *n)
 	case OP_SPLIT: return node_attr(n, "axis");
 	case OP_PAD: return order_constant_in(c, n, 1) && is_absent_or_constant(c, n, 3);
 	case OP_SLICE: return order_constant_in(c, n, 3);
-	default: return order_is_reduction(n->op) && order_constant_in(c, n, 1) && node_int(n, "keepdims", 1);
+	default:
+		return order_is_reduction(n->op) && order_constant_in(c, n, 1) &&
+		       node_int(n, "keepdims", 1);
 	}
 }
 
 int order_free_rank(const struct pass_ctx *c, const struct node *n)
 {
 	int rank = n->n_out && n->out[0] != VALUE_NONE ? pass_value(c, n->out[0])->shape.rank : 0;
-	if (n->dead || rank < 3 || n->n_attr > ATTRS_MAX || (!is_elementwise(n->op) && !names_axes(c, n)))
+	if (n->dead || rank < 3 || n->n_attr > ATTRS_MAX ||
+		(!is_elementwise(n->op) && !names_axes(c, n)))
 		return 0;
 	for (int k = 0; k < n->n_in; k++) {
 		int32_t v = pass_in(c, n, k);
-		if (!order_is_reordered_input(n, k) || (v != VALUE_NONE && pass_value(c, v)->constant))
+		if (!order_is_reordered_input(n, k) ||
+			(v != VALUE_NONE && pass_value(c, v)->constant))
 			continue;
 		if (v == VALUE_NONE || pass_value(c, v)->shape.rank != rank)
 			return 0;
@@ -68,7 +74,7 @@ int order_free_rank(const struct pass_ctx *c, const struct node *n)
 	return rank;
 }
 
-/* -- groups ---------------------------------------------------------------------------------------- */
+/* -- groups ------------------------------------------------------------------------------------ */
 
 int32_t order_group_of(struct order *o, int32_t v)
 {
@@ -107,7 +113,8 @@ static int64_t cost_of(const struct pass_ctx *c, int32_t v)
 	return many > 1 ? 100 : 1;
 }
 
-bool order_is_perm_of(const struct pass_ctx *c, const struct node *n, const struct group *g, bool undoes)
+bool order_is_perm_of(
+	const struct pass_ctx *c, const struct node *n, const struct group *g, bool undoes)
 {
 	int64_t perm[RANK_MAX];
 	int rank;
@@ -151,7 +158,8 @@ static void count_entry(struct order *o, int32_t v)
 
 bool order_takes_any_order(const struct pass_ctx *c, const struct node *n)
 {
-	return order_is_reduction(n->op) && order_constant_in(c, n, 1) && !node_int(n, "keepdims", 1);
+	return order_is_reduction(n->op) && order_constant_in(c, n, 1) &&
+	       !node_int(n, "keepdims", 1);
 }
 
 static void count_reads(struct order *o, const struct node *n)
@@ -159,7 +167,8 @@ static void count_reads(struct order *o, const struct node *n)
 	bool is_free = order_free_rank(o->c, n) > 0;
 	for (int k = 0; k < n->n_in; k++) {
 		int32_t v = pass_in(o->c, n, k);
-		if (v == VALUE_NONE || (is_free && order_is_reordered_input(n, k)) || order_takes_any_order(o->c, n))
+		if (v == VALUE_NONE || (is_free && order_is_reordered_input(n, k)) ||
+			order_takes_any_order(o->c, n))
 			continue;
 		struct group *g = &o->group[order_group_of(o, v)];
 		if (g->rank && order_is_perm_of(o->c, n, g, true))

@@ -220,8 +220,8 @@ enum err_code pass_add_value(struct pass_ctx *c, int32_t *ret, struct err *err)
 	return grow(c, err);
 }
 
-enum err_code pass_add_node(struct pass_ctx *c, enum op_id op, const char *name, const int32_t *in, int n_in,
-	const struct attr *attr, int n_attr, int32_t out, struct err *err)
+enum err_code pass_add_node(struct pass_ctx *c, enum op_id op, const char *name, const int32_t *in,
+	int n_in, const struct attr *attr, int n_attr, int32_t out, struct err *err)
 {
 	int32_t at;
 	TRY(graph_add_node(c->graph, op, name, n_in, 1, n_attr, &at, err));
@@ -245,7 +245,8 @@ pass_add_constant(struct pass_ctx *c, const struct tensor *t, int32_t *ret, stru
 	return grow(c, err);
 }
 
-enum err_code pass_add_ints(struct pass_ctx *c, int n, const int64_t *v, int32_t *ret, struct err *err)
+enum err_code pass_add_ints(
+	struct pass_ctx *c, int n, const int64_t *v, int32_t *ret, struct err *err)
 {
 	struct shape s = shape_of(n);
 	struct tensor *t = graph_new_tensor(c->graph, DTYPE_I64, &s);

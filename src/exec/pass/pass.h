@@ -92,10 +92,11 @@ void pass_become_constant(struct pass_ctx *c, struct node *n, const struct tenso
 /* New values and constants, which have no name. Passes add none in another way: the arrays of
    the context grow with them. */
 MUST_CHECK enum err_code pass_add_value(struct pass_ctx *c, int32_t *ret, struct err *err);
-/* A node that makes out, which has been some other node's or nobody's. Nodes move in memory; attr is
-   copied as by pass_rewrite(). */
-MUST_CHECK enum err_code pass_add_node(struct pass_ctx *c, enum op_id op, const char *name, const int32_t *in,
-	int n_in, const struct attr *attr, int n_attr, int32_t out, struct err *err);
+/* A node that makes out, which has been some other node's or nobody's. Nodes move in memory; attr
+   is copied as by pass_rewrite(). */
+MUST_CHECK enum err_code pass_add_node(struct pass_ctx *c, enum op_id op, const char *name,
+	const int32_t *in, int n_in, const struct attr *attr, int n_attr, int32_t out,
+	struct err *err);
 MUST_CHECK enum err_code
 pass_add_constant(struct pass_ctx *c, const struct tensor *t, int32_t *ret, struct err *err);
 MUST_CHECK enum err_code pass_add_ints(struct pass_ctx *c, int n, const int64_t *v, int32_t *ret,

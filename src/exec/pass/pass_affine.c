@@ -26,8 +26,8 @@ struct host {
 	int64_t channels;
 	int axis; /* of the channels in the result */
 	int rank; /* of the result */
-	/* How the weights lie: runs of one channel, width channels one after the other, those repeat
-	   times, and all of it for each group of so many channels. */
+	/* How the weights lie: runs of one channel, width channels one after the other, those
+	   repeat times, and all of it for each group of so many channels. */
 	int64_t run, width, repeat;
 };
 

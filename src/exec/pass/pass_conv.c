@@ -23,7 +23,8 @@ static bool match_zero_pad(const struct pass_ctx *c, const struct node *n, int64
 		(axes != VALUE_NONE && !c->graph->value[axes].constant) ||
 		(value != VALUE_NONE && !(pass_scalar(c, value, &fill) && fill == 0)) ||
 		pad_geometry(x, c->graph->value[pads].constant,
-			axes == VALUE_NONE ? NULL : c->graph->value[axes].constant, &g, NULL) != ERR_OK)
+			axes == VALUE_NONE ? NULL : c->graph->value[axes].constant, &g,
+			NULL) != ERR_OK)
 		return false;
 	for (int i = 0; i < g.rank; i++) {
 		if (g.begin[i] < 0 || g.end[i] < 0 || (i < 2 && (g.begin[i] || g.end[i])))
@@ -41,7 +42,8 @@ static int replace_pads(const struct node *n, const int64_t *pads, int n_pads, s
 {
 	int k = 0;
 	for (int i = 0; i < n->n_attr; i++)
-		if (strcmp(n->attr[i].name, "pads") != 0 && strcmp(n->attr[i].name, "auto_pad") != 0)
+		if (strcmp(n->attr[i].name, "pads") != 0 &&
+			strcmp(n->attr[i].name, "auto_pad") != 0)
 			ret[k++] = n->attr[i];
 	ret[k++] = (struct attr){ .name = "pads", .kind = ATTR_INTS, .n = n_pads, .ints = pads };
 	return k;
@@ -81,15 +83,16 @@ enum err_code pass_pad_into_conv(struct pass_ctx *c, struct err *err)
 	return pass_each(c, pad_into_conv, err);
 }
 
-/* -- addition and activation after ---------------------------------------------------------------- */
+/* -- addition and activation after ------------------------------------------------------------- */
 
 /* The convolution that makes v, if it can take in something that is done to v, which is
    read `reads` times by what is done. */
 static struct node *match_conv(const struct pass_ctx *c, int32_t v, int reads)
 {
 	struct node *n = pass_producer(c, v);
-	bool fusible = n && (n->op == OP_CONV || (n->op == OP_FUSED_CONV &&
-							 node_int(n, "activation", ACT_NONE) == ACT_NONE));
+	bool fusible =
+		n && (n->op == OP_CONV || (n->op == OP_FUSED_CONV &&
+						  node_int(n, "activation", ACT_NONE) == ACT_NONE));
 	return fusible && c->uses[v] == reads && !c->is_output[v] && pass_is_f32(c, v) &&
 			n->n_attr + 3 <= CONV_ATTRS_MAX
 		? n
@@ -118,7 +121,8 @@ static enum err_code fuse_residual(struct pass_ctx *c, struct node *n, struct er
 	for (int k = 0; k < 2; k++) {
 		const struct node *conv = match_conv(c, pass_in(c, n, k), 1);
 		int32_t other = pass_in(c, n, 1 - k);
-		if (!conv || node_has_in(conv, 3) || (best && conv < best) || !pass_is_f32(c, other) ||
+		if (!conv || node_has_in(conv, 3) || (best && conv < best) ||
+			!pass_is_f32(c, other) ||
 			!pass_same_shape(&pass_value(c, pass_in(c, n, k))->shape,
 				&pass_value(c, other)->shape))
 			continue;

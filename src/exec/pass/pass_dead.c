@@ -35,7 +35,8 @@ static enum err_code prune_body(struct pass_ctx *c, struct node *n, struct graph
 	int32_t kept = 0;
 	for (int32_t i = 0; i < body->n_capture; i++) {
 		int32_t inner = body->capture[i], outer = n->in[at + i];
-		const struct tensor *t = outer == VALUE_NONE ? NULL : c->graph->value[outer].constant;
+		const struct tensor *t =
+			outer == VALUE_NONE ? NULL : c->graph->value[outer].constant;
 		if (t && uses[inner]) {
 			body->value[inner].constant = t;
 			body->value[inner].type = (struct type){ .dtype = t->dtype };

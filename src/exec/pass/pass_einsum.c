@@ -67,7 +67,8 @@ static void group_labels(struct product *p, int left)
 	p->left = left;
 	memset(p->group, 0, sizeof(p->group));
 	for (int k = 0; k < e->out_rank; k++) {
-		bool l = has(e->in[left], e->rank[left], e->out[k]), r = has(e->in[right], e->rank[right], e->out[k]);
+		bool l = has(e->in[left], e->rank[left], e->out[k]),
+		     r = has(e->in[right], e->rank[right], e->out[k]);
 		struct labels *g = &p->group[l && r ? BATCH : l ? ROWS : COLUMNS];
 		g->of[g->n++] = e->out[k];
 	}
@@ -91,7 +92,8 @@ static bool gives_order(const struct product *p)
 }
 
 /* Only under an ellipsis may 1 stand for any size. */
-static bool sizes_are_equal(struct slice equation, const struct shape *const *in, const struct einsum *e)
+static bool sizes_are_equal(
+	struct slice equation, const struct shape *const *in, const struct einsum *e)
 {
 	if (!memchr(equation.ptr, '.', equation.len))
 		return true;
@@ -127,7 +129,7 @@ static bool match(struct product *p, const struct node *n)
 	return p->group[SUMMED].n > 0;
 }
 
-/* -- what a Reshape is asked for ----------------------------------------------------------------- */
+/* -- what a Reshape is asked for --------------------------------------------------------------- */
 
 struct sizes {
 	int n, guesses; /* -1; more than one cannot be */
@@ -198,7 +200,7 @@ static struct sizes result_sizes(const struct product *p)
 	return s;
 }
 
-/* -- building ------------------------------------------------------------------------------------ */
+/* -- building ---------------------------------------------------------------------------------- */
 
 /* A node before the one that is rewritten, by whose index it is known from now on. */
 static enum err_code add_node(struct product *p, enum op_id op, const int32_t *in, int n_in,
@@ -211,7 +213,8 @@ static enum err_code add_node(struct product *p, enum op_id op, const int32_t *i
 	return pass_add_node(p->c, op, p->name, in, n_in, attr, attr ? 1 : 0, *ret, p->err);
 }
 
-static enum err_code transposed(struct product *p, int32_t x, const int8_t *from, const struct labels *to, int32_t *ret)
+static enum err_code transposed(
+	struct product *p, int32_t x, const int8_t *from, const struct labels *to, int32_t *ret)
 {
 	struct attr a = { .name = "perm", .kind = ATTR_INTS, .n = to->n };
 	int64_t *perm = ARENA_ARRAY(p->c->graph->arena, int64_t, (size_t)to->n + 1);
@@ -254,7 +257,8 @@ static enum err_code multiply(struct pass_ctx *c, struct node *n, struct err *er
 	if (left.guesses > 1 || right.guesses > 1 || result.guesses > 1 ||
 		left.n > RANK_MAX || right.n > RANK_MAX)
 		return ERR_OK;
-	struct labels rows_first = order_of(&p, ROWS, SUMMED), columns_last = order_of(&p, SUMMED, COLUMNS),
+	struct labels rows_first = order_of(&p, ROWS, SUMMED),
+		      columns_last = order_of(&p, SUMMED, COLUMNS),
 		      made = order_of(&p, ROWS, COLUMNS), asked = { .n = p.e.out_rank };
 	memcpy(asked.of, p.e.out, (size_t)asked.n);
 	int32_t x = pass_in(c, n, p.left), y = pass_in(c, n, 1 - p.left);
@@ -268,7 +272,7 @@ static enum err_code multiply(struct pass_ctx *c, struct node *n, struct err *er
 	return pass_rewrite(c, &c->graph->node[at], OP_IDENTITY, &v, 1, NULL, 0, err);
 }
 
-/* -- biases -------------------------------------------------------------------------------------- */
+/* -- biases ------------------------------------------------------------------------------------ */
 
 /* t's shape is that of the last dimensions of s, which are n elements. */
 static bool is_tail(const struct tensor *t, const struct shape *s, int64_t n)
@@ -301,10 +305,12 @@ static enum err_code add_before_split(struct pass_ctx *c, struct node *n, struct
 			return err_oom(err);
 		memcpy(t->data, bias->data, tensor_bytes(t));
 		TRY(pass_add_constant(c, t, &sum[1], err));
-		struct attr attr = { .name = "allowzero", .kind = ATTR_INT, .i = node_int(split, "allowzero", 0) };
+		struct attr attr = { .name = "allowzero", .kind = ATTR_INT,
+			.i = node_int(split, "allowzero", 0) };
 		TRY(pass_rewrite(c, split, OP_ADD, sum, 2, NULL, 0, err));
 		c->graph->value[split->out[0]].shape = s;
-		return pass_rewrite(c, n, OP_RESHAPE, (int32_t[]){ split->out[0], sizes }, 2, &attr, 1, err);
+		return pass_rewrite(
+			c, n, OP_RESHAPE, (int32_t[]){ split->out[0], sizes }, 2, &attr, 1, err);
 	}
 	return ERR_OK;
 }

@@ -111,8 +111,8 @@ static enum err_code skip_expand(struct pass_ctx *c, struct node *n, struct err 
 			continue;
 		int32_t in[2] = { pass_in(c, n, 0), pass_in(c, n, 1) };
 		in[k] = pass_in(c, e, 0);
-		if (shape_broadcast(shape_of_value(c, in[0]), shape_of_value(c, in[1]), &direct, err) !=
-				ERR_OK ||
+		if (shape_broadcast(shape_of_value(c, in[0]), shape_of_value(c, in[1]), &direct,
+			    err) != ERR_OK ||
 			!pass_same_shape(&direct, out))
 			continue;
 		TRY(pass_rewrite(c, n, n->op, in, 2, n->attr, n->n_attr, err));

@@ -45,7 +45,8 @@ static enum err_code compute(struct pass_ctx *c, struct node *n, const struct te
 {
 	struct packs *packs = packs_new();
 	const struct backend *host = backend_host(c->backend);
-	struct prep prep = { .backend = host, .graph = c->graph, .node = n, .in = in, .out = out, .n_in = n->n_in,
+	struct prep prep = { .backend = host, .graph = c->graph, .node = n, .in = in, .out = out,
+		.n_in = n->n_in,
 		.n_out = 1, .threads = 1, .arena = tmp, .packs = packs, .tmp = tmp };
 	struct kernel k = { .units = 1 };
 	bool want_plain;
@@ -134,7 +135,8 @@ static enum err_code fold_known_ints(struct pass_ctx *c, struct node *n, struct 
    input's: -1 and 0 say the same without computing the list. */
 static enum err_code fold_reshape(struct pass_ctx *c, struct node *n, struct err *err)
 {
-	const struct gvalue *x = pass_value(c, pass_in(c, n, 0)), *want = pass_value(c, pass_in(c, n, 1));
+	const struct gvalue *x = pass_value(c, pass_in(c, n, 0)),
+			    *want = pass_value(c, pass_in(c, n, 1));
 	const struct infer_ints *ints = want->ints;
 	if (!ints || want->constant || node_int(n, "allowzero", 0))
 		return ERR_OK;

@@ -96,7 +96,8 @@ static bool map_of(const struct before *b, int64_t channels, struct map *ret)
 }
 
 /* The weights of one output, so many taps for each channel; what the shift adds. */
-static double fold_output(const float *from, float *to, int64_t channels, int64_t taps, const struct map *m)
+static double fold_output(
+	const float *from, float *to, int64_t channels, int64_t taps, const struct map *m)
 {
 	double sum = 0;
 	for (int64_t i = 0, at = 0; i < channels; i++)
@@ -123,8 +124,9 @@ static enum err_code fold_weights(struct pass_ctx *c, const struct node *n, cons
 		return err_oom(err);
 	for (int64_t i = 0, each = per_group * taps; i < m; i++) {
 		int64_t first = i / (m / group) * per_group;
-		double sum = fold_output((const float *)w->data + i * each, (float *)nw->data + i * each,
-			per_group, taps, &(struct map){map->s + first, map->t + first});
+		double sum =
+			fold_output((const float *)w->data + i * each, (float *)nw->data + i * each,
+				per_group, taps, &(struct map){ map->s + first, map->t + first });
 		((float *)nb->data)[i] = (float)((bias ? tensor_float(bias, i) : 0) + sum);
 	}
 	TRY(pass_add_constant(c, nw, ret_w, err));
@@ -132,7 +134,8 @@ static enum err_code fold_weights(struct pass_ctx *c, const struct node *n, cons
 }
 
 /* t / s, if that loses nothing worth speaking of. */
-static struct tensor *quotient(struct pass_ctx *c, const struct before *b, int rank, int64_t channels)
+static struct tensor *quotient(
+	struct pass_ctx *c, const struct before *b, int rank, int64_t channels)
 {
 	struct shape s = { .rank = rank - 1, .dim = { channels, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 } };
 	struct tensor *q = graph_new_tensor(c->graph, DTYPE_F32, &s);
@@ -170,9 +173,9 @@ static enum err_code fold_forward(struct pass_ctx *c, struct node *n, struct err
 	if (n->op != OP_CONV || !pass_is_f32(c, n->out[0]))
 		return ERR_OK;
 	int32_t x = pass_in(c, n, 0), w = pass_in(c, n, 1), bias = pass_in(c, n, 2);
-	if (!pass_value(c, w)->constant ||
-		(bias != VALUE_NONE && !pass_value(c, bias)->constant) ||
-		conv_geometry(n, &pass_value(c, x)->shape, &pass_value(c, w)->shape, &g, NULL) != ERR_OK)
+	if (!pass_value(c, w)->constant || (bias != VALUE_NONE && !pass_value(c, bias)->constant) ||
+		conv_geometry(n, &pass_value(c, x)->shape, &pass_value(c, w)->shape, &g, NULL) !=
+			ERR_OK)
 		return ERR_OK;
 	int64_t channels = pass_value(c, w)->shape.dim[1] * g.group;
 	if (!match_before(c, x, channels, &b))

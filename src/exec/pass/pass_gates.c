@@ -142,7 +142,8 @@ static bool is_cubic(const struct pass_ctx *c, int32_t v, int32_t x)
 }
 
 /* 1 + erf(x / sqrt 2), or 1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)) */
-static bool match_gelu_gate(const struct pass_ctx *c, int32_t v, int32_t x, struct pass_activation *a)
+static bool match_gelu_gate(
+	const struct pass_ctx *c, int32_t v, int32_t x, struct pass_activation *a)
 {
 	int32_t inner;
 	double number;

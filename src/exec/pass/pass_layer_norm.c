@@ -8,9 +8,9 @@
  * Sqrt, scale multiplied into that first); also with the variance as mean(x^2) - mean^2,
  * clamped at 0 or not. The anchor is the addition of the bias.
  *
- * x / sqrt(mean(x^2) + eps) * scale, in the same two ways, or x itself times scale over the root. The anchor
- * is the product with the scale. PyTorch's computes in float32 what is half before and behind it, casts and
- * all, as the operator does.
+ * x / sqrt(mean(x^2) + eps) * scale, in the same two ways, or x itself times scale over the root.
+ * The anchor is the product with the scale. PyTorch's computes in float32 what is half before and
+ * behind it, casts and all, as the operator does.
  */
 #include "exec/pass/pass.h"
 
@@ -74,7 +74,8 @@ static int32_t skip_restored_axes(const struct pass_ctx *c, int32_t v)
 	const struct shape *from = &pass_value(c, pass_in(c, n, 0))->shape;
 	const struct shape *to = &pass_value(c, v)->shape;
 	for (int i = 0; i < to->rank; i++) {
-		bool same = i < from->rank && to->dim[i] == from->dim[i] && to->dim[i] != DIM_UNKNOWN;
+		bool same =
+			i < from->rank && to->dim[i] == from->dim[i] && to->dim[i] != DIM_UNKNOWN;
 		if (!same && !(i >= from->rank && to->dim[i] == 1))
 			return v;
 	}
@@ -88,7 +89,7 @@ static bool match_mean(const struct pass_ctx *c, int32_t v, struct mean *ret)
 	if (!n)
 		return false;
 	bool found = n->op == OP_REDUCE_MEAN ? match_reduction(c, n, ret)
-		: n->op == OP_MUL	     ? match_sum_scaled(c, n, ret)
+		     : n->op == OP_MUL	     ? match_sum_scaled(c, n, ret)
 					     : false;
 	/* Either the axes were kept, or they were put back. */
 	return found && ret->kept == (inner == v);
@@ -138,7 +139,8 @@ static bool match_raw_variance(const struct pass_ctx *c, int32_t v, const struct
 }
 
 /* v is sqrt(variance + epsilon), for the x and the centered x given. */
-static bool match_deviation(const struct pass_ctx *c, int32_t v, int32_t centered, struct norm *norm)
+static bool match_deviation(
+	const struct pass_ctx *c, int32_t v, int32_t centered, struct norm *norm)
 {
 	const struct node *root = pass_match(c, v, OP_SQRT);
 	const struct node *sum = root ? pass_match(c, pass_in(c, root, 0), OP_ADD) : NULL;
@@ -176,8 +178,8 @@ static bool match_root(const struct pass_ctx *c, int32_t v, int32_t x, struct no
 		struct mean mean;
 		int32_t squared;
 		if (!pass_scalar(c, pass_in(c, sum, k), &norm->epsilon) || norm->epsilon < 0 ||
-			!match_mean(c, pass_in(c, sum, 1 - k), &mean) || !match_square(c, mean.of, &squared) ||
-			squared != x)
+			!match_mean(c, pass_in(c, sum, 1 - k), &mean) ||
+			!match_square(c, mean.of, &squared) || squared != x)
 			continue;
 		norm->axis = mean.axis;
 		return true;
@@ -189,7 +191,8 @@ static bool match_root(const struct pass_ctx *c, int32_t v, int32_t x, struct no
 typedef bool (*match_fn)(const struct pass_ctx *c, int32_t v, int32_t of, struct norm *norm);
 
 /* v is 1 over it. */
-static bool match_inverse(const struct pass_ctx *c, int32_t v, match_fn divisor, int32_t of, struct norm *norm)
+static bool match_inverse(
+	const struct pass_ctx *c, int32_t v, match_fn divisor, int32_t of, struct norm *norm)
 {
 	const struct node *n = pass_match(c, v, OP_RECIPROCAL);
 	if (n)
@@ -207,7 +210,8 @@ static bool match_scaled(const struct pass_ctx *c, int32_t a, int32_t b, struct 
 		return match_deviation(c, pass_in(c, n, 1), pass_in(c, n, 0), norm);
 	for (int k = 0; n && n->op == OP_MUL && k < 2; k++)
 		if (match_centered(c, pass_in(c, n, k), norm) &&
-			match_inverse(c, pass_in(c, n, 1 - k), match_deviation, pass_in(c, n, k), norm))
+			match_inverse(
+				c, pass_in(c, n, 1 - k), match_deviation, pass_in(c, n, k), norm))
 			return true;
 	/* centered * (inverse * scale) */
 	if (!match_centered(c, a, norm))
@@ -247,7 +251,8 @@ static enum err_code trim(struct pass_ctx *c, int32_t v, const struct norm *norm
 	return pass_add_constant(c, trimmed, ret, err);
 }
 
-static enum err_code rewrite(struct pass_ctx *c, struct node *n, enum op_id op, const struct norm *norm, struct err *err)
+static enum err_code rewrite(
+	struct pass_ctx *c, struct node *n, enum op_id op, const struct norm *norm, struct err *err)
 {
 	int n_in = op == OP_LAYER_NORM ? 3 : 2;
 	int32_t in[3] = { norm->x, VALUE_NONE, VALUE_NONE };
@@ -271,13 +276,14 @@ static enum err_code find_layer_norm(struct pass_ctx *c, struct node *n, struct 
 		const struct node *scaled = pass_match(c, pass_in(c, n, k), OP_MUL);
 		struct norm norm = { .bias = pass_in(c, n, 1 - k) };
 		for (int j = 0; scaled && j < 2; j++)
-			if (match_scaled(c, pass_in(c, scaled, j), pass_in(c, scaled, 1 - j), &norm))
+			if (match_scaled(
+				    c, pass_in(c, scaled, j), pass_in(c, scaled, 1 - j), &norm))
 				return rewrite(c, n, OP_LAYER_NORM, &norm, err);
 	}
 	return ERR_OK;
 }
 
-/* -- by the root of the mean square ------------------------------------------------------------------ */
+/* -- by the root of the mean square ------------------------------------------------------------ */
 
 /* v is x over the root, or times 1 over it. */
 static bool match_over_root(const struct pass_ctx *c, int32_t v, struct norm *norm)
@@ -315,7 +321,8 @@ static bool match_root_scaled(const struct pass_ctx *c, int32_t a, int32_t b, st
 static bool skip_cast(const struct pass_ctx *c, enum dtype from, enum dtype to, int32_t *v)
 {
 	const struct node *n = pass_match(c, *v, OP_CAST);
-	if (!n || pass_value(c, *v)->type.dtype != to || pass_value(c, pass_in(c, n, 0))->type.dtype != from)
+	if (!n || pass_value(c, *v)->type.dtype != to ||
+		pass_value(c, pass_in(c, n, 0))->type.dtype != from)
 		return false;
 	*v = pass_in(c, n, 0);
 	return true;
@@ -328,7 +335,8 @@ static enum err_code find_rms_norm(struct pass_ctx *c, struct node *n, struct er
 	for (int k = 0; k < 2 && (half || dtype == DTYPE_F32); k++) {
 		struct norm norm = { .bias = VALUE_NONE };
 		int32_t y = pass_in(c, n, k);
-		if ((half && !skip_cast(c, DTYPE_F32, dtype, &y)) || !match_root_scaled(c, y, pass_in(c, n, 1 - k), &norm) ||
+		if ((half && !skip_cast(c, DTYPE_F32, dtype, &y)) ||
+			!match_root_scaled(c, y, pass_in(c, n, 1 - k), &norm) ||
 			(half && !skip_cast(c, dtype, DTYPE_F32, &norm.x)) ||
 			pass_value(c, norm.scale)->type.dtype != dtype)
 			continue;

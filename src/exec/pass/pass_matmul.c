@@ -42,8 +42,8 @@ static bool read_product(const struct pass_ctx *c, const struct node *n, struct 
 		p->in[k] = pass_in(c, n, k);
 	if (p->in[0] == VALUE_NONE || p->in[1] == VALUE_NONE) /* no product, whatever else */
 		return false;
-	if (!pass_is_f32(c, n->out[0]) || out->rank < 2 || pass_value(c, p->in[0])->shape.rank < 2 ||
-		pass_value(c, p->in[1])->shape.rank < 2)
+	if (!pass_is_f32(c, n->out[0]) || out->rank < 2 ||
+		pass_value(c, p->in[0])->shape.rank < 2 || pass_value(c, p->in[1])->shape.rank < 2)
 		return false;
 	switch (n->op) {
 	case OP_MATMUL: return true;
@@ -106,7 +106,8 @@ static bool match_scaled(const struct pass_ctx *c, const struct node *n, struct 
 		int32_t v = pass_in(c, n, k), other = pass_in(c, n, 1 - k);
 		if (!pass_scalar(c, other, &number) || number == 0 ||
 			pass_value(c, other)->shape.rank > pass_value(c, v)->shape.rank ||
-			!match_product(c, v, 1, p) || p->in[2] != VALUE_NONE || p->in[3] != VALUE_NONE)
+			!match_product(c, v, 1, p) || p->in[2] != VALUE_NONE ||
+			p->in[3] != VALUE_NONE)
 			continue;
 		p->scale = n->op == OP_MUL ? p->scale * number : p->scale / number;
 		return true;

@@ -56,7 +56,8 @@ static bool is_finite(const struct tensor *w)
 	return true;
 }
 
-static enum err_code add_int(struct pass_ctx *c, enum dtype dtype, int64_t v, int32_t *ret, struct err *err)
+static enum err_code add_int(
+	struct pass_ctx *c, enum dtype dtype, int64_t v, int32_t *ret, struct err *err)
 {
 	struct shape scalar = { 0 };
 	struct tensor *t = graph_new_tensor(c->graph, dtype, &scalar);
@@ -70,7 +71,8 @@ static enum err_code add_int(struct pass_ctx *c, enum dtype dtype, int64_t v, in
 }
 
 /* The rows of w and one of zeros. */
-static enum err_code add_table(struct pass_ctx *c, const struct tensor *w, int32_t *ret, struct err *err)
+static enum err_code add_table(
+	struct pass_ctx *c, const struct tensor *w, int32_t *ret, struct err *err)
 {
 	struct shape s = shape_of(w->shape.dim[0] + 1, w->shape.dim[1]);
 	struct tensor *t = graph_new_tensor(c->graph, DTYPE_F32, &s);
@@ -81,7 +83,8 @@ static enum err_code add_table(struct pass_ctx *c, const struct tensor *w, int32
 	return pass_add_constant(c, t, ret, err);
 }
 
-static void retype(struct pass_ctx *c, const struct node *n, enum dtype dtype, const struct shape *s)
+static void retype(
+	struct pass_ctx *c, const struct node *n, enum dtype dtype, const struct shape *s)
 {
 	struct gvalue *v = &c->graph->value[n->out[0]];
 	v->type.dtype = dtype;
@@ -89,8 +92,8 @@ static void retype(struct pass_ctx *c, const struct node *n, enum dtype dtype, c
 }
 
 /* equal becomes the number of a row, and cast the same without the axis that was spread. */
-static enum err_code choose_rows(struct pass_ctx *c, struct node *equal, struct node *cast, int32_t x,
-	int64_t rows, struct err *err)
+static enum err_code choose_rows(struct pass_ctx *c, struct node *equal, struct node *cast,
+	int32_t x, int64_t rows, struct err *err)
 {
 	struct gvalue v = *pass_value(c, x);
 	int32_t clip[3] = { x }, squeeze[2] = { equal->out[0] };
@@ -112,8 +115,8 @@ static enum err_code gather_rows(struct pass_ctx *c, struct node *n, struct err 
 	const struct tensor *w = pass_value(c, pass_in(c, n, 1))->constant;
 	struct node *cast = pass_match_single(c, pass_in(c, n, 0), OP_CAST);
 	struct node *equal = cast ? pass_match_single(c, pass_in(c, cast, 0), OP_EQUAL) : NULL;
-	if (!equal || !w || w->dtype != DTYPE_F32 || w->shape.rank != 2 || tensor_count(w) > TABLE_MAX ||
-		!is_finite(w))
+	if (!equal || !w || w->dtype != DTYPE_F32 || w->shape.rank != 2 ||
+		tensor_count(w) > TABLE_MAX || !is_finite(w))
 		return ERR_OK;
 	int64_t rows = w->shape.dim[0];
 	int32_t x = chooser(c, equal, rows), in[2];
@@ -134,8 +137,9 @@ enum err_code pass_one_hot(struct pass_ctx *c, struct err *err)
 
 static bool is_function(enum op_id op)
 {
-	static const enum op_id of_one[] = { OP_ELU, OP_ERF, OP_GELU, OP_HARD_SIGMOID, OP_HARD_SWISH,
-		OP_LEAKY_RELU, OP_RELU, OP_SELU, OP_SIGMOID, OP_SOFTPLUS, OP_SWISH, OP_TANH };
+	static const enum op_id of_one[] = { OP_ELU, OP_ERF, OP_GELU, OP_HARD_SIGMOID,
+		OP_HARD_SWISH, OP_LEAKY_RELU, OP_RELU, OP_SELU, OP_SIGMOID, OP_SOFTPLUS, OP_SWISH,
+		OP_TANH };
 	for (size_t i = 0; i < sizeof(of_one) / sizeof(of_one[0]); i++)
 		if (of_one[i] == op)
 			return true;
@@ -154,7 +158,8 @@ static struct node *lookup(const struct pass_ctx *c, int32_t v)
 }
 
 /* One number for all, or one for each column: *ret is such a constant of rank 1. */
-static enum err_code per_column(struct pass_ctx *c, int32_t v, int64_t columns, int32_t *ret, struct err *err)
+static enum err_code per_column(
+	struct pass_ctx *c, int32_t v, int64_t columns, int32_t *ret, struct err *err)
 {
 	const struct tensor *t = pass_value(c, v)->constant;
 	*ret = VALUE_NONE;
@@ -176,7 +181,8 @@ static enum err_code fold_table(struct pass_ctx *c, struct node *n, struct err *
 	int32_t in[2];
 	for (int k = 0; k < (two ? 2 : is_function(n->op) ? 1 : 0); k++) {
 		struct node *rows = lookup(c, pass_in(c, n, k));
-		if (!rows || pass_value(c, n->out[0])->shape.rank != pass_value(c, rows->out[0])->shape.rank)
+		if (!rows || pass_value(c, n->out[0])->shape.rank !=
+				     pass_value(c, rows->out[0])->shape.rank)
 			continue;
 		int32_t indices = pass_in(c, rows, 1), table = pass_in(c, rows, 0);
 		struct shape s = pass_value(c, table)->shape;
@@ -187,7 +193,8 @@ static enum err_code fold_table(struct pass_ctx *c, struct node *n, struct err *
 			continue;
 		TRY(pass_rewrite(c, rows, n->op, in, two ? 2 : 1, n->attr, n->n_attr, err));
 		retype(c, rows, DTYPE_F32, &s);
-		return pass_rewrite(c, n, OP_GATHER, (int32_t[]){ rows->out[0], indices }, 2, NULL, 0, err);
+		return pass_rewrite(
+			c, n, OP_GATHER, (int32_t[]){ rows->out[0], indices }, 2, NULL, 0, err);
 	}
 	return ERR_OK;
 }

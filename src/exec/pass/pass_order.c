@@ -29,9 +29,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- the other order --------------------------------------------------------------------------------- */
+/* -- the other order --------------------------------------------------------------------------- */
 
-static enum err_code add_transpose(struct order *o, int32_t from, int32_t to, const struct group *g, bool undoes)
+static enum err_code add_transpose(
+	struct order *o, int32_t from, int32_t to, const struct group *g, bool undoes)
 {
 	int64_t *perm = ARENA_ARRAY(o->c->graph->arena, int64_t, (size_t)g->rank);
 	if (!perm)
@@ -93,7 +94,8 @@ static enum err_code reorder_input(struct order *o, const struct group *g, int32
 }
 
 /* Axis i of the old order is axis perm[i] of the new one. */
-static enum err_code reorder_list(struct order *o, const struct group *g, int32_t *v, const struct tensor *axes)
+static enum err_code reorder_list(
+	struct order *o, const struct group *g, int32_t *v, const struct tensor *axes)
 {
 	struct tensor *t = graph_new_tensor(o->c->graph, axes->dtype, &axes->shape);
 	if (!t)
@@ -109,12 +111,14 @@ static enum err_code reorder_list(struct order *o, const struct group *g, int32_
 	return pass_add_constant(o->c, t, v, o->err);
 }
 
-static enum err_code reorder_pads(struct order *o, const struct group *g, const struct node *n, int32_t *in)
+static enum err_code reorder_pads(
+	struct order *o, const struct group *g, const struct node *n, int32_t *in)
 {
 	int64_t pads[2 * RANK_MAX];
 	struct pad_geometry p;
 	const struct shape *x = &pass_value(o->c, pass_in(o->c, n, 0))->shape;
-	TRY(pad_geometry(x, order_constant_in(o->c, n, 1), order_constant_in(o->c, n, 3), &p, o->err));
+	TRY(pad_geometry(
+		x, order_constant_in(o->c, n, 1), order_constant_in(o->c, n, 3), &p, o->err));
 	for (int i = 0; i < g->rank; i++) {
 		pads[g->perm[i]] = p.begin[i];
 		pads[g->rank + g->perm[i]] = p.end[i];
@@ -124,8 +128,8 @@ static enum err_code reorder_pads(struct order *o, const struct group *g, const 
 }
 
 /* The inputs and attributes that say which axes are meant. */
-static enum err_code rename_axes(struct order *o, const struct group *g, const struct node *n, int32_t *in,
-	struct attr *attr)
+static enum err_code rename_axes(struct order *o, const struct group *g, const struct node *n,
+	int32_t *in, struct attr *attr)
 {
 	if (n->op == OP_PAD)
 		return reorder_pads(o, g, n, in);
@@ -175,13 +179,14 @@ static enum err_code reorder_node(struct order *o, int32_t at)
 	return pass_rewrite(c, &c->graph->node[at], n.op, in, n.n_in, attr, n.n_attr, o->err);
 }
 
-/* -- all of it ----------------------------------------------------------------------------------------- */
+/* -- all of it --------------------------------------------------------------------------------- */
 
 static enum err_code order_new(struct order *o, struct pass_ctx *c, struct err *err)
 {
 	size_t n = (size_t)c->graph->n_value + 1;
 	*o = (struct order){ .c = c, .n_value = c->graph->n_value, .err = err,
-		.parent = malloc(n * sizeof(*o->parent)), .reordered = malloc(n * sizeof(*o->reordered)),
+		.parent = malloc(n * sizeof(*o->parent)),
+		.reordered = malloc(n * sizeof(*o->reordered)),
 		.reads = calloc(n, sizeof(*o->reads)), .made = calloc(n, sizeof(*o->made)),
 		.wanted = calloc(n, sizeof(*o->wanted)), .group = calloc(n, sizeof(*o->group)) };
 	if (!o->parent || !o->reordered || !o->reads || !o->made || !o->wanted || !o->group)
@@ -222,7 +227,8 @@ static enum err_code absorb_transpose(struct pass_ctx *c, struct node *n, struct
 	struct group g;
 	uint32_t mask;
 	int64_t last = -1;
-	const struct node *t = order_takes_any_order(c, n) ? pass_match(c, pass_in(c, n, 0), OP_TRANSPOSE) : NULL;
+	const struct node *t =
+		order_takes_any_order(c, n) ? pass_match(c, pass_in(c, n, 0), OP_TRANSPOSE) : NULL;
 	if (!t || !pass_perm(c, t, &g.rank, g.perm) ||
 		reduce_axes(n, order_constant_in(c, n, 1), g.rank, &mask, NULL) != ERR_OK)
 		return ERR_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pass_pool.c -- a mean or a maximum over whole images is a pool, which reads them as convolutions leave them
+ * pass_pool.c -- a mean or a maximum over whole images is a pool, which reads them as convolutions
+ * leave them
  *
  * Behind layer-norm, which looks for means.
  */
@@ -19,12 +20,15 @@ static enum op_id pool_of(enum op_id op)
 static enum err_code find_pool(struct pass_ctx *c, struct node *n, struct err *err)
 {
 	enum op_id op = pool_of(n->op);
-	int32_t at = (int32_t)(n - c->graph->node), x = pass_in(c, n, 0), axes = pass_in(c, n, 1), in[2];
+	int32_t at = (int32_t)(n - c->graph->node), x = pass_in(c, n, 0), axes = pass_in(c, n, 1),
+		in[2];
 	uint32_t mask;
-	if (op == OP_NONE || !pass_is_f32(c, x) || axes == VALUE_NONE || !pass_value(c, axes)->constant)
+	if (op == OP_NONE || !pass_is_f32(c, x) || axes == VALUE_NONE ||
+		!pass_value(c, axes)->constant)
 		return ERR_OK;
 	int rank = pass_value(c, x)->shape.rank;
-	if (rank < 4 || reduce_axes(n, pass_value(c, axes)->constant, rank, &mask, NULL) != ERR_OK ||
+	if (rank < 4 ||
+		reduce_axes(n, pass_value(c, axes)->constant, rank, &mask, NULL) != ERR_OK ||
 		mask != (1u << rank) - 4)
 		return ERR_OK;
 	if (node_int(n, "keepdims", 1))

@@ -81,9 +81,11 @@ static bool fill_bias(const struct pass_ctx *c, const struct product *p, const s
 	if (!scheme_bias(c, p->bias, &b))
 		return false;
 	for (int64_t i = 0; i < p->w.channels; i++) {
-		double v = scheme_bias_at(&b, i), unit = p->x.q.scale * scheme_scale_at(p->w.scale, i);
+		double v = scheme_bias_at(&b, i),
+		       unit = p->x.q.scale * scheme_scale_at(p->w.scale, i);
 		double sum = rint(v / unit);
-		if (!(fabs(sum) < room) || fabs(sum - v / unit) * factor_at(p, y, i) > BIAS_ERROR_MAX)
+		if (!(fabs(sum) < room) ||
+			fabs(sum - v / unit) * factor_at(p, y, i) > BIAS_ERROR_MAX)
 			return false;
 		ret[i] = (int32_t)sum;
 	}
@@ -118,7 +120,8 @@ static bool match_conv(const struct pass_ctx *c, const struct node *n, struct pr
 	bool device = c->backend && c->backend->device;
 	if ((device && node_int(n, "group", 1) != 1) || n->n_attr > GEOMETRY_ATTRS_MAX ||
 		pass_value(c, pass_in(c, n, 0))->shape.rank != 4 ||
-		!scheme_operand(c, pass_in(c, n, 0), &p->x) || !scheme_weights(c, pass_in(c, n, 1), 0, &p->w))
+		!scheme_operand(c, pass_in(c, n, 0), &p->x) ||
+		!scheme_weights(c, pass_in(c, n, 1), 0, &p->w))
 		return false;
 	for (int i = 0; i < n->n_attr; i++)
 		p->attrs.v[p->attrs.n++] = n->attr[i];
@@ -135,19 +138,21 @@ static bool match_matmul(const struct pass_ctx *c, const struct node *n, struct 
 		return false;
 	const struct shape *w = &pass_value(c, pass_in(c, n, 1))->shape;
 	if (w->rank != 2 || pass_value(c, pass_in(c, n, 0))->shape.rank < 1 ||
-		!scheme_operand(c, pass_in(c, n, 0), &p->x) || !scheme_weights(c, pass_in(c, n, 1), !trans, &p->w))
+		!scheme_operand(c, pass_in(c, n, 0), &p->x) ||
+		!scheme_weights(c, pass_in(c, n, 1), !trans, &p->w))
 		return false;
 	add_int(&p->attrs, "trans_b", trans);
 	return p->bias == VALUE_NONE || is_list(c, p->bias, p->w.channels);
 }
 
-/* -- a sum with a product ------------------------------------------------------------------------ */
+/* -- a sum with a product ---------------------------------------------------------------------- */
 
 /* The product that makes v's integers, all its own but for the sum. */
-static const struct node *match_product(const struct pass_ctx *c, int32_t v, struct scheme_operand *ret)
+static const struct node *match_product(
+	const struct pass_ctx *c, int32_t v, struct scheme_operand *ret)
 {
-	if (c->uses[v] != 1 || c->is_output[v] || !scheme_operand(c, v, ret) || c->uses[ret->v] != 1 ||
-		c->is_output[ret->v])
+	if (c->uses[v] != 1 || c->is_output[v] || !scheme_operand(c, v, ret) ||
+		c->uses[ret->v] != 1 || c->is_output[ret->v])
 		return NULL;
 	const struct node *n = pass_producer(c, ret->v);
 	bool product = n && (n->op == OP_QUANTIZED_CONV || n->op == OP_QUANTIZED_MATMUL);
@@ -204,7 +209,7 @@ static enum err_code quantize_sum(struct pass_ctx *c, struct node *n, const stru
 	return best ? make_sum(c, n, best, &best_a, &best_z, y, r, err) : ERR_OK;
 }
 
-/* -- averages, and what moves numbers ------------------------------------------------------------ */
+/* -- averages, and what moves numbers ---------------------------------------------------------- */
 
 static enum err_code quantize_average(struct pass_ctx *c, struct node *n, const struct node *pool,
 	const struct scheme *y, const struct scheme_range *r, struct err *err)
@@ -228,16 +233,16 @@ static enum err_code quantize_mover(struct pass_ctx *c, struct node *n, const st
 	struct scheme_operand x;
 	struct scheme_range all = scheme_range(y->dtype);
 	int32_t in[MOVER_INPUTS_MAX];
-	if (mover->n_in > MOVER_INPUTS_MAX || mover->n_out != 1 || r->low != all.low || r->high != all.high ||
-		!scheme_operand(c, pass_in(c, mover, 0), &x) || x.q.dtype != y->dtype ||
-		x.q.scale != y->scale || x.q.zero != y->zero)
+	if (mover->n_in > MOVER_INPUTS_MAX || mover->n_out != 1 || r->low != all.low ||
+		r->high != all.high || !scheme_operand(c, pass_in(c, mover, 0), &x) ||
+		x.q.dtype != y->dtype || x.q.scale != y->scale || x.q.zero != y->zero)
 		return ERR_OK;
 	for (int k = 0; k < mover->n_in; k++)
 		in[k] = k == 0 ? x.v : pass_in(c, mover, k);
 	return pass_rewrite(c, n, mover->op, in, mover->n_in, mover->attr, mover->n_attr, err);
 }
 
-/* -- the pass ------------------------------------------------------------------------------------ */
+/* -- the pass ---------------------------------------------------------------------------------- */
 
 static enum err_code quantize(struct pass_ctx *c, struct node *n, struct err *err)
 {
@@ -253,7 +258,8 @@ static enum err_code quantize(struct pass_ctx *c, struct node *n, struct err *er
 	switch (from->op) {
 	case OP_CONV: return match_conv(c, from, &p) ? make_product(c, n, &p, &y, &r, err) : ERR_OK;
 	case OP_MATMUL:
-	case OP_GEMM: return match_matmul(c, from, &p) ? make_product(c, n, &p, &y, &r, err) : ERR_OK;
+	case OP_GEMM:
+		return match_matmul(c, from, &p) ? make_product(c, n, &p, &y, &r, err) : ERR_OK;
 	case OP_ADD: return quantize_sum(c, n, from, &y, &r, err);
 	case OP_GLOBAL_AVERAGE_POOL: return quantize_average(c, n, from, &y, &r, err);
 	case OP_MAX_POOL:

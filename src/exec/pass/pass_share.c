@@ -33,7 +33,8 @@ static bool attr_equal(const struct attr *a, const struct attr *b)
 	case ATTR_FLOAT: return memcmp(&a->f, &b->f, sizeof(a->f)) == 0;
 	case ATTR_STRING: return slice_eq(a->s, b->s);
 	case ATTR_INTS: return n == 0 || memcmp(a->ints, b->ints, n * sizeof(*a->ints)) == 0;
-	case ATTR_FLOATS: return n == 0 || memcmp(a->floats, b->floats, n * sizeof(*a->floats)) == 0;
+	case ATTR_FLOATS:
+		return n == 0 || memcmp(a->floats, b->floats, n * sizeof(*a->floats)) == 0;
 	case ATTR_TENSOR: return a->t == b->t;
 	default: return false; /* never shared */
 	}
@@ -102,7 +103,8 @@ static enum err_code share_constants(struct pass_ctx *c, struct err *err)
 			continue;
 		const struct tensor *t = c->graph->value[v].constant;
 		size_t at = mix_bytes((uint64_t)t->dtype, t->data, tensor_bytes(t)) & s.mask;
-		while (s.place[at] >= 0 && !constant_equal(c->graph->value[s.place[at]].constant, t))
+		while (s.place[at] >= 0 &&
+			!constant_equal(c->graph->value[s.place[at]].constant, t))
 			at = (at + 1) & s.mask;
 		if (s.place[at] < 0) {
 			s.place[at] = v;

@@ -38,11 +38,12 @@ static bool read_sibling(const struct pass_ctx *c, int32_t v, struct sibling *re
 	const struct node *n = v == VALUE_NONE ? NULL : pass_match_single(c, v, OP_FUSED_MATMUL);
 	if (!n)
 		n = v == VALUE_NONE ? NULL : pass_match_single(c, v, OP_MATMUL);
-	if (!n || !pass_is_f32(c, v) || pass_value(c, v)->shape.rank != 3 || pass_in(c, n, 3) != VALUE_NONE ||
-		node_int(n, "activation", ACT_NONE) != ACT_NONE)
+	if (!n || !pass_is_f32(c, v) || pass_value(c, v)->shape.rank != 3 ||
+		pass_in(c, n, 3) != VALUE_NONE || node_int(n, "activation", ACT_NONE) != ACT_NONE)
 		return false;
 	*ret = (struct sibling){ .node = (int32_t)(n - c->graph->node), .x = pass_in(c, n, 0),
-		.w = pass_in(c, n, 1), .bias = pass_in(c, n, 2), .trans_b = node_int(n, "trans_b", 0),
+		.w = pass_in(c, n, 1), .bias = pass_in(c, n, 2),
+		.trans_b = node_int(n, "trans_b", 0),
 		.scale = node_float(n, "scale", 1) };
 	const struct tensor *w = floats(c, ret->w);
 	if (!w || w->shape.rank != 2)
@@ -56,7 +57,8 @@ static bool read_sibling(const struct pass_ctx *c, int32_t v, struct sibling *re
 
 static bool are_siblings(const struct sibling *a, const struct sibling *b)
 {
-	return a->x == b->x && a->trans_b == b->trans_b && a->scale == b->scale && a->node != b->node;
+	return a->x == b->x && a->trans_b == b->trans_b && a->scale == b->scale &&
+	       a->node != b->node;
 }
 
 /* The largest family among Q, K and V, in their order; how many they are. */
@@ -124,8 +126,8 @@ static enum err_code add_bias(struct pass_ctx *c, const struct sibling *s, int n
 }
 
 /* The product's result, which is as wide as all together. */
-static enum err_code add_whole(struct pass_ctx *c, const struct sibling *s, int64_t width, int32_t *ret,
-	struct err *err)
+static enum err_code add_whole(
+	struct pass_ctx *c, const struct sibling *s, int64_t width, int32_t *ret, struct err *err)
 {
 	int32_t like = c->graph->node[s->node].out[0];
 	TRY(pass_add_value(c, ret, err));

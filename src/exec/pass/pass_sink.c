@@ -4,9 +4,10 @@
  *
  * DESIGN
  * TensorFlow's Conv1D is a Conv2D of images one pixel high, with a Squeeze behind it, which keeps
- * scale, shift and activation from the convolution, and an Unsqueeze before the next one. What is done to
- * each element can be done before the Squeeze. So it moves down until it meets an Unsqueeze, and
- * merge-views drops both. A second operand must be a constant, or have such a view before it.
+ * scale, shift and activation from the convolution, and an Unsqueeze before the next one. What is
+ * done to each element can be done before the Squeeze. So it moves down until it meets an
+ * Unsqueeze, and merge-views drops both. A second operand must be a constant, or have such a view
+ * before it.
  */
 #include "exec/fused.h"
 #include "exec/pass/pass.h"
@@ -38,19 +39,21 @@ static const struct node *match_view(const struct pass_ctx *c, int32_t v, struct
 	const struct node *n = pass_producer(c, v);
 	bool is_view = n && (n->op == OP_RESHAPE || n->op == OP_SQUEEZE);
 	return is_view && pass_match_single(c, v, n->op) &&
-			drops_ones(&pass_value(c, pass_in(c, n, 0))->shape, &pass_value(c, v)->shape, ret)
-		? n
-		: NULL;
+			       drops_ones(&pass_value(c, pass_in(c, n, 0))->shape,
+				       &pass_value(c, v)->shape, ret)
+		       ? n
+		       : NULL;
 }
 
 /* Operand v as it is before the view; *ret_ok false: it cannot be said. */
-static enum err_code lift(struct pass_ctx *c, int32_t v, const struct ones *o, const struct shape *before,
-	int32_t *ret, bool *ret_ok, struct err *err)
+static enum err_code lift(struct pass_ctx *c, int32_t v, const struct ones *o,
+	const struct shape *before, int32_t *ret, bool *ret_ok, struct err *err)
 {
 	struct ones other;
 	const struct tensor *t = pass_value(c, v)->constant;
 	const struct node *view = t ? NULL : match_view(c, v, &other);
-	*ret_ok = t || (view && pass_same_shape(&pass_value(c, pass_in(c, view, 0))->shape, before));
+	*ret_ok =
+		t || (view && pass_same_shape(&pass_value(c, pass_in(c, view, 0))->shape, before));
 	if (!*ret_ok)
 		return ERR_OK;
 	*ret = t ? v : pass_in(c, view, 0);
@@ -74,21 +77,25 @@ static bool takes_constant_first(enum op_id op)
 }
 
 /* n reads a view at input k: it becomes the view of what it makes of the view's input. */
-static enum err_code sink(struct pass_ctx *c, struct node *n, int k, bool *ret_done, struct err *err)
+static enum err_code sink(
+	struct pass_ctx *c, struct node *n, int k, bool *ret_done, struct err *err)
 {
 	struct ones o;
 	const struct node *view = match_view(c, pass_in(c, n, k), &o);
 	int32_t at = (int32_t)(n - c->graph->node), in[FUSED_INPUTS_MAX], made;
-	bool ok = view && n->n_in <= FUSED_INPUTS_MAX && pass_value(c, n->out[0])->shape.rank == o.to;
+	bool ok =
+		view && n->n_in <= FUSED_INPUTS_MAX && pass_value(c, n->out[0])->shape.rank == o.to;
 	*ret_done = false;
 	for (int i = 0; ok && i < n->n_in; i++) {
 		in[i] = pass_in(c, n, i);
 		if (i == k)
 			in[i] = pass_in(c, view, 0);
 		else if (takes_constant_first(n->op))
-			TRY(lift(c, in[i], &o, &pass_value(c, pass_in(c, view, 0))->shape, &in[i], &ok, err));
+			TRY(lift(c, in[i], &o, &pass_value(c, pass_in(c, view, 0))->shape, &in[i],
+				&ok, err));
 	}
-	if (!ok || !pass_same_shape(&pass_value(c, n->out[0])->shape, &pass_value(c, pass_in(c, n, k))->shape))
+	if (!ok || !pass_same_shape(&pass_value(c, n->out[0])->shape,
+			   &pass_value(c, pass_in(c, n, k))->shape))
 		return ERR_OK;
 	struct node old = *n, v = *view;
 	TRY(pass_add_value(c, &made, err));
@@ -96,7 +103,8 @@ static enum err_code sink(struct pass_ctx *c, struct node *n, int k, bool *ret_d
 	c->graph->value[made].shape = c->graph->value[pass_in(c, &v, 0)].shape;
 	TRY(pass_add_node(c, old.op, old.name, in, old.n_in, old.attr, old.n_attr, made, err));
 	*ret_done = true;
-	return pass_rewrite(c, &c->graph->node[at], v.op, (int32_t[]){ made, pass_in(c, &v, 1) }, 2, v.attr, v.n_attr, err);
+	return pass_rewrite(c, &c->graph->node[at], v.op, (int32_t[]){ made, pass_in(c, &v, 1) }, 2,
+		v.attr, v.n_attr, err);
 }
 
 static enum err_code sink_view(struct pass_ctx *c, struct node *n, struct err *err)

@@ -24,8 +24,8 @@ static bool shape_list(const struct shape *s, int64_t *ret)
 }
 
 /* n becomes a Reshape of x to the shape that its output has. */
-static enum err_code become_reshape(struct pass_ctx *c, struct node *n, int32_t x, const int64_t *list,
-	struct err *err)
+static enum err_code become_reshape(
+	struct pass_ctx *c, struct node *n, int32_t x, const int64_t *list, struct err *err)
 {
 	int32_t in[2] = { x };
 	TRY(pass_add_ints(c, c->graph->value[n->out[0]].shape.rank, list, &in[1], err));

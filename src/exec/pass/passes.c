@@ -156,7 +156,8 @@ static enum err_code run_everywhere(const struct pass *p, struct graph *g, struc
 	*ret_changes = 0;
 	TRY(list_graphs(l, g, err));
 	/* What a body captures keeps its type, so who changes types leaves bodies alone. */
-	for (int32_t i = 0; i < (p->flags & LAST && !(p->flags & (FUSES | COLUMNS)) ? 1 : l->n); i++)
+	for (int32_t i = 0; i < (p->flags & LAST && !(p->flags & (FUSES | COLUMNS)) ? 1 : l->n);
+		i++)
 		TRY(run_one(p, l->g[i], opts, ret_changes, err));
 	if (*ret_changes == 0)
 		return ERR_OK;
@@ -191,8 +192,8 @@ static bool is_wanted(const struct pass *p, const struct passes_opts *opts, bool
 	       !(on_device && p->flags & HOST);
 }
 
-static enum err_code run_round(struct graph *g, struct graph_list *l, const struct passes_opts *opts, bool last,
-	int *ret_changes, struct err *err)
+static enum err_code run_round(struct graph *g, struct graph_list *l,
+	const struct passes_opts *opts, bool last, int *ret_changes, struct err *err)
 {
 	*ret_changes = 0;
 	for (size_t i = 0; i < PASS_COUNT; i++) {

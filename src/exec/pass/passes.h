@@ -21,8 +21,10 @@
 struct passes_opts {
 	const struct backend *backend; /* for constant folding; NULL: none */
 	bool exact_only; /* leave out passes that may change rounding */
-	bool compiled;   /* the graph has been through the others; only what the device wants is left */
-	enum dtype lower_to; /* DTYPE_F16 or DTYPE_BF16: compute float32 in it; DTYPE_UNDEFINED: no */
+	/* The graph has been through the others; only what the device wants is left. */
+	bool compiled;
+	/* DTYPE_F16 or DTYPE_BF16: compute float32 in it; DTYPE_UNDEFINED: no. */
+	enum dtype lower_to;
 	/* (optional) after each pass that changed something */
 	void (*on_pass)(void *ctx, const char *pass, const struct graph *g);
 	void *ctx;
@@ -32,7 +34,8 @@ struct passes_opts {
 struct passes_opts passes_opts_for(const struct backend *backend, enum precision precision);
 
 /* The graph passes graph_check() and infer_graph() before and after. */
-MUST_CHECK enum err_code passes_run(struct graph *g, const struct passes_opts *opts, struct err *err);
+MUST_CHECK enum err_code passes_run(
+	struct graph *g, const struct passes_opts *opts, struct err *err);
 
 /* The table's names, NULL terminated. */
 const char *const *passes_names(void);

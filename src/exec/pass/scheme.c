@@ -5,7 +5,8 @@
 
 struct scheme_range scheme_range(enum dtype dtype)
 {
-	return dtype == DTYPE_I8 ? (struct scheme_range){ INT8_MIN, INT8_MAX } : (struct scheme_range){ 0, UINT8_MAX };
+	return dtype == DTYPE_I8 ? (struct scheme_range){ INT8_MIN, INT8_MAX }
+				 : (struct scheme_range){ 0, UINT8_MAX };
 }
 
 static const struct tensor *constant(const struct pass_ctx *c, int32_t v)
@@ -24,12 +25,13 @@ static bool is_positive(const struct tensor *scale)
 bool scheme_read(const struct pass_ctx *c, const struct node *n, int32_t bytes, int32_t floats,
 	struct scheme *ret)
 {
-	const struct tensor *scale = constant(c, pass_in(c, n, 1)), *zero = constant(c, pass_in(c, n, 2));
+	const struct tensor *scale = constant(c, pass_in(c, n, 1)),
+			    *zero = constant(c, pass_in(c, n, 2));
 	int64_t precision = node_int(n, "precision", 0);
 	ret->dtype = pass_value(c, bytes)->type.dtype;
-	if ((ret->dtype != DTYPE_I8 && ret->dtype != DTYPE_U8) || !pass_is_f32(c, floats) || !scale ||
-		scale->dtype != DTYPE_F32 || tensor_count(scale) != 1 || !is_positive(scale) ||
-		(precision && precision != DTYPE_F32) ||
+	if ((ret->dtype != DTYPE_I8 && ret->dtype != DTYPE_U8) || !pass_is_f32(c, floats) ||
+		!scale || scale->dtype != DTYPE_F32 || tensor_count(scale) != 1 ||
+		!is_positive(scale) || (precision && precision != DTYPE_F32) ||
 		(pass_in(c, n, 2) != VALUE_NONE && (!zero || tensor_count(zero) != 1)))
 		return false;
 	ret->scale = tensor_float(scale, 0);
@@ -62,12 +64,14 @@ static bool is_zero_point(const struct tensor *zero, enum dtype dtype, int64_t n
 	       (s->rank == 0 || (s->rank == 1 && (s->dim[0] == 1 || s->dim[0] == n)));
 }
 
-bool scheme_weights(const struct pass_ctx *c, int32_t v, int channel_axis, struct scheme_weights *ret)
+bool scheme_weights(
+	const struct pass_ctx *c, int32_t v, int channel_axis, struct scheme_weights *ret)
 {
 	const struct node *n = pass_match(c, v, OP_DEQUANTIZE);
 	if (!n || !pass_is_f32(c, v) || node_int(n, "block_size", 0))
 		return false;
-	const struct tensor *w = constant(c, pass_in(c, n, 0)), *zero = constant(c, pass_in(c, n, 2));
+	const struct tensor *w = constant(c, pass_in(c, n, 0)),
+			    *zero = constant(c, pass_in(c, n, 2));
 	ret->v = pass_in(c, n, 0);
 	ret->scale = constant(c, pass_in(c, n, 1));
 	if (!w || !ret->scale || (w->dtype != DTYPE_I8 && w->dtype != DTYPE_U8) ||
@@ -100,7 +104,8 @@ bool scheme_bias(const struct pass_ctx *c, int32_t v, struct scheme_bias *ret)
 	const struct tensor *zero = constant(c, pass_in(c, n, 2));
 	*ret = (struct scheme_bias){ constant(c, pass_in(c, n, 0)), constant(c, pass_in(c, n, 1)) };
 	return ret->t && ret->scale && ret->t->dtype == DTYPE_I32 &&
-	       (tensor_count(ret->scale) == 1 || tensor_count(ret->scale) == tensor_count(ret->t)) &&
+	       (tensor_count(ret->scale) == 1 ||
+		       tensor_count(ret->scale) == tensor_count(ret->t)) &&
 	       (pass_in(c, n, 2) == VALUE_NONE || (zero && is_all_zero(zero)));
 }
 
@@ -114,7 +119,10 @@ static int64_t clamp_at(double bound, const struct scheme *y, int64_t otherwise)
 {
 	struct scheme_range r = scheme_range(y->dtype);
 	double v = rint(bound / y->scale) + (double)y->zero;
-	return isnan(v) ? otherwise : v < (double)r.low ? r.low : v > (double)r.high ? r.high : (int64_t)v;
+	return isnan(v)		    ? otherwise
+	       : v < (double)r.low  ? r.low
+	       : v > (double)r.high ? r.high
+				    : (int64_t)v;
 }
 
 struct scheme_range scheme_clamps(const struct pass_ctx *c, const struct scheme *y, int32_t *v)
@@ -123,8 +131,8 @@ struct scheme_range scheme_clamps(const struct pass_ctx *c, const struct scheme 
 	struct pass_activation a;
 	for (;;) {
 		const struct node *n = pass_producer(c, *v);
-		if (!n || (n->op != OP_RELU && n->op != OP_CLIP) || c->uses[*v] != 1 || c->is_output[*v] ||
-			!pass_match_activation(c, n, &a))
+		if (!n || (n->op != OP_RELU && n->op != OP_CLIP) || c->uses[*v] != 1 ||
+			c->is_output[*v] || !pass_match_activation(c, n, &a))
 			return r;
 		int64_t low = clamp_at(a.act == ACT_RELU ? 0 : (double)a.alpha, y, r.low);
 		int64_t high = a.act == ACT_RELU ? r.high : clamp_at((double)a.beta, y, r.high);

@@ -50,7 +50,8 @@ bool scheme_read(const struct pass_ctx *c, const struct node *n, int32_t bytes, 
 bool scheme_operand(const struct pass_ctx *c, int32_t v, struct scheme_operand *ret);
 
 /* v is made of constant bytes, with one scale for all or for each index of the channel axis. */
-bool scheme_weights(const struct pass_ctx *c, int32_t v, int channel_axis, struct scheme_weights *ret);
+bool scheme_weights(
+	const struct pass_ctx *c, int32_t v, int channel_axis, struct scheme_weights *ret);
 double scheme_scale_at(const struct tensor *scale, int64_t i);
 
 bool scheme_bias(const struct pass_ctx *c, int32_t v, struct scheme_bias *ret);

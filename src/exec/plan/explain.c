@@ -10,7 +10,8 @@ static void list_inner(const struct graph *body, char *ret, size_t size)
 {
 	size_t at = 0;
 	for (int32_t i = 0; i < body->n_node && at < size; i++)
-		at += (size_t)snprintf(ret + at, size - at, "%s%s", i ? "," : "", op_info(body->node[i].op)->name);
+		at += (size_t)snprintf(
+			ret + at, size - at, "%s%s", i ? "," : "", op_info(body->node[i].op)->name);
 }
 
 /* How it lies, behind its shape. */
@@ -52,13 +53,15 @@ static void explain_plan(const struct program *p, const struct plan *e,
 	char label[NODE_LABEL_MAX];
 	for (int32_t i = 0; i < e->n_folded; i++) {
 		const struct node *n = e->folded[i];
-		struct step_text t = { .op = op_info(n->op)->name, .kernel = "folded", .backend = "plan",
+		struct step_text t = { .op = op_info(n->op)->name, .kernel = "folded",
+			.backend = "plan",
 			.folded = true, .node = node_label(p->graph, n, label, sizeof(label)) };
 		fn(ctx, &t);
 	}
 	for (int32_t i = 0; i < e->n_step; i++) {
 		const struct node *n = e->step[i].node;
-		struct step_text t = { .node = n ? node_label(p->graph, n, label, sizeof(label)) : "" };
+		struct step_text t = {
+			.node = n ? node_label(p->graph, n, label, sizeof(label)) : "" };
 		explain_step(e, &e->step[i], &t);
 		fn(ctx, &t);
 	}

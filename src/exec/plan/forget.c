@@ -41,18 +41,22 @@ static size_t constant_bytes(const struct gvalue *v)
 }
 
 /* Values that share bytes, as views of one another do, are no sole ones. */
-static void find_sole(const struct graph *g, struct forget *f, const int32_t *reads, struct bytes *list)
+static void find_sole(
+	const struct graph *g, struct forget *f, const int32_t *reads, struct bytes *list)
 {
 	int32_t n = 0;
 	for (int32_t v = 0; v < g->n_value; v++) {
-		uintptr_t begin = constant_bytes(&g->value[v]) ? (uintptr_t)g->value[v].constant->data : 0;
+		uintptr_t begin =
+			constant_bytes(&g->value[v]) ? (uintptr_t)g->value[v].constant->data : 0;
 		if (begin)
-			list[n++] = (struct bytes){ begin, begin + constant_bytes(&g->value[v]), v };
+			list[n++] =
+				(struct bytes){ begin, begin + constant_bytes(&g->value[v]), v };
 	}
 	qsort(list, (size_t)n, sizeof(*list), by_begin);
 	uintptr_t reached = 0;
 	for (int32_t i = 0; i < n; i++) {
-		bool apart = reached <= list[i].begin && (i + 1 == n || list[i].end <= list[i + 1].begin);
+		bool apart = reached <= list[i].begin &&
+			     (i + 1 == n || list[i].end <= list[i + 1].begin);
 		f->sole[list[i].value] = apart && reads[list[i].value] == 1 &&
 			list[i].end - list[i].begin >= BYTES_MIN;
 		reached = list[i].end > reached ? list[i].end : reached;

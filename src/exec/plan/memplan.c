@@ -51,14 +51,15 @@ static void insert_by_offset(struct slot **placed, int32_t n, struct slot *s)
 }
 
 /* The slots of one of the two memories. */
-static enum err_code place_slots(struct plan *p, bool on_device, struct slot **todo, size_t *ret_bytes,
-	struct err *err)
+static enum err_code place_slots(
+	struct plan *p, bool on_device, struct slot **todo, size_t *ret_bytes, struct err *err)
 {
 	struct slot **placed = todo + p->n_slot;
 	int32_t n = 0;
 	for (int32_t i = 0; i < p->n_slot; i++) {
 		struct slot *s = &p->slot[i];
-		if (s->root == i && s->home == SLOT_WORK && s->last >= 0 && s->on_device == on_device)
+		if (s->root == i && s->home == SLOT_WORK && s->last >= 0 &&
+			s->on_device == on_device)
 			todo[n++] = s;
 	}
 	qsort(todo, (size_t)n, sizeof(*todo), by_size_descending);

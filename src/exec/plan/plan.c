@@ -4,10 +4,11 @@
  *
  * One walk over the nodes, in order. Each is inferred with numbers. What is known by then
  * (constants; shapes; what was computed from them) is computed at once and becomes a
- * constant of the plan (plan_fold.c): that is how Shape -> Gather -> Concat -> Reshape disappears. A
- * view shares its input's slot, and so does what a device splits (plan_columns.c). For the rest
+ * constant of the plan (plan_fold.c): that is how Shape -> Gather -> Concat -> Reshape disappears.
+ * A view shares its input's slot, and so does what a device splits (plan_columns.c). For the rest
  * the backend prepares a kernel, which may leave its result in a blocked layout; whoever needs it
- * plain gets one copy step, shared. What a device's backend refuses goes to its host, with a copy step where a value crosses.
+ * plain gets one copy step, shared. What a device's backend refuses goes to its host, with a copy
+ * step where a value crosses.
  *
  * INVARIANTS
  *
@@ -28,7 +29,8 @@
 static void try_inplace(struct planner *pl, const struct node *n, const struct step *s, int32_t at)
 {
 	struct plan *p = pl->p;
-	int32_t over = s->k.inplace && s->k.inplace_in < s->n_in ? s->slot[s->k.inplace_in] : SLOT_NONE;
+	int32_t over =
+		s->k.inplace && s->k.inplace_in < s->n_in ? s->slot[s->k.inplace_in] : SLOT_NONE;
 	if (over == SLOT_NONE || n->out[0] == VALUE_NONE)
 		return;
 	struct slot *in = &p->slot[p->slot[over].root], *out = &p->slot[s->slot[s->n_in]];
@@ -70,7 +72,8 @@ static enum err_code choose(struct planner *pl, const struct node *n, struct cho
 	if (!pl->p->dynamic)
 		rc = ask(pl, b, n, ret);
 	if (rc == ERR_UNIMPLEMENTED && b != host)
-		refused = pl->p->dynamic ? "its result hangs on data" : arena_strdup(pl->p->arena, pl->err->msg);
+		refused = pl->p->dynamic ? "its result hangs on data"
+					 : arena_strdup(pl->p->arena, pl->err->msg);
 	if (rc == ERR_UNIMPLEMENTED && (b != host || pl->p->dynamic))
 		rc = ask(pl, host, n, ret);
 	ret->refused = refused;
@@ -186,8 +189,8 @@ static enum err_code infer_here(struct planner *pl, const struct node *n, bool *
 		if (n->out[i] == VALUE_NONE)
 			continue;
 		if (!*ret_cut && !shape_is_static(&x.out[i].shape))
-			return err_set(pl->err, ERR_INTERNAL, "%s: shape of output %d stays unknown",
-				LABEL(pl, n), i);
+			return err_set(pl->err, ERR_INTERNAL,
+				"%s: shape of output %d stays unknown", LABEL(pl, n), i);
 		pl->iv[n->out[i]] = x.out[i];
 		pl->iv[n->out[i]].data = NULL;
 	}

@@ -38,7 +38,8 @@ struct slot {
 	size_t at;     /* where in the root's bytes it begins */
 	int32_t first, last; /* of a root: first and last step that touches the bytes */
 	int32_t last_node;   /* of a root: last node that reads a value lying there */
-	bool on_device;      /* the bytes are the backend's device's; a root's and its views' alike */
+	/* The bytes are the backend's device's; a root's and its views' alike. */
+	bool on_device;
 	size_t bytes;
 	size_t offset; /* SLOT_WORK roots: in the workspace of that memory */
 };
@@ -53,7 +54,8 @@ struct step {
 	struct kernel k;
 	const struct backend *backend;
 	const struct node *node; /* NULL: a copy that the planner put in */
-	const char *refused; /* of the host's, why the device does not run it; NULL: it was not asked */
+	/* Of the host's, why the device does not run it; NULL: it was not asked. */
+	const char *refused;
 	int32_t n_in, n_out;
 	int32_t *slot; /* inputs, then outputs; VALUE_NONE: absent */
 	bool spread;   /* worth splitting over threads */
@@ -65,7 +67,8 @@ struct step {
 struct port {
 	int32_t value; /* of the graph */
 	int32_t slot;
-	int32_t staged;  /* the slot that a run copies it to, or from, for the device; SLOT_NONE: none */
+	/* The slot that a run copies it to, or from, for the device; SLOT_NONE: none. */
+	int32_t staged;
 	struct tensor t; /* type and shape; data only where part of the key */
 };
 
@@ -111,10 +114,12 @@ struct plan_request {
 	int n_in;
 	const struct forget *forget; /* NULL: constants stay as they are */
 	const int32_t *last_use; /* per value: last node that reads it; n_node: a graph output */
-	const bool *rounded; /* per value: who reads it takes bfloat16, all of them; NULL: nobody does */
+	/* Per value: who reads it takes bfloat16, all of them; NULL: nobody does. */
+	const bool *rounded;
 };
 
-MUST_CHECK enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct err *err);
+MUST_CHECK enum err_code plan_new(
+	const struct plan_request *rq, struct plan **ret, struct err *err);
 void plan_free(struct plan *p);
 
 /* memplan.c: lifetimes to offsets. Sets offset of SLOT_WORK roots, work_bytes and device_bytes. */

@@ -21,8 +21,10 @@ static int32_t whole_of(const struct planner *pl, const struct node *n)
 	const struct slot *s = &pl->p->slot[slot];
 	int rank = s->t.shape.rank;
 	bool last = rank > 0 && node_axis(n, "axis", 0, rank) == rank - 1;
-	return last && s->on_device && s->t.layout == LAYOUT_PLAIN && pl->p->slot[s->root].home == SLOT_WORK
-		? slot : SLOT_NONE;
+	return last && s->on_device && s->t.layout == LAYOUT_PLAIN &&
+			       pl->p->slot[s->root].home == SLOT_WORK
+		       ? slot
+		       : SLOT_NONE;
 }
 
 static int64_t columns_of(const struct planner *pl, int32_t v)

@@ -20,7 +20,8 @@ bool planner_is_known(const struct planner *pl, const struct node *n)
 			continue;
 		const struct ivalue *v = &pl->iv[n->out[i]];
 		if (v->type.dtype == DTYPE_STRING ||
-			tensor_bytes_overflow(v->type.dtype, &v->shape, &bytes) || bytes > KNOWN_BYTES_MAX)
+			tensor_bytes_overflow(v->type.dtype, &v->shape, &bytes) ||
+			bytes > KNOWN_BYTES_MAX)
 			return false;
 	}
 	if (op->flags & OP_SHAPE_ONLY)
@@ -49,7 +50,8 @@ enum err_code planner_fold(struct planner *pl, const struct node *n, bool *ret_d
 	struct tensor *out = ARENA_ARRAY(p->arena, struct tensor, (size_t)n->n_out + 1);
 	void *scratch = arena_alloc_aligned(pl->tmp, k.scratch_bytes + 1, ARENA_ALIGN_TENSOR);
 	if (!out || !scratch ||
-		!planner_grow(pl, (void **)&p->folded, p->n_folded, &pl->cap_folded, sizeof(*p->folded)))
+		!planner_grow(
+			pl, (void **)&p->folded, p->n_folded, &pl->cap_folded, sizeof(*p->folded)))
 		return err_oom(pl->err);
 	for (int32_t i = 0; i < n->n_out; i++) {
 		out[i] = prep.out[i];

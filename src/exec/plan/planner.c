@@ -30,10 +30,12 @@ int32_t planner_add_slot(struct planner *pl, const struct tensor *t, enum slot_h
 	int32_t cap = pl->cap_slot, cap_crossed = pl->cap_slot;
 	if (!planner_grow(pl, (void **)&p->slot, p->n_slot, &pl->cap_slot, sizeof(*p->slot)) ||
 		!planner_grow(pl, (void **)&pl->plain_of, p->n_slot, &cap, sizeof(*pl->plain_of)) ||
-		!planner_grow(pl, (void **)&pl->crossed_of, p->n_slot, &cap_crossed, sizeof(*pl->crossed_of)))
+		!planner_grow(pl, (void **)&pl->crossed_of, p->n_slot, &cap_crossed,
+			sizeof(*pl->crossed_of)))
 		return SLOT_NONE;
 	struct slot *s = &p->slot[p->n_slot];
-	*s = (struct slot){ .t = *t, .home = home, .root = p->n_slot, .first = INT32_MAX, .last = -1,
+	*s = (struct slot){ .t = *t, .home = home, .root = p->n_slot, .first = INT32_MAX,
+		.last = -1,
 		.last_node = -1 };
 	if (shape_is_static(&t->shape) && tensor_bytes_overflow(t->dtype, &t->shape, &s->bytes))
 		return SLOT_NONE;
@@ -181,7 +183,8 @@ enum err_code planner_add_copy(struct planner *pl, int32_t from, int32_t to)
 	if (!s)
 		return err_oom(pl->err);
 	if (crosses)
-		TRY(on->device->prepare_cross(&prep, on_device ? TO_DEVICE : TO_HOST, &s->k, pl->err));
+		TRY(on->device->prepare_cross(
+			&prep, on_device ? TO_DEVICE : TO_HOST, &s->k, pl->err));
 	else
 		TRY(on->prepare_copy(&prep, &s->k, pl->err));
 	s->slot[0] = from;

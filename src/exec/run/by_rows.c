@@ -5,11 +5,13 @@
  * All inputs begin with the same symbol, which no other dimension is: rows. A value made from one
  * must begin with it too, and its other dimensions must be known. So what permutes, views, reduces
  * or slices by other rules than these would show in the shape; what does not show is asked of the
- * operator's rule: softmax and its kin along the rows, operands that would be read by row though they are
- * the same for all. An operator without a rule, or one that asks for the number of rows, ends it.
+ * operator's rule: softmax and its kin along the rows, operands that would be read by row though
+ * they are the same for all. An operator without a rule, or one that asks for the number of rows,
+ * ends it.
  *
- * Steps over rows that are more than the cache holds each bring all of them from memory; a part goes through
- * all steps while it is there. It costs that weights are read once a part, so only where these are small.
+ * Steps over rows that are more than the cache holds each bring all of them from memory; a part
+ * goes through all steps while it is there. It costs that weights are read once a part, so only
+ * where these are small.
  */
 #include "exec/run/by_rows.h"
 
@@ -17,8 +19,8 @@
 #include "base/checked.h"
 #include "exec/axis.h"
 
-/* What one step reads and writes of a part: about a quarter of a second-level cache of today, whose rest
-   is weights and what kernels put aside. */
+/* What one step reads and writes of a part: about a quarter of a second-level cache of today, whose
+   rest is weights and what kernels put aside. */
 #define PART_BYTES ((int64_t)256 << 10)
 #define WEIGHTS_MAX ((size_t)1 << 20)
 #define PART_STEP 16 /* rows: kernels' tiles go by so many */
@@ -35,16 +37,19 @@ enum rule {
 
 static const uint8_t rules[OP_COUNT_] = {
 	[OP_ABS] = EACH, [OP_CEIL] = EACH, [OP_COS] = EACH, [OP_ERF] = EACH, [OP_EXP] = EACH,
-	[OP_FLOOR] = EACH, [OP_LOG] = EACH, [OP_NEG] = EACH, [OP_NOT] = EACH, [OP_RECIPROCAL] = EACH,
+	[OP_FLOOR] = EACH, [OP_LOG] = EACH, [OP_NEG] = EACH, [OP_NOT] = EACH,
+	[OP_RECIPROCAL] = EACH,
 	[OP_ROUND] = EACH, [OP_SIGN] = EACH, [OP_SIN] = EACH, [OP_SQRT] = EACH, [OP_TAN] = EACH,
-	[OP_CELU] = EACH, [OP_CLIP] = EACH, [OP_ELU] = EACH, [OP_GELU] = EACH, [OP_HARD_SIGMOID] = EACH,
+	[OP_CELU] = EACH, [OP_CLIP] = EACH, [OP_ELU] = EACH, [OP_GELU] = EACH,
+	[OP_HARD_SIGMOID] = EACH,
 	[OP_HARD_SWISH] = EACH, [OP_LEAKY_RELU] = EACH, [OP_MISH] = EACH, [OP_PRELU] = EACH,
 	[OP_RELU] = EACH, [OP_SELU] = EACH, [OP_SIGMOID] = EACH, [OP_SOFTPLUS] = EACH,
 	[OP_SOFTSIGN] = EACH, [OP_SWISH] = EACH, [OP_TANH] = EACH, [OP_THRESHOLDED_RELU] = EACH,
 	[OP_ADD] = EACH, [OP_SUB] = EACH, [OP_MUL] = EACH, [OP_DIV] = EACH, [OP_MOD] = EACH,
 	[OP_POW] = EACH, [OP_MAX] = EACH, [OP_MIN] = EACH, [OP_SUM] = EACH, [OP_MEAN] = EACH,
 	[OP_AND] = EACH, [OP_OR] = EACH, [OP_XOR] = EACH, [OP_EQUAL] = EACH, [OP_GREATER] = EACH,
-	[OP_GREATER_OR_EQUAL] = EACH, [OP_LESS] = EACH, [OP_LESS_OR_EQUAL] = EACH, [OP_WHERE] = EACH,
+	[OP_GREATER_OR_EQUAL] = EACH, [OP_LESS] = EACH, [OP_LESS_OR_EQUAL] = EACH,
+	[OP_WHERE] = EACH,
 	[OP_CAST] = EACH, [OP_IDENTITY] = EACH, [OP_FUSED_ELEMENTWISE] = EACH,
 
 	[OP_CONV] = FIRST, [OP_FUSED_CONV] = FIRST, [OP_CONV_TRANSPOSE] = FIRST,
@@ -53,7 +58,8 @@ static const uint8_t rules[OP_COUNT_] = {
 	[OP_GROUP_NORM] = FIRST, [OP_LRN] = FIRST, [OP_GEMM] = FIRST, [OP_QUANTIZE] = FIRST,
 	[OP_DEQUANTIZE] = FIRST, [OP_QUANTIZED_CONV] = FIRST, [OP_QUANTIZED_MATMUL] = FIRST,
 	[OP_QUANTIZED_GLOBAL_POOL] = FIRST, [OP_REDUCE_MAX] = FIRST, [OP_REDUCE_MEAN] = FIRST,
-	[OP_REDUCE_MIN] = FIRST, [OP_REDUCE_SUM] = FIRST, [OP_ARG_MAX] = FIRST, [OP_ARG_MIN] = FIRST,
+	[OP_REDUCE_MIN] = FIRST, [OP_REDUCE_SUM] = FIRST, [OP_ARG_MAX] = FIRST,
+	[OP_ARG_MIN] = FIRST,
 	[OP_FLATTEN] = FIRST, [OP_RESHAPE] = FIRST, [OP_SQUEEZE] = FIRST, [OP_UNSQUEEZE] = FIRST,
 	[OP_TRANSPOSE] = FIRST, [OP_DEPTH_TO_SPACE] = FIRST, [OP_SPACE_TO_DEPTH] = FIRST,
 
@@ -108,7 +114,8 @@ static bool follows_rule(const struct by_rows *b, const struct node *n)
 	enum rule rule = n->op < OP_COUNT_ ? rules[n->op] : NO_RULE;
 	const struct shape *out = &b->g->value[n->out[0]].shape;
 	const struct shape *first = n->in[0] == VALUE_NONE ? NULL : &b->g->value[n->in[0]].shape;
-	/* A pool's second output is of places in the whole batch, and training is by what is in it. */
+	/* A pool's second output is of places in the whole batch, and training is by what
+	   is in it. */
 	if (rule == NO_RULE || !first || (rule != EACH && rule != JOIN && !b->rows[n->in[0]]) ||
 		(n->op == OP_MAX_POOL && n->n_out > 1) || node_int(n, "training_mode", 0))
 		return false;
@@ -116,8 +123,9 @@ static bool follows_rule(const struct by_rows *b, const struct node *n)
 		if (n->in[k] == VALUE_NONE)
 			continue;
 		const struct shape *in = &b->g->value[n->in[k]].shape;
-		if (b->rows[n->in[k]] ? !may_have_rows(rule, n, k, in, first, out)
-				      : rule == JOIN || (rule == EACH && !is_for_all(in, out->rank)))
+		if (b->rows[n->in[k]]
+				? !may_have_rows(rule, n, k, in, first, out)
+				: rule == JOIN || (rule == EACH && !is_for_all(in, out->rank)))
 			return false;
 	}
 	return true;
@@ -130,7 +138,8 @@ static int64_t visit(struct by_rows *b, const struct node *n)
 	for (int k = 0; k < n->n_in; k++) {
 		if (n->in[k] == VALUE_NONE || !b->rows[n->in[k]])
 			continue;
-		if (!row_bytes(b, &b->g->value[n->in[k]], &one) || __builtin_add_overflow(bytes, one, &bytes))
+		if (!row_bytes(b, &b->g->value[n->in[k]], &one) ||
+			__builtin_add_overflow(bytes, one, &bytes))
 			return -1;
 	}
 	if (op_info(n->op)->flags & ~(unsigned)(OP_VIEW | OP_CONTAINERS))
@@ -142,7 +151,8 @@ static int64_t visit(struct by_rows *b, const struct node *n)
 	for (int k = 0; k < n->n_out; k++) {
 		if (n->out[k] == VALUE_NONE)
 			continue;
-		if (!row_bytes(b, &b->g->value[n->out[k]], &one) || __builtin_add_overflow(bytes, one, &bytes))
+		if (!row_bytes(b, &b->g->value[n->out[k]], &one) ||
+			__builtin_add_overflow(bytes, one, &bytes))
 			return -1;
 		b->rows[n->out[k]] = true;
 	}
@@ -157,7 +167,8 @@ static bool begins_with_rows(struct by_rows *b)
 		return false;
 	b->symbol = g->value[g->input[0]].shape.dim[0];
 	for (int32_t i = 0; i < g->n_input; i++) {
-		if (b->symbol >= DIM_UNKNOWN || !row_bytes(b, &g->value[g->input[i]], &bytes) || bytes == 0)
+		if (b->symbol >= DIM_UNKNOWN || !row_bytes(b, &g->value[g->input[i]], &bytes) ||
+			bytes == 0)
 			return false;
 		b->rows[g->input[i]] = true;
 	}

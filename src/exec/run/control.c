@@ -152,8 +152,9 @@ static enum err_code check_deadline(const struct control_rounds *r, struct contr
 	int64_t deadline_ns = c->opts->deadline_ns;
 	if (!deadline_ns || r->round % ROUNDS_BETWEEN_LOOKS || clock_now_ns() < deadline_ns)
 		return ERR_OK;
-	return err_set(c->err, ERR_DEADLINE_EXCEEDED, "%s: the request's deadline passed after %lld rounds",
-		CALL_LABEL(c), (long long)r->round);
+	return err_set(c->err, ERR_DEADLINE_EXCEEDED,
+		"%s: the request's deadline passed after %lld rounds", CALL_LABEL(c),
+		(long long)r->round);
 }
 
 enum err_code control_round(struct control_rounds *r, struct control_call *c)
@@ -172,11 +173,12 @@ enum err_code control_room(struct control_call *c, struct tensor *t)
 {
 	size_t bytes;
 	bool overflow = tensor_bytes_overflow(t->dtype, &t->shape, &bytes);
-	t->data = overflow ? NULL : arena_alloc_aligned(c->opts->arena, bytes + 1, ARENA_ALIGN_TENSOR);
+	t->data = overflow ? NULL
+			   : arena_alloc_aligned(c->opts->arena, bytes + 1, ARENA_ALIGN_TENSOR);
 	if (t->data)
 		return ERR_OK;
-	return err_set(c->err, ERR_RESOURCE_EXHAUSTED, "%s: no memory for a result of shape %s", CALL_LABEL(c),
-		SHAPE_TEXT(&t->shape));
+	return err_set(c->err, ERR_RESOURCE_EXHAUSTED, "%s: no memory for a result of shape %s",
+		CALL_LABEL(c), SHAPE_TEXT(&t->shape));
 }
 
 enum err_code control_keep(struct control_call *c, const struct tensor *from, struct tensor *to)
@@ -200,9 +202,10 @@ enum err_code control_push(struct control_stack *s, struct control_call *c, cons
 			(long long)s->n, SHAPE_TEXT(&t->shape), SHAPE_TEXT(&s->item.shape));
 	if (s->n == s->cap) {
 		int64_t cap = s->cap ? 2 * s->cap : 8;
-		char *data = __builtin_mul_overflow(bytes, (size_t)cap, &all)
-				     ? NULL
-				     : arena_alloc_aligned(c->opts->arena, all + 1, ARENA_ALIGN_TENSOR);
+		char *data =
+			__builtin_mul_overflow(bytes, (size_t)cap, &all)
+				? NULL
+				: arena_alloc_aligned(c->opts->arena, all + 1, ARENA_ALIGN_TENSOR);
 		if (!data)
 			return err_set(c->err, ERR_RESOURCE_EXHAUSTED,
 				"%s: no memory for the results of %lld iterations", CALL_LABEL(c),

@@ -15,5 +15,5 @@ MUST_CHECK enum err_code control_new(struct program *p, struct err *err);
 void control_free(struct program *p);
 
 /* Runs one control node. in and out are the node's, with data; results go to the arena. */
-MUST_CHECK enum err_code control_run(struct program *p, const struct node *n, const struct tensor *in,
-	struct tensor *out, const struct run_opts *opts, struct err *err);
+MUST_CHECK enum err_code control_run(struct program *p, const struct node *n,
+	const struct tensor *in, struct tensor *out, const struct run_opts *opts, struct err *err);

@@ -24,8 +24,9 @@ static enum err_code check_operands(struct batched *b, struct control_call *c)
 		const struct tensor *t = &c->in[i];
 		bool scanned = i > b->n_state;
 		if (!t->data || t->shape.rank < 1 + scanned)
-			return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: input %d has no batch of %s",
-				CALL_LABEL(c), i, scanned ? "steps" : "states");
+			return err_set(c->err, ERR_INVALID_ARGUMENT,
+				"%s: input %d has no batch of %s", CALL_LABEL(c), i,
+				scanned ? "steps" : "states");
 		b->rows = b->rows < 0 ? t->shape.dim[0] : b->rows;
 		if (scanned)
 			b->steps = b->steps < 0 ? t->shape.dim[1] : b->steps;
@@ -41,16 +42,19 @@ static enum err_code check_operands(struct batched *b, struct control_call *c)
 	return ERR_OK;
 }
 
-static enum err_code take_row(struct batched *b, struct control_call *c, int64_t row, int64_t length)
+static enum err_code take_row(
+	struct batched *b, struct control_call *c, int64_t row, int64_t length)
 {
 	if (length < 0 || length > b->steps)
-		return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: length %lld of row %lld, there are %lld steps",
-			CALL_LABEL(c), (long long)length, (long long)row, (long long)b->steps);
+		return err_set(c->err, ERR_INVALID_ARGUMENT,
+			"%s: length %lld of row %lld, there are %lld steps", CALL_LABEL(c),
+			(long long)length, (long long)row, (long long)b->steps);
 	for (int i = 1; i <= b->n_own; i++) {
 		struct tensor *t = &b->in[i];
 		*t = c->in[i];
 		t->shape.rank--;
-		memmove(t->shape.dim, c->in[i].shape.dim + 1, (size_t)t->shape.rank * sizeof(*t->shape.dim));
+		memmove(t->shape.dim, c->in[i].shape.dim + 1,
+			(size_t)t->shape.rank * sizeof(*t->shape.dim));
 		t->data = (char *)t->data + tensor_bytes(t) * (size_t)row;
 		if (i > b->n_state)
 			t->shape.dim[0] = length;
@@ -66,9 +70,11 @@ static enum err_code new_output(struct batched *b, struct control_call *c, int i
 	*all = *one;
 	if (one->shape.rank == RANK_MAX)
 		return err_set(c->err, ERR_INVALID_ARGUMENT,
-			"%s: output %d would have more than %d dimensions", CALL_LABEL(c), i, RANK_MAX);
+			"%s: output %d would have more than %d dimensions", CALL_LABEL(c), i,
+			RANK_MAX);
 	all->shape.rank++;
-	memmove(all->shape.dim + 1, one->shape.dim, (size_t)one->shape.rank * sizeof(*one->shape.dim));
+	memmove(all->shape.dim + 1, one->shape.dim,
+		(size_t)one->shape.rank * sizeof(*one->shape.dim));
 	all->shape.dim[0] = b->rows;
 	if (i >= b->n_state)
 		all->shape.dim[1] = b->steps;
@@ -89,8 +95,9 @@ static enum err_code put_row(struct batched *b, struct control_call *c, int64_t 
 	if (i >= b->n_state)
 		is.dim[0] = want.dim[0];
 	if (tensor_count(one) && !shape_equal(&is, &want))
-		return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: output %d is %s for row %lld, %s before",
-			CALL_LABEL(c), i, SHAPE_TEXT(&one->shape), (long long)row, SHAPE_TEXT(&want));
+		return err_set(c->err, ERR_INVALID_ARGUMENT,
+			"%s: output %d is %s for row %lld, %s before", CALL_LABEL(c), i,
+			SHAPE_TEXT(&one->shape), (long long)row, SHAPE_TEXT(&want));
 	if (tensor_count(one))
 		memcpy((char *)c->out[i].data + bytes * (size_t)row, one->data, tensor_bytes(one));
 	return ERR_OK;
@@ -120,7 +127,8 @@ enum err_code control_batched_scan(struct control_call *c)
 	b.row.out = b.out;
 	TRY(check_operands(&b, c));
 	if (b.rows < 1)
-		return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: its batch has no rows", CALL_LABEL(c));
+		return err_set(
+			c->err, ERR_INVALID_ARGUMENT, "%s: its batch has no rows", CALL_LABEL(c));
 	for (int64_t row = 0; row < b.rows; row++)
 		TRY(scan_row(&b, c, row));
 	return ERR_OK;

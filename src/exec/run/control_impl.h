@@ -46,7 +46,8 @@ MUST_CHECK enum err_code control_round(struct control_rounds *r, struct control_
 /* Memory for t, of its shape and type, in the run's arena. */
 MUST_CHECK enum err_code control_room(struct control_call *c, struct tensor *t);
 /* A value that outlives the rounds: copied into the run's arena. */
-MUST_CHECK enum err_code control_keep(struct control_call *c, const struct tensor *from, struct tensor *to);
+MUST_CHECK enum err_code control_keep(
+	struct control_call *c, const struct tensor *from, struct tensor *to);
 
 /* The results of all iterations of one output, one behind the other. */
 struct control_stack {
@@ -54,4 +55,5 @@ struct control_stack {
 	char *data;
 	int64_t n, cap;
 };
-MUST_CHECK enum err_code control_push(struct control_stack *s, struct control_call *c, const struct tensor *t);
+MUST_CHECK enum err_code control_push(
+	struct control_stack *s, struct control_call *c, const struct tensor *t);

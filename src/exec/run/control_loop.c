@@ -23,8 +23,9 @@ static enum err_code scalar_or(struct control_call *c, const struct tensor *t, c
 	int64_t otherwise, int64_t *ret)
 {
 	if (t->data && tensor_count(t) != 1)
-		return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: %s is %s, it must have one element",
-			CALL_LABEL(c), what, SHAPE_TEXT(&t->shape));
+		return err_set(c->err, ERR_INVALID_ARGUMENT,
+			"%s: %s is %s, it must have one element", CALL_LABEL(c), what,
+			SHAPE_TEXT(&t->shape));
 	*ret = t->data ? tensor_int(t, 0) : otherwise;
 	return ERR_OK;
 }

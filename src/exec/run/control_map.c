@@ -14,8 +14,8 @@ static enum err_code check_lengths(struct control_call *c, int n_own, int64_t *r
 	for (int i = 1; i < n_own; i++)
 		if (c->in[i].dtype == DTYPE_TENSOR && c->in[i].shape.dim[0] != *ret_length)
 			return err_set(c->err, ERR_INVALID_ARGUMENT,
-				"%s: input %d has %lld elements, the first has %lld", CALL_LABEL(c), i,
-				(long long)c->in[i].shape.dim[0], (long long)*ret_length);
+				"%s: input %d has %lld elements, the first has %lld", CALL_LABEL(c),
+				i, (long long)c->in[i].shape.dim[0], (long long)*ret_length);
 	return ERR_OK;
 }
 
@@ -33,8 +33,9 @@ static enum err_code new_lists(struct control_call *c, int n_out, int64_t length
 static enum err_code map_round(struct control_rounds *r, struct control_call *c, int64_t k)
 {
 	for (int i = 0; i < r->body->n_input; i++)
-		r->in[i] = c->in[i].dtype == DTYPE_TENSOR ? ((const struct tensor *)c->in[i].data)[k]
-							  : c->in[i];
+		r->in[i] = c->in[i].dtype == DTYPE_TENSOR
+				   ? ((const struct tensor *)c->in[i].data)[k]
+				   : c->in[i];
 	TRY(control_round(r, c));
 	for (int i = 0; i < r->body->n_output; i++)
 		TRY(control_keep(c, &r->out[i], (struct tensor *)c->out[i].data + k));

@@ -53,8 +53,8 @@ static enum err_code init_slices(struct scan *s, struct control_call *c)
 		int64_t length = x->shape.dim[axis];
 		if (i > 0 && length != s->length)
 			return err_set(c->err, ERR_INVALID_ARGUMENT,
-				"%s: scanned input %d is %lld long, the first is %lld", CALL_LABEL(c), i,
-				(long long)length, (long long)s->length);
+				"%s: scanned input %d is %lld long, the first is %lld",
+				CALL_LABEL(c), i, (long long)length, (long long)s->length);
 		s->length = length;
 		struct tensor *in = &s->rounds.in[s->n_state + i];
 		*in = *x;
@@ -76,8 +76,9 @@ static enum err_code scan_init(struct scan *s, struct control_call *c)
 	s->n_state = body->n_input - s->n_x;
 	s->n_y = body->n_output - s->n_state;
 	if (s->n_state < 0 || s->n_y < 0)
-		return err_set(c->err, ERR_INVALID_ARGUMENT, "%s: num_scan_inputs is %d, the body has %d inputs",
-			CALL_LABEL(c), s->n_x, body->n_input);
+		return err_set(c->err, ERR_INVALID_ARGUMENT,
+			"%s: num_scan_inputs is %d, the body has %d inputs", CALL_LABEL(c), s->n_x,
+			body->n_input);
 	s->stack = ARENA_ARRAY(c->opts->arena, struct control_stack, (size_t)s->n_y + 1);
 	if (!s->stack)
 		return err_oom(c->err);
@@ -109,7 +110,8 @@ static enum err_code scan_output(struct scan *s, struct control_call *c, int i)
 	struct tensor *out = &c->out[s->n_state + i];
 	*out = st->item;
 	if (st->n == 0) {
-		const struct gvalue *v = &s->rounds.body->value[s->rounds.body->output[s->n_state + i]];
+		const struct gvalue *v =
+			&s->rounds.body->value[s->rounds.body->output[s->n_state + i]];
 		*out = (struct tensor){ .dtype = v->type.dtype, .shape = v->shape };
 		out->shape.rank = out->shape.rank < 0 ? 0 : out->shape.rank;
 		for (int d = 0; d < out->shape.rank; d++)
@@ -117,7 +119,8 @@ static enum err_code scan_output(struct scan *s, struct control_call *c, int i)
 	}
 	if (out->shape.rank == RANK_MAX)
 		return err_set(c->err, ERR_INVALID_ARGUMENT,
-			"%s: output %d would have more than %d dimensions", CALL_LABEL(c), i, RANK_MAX);
+			"%s: output %d would have more than %d dimensions", CALL_LABEL(c), i,
+			RANK_MAX);
 	out->shape.rank++;
 	int axis = axis_of(c->node, "scan_output_axes", i, out->shape.rank);
 	memmove(out->shape.dim + axis + 1, out->shape.dim + axis,
@@ -127,7 +130,8 @@ static enum err_code scan_output(struct scan *s, struct control_call *c, int i)
 	bool reverse = list_at(c->node, "scan_output_directions", i) == 1;
 	size_t bytes = st->n ? tensor_bytes(&st->item) : 0;
 	for (int64_t k = 0; k < st->n; k++)
-		copy_slice(out, axis, reverse ? st->n - 1 - k : k, st->data + bytes * (size_t)k, false);
+		copy_slice(out, axis, reverse ? st->n - 1 - k : k, st->data + bytes * (size_t)k,
+			false);
 	return ERR_OK;
 }
 

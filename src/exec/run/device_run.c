@@ -4,8 +4,9 @@
  *
  * Life of a request: ... -> batch -> plan -> [KERNELS] -> encode
  *
- * Inputs are copied, or written by whoever has them in pieces, to pinned memory, segments are enqueued or replayed, the host's steps
- * wait for what came before them, outputs are copied out of pinned memory at the end.
+ * Inputs are copied, or written by whoever has them in pieces, to pinned memory, segments are
+ * enqueued or replayed, the host's steps wait for what came before them, outputs are copied out of
+ * pinned memory at the end.
  */
 #include <string.h>
 #include "exec/plan/plan.h"
@@ -99,7 +100,8 @@ static int32_t segment_end(const struct plan *p, int32_t begin)
 	return i;
 }
 
-static struct tensor *operands_after(const struct plan *p, int32_t begin, int32_t end, struct tensor *t)
+static struct tensor *operands_after(
+	const struct plan *p, int32_t begin, int32_t end, struct tensor *t)
 {
 	for (int32_t i = begin; i < end; i++)
 		t += p->step[i].n_in + p->step[i].n_out;
@@ -137,7 +139,8 @@ static enum err_code run_segment(const struct plan *p, struct frame *f, const st
 	return rc;
 }
 
-enum err_code device_run(const struct plan *p, struct frame *f, const struct plan_run *r, struct err *err)
+enum err_code device_run(
+	const struct plan *p, struct frame *f, const struct plan_run *r, struct err *err)
 {
 	struct tensor *t = f->tensor;
 	stage_inputs(p, r);

@@ -85,7 +85,9 @@ static void relax(void)
 /* Who has nothing left to claim waits for those that are still in a chunk of theirs, too. */
 static int64_t wait_ns(const struct pool_team *t)
 {
-	return t->pool->hot_ns ? t->pool->hot_ns + 2 * atomic_load_explicit(&t->chunk_ns, memory_order_relaxed) : 0;
+	return t->pool->hot_ns ? t->pool->hot_ns + 2 * atomic_load_explicit(
+							       &t->chunk_ns, memory_order_relaxed)
+			       : 0;
 }
 
 /* For loops that look again and again: false when that went on for limit_ns. */

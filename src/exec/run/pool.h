@@ -24,7 +24,8 @@ struct pool_job {
 };
 
 /* threads 0: pool_default_threads(). thread_init (may be NULL) runs first on each. */
-MUST_CHECK enum err_code pool_new(int threads, void (*thread_init)(void), struct pool **ret, struct err *err);
+MUST_CHECK enum err_code pool_new(
+	int threads, void (*thread_init)(void), struct pool **ret, struct err *err);
 
 /* Runs what is queued, then ends the threads. */
 void pool_free(struct pool *p);

@@ -83,7 +83,8 @@ enum err_code program_new(const struct graph *g, const struct program_conf *conf
 	bool round = p->conf.precision == PRECISION_BF16 && p->conf.backend->takes_bf16;
 	p->last_use = find_last_uses(g);
 	p->rounded = round ? find_rounded(g, p->conf.backend) : NULL;
-	enum err_code rc = p->last_use && (p->rounded || !round) ? list_inputs(p, err) : err_oom(err);
+	enum err_code rc =
+		p->last_use && (p->rounded || !round) ? list_inputs(p, err) : err_oom(err);
 	if (rc == ERR_OK && p->conf.forget)
 		rc = forget_new(g, &p->forget, err);
 	if (rc == ERR_OK && !p->conf.backend->device)
@@ -133,22 +134,25 @@ static enum err_code check_sequence(const struct gvalue *v, const struct tensor 
 				(long long)i);
 		if (v->type.dtype != DTYPE_UNDEFINED && item[i].dtype != v->type.dtype)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"input '%.120s': element %lld of the sequence is %s, the model takes %s",
+				"input '%.120s': element %lld of the sequence is %s, the model "
+				"takes %s",
 				v->name, (long long)i, dtype_name(item[i].dtype),
 				dtype_name(v->type.dtype));
 	}
 	return ERR_OK;
 }
 
-static enum err_code check_input(const struct program *p, int i, const struct tensor *t, struct err *err)
+static enum err_code check_input(
+	const struct program *p, int i, const struct tensor *t, struct err *err)
 {
 	const struct gvalue *v = &p->graph->value[p->in_value[i]];
 	enum dtype want = type_carrier(&v->type);
 	if (v->type.is_optional && tensor_is_absent(t))
 		return ERR_OK;
 	if (t->dtype != want)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is %s, the model takes %s",
-			v->name, dtype_name(t->dtype), dtype_name(want));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%.120s' is %s, the model takes %s", v->name, dtype_name(t->dtype),
+			dtype_name(want));
 	if (!shape_is_static(&t->shape))
 		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is missing", v->name);
 	if (want == DTYPE_TENSOR)
@@ -159,8 +163,9 @@ static enum err_code check_input(const struct program *p, int i, const struct te
 	for (int d = 0; d < t->shape.rank && fits; d++)
 		fits = v->shape.dim[d] < 0 || v->shape.dim[d] == t->shape.dim[d];
 	if (!fits)
-		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.120s' is %s, the model takes %s",
-			v->name, SHAPE_TEXT(&t->shape), SHAPE_TEXT(&v->shape));
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%.120s' is %s, the model takes %s", v->name, SHAPE_TEXT(&t->shape),
+			SHAPE_TEXT(&v->shape));
 	return ERR_OK;
 }
 
@@ -215,7 +220,8 @@ static void choose_rows(const struct program *p, struct program_use *u, int64_t 
 	for (int i = 0; i < p->n_in; i++)
 		if (u->port[i].t.shape.rank < 1 || u->port[i].t.shape.dim[0] != rows)
 			return;
-	bool device = p->conf.backend->device, few = p->n_in <= PROGRAM_USE_FEW && p->graph->n_output <= PROGRAM_USE_FEW;
+	bool device = p->conf.backend->device,
+	     few = p->n_in <= PROGRAM_USE_FEW && p->graph->n_output <= PROGRAM_USE_FEW;
 	int64_t want = !device ? program_part_rows(p, rows) : rows_as > rows ? rows_as : rows;
 	if (rows <= 0 || want == rows || !(device || few))
 		return;
@@ -224,7 +230,8 @@ static void choose_rows(const struct program *p, struct program_use *u, int64_t 
 	set_rows(p, u, want);
 }
 
-static enum err_code first_plan(struct program_use *u, struct program *p, int64_t rows_as, struct err *err)
+static enum err_code first_plan(
+	struct program_use *u, struct program *p, int64_t rows_as, struct err *err)
 {
 	choose_rows(p, u, rows_as);
 	TRY(program_get_plan(p, 0, u->port, p->n_in, &u->plan, err));
@@ -255,8 +262,8 @@ void program_leave(struct program_use *u, struct program *p)
 }
 
 /* A plan from the graph's inputs to its outputs. */
-static enum err_code run_whole(
-	struct program *p, const struct program_use *u, const struct run_opts *opts, struct err *err)
+static enum err_code run_whole(struct program *p, const struct program_use *u,
+	const struct run_opts *opts, struct err *err)
 {
 	int64_t rows = u->rows;
 	for (int i = 0; i < u->plan->n_out; i++) {
@@ -268,13 +275,15 @@ static enum err_code run_whole(
 			t.shape.dim[0] = rows;
 		u->out[i] = opts->output(opts->output_ctx, i, &t);
 		if (!u->out[i])
-			return err_set(err, ERR_RESOURCE_EXHAUSTED, "no memory for output %d of shape %s",
-				i, SHAPE_TEXT(&t.shape));
+			return err_set(err, ERR_RESOURCE_EXHAUSTED,
+				"no memory for output %d of shape %s", i, SHAPE_TEXT(&t.shape));
 	}
 	if (rows > u->plan_rows)
 		return program_run_parts(p, u, opts, err);
-	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows, .rows_as = u->plan_rows, .in = u->in, .out = u->out, .pool = opts->pool,
-		.arena = opts->arena, .profile = opts->profile, .input = opts->input, .input_ctx = opts->input_ctx };
+	struct plan_run r = { .every_lane = opts->every_lane, .rows = rows, .rows_as = u->plan_rows,
+		.in = u->in, .out = u->out, .pool = opts->pool,
+		.arena = opts->arena, .profile = opts->profile, .input = opts->input,
+		.input_ctx = opts->input_ctx };
 	return program_run_plan(p, u->plan, &r, err);
 }
 
@@ -288,15 +297,16 @@ static bool stages_inputs(const struct program_use *u, const struct program *p)
 }
 
 /* All inputs with their data, those that are to be written in the arena. */
-static enum err_code write_inputs(struct program_use *u, const struct program *p, const struct run_opts *opts,
-	const struct tensor **in, struct err *err)
+static enum err_code write_inputs(struct program_use *u, const struct program *p,
+	const struct run_opts *opts, const struct tensor **in, struct err *err)
 {
 	struct tensor *own = ARENA_ARRAY(opts->arena, struct tensor, (size_t)p->n_in + 1);
 	for (int i = 0; own && i < p->n_in; i++) {
 		own[i] = (*in)[i];
 		if (own[i].data || tensor_is_absent(&own[i]))
 			continue;
-		u->in[i] = own[i].data = arena_alloc_aligned(opts->arena, tensor_bytes(&own[i]) + 1, ARENA_ALIGN_TENSOR);
+		u->in[i] = own[i].data = arena_alloc_aligned(
+			opts->arena, tensor_bytes(&own[i]) + 1, ARENA_ALIGN_TENSOR);
 		if (!own[i].data)
 			return err_oom(err);
 		opts->input(opts->input_ctx, i, own[i].data);
@@ -330,9 +340,11 @@ enum err_code program_run(struct program *p, const struct tensor *in, const stru
 	struct program_use u;
 	init_thread(p->conf.backend);
 	TRY(program_enter(&u, p, in, opts->rows_as, err));
-	enum err_code rc = opts->input && !stages_inputs(&u, p) ? write_inputs(&u, p, opts, &in, err) : ERR_OK;
+	enum err_code rc =
+		opts->input && !stages_inputs(&u, p) ? write_inputs(&u, p, opts, &in, err) : ERR_OK;
 	if (rc == ERR_OK)
-		rc = u.plan->whole ? run_whole(p, &u, opts, err) : chain_run(p, u.plan, in, opts, err);
+		rc = u.plan->whole ? run_whole(p, &u, opts, err)
+				   : chain_run(p, u.plan, in, opts, err);
 	program_leave(&u, p);
 	return rc;
 }

@@ -29,8 +29,9 @@ struct program_conf {
 	enum precision precision;
 	struct choices *choices; /* NULL: kernels are not timed */
 	const atomic_bool *settled; /* (optional) once true nothing is timed: requests wait */
-	bool forget;         /* this program alone reads the graph's weights, and until it is settled one
-	                        thread alone plans: they may go once they are packed */
+	/* This program alone reads the graph's weights, and until it is settled one thread alone
+	   plans: they may go once they are packed. */
+	bool forget;
 	int plans_max;       /* LRU bound; 0: 64 */
 	size_t dynamic_bytes_max; /* ceiling of the arena for data-dependent results; 0: 1 GiB */
 	int threads;         /* most that help one run */
@@ -48,8 +49,9 @@ bool program_wants_few_sizes(const struct program *p);
 /* How many runs of one shape a device takes side by side; more would wait. 0: any number. */
 int program_runs_at_once(const struct program *p);
 
-/* How many of so many rows, dimension 0 of all inputs, are run at a time: a large batch goes through
-   all steps part by part where rows have nothing to do with each other and the caches hold a part. */
+/* How many of so many rows, dimension 0 of all inputs, are run at a time: a large batch goes
+   through all steps part by part where rows have nothing to do with each other and the caches hold
+   a part. */
 int64_t program_part_rows(const struct program *p, int64_t rows);
 
 const struct graph *program_graph(const struct program *p);
@@ -70,8 +72,8 @@ struct run_opts {
 	struct arena *arena; /* for data-dependent results and strings; NULL: static graphs only */
 	output_fn output;
 	void *output_ctx;
-	/* (optional; with an arena) Inputs without data are written by it as the run begins: to where a device copies
-	   them from, else to the arena. */
+	/* (optional; with an arena) Inputs without data are written by it as the run begins: to
+	   where a device copies them from, else to the arena. */
 	input_fn input;
 	void *input_ctx;
 	/* Inputs and outputs have dimension 0 in common; their rows are run as this many (more than
@@ -107,7 +109,8 @@ void program_stats(struct program *p, struct program_stats *ret);
 /* What each step of the plan for these shapes does: fn per step. */
 struct step_text {
 	const char *node, *op, *kernel, *backend;
-	const char *refused;   /* why it runs on the host and not on the device; NULL: it does, or there is none */
+	/* Why it runs on the host and not on the device; NULL: it does, or there is none. */
+	const char *refused;
 	char shapes[200];
 	char inner[160]; /* operators of a fused one, in order; "": it is none */
 	int64_t units;

@@ -51,7 +51,8 @@ static bool same_port(const struct port *a, const struct port *b)
 	       (!a->t.data || memcmp(a->t.data, b->t.data, tensor_bytes(&a->t)) == 0);
 }
 
-static bool same_key(const struct plan *p, uint64_t hash, int32_t begin, const struct port *in, int n_in)
+static bool same_key(
+	const struct plan *p, uint64_t hash, int32_t begin, const struct port *in, int n_in)
 {
 	if (p->hash != hash || p->begin != begin || p->n_in != n_in)
 		return false;
@@ -75,8 +76,8 @@ static void lru_push(struct program *p, struct plan *e)
 	p->newest = e;
 }
 
-static struct plan *cache_find(struct program *p, uint64_t hash, int32_t begin, const struct port *in,
-	int n_in)
+static struct plan *cache_find(
+	struct program *p, uint64_t hash, int32_t begin, const struct port *in, int n_in)
 {
 	struct plan *e = p->table[hash % PLAN_BUCKETS];
 	while (e && !same_key(e, hash, begin, in, n_in))
@@ -106,7 +107,8 @@ static struct plan *cache_evict(struct program *p)
 static struct plan *cache_make_room(struct program *p, size_t bytes)
 {
 	struct plan *gone = NULL;
-	while (p->oldest && (p->n_plans >= p->conf.plans_max || p->plan_bytes + bytes > PLANS_BYTES_MAX)) {
+	while (p->oldest &&
+		(p->n_plans >= p->conf.plans_max || p->plan_bytes + bytes > PLANS_BYTES_MAX)) {
 		struct plan *e = cache_evict(p);
 		if (e)
 			e->hash_next = gone;

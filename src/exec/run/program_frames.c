@@ -151,7 +151,8 @@ static bool give_up_frame(struct program *p, struct plan *e, enum err_code why)
 }
 
 /* An idle frame, or a new one; NULL where there is neither, and ERR_OK. */
-static enum err_code frame_try(struct program *p, struct plan *e, struct frame **ret, struct err *err)
+static enum err_code frame_try(
+	struct program *p, struct plan *e, struct frame **ret, struct err *err)
 {
 	pthread_mutex_lock(&p->lock);
 	struct frame *f = e->frames;
@@ -165,7 +166,8 @@ static enum err_code frame_try(struct program *p, struct plan *e, struct frame *
 	return rc != ERR_OK && give_up_frame(p, e, rc) ? ERR_OK : rc;
 }
 
-static enum err_code frame_take(struct program *p, struct plan *e, struct frame **ret, struct err *err)
+static enum err_code frame_take(
+	struct program *p, struct plan *e, struct frame **ret, struct err *err)
 {
 	enum err_code rc = frame_try(p, e, ret, err);
 	while (rc == ERR_OK && !*ret) {
@@ -201,7 +203,9 @@ static enum err_code run_in(struct program *p, struct plan *e, struct frame *f, 
 	struct workspace *w = workspace_take(p, need);
 	if (!w)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			"intermediate results of these shapes take %zu bytes, which there is no room for", need);
+			"intermediate results of these shapes take %zu bytes, which there is no "
+			"room for",
+			need);
 	r->mem = (char *)w + WORKSPACE_HEAD;
 	enum err_code rc = plan_run(e, f, r, err);
 	workspace_give(p, w, need);
@@ -212,7 +216,8 @@ static enum err_code run_in(struct program *p, struct plan *e, struct frame *f, 
    is not to be a request's time. */
 #define RUNS_TO_BE_READY 4
 
-static enum err_code run_on_all(struct program *p, struct plan *e, struct plan_run *r, struct err *err)
+static enum err_code run_on_all(
+	struct program *p, struct plan *e, struct plan_run *r, struct err *err)
 {
 	struct frame *held[LANES_MAX];
 	int n = 0;
@@ -229,7 +234,8 @@ static enum err_code run_on_all(struct program *p, struct plan *e, struct plan_r
 	return rc;
 }
 
-enum err_code program_run_plan(struct program *p, struct plan *e, struct plan_run *r, struct err *err)
+enum err_code program_run_plan(
+	struct program *p, struct plan *e, struct plan_run *r, struct err *err)
 {
 	struct frame *f;
 	if (r->every_lane && e->device)

@@ -71,8 +71,8 @@ struct program_use {
 /* Checks the inputs, finds or makes the plan: of a device's program for rows_as rows if they
    are fewer, of the host's for a part of many rows, where that plan is whole; else for what comes.
    Undone by program_leave(). */
-MUST_CHECK enum err_code program_enter(struct program_use *u, struct program *p, const struct tensor *in,
-	int64_t rows_as, struct err *err);
+MUST_CHECK enum err_code program_enter(struct program_use *u, struct program *p,
+	const struct tensor *in, int64_t rows_as, struct err *err);
 void program_leave(struct program_use *u, struct program *p);
 
 /* Finds or makes a plan and takes a reference. */

@@ -2,9 +2,9 @@
 /*
  * program_parts.c -- a large batch through the plan of a part of it, again and again
  *
- * Threads of the pool take parts, each with a workspace of its own. A rest that is no whole part is the
- * last rows, of which some are made again, so that one plan does; when the other parts are done, since
- * two threads would write there.
+ * Threads of the pool take parts, each with a workspace of its own. A rest that is no whole part is
+ * the last rows, of which some are made again, so that one plan does; when the other parts are
+ * done, since two threads would write there.
  */
 #include "exec/run/program_impl.h"
 
@@ -39,7 +39,8 @@ static void run_range(void *ctx, int who, int64_t begin, int64_t end)
 	struct err err;
 	(void)who;
 	for (int64_t i = begin; i < end && !atomic_load(&x->failed); i++)
-		if (run_from(x, i * x->u->plan_rows, &err) != ERR_OK && !atomic_exchange(&x->failed, true))
+		if (run_from(x, i * x->u->plan_rows, &err) != ERR_OK &&
+			!atomic_exchange(&x->failed, true))
 			err_copy(x->err, &err);
 }
 
@@ -51,8 +52,8 @@ static int64_t plan_cost_ns(const struct plan *e)
 	return ns;
 }
 
-enum err_code program_run_parts(struct program *p, const struct program_use *u, const struct run_opts *opts,
-	struct err *err)
+enum err_code program_run_parts(struct program *p, const struct program_use *u,
+	const struct run_opts *opts, struct err *err)
 {
 	struct parts x = { .p = p, .u = u, .profile = opts->profile, .err = err };
 	int64_t parts = u->rows / u->plan_rows;

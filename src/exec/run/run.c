@@ -26,7 +26,8 @@ static const char *const fault_text[FAULT_COUNT_] = {
 	[FAULT_SHAPE] = "element %lld has another shape than it must have",
 	[FAULT_ABSENT] = "the optional has no element",
 	[FAULT_PATTERN] = "string %lld takes more steps or memory to match than is allowed",
-	[FAULT_DISTRIBUTION] = "row %lld is no distribution: its numbers are not finite, or none is above 0",
+	[FAULT_DISTRIBUTION] =
+		"row %lld is no distribution: its numbers are not finite, or none is above 0",
 	[FAULT_MAP] = "entry %lld of the map is not what it must be",
 	[FAULT_CATEGORY] = "element %lld is of no known category",
 	[FAULT_DEVICE] = "the device refused the work (code %lld)",
@@ -68,8 +69,8 @@ enum err_code frame_new(const struct plan *p, struct frame **ret, struct err *er
 	}
 	f->tensor = t;
 	enum err_code rc = p->device ? p->device->device->lane_new(p->device,
-					       p->device_bytes + p->device_scratch, plan_workspace_bytes(p),
-					       p->n_segment, &f->lane, err)
+					       p->device_bytes + p->device_scratch,
+					       plan_workspace_bytes(p), p->n_segment, &f->lane, err)
 				     : ERR_OK;
 	if (rc != ERR_OK) {
 		frame_free(f);
@@ -150,13 +151,16 @@ static struct pool_team *take_team(const struct plan *p, struct pool *pool)
 	bool fits = pool && pool_threads(pool) < p->scratch_threads;
 	if (!fits || p->spread_ns < TEAM_MIN_NS)
 		return NULL;
-	return pool_team_take(pool, p->helpers < p->scratch_threads ? (int)p->helpers : p->scratch_threads);
+	return pool_team_take(
+		pool, p->helpers < p->scratch_threads ? (int)p->helpers : p->scratch_threads);
 }
 
-static void profile_step(const struct plan *p, const struct step *s, struct profile *prof, int64_t ns)
+static void profile_step(
+	const struct plan *p, const struct step *s, struct profile *prof, int64_t ns)
 {
 	char label[NODE_LABEL_MAX];
-	prof->step(prof->ctx, s->node ? node_label(p->graph, s->node, label, sizeof(label)) : "copy",
+	prof->step(prof->ctx,
+		s->node ? node_label(p->graph, s->node, label, sizeof(label)) : "copy",
 		s->node ? op_info(s->node->op)->name : "copy", s->k.name, ns);
 }
 
@@ -171,9 +175,8 @@ static enum err_code check_fault(const struct plan *p, const struct step *s, con
 	return fault_error(f, label, err);
 }
 
-enum err_code
-step_run(const struct plan *p, struct frame *f, const struct plan_run *r, int32_t i, struct tensor *t,
-	struct err *err)
+enum err_code step_run(const struct plan *p, struct frame *f, const struct plan_run *r, int32_t i,
+	struct tensor *t, struct err *err)
 {
 	const struct step *s = &p->step[i];
 	struct device_args device;

@@ -43,7 +43,8 @@ static bool claim(struct section *s, enum section_side side, int *ret)
 bool section_help(struct section *s, enum section_side side, int who, const atomic_int *called)
 {
 	int done = 0, i;
-	while ((!called || atomic_load_explicit(called, memory_order_relaxed) == 0) && claim(s, side, &i)) {
+	while ((!called || atomic_load_explicit(called, memory_order_relaxed) == 0) &&
+		claim(s, side, &i)) {
 		const struct pool_work *w = &s->work;
 		w->fn(w->ctx, who, w->units * i / s->chunks, w->units * (i + 1) / s->chunks);
 		done++;

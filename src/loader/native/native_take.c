@@ -159,7 +159,8 @@ static enum err_code take_tensors(struct reader *r)
 	enum err_code rc = row ? ERR_OK : err_oom(r->err);
 	for (uint32_t i = 0; i < n && rc == ERR_OK; i++)
 		rc = take_tensor(r, &row[i]);
-	*r->tensors = (struct native_tensors){row, n, r->weights->weights.len, r->weights->sources.len};
+	*r->tensors =
+		(struct native_tensors){ row, n, r->weights->weights.len, r->weights->sources.len };
 	return rc;
 }
 
@@ -362,7 +363,8 @@ static enum err_code take_symbols(struct reader *r, struct graph *g)
 }
 
 enum err_code native_take_graph(struct slice bytes, const struct native_weights *weights,
-	struct arena *arena, struct native_model *ret, struct native_tensors *ret_tensors, struct err *err)
+	struct arena *arena, struct native_model *ret, struct native_tensors *ret_tensors,
+	struct err *err)
 {
 	struct reader r = {.c = cursor_of(bytes.ptr, bytes.len),
 		.weights = weights,

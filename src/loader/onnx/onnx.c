@@ -100,8 +100,8 @@ static enum err_code read_props(
 	size_t n = m->n_metadata_props;
 	struct onnx_map seen = { .arena = onnx_scratch(r) };
 	if (n > PROPS_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "%zu metadata_props, at most %d are allowed", n,
-			PROPS_MAX);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"%zu metadata_props, at most %d are allowed", n, PROPS_MAX);
 	struct metadata_prop *prop = ARENA_ARRAY(r->arena, struct metadata_prop, n);
 	if (!prop)
 		return err_oom(err);
@@ -179,7 +179,8 @@ enum err_code onnx_reader_init(struct onnx_reader *r, int dirfd, const struct on
 	*r = (struct onnx_reader){
 		.arena = arena,
 		.arena_start = arena_used_bytes(arena),
-		.memory_max = limits && limits->memory_bytes_max ? limits->memory_bytes_max : memory_max_default(),
+		.memory_max = limits && limits->memory_bytes_max ? limits->memory_bytes_max
+								 : memory_max_default(),
 		.dirfd = dirfd,
 		.allow_hardlinks = limits && limits->allow_hardlinks,
 	};

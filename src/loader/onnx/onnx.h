@@ -17,7 +17,8 @@
 
 struct onnx_limits {
 	size_t file_bytes_max;  /* 0: 2 GiB - 1, protobuf's own limit */
-	size_t memory_bytes_max; /* of everything the read allocates; 0: what the machine has, 64 GiB at most */
+	/* Of everything the read allocates; 0: what the machine has, 64 GiB at most. */
+	size_t memory_bytes_max;
 	bool allow_hardlinks;
 };
 

@@ -142,7 +142,8 @@ static enum err_code compare_sum(const struct external *x, int fd, uint64_t file
 }
 
 /* The checksum is that of the whole file, which is read once for all of its tensors. */
-static enum err_code check_sum(struct onnx_reader *r, const struct external *x, int fd, uint64_t file, struct err *err)
+static enum err_code check_sum(
+	struct onnx_reader *r, const struct external *x, int fd, uint64_t file, struct err *err)
 {
 	bool is_new;
 	r->summed.arena = onnx_scratch(r);
@@ -152,7 +153,8 @@ static enum err_code check_sum(struct onnx_reader *r, const struct external *x, 
 	if (onnx_map_find(&r->summed, slice_of(key)) >= 0)
 		return ERR_OK;
 	TRY(compare_sum(x, fd, file, err));
-	return onnx_map_add(&r->summed, slice_of(key), 0, &is_new) == ERR_OK ? ERR_OK : err_oom(err);
+	return onnx_map_add(&r->summed, slice_of(key), 0, &is_new) == ERR_OK ? ERR_OK
+									     : err_oom(err);
 }
 
 enum err_code onnx_read_external(struct onnx_reader *r, const Onnx__TensorProto *proto, void *to,

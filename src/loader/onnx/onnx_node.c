@@ -70,7 +70,8 @@ static enum err_code unknown_input(const struct reading *x, Onnx__NodeProto **no
 		for (size_t k = 0; k < node[i]->n_output; k++)
 			if (strcmp(node[i]->output[k], name) == 0)
 				return err_set(err, ERR_INVALID_ARGUMENT,
-					"input '%.120s' is made by %s '%.80s' (%.80s): nodes must stand "
+					"input '%.120s' is made by %s '%.80s' (%.80s): nodes must "
+					"stand "
 					"in topological order, without cycles",
 					name, node[i] == x->proto ? "itself," : "a later node,",
 					node[i]->name ? node[i]->name : "", op_type(node[i]));
@@ -123,7 +124,8 @@ static enum err_code read_attrs(struct reading *x, struct err *err)
 			continue;
 		if (a->g && scope->graph != x->scope->graph)
 			return err_set(err, ERR_UNIMPLEMENTED,
-				"attribute '%.80s': a graph that a function takes and uses in another",
+				"attribute '%.80s': a graph that a function takes and uses in "
+				"another",
 				p->attribute[i]->name);
 		struct attr *to = &d->attr[d->n_attr];
 		to->name = onnx_keep_name(x->scope->reader, p->attribute[i]->name);
@@ -293,7 +295,8 @@ static enum err_code read_constant(struct reading *x, struct err *err)
 		return rc;
 	if (d->n_attr != 1 || d->n_in != 0 || p->n_output != 1 || !is_value_attr(d->attr))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"must have one value (value, sparse_value, value_float, ...), one output and no "
+			"must have one value (value, sparse_value, value_float, ...), one output "
+			"and no "
 			"inputs");
 	rc = constant_of(x->scope->reader, d->attr, &t, err);
 	if (rc != ERR_OK)
@@ -323,7 +326,8 @@ read_node(struct onnx_scope *scope, Onnx__NodeProto **node, size_t n_node, struc
 	struct reading x = {
 		.scope = scope,
 		.proto = node[0],
-		.draft = { .graph = scope->graph, .scratch = onnx_scratch(r), .known = scope->known },
+		.draft = { .graph = scope->graph, .scratch = onnx_scratch(r),
+			.known = scope->known },
 	};
 	if (++r->n_nodes > GRAPH_NODES_MAX)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
@@ -337,7 +341,8 @@ read_node(struct onnx_scope *scope, Onnx__NodeProto **node, size_t n_node, struc
 	enum op_domain domain = find_domain(domain_name(x.proto));
 	x.draft.opset = onnx_imported_version(&scope->imports, x.proto->domain);
 	if (x.draft.opset == 0 && domain == DOMAIN_MS)
-		x.draft.opset = 1; /* there is no other; tf2onnx writes Range of it without an import */
+		/* There is no other; tf2onnx writes Range of it without an import. */
+		x.draft.opset = 1;
 	if (x.draft.opset == 0) {
 		err_set(err, ERR_INVALID_ARGUMENT, "its domain '%.80s' is not imported",
 			domain_name(x.proto));

@@ -55,7 +55,8 @@ struct onnx_reader {
 	struct onnx_map functions; /* by domain, name, overload */
 	bool *active;              /* functions that we are inside of */
 	struct onnx_map summed;    /* checksums of files that were right */
-	size_t sparse_said_bytes, dense_bytes; /* of sparse tensors so far: in the file, and as they are kept */
+	/* Of sparse tensors so far: in the file, and as they are kept. */
+	size_t sparse_said_bytes, dense_bytes;
 	int64_t n_nodes;           /* read so far; those of a function at each call */
 	int nesting;
 };

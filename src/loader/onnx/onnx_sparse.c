@@ -37,9 +37,11 @@ static enum err_code charge(struct onnx_reader *r, const struct sparse *s, struc
 {
 	size_t said = r->sparse_said_bytes + tensor_bytes(s->values) + tensor_bytes(s->indices);
 	size_t most = DENSE_BYTES_FREE + DENSE_RATIO * said, bytes;
-	if (tensor_bytes_overflow(s->values->dtype, &s->shape, &bytes) || bytes > most - r->dense_bytes)
+	if (tensor_bytes_overflow(s->values->dtype, &s->shape, &bytes) ||
+		bytes > most - r->dense_bytes)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED,
-			"shape %s is more than %zu bytes when dense, which are left of %zu for all sparse tensors",
+			"shape %s is more than %zu bytes when dense, which are left of %zu for all "
+			"sparse tensors",
 			SHAPE_TEXT(&s->shape), most - r->dense_bytes, most);
 	r->sparse_said_bytes = said;
 	r->dense_bytes += bytes;
@@ -84,13 +86,14 @@ static enum err_code scatter(const struct sparse *s, struct tensor *to, struct e
 {
 	size_t size = dtype_bytes(to->dtype);
 	if (tensor_bytes(to) < PB_BIG_BYTES)
-		memset(to->data, 0, tensor_bytes(to)); /* mapped memory is zeros, and costs none until it is read */
+		/* Mapped memory is zeros, and costs none until it is read. */
+		memset(to->data, 0, tensor_bytes(to));
 	int64_t last = -1;
 	for (int64_t i = 0; i < s->nnz; i++) {
 		int64_t at = position(s, i);
 		if (at < 0)
-			return err_set(err, ERR_INVALID_ARGUMENT, "index %lld is outside %s", (long long)i,
-				SHAPE_TEXT(&s->shape));
+			return err_set(err, ERR_INVALID_ARGUMENT, "index %lld is outside %s",
+				(long long)i, SHAPE_TEXT(&s->shape));
 		if (at <= last)
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"index %lld is not above the one before it", (long long)i);

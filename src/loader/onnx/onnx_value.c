@@ -93,7 +93,8 @@ static enum err_code read_elements(struct onnx_reader *r, const Onnx__SequencePr
 		TRY(onnx_read_tensor(r, p->tensor_values[i], &t, err));
 		list[i] = *t;
 	}
-	*ret = (struct tensor){ .data = list, .dtype = DTYPE_TENSOR, .shape = shape_of((int64_t)n) };
+	*ret = (struct tensor){ .data = list, .dtype = DTYPE_TENSOR,
+		.shape = shape_of((int64_t)n) };
 	return ERR_OK;
 }
 
@@ -146,8 +147,8 @@ static enum err_code read_value(struct onnx_reader *r, const ProtobufCMessage *m
 enum err_code onnx_parse_value(struct slice bytes, const struct type *type, struct arena *arena,
 	struct tensor *ret, const char **ret_name, struct err *err)
 {
-	const ProtobufCMessageDescriptor *what = type->is_optional
-		? &onnx__optional_proto__descriptor
+	const ProtobufCMessageDescriptor *what =
+		type->is_optional		   ? &onnx__optional_proto__descriptor
 		: type->is_sequence		   ? &onnx__sequence_proto__descriptor
 		: type->map_key != DTYPE_UNDEFINED ? &onnx__map_proto__descriptor
 						   : &onnx__tensor_proto__descriptor;

@@ -292,7 +292,8 @@ static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_
 	if (x->state == VERSION_FOUND && x->blocked.code != ERR_OK)
 		fail(lc, x, &x->blocked, now_ns);
 	/* Of all its versions the newest tells it. */
-	if (x->state == VERSION_FOUND && x == x->model->first && !x->model->held && f->err.code != ERR_OK)
+	if (x->state == VERSION_FOUND && x == x->model->first && !x->model->held &&
+		f->err.code != ERR_OK)
 		fail(lc, x, &f->err, now_ns);
 	if (instance_is_stale(x) && x->told_stamp != x->stamp) {
 		x->told_stamp = x->stamp;
@@ -308,7 +309,8 @@ static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_
 	else if (instance_supersede(x, &err) == ERR_OK)
 		log_info(LOG_MODEL "its options have changed, it is loaded again", WHO(x));
 	else
-		log_err(LOG_MODEL "its options have changed: %s", WHO(x), err.msg); /* and again in the next round */
+		/* And again in the next round. */
+		log_err(LOG_MODEL "its options have changed: %s", WHO(x), err.msg);
 }
 
 static void step_model(struct lifecycle *lc, struct model *m, int64_t now_ns)

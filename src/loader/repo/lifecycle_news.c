@@ -18,11 +18,13 @@ static bool is_passing(enum err_code code)
 	       code == ERR_UNAVAILABLE || code == ERR_ABORTED;
 }
 
-int64_t lifecycle_retry_at(const struct lifecycle *lc, const struct err *why, int failures, int64_t now_ns)
+int64_t lifecycle_retry_at(
+	const struct lifecycle *lc, const struct err *why, int failures, int64_t now_ns)
 {
 	int doublings = failures < RETRY_DOUBLINGS_MAX ? failures : RETRY_DOUBLINGS_MAX;
-	return is_passing(why->code) ? clock_after(now_ns, (lc->models.conf->c.retry_ms * NS_PER_MS) << doublings)
-				     : INT64_MAX;
+	return is_passing(why->code)
+		       ? clock_after(now_ns, (lc->models.conf->c.retry_ms * NS_PER_MS) << doublings)
+		       : INT64_MAX;
 }
 
 void lifecycle_take_file(struct lifecycle *lc, struct model *m, int64_t now_ns)
@@ -34,7 +36,8 @@ void lifecycle_take_file(struct lifecycle *lc, struct model *m, int64_t now_ns)
 	lc->dirty = true;
 	if (f->err.code != ERR_OK) {
 		f->retry_ns = lifecycle_retry_at(lc, &f->err, 0, now_ns);
-		log_err("model '%s': nothing of it is loaded until this is mended: %s", m->name, f->err.msg);
+		log_err("model '%s': nothing of it is loaded until this is mended: %s", m->name,
+			f->err.msg);
 	} else if (!same) {
 		log_info("model '%s': " LAYOUT_CONF " %s", m->name, f->conf ? "holds" : "has gone");
 	}
@@ -54,8 +57,8 @@ static void tell_remarks(struct lifecycle *lc, const struct scan *scan)
 {
 	for (int i = 0; i < scan->n_remark; i++)
 		if (!was_told(lc, scan->remark[i].hash))
-			log_line(scan->remark[i].serious ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "%s",
-				scan->remark[i].text);
+			log_line(scan->remark[i].serious ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+				"%s", scan->remark[i].text);
 	lc->n_told = scan->n_remark;
 	for (int i = 0; i < scan->n_remark; i++)
 		lc->told[i] = scan->remark[i].hash;
@@ -108,7 +111,8 @@ static enum err_code find(
 	return err_set(err, ERR_NOT_FOUND, "model '%.*s' was not found", SLICE_ARG(model));
 }
 
-enum err_code lifecycle_want_model(struct lifecycle *lc, struct slice model, int64_t now_ns, struct err *err)
+enum err_code lifecycle_want_model(
+	struct lifecycle *lc, struct slice model, int64_t now_ns, struct err *err)
 {
 	struct model *m;
 	enum err_code rc = find(lc, model, &m, err);

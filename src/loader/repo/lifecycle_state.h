@@ -27,7 +27,8 @@ struct lifecycle {
 #define LOG_MODEL "model '%s' version %lld: "
 
 /* When to try again what has failed so many times before; INT64_MAX: other files are needed. */
-int64_t lifecycle_retry_at(const struct lifecycle *lc, const struct err *why, int failures, int64_t now_ns);
+int64_t lifecycle_retry_at(
+	const struct lifecycle *lc, const struct err *why, int failures, int64_t now_ns);
 
 /* A model's own options, in whatever state they are on disk, are in force from now on. */
 void lifecycle_take_file(struct lifecycle *lc, struct model *m, int64_t now_ns);

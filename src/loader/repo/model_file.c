@@ -34,7 +34,8 @@ void model_file_done(struct model_file *f)
 
 bool model_file_is_due(const struct model_file *f, int64_t now_ns)
 {
-	return (f->settled && f->stamp != f->taken) || (f->err.code != ERR_OK && now_ns >= f->retry_ns);
+	return (f->settled && f->stamp != f->taken) ||
+	       (f->err.code != ERR_OK && now_ns >= f->retry_ns);
 }
 
 bool model_file_holds(const struct model_file *f)
@@ -42,7 +43,8 @@ bool model_file_holds(const struct model_file *f)
 	return f->stamp == f->taken && f->err.code == ERR_OK;
 }
 
-static enum err_code read_text(const struct model_file *f, struct arena *arena, struct slice *ret, struct err *err)
+static enum err_code read_text(
+	const struct model_file *f, struct arena *arena, struct slice *ret, struct err *err)
 {
 	const char *dir, *file;
 	if (f->blocked.code != ERR_OK)

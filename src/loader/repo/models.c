@@ -148,8 +148,8 @@ void model_remove_instance(struct model *m, struct instance *x)
 
 bool instance_is_loadable(const struct instance *x, int64_t now_ns)
 {
-	if (!x->present || !x->settled || x->dying || x->gone_since_ns || x->blocked.code != ERR_OK ||
-		!model_file_holds(&x->model->file))
+	if (!x->present || !x->settled || x->dying || x->gone_since_ns ||
+		x->blocked.code != ERR_OK || !model_file_holds(&x->model->file))
 		return false;
 	if (x->state == VERSION_FOUND || x->state == VERSION_UNLOADED)
 		return true;
@@ -170,7 +170,8 @@ bool instance_is_outdated(const struct instance *x)
 
 const struct instance *instance_failed_heir(const struct instance *x)
 {
-	for (const struct instance *y = x->model->first; y && x->version && !x->present; y = y->next)
+	for (const struct instance *y = x->model->first; y && x->version && !x->present;
+		y = y->next)
 		if (y->number == x->number && y->present && y->state == VERSION_FAILED &&
 			scan_id_equal(&y->id, &x->id))
 			return y;

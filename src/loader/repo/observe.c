@@ -149,7 +149,8 @@ static enum err_code see_file(struct observer *o, struct model *m, const struct 
 		f->stamp = s->conf.stamp;
 		f->since_ns = o->now_ns;
 	}
-	f->settled = (f->stamp && is_quiet(o, s->conf.changed_ms)) || o->now_ns - f->since_ns >= o->settle_ns;
+	f->settled = (f->stamp && is_quiet(o, s->conf.changed_ms)) ||
+		     o->now_ns - f->since_ns >= o->settle_ns;
 	if (!f->settled && f->stamp != f->taken)
 		look_again(o, clock_after(f->since_ns, o->settle_ns));
 	return ERR_OK;

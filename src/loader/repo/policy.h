@@ -34,7 +34,8 @@ struct policy_version {
 	int64_t number;
 	enum version_state state;
 	bool present;    /* on disk, these very files */
-	bool stands_in;  /* READY, and goes on for its heir (present, of its number), which has failed */
+	/* READY, and goes on for its heir (present, of its number), which has failed. */
+	bool stands_in;
 	bool loadable;   /* FOUND, UNLOADED, FAILED: complete, and no reason not to try (again) */
 	bool cancelling; /* its load was told to stop */
 	bool wanted;     /* policy_want() says */

@@ -16,7 +16,8 @@ static bool is_pending(const struct model *m)
 	if (m->file.stamp != m->file.taken)
 		return true;
 	for (const struct instance *x = m->first; x; x = x->next)
-		if (x->load || x->waiting || (x->present && x->state == VERSION_FOUND && !x->settled))
+		if (x->load || x->waiting ||
+			(x->present && x->state == VERSION_FOUND && !x->settled))
 			return true;
 	return false;
 }

@@ -78,7 +78,8 @@ static bool wait_for_work(struct reaper *r)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 1 + TRIM_INTERVAL_NS / NS_PER_S;
 	do {
-		rc = r->untrimmed ? sem_clockwait(&r->work, CLOCK_MONOTONIC, &until) : sem_wait(&r->work);
+		rc = r->untrimmed ? sem_clockwait(&r->work, CLOCK_MONOTONIC, &until)
+				  : sem_wait(&r->work);
 	} while (rc < 0 && errno == EINTR);
 	return rc == 0;
 }

@@ -44,7 +44,9 @@ struct model_conf {
 	const char *device; /* NULL: as repo_conf.backend says */
 	const struct signature_conf *sig;
 	int n_sig;
-	bool asked; /* a client has said which versions and labels; the model's own file does not change that */
+	/* A client has said which versions and labels; the model's own file does
+	   not change that. */
+	bool asked;
 };
 
 /* Whose version must be ready before repo_is_ready() says so. */

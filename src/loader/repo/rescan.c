@@ -40,7 +40,8 @@ static bool was_moved_in(void *ctx, const char *dir)
 	return watch_moved_in(s->watch, dir);
 }
 
-static enum err_code scan_now(struct rescan *s, int64_t now_ns, int64_t *ret_next_ns, struct err *err)
+static enum err_code scan_now(
+	struct rescan *s, int64_t now_ns, int64_t *ret_next_ns, struct err *err)
 {
 	const struct repo_conf *c = &lifecycle_models(s->lc)->conf->c;
 	struct scan scan;

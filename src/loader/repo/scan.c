@@ -32,9 +32,11 @@ static const char *meaning_of_stray(const char *name)
 	if (layout_is_file(name))
 		return "a version is a directory: move it to 1/ in here";
 	if (strcmp(name, "config.pbtxt") == 0)
-		return "options of a model stand in " LAYOUT_CONF "; signetctl import reads this file";
+		return "options of a model stand in " LAYOUT_CONF
+		       "; signetctl import reads this file";
 	size_t digits = strspn(name, "0123456789");
-	return digits && !name[digits] ? "a version's number has no leading zeros and is below 2^63" : NULL;
+	return digits && !name[digits] ? "a version's number has no leading zeros and is below 2^63"
+				       : NULL;
 }
 
 static void remark_stray(struct scanner *s, const char *path, const char *name)
@@ -97,8 +99,8 @@ static bool list_numbers(struct scanner *s, struct scanner_list *l, struct numbe
 		return false;
 	keep_highest(ret);
 	if (ret->cut)
-		scanner_remark(s, "%s: more than %d versions, the lowest are not looked at", l->path,
-			SCAN_VERSIONS_MAX);
+		scanner_remark(s, "%s: more than %d versions, the lowest are not looked at",
+			l->path, SCAN_VERSIONS_MAX);
 	return true;
 }
 
@@ -177,13 +179,13 @@ static void scan_root_entry(struct scanner *s, const struct scanner_list *l, con
 					root, *f, *f, root);
 				return;
 			}
-		scanner_remark(s, "%s/%s: ignored, not a directory; a root holds NAME/VERSION/%s", root,
-			e->d_name, layout_files[1]);
+		scanner_remark(s, "%s/%s: ignored, not a directory; a root holds NAME/VERSION/%s",
+			root, e->d_name, layout_files[1]);
 		return;
 	}
 	if (!layout_is_model_name(name)) {
-		scanner_remark(s, "%s/%s: ignored, a model name is 1 to %d of A-Z a-z 0-9 . _ -", root,
-			e->d_name, LAYOUT_NAME_MAX);
+		scanner_remark(s, "%s/%s: ignored, a model name is 1 to %d of A-Z a-z 0-9 . _ -",
+			root, e->d_name, LAYOUT_NAME_MAX);
 		return;
 	}
 	if (snprintf(path, sizeof(path), "%s/%s", root, e->d_name) >= (int)sizeof(path)) {
@@ -335,8 +337,8 @@ static void sort_models(struct scanner *s)
 	for (int i = 0; i < out->n_model; i++) {
 		const struct scan_model *m = &out->model[i];
 		if (n && strcmp(out->model[n - 1].name, m->name) == 0)
-			scanner_remark(s, "%s: ignored, model '%s' is already served from %s", m->dir,
-				m->name, out->model[n - 1].dir);
+			scanner_remark(s, "%s: ignored, model '%s' is already served from %s",
+				m->dir, m->name, out->model[n - 1].dir);
 		else
 			out->model[n++] = *m;
 	}

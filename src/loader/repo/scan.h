@@ -75,7 +75,8 @@ struct scan {
 	int n_model;
 	bool incomplete; /* a root could not be read, or a bound was met: others may exist */
 	int n_root_models; /* models found under roots: none at all is suspicious */
-	struct scan_dir *empty; /* version directories with no model in them (yet), for the watcher */
+	/* Version directories with no model in them (yet), for the watcher. */
+	struct scan_dir *empty;
 	struct scan_remark *remark;
 	int n_remark;
 };

@@ -47,7 +47,8 @@ void scanner_complain(struct scanner *s, const char *fmt, ...)
 
 const struct dirent *scanner_next(struct scanner *s, struct scanner_list *l)
 {
-	/* Hidden ones ("..data", ".snapshot", ".2.tmp") are nobody's models and not worth a word. */
+	/* Hidden ones ("..data", ".snapshot", ".2.tmp") are nobody's models and not
+	   worth a word. */
 	const struct dirent *e;
 	do {
 		errno = 0;
@@ -88,7 +89,8 @@ void scanner_complain_of_cut(struct scanner *s)
 	if (!s->cut)
 		return;
 	scanner_complain(s,
-		"the scan has stopped after %lld directory entries ([repository] entries_max), most of them, "
+		"the scan has stopped after %lld directory entries ([repository] entries_max), "
+		"most of them, "
 		"%ld, in %s; what was not looked at stays as it is",
 		(long long)s->conf->entries_max, s->most, s->most_path);
 }

@@ -25,8 +25,8 @@ enum err_code scanner_check_writers(
 	struct stat st;
 	int flags = *file ? 0 : AT_EMPTY_PATH;
 	if (fstatat(fd, file, &st, flags) < 0 || !is_open_to_all(&st))
-		return ERR_OK; /* what cannot be looked at cannot be read either, and says so then
-				*/
+		return ERR_OK; /* what cannot be looked at cannot be read either, and
+				says so then */
 	if (!s->conf->strict_permissions) {
 		scanner_remark(s, "%s%s%s: anyone may write it (mode %04o)", what, *file ? "/" : "",
 			file, (unsigned)st.st_mode & 07777);
@@ -114,7 +114,8 @@ void scanner_look_conf(struct scanner *s, struct scan_model *m, int dirfd)
 		return;
 	m->conf.stamp = 1; /* what cannot be looked at cannot be read either, and says so then */
 	if (rc == ERR_OK)
-		m->conf = (struct scan_conf_file){ .stamp = stamp.hash | 1, .changed_ms = stamp.changed_ms };
+		m->conf = (struct scan_conf_file){ .stamp = stamp.hash | 1,
+			.changed_ms = stamp.changed_ms };
 	m->conf.code = scanner_check_writers(s, dirfd, LAYOUT_CONF, m->dir, &err);
 	if (m->conf.code == ERR_OK)
 		return;

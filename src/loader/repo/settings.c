@@ -32,8 +32,9 @@ static enum err_code check_model(const struct model_conf *m, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"model '%s': given versions are wanted, but none is given", name);
 	if (m->n_labels > MODEL_LABELS_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "model '%s': has %d labels, at most %d are allowed",
-			name, m->n_labels, MODEL_LABELS_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"model '%s': has %d labels, at most %d are allowed", name, m->n_labels,
+			MODEL_LABELS_MAX);
 	for (int i = 0; i < m->n_labels; i++) {
 		if (!layout_is_model_name(slice_of(m->labels[i].name)))
 			return err_set(err, ERR_INVALID_ARGUMENT,
@@ -203,7 +204,8 @@ uint64_t settings_print(const struct model_conf *c)
 {
 	const int64_t number[] = { c->max_batch, c->precision, c->batch_delay_ns, c->queue_rows,
 		(int64_t)c->queue_bytes, c->batches_max, c->n_sig };
-	uint64_t print = hash_bytes(number, sizeof(number), print_text(c->device, print_text(c->batch_dim, 0)));
+	uint64_t print = hash_bytes(
+		number, sizeof(number), print_text(c->device, print_text(c->batch_dim, 0)));
 	for (int i = 0; i < c->n_sig; i++) {
 		const struct signature_conf *s = &c->sig[i];
 		print = print_pairs(s->in, s->n_in, print_text(s->name, print));

@@ -26,4 +26,5 @@ MUST_CHECK enum err_code stamp_look(int dirfd, const char *file, bool file_only,
 	struct scan_id *ret_id, struct stamp *ret, struct err *err);
 
 /* Of one file, or of what a link leads to. */
-MUST_CHECK enum err_code stamp_file(int dirfd, const char *file, struct stamp *ret, struct err *err);
+MUST_CHECK enum err_code stamp_file(
+	int dirfd, const char *file, struct stamp *ret, struct err *err);

@@ -81,7 +81,8 @@ static enum err_code run_whole(struct batch_runner *r, struct request *q)
 {
 	if (whole_inputs(r, q) != ERR_OK)
 		return err_oom(&q->err);
-	struct batch_io io = { .in = r->in, .rows = q->rows, .deadline_ns = q->deadline_ns, .output = to_request,
+	struct batch_io io = { .in = r->in, .rows = q->rows, .deadline_ns = q->deadline_ns,
+		.output = to_request,
 		.ctx = q, .pool = r->pool, .arena = r->arena };
 	TRY(batch_run_program(r->sig, &io, &q->err));
 	for (int i = 0; i < r->sig->n_out; i++)
@@ -161,7 +162,8 @@ static enum err_code refuse_part(const struct part *p, struct err *err)
 {
 	const struct signature *sig = p->req->sig;
 	return err_set(err, ERR_INVALID_ARGUMENT,
-		"output '%s' is %s for rows %lld to %lld and does not join %s: with these inputs at most %d "
+		"output '%s' is %s for rows %lld to %lld and does not join %s: with these inputs "
+		"at most %d "
 		"rows can be sent at once",
 		sig->out[p->misfit].name, SHAPE_TEXT(&p->misfit_shape), (long long)p->from,
 		(long long)(p->from + p->rows - 1), p->from ? "that of the rows before" : "others",
@@ -173,8 +175,8 @@ static enum err_code run_part(struct part *p, struct batch_io *io, struct err *e
 	struct request *q = p->req;
 	if (p->from > 0 && q->deadline_ns <= clock_now_ns())
 		return err_set(err, ERR_DEADLINE_EXCEEDED,
-			"the request's deadline passed after %lld of its %lld rows", (long long)p->from,
-			(long long)q->rows);
+			"the request's deadline passed after %lld of its %lld rows",
+			(long long)p->from, (long long)q->rows);
 	part_inputs(q, p->from, p->rows, io->in);
 	io->rows = p->rows;
 	io->deadline_ns = q->deadline_ns;
@@ -227,7 +229,8 @@ static void run_parts(void *ctx, int who, int64_t begin, int64_t end)
 		s->arena[who] = batch_arena_new();
 	if (!s->arena[who] && err_oom(&err))
 		fail_all(s, &err);
-	struct batch_io io = { .in = s->in + (size_t)who * (size_t)s->q->sig->n_in, .arena = s->arena[who] };
+	struct batch_io io = { .in = s->in + (size_t)who * (size_t)s->q->sig->n_in,
+		.arena = s->arena[who] };
 	for (int64_t i = begin; i < end && !atomic_load(&s->failed); i++) {
 		struct part p = part_at(s->q, i * s->step, s->step);
 		if (run_part(&p, &io, &err) != ERR_OK)
@@ -253,7 +256,8 @@ static bool begin_outputs(struct batch_runner *r, struct request *q, int64_t ste
 	return true;
 }
 
-static enum err_code run_side_by_side(struct batch_runner *r, struct request *q, int64_t step, int64_t parts)
+static enum err_code run_side_by_side(
+	struct batch_runner *r, struct request *q, int64_t step, int64_t parts)
 {
 	size_t threads = (size_t)pool_threads(r->pool) + 1;
 	struct side_by_side s = { .q = q, .step = step,

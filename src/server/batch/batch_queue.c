@@ -13,7 +13,9 @@
 /* There and back, from memory that no cache holds. */
 #define COPY_BYTES_PER_NS 4
 
-static const int64_t class_weight[CLASS_COUNT_] = { [CLASS_HIGH] = 8, [CLASS_NORMAL] = 4, [CLASS_LOW] = 1 };
+static const int64_t class_weight[CLASS_COUNT_] = {
+	[CLASS_HIGH] = 8, [CLASS_NORMAL] = 4, [CLASS_LOW] = 1
+};
 
 /* -- what the warm-up has learnt --------------------------------------------------------------- */
 
@@ -42,7 +44,9 @@ bool batch_pays(const struct signature *sig, const struct request *r, int64_t ro
 
 static struct class_queue *class_of(struct batch_queue *q, const struct request *r)
 {
-	return &q->class[r->priority == 1 ? CLASS_HIGH : r->priority == 0 ? CLASS_NORMAL : CLASS_LOW];
+	return &q->class[r->priority == 1   ? CLASS_HIGH
+			 : r->priority == 0 ? CLASS_NORMAL
+					    : CLASS_LOW];
 }
 
 /* NULL: all are empty. */
@@ -127,7 +131,8 @@ struct request *batch_queue_take_expired(struct batch_queue *q, int64_t now)
 
 /* -- who goes together ------------------------------------------------------------------------- */
 
-static bool same_shapes(const struct signature *sig, const struct request *a, const struct request *b)
+static bool same_shapes(
+	const struct signature *sig, const struct request *a, const struct request *b)
 {
 	for (int i = 0; i < sig->n_in; i++) {
 		const struct tensor *x = &a->in[i], *y = &b->in[i];

@@ -85,7 +85,8 @@ static enum err_code gather(struct batch_runner *r, struct gathering *g, int64_t
 		if (!r->in[i].data)
 			continue;
 		r->in[i].shape.dim[0] = rows;
-		r->in[i].data = later ? NULL : batch_stage(&r->in_stage[i], tensor_bytes(&r->in[i]));
+		r->in[i].data =
+			later ? NULL : batch_stage(&r->in_stage[i], tensor_bytes(&r->in[i]));
 		if (!later && !r->in[i].data)
 			return ERR_RESOURCE_EXHAUSTED;
 		if (!later)
@@ -129,7 +130,8 @@ static enum err_code scatter(struct batch_runner *r, struct request *q, int64_t 
 		out->data = arena_alloc_aligned(q->arena, bytes + 1, ARENA_ALIGN_TENSOR);
 		if (!out->data)
 			return ERR_RESOURCE_EXHAUSTED;
-		memcpy(out->data, (char *)r->out[i].data + batch_row_bytes(&r->out[i]) * (size_t)from, bytes);
+		memcpy(out->data,
+			(char *)r->out[i].data + batch_row_bytes(&r->out[i]) * (size_t)from, bytes);
 		if (batch_own_strings(out, q->arena) != ERR_OK)
 			return ERR_RESOURCE_EXHAUSTED;
 	}
@@ -147,32 +149,38 @@ static bool are_rows(const struct batch_runner *r, int64_t rows)
 
 /* -- running --------------------------------------------------------------------------------- */
 
-enum err_code batch_run_program(const struct signature *sig, const struct batch_io *io, struct err *err)
+enum err_code batch_run_program(
+	const struct signature *sig, const struct batch_io *io, struct err *err)
 {
 	struct run_opts opts = { .pool = io->pool, .arena = io->arena, .output = io->output,
-		.output_ctx = io->ctx, .input = io->input, .input_ctx = io->input_ctx, .deadline_ns = io->deadline_ns,
-		.rows_as = sig->rows_as && io->rows <= sig->max_batch ? sig->rows_as[io->rows] : 0 };
+		.output_ctx = io->ctx, .input = io->input, .input_ctx = io->input_ctx,
+		.deadline_ns = io->deadline_ns,
+		.rows_as = sig->rows_as && io->rows <= sig->max_batch ? sig->rows_as[io->rows]
+									   : 0 };
 	return program_run(sig->program, io->in, &opts, err);
 }
 
 /* INVALID_ARGUMENT also for what turns out to be no batch. */
-static enum err_code run_together(struct batch_runner *r, struct request *batch, struct batch_record *rec,
-	struct err *err)
+static enum err_code run_together(
+	struct batch_runner *r, struct request *batch, struct batch_record *rec, struct err *err)
 {
 	int64_t began = clock_now_ns();
 	struct gathering g = { .batch = batch };
 	if (gather(r, &g, rec->rows) != ERR_OK)
 		return err_oom(err);
-	struct batch_io io = { .in = r->in, .rows = rec->rows, .output = to_staging, .ctx = r, .pool = r->pool,
+	struct batch_io io = { .in = r->in, .rows = rec->rows, .output = to_staging, .ctx = r,
+		.pool = r->pool,
 		.arena = r->arena, .input = write_rows, .input_ctx = &g };
-	for (const struct request *q = batch; q; q = q->next) /* somebody still waits until the last */
+	/* Somebody still waits until the last. */
+	for (const struct request *q = batch; q; q = q->next)
 		io.deadline_ns = q->deadline_ns > io.deadline_ns ? q->deadline_ns : io.deadline_ns;
 	enum err_code rc = batch_run_program(r->sig, &io, err);
 	int64_t computed = clock_now_ns();
 	rec->gather_ns = g.took_ns;
 	rec->compute_ns = computed - began - g.took_ns;
 	if (rc == ERR_OK && !are_rows(r, rec->rows))
-		rc = err_set(err, ERR_INVALID_ARGUMENT, "the outputs are not %lld rows", (long long)rec->rows);
+		rc = err_set(err, ERR_INVALID_ARGUMENT, "the outputs are not %lld rows",
+			(long long)rec->rows);
 	int64_t from = 0;
 	for (struct request *q = batch; q && rc == ERR_OK; q = q->next) {
 		q->code = scatter(r, q, from) == ERR_OK ? ERR_OK : err_oom(&q->err);
@@ -187,7 +195,8 @@ static void run_each(struct batch_runner *r, struct request *batch, int max_batc
 {
 	for (struct request *q = batch; q; q = q->next) {
 		int64_t began = clock_now_ns();
-		arena_reset(r->arena, BATCH_ARENA_KEEP_BYTES); /* what others needed is not counted to this one */
+		/* What others needed is not counted to this one. */
+		arena_reset(r->arena, BATCH_ARENA_KEEP_BYTES);
 		q->code = batch_run_alone(r, q, max_batch);
 		rec->compute_ns += clock_now_ns() - began;
 		if (q->code != ERR_OK)
@@ -195,7 +204,8 @@ static void run_each(struct batch_runner *r, struct request *batch, int max_batc
 	}
 }
 
-void batch_run(struct batch_runner *r, struct request *batch, int max_batch, struct batch_record *ret)
+void batch_run(
+	struct batch_runner *r, struct request *batch, int max_batch, struct batch_record *ret)
 {
 	*ret = (struct batch_record){ 0 };
 	for (struct request *q = batch; q; q = q->next) {
@@ -207,8 +217,9 @@ void batch_run(struct batch_runner *r, struct request *batch, int max_batch, str
 	if (!batch->next) {
 		batch->code = ret->code = batch_run_alone(r, batch, max_batch);
 	} else if (rc != ERR_OK && rc != ERR_UNAVAILABLE) {
-		/* One request's data spoilt the batch, or asked for more memory than there is, or all of
-		   them together did: only who fails alone shall fail. A device that is gone is for all. */
+		/* One request's data spoilt the batch, or asked for more memory than there is, or
+		   all of them together did: only who fails alone shall fail. A device that is gone
+		   is for all. */
 		run_each(r, batch, max_batch, ret);
 	} else if (rc != ERR_OK) {
 		ret->code = rc;

@@ -31,4 +31,5 @@ void batch_runner_done(struct batch_runner *r); /* fine on a zeroed one */
 
 /* Runs the requests chained by next, sets code, err and out of each. One alone is not timed:
    its caller knows when it began and ended. */
-void batch_run(struct batch_runner *r, struct request *batch, int max_batch, struct batch_record *ret);
+void batch_run(
+	struct batch_runner *r, struct request *batch, int max_batch, struct batch_record *ret);

@@ -41,7 +41,8 @@ static const struct log_switch {
 static void log_get(struct oip_settings *ret)
 {
 	*ret = (struct oip_settings){ .n = 1 };
-	ret->item[0] = (struct oip_setting){ SLICE_LIT("log_file"), OIP_SETTING_TEXT, 0, SLICE_LIT("") };
+	ret->item[0] =
+		(struct oip_setting){ SLICE_LIT("log_file"), OIP_SETTING_TEXT, 0, SLICE_LIT("") };
 	for (size_t i = 0; i < sizeof(switches) / sizeof(*switches); i++)
 		ret->item[ret->n++] = (struct oip_setting){ slice_of(switches[i].key),
 			switches[i].type, log_get_level() >= switches[i].on, SLICE_LIT("") };
@@ -89,7 +90,8 @@ static enum err_code log_set(const struct oip_settings *s, struct err *err)
 		}
 		if (one->type != w->type)
 			return err_set(err, ERR_INVALID_ARGUMENT, "setting '%.*s' is a %s",
-				SLICE_ARG(one->key), w->type == OIP_SETTING_BOOL ? "bool" : "number");
+				SLICE_ARG(one->key),
+				w->type == OIP_SETTING_BOOL ? "bool" : "number");
 		if (one->number && (int)w->on > low)
 			low = w->on;
 		if (!one->number && (int)w->off < high)
@@ -132,7 +134,8 @@ const struct oip_extension oip_tracing = { "trace_level", trace_get, trace_set }
 
 enum err_code oip_region_unknown(struct slice name, struct err *err)
 {
-	return err_set(err, ERR_NOT_FOUND, "there is no shared memory region '%.*s'", SLICE_ARG(name));
+	return err_set(
+		err, ERR_NOT_FOUND, "there is no shared memory region '%.*s'", SLICE_ARG(name));
 }
 
 enum err_code oip_region_refused(struct err *err)

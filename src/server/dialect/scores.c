@@ -59,7 +59,8 @@ enum err_code scores_want_value(struct request *r, struct scores *ret, struct er
 		ret->scores = only_floats(sig, -1);
 	if (ret->scores < 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"signature '%.100s' cannot regress: it has no output 'outputs' of floats, nor "
+			"signature '%.100s' cannot regress: it has no output 'outputs' of floats, "
+			"nor "
 			"just one output of floats",
 			sig->name);
 	r->wanted[ret->scores] = true;
@@ -86,12 +87,14 @@ enum err_code scores_check_classes(
 			continue;
 		if (t->shape.rank != 2)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"Expected Tensor shape: [batch num_classes] but got %s for output %s",
+				"Expected Tensor shape: [batch num_classes] but got %s for output "
+				"%s",
 				SHAPE_TEXT(&t->shape), r->sig->out[outputs[i]].name);
 		TRY(check_rows(t, n, err));
 		if (s->k >= 0 && t->shape.dim[1] != s->k)
 			return err_set(err, ERR_INVALID_ARGUMENT,
-				"Tensors class and score should match in number of classes: %lld vs. "
+				"Tensors class and score should match in number of classes: %lld "
+				"vs. "
 				"%lld",
 				(long long)t->shape.dim[1], (long long)s->k);
 		s->k = t->shape.dim[1];
@@ -106,7 +109,8 @@ enum err_code scores_check_value(
 	s->k = 1;
 	if (t->shape.rank != 1 && (t->shape.rank != 2 || t->shape.dim[1] != 1))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but "
+			"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
+			"but "
 			"got %s",
 			SHAPE_TEXT(&t->shape));
 	return check_rows(t, n, err);

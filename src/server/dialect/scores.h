@@ -7,9 +7,9 @@
  * Any signature can classify that has scores: the output named "scores", or else the only
  * one of floats with two dimensions, [batch, classes]. Labels of the classes are the output
  * "classes", or "labels", of strings or integers with the same shape; or those of the scores
- * themselves (ZipMap's); without them labels are empty, as with TensorFlow Serving. One with classes and no scores has scores of 0. Any
- * signature can regress whose output "outputs", or else whose only output of floats, has
- * one value per example: [batch] or [batch, 1].
+ * themselves (ZipMap's); without them labels are empty, as with TensorFlow Serving. One with
+ * classes and no scores has scores of 0. Any signature can regress whose output "outputs", or else
+ * whose only output of floats, has one value per example: [batch] or [batch, 1].
  *
  * Memory: the request's arena. Threads: one.
  */
@@ -24,7 +24,8 @@ struct scores {
 
 /* Chooses outputs by the signature and marks them as wanted. INVALID_ARGUMENT: it cannot
    classify, or regress; the value is in *ret's scores then. */
-MUST_CHECK enum err_code scores_want_classes(struct request *r, struct scores *ret, struct err *err);
+MUST_CHECK enum err_code scores_want_classes(
+	struct request *r, struct scores *ret, struct err *err);
 MUST_CHECK enum err_code scores_want_value(struct request *r, struct scores *ret, struct err *err);
 
 /* What was computed has the shape that it must have for n examples. Sets k. */

@@ -71,7 +71,8 @@ static void *run(void *ctx)
 			atomic_store(&q->rpc->is_shut, true);
 			continue;
 		}
-		/* gRPC's queue orders what others did before; this shows it to who cannot see that. */
+		/* gRPC's queue orders what others did before; this shows it to who
+		   cannot see that. */
 		(void)atomic_load_explicit(&e->call->events, memory_order_acquire);
 		e->fire(e->call, ev.success);
 	}
@@ -97,10 +98,12 @@ static enum err_code start_relay(struct rpc *r, struct err *err)
 	const struct rpc_conf *c = &r->conf;
 	const struct relay_conf conf = { .name = "grpc-relay", .threads = 1 + r->n_queue / 4,
 		.connections_max = c->connections_max, .handshake_timeout_ms = c->tls_timeout_ms,
-		.needs_protocol = true, .look = rpc_guard_look, .look_bytes = sizeof(struct rpc_guard),
+		.needs_protocol = true, .look = rpc_guard_look,
+		.look_bytes = sizeof(struct rpc_guard),
 		.look_ctx = &r->guard,
 		.on_failure = c->on_tls_failure, .ctx = c->ctx };
-	bool guards = c->guard == RPC_GUARD_ON || (c->guard == RPC_GUARD_AUTO && !r->endpoint.is_local);
+	bool guards =
+		c->guard == RPC_GUARD_ON || (c->guard == RPC_GUARD_AUTO && !r->endpoint.is_local);
 	if (!c->tls && !guards)
 		return ERR_OK;
 	/* A client may open more before it hears of the limit; those are answered one by one. */
@@ -250,7 +253,8 @@ int rpc_in_flight(const struct rpc *r)
 
 void rpc_read(const struct rpc *r, struct rpc_reading *ret)
 {
-	*ret = (struct rpc_reading){ .connections = atomic_load(&r->conns.open), .in_flight = rpc_in_flight(r) };
+	*ret = (struct rpc_reading){ .connections = atomic_load(&r->conns.open),
+		.in_flight = rpc_in_flight(r) };
 	for (int i = 0; i < RPC_REFUSAL_COUNT_; i++)
 		ret->refused[i] = atomic_load(&r->conns.refused[i]);
 	if (!r->relay)

@@ -131,7 +131,8 @@ enum err_code rpc_accept_start(struct rpc *r, struct err *err)
 	struct epoll_event wake_ev = { .events = EPOLLIN, .data.u64 = KEY_WAKE };
 	if (a->epoll_fd < 0 ||
 		epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, r->conns.wake_fd, &wake_ev) != 0)
-		return err_set(err, ERR_INTERNAL, "grpc: cannot start accepting: %s", strerror(errno));
+		return err_set(
+			err, ERR_INTERNAL, "grpc: cannot start accepting: %s", strerror(errno));
 	if (intake_init(&a->intake, a->epoll_fd, KEY_LISTEN, err) != ERR_OK)
 		return err_prefix(err, "grpc");
 	a->started = pthread_create(&a->thread, NULL, run, a) == 0;

@@ -14,10 +14,12 @@ static int64_t deadline_of(const struct rpc_call *c)
 	gpr_timespec left = gpr_time_sub(at, gpr_now(at.clock_type));
 	if (left.tv_sec > INT32_MAX)
 		return INT64_MAX;
-	return clock_after(c->began_ns, left.tv_sec < 0 ? 0 : left.tv_sec * NS_PER_S + left.tv_nsec);
+	return clock_after(
+		c->began_ns, left.tv_sec < 0 ? 0 : left.tv_sec * NS_PER_S + left.tv_nsec);
 }
 
-static enum err_code refuse(struct rpc_call *c, enum rpc_refusal why, const char *msg, struct err *err)
+static enum err_code refuse(
+	struct rpc_call *c, enum rpc_refusal why, const char *msg, struct err *err)
 {
 	/* Until its status is sent it takes memory, but no place that another call could have. */
 	atomic_fetch_sub(&c->rpc->in_flight, 1);
@@ -33,7 +35,8 @@ static enum err_code enter(struct rpc_call *c, struct err *err)
 	bool is_quick = c->method && c->method->kind == RPC_CONTROL;
 	int before = atomic_fetch_add(&c->rpc->in_flight, 1);
 	if (!rpc_conn_enter(&c->rpc->conns, c->call, &c->ticket))
-		return refuse(c, RPC_REFUSAL_STREAMS, "too many calls at once on this connection", err);
+		return refuse(
+			c, RPC_REFUSAL_STREAMS, "too many calls at once on this connection", err);
 	if (before >= c->rpc->conf.calls_max && !is_quick)
 		return refuse(c, RPC_REFUSAL_CALLS, "too many calls at once", err);
 	return ERR_OK;

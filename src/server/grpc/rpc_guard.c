@@ -28,7 +28,8 @@ static struct frame frame_of(const uint8_t *h)
 		.len = (uint32_t)h[0] << 16 | (uint32_t)h[1] << 8 | h[2],
 		.type = h[3],
 		.flags = h[4],
-		.stream = (uint32_t)(h[5] & 0x7f) << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8],
+		.stream = (uint32_t)(h[5] & 0x7f) << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] <<
+		8 | h[8],
 	};
 }
 
@@ -67,8 +68,8 @@ static bool is_control(const struct frame *f)
 	return f->type != FRAME_WINDOW_UPDATE;
 }
 
-static bool on_client_frame(
-	const struct rpc_guard_conf *conf, struct rpc_guard *g, const struct frame *f, int64_t now_ns)
+static bool on_client_frame(const struct rpc_guard_conf *conf, struct rpc_guard *g,
+	const struct frame *f, int64_t now_ns)
 {
 	if (f->type == FRAME_HEADERS || f->type == FRAME_CONTINUATION)
 		return on_block(conf, g, f);
@@ -86,7 +87,8 @@ static bool on_client_frame(
 
 static void on_server_frame(struct rpc_guard *g, const struct frame *f)
 {
-	bool ends = (f->type == FRAME_HEADERS || f->type == FRAME_DATA) && (f->flags & FLAG_END_STREAM);
+	bool ends =
+		(f->type == FRAME_HEADERS || f->type == FRAME_DATA) && (f->flags & FLAG_END_STREAM);
 	if (ends || f->type == FRAME_RST_STREAM)
 		on_stream_end(g);
 }

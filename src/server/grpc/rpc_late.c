@@ -47,7 +47,8 @@ static int collect(struct rpc_queue *q, int64_t now_ms, struct late *ret)
 {
 	const struct rpc_conf *conf = &q->rpc->conf;
 	const int64_t limit_ms[RPC_WAIT_COUNT_] = { [RPC_WAIT_MESSAGE] = conf->message_timeout_ms,
-		[RPC_WAIT_NEXT] = conf->stream_timeout_ms, [RPC_WAIT_SENT] = conf->write_timeout_ms };
+		[RPC_WAIT_NEXT] = conf->stream_timeout_ms,
+		[RPC_WAIT_SENT] = conf->write_timeout_ms };
 	int n = 0;
 	pthread_mutex_lock(&q->lock);
 	for (struct rpc_call *c = q->accepted; c && n < AT_ONCE; c = c->later) {
@@ -69,9 +70,12 @@ void rpc_late_sweep(struct rpc *r)
 		grpc_status_code code;
 		const char *text;
 	} told[RPC_WAIT_COUNT_] = {
-		[RPC_WAIT_MESSAGE] = { GRPC_STATUS_DEADLINE_EXCEEDED, "the call's message took too long" },
-		[RPC_WAIT_NEXT] = { GRPC_STATUS_UNAVAILABLE, "the stream had nothing to do for too long" },
-		[RPC_WAIT_SENT] = { GRPC_STATUS_DEADLINE_EXCEEDED, "the reply was not taken in time" },
+		[RPC_WAIT_MESSAGE] = { GRPC_STATUS_DEADLINE_EXCEEDED,
+			"the call's message took too long" },
+		[RPC_WAIT_NEXT] = { GRPC_STATUS_UNAVAILABLE,
+			"the stream had nothing to do for too long" },
+		[RPC_WAIT_SENT] = { GRPC_STATUS_DEADLINE_EXCEEDED,
+			"the reply was not taken in time" },
 	};
 	int64_t now_ms = clock_now_ns() / NS_PER_MS;
 	atomic_store(&r->now_ms, now_ms);

@@ -4,8 +4,8 @@
 #include <string.h>
 #include "server/inflate.h"
 
-static enum err_code join(const struct slice *piece, size_t n, struct arena *arena, struct slice *ret,
-	struct err *err)
+static enum err_code join(const struct slice *piece, size_t n, struct arena *arena,
+	struct slice *ret, struct err *err)
 {
 	size_t len = 0;
 	for (size_t i = 0; i < n; i++)
@@ -34,12 +34,14 @@ enum err_code rpc_message_open(struct rpc_call *c, struct wire *ret, struct err 
 		piece[i] = (struct slice){ (const char *)GRPC_SLICE_START_PTR(b->slices[i]),
 			GRPC_SLICE_LENGTH(b->slices[i]) };
 	if (m->data.raw.compression != GRPC_COMPRESS_NONE) {
-		enum inflate_coding coding =
-			m->data.raw.compression == GRPC_COMPRESS_GZIP ? INFLATE_GZIP : INFLATE_DEFLATE;
+		enum inflate_coding coding = m->data.raw.compression == GRPC_COMPRESS_GZIP
+						     ? INFLATE_GZIP
+						     : INFLATE_DEFLATE;
 		struct slice whole = piece[0];
 		if (n != 1)
 			TRY(join(piece, n, arena, &whole, err));
-		TRY(inflate_bytes(whole, coding, c->rpc->conf.message_bytes_max, arena, &piece[0], err));
+		TRY(inflate_bytes(
+			whole, coding, c->rpc->conf.message_bytes_max, arena, &piece[0], err));
 		n = 1;
 	}
 	*ret = wire_over(piece, (int)n);

@@ -33,7 +33,8 @@ struct call *call_pool_take(struct io *io)
 	if (!c)
 		c = call_new(io);
 	if (c)
-		*c = (struct call){ .http = io->http, .io = io, .arena = c->arena, .reply.json_len = -1 };
+		*c = (struct call){ .http = io->http, .io = io, .arena = c->arena,
+			.reply.json_len = -1 };
 	return c;
 }
 

@@ -284,13 +284,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 struct MHD_Daemon *conn_daemon_new(struct io *io)
 {
 	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, io,
-		MHD_OPTION_URI_LOG_CALLBACK, on_uri, io,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, io,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, io,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)io->http->conf.connections_max + SPARE_CONNECTIONS,
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, io, MHD_OPTION_URI_LOG_CALLBACK,
+		on_uri, io, MHD_OPTION_NOTIFY_COMPLETED, on_completed, io,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, io, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)io->http->conf.connections_max + SPARE_CONNECTIONS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }

@@ -20,5 +20,6 @@ bool gather_join(struct io *io, struct call *c);
 bool gather_run(struct io *io);
 
 /* The connection of c, which was held or queued, has gone before it was suspended. True: nothing
-   uses its request, c is to be released; false: who is done with the request does that, now perhaps. */
+   uses its request, c is to be released; false: who is done with the request does that, now
+   perhaps. */
 bool gather_leave(struct io *io, struct call *c);

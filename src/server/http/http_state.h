@@ -53,7 +53,8 @@ struct io {
 	atomic_bool stop, woken;
 	int epoll_fd; /* the daemon's: readable when a connection is ready */
 	int wake_fd;
-	atomic_int newest; /* descriptor of the last newcomer, whose slot names the one before; -1 */
+	/* Descriptor of the last newcomer, whose slot names the one before; -1. */
+	atomic_int newest;
 	int answered_at_once; /* since it slept: requests that waited for no other thread */
 	struct spares calls; /* idle ones */
 	struct gather gather;

@@ -113,7 +113,8 @@ static bool has_work_left(struct io *io)
 	return MHD_get_timeout(io->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
 }
 
-/* Of a batch that has just run: libmicrohttpd makes them in one round, and sends them in the next. */
+/* Of a batch that has just run: libmicrohttpd makes them in one round, and sends them
+   in the next. */
 static void send_answers(struct io *io)
 {
 	MHD_run(io->daemon);
@@ -143,7 +144,8 @@ enum err_code io_start(struct io *io, struct err *err)
 	const union MHD_DaemonInfo *epoll =
 		io->daemon ? MHD_get_daemon_info(io->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!epoll)
-		return err_set(err, ERR_INTERNAL, "http: cannot start an IO thread: %s", strerror(errno));
+		return err_set(
+			err, ERR_INTERNAL, "http: cannot start an IO thread: %s", strerror(errno));
 	io->epoll_fd = epoll->epoll_fd;
 	io->started = pthread_create(&io->thread, NULL, run, io) == 0;
 	return io->started ? ERR_OK : err_set(err, ERR_INTERNAL, "http: cannot start a thread");

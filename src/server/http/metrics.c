@@ -249,8 +249,8 @@ static void emit_responses(struct scrape *s)
 		}
 }
 
-static void put_refusals(
-	struct scrape *s, const char *family, const char *const *names, const uint64_t *n, int count)
+static void put_refusals(struct scrape *s, const char *family, const char *const *names,
+	const uint64_t *n, int count)
 {
 	for (int i = 0; i < count; i++)
 		buf_printf(&s->b, "%s_total{reason=\"%s\"} %llu\n", family, names[i],
@@ -314,8 +314,8 @@ static void put_device(void *ctx, const char *device, const struct backend *b)
 	double v = p->get(b, &g);
 	if (v < 0)
 		return;
-	buf_printf(&p->scrape->b, "%s{device=\"%s\",name=\"%s\",uuid=\"%s\"} ", p->name, device, g.name,
-		g.uuid);
+	buf_printf(&p->scrape->b, "%s{device=\"%s\",name=\"%s\",uuid=\"%s\"} ", p->name, device,
+		g.name, g.uuid);
 	put_value(p->scrape, v);
 }
 

@@ -52,7 +52,8 @@ enum MHD_Result receive_piece(struct call *c, const char *data, size_t len)
 static int check_type(const struct call *c, const char **ret_msg)
 {
 	enum head_type type = head_type(&c->head);
-	if (type == HEAD_TYPE_JSON || (type == HEAD_TYPE_BINARY && (c->route->flags & ROUTE_BINARY)))
+	if (type == HEAD_TYPE_JSON ||
+		(type == HEAD_TYPE_BINARY && (c->route->flags & ROUTE_BINARY)))
 		return 0;
 	*ret_msg = "Content-Type is not supported here: application/json is";
 	return 415;

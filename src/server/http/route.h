@@ -52,8 +52,8 @@ const struct route *route_at(enum route_id id);
 /* METHOD_OTHER: one that HTTP knows and we do not serve. 0: not a method of HTTP. */
 unsigned route_method(const char *name);
 
-/* Sets c->route, model, spec from c->target; a query in it is ignored. Returns 0, or the HTTP status with *ret_msg;
-   405 and OPTIONS set c->reply.allow. */
+/* Sets c->route, model, spec from c->target; a query in it is ignored. Returns 0, or the HTTP
+   status with *ret_msg; 405 and OPTIONS set c->reply.allow. */
 int route_find(struct call *c, unsigned method, const char **ret_msg);
 
 /* "[A-Za-z0-9._-]{1,128}", and neither "." nor "..": what can be a model's name. */

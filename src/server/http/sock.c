@@ -165,9 +165,9 @@ static bool has_ended(int fd, struct sock *s)
 	return ended;
 }
 
-/* epoll tells once that something has come. When that was the last of it and the end of the connection
-   together, libmicrohttpd reads the one and does not look for the other. What has just been read may
-   be a whole request that is not known here yet: if it is, the next sweep knows. */
+/* epoll tells once that something has come. When that was the last of it and the end of the
+   connection together, libmicrohttpd reads the one and does not look for the other. What has just
+   been read may be a whole request that is not known here yet: if it is, the next sweep knows. */
 static bool sweep_ended(
 	struct http *h, int fd, struct sock *s, enum sock_phase in, int64_t since_ms)
 {

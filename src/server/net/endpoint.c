@@ -19,7 +19,8 @@
 static bool is_loopback(const struct sockaddr_storage *sa)
 {
 	if (sa->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+		return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 ==
+		       IN_LOOPBACKNET;
 	return sa->ss_family == AF_INET6 &&
 		IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
 }
@@ -63,7 +64,8 @@ static enum err_code check_unix(const char *who, const char *path, struct err *e
 {
 	if (strlen(path) < sizeof(((struct sockaddr_un *)0)->sun_path))
 		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "%s: the path of the unix socket is too long", who);
+	return err_set(
+		err, ERR_INVALID_ARGUMENT, "%s: the path of the unix socket is too long", who);
 }
 
 static enum err_code open_unix(
@@ -105,9 +107,10 @@ static enum err_code split_tcp(const char *who, const char *text, char host[HOST
 {
 	int64_t number;
 	const char *colon = strrchr(text, ':');
-	if (!colon || colon - text >= HOST_BYTES || !parse_i64(slice_of(colon + 1), 0, 65535, &number))
-		return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%s' is not HOST:PORT, unix:PATH or off",
-			who, text);
+	if (!colon || colon - text >= HOST_BYTES ||
+		!parse_i64(slice_of(colon + 1), 0, 65535, &number))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"%s: '%s' is not HOST:PORT, unix:PATH or off", who, text);
 	size_t len = (size_t)(colon - text);
 	bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
 	snprintf(host, HOST_BYTES, "%.*s", (int)(bracketed ? len - 2 : len), text + bracketed);

@@ -70,7 +70,8 @@ static void close_fd(int fd)
 
 static bool watch(struct relay_thread *t, struct relay_side *side)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = side };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.data.ptr = side };
 	return epoll_ctl(t->epoll_fd, EPOLL_CTL_ADD, side->fd, &ev) == 0;
 }
 
@@ -341,7 +342,8 @@ bool relay_add(struct relay *r, int fd)
 		close(fd);
 		return false;
 	}
-	struct relay_thread *t = &r->thread[atomic_fetch_add(&r->next_thread, 1) % (unsigned)r->n_thread];
+	struct relay_thread *t =
+		&r->thread[atomic_fetch_add(&r->next_thread, 1) % (unsigned)r->n_thread];
 	atomic_fetch_add(&r->open, 1);
 	link_conn(t, c);
 	/* From here on it is the thread's; its first event is that it may write. */

@@ -54,7 +54,8 @@ MUST_CHECK enum err_code relay_new(
 /* For connections from now on. Takes tls. */
 void relay_set_tls(struct relay *r, struct tls *tls);
 
-/* Takes fd, a non-blocking socket, whatever comes of it. False: closed, there are as many as may be. */
+/* Takes fd, a non-blocking socket, whatever comes of it. False: closed, there are as many as may
+   be. */
 bool relay_add(struct relay *r, int fd);
 
 /* Readable when relay_accept() has something to give. */

@@ -146,7 +146,8 @@ static size_t write_out(struct relay_conn *c, struct relay_flow *f, const uint8_
 	size_t done = 0;
 	while (done < len) {
 		int size = (int)(len - done);
-		int n = f == &c->up ? write_plain(c, from + done, size) : write_wire(c, from + done, size);
+		int n = f == &c->up ? write_plain(c, from + done, size)
+				    : write_wire(c, from + done, size);
 		if (n > 0) {
 			done += (size_t)n;
 		} else if (n == IO_BLOCKED) {
@@ -193,7 +194,8 @@ static bool was_all(const struct relay_conn *c, const struct relay_flow *f, int 
 
 static void read_in(struct relay_conn *c, struct relay_flow *f, uint8_t *scratch)
 {
-	int n = f == &c->up ? read_wire(c, scratch, RELAY_BYTES) : read_plain(c, scratch, RELAY_BYTES);
+	int n = f == &c->up ? read_wire(c, scratch, RELAY_BYTES)
+			    : read_plain(c, scratch, RELAY_BYTES);
 	if (n == IO_BLOCKED) {
 		f->in_blocked = true;
 		return;
@@ -205,8 +207,8 @@ static void read_in(struct relay_conn *c, struct relay_flow *f, uint8_t *scratch
 	}
 	f->in_blocked = was_all(c, f, n);
 	const struct relay_conf *conf = c->conf;
-	if (conf->look && !conf->look(conf->look_ctx, c->look_state, f == &c->up ? RELAY_UP : RELAY_DOWN,
-				  scratch, (size_t)n)) {
+	if (conf->look && !conf->look(conf->look_ctx, c->look_state,
+				  f == &c->up ? RELAY_UP : RELAY_DOWN, scratch, (size_t)n)) {
 		c->cut_off = c->broken = true;
 		return;
 	}

@@ -58,7 +58,8 @@ static int no_password(char *buf, int size, int writing, void *ctx)
 
 /* --- reading files --- */
 
-static enum err_code bad_file(const char *option, const char *path, const char *what, struct err *err)
+static enum err_code bad_file(
+	const char *option, const char *path, const char *what, struct err *err)
 {
 	ERR_clear_error();
 	return err_set(err, ERR_INVALID_ARGUMENT, "%s: '%s' %s", option, path, what);
@@ -108,10 +109,12 @@ static enum err_code read_client_ca(SSL_CTX *ctx, const char *path, BIO *bio, st
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	int n = 0;
 	for (X509 *x; (x = PEM_read_bio_X509(bio, NULL, no_password, NULL)); n++) {
-		bool good = X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(ctx, x) == 1;
+		bool good =
+			X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(ctx, x) == 1;
 		X509_free(x);
 		if (!good)
-			return bad_file("tls_client_ca", path, "has a certificate that cannot be used", err);
+			return bad_file("tls_client_ca", path,
+				"has a certificate that cannot be used", err);
 	}
 	ERR_clear_error();
 	if (n == 0)
@@ -122,7 +125,8 @@ static enum err_code read_client_ca(SSL_CTX *ctx, const char *path, BIO *bio, st
 }
 
 static enum err_code read_file(SSL_CTX *ctx, const char *option, const char *path,
-	enum err_code (*read)(SSL_CTX *ctx, const char *path, BIO *bio, struct err *err), struct err *err)
+	enum err_code (*read)(SSL_CTX *ctx, const char *path, BIO *bio, struct err *err),
+	struct err *err)
 {
 	struct arena *arena = arena_new(4096, 2 * FILE_BYTES_MAX);
 	BIO *bio = NULL;
@@ -142,7 +146,8 @@ static void set_rules(SSL_CTX *ctx, const char *alpn)
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)alpn);
 	SSL_CTX_set_tlsext_servername_callback(ctx, check_name);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					    SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CIPHER_SERVER_PREFERENCE);
+					 SSL_OP_IGNORE_UNEXPECTED_EOF |
+					 SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					 SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);

@@ -35,7 +35,8 @@ enum err_code bench_check_init(struct bench_check *c, const struct bench_opts *o
 {
 	*c = (struct bench_check){ .opts = opts, .model = model };
 	if (opts->check.n > BENCH_CHECKS_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--check: more than %d references", BENCH_CHECKS_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT, "--check: more than %d references",
+			BENCH_CHECKS_MAX);
 	for (int i = 0; i < opts->check.n; i++) {
 		enum err_code rc = read_reference(c, opts->check.item[i], arena, err);
 		if (rc != ERR_OK)

@@ -28,7 +28,8 @@ static void print_help(const struct args_option *options)
 	fputs("usage: signet-bench --url URL --model M [OPTION]...\n"
 	      "Puts load on a model and prints latency percentiles in microseconds.\n\n", stdout);
 	args_help(stdout, options);
-	fputs("\nExit status: 0; 1 when a request failed or an answer was wrong; 2 on wrong usage;\n"
+	fputs("\n"
+	      "Exit status: 0; 1 when a request failed or an answer was wrong; 2 on wrong usage;\n"
 	      "3 when an open loop's figures do not count (the report says why).\n", stdout);
 	exit(EXIT_SUCCESS);
 }
@@ -40,14 +41,18 @@ static enum err_code check_options(struct bench_opts *o, const char *protocol, c
 	if (!o->url || !o->model)
 		return err_set(err, ERR_INVALID_ARGUMENT, "--url and --model are needed");
 	if (!o->protocol)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--protocol '%s': expected one of %s", protocol,
-			protocol_names());
+		return err_set(err, ERR_INVALID_ARGUMENT, "--protocol '%s': expected one of %s",
+			protocol, protocol_names());
 	if (!o->poisson && strcmp(arrivals, "uniform") != 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--arrivals '%s': expected poisson or uniform", arrivals);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"--arrivals '%s': expected poisson or uniform", arrivals);
 	if (o->rate > 0 && concurrency >= 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--rate is an open loop, --concurrency a closed one: give one");
-	if (concurrency == 0 || concurrency > CONNECTIONS_MAX || o->connections_max < 1 || o->connections_max > CONNECTIONS_MAX)
-		return err_set(err, ERR_INVALID_ARGUMENT, "--concurrency and --connections: 1 to %d", CONNECTIONS_MAX);
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"--rate is an open loop, --concurrency a closed one: give one");
+	if (concurrency == 0 || concurrency > CONNECTIONS_MAX || o->connections_max < 1 ||
+		o->connections_max > CONNECTIONS_MAX)
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"--concurrency and --connections: 1 to %d", CONNECTIONS_MAX);
 	o->concurrency = o->rate > 0 ? 0 : concurrency < 0 ? 1 : (int)concurrency;
 	return ERR_OK;
 }
@@ -58,22 +63,34 @@ static enum err_code parse_options(int argc, char **argv, struct bench_opts *o, 
 	int64_t concurrency = -1, seed = 1;
 	bool version = false, help = false;
 	const struct args_option options[] = {
-		{ "url", ARGS_TEXT, &o->url, "URL", "server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT; over TLS https, grpcs" },
+		{ "url", ARGS_TEXT, &o->url, "URL",
+			"server, http://HOST:PORT or unix:PATH; grpc://HOST:PORT; "
+			"over TLS https, grpcs" },
 		CLIENT_TLS_OPTIONS(&o->tls),
-		{ "protocol", ARGS_TEXT, &protocol, "P", "v1, v2, v2-binary (default), grpc-v2 or grpc-tfs" },
+		{ "protocol", ARGS_TEXT, &protocol, "P",
+			"v1, v2, v2-binary (default), grpc-v2 or grpc-tfs" },
 		{ "model", ARGS_TEXT, &o->model, "M", "which model" },
-		{ "model-version", ARGS_TEXT, &o->version, "N", "which version; default: the server's choice" },
-		{ "concurrency", ARGS_COUNT, &concurrency, "N", "closed loop: N connections, each sends when it has its answer (default 1)" },
-		{ "rate", ARGS_POSITIVE, &o->rate, "R", "open loop: R requests a second, whatever the answers do" },
-		{ "arrivals", ARGS_TEXT, &arrivals, "A", "of --rate: poisson (default) or uniform" },
+		{ "model-version", ARGS_TEXT, &o->version, "N",
+			"which version; default: the server's choice" },
+		{ "concurrency", ARGS_COUNT, &concurrency, "N",
+			"closed loop: N connections, "
+			"each sends when it has its answer (default 1)" },
+		{ "rate", ARGS_POSITIVE, &o->rate, "R",
+			"open loop: R requests a second, whatever the answers do" },
+		{ "arrivals", ARGS_TEXT, &arrivals, "A",
+			"of --rate: poisson (default) or uniform" },
 		{ "duration", ARGS_POSITIVE, &o->duration_s, "S", "seconds (default 10)" },
-		{ "timeout", ARGS_POSITIVE, &o->timeout_s, "S", "a request has failed after this many seconds (default 10)" },
-		{ "connections", ARGS_COUNT, &o->connections_max, "N", "of --rate: at most N connections (default 1000)" },
-		{ "batch", ARGS_COUNT, &o->batch, "N", "rows in a request, where inputs are made up (default 1)" },
+		{ "timeout", ARGS_POSITIVE, &o->timeout_s, "S",
+			"a request has failed after this many seconds (default 10)" },
+		{ "connections", ARGS_COUNT, &o->connections_max, "N",
+			"of --rate: at most N connections (default 1000)" },
+		{ "batch", ARGS_COUNT, &o->batch, "N",
+			"rows in a request, where inputs are made up (default 1)" },
 		{ "input", ARGS_LIST, &o->input, "NAME=FILE.npy", "an input; others are made up" },
 		{ "shape", ARGS_LIST, &o->shape, "NAME=2,3", "shape of an input that is made up" },
 		{ "seed", ARGS_COUNT, &seed, "N", "of arrivals and made up inputs (default 1)" },
-		{ "check", ARGS_LIST, &o->check, "[OUTPUT=]FILE.npy", "an answer must equal one of these references; counts which" },
+		{ "check", ARGS_LIST, &o->check, "[OUTPUT=]FILE.npy",
+			"an answer must equal one of these references; counts which" },
 		{ "rtol", ARGS_POSITIVE, &o->rtol, "X", "of --check (default 0)" },
 		{ "atol", ARGS_POSITIVE, &o->atol, "X", "of --check (default 1e-5)" },
 		{ "json", ARGS_FLAG, &o->json, NULL, "print one JSON object" },
@@ -173,7 +190,8 @@ static enum err_code ask_rpc(
 	s->wire = &load_rpc;
 	s->rpc = (struct load_rpc_server){ { o->url, &o->tls }, o->protocol->rpc->infer };
 	s->server = &s->rpc;
-	s->model = (struct model_info){ .name = o->model, .version = o->version, .platform = "", .versions = "" };
+	s->model = (struct model_info){ .name = o->model, .version = o->version, .platform = "",
+		.versions = "" };
 	grpc_init();
 	enum err_code rc = rpc_client_connect(&s->rpc.at, ASK_NS, &channel, err);
 	if (rc == ERR_OK) {
@@ -199,8 +217,10 @@ static bool on_answer(void *ctx, struct slice body, size_t json_bytes)
 static void on_second(void *ctx, double elapsed_s, const struct load_result *r)
 {
 	struct run *run = ctx;
-	progress_show(&run->progress, "%.0f s: %.0f answers/s, p50 %.0f us, p99 %.0f us, %lu errors", elapsed_s,
-		(double)r->latency.n / elapsed_s, (double)hist_log_percentile(&r->latency, 50) / 1e3,
+	progress_show(&run->progress,
+		"%.0f s: %.0f answers/s, p50 %.0f us, p99 %.0f us, %lu errors", elapsed_s,
+		(double)r->latency.n / elapsed_s,
+		(double)hist_log_percentile(&r->latency, 50) / 1e3,
 		(double)hist_log_percentile(&r->latency, 99) / 1e3, (unsigned long)load_errors(r));
 }
 
@@ -226,8 +246,8 @@ static enum err_code run(const struct bench_opts *o, struct arena *arena, struct
 		.ctx = run,
 	};
 	if (o->rate > 0)
-		TRY(load_schedule(o->rate, o->poisson, conf.duration_ns, o->seed, arena, &conf.schedule,
-			&conf.n_schedule, err));
+		TRY(load_schedule(o->rate, o->poisson, conf.duration_ns, o->seed, arena,
+			&conf.schedule, &conf.n_schedule, err));
 	progress_begin(&run->progress);
 	enum err_code rc = load_run(&conf, result, err);
 	progress_end(&run->progress);

@@ -92,7 +92,8 @@ static void conn_send(struct load *l, struct conn *c)
 {
 	ssize_t n = http_conn_send(&c->wire, c->out);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		conn_fails(l, c, errno == ECONNREFUSED || errno == EPROTO ? LOAD_CONNECT : LOAD_CLOSED);
+		conn_fails(l, c,
+			errno == ECONNREFUSED || errno == EPROTO ? LOAD_CONNECT : LOAD_CLOSED);
 		return;
 	}
 	if (n > 0) {

@@ -113,7 +113,8 @@ static void rpc_wait(struct load *l, int64_t wait_ns)
 	if (ev.type == GRPC_OP_COMPLETE)
 		on_answer(l, ev.tag);
 	else if (!coarse)
-		nanosleep(&(struct timespec){ .tv_nsec = wait_ns < PAUSE_NS ? wait_ns : PAUSE_NS }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = wait_ns < PAUSE_NS ? wait_ns : PAUSE_NS },
+			NULL);
 }
 
 static void rpc_end_slot(struct load *l, struct load_slot *s)

@@ -94,7 +94,8 @@ enum err_code rpc_client_call(grpc_channel *channel, const char *method, struct 
 /* -- connections --------------------------------------------------------------------------- */
 
 /* The text of a file, or NULL when there is none. */
-static enum err_code read_pem(const char *file, struct arena *arena, const char **ret, struct err *err)
+static enum err_code read_pem(
+	const char *file, struct arena *arena, const char **ret, struct err *err)
 {
 	struct slice text;
 	*ret = NULL;
@@ -105,12 +106,14 @@ static enum err_code read_pem(const char *file, struct arena *arena, const char 
 	return *ret ? ERR_OK : err_oom(err);
 }
 
-static void set_certificates(grpc_tls_credentials_options *o, const char *ca, const char *cert, const char *key)
+static void set_certificates(
+	grpc_tls_credentials_options *o, const char *ca, const char *cert, const char *key)
 {
 	grpc_tls_identity_pairs *pairs = cert ? grpc_tls_identity_pairs_create() : NULL;
 	if (pairs)
 		grpc_tls_identity_pairs_add_pair(pairs, key, cert);
-	grpc_tls_certificate_provider *p = grpc_tls_certificate_provider_static_data_create(ca, pairs);
+	grpc_tls_certificate_provider *p =
+		grpc_tls_certificate_provider_static_data_create(ca, pairs);
 	grpc_tls_credentials_options_set_certificate_provider(o, p);
 	grpc_tls_certificate_provider_release(p);
 	if (ca)
@@ -153,7 +156,9 @@ static enum err_code credentials(const struct rpc_client_server *server, bool is
 {
 	if (!is_tls && client_tls_is_asked_for(server->tls))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"server '%.200s': --cacert, --cert, --key and --insecure are for grpcs://HOST:PORT", server->url);
+			"server '%.200s': --cacert, --cert, --key and --insecure are for "
+			"grpcs://HOST:PORT",
+			server->url);
 	if (!is_tls) {
 		*ret = grpc_insecure_credentials_create();
 		return ERR_OK;
@@ -168,12 +173,16 @@ static enum err_code credentials(const struct rpc_client_server *server, bool is
 static grpc_channel *channel_new(const char *target, grpc_channel_credentials *credentials)
 {
 	grpc_arg arg[] = {
-		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, .value.integer = 1 },
-		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = -1 },
-		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, .value.integer = -1 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
+			.value.integer = 1 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+			.value.integer = -1 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_MAX_SEND_MESSAGE_LENGTH,
+			.value.integer = -1 },
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_ENABLE_RETRIES, .value.integer = 0 },
 		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0 },
-		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, .value.integer = 1 },
+		{ .type = GRPC_ARG_INTEGER, .key = GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION,
+			.value.integer = 1 },
 	};
 	grpc_channel_args args = { sizeof(arg) / sizeof(*arg), arg };
 	grpc_channel *c = grpc_channel_create(target, credentials, &args);
@@ -205,14 +214,17 @@ enum err_code rpc_client_connect(const struct rpc_client_server *server, int64_t
 	const char *target = is_tls ? url + 8 : strncmp(url, "grpc://", 7) == 0 ? url + 7 : url;
 	if (strncmp(url, "http", 4) == 0 && strstr(url, "://"))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"server '%.200s': this is a URL of HTTP, gRPC is asked for: grpc://HOST:PORT, grpcs://HOST:PORT "
-			"or unix:PATH", url);
+			"server '%.200s': this is a URL of HTTP, gRPC is asked for: "
+			"grpc://HOST:PORT, grpcs://HOST:PORT "
+			"or unix:PATH",
+			url);
 	grpc_channel_credentials *how = NULL;
 	TRY(credentials(server, is_tls, &how, err));
 	grpc_channel *c = channel_new(target, how);
 	if (!wait_until_ready(c, rpc_client_after(timeout_ns))) {
 		grpc_channel_destroy(c);
-		return err_set(err, ERR_UNAVAILABLE, "server '%.200s': nobody there speaks gRPC%s", target,
+		return err_set(err, ERR_UNAVAILABLE, "server '%.200s': nobody there speaks gRPC%s",
+			target,
 			is_tls ? " over TLS, or not with a certificate that is trusted" : "");
 	}
 	*ret = c;

@@ -18,8 +18,8 @@ struct rpc_client_server {
 
 /* A connection of its own, when it is there. UNAVAILABLE: nobody answers within timeout_ns.
    INVALID_ARGUMENT: the URL is none, or what TLS wants cannot be had. */
-MUST_CHECK enum err_code rpc_client_connect(
-	const struct rpc_client_server *server, int64_t timeout_ns, grpc_channel **ret, struct err *err);
+MUST_CHECK enum err_code rpc_client_connect(const struct rpc_client_server *server,
+	int64_t timeout_ns, grpc_channel **ret, struct err *err);
 
 /* The answer's status as the code, with its text. */
 MUST_CHECK enum err_code rpc_client_call(grpc_channel *channel, const char *method,

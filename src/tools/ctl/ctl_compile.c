@@ -95,12 +95,14 @@ enum err_code ctl_compile(struct ctl *c, struct err *err)
 {
 	struct compile x = {.max_batch = MAX_BATCH_DEFAULT};
 	const struct args_option options[] = {
-		{"output", ARGS_TEXT, &x.output, "FILE",
-			"where the compiled model goes; -o for short"},
-		{"max-batch", ARGS_COUNT, &x.max_batch, "N", "as the daemon's option (default 32)"},
-		{ "precision", ARGS_TEXT, &x.precision_text, "P", "fast, exact or bf16: how results may be rounded" },
+		{ "output", ARGS_TEXT, &x.output, "FILE",
+			"where the compiled model goes; -o for short" },
+		{ "max-batch", ARGS_COUNT, &x.max_batch, "N",
+			"as the daemon's option (default 32)" },
+		{ "precision", ARGS_TEXT, &x.precision_text, "P",
+			"fast, exact or bf16: how results may be rounded" },
 		CTL_LIBRARIES(c),
-		{0},
+		{ 0 },
 	};
 	enum err_code rc = ctl_options(c, options, 1, 1, err);
 	if (rc == ERR_OK && !x.output)

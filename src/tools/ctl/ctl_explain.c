@@ -93,7 +93,8 @@ static enum err_code print_steps(
 	struct steps x = { .arena = c->arena };
 	struct program_stats stats;
 	table_init(&x.table, c->arena,
-		(const char *const[]){ "STEP", "OPERATOR", "KERNEL", "ON", "UNITS", "SHAPES", "NODE", NULL });
+		(const char *const[]){
+			"STEP", "OPERATOR", "KERNEL", "ON", "UNITS", "SHAPES", "NODE", NULL });
 	table_init(
 		&x.refused, c->arena, (const char *const[]){ "", "OPERATOR", "NODE", "WHY", NULL });
 	enum err_code rc = program_explain(o->program, in, on_step, &x, err);
@@ -109,12 +110,14 @@ static enum err_code print_steps(
 	program_stats(o->program, &stats);
 	int64_t rows = o->info.n_in && in[0].shape.rank > 0 ? in[0].shape.dim[0] : 0;
 	if (program_part_rows(o->program, rows) != rows)
-		printf("\n%" PRId64 " rows are run %" PRId64 " at a time, which these steps are for\n", rows,
-			program_part_rows(o->program, rows));
+		printf("\n%" PRId64 " rows are run %" PRId64
+		       " at a time, which these steps are for\n",
+			rows, program_part_rows(o->program, rows));
 	if (o->backend->without)
 		printf("\n%s: %s\n", o->backend->name, o->backend->without);
 	printf("\n%d steps, %d more computed while planning\n"
-	       "memory: %zu bytes of weights and graph, %zu of packed weights, %zu of activations\n",
+	       "memory: %zu bytes of weights and graph, %zu of packed weights, %zu of "
+	       "activations\n",
 		x.n, x.n_folded, arena_used_bytes(o->arena), packs_bytes(o->packs),
 		stats.workspace_plan_bytes);
 	return ERR_OK;
@@ -167,11 +170,14 @@ enum err_code ctl_explain(struct ctl *c, struct err *err)
 	int64_t batch = 1, threads = 0;
 	const char *precision = NULL, *device = NULL;
 	const struct args_option options[] = {
-		{ "dump-after", ARGS_TEXT, &x.dump_after, "PASS", "print the graph after this pass; \"read\": as it was read" },
+		{ "dump-after", ARGS_TEXT, &x.dump_after, "PASS",
+			"print the graph after this pass; \"read\": as it was read" },
 		{ "shape", ARGS_LIST, &shapes, "NAME=2,3", "shape of an input, where it varies" },
-		{ "batch", ARGS_COUNT, &batch, "N", "its leading dimension, where it varies (default 1)" },
+		{ "batch", ARGS_COUNT, &batch, "N",
+			"its leading dimension, where it varies (default 1)" },
 		{ "threads", ARGS_COUNT, &threads, "N", "plan for N threads; default: all" },
-		{ "precision", ARGS_TEXT, &precision, "P", "fast, exact, bf16, tf32 or fp16: how results may be rounded" },
+		{ "precision", ARGS_TEXT, &precision, "P",
+			"fast, exact, bf16, tf32 or fp16: how results may be rounded" },
 		{ "device", ARGS_TEXT, &device, "D", "cpu (default), gpu or gpu:N" },
 		CTL_LIBRARIES(c),
 		{ 0 },
@@ -187,7 +193,8 @@ enum err_code ctl_explain(struct ctl *c, struct err *err)
 		return err_set(
 			err, ERR_INVALID_ARGUMENT, "--dump-after '%s': no such pass", x.dump_after);
 	}
-	struct offline_conf conf = { .threads = (int)threads, .device = device, .on_pass = on_pass, .ctx = &x };
+	struct offline_conf conf = { .threads = (int)threads, .device = device, .on_pass = on_pass,
+		.ctx = &x };
 	rc = args_precision(precision, &conf.precision, err);
 	if (rc == ERR_OK)
 		rc = explain_model(c, &conf, &shapes, batch, err);

@@ -20,7 +20,8 @@ static struct {
 } server;
 
 static const struct args_option server_options[] = {
-	{ "server", ARGS_TEXT, &server.url, "URL", "http://HOST:PORT, https://HOST:PORT or unix:PATH; default: $SIGNET_SERVER" },
+	{ "server", ARGS_TEXT, &server.url, "URL",
+		"http://HOST:PORT, https://HOST:PORT or unix:PATH; default: $SIGNET_SERVER" },
 	CLIENT_TLS_OPTIONS(&server.tls),
 	{ 0 },
 };
@@ -34,15 +35,20 @@ static const struct command {
 	{ "status", ctl_status, true, "", "is the server ready, what does it serve" },
 	{ "models", ctl_models, true, "", "every version of every model and its state" },
 	{ "show", ctl_show, true, "MODEL", "versions, signatures, inputs and outputs of a model" },
-	{ "predict", ctl_predict, true, "MODEL [REQUEST.json | --input NAME=VALUE...]", "ask a model" },
+	{ "predict", ctl_predict, true, "MODEL [REQUEST.json | --input NAME=VALUE...]",
+		"ask a model" },
 	{ "load", ctl_load, true, "MODEL", "load what the model's directory holds" },
 	{ "unload", ctl_unload, true, "MODEL", "drain the model and forget it" },
-	{ "explain", ctl_explain, false, "MODEL.onnx", "what the passes do, and which kernel runs where" },
-	{ "validate", ctl_validate, false, "PATH...", "would the server load these files, versions, models or roots" },
-	{ "compile", ctl_compile, false, "MODEL.onnx -o FILE", "write it as a file that loads without parsing" },
+	{ "explain", ctl_explain, false, "MODEL.onnx",
+		"what the passes do, and which kernel runs where" },
+	{ "validate", ctl_validate, false, "PATH...",
+		"would the server load these files, versions, models or roots" },
+	{ "compile", ctl_compile, false, "MODEL.onnx -o FILE",
+		"write it as a file that loads without parsing" },
 	{ "import", ctl_import, false, "FILE...",
 		"config.pbtxt, models.config or config.json of other servers as a signetd.conf" },
-	{ "run", ctl_run, false, "MODEL.onnx [--input NAME=FILE]... [--output NAME=FILE]...", "execute a model here" },
+	{ "run", ctl_run, false, "MODEL.onnx [--input NAME=FILE]... [--output NAME=FILE]...",
+		"execute a model here" },
 	{ "test", ctl_test, false, "CASE_DIR...", "run ONNX test cases" },
 };
 
@@ -58,7 +64,8 @@ static void usage(FILE *to)
 	args_help(to, server_options);
 	fprintf(to,
 		"\nWithout a URL the server is %s.\n"
-		"\"signetctl COMMAND --help\" says what a command takes; --version, which one this is.\n",
+		"\"signetctl COMMAND --help\" says what a command takes; --version, which one this "
+		"is.\n",
 		SERVER_DEFAULT);
 }
 

@@ -25,15 +25,16 @@ static enum err_code read_input(const struct model_io *io, const char *value, st
 	return protocol_read_json(io, slice_of(value), arena, ret, err);
 }
 
-static enum err_code print_outputs(struct ctl *c, const struct model_info *m, const struct args_list *files,
-	const struct tensor *out, struct err *err)
+static enum err_code print_outputs(struct ctl *c, const struct model_info *m,
+	const struct args_list *files, const struct tensor *out, struct err *err)
 {
 	for (int i = 0; i < m->n_out; i++) {
 		const char *file = args_value(files, m->out[i].name);
 		if (!out[i].data)
 			continue;
 		if (file) {
-			enum err_code rc = tensor_file_write(file, m->out[i].name, &m->out[i].type, &out[i], err);
+			enum err_code rc = tensor_file_write(
+				file, m->out[i].name, &m->out[i].type, &out[i], err);
 			if (rc != ERR_OK)
 				return rc;
 			continue;
@@ -43,14 +44,14 @@ static enum err_code print_outputs(struct ctl *c, const struct model_info *m, co
 		values_print_nested(&b, &out[i], PRINT_MAX);
 		if (buf_finish(&b, &text, err) != ERR_OK)
 			return ERR_RESOURCE_EXHAUSTED;
-		printf("%s: %s%s = %s\n", m->out[i].name, dtype_name(out[i].dtype), SHAPE_TEXT(&out[i].shape),
-			text.ptr);
+		printf("%s: %s%s = %s\n", m->out[i].name, dtype_name(out[i].dtype),
+			SHAPE_TEXT(&out[i].shape), text.ptr);
 	}
 	return ERR_OK;
 }
 
-static enum err_code predict_tensors(struct ctl *c, const char *version, const struct args_list *input,
-	const struct args_list *output, struct err *err)
+static enum err_code predict_tensors(struct ctl *c, const char *version,
+	const struct args_list *input, const struct args_list *output, struct err *err)
 {
 	const struct protocol *p = protocol_find("v2-binary");
 	const struct args_list no_shapes = { 0 };
@@ -68,8 +69,10 @@ static enum err_code predict_tensors(struct ctl *c, const char *version, const s
 		return rc;
 	for (int i = 0; i < m.n_in; i++) {
 		if (!args_value(input, m.in[i].name))
-			return err_set(err, ERR_INVALID_ARGUMENT, "input '%s' (%s%s) is missing: --input '%s=...'",
-				m.in[i].name, dtype_name(m.in[i].dtype), SHAPE_TEXT(&m.in[i].shape), m.in[i].name);
+			return err_set(err, ERR_INVALID_ARGUMENT,
+				"input '%s' (%s%s) is missing: --input '%s=...'", m.in[i].name,
+				dtype_name(m.in[i].dtype), SHAPE_TEXT(&m.in[i].shape),
+				m.in[i].name);
 	}
 	struct tensor *in = ARENA_ARRAY(c->arena, struct tensor, (size_t)m.n_in + 1);
 	struct tensor *out = ARENA_ARRAY(c->arena, struct tensor, (size_t)m.n_out + 1);
@@ -85,13 +88,16 @@ static enum err_code predict_tensors(struct ctl *c, const char *version, const s
 	return rc == ERR_OK ? print_outputs(c, &m, output, out, err) : rc;
 }
 
-static enum err_code predict_file(struct ctl *c, const char *version, const char *file, struct err *err)
+static enum err_code predict_file(
+	struct ctl *c, const char *version, const char *file, struct err *err)
 {
 	struct slice request, body;
 	enum err_code rc = tool_file_read(file, c->arena, &request, err);
 	if (rc == ERR_OK)
-		rc = ctl_call(c, "POST", arena_printf(c->arena, "/v1/models/%s%s%s:predict", c->argv[1],
-			version ? "/versions/" : "", version ? version : ""), request, &body, err);
+		rc = ctl_call(c, "POST",
+			arena_printf(c->arena, "/v1/models/%s%s%s:predict", c->argv[1],
+				version ? "/versions/" : "", version ? version : ""),
+			request, &body, err);
 	if (rc != ERR_OK)
 		return rc;
 	fwrite(body.ptr, 1, body.len, stdout);
@@ -105,8 +111,10 @@ enum err_code ctl_predict(struct ctl *c, struct err *err)
 	struct args_list input = { 0 }, output = { 0 };
 	const char *version = NULL;
 	const struct args_option options[] = {
-		{ "input", ARGS_LIST, &input, "NAME=VALUE", "an input: .npy, .pb, or JSON as in 'x=[[1, 2]]'" },
-		{ "output", ARGS_LIST, &output, "NAME=FILE", "where an output goes, .npy or .pb; else it is printed" },
+		{ "input", ARGS_LIST, &input, "NAME=VALUE",
+			"an input: .npy, .pb, or JSON as in 'x=[[1, 2]]'" },
+		{ "output", ARGS_LIST, &output, "NAME=FILE",
+			"where an output goes, .npy or .pb; else it is printed" },
 		{ "version", ARGS_TEXT, &version, "N", "ask this version; default: the latest" },
 		{ 0 },
 	};
@@ -114,7 +122,8 @@ enum err_code ctl_predict(struct ctl *c, struct err *err)
 	if (rc != ERR_OK)
 		return rc;
 	if (c->argc == 3 && input.n)
-		return err_set(err, ERR_INVALID_ARGUMENT, "a request in a file, or --input: give one");
+		return err_set(
+			err, ERR_INVALID_ARGUMENT, "a request in a file, or --input: give one");
 	return c->argc == 3 ? predict_file(c, version, c->argv[2], err)
 			    : predict_tensors(c, version, &input, &output, err);
 }

@@ -15,7 +15,8 @@ enum err_code ctl_call(struct ctl *c, const char *method, const char *path, stru
 {
 	if (!path)
 		return err_oom(err);
-	struct http_request q = { .method = method, .path = path, .body = body, .json_bytes = body.len };
+	struct http_request q = { .method = method, .path = path, .body = body,
+		.json_bytes = body.len };
 	return model_info_call(&c->url, &q, c->arena, ret_body, err);
 }
 
@@ -24,10 +25,11 @@ static void read_version(struct json *j, struct ctl_version *v)
 	struct slice key;
 	json_enter_object(j);
 	while (json_member(j, &key)) {
-		struct slice *to = slice_is(key, "name") ? &v->model
-			: slice_is(key, "version") ? &v->version
-			: slice_is(key, "state") ? &v->state
-			: slice_is(key, "reason") ? &v->reason : NULL;
+		struct slice *to = slice_is(key, "name")      ? &v->model
+				   : slice_is(key, "version") ? &v->version
+				   : slice_is(key, "state")   ? &v->state
+				   : slice_is(key, "reason")  ? &v->reason
+							      : NULL;
 		if (to && json_peek(j) == JSON_STRING)
 			json_string(j, to);
 		else if (slice_is(key, "aside"))
@@ -140,9 +142,9 @@ enum err_code ctl_status(struct ctl *c, struct err *err)
 	json_init(&j, body, c->arena, false);
 	json_enter_object(&j);
 	while (json_member(&j, &key)) {
-		struct slice *to = slice_is(key, "name") ? &name
-			: slice_is(key, "version")	 ? &version
-							 : NULL;
+		struct slice *to = slice_is(key, "name")      ? &name
+				   : slice_is(key, "version") ? &version
+							      : NULL;
 		if (!to || !json_string(&j, to))
 			json_skip(&j, NULL);
 	}
@@ -177,17 +179,16 @@ static const char *read_tensor_shape(struct ctl *c, struct json *j)
 			struct slice size = SLICE_LIT("?"), name = { 0 };
 			json_enter_object(j);
 			while (json_member(j, &key)) {
-				struct slice *to = slice_is(key, "size") ? &size
-					: slice_is(key, "name")		 ? &name
-									 : NULL;
+				struct slice *to = slice_is(key, "size")   ? &size
+						   : slice_is(key, "name") ? &name
+									   : NULL;
 				if (!to || !json_string(j, to))
 					json_skip(j, NULL);
 			}
 			buf_str(&b, b.len > 1 ? "," : "");
-			buf_slice(&b,
-				!slice_is(size, "-1") ? size
-					: name.len    ? name
-						      : SLICE_LIT("?"));
+			buf_slice(&b, !slice_is(size, "-1") ? size
+				      : name.len	    ? name
+							    : SLICE_LIT("?"));
 		}
 	}
 	buf_char(&b, ']');
@@ -261,7 +262,8 @@ enum err_code ctl_show(struct ctl *c, struct err *err)
 	int n;
 	const char *version = NULL;
 	const struct args_option options[] = {
-		{ "version", ARGS_TEXT, &version, "N", "signatures of this version; default: the latest" },
+		{ "version", ARGS_TEXT, &version, "N",
+			"signatures of this version; default: the latest" },
 		{ 0 },
 	};
 	enum err_code rc = ctl_options(c, options, 1, 1, err);

@@ -205,7 +205,8 @@ enum err_code ctl_validate(struct ctl *c, struct err *err)
 	const struct command_line line = { .roots = roots };
 	struct validate x = { 0 };
 	const struct args_option options[] = {
-		{ "max-batch", ARGS_COUNT, &x.max_batch, "N", "as the daemon's option (default 32)" },
+		{ "max-batch", ARGS_COUNT, &x.max_batch, "N",
+			"as the daemon's option (default 32)" },
 		{ "device", ARGS_TEXT, &x.device, "D", "cpu (default), gpu or gpu:N" },
 		CTL_LIBRARIES(c),
 		{ 0 },

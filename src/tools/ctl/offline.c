@@ -164,7 +164,8 @@ enum err_code offline_run(struct offline *o, const struct tensor *in, struct are
 	struct tensor *out, struct err *err)
 {
 	struct sink sink = { arena, out };
-	struct run_opts opts = { .pool = o->pool, .arena = arena, .output = on_output, .output_ctx = &sink,
+	struct run_opts opts = { .pool = o->pool, .arena = arena, .output = on_output,
+		.output_ctx = &sink,
 		.profile = o->profile };
 	return program_run(o->program, in, &opts, err);
 }

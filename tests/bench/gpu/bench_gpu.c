@@ -2,13 +2,14 @@
 /*
  * bench_gpu.c -- networks and single operators on the device, timed
  *
- * usage: bench_gpu [--models NAME,...] [--batch N,...] [--precision fp16|f32|tf32|bf16] [--seconds S]
+ * usage: bench_gpu [--models NAME,...] [--batch N,...] [--precision fp16|f32|tf32|bf16] [--seconds
+ * S]
  *
- * Prints a line per network (networks.h) and batch: name, precision, batch, microseconds of a run, rows
- * per second, TFLOP/s, and the GB/s that reading the weights once comes to. What enters is one number, by
- * which a constant image is multiplied on the device, so that copies from the host are no part of it;
- * --copies makes the image the input. The workbenches' TFLOP/s over the chip's peak is what a version of
- * the kernels is judged by; check_gpu checks them.
+ * Prints a line per network (networks.h) and batch: name, precision, batch, microseconds of a run,
+ * rows per second, TFLOP/s, and the GB/s that reading the weights once comes to. What enters is one
+ * number, by which a constant image is multiplied on the device, so that copies from the host are
+ * no part of it; --copies makes the image the input. The workbenches' TFLOP/s over the chip's peak
+ * is what a version of the kernels is judged by; check_gpu checks them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static void die(const char *what, const struct err *err)
 	exit(1);
 }
 
-/* -- timing ------------------------------------------------------------------------------------------- */
+/* -- timing ------------------------------------------------------------------------------------ */
 
 struct result {
 	void *mem;
@@ -108,10 +109,12 @@ static void bench(int which, int64_t batch, const struct options *o)
 	struct err err = { 0 };
 	struct program *p;
 	network_flops = 0;
-	network_element_bytes = o->precision == PRECISION_FP16 || o->precision == PRECISION_BF16 ? 2 : 4;
+	network_element_bytes =
+		o->precision == PRECISION_FP16 || o->precision == PRECISION_BF16 ? 2 : 4;
 	model_output(g, networks[which].build(g, batch));
 	struct passes_opts passes = passes_opts_for(o->backend, o->precision);
-	struct program_conf conf = { .backend = o->backend, .packs = packs_new(), .precision = o->precision,
+	struct program_conf conf = { .backend = o->backend, .packs = packs_new(),
+		.precision = o->precision,
 		.choices = choices_new(), .threads = 1 };
 	if (infer_graph(g, &err) != ERR_OK || passes_run(g, &passes, &err) != ERR_OK ||
 		program_new(g, &conf, &p, &err) != ERR_OK)
@@ -124,9 +127,9 @@ static void bench(int which, int64_t batch, const struct options *o)
 	for (int64_t i = 0; i < tensor_count(&in) && in.dtype == DTYPE_F32; i++)
 		((float *)in.data)[i] = 0.5F;
 	double us = time_runs(p, &in, o->seconds);
-	printf("%-14s %-5s %5lld %10.1f us %12.1f /s %9.2f T %8.1f GB/s\n", networks[which].name, o->precision_name,
-		(long long)batch, us, (double)batch * 1e6 / us, network_flops / us / 1e6,
-		(double)weight_bytes(g) / us / 1e3);
+	printf("%-14s %-5s %5lld %10.1f us %12.1f /s %9.2f T %8.1f GB/s\n", networks[which].name,
+		o->precision_name, (long long)batch, us, (double)batch * 1e6 / us,
+		network_flops / us / 1e6, (double)weight_bytes(g) / us / 1e3);
 	fflush(stdout);
 	free(in.data);
 	program_free(p);
@@ -135,7 +138,7 @@ static void bench(int which, int64_t batch, const struct options *o)
 	model_free(g);
 }
 
-/* -- the command line ------------------------------------------------------------------------------------ */
+/* -- the command line -------------------------------------------------------------------------- */
 
 static bool in_list(const char *list, const char *name)
 {
@@ -150,7 +153,8 @@ static bool in_list(const char *list, const char *name)
 
 static enum precision precision_of(const char *name)
 {
-	static const char *const names[PRECISION_COUNT_] = { [PRECISION_FAST] = "f32", [PRECISION_EXACT] = "exact",
+	static const char *const names[PRECISION_COUNT_] = { [PRECISION_FAST] = "f32",
+		[PRECISION_EXACT] = "exact",
 		[PRECISION_BF16] = "bf16", [PRECISION_TF32] = "tf32", [PRECISION_FP16] = "fp16" };
 	for (int i = 0; i < PRECISION_COUNT_; i++)
 		if (strcmp(names[i], name) == 0)
@@ -188,7 +192,8 @@ int main(int argc, char **argv)
 	if (backend_open(device, &o.backend, &err) != ERR_OK)
 		die("opening the device", &err);
 	for (int m = 0; m < networks_count; m++)
-		for (const char *at = batches; *at && (!wanted || in_list(wanted, networks[m].name));) {
+		for (const char *at = batches;
+			*at && (!wanted || in_list(wanted, networks[m].name));) {
 			char *next;
 			bench(m, strtoll(at, &next, 10), &o);
 			at = *next == ',' ? next + 1 : "";

@@ -7,7 +7,7 @@
 bool network_copies;
 double network_flops, network_element_bytes;
 
-/* -- parts of networks ---------------------------------------------------------------------------- */
+/* -- parts of networks ------------------------------------------------------------------------- */
 
 static int32_t weights(struct graph *g, struct shape shape, double scale)
 {
@@ -27,13 +27,14 @@ static int32_t image(struct graph *g, struct shape shape)
 	return MODEL_NODE(g, OP_MUL, model_floats(g, shape, NULL), by);
 }
 
-static int32_t conv(struct graph *g, int32_t x, int64_t n, int64_t from, int64_t to, int64_t k, int64_t stride,
-	int64_t group, int64_t *size)
+static int32_t conv(struct graph *g, int32_t x, int64_t n, int64_t from, int64_t to, int64_t k,
+	int64_t stride, int64_t group, int64_t *size)
 {
 	double scale = sqrt(2.0 / (double)(from / group * k * k));
 	*size = (*size + stride - 1) / stride;
 	network_flops += 2.0 * (double)(n * to * *size * *size) * (double)(from / group * k * k);
-	x = MODEL_NODE(g, OP_CONV, x, weights(g, shape_of(to, from / group, k, k), scale), weights(g, shape_of(to), 0.1));
+	x = MODEL_NODE(g, OP_CONV, x, weights(g, shape_of(to, from / group, k, k), scale),
+		weights(g, shape_of(to), 0.1));
 	MODEL_ATTR_INTS(g, "pads", k / 2, k / 2, k / 2, k / 2);
 	MODEL_ATTR_INTS(g, "strides", stride, stride);
 	model_attr_int(g, "group", group);
@@ -53,7 +54,7 @@ static int32_t classifier(struct graph *g, int32_t x, int64_t n, int64_t channel
 	return linear(g, x, n, channels, 1000);
 }
 
-/* -- networks ---------------------------------------------------------------------------------------- */
+/* -- networks ---------------------------------------------------------------------------------- */
 
 static int32_t resnet50(struct graph *g, int64_t n)
 {
@@ -89,14 +90,17 @@ static int32_t relu6(struct graph *g, int32_t x)
 
 static int32_t mobilenet_v2(struct graph *g, int64_t n)
 {
-	static const int64_t stage[][4] = { { 1, 16, 1, 1 }, { 6, 24, 2, 2 }, { 6, 32, 3, 2 }, { 6, 64, 4, 2 },
-		{ 6, 96, 3, 1 }, { 6, 160, 3, 2 }, { 6, 320, 1, 1 } };
+	static const int64_t stage[][4] = { { 1, 16, 1, 1 }, { 6, 24, 2, 2 }, { 6, 32, 3, 2 },
+		{ 6, 64, 4, 2 }, { 6, 96, 3, 1 }, { 6, 160, 3, 2 }, { 6, 320, 1, 1 } };
 	int64_t size = 224, from = 32;
 	int32_t x = relu6(g, conv(g, image(g, shape_of(n, 3, 224, 224)), n, 3, 32, 3, 2, 1, &size));
 	for (int s = 0; s < 7; s++)
 		for (int64_t i = 0; i < stage[s][2]; i++) {
-			int64_t hidden = from * stage[s][0], to = stage[s][1], stride = i ? 1 : stage[s][3];
-			int32_t y = stage[s][0] > 1 ? relu6(g, conv(g, x, n, from, hidden, 1, 1, 1, &size)) : x;
+			int64_t hidden = from * stage[s][0], to = stage[s][1],
+				stride = i ? 1 : stage[s][3];
+			int32_t y = stage[s][0] > 1
+					    ? relu6(g, conv(g, x, n, from, hidden, 1, 1, 1, &size))
+					    : x;
 			y = relu6(g, conv(g, y, n, hidden, hidden, 3, stride, hidden, &size));
 			y = conv(g, y, n, hidden, to, 1, 1, 1, &size);
 			x = stride == 1 && from == to ? MODEL_NODE(g, OP_ADD, x, y) : y;
@@ -132,8 +136,8 @@ static int32_t attention(struct graph *g, int32_t x, int64_t n)
 
 static int32_t layer_norm(struct graph *g, int32_t x, int32_t y)
 {
-	x = MODEL_NODE(g, OP_LAYER_NORM, MODEL_NODE(g, OP_ADD, y, x), weights(g, shape_of(WIDTH), 1),
-		weights(g, shape_of(WIDTH), 0.1));
+	x = MODEL_NODE(g, OP_LAYER_NORM, MODEL_NODE(g, OP_ADD, y, x),
+		weights(g, shape_of(WIDTH), 1), weights(g, shape_of(WIDTH), 0.1));
 	model_attr_int(g, "axis", -1);
 	return x;
 }
@@ -178,7 +182,7 @@ static int32_t mlp(struct graph *g, int64_t n)
 	return linear(g, x, n, 256, 10);
 }
 
-/* -- workbenches -------------------------------------------------------------------------------------- */
+/* -- workbenches ------------------------------------------------------------------------------- */
 
 static int32_t matmul(struct graph *g, int64_t n)
 {
@@ -200,7 +204,7 @@ static int32_t conv3x3(struct graph *g, int64_t n)
 	return MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, x);
 }
 
-/* -- single operators: what they move is counted, and printed as GB/s -------------------------------- */
+/* -- single operators: what they move is counted, and printed as GB/s -------------------------- */
 
 #define TIMES 8 /* in a row, so that the image and the end are little beside them */
 
@@ -236,7 +240,8 @@ static int32_t norm(struct graph *g, int64_t n)
 /* Rows are normalized in between, so that it is not one kernel. */
 static int32_t gelu(struct graph *g, int64_t n)
 {
-	int32_t x = image(g, shape_of(n, LENGTH, 4 * WIDTH)), scale = weights(g, shape_of(4 * WIDTH), 1);
+	int32_t x = image(g, shape_of(n, LENGTH, 4 * WIDTH)),
+		scale = weights(g, shape_of(4 * WIDTH), 1);
 	for (int i = 0; i < TIMES; i++) {
 		x = MODEL_NODE(g, OP_GELU, MODEL_NODE(g, OP_RMS_NORM, x, scale));
 		moves(4.0 * (double)(n * LENGTH * 4 * WIDTH));
@@ -257,7 +262,8 @@ static int32_t softmax(struct graph *g, int64_t n)
 /* To one number, several ways. */
 static int32_t reduce(struct graph *g, int64_t n)
 {
-	static const enum op_id ways[] = { OP_REDUCE_MAX, OP_REDUCE_MIN, OP_REDUCE_SUM, OP_REDUCE_L1 };
+	static const enum op_id ways[] = { OP_REDUCE_MAX, OP_REDUCE_MIN, OP_REDUCE_SUM,
+		OP_REDUCE_L1 };
 	int32_t x = image(g, shape_of(n, 1 << 20)), all = model_scalar(g, 0);
 	for (int i = 0; i < 4; i++) {
 		all = MODEL_NODE(g, OP_ADD, all, MODEL_NODE(g, ways[i], x));
@@ -272,7 +278,8 @@ static int32_t global_pool(struct graph *g, int64_t n)
 	int32_t x = conv(g, image(g, shape_of(n, 16, 7, 7)), n, 16, 2048, 1, 1, 1, &size);
 	network_flops = 0;
 	moves(2.0 * (double)(n * 2048 * 7 * 7));
-	return MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, x), MODEL_NODE(g, OP_GLOBAL_MAX_POOL, x));
+	return MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, x),
+		MODEL_NODE(g, OP_GLOBAL_MAX_POOL, x));
 }
 
 static int32_t max_pool(struct graph *g, int64_t n)
@@ -302,9 +309,10 @@ static int32_t layout(struct graph *g, int64_t n)
 	return MODEL_NODE(g, OP_REDUCE_MAX, x);
 }
 
-const struct network networks[] = { { "matmul", matmul }, { "conv3x3", conv3x3 }, { "stream", stream },
-	{ "norm", norm }, { "gelu", gelu }, { "softmax", softmax }, { "reduce", reduce },
-	{ "global_pool", global_pool }, { "max_pool", max_pool }, { "layout", layout },
+const struct network networks[] = { { "matmul", matmul }, { "conv3x3", conv3x3 },
+	{ "stream", stream }, { "norm", norm }, { "gelu", gelu }, { "softmax", softmax },
+	{ "reduce", reduce }, { "global_pool", global_pool }, { "max_pool", max_pool },
+	{ "layout", layout },
 
 	{ "resnet50", resnet50 }, { "bert_base", bert_base }, { "bert_words", bert_words },
 	{ "mobilenet_v2", mobilenet_v2 }, { "mlp", mlp } };

@@ -16,7 +16,8 @@
 #include "loader/native/native.h"
 #include "support/models.h"
 
-static enum err_code build(const struct network *n, struct graph *g, struct file_mem *ret, struct err *err)
+static enum err_code build(
+	const struct network *n, struct graph *g, struct file_mem *ret, struct err *err)
 {
 	struct passes_opts passes = passes_opts_for(&cpu_backend, PRECISION_FAST);
 	model_output(g, n->build(g, DIM_UNKNOWN));

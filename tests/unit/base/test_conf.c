@@ -21,19 +21,25 @@ struct model {
 };
 
 static const struct conf_option plain_options[] = {
-	{ "listen", CONF_STRING, "127.0.0.1:8000", NULL, NULL, NULL, offsetof(struct plain, listen), false,
-		"Where to listen." },
-	{ "nan", CONF_BOOL, "false", NULL, NULL, NULL, offsetof(struct plain, nan), true, "Allow NaN." },
-	{ "threads", CONF_INT, "0", "0", "1024", NULL, offsetof(struct plain, threads), false, "Threads." },
+	{ "listen", CONF_STRING, "127.0.0.1:8000", NULL, NULL, NULL, offsetof(struct plain, listen),
+		false, "Where to listen." },
+	{ "nan", CONF_BOOL, "false", NULL, NULL, NULL, offsetof(struct plain, nan), true,
+		"Allow NaN." },
+	{ "threads", CONF_INT, "0", "0", "1024", NULL, offsetof(struct plain, threads), false,
+		"Threads." },
 	{ "body", CONF_SIZE, "64M", "1K", "2G", NULL, offsetof(struct plain, body), true, "Body." },
-	{ "timeout", CONF_DURATION, "10s", "1ms", "1h", NULL, offsetof(struct plain, timeout), true, "Time." },
-	{ "level", CONF_ENUM, "info", NULL, NULL, "err warning info", offsetof(struct plain, level), true,
-		"Level." },
-	{ "origins", CONF_LIST, "", NULL, NULL, NULL, offsetof(struct plain, origins), true, "Origins." },
+	{ "timeout", CONF_DURATION, "10s", "1ms", "1h", NULL, offsetof(struct plain, timeout), true,
+		"Time." },
+	{ "level", CONF_ENUM, "info", NULL, NULL, "err warning info", offsetof(struct plain, level),
+		true, "Level." },
+	{ "origins", CONF_LIST, "", NULL, NULL, NULL, offsetof(struct plain, origins), true,
+		"Origins." },
 };
 static const struct conf_option model_options[] = {
-	{ "batch", CONF_INT, "32", "1", "1000", NULL, offsetof(struct model, batch), true, "Rows." },
-	{ "policy", CONF_STRING, "latest", NULL, NULL, NULL, offsetof(struct model, policy), true, "Which." },
+	{ "batch", CONF_INT, "32", "1", "1000", NULL, offsetof(struct model, batch), true,
+		"Rows." },
+	{ "policy", CONF_STRING, "latest", NULL, NULL, NULL, offsetof(struct model, policy), true,
+		"Which." },
 };
 static const struct conf_section sections[] = {
 	{ "server", false, sizeof(struct plain), plain_options, 7, "The daemon." },
@@ -58,7 +64,8 @@ static void teardown(void)
 
 static enum err_code parse_bytes(struct slice text)
 {
-	return conf_parse(sections, &(struct conf_source){ .text = text, .file = "t.conf" }, arena, &conf, &err);
+	return conf_parse(sections, &(struct conf_source){ .text = text, .file = "t.conf" }, arena,
+		&conf, &err);
 }
 
 static enum err_code parse(const char *text)
@@ -83,9 +90,10 @@ END_TEST
 
 START_TEST(values_of_every_type)
 {
-	ck_assert_int_eq(parse("; comment\n# comment\n\n  [server]  ; here\r\n"
-			       "listen = [::1]:0 ; there\n\tnan=yes\nthreads: 1024\nbody = 1K\n"
-			       "timeout = 250ms\nlevel = warning\norigins = https://a.example , b,c"),
+	ck_assert_int_eq(
+		parse("; comment\n# comment\n\n  [server]  ; here\r\n"
+		      "listen = [::1]:0 ; there\n\tnan=yes\nthreads: 1024\nbody = 1K\n"
+		      "timeout = 250ms\nlevel = warning\norigins = https://a.example , b,c"),
 		ERR_OK);
 	const struct plain *p = conf_get(conf, "server");
 	ck_assert_str_eq(p->listen, "[::1]:0");
@@ -107,7 +115,8 @@ START_TEST(named_sections_start_from_the_star)
 	memset(name, 'n', 200);
 	name[200] = '\0';
 	char text[1000];
-	snprintf(text, sizeof(text), "[model *]\nbatch = 8\n[model a b]\npolicy = all\n[model %s]\nbatch=1\n", name);
+	snprintf(text, sizeof(text),
+		"[model *]\nbatch = 8\n[model a b]\npolicy = all\n[model %s]\nbatch=1\n", name);
 	ck_assert_int_eq(parse(text), ERR_OK);
 
 	const struct conf_block *a = conf_next(conf, "model", NULL);
@@ -131,13 +140,16 @@ static const struct {
 } wrong[] = {
 	{ "\xef\xbb\xbf[server]\n", "t.conf:1: begins with a byte order mark" },
 	{ "[server]\nport = 1\n", "t.conf:2: section [server] has no option 'port'" },
-	{ "[server]\ntread = 1\n", "t.conf:2: section [server] has no option 'tread'; did you mean 'threads'?" },
-	{ "[server]\nbatch = 1\n", "t.conf:2: section [server] has no option 'batch'; section [model] has" },
+	{ "[server]\ntread = 1\n",
+		"t.conf:2: section [server] has no option 'tread'; did you mean 'threads'?" },
+	{ "[server]\nbatch = 1\n",
+		"t.conf:2: section [server] has no option 'batch'; section [model] has" },
 	{ "\n[sever]\n", "t.conf:2: there is no section [sever]; did you mean 'server'?" },
 	{ "[modle a]\n", "t.conf:1: there is no section [modle a]; did you mean 'model'?" },
 	{ "threads = 1\n", "t.conf:1: 'threads' stands before the first [section]" },
 	{ "[server]\nthreads = 1\n\nthreads = 1\n", "t.conf:4: 'threads' is given twice" },
-	{ "[server]\n[model a]\n[server]\n", "t.conf:3: section [server] stands on line 1 already" },
+	{ "[server]\n[model a]\n[server]\n",
+		"t.conf:3: section [server] stands on line 1 already" },
 	{ "[model a]\n[model a]\n", "t.conf:2: section [model a] stands on line 1 already" },
 	{ "[model a]\n[model *]\n", "t.conf:2: [model *] must stand before" },
 	{ "[model]\n", "t.conf:1: section [model] needs a name: [model NAME]" },
@@ -147,17 +159,20 @@ static const struct {
 	{ "[]\n", "t.conf:1: there is no section []" },
 	{ "[model ]\n", "t.conf:1: name of the section is empty" },
 	{ "[server]\nthreads\n", "t.conf:2: not of the form KEY = VALUE" },
-	{ "[server]\nthreads = 1.0\n", "t.conf:2: threads is '1.0', must be: whole number, 0 to 1024" },
+	{ "[server]\nthreads = 1.0\n",
+		"t.conf:2: threads is '1.0', must be: whole number, 0 to 1024" },
 	{ "[server]\nthreads = 1025\n", "t.conf:2: threads is '1025'" },
 	{ "[server]\nthreads = -1\n", "t.conf:2: threads is '-1'" },
 	{ "[server]\nthreads = 99999999999999999999\n", "must be: whole number" },
 	{ "[server]\nthreads =\n", "t.conf:2: threads is ''" },
 	{ "[server]\nnan = 1\n", "t.conf:2: nan is '1', must be: true or false" },
-	{ "[server]\nbody = 3G\n", "t.conf:2: body is '3G', must be: bytes (512, 64K, 1M, 2G), 1K to 2G" },
+	{ "[server]\nbody = 3G\n",
+		"t.conf:2: body is '3G', must be: bytes (512, 64K, 1M, 2G), 1K to 2G" },
 	{ "[server]\nbody = 0\n", "t.conf:2: body is '0'" },
 	{ "[server]\ntimeout = 10\n", "t.conf:2: timeout is '10', must be: time" },
 	{ "[server]\ntimeout = 0\n", "t.conf:2: timeout is '0'" },
-	{ "[server]\nlevel = loud\n", "t.conf:2: level is 'loud', must be: one of: err warning info" },
+	{ "[server]\nlevel = loud\n",
+		"t.conf:2: level is 'loud', must be: one of: err warning info" },
 	{ "[server]\nlevel = err warning\n", "t.conf:2: level is" },
 	{ "[server]\norigins = a,,b\n", "t.conf:2: origins is 'a,,b', must be: list" },
 	{ "[server]\norigins = ,\n", "t.conf:2: origins is ','" },
@@ -182,8 +197,9 @@ static void note(void *ctx, const struct err *fault)
 
 START_TEST(all_that_is_wrong_is_told_of_and_the_first_is_returned)
 {
-	static const char text[] = "[sever]\nthreads = x\n[server]\nthreads = x\nno pair ; a = b\n; a comment\n"
-				   "treads = 1\n\x01\nthreads: 3\n[model a]\n";
+	static const char text[] =
+		"[sever]\nthreads = x\n[server]\nthreads = x\nno pair ; a = b\n; a comment\n"
+		"treads = 1\n\x01\nthreads: 3\n[model a]\n";
 	struct buf told = buf_of(arena, 0);
 	struct slice all_text;
 	struct err_all all = { .tell = note, .ctx = &told };
@@ -262,9 +278,11 @@ START_TEST(the_command_line_wins)
 	ck_assert_int_eq(((const struct plain *)conf_get(conf, "server"))->threads, 4);
 	ck_assert_int_eq(conf_set(conf, "model", "m", "policy", "all", &err), ERR_OK);
 	ck_assert_str_eq(conf_next(conf, "model", NULL)->name, "m");
-	ck_assert_int_eq(conf_set(conf, "server", NULL, "threads", "x", &err), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		conf_set(conf, "server", NULL, "threads", "x", &err), ERR_INVALID_ARGUMENT);
 	ck_assert_int_eq(conf_set(conf, "server", "m", "threads", "1", &err), ERR_INVALID_ARGUMENT);
-	ck_assert_int_eq(conf_set(conf, "model", NULL, "policy", "all", &err), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		conf_set(conf, "model", NULL, "policy", "all", &err), ERR_INVALID_ARGUMENT);
 }
 END_TEST
 
@@ -273,7 +291,8 @@ START_TEST(a_reload_may_change_what_its_row_allows)
 	struct conf *old;
 	ck_assert_int_eq(parse("[server]\nlisten = a\norigins = x\n"), ERR_OK);
 	old = conf;
-	ck_assert_int_eq(parse("[server]\nlisten = a\nbody = 65536K\norigins = x, y\n[model a]\n"), ERR_OK);
+	ck_assert_int_eq(
+		parse("[server]\nlisten = a\nbody = 65536K\norigins = x, y\n[model a]\n"), ERR_OK);
 	ck_assert_int_eq(conf_check_reload(old, conf, &err), ERR_OK);
 	ck_assert_int_eq(parse("[server]\nlisten = b\n"), ERR_OK);
 	ck_assert_int_eq(conf_check_reload(old, conf, &err), ERR_FAILED_PRECONDITION);
@@ -304,7 +323,8 @@ START_TEST(what_is_written_is_the_defaults_once_uncommented)
 	ck_assert_uint_eq(conf->first->given, 127);
 	ck_assert_str_eq(conf_next(conf, "model", NULL)->name, "NAME");
 	ck_assert_uint_eq(conf_next(conf, "model", NULL)->given, 3);
-	ck_assert_ptr_nonnull(strstr(text.ptr, "# Threads.\n# (whole number, 0 to 1024; needs a restart)\n#threads = 0\n"));
+	ck_assert_ptr_nonnull(strstr(text.ptr,
+		"# Threads.\n# (whole number, 0 to 1024; needs a restart)\n#threads = 0\n"));
 }
 END_TEST
 
@@ -317,7 +337,8 @@ Suite *suite_conf(void)
 	tcase_add_test(t, an_empty_file_is_all_defaults);
 	tcase_add_test(t, values_of_every_type);
 	tcase_add_test(t, named_sections_start_from_the_star);
-	tcase_add_loop_test(t, mistakes_are_refused_with_file_and_line, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_loop_test(
+		t, mistakes_are_refused_with_file_and_line, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(t, all_that_is_wrong_is_told_of_and_the_first_is_returned);
 	tcase_add_test(t, a_nul_is_no_text);
 	tcase_add_test(t, files_lines_and_sections_have_limits);

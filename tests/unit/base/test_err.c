@@ -6,7 +6,8 @@
 START_TEST(set_returns_its_code_and_formats)
 {
 	struct err err;
-	ck_assert_int_eq(err_set(&err, ERR_NOT_FOUND, "model '%s' is not there", "a"), ERR_NOT_FOUND);
+	ck_assert_int_eq(
+		err_set(&err, ERR_NOT_FOUND, "model '%s' is not there", "a"), ERR_NOT_FOUND);
 	ck_assert_int_eq(err.code, ERR_NOT_FOUND);
 	ck_assert_str_eq(err.msg, "model 'a' is not there");
 	ck_assert_int_eq(err_set(NULL, ERR_INTERNAL, "nobody listens"), ERR_INTERNAL);

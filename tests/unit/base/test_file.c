@@ -28,7 +28,8 @@ static void teardown(void)
 	tempdir_free(&dir);
 }
 
-typedef enum err_code (*open_fn)(int dirfd, const char *path, int flags, int *ret_fd, struct err *err);
+typedef enum err_code (*open_fn)(
+	int dirfd, const char *path, int flags, int *ret_fd, struct err *err);
 /* Both ways of opening have to agree on all of this. */
 static const open_fn ways[] = { file_open_beneath, file_walk_beneath };
 
@@ -56,7 +57,8 @@ START_TEST(refuses_to_leave)
 		"b/../b/data", "b/..", "up", "etc/passwd", "same/data", "loop" };
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		int fd = -7;
-		ck_assert_msg(ways[_i](inner, paths[i], O_RDONLY, &fd, &err) == ERR_INVALID_ARGUMENT,
+		ck_assert_msg(
+			ways[_i](inner, paths[i], O_RDONLY, &fd, &err) == ERR_INVALID_ARGUMENT,
 			"%s: %s", paths[i], err.msg);
 		ck_assert_int_eq(fd, -7);
 	}
@@ -106,7 +108,8 @@ START_TEST(the_ceiling_of_the_arena_is_an_error)
 	struct slice s = { NULL, 0 };
 	static char big[2 << 20];
 	tempdir_put(&dir, "big", big, sizeof(big));
-	ck_assert_int_eq(file_read(dir.fd, "big", SIZE_MAX, arena, &s, &err), ERR_RESOURCE_EXHAUSTED);
+	ck_assert_int_eq(
+		file_read(dir.fd, "big", SIZE_MAX, arena, &s, &err), ERR_RESOURCE_EXHAUSTED);
 	ck_assert_ptr_null(s.ptr);
 }
 END_TEST
@@ -170,7 +173,8 @@ END_TEST
 
 START_TEST(writes_one_component_only)
 {
-	ck_assert_int_eq(file_write_atomic(dir.fd, "a/x", "new", 3, 0600, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		file_write_atomic(dir.fd, "a/x", "new", 3, 0600, &err), ERR_INVALID_ARGUMENT);
 }
 END_TEST
 

@@ -56,7 +56,8 @@ START_TEST(percentiles_are_within_a_64th)
 	for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
 		double want = percents[i] == 0 ? 1000 : percents[i] * 1e7;
 		double got = (double)hist_log_percentile(&h, percents[i]);
-		ck_assert_msg(got >= want && got <= want * (1 + 1.0 / 64), "p%g: %g", percents[i], got);
+		ck_assert_msg(
+			got >= want && got <= want * (1 + 1.0 / 64), "p%g: %g", percents[i], got);
 	}
 	ck_assert_int_eq(hist_log_percentile(&h, 100), 1000000000);
 	ck_assert_double_eq_tol(hist_log_mean(&h), 500000500, 1);

@@ -34,7 +34,9 @@ static struct jobs *given_jobs(int threads)
 	struct jobs *q;
 	atomic_store(&done, 0);
 	atomic_store(&started, 0);
-	ck_assert_int_eq(jobs_new(&(struct jobs_conf){ "test-jobs", threads, count_start }, &q, &err), ERR_OK);
+	ck_assert_int_eq(
+		jobs_new(&(struct jobs_conf){ "test-jobs", threads, count_start }, &q, &err),
+		ERR_OK);
 	return q;
 }
 

@@ -64,8 +64,8 @@ START_TEST(nothing_from_outside_makes_a_second_record)
 	log_info("got %s", "a\r\n<0>forged\x1b[2J\xff\xe2\x80\xa8\\x \xc3\xa9");
 
 	const char *line = logged();
-	ck_assert_ptr_nonnull(
-		strstr(line, "got a\\x0d\\x0a<0>forged\\x1b[2J\\xff\\xe2\\x80\\xa8\\x5cx \xc3\xa9\n"));
+	ck_assert_ptr_nonnull(strstr(
+		line, "got a\\x0d\\x0a<0>forged\\x1b[2J\\xff\\xe2\\x80\\xa8\\x5cx \xc3\xa9\n"));
 	ck_assert_ptr_eq(strchr(line, '\n'), line + strlen(line) - 1);
 }
 END_TEST

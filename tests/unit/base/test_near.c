@@ -19,8 +19,8 @@ START_TEST(slips_are_understood)
 {
 	static const char *const rows[][2] = { { "thread", "threads" }, { "theards", "threads" },
 		{ "Threads", "threads" }, { "thraeds", "threads" }, { "loglevel", "log_level" },
-		{ "log", "log_level" }, { "body_maximum", "body_max" }, { "drain_timout", "drain_timeout" },
-		{ "drian_delay", "drain_delay" } };
+		{ "log", "log_level" }, { "body_maximum", "body_max" },
+		{ "drain_timout", "drain_timeout" }, { "drian_delay", "drain_delay" } };
 	struct near n;
 	char want[100];
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

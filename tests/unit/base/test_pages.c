@@ -8,8 +8,9 @@
 
 START_TEST(pages_are_zero_and_writable_to_their_last_byte)
 {
-	static const size_t sizes[] = { 1, 4096, PAGES_HUGE_BYTES - 4096, PAGES_HUGE_BYTES - 1, PAGES_HUGE_BYTES,
-		PAGES_HUGE_BYTES + 1, 3 * PAGES_HUGE_BYTES - 5, 5 * PAGES_HUGE_BYTES / 2 };
+	static const size_t sizes[] = { 1, 4096, PAGES_HUGE_BYTES - 4096, PAGES_HUGE_BYTES - 1,
+		PAGES_HUGE_BYTES, PAGES_HUGE_BYTES + 1, 3 * PAGES_HUGE_BYTES - 5,
+		5 * PAGES_HUGE_BYTES / 2 };
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		char *p = pages_map(sizes[i]);
 		ck_assert_ptr_nonnull(p);
@@ -40,8 +41,8 @@ static bool is_mapped(void *p)
 
 START_TEST(what_is_shrunk_keeps_its_begin_and_gives_back_its_end)
 {
-	static const size_t sizes[] = { 1, 4096, 8192, PAGES_HUGE_BYTES - 1, PAGES_HUGE_BYTES, PAGES_HUGE_BYTES + 1,
-		3 * PAGES_HUGE_BYTES };
+	static const size_t sizes[] = { 1, 4096, 8192, PAGES_HUGE_BYTES - 1, PAGES_HUGE_BYTES,
+		PAGES_HUGE_BYTES + 1, 3 * PAGES_HUGE_BYTES };
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
 		for (size_t k = 0; k <= i; k++) {
 			char *p = pages_map(sizes[i]);

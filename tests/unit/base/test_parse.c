@@ -26,11 +26,12 @@ END_TEST
 /* M26: what looks like a version directory and is none. */
 START_TEST(integers_have_one_spelling)
 {
-	static const char *const wrong[] = { "", "-", "00", "01", "-0", "-01", "+1", " 1", "1 ", "1.0", "1e3",
-		"0x1", "1_0", "\xd9\xa1", "one", "1~", "--1" };
+	static const char *const wrong[] = { "", "-", "00", "01", "-0", "-01", "+1", " 1", "1 ",
+		"1.0", "1e3", "0x1", "1_0", "\xd9\xa1", "one", "1~", "--1" };
 	int64_t i = 42;
 	for (size_t n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++)
-		ck_assert_msg(!parse_i64(slice_of(wrong[n]), INT64_MIN, INT64_MAX, &i), "'%s'", wrong[n]);
+		ck_assert_msg(
+			!parse_i64(slice_of(wrong[n]), INT64_MIN, INT64_MAX, &i), "'%s'", wrong[n]);
 	ck_assert(!parse_i64((struct slice){ "1\0", 2 }, 0, 9, &i));
 	ck_assert(parse_i64((struct slice){ "12", 1 }, 0, 9, &i) && i == 1);
 }
@@ -41,10 +42,10 @@ START_TEST(doubles_as_json_writes_them)
 	static const struct {
 		const char *text;
 		double value;
-	} right[] = { { "0", 0 }, { "-0", -0.0 }, { "-1", -1 }, { "0.5", 0.5 }, { "1e3", 1000 }, { "1E-3", 0.001 },
-		{ "12.25e+1", 122.5 }, { "1e-400", 0 } };
-	static const char *const wrong[] = { "", "-", ".5", "5.", "01", "+1", "0x1p3", "inf", "nan", "NaN", "1e",
-		"1e+", "1,5", " 1", "1 ", "1e999", "--1" };
+	} right[] = { { "0", 0 }, { "-0", -0.0 }, { "-1", -1 }, { "0.5", 0.5 }, { "1e3", 1000 },
+		{ "1E-3", 0.001 }, { "12.25e+1", 122.5 }, { "1e-400", 0 } };
+	static const char *const wrong[] = { "", "-", ".5", "5.", "01", "+1", "0x1p3", "inf", "nan",
+		"NaN", "1e", "1e+", "1,5", " 1", "1 ", "1e999", "--1" };
 	double v;
 	for (size_t n = 0; n < sizeof(right) / sizeof(right[0]); n++) {
 		ck_assert_msg(parse_double(slice_of(right[n].text), &v), "'%s'", right[n].text);
@@ -77,7 +78,8 @@ START_TEST(booleans_sizes_durations)
 	ck_assert(parse_duration_ns(slice_of("2h"), &ns) && ns == 7200 * NS_PER_S);
 	ck_assert(parse_duration_ns(slice_of("5us"), &ns) && ns == 5000);
 	ck_assert(parse_duration_ns(slice_of("0"), &ns) && ns == 0);
-	ck_assert(!parse_duration_ns(slice_of("10"), &ns) && !parse_duration_ns(slice_of("1.5s"), &ns));
+	ck_assert(!parse_duration_ns(slice_of("10"), &ns) &&
+		  !parse_duration_ns(slice_of("1.5s"), &ns));
 	ck_assert(!parse_duration_ns(slice_of("9223372036s "), &ns));
 	ck_assert(!parse_duration_ns(slice_of("9999999999999h"), &ns));
 }

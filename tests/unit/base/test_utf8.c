@@ -25,9 +25,10 @@ END_TEST
 
 START_TEST(what_is_no_utf8)
 {
-	static const char *const wrong[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf",
-		"\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "\xfe",
-		"\xed\xa0\x80", "\xe2\x82", "\xe2(\xa1", "ok\xc3" };
+	static const char *const wrong[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80",
+		"\xe0\x9f\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+		"\xf8\x88\x80\x80\x80", "\xff", "\xfe", "\xed\xa0\x80", "\xe2\x82", "\xe2(\xa1",
+		"ok\xc3" };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		ck_assert_msg(!utf8_is_valid(slice_of(wrong[i])), "case %zu", i);
 	ck_assert(utf8_is_valid(slice_of("")));
@@ -53,11 +54,13 @@ START_TEST(names_are_short_text_without_control_characters)
 	};
 	struct err err;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		ck_assert_int_eq(utf8_check_name(wrong[i].name, 10, "model name", &err), ERR_INVALID_ARGUMENT);
+		ck_assert_int_eq(utf8_check_name(wrong[i].name, 10, "model name", &err),
+			ERR_INVALID_ARGUMENT);
 		ck_assert_msg(strstr(err.msg, wrong[i].says), "%s", err.msg);
 	}
 	ck_assert_int_eq(utf8_check_name(slice_of("1234567890"), 10, "model name", &err), ERR_OK);
-	ck_assert_int_eq(utf8_check_name(slice_of("r\xc3\xa9seau"), 10, "model name", &err), ERR_OK);
+	ck_assert_int_eq(
+		utf8_check_name(slice_of("r\xc3\xa9seau"), 10, "model name", &err), ERR_OK);
 }
 END_TEST
 

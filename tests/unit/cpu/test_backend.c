@@ -26,11 +26,12 @@ static void teardown(void)
 }
 
 /* Prepares a node of one input and one output of these tensors. */
-static enum err_code
-prepare(enum op_id op, const struct tensor *in, const struct tensor *out, struct kernel *k, bool *want_plain)
+static enum err_code prepare(enum op_id op, const struct tensor *in, const struct tensor *out,
+	struct kernel *k, bool *want_plain)
 {
 	MODEL_NODE(g, op, model_input(g, "x", in->dtype, in->shape));
-	struct prep p = { .graph = g, .node = &g->node[g->n_node - 1], .in = in, .out = out, .n_in = 1,
+	struct prep p = { .graph = g, .node = &g->node[g->n_node - 1], .in = in, .out = out,
+		.n_in = 1,
 		.n_out = 1, .threads = 1, .arena = arena, .tmp = arena };
 	return cpu_backend.prepare(&p, k, want_plain, &err);
 }
@@ -100,14 +101,16 @@ START_TEST(copies_go_between_any_two_layouts)
 		struct tensor in = tensors_relayout(&plain, from), want = tensors_relayout(&in, to);
 		struct tensor out = tensors_new(dtypes[k], plain.shape);
 		out.layout = to;
-		struct prep p = { .graph = g, .in = &in, .out = &out, .n_in = 1, .n_out = 1, .threads = 2,
+		struct prep p = { .graph = g, .in = &in, .out = &out, .n_in = 1, .n_out = 1,
+			.threads = 2,
 			.arena = arena, .tmp = arena };
 		struct kernel kernel = { 0 };
 		ck_assert_int_eq(cpu_backend.prepare_copy(&p, &kernel, &err), ERR_OK);
 		struct kernel_args a = { .in = &in, .out = &out, .n_in = 1, .n_out = 1,
 			.state = kernel.state };
 		kernel.run(&a, 0, kernel.units);
-		ck_assert_mem_eq(out.data, want.data, tensor_bytes(&want) / (layout_is_bf16(to) ? 2 : 1));
+		ck_assert_mem_eq(
+			out.data, want.data, tensor_bytes(&want) / (layout_is_bf16(to) ? 2 : 1));
 		ck_assert(tensors_guards_hold(&out));
 		tensors_free(&plain);
 		tensors_free(&want);

@@ -30,7 +30,8 @@ static void cast(enum dtype from, const void *value, enum dtype to, void *ret)
 	model_attr_int(g, "to", to);
 	struct tensor in = { .data = (void *)value, .dtype = from, .shape = shape_of(1) };
 	struct tensor out = { .data = ret, .dtype = to, .shape = shape_of(1) };
-	struct prep p = { .graph = g, .node = &g->node[0], .in = &in, .out = &out, .n_in = 1, .n_out = 1,
+	struct prep p = { .graph = g, .node = &g->node[0], .in = &in, .out = &out, .n_in = 1,
+		.n_out = 1,
 		.threads = 1, .arena = arena, .tmp = arena };
 	struct kernel k;
 	struct err err;
@@ -133,13 +134,14 @@ START_TEST(integers_of_text_wrap_to_the_bits_of_their_type)
 		enum dtype to;
 		int want;
 	} cases[] = { { "-3", DTYPE_I4, -3 }, { "20", DTYPE_I4, 4 }, { "15", DTYPE_I4, -1 },
-		{ "-3", DTYPE_U4, 13 }, { "300", DTYPE_U4, 12 }, { "3", DTYPE_I2, -1 }, { "6", DTYPE_U2, 2 },
-		{ "300", DTYPE_I8, 44 } };
+		{ "-3", DTYPE_U4, 13 }, { "300", DTYPE_U4, 12 }, { "3", DTYPE_I2, -1 },
+		{ "6", DTYPE_U2, 2 }, { "300", DTYPE_I8, 44 } };
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct slice s = slice_of(cases[i].text);
 		int8_t v;
 		cast(DTYPE_STRING, &s, cases[i].to, &v);
-		ck_assert_msg(v == cases[i].want, "'%s' is %d, want %d", cases[i].text, v, cases[i].want);
+		ck_assert_msg(
+			v == cases[i].want, "'%s' is %d, want %d", cases[i].text, v, cases[i].want);
 	}
 }
 END_TEST

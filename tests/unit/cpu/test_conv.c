@@ -20,65 +20,86 @@ struct conv_case {
 	bool rounds; /* more than sums of products do */
 	bool bf16;   /* by a row of that precision, on numbers that it does not round */
 	bool wild;   /* besides, with infinities and what is no number here and there */
-	bool kept;   /* besides, all images lie in bfloat16 where they can: results are rounded once */
+	/* Besides, all images lie in bfloat16 where they can: results are rounded once. */
+	bool kept;
 	enum activation act;
 	int threads;
 };
 
 static const struct conv_case cases[] = {
 	/* first layers: few channels, plain input */
-	{ 1, 3, 17, 19, 32, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .act = ACT_RELU, .threads = 1 },
+	{ 1, 3, 17, 19, 32, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .act = ACT_RELU,
+		.threads = 1 },
 	{ 2, 1, 8, 9, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 2 },
 	{ 1, 4, 9, 9, 16, 3, 3, 1, 1, 1, { 0, 1, 2, 0 }, .bias = true, .threads = 1 },
 	/* whole blocks, blocked and plain, with everything that is fused */
 	{ 1, 32, 14, 14, 64, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_RELU, .threads = 1 },
-	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_CLIP, .threads = 2 },
-	{ 1, 32, 28, 29, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_HARD_SWISH, .threads = 4 },
-	{ 2, 16, 9, 9, 32, 3, 3, 1, 1, 2, { 2, 2, 2, 2 }, .sum = true, .act = ACT_SIGMOID, .threads = 1 },
-	{ 1, 16, 9, 9, 16, 5, 1, 1, 1, 1, { 2, 0, 2, 0 }, .blocked = true, .act = ACT_LEAKY_RELU, .threads = 1 },
+	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_CLIP, .threads = 2 },
+	{ 1, 32, 28, 29, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_HARD_SWISH, .threads = 4 },
+	{ 2, 16, 9, 9, 32, 3, 3, 1, 1, 2, { 2, 2, 2, 2 }, .sum = true, .act = ACT_SIGMOID,
+		.threads = 1 },
+	{ 1, 16, 9, 9, 16, 5, 1, 1, 1, 1, { 2, 0, 2, 0 }, .blocked = true, .act = ACT_LEAKY_RELU,
+		.threads = 1 },
 	/* channels that fill no block */
 	{ 1, 24, 11, 11, 40, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_SWISH, .threads = 1 },
-	{ 2, 5, 7, 6, 7, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .sum = true, .act = ACT_TANH, .threads = 2 },
+	{ 2, 5, 7, 6, 7, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .sum = true, .act = ACT_TANH,
+		.threads = 2 },
 	{ 1, 17, 5, 5, 33, 2, 2, 1, 1, 1, { 0, 0, 1, 1 }, .act = ACT_GELU, .threads = 1 },
 	/* groups and depthwise */
-	{ 1, 64, 28, 28, 64, 3, 3, 2, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 2 },
+	{ 1, 64, 28, 28, 64, 3, 3, 2, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.threads = 2 },
 	{ 2, 12, 8, 8, 30, 3, 3, 6, 1, 1, { 1, 1, 1, 1 }, .bias = true, .sum = true, .threads = 1 },
-	{ 1, 32, 8, 8, 64, 3, 3, 4, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .sum = true, .act = ACT_RELU, .threads = 1 },
-	{ 1, 32, 15, 15, 32, 3, 3, 32, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .act = ACT_CLIP,
-		.threads = 1 },
+	{ 1, 32, 8, 8, 64, 3, 3, 4, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
+	{ 1, 32, 15, 15, 32, 3, 3, 32, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.act = ACT_CLIP, .threads = 1 },
 	{ 1, 512, 40, 40, 512, 5, 5, 512, 1, 1, { 2, 2, 2, 2 }, .blocked = true, .threads = 2 },
-	{ 1, 20, 6, 6, 20, 3, 3, 20, 1, 1, { 1, 1, 1, 1 }, .bias = true, .act = ACT_HARD_SIGMOID, .threads = 1 },
+	{ 1, 20, 6, 6, 20, 3, 3, 20, 1, 1, { 1, 1, 1, 1 }, .bias = true, .act = ACT_HARD_SIGMOID,
+		.threads = 1 },
 	/* one pixel, one row, rank 3 */
 	{ 2, 32, 1, 1, 48, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_RELU, .threads = 1 },
-	{ 1, 16, 1, 40, 32, 1, 5, 1, 1, 1, { 0, 2 }, .bias = true, .line = true, .act = ACT_GELU_TANH, .threads = 1 },
+	{ 1, 16, 1, 40, 32, 1, 5, 1, 1, 1, { 0, 2 }, .bias = true, .line = true,
+		.act = ACT_GELU_TANH, .threads = 1 },
 	/* one column */
-	{ 1, 32, 40, 1, 48, 5, 1, 1, 1, 1, { 2, 0, 2, 0 }, .blocked = true, .bias = true, .threads = 1 },
+	{ 1, 32, 40, 1, 48, 5, 1, 1, 1, 1, { 2, 0, 2, 0 }, .blocked = true, .bias = true,
+		.threads = 1 },
 	{ 2, 20, 40, 1, 24, 3, 1, 1, 2, 2, { 1, 0, 2, 0 }, .act = ACT_RELU, .threads = 1 },
 	/* blocks of eight */
-	{ 1, 8, 12, 13, 8, 3, 9, 1, 1, 1, { 1, 4, 1, 4 }, .bias = true, .act = ACT_RELU, .threads = 1 },
-	{ 2, 24, 9, 9, 24, 5, 5, 24, 2, 1, { 2, 2, 2, 2 }, .bias = true, .act = ACT_HARD_SWISH, .threads = 2 },
+	{ 1, 8, 12, 13, 8, 3, 9, 1, 1, 1, { 1, 4, 1, 4 }, .bias = true, .act = ACT_RELU,
+		.threads = 1 },
+	{ 2, 24, 9, 9, 24, 5, 5, 24, 2, 1, { 2, 2, 2, 2 }, .bias = true, .act = ACT_HARD_SWISH,
+		.threads = 2 },
 	{ 1, 24, 9, 9, 40, 1, 1, 1, 1, 1, { 0 }, .bias = true, .sum = true, .threads = 2 },
 	/* parts of different numbers of blocks */
-	{ 1, 48, 30, 30, 144, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true, .threads = 2 },
-	{ 1, 144, 40, 40, 144, 3, 3, 144, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 2 },
-	/* channels last inside: parts of rows, of pixels, of a line, and of channels where weights are many */
-	{ 1, 32, 29, 30, 48, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .nhwc = true, .threads = 3 },
-	{ 1, 32, 23, 23, 48, 5, 5, 1, 1, 2, { 4, 4, 4, 4 }, .blocked = true, .nhwc = true, .threads = 5 },
+	{ 1, 48, 30, 30, 144, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
+		.threads = 2 },
+	{ 1, 144, 40, 40, 144, 3, 3, 144, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.threads = 2 },
+	/* channels last inside: parts of rows, of pixels, of a line, and of channels where weights
+	   are many */
+	{ 1, 32, 29, 30, 48, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .nhwc = true, .threads = 3 },
+	{ 1, 32, 23, 23, 48, 5, 5, 1, 1, 2, { 4, 4, 4, 4 }, .blocked = true, .nhwc = true,
+		.threads = 5 },
 	{ 1, 32, 28, 27, 64, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_CLIP, .nhwc = true, .threads = 5 },
-	{ 1, 20, 24, 24, 40, 3, 3, 1, 1, 1, { 0, 1, 2, 1 }, .bias = true, .sum = true, .nhwc = true, .threads = 3 },
+	{ 1, 20, 24, 24, 40, 3, 3, 1, 1, 1, { 0, 1, 2, 1 }, .bias = true, .sum = true, .nhwc = true,
+		.threads = 3 },
 	{ 3, 24, 20, 20, 33, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .nhwc = true, .threads = 2 },
-	{ 1, 32, 1, 400, 32, 1, 5, 1, 1, 1, { 0, 2 }, .bias = true, .line = true, .nhwc = true, .threads = 3 },
-	{ 1, 64, 40, 40, 64, 3, 3, 64, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .nhwc = true, .threads = 2 },
-	{ 1, 256, 7, 7, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .nhwc = true, .threads = 2 },
+	{ 1, 32, 1, 400, 32, 1, 5, 1, 1, 1, { 0, 2 }, .bias = true, .line = true, .nhwc = true,
+		.threads = 3 },
+	{ 1, 64, 40, 40, 64, 3, 3, 64, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .nhwc = true,
+		.threads = 2 },
+	{ 1, 256, 7, 7, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .nhwc = true, .threads = 2 },
 	/* transposed */
-	{ 1, 32, 6, 5, 16, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true, .threads = 1 },
-	{ 2, 24, 6, 5, 9, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .bias = true, .transposed = true, .threads = 2 },
+	{ 1, 32, 6, 5, 16, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true,
+		.threads = 1 },
+	{ 2, 24, 6, 5, 9, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .bias = true, .transposed = true,
+		.threads = 2 },
 };
 #define COUNT(cases) ((int)(sizeof(cases) / sizeof(cases[0])))
 
@@ -92,115 +113,152 @@ static const struct conv_case tiles_cases[] = {
 	/* sums in pieces */
 	{ 1, 2048, 7, 7, 32, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_HARD_SWISH, .threads = 1 },
-	{ 1, 256, 9, 7, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true, .threads = 1 },
+	{ 1, 256, 9, 7, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .threads = 1 },
 	/* strides, holes, padding on all sides, columns that no window reads */
-	{ 1, 32, 13, 16, 32, 1, 1, 1, 2, 1, { 0 }, .blocked = true, .sum = true, .act = ACT_SIGMOID, .threads = 1 },
-	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 0, 2, 3 }, .blocked = true, .bias = true, .threads = 2 },
-	{ 2, 32, 9, 7, 64, 1, 1, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .sum = true, .act = ACT_RELU,
+	{ 1, 32, 13, 16, 32, 1, 1, 1, 2, 1, { 0 }, .blocked = true, .sum = true, .act = ACT_SIGMOID,
 		.threads = 1 },
+	{ 3, 32, 13, 7, 64, 3, 3, 1, 2, 1, { 1, 0, 2, 3 }, .blocked = true, .bias = true,
+		.threads = 2 },
+	{ 2, 32, 9, 7, 64, 1, 1, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
+		.act = ACT_RELU, .threads = 1 },
 	{ 1, 20, 9, 7, 24, 1, 1, 1, 3, 1, { 0 }, .bias = true, .threads = 1 },
-	{ 1, 16, 9, 20, 16, 3, 2, 1, 1, 3, { 2, 1, 0, 4 }, .blocked = true, .act = ACT_LEAKY_RELU, .threads = 1 },
-	{ 1, 128, 60, 61, 128, 3, 3, 1, 2, 1, { 0, 0, 0, 0 }, .blocked = true, .bias = true, .threads = 2 },
+	{ 1, 16, 9, 20, 16, 3, 2, 1, 1, 3, { 2, 1, 0, 4 }, .blocked = true, .act = ACT_LEAKY_RELU,
+		.threads = 1 },
+	{ 1, 128, 60, 61, 128, 3, 3, 1, 2, 1, { 0, 0, 0, 0 }, .blocked = true, .bias = true,
+		.threads = 2 },
 	/* plain and in blocks of eight, from and to */
-	{ 1, 3, 17, 19, 32, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .act = ACT_RELU, .threads = 1 },
+	{ 1, 3, 17, 19, 32, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .act = ACT_RELU,
+		.threads = 1 },
 	{ 1, 20, 6, 7, 24, 1, 1, 1, 1, 1, { 0 }, .bias = true, .act = ACT_SWISH, .threads = 1 },
 	{ 2, 2, 9, 20, 16, 3, 4, 1, 2, 3, { 2, 1, 0, 7 }, .bias = true, .threads = 2 },
 	{ 2, 2, 9, 20, 16, 3, 4, 1, 2, 1, { 2, 1, 0, 7 }, .bias = true, .threads = 2 },
 	{ 1, 3, 11, 35, 32, 2, 3, 1, 4, 1, { 0, 2, 1, 0 }, .threads = 1 },
 	{ 1, 1, 8, 9, 16, 1, 1, 1, 2, 1, { 0 }, .bias = true, .threads = 1 },
-	{ 2, 24, 9, 9, 144, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .act = ACT_CLIP, .threads = 2 },
-	{ 1, 40, 9, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_TANH, .threads = 1 },
+	{ 2, 24, 9, 9, 144, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .act = ACT_CLIP,
+		.threads = 2 },
+	{ 1, 40, 9, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_TANH, .threads = 1 },
 	{ 1, 24, 5, 5, 8, 5, 5, 1, 1, 1, { 2, 2, 2, 2 }, .blocked = true, .threads = 1 },
 	/* one pixel */
-	{ 2, 32, 1, 1, 48, 1, 1, 1, 1, 1, { 0 }, .bias = true, .sum = true, .act = ACT_RELU, .threads = 1 },
+	{ 2, 32, 1, 1, 48, 1, 1, 1, 1, 1, { 0 }, .bias = true, .sum = true, .act = ACT_RELU,
+		.threads = 1 },
 	{ 1, 8, 3, 3, 16, 3, 3, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 1 },
 };
 
 /* Transposed ones whose windows lie side by side. */
 static const struct conv_case transposed_cases[] = {
-	{ 2, 24, 6, 5, 24, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true, .threads = 1 },
-	{ 1, 32, 5, 17, 48, 3, 3, 1, 3, 1, { 0 }, .blocked = true, .transposed = true, .threads = 1 },
+	{ 2, 24, 6, 5, 24, 2, 2, 1, 2, 1, { 0 }, .blocked = true, .bias = true, .transposed = true,
+		.threads = 1 },
+	{ 1, 32, 5, 17, 48, 3, 3, 1, 3, 1, { 0 }, .blocked = true, .transposed = true,
+		.threads = 1 },
 	{ 1, 24, 7, 40, 1, 2, 2, 1, 2, 1, { 0 }, .bias = true, .transposed = true, .threads = 1 },
 	{ 1, 5, 3, 4, 3, 2, 2, 1, 2, 1, { 0 }, .transposed = true, .threads = 1 },
 };
 
 /* And what Winograd's way must, on vectors of 16 as on those of 8. */
 static const struct conv_case winograd_cases[] = {
-	{ 1, 32, 14, 14, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .threads = 1 },
-	{ 2, 16, 9, 11, 48, 3, 3, 1, 1, 1, { 0, 0, 0, 0 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
-	{ 1, 64, 57, 58, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
-		.threads = 4 },
-	{ 1, 32, 5, 7, 32, 3, 3, 1, 1, 1, { 2, 1, 0, 3 }, .blocked = true, .sum = true, .act = ACT_CLIP, .threads = 1 },
-	{ 1, 512, 7, 7, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
+	{ 1, 32, 14, 14, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .threads = 1 },
+	{ 2, 16, 9, 11, 48, 3, 3, 1, 1, 1, { 0, 0, 0, 0 }, .blocked = true, .act = ACT_HARD_SWISH,
 		.threads = 1 },
-	{ 3, 64, 6, 6, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true, .threads = 2 },
+	{ 1, 64, 57, 58, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.rounds = true, .threads = 4 },
+	{ 1, 32, 5, 7, 32, 3, 3, 1, 1, 1, { 2, 1, 0, 3 }, .blocked = true, .sum = true,
+		.act = ACT_CLIP, .threads = 1 },
+	{ 1, 512, 7, 7, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.rounds = true, .threads = 1 },
+	{ 3, 64, 6, 6, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .threads = 2 },
 	/* blocks of eight, even and odd numbers of them */
-	{ 1, 48, 9, 10, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .threads = 1 },
-	{ 2, 24, 7, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
-	{ 1, 8, 7, 9, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
-	/* a last patch of one, two, three pixels, and one alone, where a patch has 4 and where it has 2 */
-	{ 1, 16, 14, 17, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
-	{ 1, 16, 21, 15, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .threads = 1 },
-	{ 1, 512, 5, 4, 512, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 1 },
-	{ 1, 512, 3, 1, 512, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 1 },
-	/* windows two pixels apart: whole patches, last ones of one, two, three pixels, in parts, in blocks of eight */
-	{ 1, 32, 16, 17, 32, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .threads = 1 },
-	{ 2, 16, 18, 19, 48, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
-	{ 1, 32, 14, 12, 32, 3, 3, 1, 2, 1, { 0, 1, 2, 0 }, .blocked = true, .sum = true, .act = ACT_CLIP, .threads = 1 },
-	{ 1, 64, 113, 114, 64, 3, 3, 1, 2, 1, { 0, 0, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
-		.threads = 4 },
-	{ 1, 512, 14, 13, 512, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true,
+	{ 1, 48, 9, 10, 24, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .threads = 1 },
+	{ 2, 24, 7, 9, 40, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH,
 		.threads = 1 },
-	{ 1, 512, 4, 8, 512, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
-	{ 1, 24, 11, 20, 40, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .threads = 1 },
-	{ 1, 8, 3, 5, 16, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .threads = 1 },
+	{ 1, 8, 7, 9, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.threads = 1 },
+	/* a last patch of one, two, three pixels, and one alone, where a patch has 4 and where it
+	   has 2 */
+	{ 1, 16, 14, 17, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.threads = 1 },
+	{ 1, 16, 21, 15, 16, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .threads = 1 },
+	{ 1, 512, 5, 4, 512, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 1 },
+	{ 1, 512, 3, 1, 512, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 1 },
+	/* windows two pixels apart: whole patches, last ones of one, two, three pixels, in parts,
+	   in blocks of eight */
+	{ 1, 32, 16, 17, 32, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .threads = 1 },
+	{ 2, 16, 18, 19, 48, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH,
+		.threads = 1 },
+	{ 1, 32, 14, 12, 32, 3, 3, 1, 2, 1, { 0, 1, 2, 0 }, .blocked = true, .sum = true,
+		.act = ACT_CLIP, .threads = 1 },
+	{ 1, 64, 113, 114, 64, 3, 3, 1, 2, 1, { 0, 0, 1, 1 }, .blocked = true, .bias = true,
+		.rounds = true, .threads = 4 },
+	{ 1, 512, 14, 13, 512, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.rounds = true, .threads = 1 },
+	{ 1, 512, 4, 8, 512, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 2 },
+	{ 1, 24, 11, 20, 40, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH,
+		.threads = 1 },
+	{ 1, 8, 3, 5, 16, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.threads = 1 },
 	/* padding wider than a patch */
-	{ 1, 16, 5, 6, 16, 3, 3, 1, 1, 1, { 3, 13, 15, 2 }, .blocked = true, .bias = true, .threads = 1 },
+	{ 1, 16, 5, 6, 16, 3, 3, 1, 1, 1, { 3, 13, 15, 2 }, .blocked = true, .bias = true,
+		.threads = 1 },
 	{ 1, 16, 5, 6, 16, 3, 3, 1, 2, 1, { 0, 25, 30, 14 }, .blocked = true, .threads = 1 },
 	/* rows for each thread where there are few weights */
-	{ 1, 64, 14, 14, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
+	{ 1, 64, 14, 14, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 3 },
 	/* weights made of planes, for threads that wait for the same memory */
-	{ 1, 256, 14, 14, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .rounds = true, .threads = 2 },
-	{ 1, 256, 9, 13, 272, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
+	{ 1, 256, 14, 14, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .rounds = true, .threads = 2 },
+	{ 1, 256, 9, 13, 272, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 3 },
 	/* rows too long for one unit */
-	{ 1, 64, 9, 700, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 1 },
-	{ 1, 64, 9, 700, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
+	{ 1, 64, 9, 700, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 1 },
+	{ 1, 64, 9, 700, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 2 },
 };
 
 /* Winograd's way along rows: many weights, several threads. */
 static const struct conv_case rows_cases[] = {
-	{ 1, 256, 7, 7, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .rounds = true, .threads = 2 },
+	{ 1, 256, 7, 7, 256, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .rounds = true, .threads = 2 },
 	/* last patches of one, two, three pixels; one such alone; panels of one vector */
-	{ 2, 512, 4, 5, 128, 3, 3, 1, 1, 1, { 0, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .rounds = true,
-		.threads = 3 },
-	{ 1, 1024, 3, 6, 80, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .rounds = true, .threads = 2 },
-	{ 1, 512, 5, 2, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .sum = true, .act = ACT_CLIP,
+	{ 2, 512, 4, 5, 128, 3, 3, 1, 1, 1, { 0, 1, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH,
+		.rounds = true, .threads = 3 },
+	{ 1, 1024, 3, 6, 80, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
 		.rounds = true, .threads = 2 },
+	{ 1, 512, 5, 2, 128, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .sum = true,
+		.act = ACT_CLIP, .rounds = true, .threads = 2 },
 	/* windows two pixels apart */
-	{ 1, 512, 14, 14, 128, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true, .sum = true,
-		.act = ACT_RELU, .rounds = true, .threads = 2 },
-	{ 1, 512, 5, 12, 128, 3, 3, 1, 2, 1, { 0, 0, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH, .rounds = true,
-		.threads = 2 },
-	{ 2, 1024, 4, 4, 80, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
+	{ 1, 512, 14, 14, 128, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .act = ACT_RELU, .rounds = true, .threads = 2 },
+	{ 1, 512, 5, 12, 128, 3, 3, 1, 2, 1, { 0, 0, 1, 1 }, .blocked = true, .act = ACT_HARD_SWISH,
+		.rounds = true, .threads = 2 },
+	{ 2, 1024, 4, 4, 80, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 3 },
 	/* padding wider than a patch */
-	{ 1, 256, 3, 2, 256, 3, 3, 1, 1, 1, { 3, 9, 4, 5 }, .blocked = true, .bias = true, .rounds = true, .threads = 2 },
-	{ 1, 256, 3, 2, 256, 3, 3, 1, 2, 1, { 4, 18, 5, 3 }, .blocked = true, .rounds = true, .threads = 2 },
+	{ 1, 256, 3, 2, 256, 3, 3, 1, 1, 1, { 3, 9, 4, 5 }, .blocked = true, .bias = true,
+		.rounds = true, .threads = 2 },
+	{ 1, 256, 3, 2, 256, 3, 3, 1, 2, 1, { 4, 18, 5, 3 }, .blocked = true, .rounds = true,
+		.threads = 2 },
 	/* rows in parts */
-	{ 1, 1024, 9, 14, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 2 },
-	{ 1, 1024, 15, 28, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true, .threads = 3 },
+	{ 1, 1024, 9, 14, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 2 },
+	{ 1, 1024, 15, 28, 64, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .blocked = true, .rounds = true,
+		.threads = 3 },
 };
 
 /* Strassen's products: pixels in pairs, halves of the channels, two panels. */
 static const struct conv_case strassen_cases[] = {
 	{ 1, 128, 14, 14, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_RELU, .threads = 1 },
-	{ 2, 192, 6, 5, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .act = ACT_CLIP, .threads = 2 },
+	{ 2, 192, 6, 5, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .act = ACT_CLIP,
+		.threads = 2 },
 	{ 1, 128, 9, 8, 320, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .sum = true, .threads = 3 },
 	{ 1, 512, 20, 17, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 1 },
 	{ 1, 512, 1, 2, 512, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 1 },
@@ -218,7 +276,8 @@ static double activate(enum activation act, double v)
 	case ACT_HARD_SWISH: return v * fmin(fmax(v / 6 + 0.5, 0), 1);
 	case ACT_SWISH: return v / (1 + exp(-0.25 * v));
 	case ACT_GELU: return 0.5 * v * (1 + erf(v / sqrt(2)));
-	case ACT_GELU_TANH: return 0.5 * v * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+	case ACT_GELU_TANH:
+		return 0.5 * v * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
 	default: return v;
 	}
 }
@@ -247,14 +306,17 @@ static double conv_at(const struct conv_case *c, const struct conv_geometry *g,
 					py /= c->stride;
 					px /= c->stride;
 				} else {
-					py = s0 < 0 ? 0 : y * c->stride + ky * c->dilation - g->pad_begin[s0];
+					py = s0 < 0 ? 0
+						    : y * c->stride + ky * c->dilation -
+							      g->pad_begin[s0];
 					px = x * c->stride + kx * c->dilation - g->pad_begin[s1];
 				}
 				if (py < 0 || py >= c->h || px < 0 || px >= c->w)
 					continue;
 				int64_t ic = group * icg + i;
 				int64_t at = c->transposed ? ic * ocg + oc % ocg : oc * icg + i;
-				sum += (double)floats(&in[0])[((n * c->ic + ic) * c->h + py) * c->w + px] *
+				sum += (double)floats(
+					       &in[0])[((n * c->ic + ic) * c->h + py) * c->w + px] *
 				       (double)floats(&in[1])[(at * c->kh + ky) * c->kw + kx];
 			}
 	return sum;
@@ -263,7 +325,8 @@ static double conv_at(const struct conv_case *c, const struct conv_geometry *g,
 static struct graph *given_graph(const struct conv_case *c)
 {
 	struct graph *g = model_new();
-	struct shape x = shape_of(c->n, c->ic, c->h, c->w), w = shape_of(c->oc, c->ic / c->group, c->kh, c->kw);
+	struct shape x = shape_of(c->n, c->ic, c->h, c->w),
+		     w = shape_of(c->oc, c->ic / c->group, c->kh, c->kw);
 	if (c->transposed)
 		w = shape_of(c->ic, c->oc / c->group, c->kh, c->kw);
 	if (c->line) {
@@ -271,10 +334,12 @@ static struct graph *given_graph(const struct conv_case *c)
 		w = shape_of(c->oc, c->ic / c->group, c->kw);
 	}
 	/* Inputs are constants, so that they have data; the kernel only asks for W's. */
-	int32_t in[4] = { model_floats(g, x, NULL), model_floats(g, w, NULL), VALUE_NONE, VALUE_NONE };
+	int32_t in[4] = { model_floats(g, x, NULL), model_floats(g, w, NULL), VALUE_NONE,
+		VALUE_NONE };
 	if (c->bias)
 		in[2] = model_floats(g, shape_of(c->oc), NULL);
-	model_output(g, model_node(g, c->transposed ? OP_CONV_TRANSPOSE : OP_FUSED_CONV, 1, c->bias ? 3 : 2, in));
+	model_output(g, model_node(g, c->transposed ? OP_CONV_TRANSPOSE : OP_FUSED_CONV, 1,
+				c->bias ? 3 : 2, in));
 	model_attr_int(g, "group", c->group);
 	int n = c->line ? 1 : 2;
 	model_attr_ints(g, "strides", n, (int64_t[]){ c->stride, c->stride });
@@ -296,9 +361,11 @@ static struct tensor copied(struct graph *g, const struct tensor *t, enum layout
 	to.data = arena_alloc_aligned(g->arena, tensor_bytes(t), 64);
 	struct err err;
 	struct kernel k;
-	struct prep p = { .in = t, .out = &to, .n_in = 1, .n_out = 1, .threads = 1, .arena = g->arena, .tmp = g->arena };
+	struct prep p = { .in = t, .out = &to, .n_in = 1, .n_out = 1, .threads = 1,
+		.arena = g->arena, .tmp = g->arena };
 	ck_assert_int_eq(prepare_copy(&p, &k, &err), ERR_OK);
-	k.run(&(struct kernel_args){ .in = t, .out = &to, .n_in = 1, .n_out = 1, .state = k.state }, 0, k.units);
+	k.run(&(struct kernel_args){ .in = t, .out = &to, .n_in = 1, .n_out = 1, .state = k.state },
+		0, k.units);
 	return to;
 }
 
@@ -347,9 +414,10 @@ static void then_equals_definition(const struct conv_case *c, const struct conv_
 					want += c->bias ? (double)floats(&in[2])[oc] : 0;
 					want = activate(c->act, want + (sum ? (double)sum[at] : 0));
 					ck_assert_msg(is_close(want, (double)got[at], tolerance),
-						"image %d, channel %d, row %d, column %d: %g, not %g",
-						(int)n, (int)oc, (int)y, (int)x,
-						(double)got[at], want);
+						"image %d, channel %d, row %d, column %d: %g, not "
+						"%g",
+						(int)n, (int)oc, (int)y, (int)x, (double)got[at],
+						want);
 				}
 }
 
@@ -370,7 +438,8 @@ static void check_case(const struct conv_case *c, prepare_fn prepare, bool inpla
 	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
 	struct tensor in[4], out = { .dtype = DTYPE_F32, .shape = g->value[n->out[0]].shape };
 	for (int i = 0; i < 4; i++)
-		in[i] = i < n->n_in ? *g->value[n->in[i]].constant : (struct tensor){ .shape = SHAPE_UNKNOWN };
+		in[i] = i < n->n_in ? *g->value[n->in[i]].constant
+				    : (struct tensor){ .shape = SHAPE_UNKNOWN };
 	for (int i = 0; i < 2 && c->bf16; i++)
 		make_small(&in[i]);
 	if (c->wild)
@@ -392,21 +461,24 @@ static void check_case(const struct conv_case *c, prepare_fn prepare, bool inpla
 	struct kernel k = { .units = 1 };
 	enum err_code rc = prepare(&p, &k, &err);
 	ck_assert_msg(rc == ERR_OK, "%s", err.msg);
-	if (c->blocked && shape_count_range(&out.shape, 2, 4) > 1) /* a chain of convolutions never leaves the layout */
+	/* A chain of convolutions never leaves the layout. */
+	if (c->blocked && shape_count_range(&out.shape, 2, 4) > 1)
 		ck_assert_int_eq(k.out_layout, blocked);
 	if (c->threads > 1 && (c->blocked || c->nhwc))
 		ck_assert_int_gt(k.units, 1);
 	out.layout = k.out_layout;
 	if (inplace && !(c->sum && k.inplace && given[3].layout == k.out_layout))
 		goto done;
-	out.data = inplace ? given[k.inplace_in].data : arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
+	out.data = inplace ? given[k.inplace_in].data
+			   : arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
 	struct kernel_args a = { .in = given, .out = &out, .n_in = 4, .n_out = 1, .state = k.state,
 		.scratch = arena_alloc_aligned(g->arena, k.scratch_bytes + 1, 64) };
 	for (int64_t u = 0; u < k.units; u++) /* as other threads would, unit by unit */
 		k.run(&a, u, u + 1);
 
 	struct conv_geometry geometry;
-	rc = (c->transposed ? conv_transpose_geometry : conv_geometry)(n, &in[0].shape, &in[1].shape, &geometry, &err);
+	rc = (c->transposed ? conv_transpose_geometry : conv_geometry)(
+		n, &in[0].shape, &in[1].shape, &geometry, &err);
 	ck_assert_int_eq(rc, ERR_OK);
 	struct tensor plain = copied(g, &out, LAYOUT_PLAIN);
 	then_equals_definition(c, &geometry, in, c->sum ? z.data : NULL, plain.data);
@@ -476,11 +548,13 @@ START_TEST(bf16_tiles_equal_the_definition)
 }
 END_TEST
 
-/* Odd windows of two pixels a slot: side by side, at every other pixel, with pixels between, alone. */
+/* Odd windows of two pixels a slot: side by side, at every other pixel, with
+   pixels between, alone. */
 static const struct conv_case half_cases[] = {
 	{ 1, 3, 11, 40, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 },
 	{ 2, 3, 21, 43, 64, 7, 7, 1, 2, 1, { 3, 3, 3, 3 }, .bias = true, .threads = 2 },
-	{ 1, 3, 20, 44, 32, 5, 5, 1, 4, 1, { 0, 1, 2, 2 }, .blocked = true, .sum = true, .threads = 1 },
+	{ 1, 3, 20, 44, 32, 5, 5, 1, 4, 1, { 0, 1, 2, 2 }, .blocked = true, .sum = true,
+		.threads = 1 },
 	{ 1, 2, 17, 41, 16, 3, 5, 1, 1, 2, { 2, 4, 2, 4 }, .threads = 1 },
 	{ 1, 3, 9, 33, 32, 3, 1, 1, 1, 1, { 1, 0, 1, 0 }, .threads = 1 },
 	{ 1, 300, 9, 21, 16, 3, 3, 1, 2, 1, { 1, 1, 1, 1 }, .threads = 1 }, /* sums in pieces */
@@ -529,8 +603,10 @@ END_TEST
 static void check_clamp(const struct conv_vec *vec)
 {
 	float bias[TILE_VECS * 16] = { -1, NAN, 0.5f, 7, -INFINITY, INFINITY }, got[TILE_VECS * 16];
-	struct conv_tile t = { .src = bias, .weights = bias, .ahead = bias, .bias = bias, .dst = got,
-		.dst_pixel = vec->floats, .dst_block = vec->floats, .block = vec->floats, .last = true,
+	struct conv_tile t = { .src = bias, .weights = bias, .ahead = bias, .bias = bias,
+		.dst = got,
+		.dst_pixel = vec->floats, .dst_block = vec->floats, .block = vec->floats,
+		.last = true,
 		.act = { .low = 0, .high = 6 } };
 	vec->tile(&t, 1, TILE_VECS);
 	static const float want[] = { 0, NAN, 0.5f, 6, 0, 6 };
@@ -553,8 +629,8 @@ START_TEST(tiles_clamp_and_let_nan_through)
 }
 END_TEST
 
-static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare, enum precision precision,
-	struct arena *const *trial, size_t *ret_scratch)
+static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare,
+	enum precision precision, struct arena *const *trial, size_t *ret_scratch)
 {
 	struct err err;
 	struct kernel k = { .units = 1 };
@@ -566,7 +642,8 @@ static enum err_code prepare_in(const struct conv_case *c, prepare_fn prepare, e
 	in[0].layout = trial && !c->blocked ? LAYOUT_PLAIN : conv_layout(c->ic);
 	struct packs *packs = packs_new();
 	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 2, .n_out = 1,
-		.threads = (int)max_i64(c->threads, 1), .arena = g->arena, .packs = packs, .tmp = g->arena, .precision = precision, .trial = trial };
+		.threads = (int)max_i64(c->threads, 1), .arena = g->arena, .packs = packs,
+		.tmp = g->arena, .precision = precision, .trial = trial };
 	enum err_code rc = prepare(&p, &k, &err);
 	if (ret_scratch)
 		*ret_scratch = k.scratch_bytes;
@@ -612,7 +689,8 @@ START_TEST(few_channels_need_no_matrix_product)
 	size_t scratch = 0, image = 8 * 12 * 264 * sizeof(float);
 	if (!(cpu_features() & CPU_AVX512))
 		return; /* the library has no other code */
-	ck_assert_int_eq(prepare_in(&c, prepare_conv_onednn, PRECISION_FAST, NULL, &scratch), ERR_OK);
+	ck_assert_int_eq(
+		prepare_in(&c, prepare_conv_onednn, PRECISION_FAST, NULL, &scratch), ERR_OK);
 	ck_assert_uint_lt(scratch, 4 * image);
 }
 END_TEST
@@ -620,12 +698,16 @@ END_TEST
 START_TEST(what_rounds_otherwise_is_not_for_exact_results)
 {
 	struct conv_case c = { 1, 32, 9, 9, 32, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .threads = 1 };
-	ck_assert_int_eq(prepare_with(&c, prepare_conv_winograd, PRECISION_EXACT), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(
+		prepare_with(&c, prepare_conv_winograd, PRECISION_EXACT), ERR_UNIMPLEMENTED);
 	ck_assert_int_eq(prepare_with(&c, prepare_conv_tiles, PRECISION_EXACT), ERR_OK);
-	ck_assert_int_eq(prepare_with(&rows_cases[0], prepare_conv_rows, PRECISION_EXACT), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(prepare_with(&rows_cases[0], prepare_conv_rows, PRECISION_EXACT),
+		ERR_UNIMPLEMENTED);
 	ck_assert_int_eq(prepare_with(&rows_cases[0], prepare_conv_rows, PRECISION_FAST), ERR_OK);
-	ck_assert_int_eq(prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_EXACT), ERR_UNIMPLEMENTED);
-	ck_assert_int_eq(prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_FAST), ERR_OK);
+	ck_assert_int_eq(prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_EXACT),
+		ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(
+		prepare_with(&strassen_cases[0], prepare_conv_strassen, PRECISION_FAST), ERR_OK);
 }
 END_TEST
 
@@ -634,8 +716,10 @@ START_TEST(one_thread_or_few_weights_are_not_filtered_along_rows)
 	struct conv_case alone = rows_cases[0], light = rows_cases[0];
 	alone.threads = 1;
 	light.oc = 48;
-	ck_assert_int_eq(prepare_with(&alone, prepare_conv_rows, PRECISION_FAST), ERR_UNIMPLEMENTED);
-	ck_assert_int_eq(prepare_with(&light, prepare_conv_rows, PRECISION_FAST), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(
+		prepare_with(&alone, prepare_conv_rows, PRECISION_FAST), ERR_UNIMPLEMENTED);
+	ck_assert_int_eq(
+		prepare_with(&light, prepare_conv_rows, PRECISION_FAST), ERR_UNIMPLEMENTED);
 }
 END_TEST
 
@@ -672,7 +756,8 @@ static void *call_often(void *ctx)
 
 START_TEST(many_threads_run_one_plan_at_once)
 {
-	struct conv_case c = { 1, 6, 12, 12, 20, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true, .threads = 1 };
+	struct conv_case c = { 1, 6, 12, 12, 20, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .bias = true,
+		.threads = 1 };
 	struct err err;
 	struct graph *g = given_graph(&c);
 	ck_assert_int_eq(infer_graph(g, &err), ERR_OK);
@@ -681,7 +766,8 @@ START_TEST(many_threads_run_one_plan_at_once)
 	for (int i = 0; i < 3; i++)
 		in[i] = *g->value[n->in[i]].constant;
 	struct packs *packs = packs_new();
-	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 3, .n_out = 1, .threads = 1,
+	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 3, .n_out = 1,
+		.threads = 1,
 		.arena = g->arena, .packs = packs, .tmp = g->arena };
 	struct kernel k = { .units = 1 };
 	ck_assert_int_eq(prepare_conv_onednn(&p, &k, &err), ERR_OK);
@@ -697,11 +783,14 @@ START_TEST(many_threads_run_one_plan_at_once)
 		callers[i].k = &k;
 		callers[i].out = out;
 		callers[i].out.data = arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
-		callers[i].a = (struct kernel_args){ .in = x[i], .out = &callers[i].out, .n_in = 3, .n_out = 1,
-			.state = k.state, .scratch = arena_alloc_aligned(g->arena, k.scratch_bytes + 1, 64) };
+		callers[i].a = (struct kernel_args){ .in = x[i], .out = &callers[i].out, .n_in = 3,
+			.n_out = 1,
+			.state = k.state, .scratch = arena_alloc_aligned(
+				g->arena, k.scratch_bytes + 1, 64) };
 	}
 	for (int i = 0; i < CALLERS; i++)
-		ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call_often, &callers[i]), 0);
+		ck_assert_int_eq(
+			pthread_create(&callers[i].thread, NULL, call_often, &callers[i]), 0);
 	for (int i = 0; i < CALLERS; i++)
 		pthread_join(callers[i].thread, NULL);
 
@@ -726,7 +815,8 @@ Suite *suite_conv(void)
 		tcase_add_loop_test(t, equals_the_definition_in_place, 0, COUNT(cases));
 		tcase_add_loop_test(t, equals_the_definition_without_avx512, 0, COUNT(cases));
 		tcase_add_loop_test(t, tiles_equal_the_definition, 0, COUNT(tiles_cases));
-		tcase_add_loop_test(t, transposed_tiles_equal_the_definition, 0, COUNT(transposed_cases));
+		tcase_add_loop_test(
+			t, transposed_tiles_equal_the_definition, 0, COUNT(transposed_cases));
 		tcase_add_loop_test(t, winograd_equals_the_definition, 0, COUNT(winograd_cases));
 		tcase_add_test(t, channels_last_compete_where_they_may_win);
 		tcase_add_loop_test(t, rows_equal_the_definition, 0, COUNT(rows_cases));
@@ -739,8 +829,10 @@ Suite *suite_conv(void)
 	}
 	if (cpu_features() & CPU_BF16) {
 		tcase_add_loop_test(t, bf16_tiles_equal_the_definition, 0, COUNT(tiles_cases));
-		tcase_add_loop_test(t, bf16_windows_do_not_feel_what_is_beside_them, 0, COUNT(half_cases));
-		tcase_add_loop_test(t, bf16_winograd_equals_the_definition, 0, COUNT(winograd_cases));
+		tcase_add_loop_test(
+			t, bf16_windows_do_not_feel_what_is_beside_them, 0, COUNT(half_cases));
+		tcase_add_loop_test(
+			t, bf16_winograd_equals_the_definition, 0, COUNT(winograd_cases));
 	}
 	suite_add_tcase(s, t);
 	return s;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include "exec/cpu/signal/fft.h"
 
-static const int64_t lengths[] = { 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 16, 25, 30, 31, 32, 37, 49, 64, 74, 97,
-	121, 128, 210, 256, 360, 400, 997, 1024, 1369 };
+static const int64_t lengths[] = { 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 16, 25, 30, 31, 32, 37, 49, 64,
+	74, 97, 121, 128, 210, 256, 360, 400, 997, 1024, 1369 };
 
 static struct cplx *given_signal(int64_t n, int64_t room)
 {
@@ -21,7 +21,8 @@ static struct cplx defined(const struct cplx *x, int64_t n, int64_t k, bool inve
 {
 	long double re = 0, im = 0;
 	for (int64_t j = 0; j < n; j++) {
-		long double angle = 2 * 3.14159265358979323846264338327950288L * (long double)(j * k % n) / n;
+		long double angle =
+			2 * 3.14159265358979323846264338327950288L * (long double)(j * k % n) / n;
 		long double c = cosl(angle), s = inverse ? sinl(angle) : -sinl(angle);
 		re += (long double)x[j].re * c - (long double)x[j].im * s;
 		im += (long double)x[j].re * s + (long double)x[j].im * c;
@@ -43,8 +44,9 @@ static void expect_transform(int64_t n, bool inverse)
 	for (int64_t k = 0; k < n; k++) {
 		struct cplx want = defined(was, n, k, inverse);
 		double off = hypot(x[k].re - want.re, x[k].im - want.im);
-		ck_assert_msg(off < 1e-14 * (double)n, "%lld points, inverse %d: [%lld] is off by %g",
-			(long long)n, inverse, (long long)k, off);
+		ck_assert_msg(off < 1e-14 * (double)n,
+			"%lld points, inverse %d: [%lld] is off by %g", (long long)n, inverse,
+			(long long)k, off);
 	}
 	free(x);
 	free(was);

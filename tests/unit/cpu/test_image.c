@@ -33,7 +33,8 @@ static bool decode(const void *bytes, size_t n)
 /* A BMP: its parts in hexadecimal, offset of the pixels and all. */
 #define BMP_FILE(pixels_at) 'B', 'M', 0, 0, 0, 0, 0, 0, 0, 0, pixels_at, 0, 0, 0
 #define BMP_INFO(w, h, h_sign, bits, kind, colors) \
-	40, 0, 0, 0, w, 0, 0, 0, h, h_sign, h_sign, h_sign, 1, 0, bits, 0, kind, 0, 0, 0, 0, 0, 0, 0, \
+	40, 0, 0, 0, w, 0, 0, 0, h, h_sign, h_sign, h_sign, 1, 0, bits, 0, kind, 0, 0, 0, 0, 0, 0, \
+		0, \
 		0, 0, 0, 0, 0, 0, 0, 0, colors, 0, 0, 0, 0, 0, 0, 0
 /* Black, red, green, blue, white. */
 #define PALETTE 0, 0, 0, 0, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0, 255, 255, 255, 0
@@ -52,39 +53,47 @@ static const struct {
 	{ "P5", TEXT("P5\n3 1\n255\n\x00\xff\x80"), 3, 1, "0w7" },
 	{ "P5 of 16 bits", TEXT("P5\n3 1\n65535\n\0\0\xff\xff\x80\0"), 3, 1, "0w7" },
 	{ "P6", TEXT("P6\n2 1\n255\n\xff\0\0\0\0\xff"), 2, 1, "rb" },
-	{ "P7 with alpha", TEXT("P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
+	{ "P7 with alpha",
+		TEXT("P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
 				"\xff\0\0\x11\0\0\xff\x22"),
 		2, 1, "rb" },
-	{ "P7, grey with alpha", TEXT("P7\nHEIGHT 1\nWIDTH 2\nMAXVAL 255\nDEPTH 2\nENDHDR\n\xff\0\0\0"), 2, 1,
-		"w0" },
-	{ "BMP, 24 bits", BYTES(BMP_FILE(54), BMP_INFO(1, 2, 0, 24, 0, 0), 0, 0, 255, 0, 255, 0, 0, 0), 1, 2,
-		"br" },
-	{ "BMP, top down", BYTES(BMP_FILE(54), BMP_INFO(1, 254, 255, 24, 0, 0), 0, 0, 255, 0, 255, 0, 0, 0), 1,
-		2, "rb" },
-	{ "BMP, 32 bits", BYTES(BMP_FILE(54), BMP_INFO(2, 1, 0, 32, 0, 0), 0, 0, 255, 9, 255, 0, 0, 9), 2, 1,
-		"rb" },
-	{ "BMP, 16 bits", BYTES(BMP_FILE(54), BMP_INFO(4, 1, 0, 16, 0, 0), 0, 0x7c, 0xe0, 0x03, 0x1f, 0, 0xff, 0x7f),
-		4, 1, "rgbw" },
+	{ "P7, grey with alpha", TEXT(
+		"P7\nHEIGHT 1\nWIDTH 2\nMAXVAL 255\nDEPTH 2\nENDHDR\n\xff\0\0\0"), 2, 1, "w0" },
+	{ "BMP, 24 bits", BYTES(BMP_FILE(54), BMP_INFO(1, 2, 0, 24, 0, 0), 0, 0, 255, 0, 255, 0, 0,
+		0), 1, 2, "br" },
+	{ "BMP, top down", BYTES(BMP_FILE(54), BMP_INFO(1, 254, 255, 24, 0, 0), 0, 0, 255, 0, 255,
+		0, 0, 0), 1, 2, "rb" },
+	{ "BMP, 32 bits", BYTES(BMP_FILE(54), BMP_INFO(2, 1, 0, 32, 0, 0), 0, 0, 255, 9, 255, 0, 0,
+		9), 2, 1, "rb" },
+	{ "BMP, 16 bits", BYTES(BMP_FILE(54), BMP_INFO(4, 1, 0, 16, 0, 0), 0, 0x7c, 0xe0, 0x03,
+		0x1f, 0, 0xff, 0x7f), 4, 1, "rgbw" },
 	{ "BMP, 16 bits with masks",
-		BYTES(BMP_FILE(66), BMP_INFO(2, 1, 0, 16, 3, 0), 0x1f, 0, 0, 0, 0xe0, 0x07, 0, 0, 0, 0xf8, 0, 0,
-			0x1f, 0, 0, 0xf8),
+		BYTES(BMP_FILE(66), BMP_INFO(2, 1, 0, 16, 3, 0), 0x1f, 0, 0, 0, 0xe0, 0x07, 0, 0, 0,
+			0xf8, 0, 0, 0x1f, 0, 0, 0xf8),
 		2, 1, "rb" },
-	{ "BMP, 8 bits", BYTES(BMP_FILE(74), BMP_INFO(3, 1, 0, 8, 0, 5), PALETTE, 3, 4, 1, 0), 3, 1, "bwr" },
-	{ "BMP, a color beyond its palette", BYTES(BMP_FILE(74), BMP_INFO(3, 1, 0, 8, 0, 5), PALETTE, 3, 200, 1, 0),
-		3, 1, "b0r" },
-	{ "BMP, 4 bits", BYTES(BMP_FILE(74), BMP_INFO(3, 1, 0, 4, 0, 5), PALETTE, 0x34, 0x10, 0, 0), 3, 1, "bwr" },
-	{ "BMP, 1 bit", BYTES(BMP_FILE(62), BMP_INFO(9, 1, 0, 1, 0, 2), 0, 0, 255, 0, 255, 0, 0, 0, 0x81, 0x80, 0, 0),
-		9, 1, "brrrrrrbb" },
-	{ "BMP of the oldest kind", BYTES(BMP_FILE(32), 12, 0, 0, 0, 3, 0, 1, 0, 1, 0, 1, 0, 0, 0, 255, 255, 0, 0,
-		0xa0, 0, 0, 0), 3, 1, "brb" },
+	{ "BMP, 8 bits", BYTES(BMP_FILE(74), BMP_INFO(3, 1, 0, 8, 0, 5), PALETTE, 3, 4, 1, 0), 3, 1,
+		"bwr" },
+	{ "BMP, a color beyond its palette",
+		BYTES(BMP_FILE(74), BMP_INFO(3, 1, 0, 8, 0, 5), PALETTE, 3, 200, 1, 0), 3, 1,
+		"b0r" },
+	{ "BMP, 4 bits", BYTES(BMP_FILE(74), BMP_INFO(3, 1, 0, 4, 0, 5), PALETTE, 0x34, 0x10, 0, 0),
+		3, 1, "bwr" },
+	{ "BMP, 1 bit", BYTES(BMP_FILE(62), BMP_INFO(9, 1, 0, 1, 0, 2), 0, 0, 255, 0, 255, 0, 0, 0,
+		0x81, 0x80, 0, 0), 9, 1, "brrrrrrbb" },
+	{ "BMP of the oldest kind", BYTES(
+		BMP_FILE(32), 12, 0, 0, 0, 3, 0, 1, 0, 1, 0, 1, 0, 0, 0, 255, 255, 0, 0, 0xa0, 0, 0,
+		0), 3, 1, "brb" },
 	{ "BMP, runs of 8 bits",
-		BYTES(BMP_FILE(74), BMP_INFO(4, 3, 0, 8, 1, 5), PALETTE, 3, 1, 1, 2, 0, 0, /* rrrg */
-			0, 3, 3, 4, 1, 0, 0, 0,                                            /* bwr. */
-			0, 2, 2, 0, 9, 3, 0, 1),                                           /* ..bb, too many */
+		/* rrrg. */
+		BYTES(BMP_FILE(74), BMP_INFO(4, 3, 0, 8, 1, 5), PALETTE, 3, 1, 1, 2, 0, 0,
+			/* bwr. */
+			0, 3, 3, 4, 1, 0, 0, 0,
+			/* ..bb, too many. */
+			0, 2, 2, 0, 9, 3, 0, 1),
 		4, 3, "00bbbwr0rrrg" },
 	{ "BMP, runs of 4 bits",
-		BYTES(BMP_FILE(74), BMP_INFO(5, 2, 0, 4, 2, 5), PALETTE, 5, 0x12, 0, 0, 0, 5, 0x12, 0x34, 0x10, 0,
-			0, 1),
+		BYTES(BMP_FILE(74), BMP_INFO(5, 2, 0, 4, 2, 5), PALETTE, 5, 0x12, 0, 0, 0, 5, 0x12,
+			0x34, 0x10, 0, 0, 1),
 		5, 2, "rgbwrrgrgr" },
 };
 
@@ -124,7 +133,8 @@ START_TEST(a_file_that_is_cut_off_is_refused)
 		free(cut);
 		/* Padding, and the end of runs, may be missing. */
 		if (n + 4 < images[_i].n)
-			ck_assert_msg(!ok, "%s: decoded with %zu of %zu bytes", images[_i].name, n, images[_i].n);
+			ck_assert_msg(!ok, "%s: decoded with %zu of %zu bytes", images[_i].name, n,
+				images[_i].n);
 		ck_assert(ok || image.why);
 	}
 }
@@ -146,8 +156,10 @@ static const struct {
 	{ TEXT("P5\n1 1\n0\n\0"), "broken" },
 	{ TEXT("P5\n1 1\n65536\n\0\0"), "broken" },
 	{ TEXT("P7\nWIDTH 1\nHEIGHT 1\nDEPTH 5\nMAXVAL 255\nENDHDR\n12345"), "broken" },
-	{ BYTES(BMP_FILE(54), BMP_INFO(1, 1, 0, 24, 4, 0), 0, 0, 0, 0), "of a kind that is not supported" },
-	{ BYTES(BMP_FILE(54), BMP_INFO(1, 1, 0, 7, 0, 0), 0, 0, 0, 0), "of a kind that is not supported" },
+	{ BYTES(BMP_FILE(54), BMP_INFO(1, 1, 0, 24, 4, 0), 0, 0, 0, 0),
+		"of a kind that is not supported" },
+	{ BYTES(BMP_FILE(54), BMP_INFO(1, 1, 0, 7, 0, 0), 0, 0, 0, 0),
+		"of a kind that is not supported" },
 	{ BYTES(BMP_FILE(255), BMP_INFO(1, 1, 0, 24, 0, 0), 0, 0, 0, 0), "cut off or broken" },
 	{ BYTES(BMP_FILE(54), BMP_INFO(1, 0, 128, 24, 0, 0), 0, 0, 0, 0), "more pixels" },
 };
@@ -165,9 +177,12 @@ Suite *suite_image(void)
 	Suite *s = suite_create("image");
 	TCase *t = tcase_create("image");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_loop_test(t, a_file_by_hand_has_its_pixels, 0, sizeof(images) / sizeof(images[0]));
-	tcase_add_loop_test(t, a_file_that_is_cut_off_is_refused, 0, sizeof(images) / sizeof(images[0]));
-	tcase_add_loop_test(t, a_bad_file_is_refused_with_the_reason, 0, sizeof(refused) / sizeof(refused[0]));
+	tcase_add_loop_test(
+		t, a_file_by_hand_has_its_pixels, 0, sizeof(images) / sizeof(images[0]));
+	tcase_add_loop_test(
+		t, a_file_that_is_cut_off_is_refused, 0, sizeof(images) / sizeof(images[0]));
+	tcase_add_loop_test(
+		t, a_bad_file_is_refused_with_the_reason, 0, sizeof(refused) / sizeof(refused[0]));
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -24,7 +24,8 @@ static const struct product_case cases[] = {
 	/* Eight panels at once, four, two and one, and half of one. */
 	{ OP_MATMUL, { 2, 1, 30 }, { 2, 30, 496 }, .threads = 1 },
 	{ OP_MATMUL, { 2, 2, 30 }, { 2, 30, 496 }, .threads = 1 },
-	{ OP_FUSED_MATMUL, { 2, 3, 30 }, { 2, 30, 496 }, { 1, 496 }, .alpha = 1, .act = ACT_TANH, .threads = 1 },
+	{ OP_FUSED_MATMUL, { 2, 3, 30 }, { 2, 30, 496 }, { 1, 496 }, .alpha = 1, .act = ACT_TANH,
+		.threads = 1 },
 	{ OP_MATMUL, { 2, 5, 7 }, { 2, 7, 3 }, .threads = 1 },
 	{ OP_MATMUL, { 2, 33, 1 }, { 2, 1, 33 }, .threads = 1 },
 	{ OP_MATMUL, { 1, 19 }, { 2, 19, 40 }, .threads = 1 },
@@ -38,16 +39,18 @@ static const struct product_case cases[] = {
 	{ OP_MATMUL, { 2, 3, 0 }, { 2, 0, 5 }, .threads = 1 },
 	{ OP_MATMUL, { 2, 0, 4 }, { 2, 4, 5 }, .threads = 2 },
 	{ OP_GEMM, { 2, 9, 20 }, { 2, 20, 33 }, { 1, 33 }, .alpha = 0.5f, .beta = 2, .threads = 1 },
-	{ OP_GEMM, { 2, 20, 9 }, { 2, 33, 20 }, { 2, 9, 1 }, .trans_a = true, .trans_b = true, .alpha = 1,
-		.beta = 1, .threads = 1 },
-	{ OP_GEMM, { 2, 14, 20 }, { 2, 33, 20 }, { 2, 14, 33 }, .trans_b = true, .alpha = 1, .beta = -1,
-		.b_varies = true, .threads = 1 },
-	{ OP_FUSED_MATMUL, { 2, 1, 256 }, { 2, 256, 10 }, { 1, 10 }, .alpha = 1, .act = ACT_RELU, .threads = 1 },
-	{ OP_FUSED_MATMUL, { 3, 2, 13, 48 }, { 2, 48, 129 }, { 1, 129 }, { 3, 2, 13, 129 }, .alpha = 1,
-		.act = ACT_GELU, .threads = 2 },
-	{ OP_FUSED_MATMUL, { 4, 2, 3, 16, 8 }, { 4, 2, 3, 20, 8 }, { 4, 2, 1, 1, 20 }, .trans_b = true,
-		.b_varies = true, .alpha = 0.125f, .threads = 1 },
-	{ OP_FUSED_MATMUL, { 3, 4, 16, 8 }, { 2, 8, 20 }, { 3, 4, 1, 20 }, .alpha = 1, .act = ACT_TANH, .threads = 1 },
+	{ OP_GEMM, { 2, 20, 9 }, { 2, 33, 20 }, { 2, 9, 1 }, .trans_a = true, .trans_b = true,
+		.alpha = 1, .beta = 1, .threads = 1 },
+	{ OP_GEMM, { 2, 14, 20 }, { 2, 33, 20 }, { 2, 14, 33 }, .trans_b = true, .alpha = 1,
+		.beta = -1, .b_varies = true, .threads = 1 },
+	{ OP_FUSED_MATMUL, { 2, 1, 256 }, { 2, 256, 10 }, { 1, 10 }, .alpha = 1, .act = ACT_RELU,
+		.threads = 1 },
+	{ OP_FUSED_MATMUL, { 3, 2, 13, 48 }, { 2, 48, 129 }, { 1, 129 }, { 3, 2, 13, 129 },
+		.alpha = 1, .act = ACT_GELU, .threads = 2 },
+	{ OP_FUSED_MATMUL, { 4, 2, 3, 16, 8 }, { 4, 2, 3, 20, 8 }, { 4, 2, 1, 1, 20 },
+		.trans_b = true, .b_varies = true, .alpha = 0.125f, .threads = 1 },
+	{ OP_FUSED_MATMUL, { 3, 4, 16, 8 }, { 2, 8, 20 }, { 3, 4, 1, 20 }, .alpha = 1,
+		.act = ACT_TANH, .threads = 1 },
 };
 #define CASES ((int)(sizeof(cases) / sizeof(cases[0])))
 
@@ -59,7 +62,8 @@ static int32_t floats_of(struct graph *g, const int64_t *shape)
 static struct graph *given_graph(const struct product_case *c)
 {
 	struct graph *g = model_new();
-	int32_t in[4] = { floats_of(g, c->a), floats_of(g, c->b), floats_of(g, c->c), floats_of(g, c->z) };
+	int32_t in[4] = { floats_of(g, c->a), floats_of(g, c->b), floats_of(g, c->c),
+		floats_of(g, c->z) };
 	model_output(g, model_node(g, c->op, 1, c->z[0] ? 4 : c->c[0] ? 3 : 2, in));
 	if (c->op == OP_GEMM) {
 		model_attr_float(g, "alpha", c->alpha);
@@ -82,7 +86,8 @@ static void round_factors(struct graph *g)
 	for (int i = 0; i < 2; i++) {
 		const struct tensor *t = g->value[g->node[0].in[i]].constant;
 		for (int64_t k = 0; k < tensor_count(t); k++)
-			((float *)t->data)[k] = bfloat_to_float(float_to_bfloat(((float *)t->data)[k]));
+			((float *)t->data)[k] =
+				bfloat_to_float(float_to_bfloat(((float *)t->data)[k]));
 	}
 }
 
@@ -99,12 +104,14 @@ static struct tensor run_row(struct graph *g, struct packs *packs, prepare_fn pr
 	if (c->b_varies)
 		in[1].data = NULL;
 	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = n->n_in, .n_out = 1,
-		.threads = c->threads, .precision = precision, .arena = g->arena, .packs = packs, .tmp = g->arena };
+		.threads = c->threads, .precision = precision, .arena = g->arena, .packs = packs,
+		.tmp = g->arena };
 	struct kernel k = { .units = 1 };
 	ck_assert_msg(prepare(&p, &k, &err) == ERR_OK, "%s", err.msg);
 	in[1].data = b;
 	out.data = arena_alloc_aligned(g->arena, tensor_bytes(&out) + 1, 64);
-	struct kernel_args a = { .in = in, .out = &out, .n_in = n->n_in, .n_out = 1, .state = k.state,
+	struct kernel_args a = { .in = in, .out = &out, .n_in = n->n_in, .n_out = 1,
+		.state = k.state,
 		.scratch = arena_alloc_aligned(g->arena, k.scratch_bytes + 1, 64) };
 	for (int64_t u = 0; u < k.units; u++)
 		k.run(&a, u, u + 1);
@@ -125,8 +132,9 @@ static void check_case(const struct product_case *c, unsigned features)
 	cpu_features_limit(~0u);
 	const float *x = got.data, *y = want.data;
 	for (int64_t i = 0; i < tensor_count(&want); i++)
-		ck_assert_msg(fabsf(x[i] - y[i]) <= 2e-4f * (1 + fabsf(y[i])), "case %d, element %d: %g, not %g",
-			(int)(c - cases), (int)i, (double)x[i], (double)y[i]);
+		ck_assert_msg(fabsf(x[i] - y[i]) <= 2e-4f * (1 + fabsf(y[i])),
+			"case %d, element %d: %g, not %g", (int)(c - cases), (int)i, (double)x[i],
+			(double)y[i]);
 	packs_free(packs);
 	model_free(g);
 }
@@ -162,8 +170,8 @@ START_TEST(row_has_the_same_bits_in_every_batch)
 	float single[70];
 	precision = _i ? PRECISION_BF16 : PRECISION_FAST;
 	for (int64_t m = 1; m <= 40; m++) {
-		struct product_case c = { OP_FUSED_MATMUL, { 2, m, 1100 }, { 2, 1100, 70 }, { 1, 70 },
-			.alpha = 0.5f, .act = ACT_TANH, .threads = 1 };
+		struct product_case c = { OP_FUSED_MATMUL, { 2, m, 1100 }, { 2, 1100, 70 },
+			{ 1, 70 }, .alpha = 0.5f, .act = ACT_TANH, .threads = 1 };
 		struct err err;
 		struct graph *g = given_graph(&c);
 		ck_assert_int_eq(infer_graph(g, &err), ERR_OK);

@@ -36,15 +36,17 @@ static enum err_code run_graph(const struct graph *g, const struct tensor *in, s
 	return rc;
 }
 
-static void expect_named(const struct op_mutant *m, enum op_id op, enum err_code rc, const struct err *err)
+static void expect_named(
+	const struct op_mutant *m, enum op_id op, enum err_code rc, const struct err *err)
 {
-	ck_assert_msg(rc == ERR_INVALID_ARGUMENT || rc == ERR_UNIMPLEMENTED || rc == ERR_RESOURCE_EXHAUSTED ||
-			      rc == ERR_FAILED_PRECONDITION,
+	ck_assert_msg(rc == ERR_INVALID_ARGUMENT || rc == ERR_UNIMPLEMENTED ||
+			      rc == ERR_RESOURCE_EXHAUSTED || rc == ERR_FAILED_PRECONDITION,
 		"%s, %s: %s: %s", op_info(op)->name, m->what, err_name(rc), err->msg);
 	/* Of a body it may be another node that is wrong now. */
-	bool named = strstr(err->msg, op_info(op)->name) || (op_info(op)->flags & OP_CONTROL && strstr(err->msg, "node '"));
-	ck_assert_msg(named || rc == ERR_RESOURCE_EXHAUSTED, "%s, %s: '%s' names no node", op_info(op)->name, m->what,
-		err->msg);
+	bool named = strstr(err->msg, op_info(op)->name) ||
+		     (op_info(op)->flags & OP_CONTROL && strstr(err->msg, "node '"));
+	ck_assert_msg(named || rc == ERR_RESOURCE_EXHAUSTED, "%s, %s: '%s' names no node",
+		op_info(op)->name, m->what, err->msg);
 }
 
 static void try_mutant(struct op_mutant *m, enum op_id op)
@@ -90,7 +92,8 @@ START_TEST(M20_mutated_nodes_run_or_are_refused_by_name)
 	struct op_mutant m;
 	odd_seed(4711u * (uint32_t)_i);
 	for (int k = 0; k < TRIES; k++) {
-		ck_assert_msg(given_mutant(&m, (enum op_id)_i, k), "%s has no case", op_info((enum op_id)_i)->name);
+		ck_assert_msg(given_mutant(&m, (enum op_id)_i, k), "%s has no case",
+			op_info((enum op_id)_i)->name);
 		try_mutant(&m, (enum op_id)_i);
 	}
 }

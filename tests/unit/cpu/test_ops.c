@@ -58,9 +58,11 @@ static bool check_row(const struct cpu_row *row, const struct op_node *n, const 
 	bool took = check_layout(&a, n, want);
 	a.row.bf16_wanted = true;
 	took |= row->takes == TAKES_BF16 && check_layout(&a, n, want);
-	for (enum layout l = LAYOUT_PLAIN + 1; row->takes >= TAKES_BLOCKED && l < LAYOUT_COUNT_; l++) {
+	for (enum layout l = LAYOUT_PLAIN + 1; row->takes >= TAKES_BLOCKED && l < LAYOUT_COUNT_;
+		l++) {
 		struct op_node blocked = *n;
-		if (!tensors_can_have(&n->in[0], l) || (layout_is_bf16(l) && row->takes < TAKES_BF16))
+		if (!tensors_can_have(&n->in[0], l) ||
+			(layout_is_bf16(l) && row->takes < TAKES_BF16))
 			continue;
 		a.rounding = layout_is_bf16(l) ? ROUNDING_BF16 : rounding(row);
 		for (int i = 0; i < n->n_in; i++)
@@ -152,8 +154,8 @@ START_TEST(every_row_has_a_case)
 		const struct cpu_row *row = &cpu_rows[i];
 		if (covered[i] || !cpu_row_runs_here(row))
 			continue;
-		fprintf(stderr, "no case for %s, row %s, types %llx\n", op_info(row->op)->name, row->name,
-			(unsigned long long)row->types);
+		fprintf(stderr, "no case for %s, row %s, types %llx\n", op_info(row->op)->name,
+			row->name, (unsigned long long)row->types);
 		missing++;
 	}
 	ck_assert_int_eq(missing, 0);

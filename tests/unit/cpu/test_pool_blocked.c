@@ -21,7 +21,8 @@ static const struct pool_case cases[] = {
 	{ OP_MAX_POOL, 1, 16, 7, 7, 3, 2, 1, .pads = { 0 }, .ceil_mode = true },
 	{ OP_AVERAGE_POOL, 1, 48, 9, 9, 3, 2, 1, .pads = { 1, 1, 1, 1 } },
 	{ OP_AVERAGE_POOL, 2, 16, 9, 6, 3, 1, 1, .pads = { 1, 0, 2, 1 }, .count_pad = true },
-	{ OP_AVERAGE_POOL, 1, 16, 8, 8, 3, 2, 1, .pads = { 0 }, .ceil_mode = true, .count_pad = true },
+	{ OP_AVERAGE_POOL, 1, 16, 8, 8, 3, 2, 1, .pads = { 0 }, .ceil_mode = true,
+		.count_pad = true },
 	{ OP_GLOBAL_AVERAGE_POOL, 3, 64, 7, 7, 0, 0, 0, .pads = { 0 } },
 	{ OP_GLOBAL_MAX_POOL, 1, 16, 5, 3, 0, 0, 0, .pads = { 0 } },
 };
@@ -48,7 +49,8 @@ static void run(struct graph *g, prepare_fn prepare, const struct tensor *in, st
 {
 	struct err err;
 	struct kernel k = { .units = 1 };
-	struct prep p = { .graph = g, .node = g->n_node ? &g->node[0] : NULL, .in = in, .out = out, .n_in = 1,
+	struct prep p = { .graph = g, .node = g->n_node ? &g->node[0] : NULL, .in = in, .out = out,
+		.n_in = 1,
 		.n_out = 1, .threads = 2, .bf16_wanted = true, .arena = g->arena, .tmp = g->arena };
 	ck_assert_msg(prepare(&p, &k, &err) == ERR_OK, "%s", err.msg);
 	out->layout = k.out_layout;
@@ -66,7 +68,8 @@ static struct tensor copied(struct graph *g, const struct tensor *t, enum layout
 	return to;
 }
 
-static void check_case(const struct pool_case *c, prepare_fn prepare, enum layout layout, bool with_nan)
+static void check_case(
+	const struct pool_case *c, prepare_fn prepare, enum layout layout, bool with_nan)
 {
 	struct err err;
 	struct graph *g = given_graph(c);
@@ -74,7 +77,8 @@ static void check_case(const struct pool_case *c, prepare_fn prepare, enum layou
 	struct tensor in = *g->value[g->node[0].in[0]].constant;
 	if (with_nan)
 		((float *)in.data)[c->w + 2] = NAN;
-	struct tensor want = { .dtype = DTYPE_F32, .shape = g->value[g->node[0].out[0]].shape }, got = want;
+	struct tensor want = { .dtype = DTYPE_F32, .shape = g->value[g->node[0].out[0]].shape },
+		got = want;
 	struct tensor blocked = copied(g, &in, layout), seen = copied(g, &blocked, LAYOUT_PLAIN);
 	run(g, prepare_pool_ref, &seen, &want);
 	run(g, prepare, &blocked, &got);
@@ -82,7 +86,8 @@ static void check_case(const struct pool_case *c, prepare_fn prepare, enum layou
 	const float *x = plain.data, *y = want.data;
 	for (int64_t i = 0; i < tensor_count(&want); i++)
 		ck_assert_msg(fabsf(x[i] - y[i]) <= 1e-5f || (x[i] != x[i] && y[i] != y[i]),
-			"case %d, element %d: %g, not %g", (int)(c - cases), (int)i, (double)x[i], (double)y[i]);
+			"case %d, element %d: %g, not %g", (int)(c - cases), (int)i, (double)x[i],
+			(double)y[i]);
 	model_free(g);
 }
 

@@ -6,7 +6,8 @@
 #include <string.h>
 #include "exec/cpu/int8/qproduct.h"
 
-enum { PIXELS = 29, CHANNELS = 45, FILLED = 64, RUNS = 2, SLOTS = 3, BYTES = SLOTS * QPRODUCT_SLOT };
+enum { PIXELS = 29, CHANNELS = 45, FILLED = 64, RUNS = 2, SLOTS = 3,
+	BYTES = SLOTS * QPRODUCT_SLOT };
 
 static uint8_t x[PIXELS + RUNS][BYTES], z[PIXELS][CHANNELS], y[PIXELS][CHANNELS];
 static int8_t w[FILLED / QPRODUCT_PANEL][RUNS][SLOTS][QPRODUCT_PANEL][QPRODUCT_SLOT];
@@ -26,17 +27,20 @@ static int32_t sum_at(int p, int m)
 	int32_t sum = bias[m] - windows[p] * w_zero[m];
 	for (int r = 0; r < RUNS; r++)
 		for (int k = 0; k < BYTES; k++)
-			sum += x[p + r][k] * w[m / QPRODUCT_PANEL][r][k / QPRODUCT_SLOT][m % QPRODUCT_PANEL]
-					      [k % QPRODUCT_SLOT];
+			sum += x[p + r][k] * w[m / QPRODUCT_PANEL][r][k / QPRODUCT_SLOT]
+					      [m % QPRODUCT_PANEL][k % QPRODUCT_SLOT];
 	return sum;
 }
 
 static void expect_right(const struct qproduct *q, const struct requant *r, bool with_z)
 {
 	const int64_t run_at[RUNS] = { 0, BYTES };
-	struct qproduct_job j = { .x = x[0], .rows = 1, .pixels = PIXELS, .x_pixel = BYTES, .y_pixel = CHANNELS,
-		.run_at = run_at, .runs = RUNS, .slots = SLOTS, .w = &w[0][0][0][0][0], .bias = bias,
-		.factor = factor, .channels = CHANNELS, .y = y[0], .z = with_z ? z[0] : NULL, .requant = r,
+	struct qproduct_job j = { .x = x[0], .rows = 1, .pixels = PIXELS, .x_pixel = BYTES,
+		.y_pixel = CHANNELS,
+		.run_at = run_at, .runs = RUNS, .slots = SLOTS, .w = &w[0][0][0][0][0],
+		.bias = bias,
+		.factor = factor, .channels = CHANNELS, .y = y[0], .z = with_z ? z[0] : NULL,
+		.requant = r,
 		.windows = windows, .w_zero = w_zero };
 	memset(y, 0, sizeof(y));
 	q->run(&j);
@@ -46,7 +50,7 @@ static void expect_right(const struct qproduct *q, const struct requant *r, bool
 							  with_z ? &z[p][m] : NULL));
 }
 
-/* -- channels apart --------------------------------------------------------------------------------- */
+/* -- channels apart ---------------------------------------------------------------------------- */
 
 enum { WIDTH_MAX = 5, STEP_MAX = 3, COLUMNS = (PIXELS - 1) * STEP_MAX + WIDTH_MAX };
 
@@ -58,7 +62,8 @@ static int32_t apart_sum_at(const struct qproduct_job *j, int p, int m)
 	int32_t sum = bias[m];
 	for (int r = 0; r < j->runs; r++)
 		for (int k = 0; k < j->slots; k++)
-			sum += j->x[p * j->x_pixel + j->run_at[r] + k * j->tap + m] * weight[r * j->slots + k][m];
+			sum += j->x[p * j->x_pixel + j->run_at[r] + k * j->tap + m] *
+			       weight[r * j->slots + k][m];
 	return sum;
 }
 
@@ -75,16 +80,20 @@ static void expect_apart(const struct qproduct *q, struct qproduct_job j)
 			else if (j.sums)
 				ck_assert_int_eq(sums[p][m], sum);
 			else
-				ck_assert_int_eq(y[p][m], (uint8_t)requant_one(j.requant, sum, factor[m],
-								  j.z ? &z[p][m] : NULL));
+				ck_assert_int_eq(
+					y[p][m], (uint8_t)requant_one(j.requant, sum, factor[m],
+							 j.z ? &z[p][m] : NULL));
 		}
 }
 
-static void expect_window(const struct qproduct *q, const struct requant *r, int width, int step, int pixels)
+static void expect_window(
+	const struct qproduct *q, const struct requant *r, int width, int step, int pixels)
 {
 	const int64_t run_at[RUNS] = { 0, COLUMNS * FILLED };
-	struct qproduct_job j = { .x = columns[0], .rows = 1, .pixels = pixels, .x_pixel = step * FILLED,
-		.y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS, .slots = width, .tap = FILLED, .w = weight,
+	struct qproduct_job j = { .x = columns[0], .rows = 1, .pixels = pixels,
+		.x_pixel = step * FILLED,
+		.y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS, .slots = width, .tap = FILLED,
+		.w = weight,
 		.bias = bias, .channels = CHANNELS, .sums = sums[0], .requant = r };
 	expect_apart(q, j);
 	j.sums = NULL;
@@ -98,16 +107,18 @@ static void expect_window(const struct qproduct *q, const struct requant *r, int
 /* Windows that share columns, and others; rows of whole tiles, and shorter ones. */
 static void expect_right_apart(const struct qproduct *q, const struct requant *r)
 {
-	const int shapes[][3] = { { 3, 1, PIXELS }, { 3, 2, PIXELS }, { 5, 1, 16 }, { 5, 2, 7 }, { 2, 1, PIXELS },
-		{ 3, 3, 6 }, { 3, 1, 3 }, { 3, 2, 1 } };
+	const int shapes[][3] = { { 3, 1, PIXELS }, { 3, 2, PIXELS }, { 5, 1, 16 }, { 5, 2, 7 },
+		{ 2, 1, PIXELS }, { 3, 3, 6 }, { 3, 1, 3 }, { 3, 2, 1 } };
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
 		expect_window(q, r, shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
 START_TEST(every_instruction_set_gives_the_same)
 {
-	static const struct requant requant = { .mid_low = -90, .mid_high = 100, .mid_factor = 0.75f,
-		.z_factor = 0.5f, .low = -120, .high = 110, .y_zero = 3, .z_zero = 140, .z_flip = 0x80 };
+	static const struct requant requant = { .mid_low = -90, .mid_high = 100,
+		.mid_factor = 0.75f,
+		.z_factor = 0.5f, .low = -120, .high = 110, .y_zero = 3, .z_zero = 140,
+		.z_flip = 0x80 };
 	const struct {
 		const struct qproduct *q;
 		unsigned needs;

@@ -26,17 +26,20 @@ static void teardown(void)
 /* Of as many channels as it gets. */
 static int32_t convolved(int32_t v, int64_t group)
 {
-	int32_t y = MODEL_NODE(g, OP_CONV, v, model_floats(g, shape_of(32, 32 / group, 3, 3), NULL));
+	int32_t y =
+		MODEL_NODE(g, OP_CONV, v, model_floats(g, shape_of(32, 32 / group, 3, 3), NULL));
 	model_attr_int(g, "group", group);
 	MODEL_ATTR_INTS(g, "pads", 1, 1, 1, 1);
 	return y;
 }
 
 /* Nothing is timed: convolutions are tiles of bfloat16 if they can be. */
-static enum err_code prepare(struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *e)
+static enum err_code prepare(
+	struct prep *p, struct kernel *ret, bool *ret_want_plain, struct err *e)
 {
 	*ret_want_plain = false;
-	enum err_code rc = p->node->op == OP_CONV ? prepare_conv_tiles_bf16(p, ret, e) : ERR_UNIMPLEMENTED;
+	enum err_code rc =
+		p->node->op == OP_CONV ? prepare_conv_tiles_bf16(p, ret, e) : ERR_UNIMPLEMENTED;
 	return rc == ERR_UNIMPLEMENTED ? cpu_prepare(p, ret, ret_want_plain, e) : rc;
 }
 
@@ -54,7 +57,8 @@ static void then_steps_are(enum precision precision, const char *want)
 	struct program *p;
 	struct packs *packs = packs_new();
 	backend.prepare = prepare;
-	struct program_conf conf = { .backend = &backend, .packs = packs, .precision = precision, .threads = 1 };
+	struct program_conf conf = { .backend = &backend, .packs = packs, .precision = precision,
+		.threads = 1 };
 	struct tensor in = { .dtype = DTYPE_F32, .shape = shape_of(1, 32, 9, 9) };
 	ck_assert_msg(infer_graph(g, &err) == ERR_OK, "%s", err.msg);
 	ck_assert_msg(program_new(g, &conf, &p, &err) == ERR_OK, "%s", err.msg);
@@ -88,7 +92,8 @@ START_TEST(one_who_does_not_take_it_is_enough)
 	int32_t y = convolved(x, 1);
 	model_output(g, MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, convolved(y, 1)));
 	model_output(g, MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, MODEL_NODE(g, OP_SIGMOID, y)));
-	then_steps_are(PRECISION_BF16, "Conv Conv:bf16 GlobalAveragePool Sigmoid GlobalAveragePool ");
+	then_steps_are(
+		PRECISION_BF16, "Conv Conv:bf16 GlobalAveragePool Sigmoid GlobalAveragePool ");
 }
 END_TEST
 

@@ -19,11 +19,13 @@ static struct tensor run(struct graph *g, prepare_fn prepare)
 	for (int i = 0; i < n->n_in; i++)
 		in[i] = *g->value[n->in[i]].constant;
 	struct kernel k = { .units = 1 };
-	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = n->n_in, .n_out = 1, .threads = 2,
+	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = n->n_in, .n_out = 1,
+		.threads = 2,
 		.arena = g->arena, .tmp = g->arena };
 	ck_assert_msg(prepare(&p, &k, &err) == ERR_OK, "%s", err.msg);
 	out.data = arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
-	struct kernel_args a = { .in = in, .out = &out, .n_in = n->n_in, .n_out = 1, .state = k.state };
+	struct kernel_args a = { .in = in, .out = &out, .n_in = n->n_in, .n_out = 1,
+		.state = k.state };
 	for (int64_t u = 0; u < k.units; u++)
 		k.run(&a, u, u + 1);
 	return out;
@@ -34,7 +36,8 @@ static void then_equal(const struct tensor *got, const struct tensor *want, floa
 	const float *x = got->data, *y = want->data;
 	for (int64_t i = 0; i < tensor_count(want); i++)
 		ck_assert_msg(fabsf(x[i] - y[i]) <= bound || (x[i] != x[i] && y[i] != y[i]),
-			"element %d of %s: %g, not %g", (int)i, SHAPE_TEXT(&want->shape), (double)x[i], (double)y[i]);
+			"element %d of %s: %g, not %g", (int)i, SHAPE_TEXT(&want->shape),
+			(double)x[i], (double)y[i]);
 }
 
 START_TEST(softmax_equals_the_reference)
@@ -69,8 +72,8 @@ START_TEST(layer_norm_equals_the_reference)
 	struct err err;
 	struct graph *g = model_new();
 	int64_t n = lengths[_i / 2];
-	int32_t in[3] = { model_floats(g, shape_of(ROWS, n), NULL), model_floats(g, shape_of(n), NULL),
-		model_floats(g, shape_of(n), NULL) };
+	int32_t in[3] = { model_floats(g, shape_of(ROWS, n), NULL),
+		model_floats(g, shape_of(n), NULL), model_floats(g, shape_of(n), NULL) };
 	model_output(g, model_node(g, OP_LAYER_NORM, 1, _i % 2 ? 3 : 2, in));
 	model_attr_float(g, "epsilon", 1e-3f);
 	ck_assert_int_eq(infer_graph(g, &err), ERR_OK);

@@ -335,7 +335,8 @@ static struct contest_part part_of_conv(int64_t size, int64_t oc, bool sum, bool
 	struct attr attr = { .name = "pads", .kind = ATTR_INTS, .ints = pads, .n = 4 };
 	struct node conv = { .op = OP_CONV, .attr = &attr, .n_attr = 1 };
 	struct tensor image = { .dtype = DTYPE_F32, .shape = shape_of(1, 64, size, size) };
-	struct tensor weights = { .dtype = DTYPE_F32, .shape = shape_of(oc, 64, 3, 3), .data = &weights };
+	struct tensor weights = { .dtype = DTYPE_F32, .shape = shape_of(oc, 64, 3, 3),
+		.data = &weights };
 	struct tensor out = { .dtype = DTYPE_F32, .shape = shape_of(1, oc, size, size) };
 	struct tensor ins[] = { image, weights, tensor_absent(), out };
 	struct prep p = { .node = &conv, .in = ins, .out = &out, .n_in = sum ? 4 : 3, .n_out = 1,
@@ -358,10 +359,12 @@ START_TEST(of_many_channels_some_are_worked_out)
 {
 	struct tensor weights = { .shape = shape_of(512, 64, 3, 3), .data = &weights };
 	struct tensor bias = { .shape = shape_of(512), .data = &bias };
-	struct tensor image = { .shape = shape_of(1, 64, 14, 14) }, all = { .shape = shape_of(1, 512, 12, 12) };
+	struct tensor image = { .shape = shape_of(1, 64, 14, 14) },
+		all = { .shape = shape_of(1, 512, 12, 12) };
 	struct tensor ins[] = { image, weights, bias, all };
 	struct node conv = { .op = OP_FUSED_CONV };
-	struct prep p = { .node = &conv, .in = ins, .out = &all, .n_in = 4, .n_out = 1, .threads = 1 };
+	struct prep p = { .node = &conv, .in = ins, .out = &all, .n_in = 4, .n_out = 1,
+		.threads = 1 };
 
 	struct contest_part c = contest_part_of(&p, true);
 
@@ -392,7 +395,8 @@ END_TEST
 
 START_TEST(few_channels_of_the_result_count_as_a_full_vector)
 {
-	struct contest_part one = part_of_conv(112, 1, false, true), all = part_of_conv(112, 16, false, true);
+	struct contest_part one = part_of_conv(112, 1, false, true),
+			    all = part_of_conv(112, 16, false, true);
 	ck_assert_int_gt(one.out_rows, 0);
 	ck_assert_int_eq(one.out_rows, all.out_rows);
 }

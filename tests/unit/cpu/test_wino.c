@@ -64,7 +64,8 @@ Suite *suite_wino(void)
 {
 	Suite *s = suite_create("wino");
 	TCase *t = tcase_create("wino");
-	tcase_add_loop_test(t, points_of_a_span_fill_their_places, 0, (int)(sizeof(forms) / sizeof(forms[0])));
+	tcase_add_loop_test(
+		t, points_of_a_span_fill_their_places, 0, (int)(sizeof(forms) / sizeof(forms[0])));
 	tcase_add_test(t, half_a_patch_takes_fewer_points);
 	suite_add_tcase(s, t);
 	return s;

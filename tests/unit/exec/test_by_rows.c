@@ -25,7 +25,8 @@ static void setup(void)
 static struct runner given_classifier(void)
 {
 	int32_t x = input("x", WIDTH), w = model_floats(g, shape_of(WIDTH, CLASSES), NULL);
-	int32_t y = MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_MATMUL, x, w), model_floats(g, shape_of(CLASSES), NULL));
+	int32_t y = MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_MATMUL, x, w),
+		model_floats(g, shape_of(CLASSES), NULL));
 	model_output(g, MODEL_NODE(g, OP_SOFTMAX, y));
 	model_output(g, MODEL_NODE(g, OP_RELU, x));
 	return given_program(g, 0);
@@ -43,11 +44,14 @@ static float *some_floats(int64_t n)
 static void expect_rows(struct runner *r, float *x, const struct tensor all[2])
 {
 	for (int row = 0; row < ROWS; row++) {
-		run_ok(r, &(struct tensor){ .data = x + row * WIDTH, .dtype = DTYPE_F32, .shape = shape_of(1, WIDTH) });
+		run_ok(r, &(struct tensor){ .data = x + row * WIDTH, .dtype = DTYPE_F32,
+			.shape = shape_of(1, WIDTH) });
 		for (int i = 0; i < CLASSES; i++)
-			ck_assert_double_eq_tol(tensor_float(&all[0], row * CLASSES + i), tensor_float(&r->out[0], i), 1e-6);
+			ck_assert_double_eq_tol(tensor_float(&all[0], row * CLASSES + i),
+				tensor_float(&r->out[0], i), 1e-6);
 		for (int i = 0; i < WIDTH; i++)
-			ck_assert(tensor_float(&all[1], row * WIDTH + i) == tensor_float(&r->out[1], i));
+			ck_assert(tensor_float(&all[1], row * WIDTH + i) ==
+				  tensor_float(&r->out[1], i));
 	}
 }
 
@@ -57,7 +61,8 @@ START_TEST(each_row_is_what_it_is_alone)
 	float *x = some_floats(ROWS * WIDTH);
 	struct program_stats stats;
 	ck_assert_int_eq(program_part_rows(r.p, ROWS), 16);
-	run_ok(&r, &(struct tensor){ .data = x, .dtype = DTYPE_F32, .shape = shape_of(ROWS, WIDTH) });
+	run_ok(&r, &(struct tensor){ .data = x, .dtype = DTYPE_F32,
+		.shape = shape_of(ROWS, WIDTH) });
 
 	ck_assert_int_eq(r.out[0].shape.dim[0], ROWS);
 	program_stats(r.p, &stats);
@@ -88,7 +93,9 @@ START_TEST(threads_take_parts)
 	struct pool *pool;
 	float *x = some_floats(ROWS * WIDTH);
 	ck_assert_int_eq(pool_new(3, NULL, &pool, &r.err), ERR_OK);
-	ck_assert_int_eq(run_with(&r, pool, &(struct tensor){ .data = x, .dtype = DTYPE_F32, .shape = shape_of(ROWS, WIDTH) }), ERR_OK);
+	ck_assert_int_eq(run_with(&r, pool,
+		&(struct tensor){ .data = x, .dtype = DTYPE_F32, .shape = shape_of(ROWS, WIDTH) }),
+		ERR_OK);
 
 	const struct tensor all[2] = { r.out[0], r.out[1] };
 	expect_rows(&r, x, all);
@@ -110,7 +117,8 @@ END_TEST
 START_TEST(shapes_that_are_planned_are_the_batchs)
 {
 	struct runner r = given_classifier();
-	struct tensor out[2], in = { .data = NULL, .dtype = DTYPE_F32, .shape = shape_of(ROWS, WIDTH) };
+	struct tensor out[2], in = { .data = NULL, .dtype = DTYPE_F32,
+		.shape = shape_of(ROWS, WIDTH) };
 	ck_assert_int_eq(program_plan(r.p, &in, out, &r.err), ERR_OK);
 	ck_assert_int_eq(out[0].shape.dim[0], ROWS);
 	ck_assert_int_eq(out[1].shape.dim[0], ROWS);
@@ -122,7 +130,8 @@ END_TEST
 START_TEST(what_fails_in_a_part_fails_the_run)
 {
 	const int64_t at[] = { 50 * HALF, ROWS * HALF - 1 };
-	struct shape dims = shape_of(graph_symbol(g, slice_of("n")), HALF), all = shape_of(ROWS, HALF);
+	struct shape dims = shape_of(graph_symbol(g, slice_of("n")), HALF),
+		     all = shape_of(ROWS, HALF);
 	int32_t x = model_input(g, "x", DTYPE_I32, dims);
 	int32_t y = model_input(g, "y", DTYPE_I32, dims);
 	model_output(g, MODEL_NODE(g, OP_DIV, x, y));
@@ -136,7 +145,8 @@ START_TEST(what_fails_in_a_part_fails_the_run)
 	ck_assert(program_part_rows(r.p, ROWS) < ROWS);
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		v[at[i]] = 0;
-		ck_assert_int_eq(run_with(&r, pool, (struct tensor[]){ t, t }), ERR_INVALID_ARGUMENT);
+		ck_assert_int_eq(
+			run_with(&r, pool, (struct tensor[]){ t, t }), ERR_INVALID_ARGUMENT);
 		ck_assert_str_eq(r.err.msg, "node 'Div_0' (Div): integer division by zero");
 		v[at[i]] = 1;
 	}
@@ -147,7 +157,7 @@ START_TEST(what_fails_in_a_part_fails_the_run)
 }
 END_TEST
 
-/* -- which graphs -------------------------------------------------------------------------------- */
+/* -- which graphs ------------------------------------------------------------------------------ */
 
 static int32_t with_attr(int32_t v, const char *name, int64_t i)
 {
@@ -163,14 +173,17 @@ static int32_t image(int32_t x)
 static int32_t of_each(int32_t x)
 {
 	int32_t y = MODEL_NODE(g, OP_CONV, image(x), model_floats(g, shape_of(8, 4, 3, 3), NULL));
-	y = MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL, MODEL_NODE(g, OP_MUL, y, model_floats(g, shape_of(1, 8, 1, 1), NULL)));
+	y = MODEL_NODE(g, OP_GLOBAL_AVERAGE_POOL,
+		MODEL_NODE(g, OP_MUL, y, model_floats(g, shape_of(1, 8, 1, 1), NULL)));
 	y = with_attr(MODEL_NODE(g, OP_CONCAT, y, y), "axis", 1);
-	return MODEL_NODE(g, OP_MATMUL, MODEL_NODE(g, OP_FLATTEN, y), model_floats(g, shape_of(16, 5), NULL));
+	return MODEL_NODE(
+		g, OP_MATMUL, MODEL_NODE(g, OP_FLATTEN, y), model_floats(g, shape_of(16, 5), NULL));
 }
 
 static int32_t of_pairs(int32_t x)
 {
-	int32_t y = MODEL_NODE(g, OP_RESHAPE, x, MODEL_INTS(g, -1, 16, 16)), t = MODEL_NODE(g, OP_TRANSPOSE, y);
+	int32_t y = MODEL_NODE(g, OP_RESHAPE, x, MODEL_INTS(g, -1, 16, 16)),
+		t = MODEL_NODE(g, OP_TRANSPOSE, y);
 	MODEL_ATTR_INTS(g, "perm", 0, 2, 1);
 	return MODEL_NODE(g, OP_MATMUL, y, t);
 }
@@ -182,7 +195,8 @@ static int32_t softmax_down(int32_t x)
 
 static int32_t layer_norm_of_all(int32_t x)
 {
-	return with_attr(MODEL_NODE(g, OP_LAYER_NORM, x, model_floats(g, shape_of(1, 256), NULL)), "axis", -2);
+	return with_attr(MODEL_NODE(g, OP_LAYER_NORM, x, model_floats(g, shape_of(1, 256), NULL)),
+		"axis", -2);
 }
 
 static int32_t sums_down(int32_t x)
@@ -255,16 +269,18 @@ static int32_t of_words(int32_t x)
 static const struct {
 	int32_t (*build)(int32_t x);
 	bool parts;
-} graphs[] = { { of_each, true }, { of_pairs, true }, { softmax_down, false }, { layer_norm_of_all, false },
-	{ sums_down, false }, { less_the_mean_row, false }, { of_each_with_each, false }, { by_their_number, false },
-	{ other_rows, false }, { with_places, false }, { with_a_constant, false }, { with_what_is_alike_for_all, false },
+} graphs[] = { { of_each, true }, { of_pairs, true }, { softmax_down, false },
+	{ layer_norm_of_all, false }, { sums_down, false }, { less_the_mean_row, false },
+	{ of_each_with_each, false }, { by_their_number, false }, { other_rows, false },
+	{ with_places, false }, { with_a_constant, false }, { with_what_is_alike_for_all, false },
 	{ with_other_rows, false }, { with_large_weights, false }, { of_words, false } };
 
 START_TEST(only_graphs_that_go_by_rows_are_cut)
 {
 	model_output(g, graphs[_i].build(input("x", 256)));
 	struct runner r = given_program(g, 0);
-	ck_assert_msg((program_part_rows(r.p, 100000) < 100000) == graphs[_i].parts, "graph %d", _i);
+	ck_assert_msg(
+		(program_part_rows(r.p, 100000) < 100000) == graphs[_i].parts, "graph %d", _i);
 	done(&r);
 }
 END_TEST
@@ -280,7 +296,8 @@ Suite *suite_by_rows(void)
 	tcase_add_test(t, few_rows_are_run_at_once);
 	tcase_add_test(t, shapes_that_are_planned_are_the_batchs);
 	tcase_add_test(t, what_fails_in_a_part_fails_the_run);
-	tcase_add_loop_test(t, only_graphs_that_go_by_rows_are_cut, 0, sizeof(graphs) / sizeof(graphs[0]));
+	tcase_add_loop_test(
+		t, only_graphs_that_go_by_rows_are_cut, 0, sizeof(graphs) / sizeof(graphs[0]));
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -74,7 +74,8 @@ START_TEST(what_the_device_refuses_runs_on_the_host_between_two_crossings)
 	model_output(g, e);
 	struct runner r = given_program_on(toy_device(seed_that_refuses(OP_EXP, OP_NEG)), g, 0);
 	struct tensor in = floats((float[]){ 0, -1, 1 }, shape_of(3));
-	ck_assert_str_eq(steps_of(&r, &in).text, "copy@toy Neg@toy copy@toy Exp@cpu copy@toy Neg@toy copy@toy ");
+	ck_assert_str_eq(steps_of(&r, &in).text,
+		"copy@toy Neg@toy copy@toy Exp@cpu copy@toy Neg@toy copy@toy ");
 	for (int i = 0; i < 5; i++) {
 		run_ok(&r, &in);
 		expect(&r.out[0], shape_of(3), (float[]){ -1, -2.71828183f, -0.36787944f });
@@ -122,10 +123,13 @@ START_TEST(data_that_is_wrong_is_the_nodes_fault_and_passes)
 	model_output(g, MODEL_NODE(g, OP_GATHER, data, at));
 	struct runner r = given_program_on(toy_device(0), g, 0);
 	for (int i = 0; i < 5; i++) { /* recorded by then */
-		struct tensor bad = { .data = (int64_t[]){ 1, 9 }, .dtype = DTYPE_I64, .shape = shape_of(2) };
+		struct tensor bad = { .data = (int64_t[]){ 1, 9 }, .dtype = DTYPE_I64,
+			.shape = shape_of(2) };
 		ck_assert_int_eq(run(&r, &bad), ERR_INVALID_ARGUMENT);
-		ck_assert_msg(strstr(r.err.msg, "(Gather): index 9 is out of range"), "%s", r.err.msg);
-		struct tensor good = { .data = (int64_t[]){ 2, 0 }, .dtype = DTYPE_I64, .shape = shape_of(2) };
+		ck_assert_msg(
+			strstr(r.err.msg, "(Gather): index 9 is out of range"), "%s", r.err.msg);
+		struct tensor good = { .data = (int64_t[]){ 2, 0 }, .dtype = DTYPE_I64,
+			.shape = shape_of(2) };
 		run_ok(&r, &good);
 		expect(&r.out[0], shape_of(2), (float[]){ 7, 5 });
 	}
@@ -184,23 +188,27 @@ static void write_pieces(void *ctx, int i, void *dst)
 	p->at = dst;
 }
 
-/* 0: straight to where the device copies from, 1: so for a plan of more rows, 2: where shapes hang on data. */
+/* 0: straight to where the device copies from, 1: so for a plan of more rows, 2: where shapes hang
+   on data. */
 START_TEST(rows_that_lie_apart_are_written_where_they_are_read)
 {
 	float a[] = { 1, 0 }, b[] = { 0, -2 };
 	struct pieces pieces = { { a, b }, NULL };
 	struct graph *g = model_new();
-	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 2)), y = MODEL_NODE(g, OP_NEG, x);
+	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 2)),
+		y = MODEL_NODE(g, OP_NEG, x);
 	model_output(g, _i == 2 ? MODEL_NODE(g, OP_NON_ZERO, y) : y);
 	struct runner r = given_program_on(toy_device(0), g, 0);
-	struct run_opts opts = { .arena = r.arena, .output = keep_exactly, .rows_as = _i == 1 ? 8 : 0, .input = write_pieces,
+	struct run_opts opts = { .arena = r.arena, .output = keep_exactly,
+		.rows_as = _i == 1 ? 8 : 0, .input = write_pieces,
 		.input_ctx = &pieces };
 	struct tensor in = floats(NULL, shape_of(2, 2));
 	void *first = NULL;
 	for (int i = 0; i < 5; i++) {
 		ck_assert_msg(program_run(r.p, &in, &opts, &r.err) == ERR_OK, "%s", r.err.msg);
 		if (_i == 2)
-			ck_assert_int_eq(tensor_int(&out_of_rows, 3), 1); /* [0, 0] and [1, 1] are not 0 */
+			/* [0, 0] and [1, 1] are not 0. */
+			ck_assert_int_eq(tensor_int(&out_of_rows, 3), 1);
 		else
 			expect(&out_of_rows, shape_of(2, 2), (float[]){ -1, 0, 0, 2 });
 		free(out_of_rows.data);

@@ -165,13 +165,16 @@ START_TEST(what_is_packed_next_takes_the_place)
 	ck_assert_int_eq(packs_retire(p, old, 4096, &err), ERR_OK);
 	ck_assert_int_eq(packs_retire(p, old + 4096, 4096, &err), ERR_OK);
 	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(packs_get(p, &key[i], sizeof(key[i]), 4096, fill, &ones, &got[i], &err), ERR_OK);
+		ck_assert_int_eq(
+			packs_get(p, &key[i], sizeof(key[i]), 4096, fill, &ones, &got[i], &err),
+			ERR_OK);
 
 	ck_assert_ptr_eq(got[0], old);
 	ck_assert_ptr_eq(got[1], old + 4096);
 
 	/* What was there cannot be packed any more: an error, never another one's bytes. */
-	ck_assert_int_eq(packs_get(p, &wrong, sizeof(wrong), 64, fill, &ones, &got[0], &err), ERR_INTERNAL);
+	ck_assert_int_eq(
+		packs_get(p, &wrong, sizeof(wrong), 64, fill, &ones, &got[0], &err), ERR_INTERNAL);
 	packs_free(p);
 	model_free(g);
 }

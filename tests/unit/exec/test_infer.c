@@ -46,7 +46,8 @@ START_TEST(matmul_has_numpy_shapes)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		teardown();
 		setup();
-		expect_shape(MODEL_NODE(g, OP_MATMUL, f32(cases[i].a), f32(cases[i].b)), cases[i].out);
+		expect_shape(
+			MODEL_NODE(g, OP_MATMUL, f32(cases[i].a), f32(cases[i].b)), cases[i].out);
 	}
 }
 END_TEST

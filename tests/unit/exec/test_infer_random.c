@@ -51,7 +51,8 @@ static void try_node(enum op_id op)
 	if (graph_check(g, &err) == ERR_OK && infer_graph(g, &err) != ERR_OK) {
 		ck_assert_msg(err.code == ERR_INVALID_ARGUMENT || err.code == ERR_UNIMPLEMENTED,
 			"%s: %s", err_name(err.code), err.msg);
-		ck_assert_msg(strstr(err.msg, info->name) != NULL || strstr(err.msg, "'body'") != NULL,
+		ck_assert_msg(
+			strstr(err.msg, info->name) != NULL || strstr(err.msg, "'body'") != NULL,
 			"'%s' does not name %s", err.msg, info->name);
 	}
 	model_free(g);

@@ -10,28 +10,32 @@ static int32_t number(int64_t v)
 
 START_TEST(a_window_of_unknown_length_makes_unknown_frames)
 {
-	expect_shape(MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(10), f32(shape_of(DIM_UNKNOWN))),
+	expect_shape(MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(10),
+			     f32(shape_of(DIM_UNKNOWN))),
 		"[2,?,?,2]");
 }
 END_TEST
 
 START_TEST(a_signal_of_unknown_length_makes_unknown_frames)
 {
-	expect_shape(MODEL_NODE(g, OP_STFT, f32(shape_of(2, DIM_UNKNOWN, 1)), number(10), f32(shape_of(16))),
+	expect_shape(MODEL_NODE(g, OP_STFT, f32(shape_of(2, DIM_UNKNOWN, 1)), number(10),
+			     f32(shape_of(16))),
 		"[2,?,9,2]");
 }
 END_TEST
 
 START_TEST(a_frame_has_points_and_fits)
 {
-	expect_error(MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(10), VALUE_NONE, number(-5)),
+	expect_error(MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(10), VALUE_NONE,
+			     number(-5)),
 		"frames have -5 points");
 }
 END_TEST
 
 START_TEST(frames_move_on)
 {
-	expect_error(MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(0)), "frame_step is 0");
+	expect_error(
+		MODEL_NODE(g, OP_STFT, f32(shape_of(2, 100, 1)), number(0)), "frame_step is 0");
 }
 END_TEST
 
@@ -54,7 +58,8 @@ END_TEST
 
 START_TEST(the_parts_of_a_number_are_no_axis)
 {
-	expect_error(MODEL_NODE(g, OP_DFT, f32(shape_of(2, 9, 1)), VALUE_NONE, number(2)), "axis is 2");
+	expect_error(
+		MODEL_NODE(g, OP_DFT, f32(shape_of(2, 9, 1)), VALUE_NONE, number(2)), "axis is 2");
 }
 END_TEST
 
@@ -68,14 +73,16 @@ END_TEST
 
 START_TEST(a_grid_has_a_number_per_axis)
 {
-	expect_error(MODEL_NODE(g, OP_GRID_SAMPLE, f32(shape_of(1, 2, 5, 5)), f32(shape_of(1, 3, 4, 3))),
+	expect_error(
+		MODEL_NODE(g, OP_GRID_SAMPLE, f32(shape_of(1, 2, 5, 5)), f32(shape_of(1, 3, 4, 3))),
 		"dimension 3 must be 2");
 }
 END_TEST
 
 START_TEST(an_unknown_mode_is_named)
 {
-	int32_t y = MODEL_NODE(g, OP_GRID_SAMPLE, f32(shape_of(1, 2, 5, 5)), f32(shape_of(1, 3, 4, 2)));
+	int32_t y =
+		MODEL_NODE(g, OP_GRID_SAMPLE, f32(shape_of(1, 2, 5, 5)), f32(shape_of(1, 3, 4, 2)));
 	model_attr_string(g, "mode", "quintic");
 	expect_error(y, "mode is 'quintic', it must be linear, nearest or cubic");
 }
@@ -83,36 +90,40 @@ END_TEST
 
 START_TEST(an_affine_grid_of_a_given_size)
 {
-	expect_shape(MODEL_NODE(g, OP_AFFINE_GRID, f32(shape_of(2, 3, 4)), MODEL_INTS(g, 2, 1, 5, 6, 7)),
+	expect_shape(
+		MODEL_NODE(g, OP_AFFINE_GRID, f32(shape_of(2, 3, 4)), MODEL_INTS(g, 2, 1, 5, 6, 7)),
 		"[2,5,6,7,3]");
 }
 END_TEST
 
 START_TEST(an_affine_grid_needs_as_many_matrices_as_images)
 {
-	expect_error(MODEL_NODE(g, OP_AFFINE_GRID, f32(shape_of(2, 2, 3)), MODEL_INTS(g, 3, 1, 5, 6)),
+	expect_error(
+		MODEL_NODE(g, OP_AFFINE_GRID, f32(shape_of(2, 2, 3)), MODEL_INTS(g, 3, 1, 5, 6)),
 		"a matrix per image");
 }
 END_TEST
 
 START_TEST(offsets_are_two_per_tap)
 {
-	expect_error(MODEL_NODE(g, OP_DEFORM_CONV, f32(shape_of(1, 4, 5, 5)), f32(shape_of(6, 4, 3, 3)),
-			     f32(shape_of(1, 9, 3, 3))),
+	expect_error(MODEL_NODE(g, OP_DEFORM_CONV, f32(shape_of(1, 4, 5, 5)),
+			     f32(shape_of(6, 4, 3, 3)), f32(shape_of(1, 9, 3, 3))),
 		"dimension 1 must be 18");
 }
 END_TEST
 
 START_TEST(columns_are_the_windows_of_the_image)
 {
-	expect_error(MODEL_NODE(g, OP_COL2IM, f32(shape_of(1, 8, 5)), MODEL_INTS(g, 3, 3), MODEL_INTS(g, 2, 2)),
+	expect_error(MODEL_NODE(g, OP_COL2IM, f32(shape_of(1, 8, 5)), MODEL_INTS(g, 3, 3),
+			     MODEL_INTS(g, 2, 2)),
 		"dimension 2 must be 4");
 }
 END_TEST
 
 START_TEST(an_image_may_be_cropped_and_padded_at_once)
 {
-	expect_shape(MODEL_NODE(g, OP_CENTER_CROP_PAD, f32(shape_of(5, 6)), MODEL_INTS(g, 9, 2)), "[9,2]");
+	expect_shape(MODEL_NODE(g, OP_CENTER_CROP_PAD, f32(shape_of(5, 6)), MODEL_INTS(g, 9, 2)),
+		"[9,2]");
 }
 END_TEST
 

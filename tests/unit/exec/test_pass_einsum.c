@@ -28,7 +28,8 @@ static const struct {
 	{ "acbe,aecd->abcd", SHAPE(N, 3, 7, N), SHAPE(N, N, 3, 4), false },
 	{ "abcd,cde->abe", SHAPE(N, 5, 2, 3), SHAPE(2, 3, 6), false },
 	{ "abij,bjk->abik", SHAPE(4, N, 3, 5), SHAPE(N, 5, 6), false }, /* rows apart */
-	{ "abij,bjk->abik", SHAPE(N, 3, N, 5), SHAPE(3, 5, 6), true }, /* and of two unknown sizes */
+	/* and of two unknown sizes. */
+	{ "abij,bjk->abik", SHAPE(N, 3, N, 5), SHAPE(3, 5, 6), true },
 	{ "bd,bde->be", SHAPE(N, 5), SHAPE(N, 5, 3), false },
 	{ "bij,bij->b", SHAPE(N, 3, 4), SHAPE(N, 3, 4), false },
 	{ "ij,j->i", SHAPE(3, 5), SHAPE(5), false },
@@ -52,7 +53,8 @@ END_TEST
 
 START_TEST(three_factors_stay)
 {
-	int32_t v = MODEL_NODE(g, OP_EINSUM, f32(shape_of(2, 3)), f32(shape_of(3, 4)), f32(shape_of(4, 2)));
+	int32_t v = MODEL_NODE(
+		g, OP_EINSUM, f32(shape_of(2, 3)), f32(shape_of(3, 4)), f32(shape_of(4, 2)));
 	model_attr_string(g, "equation", "ij,jk,kl->il");
 	model_output(g, v);
 	expect_same_results(run_cpu_passes);
@@ -63,7 +65,8 @@ END_TEST
 /* Of what is split into heads the bias is as well. */
 START_TEST(a_bias_goes_into_the_product)
 {
-	int32_t v = einsum("abc,cde->abde", f32(shape_of(N, N, 6)), model_floats(g, shape_of(6, 2, 3), NULL));
+	int32_t v = einsum(
+		"abc,cde->abde", f32(shape_of(N, N, 6)), model_floats(g, shape_of(6, 2, 3), NULL));
 	model_output(g, MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(2, 3), NULL)));
 	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_ADD), 0);
@@ -74,7 +77,8 @@ END_TEST
 
 START_TEST(a_bias_of_some_columns_stays)
 {
-	int32_t v = einsum("abc,cde->abde", f32(shape_of(N, N, 6)), model_floats(g, shape_of(6, 2, 3), NULL));
+	int32_t v = einsum(
+		"abc,cde->abde", f32(shape_of(N, N, 6)), model_floats(g, shape_of(6, 2, 3), NULL));
 	model_output(g, MODEL_NODE(g, OP_ADD, v, model_floats(g, shape_of(3), NULL)));
 	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_ADD), 1);
@@ -90,7 +94,9 @@ START_TEST(attention_as_keras_writes_it_is_found)
 {
 	int32_t x = f32(shape_of(N, 5, 6)), part[3];
 	for (int i = 0; i < 3; i++)
-		part[i] = with_bias(einsum("abc,cde->abde", x, model_floats(g, shape_of(6, 2, 4), NULL)), shape_of(2, 4));
+		part[i] = with_bias(
+			einsum("abc,cde->abde", x, model_floats(g, shape_of(6, 2, 4), NULL)),
+			shape_of(2, 4));
 	int32_t q = MODEL_NODE(g, OP_MUL, part[0], model_scalar(g, 0.5f));
 	int32_t p = MODEL_NODE(g, OP_SOFTMAX, einsum("aecd,abcd->acbe", part[1], q));
 	model_attr_int(g, "axis", -1);
@@ -109,7 +115,8 @@ Suite *suite_pass_einsum(void)
 	Suite *s = suite_create("pass_einsum");
 	TCase *t = tcase_create("core");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_loop_test(t, a_product_of_two_is_a_matrix_product, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(
+		t, a_product_of_two_is_a_matrix_product, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(t, three_factors_stay);
 	tcase_add_test(t, a_bias_goes_into_the_product);
 	tcase_add_test(t, a_bias_of_some_columns_stays);

@@ -157,7 +157,8 @@ START_TEST(bodies_of_control_flow_have_them_too)
 	struct graph *branch[2];
 	for (int i = 0; i < 2; i++) {
 		branch[i] = model_body(g, i ? "else" : "then");
-		int32_t v = MODEL_NODE(branch[i], OP_ADD, model_capture(branch[i]), model_capture(branch[i]));
+		int32_t v = MODEL_NODE(
+			branch[i], OP_ADD, model_capture(branch[i]), model_capture(branch[i]));
 		model_output(branch[i], MODEL_NODE(branch[i], i ? OP_NEG : OP_ABS, v));
 	}
 	model_output(g, MODEL_NODE(g, OP_IF, yes, x, y, x, y));

@@ -53,7 +53,8 @@ END_TEST
 START_TEST(an_operator_that_stays_gets_floats)
 {
 	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(4, 8));
-	int32_t y = MODEL_NODE(g, OP_CUM_SUM, MODEL_NODE(g, OP_RELU, x), model_int64s(g, SHAPE_SCALAR, (int64_t[]){ 1 }));
+	int32_t y = MODEL_NODE(g, OP_CUM_SUM, MODEL_NODE(g, OP_RELU, x),
+		model_int64s(g, SHAPE_SCALAR, (int64_t[]){ 1 }));
 	model_output(g, MODEL_NODE(g, OP_NEG, y));
 	then_near(DTYPE_F16, 1e-2);
 	ck_assert_int_eq(type_of_first(OP_CUM_SUM), DTYPE_F32);
@@ -64,7 +65,8 @@ END_TEST
 
 START_TEST(who_reads_a_shape_alone_needs_no_floats)
 {
-	int32_t x = MODEL_NODE(g, OP_RELU, model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 6)));
+	int32_t x =
+		MODEL_NODE(g, OP_RELU, model_input(g, "x", DTYPE_F32, shape_of(DIM_UNKNOWN, 6)));
 	model_output(g, MODEL_NODE(g, OP_NEG, x));
 	model_output(g, MODEL_NODE(g, OP_SHAPE, x));
 	lower(DTYPE_F16);
@@ -79,7 +81,8 @@ START_TEST(a_mask_of_the_lowest_float_stays_finite)
 	lower(DTYPE_F16);
 	for (int32_t v = 0; v < g->n_value; v++)
 		if (g->value[v].constant && g->value[v].constant->dtype == DTYPE_F16)
-			ck_assert_float_eq(half_to_float(*(uint16_t *)g->value[v].constant->data), -65504);
+			ck_assert_float_eq(
+				half_to_float(*(uint16_t *)g->value[v].constant->data), -65504);
 	ck_assert_int_eq(type_of_first(OP_ADD), DTYPE_F16);
 }
 END_TEST
@@ -87,7 +90,8 @@ END_TEST
 START_TEST(integers_that_pass_by_stay_what_they_are)
 {
 	int32_t x = model_input(g, "x", DTYPE_I64, shape_of(2, 3));
-	model_output(g, MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_RESHAPE, x, MODEL_INTS(g, 6)), model_int64s(g, shape_of(1), (int64_t[]){ 1 })));
+	model_output(g, MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_RESHAPE, x, MODEL_INTS(g, 6)),
+				model_int64s(g, shape_of(1), (int64_t[]){ 1 })));
 	lower(DTYPE_F16);
 	ck_assert_int_eq(model_count(g, OP_CAST), 0);
 }

@@ -9,7 +9,8 @@
 static int32_t numbers(void)
 {
 	return MODEL_NODE(g, OP_ADD, i64(shape_of(DIM_UNKNOWN, 6, 1)),
-		model_int64s(g, shape_of(6, 1), (int64_t[]){ -12, -6, -2, 0, -4, INT64_C(1) << 40 }));
+		model_int64s(
+			g, shape_of(6, 1), (int64_t[]){ -12, -6, -2, 0, -4, INT64_C(1) << 40 }));
 }
 
 /* w: ROWS rows of 3 numbers, or NULL. */

@@ -21,7 +21,8 @@ static int32_t to_second(int32_t v)
 /* A convolution of images whose channels are last. */
 static int32_t conv(int32_t v, int64_t from, int64_t to, int64_t side)
 {
-	v = MODEL_NODE(g, OP_CONV, to_second(v), model_floats(g, shape_of(to, from, side, side), NULL));
+	v = MODEL_NODE(
+		g, OP_CONV, to_second(v), model_floats(g, shape_of(to, from, side, side), NULL));
 	MODEL_ATTR_INTS(g, "pads", side / 2, side / 2, side / 2, side / 2);
 	return to_last(v);
 }
@@ -59,7 +60,8 @@ END_TEST
 /* The sum's two branches, one of which is read by both convolutions. */
 START_TEST(a_residual_block_keeps_the_two_at_its_ends)
 {
-	int32_t x = MODEL_NODE(g, OP_RELU, per_channel(OP_ADD, conv(f32(shape_of(N, 6, 5, 3)), 3, 4, 3), 4));
+	int32_t x = MODEL_NODE(
+		g, OP_RELU, per_channel(OP_ADD, conv(f32(shape_of(N, 6, 5, 3)), 3, 4, 3), 4));
 	int32_t y = MODEL_NODE(g, OP_SIGMOID, per_channel(OP_ADD, conv(x, 4, 4, 3), 4));
 	y = MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_MUL, conv(x, 4, 4, 1), y), x);
 	expect_transposes(conv(y, 4, 2, 1), 2);
@@ -70,7 +72,8 @@ START_TEST(operators_that_name_axes_name_others)
 {
 	int32_t x = conv(f32(shape_of(N, 6, 5, 3)), 3, 4, 3), part, y;
 	y = MODEL_NODE(g, OP_PAD, x, MODEL_INTS(g, 0, 1, 2, 3, 0, 0, 1, 2), model_scalar(g, 0.5f));
-	y = MODEL_NODE(g, OP_SLICE, y, MODEL_INTS(g, 1, 2), MODEL_INTS(g, 7, 9), MODEL_INTS(g, 1, -1));
+	y = MODEL_NODE(
+		g, OP_SLICE, y, MODEL_INTS(g, 1, 2), MODEL_INTS(g, 7, 9), MODEL_INTS(g, 1, -1));
 	part = MODEL_NODE_OUT(g, OP_SPLIT, 2, y, MODEL_INTS(g, 3, 4));
 	model_attr_int(g, "axis", 3);
 	y = with_axis(MODEL_NODE(g, OP_CONCAT, part + 1, part, part), -1);
@@ -93,7 +96,8 @@ END_TEST
 
 START_TEST(a_part_that_nobody_wants_may_be_absent)
 {
-	int32_t part = MODEL_NODE_OUT(g, OP_SPLIT, 2, to_last(f32(shape_of(N, 4, 5, 3))), MODEL_INTS(g, 1, 3));
+	int32_t part = MODEL_NODE_OUT(
+		g, OP_SPLIT, 2, to_last(f32(shape_of(N, 4, 5, 3))), MODEL_INTS(g, 1, 3));
 	model_attr_int(g, "axis", 3);
 	g->node[g->n_node - 1].out[0] = VALUE_NONE;
 	g->value[part].producer = NODE_NONE;
@@ -130,7 +134,8 @@ END_TEST
 
 START_TEST(a_maximum_over_the_image_is_a_pool)
 {
-	model_output(g, MODEL_NODE(g, OP_REDUCE_MAX, f32(shape_of(2, 3, 4, 5)), MODEL_INTS(g, -1, 2)));
+	model_output(
+		g, MODEL_NODE(g, OP_REDUCE_MAX, f32(shape_of(2, 3, 4, 5)), MODEL_INTS(g, -1, 2)));
 	expect_same_results(run_cpu_passes);
 	ck_assert_int_eq(model_count(g, OP_GLOBAL_MAX_POOL), 1);
 }
@@ -148,7 +153,8 @@ END_TEST
 /* One more would be needed for each that goes. */
 START_TEST(where_none_would_go_the_order_stays)
 {
-	int32_t v = MODEL_NODE(g, OP_ADD, to_last(f32(shape_of(N, 3, 4, 5))), f32(shape_of(N, 4, 5, 3)));
+	int32_t v = MODEL_NODE(
+		g, OP_ADD, to_last(f32(shape_of(N, 3, 4, 5))), f32(shape_of(N, 4, 5, 3)));
 	expect_transposes(MODEL_NODE(g, OP_RELU, v), 1);
 	ck_assert_int_eq(model_count(g, OP_NONE), 3);
 }
@@ -168,7 +174,8 @@ END_TEST
 /* Sizes of axes that the reduction keeps would change places. */
 START_TEST(a_mean_that_keeps_axes_in_another_order_stays)
 {
-	int32_t v = MODEL_NODE(g, OP_REDUCE_MEAN, to_last(f32(shape_of(N, 3, 4, 5))), MODEL_INTS(g, 0));
+	int32_t v =
+		MODEL_NODE(g, OP_REDUCE_MEAN, to_last(f32(shape_of(N, 3, 4, 5))), MODEL_INTS(g, 0));
 	model_attr_int(g, "keepdims", 0);
 	expect_transposes(v, 1);
 }

@@ -79,7 +79,8 @@ static void expect(int nodes, float scale, bool exact)
 	struct model_results after = model_run(g, 7, arena);
 	for (int i = 0; i < after.n; i++)
 		ck_assert_int_eq(
-			model_first_difference(&after.t[i], &before.t[i], 0, 1.01 * (double)scale), -1);
+			model_first_difference(&after.t[i], &before.t[i], 0, 1.01 * (double)scale),
+			-1);
 	arena_free(arena);
 	if (nodes)
 		ck_assert_int_eq(model_count(g, OP_NONE), nodes);
@@ -96,8 +97,8 @@ END_TEST
 
 START_TEST(a_clip_is_the_results_range)
 {
-	int32_t x = MODEL_NODE(g, OP_CLIP, conv(input(shape_of(1, 3, 8, 9)), 3, 8, 1), model_scalar(g, -0.5f),
-		model_scalar(g, 1));
+	int32_t x = MODEL_NODE(g, OP_CLIP, conv(input(shape_of(1, 3, 8, 9)), 3, 8, 1),
+		model_scalar(g, -0.5f), model_scalar(g, 1));
 	model_output(g, step(x, 0.03f, 120));
 	expect(3, 0.03f, false);
 }
@@ -128,8 +129,8 @@ END_TEST
 
 START_TEST(products_are_of_integers)
 {
-	int32_t x = MODEL_NODE(g, OP_GEMM, input(shape_of(DIM_UNKNOWN, 16)), weights(shape_of(24, 16), 0),
-		model_floats(g, shape_of(24), NULL));
+	int32_t x = MODEL_NODE(g, OP_GEMM, input(shape_of(DIM_UNKNOWN, 16)),
+		weights(shape_of(24, 16), 0), model_floats(g, shape_of(24), NULL));
 	model_attr_int(g, "transB", 1);
 	x = step(MODEL_NODE(g, OP_RELU, x), 0.02f, 0);
 	x = MODEL_NODE(g, OP_MATMUL, x, weights(shape_of(24, 10), 1));
@@ -142,7 +143,8 @@ END_TEST
 
 START_TEST(signed_activations_and_a_dequantized_bias)
 {
-	int32_t x = dq(q(model_input(g, "a", DTYPE_F32, shape_of(3, 16)), SCALE, DTYPE_I8, -3), SCALE, DTYPE_I8, -3);
+	int32_t x = dq(q(model_input(g, "a", DTYPE_F32, shape_of(3, 16)), SCALE, DTYPE_I8, -3),
+		SCALE, DTYPE_I8, -3);
 	int32_t bias = MODEL_NODE(g, OP_DEQUANTIZE, bytes(DTYPE_I32, shape_of(5), 1000, -500),
 		model_floats(g, shape_of(1), (float[]){ SCALE * 0.002f }));
 	model_attr_int(g, "axis", 0);
@@ -155,9 +157,10 @@ END_TEST
 
 START_TEST(weights_may_be_unsigned_and_have_zero_points)
 {
-	int32_t x = step(MODEL_NODE(g, OP_CONV, input(shape_of(2, 4, 7, 7)),
-				 MODEL_NODE(g, OP_DEQUANTIZE, bytes(DTYPE_U8, shape_of(8, 4, 3, 3), 256, 0),
-					 model_scalar(g, 0.002f), zero(DTYPE_U8, 117))),
+	int32_t x = step(
+		MODEL_NODE(g, OP_CONV, input(shape_of(2, 4, 7, 7)),
+			MODEL_NODE(g, OP_DEQUANTIZE, bytes(DTYPE_U8, shape_of(8, 4, 3, 3), 256, 0),
+				model_scalar(g, 0.002f), zero(DTYPE_U8, 117))),
 		0.03f, 128);
 	float scale[6] = { 0.001f, 0.002f, 0.003f, 0.001f, 0.002f, 0.003f };
 	int32_t w = MODEL_NODE(g, OP_DEQUANTIZE, bytes(DTYPE_I8, shape_of(6, 8, 1, 1), 256, -128),
@@ -172,7 +175,8 @@ END_TEST
 
 START_TEST(groups_are_quantized_like_others)
 {
-	int32_t x = MODEL_NODE(g, OP_CONV, input(shape_of(1, 8, 7, 7)), weights(shape_of(8, 1, 3, 3), 0));
+	int32_t x = MODEL_NODE(
+		g, OP_CONV, input(shape_of(1, 8, 7, 7)), weights(shape_of(8, 1, 3, 3), 0));
 	model_attr_int(g, "group", 8);
 	model_output(g, step(x, 0.03f, 100));
 	expect(3, 0.03f, false);

@@ -77,7 +77,8 @@ static int32_t gen_norm(struct gen *r)
 	float var[C] = { 0.5f, 1, 2, 3 };
 	struct shape s = shape_of(C);
 	return MODEL_NODE(r->g, OP_BATCH_NORM, some_image(r), model_floats(r->g, s, NULL),
-		model_floats(r->g, s, NULL), model_floats(r->g, s, NULL), model_floats(r->g, s, var));
+		model_floats(r->g, s, NULL), model_floats(r->g, s, NULL),
+		model_floats(r->g, s, var));
 }
 
 static int32_t gen_arith(struct gen *r)
@@ -88,15 +89,16 @@ static int32_t gen_arith(struct gen *r)
 	if (draw(r, 6) == 0) /* of the same rank, to be broadcast */
 		y = MODEL_NODE(r->g, OP_GLOBAL_AVERAGE_POOL, any_image(r));
 	if (draw(r, 6) == 0)
-		y = MODEL_NODE(r->g, OP_CONV, MODEL_NODE(r->g, OP_GLOBAL_AVERAGE_POOL, any_image(r)),
+		y = MODEL_NODE(r->g, OP_CONV,
+			MODEL_NODE(r->g, OP_GLOBAL_AVERAGE_POOL, any_image(r)),
 			model_floats(r->g, shape_of(C, C, 1, 1), NULL));
 	return draw(r, 2) ? MODEL_NODE(r->g, op, x, y) : MODEL_NODE(r->g, op, y, x);
 }
 
 static int32_t gen_activation(struct gen *r)
 {
-	static const enum op_id ops[] = { OP_RELU, OP_SIGMOID, OP_TANH, OP_HARD_SWISH, OP_HARD_SIGMOID,
-		OP_LEAKY_RELU, OP_NEG, OP_IDENTITY };
+	static const enum op_id ops[] = { OP_RELU, OP_SIGMOID, OP_TANH, OP_HARD_SWISH,
+		OP_HARD_SIGMOID, OP_LEAKY_RELU, OP_NEG, OP_IDENTITY };
 	return MODEL_NODE(r->g, ops[draw(r, 8)], some_image(r));
 }
 
@@ -127,7 +129,8 @@ static int32_t gen_views(struct gen *r)
 	int32_t v = MODEL_NODE(r->g, OP_UNSQUEEZE, some_image(r), MODEL_INTS(r->g, 1));
 	if (draw(r, 2))
 		return MODEL_NODE(r->g, OP_SQUEEZE, v, MODEL_INTS(r->g, 1));
-	return MODEL_NODE(r->g, OP_RESHAPE, MODEL_NODE(r->g, OP_FLATTEN, v), MODEL_INTS(r->g, 1, C, 6, -1));
+	return MODEL_NODE(
+		r->g, OP_RESHAPE, MODEL_NODE(r->g, OP_FLATTEN, v), MODEL_INTS(r->g, 1, C, 6, -1));
 }
 
 static int32_t gen_matmul(struct gen *r)
@@ -145,18 +148,21 @@ static int32_t gen_row_arith(struct gen *r)
 {
 	static const enum op_id ops[] = { OP_ADD, OP_MUL, OP_SUB };
 	int32_t x = some_row(r), y = draw(r, 3) == 0 ? r->row[draw(r, (uint32_t)r->n_row)]
-		: draw(r, 2)			   ? model_floats(r->g, shape_of(8), NULL)
-						   : model_scalar(r->g, 0.5f);
+				     : draw(r, 2)    ? model_floats(r->g, shape_of(8), NULL)
+						     : model_scalar(r->g, 0.5f);
 	return draw(r, 2) ? MODEL_NODE(r->g, ops[draw(r, 3)], x, y)
 			  : MODEL_NODE(r->g, ops[draw(r, 3)], y, x);
 }
 
 static int32_t gen_layer_norm(struct gen *r)
 {
-	int32_t x = some_row(r), m = MODEL_NODE(r->g, OP_REDUCE_MEAN, x, MODEL_INTS(r->g, draw(r, 4) ? 1 : 0));
+	int32_t x = some_row(r),
+		m = MODEL_NODE(r->g, OP_REDUCE_MEAN, x, MODEL_INTS(r->g, draw(r, 4) ? 1 : 0));
 	int32_t d = MODEL_NODE(r->g, OP_SUB, x, m);
-	int32_t v = MODEL_NODE(r->g, OP_REDUCE_MEAN, MODEL_NODE(r->g, OP_MUL, d, d), MODEL_INTS(r->g, -1));
-	int32_t s = MODEL_NODE(r->g, OP_SQRT, MODEL_NODE(r->g, OP_ADD, v, model_scalar(r->g, 0.01f)));
+	int32_t v = MODEL_NODE(
+		r->g, OP_REDUCE_MEAN, MODEL_NODE(r->g, OP_MUL, d, d), MODEL_INTS(r->g, -1));
+	int32_t s =
+		MODEL_NODE(r->g, OP_SQRT, MODEL_NODE(r->g, OP_ADD, v, model_scalar(r->g, 0.01f)));
 	int32_t n = MODEL_NODE(r->g, OP_MUL, MODEL_NODE(r->g, OP_DIV, d, s),
 		model_floats(r->g, shape_of(8), NULL));
 	return MODEL_NODE(r->g, OP_ADD, n, model_floats(r->g, shape_of(8), NULL));
@@ -165,9 +171,11 @@ static int32_t gen_layer_norm(struct gen *r)
 static int32_t gen_gelu(struct gen *r)
 {
 	int32_t x = some_row(r);
-	int32_t e = MODEL_NODE(r->g, OP_ERF, MODEL_NODE(r->g, OP_DIV, x, model_scalar(r->g, 1.41421354f)));
+	int32_t e = MODEL_NODE(
+		r->g, OP_ERF, MODEL_NODE(r->g, OP_DIV, x, model_scalar(r->g, 1.41421354f)));
 	int32_t gate = MODEL_NODE(r->g, OP_ADD, e, model_scalar(r->g, 1));
-	return MODEL_NODE(r->g, OP_MUL, MODEL_NODE(r->g, OP_MUL, x, gate), model_scalar(r->g, 0.5f));
+	return MODEL_NODE(
+		r->g, OP_MUL, MODEL_NODE(r->g, OP_MUL, x, gate), model_scalar(r->g, 0.5f));
 }
 
 /* A Reshape to a computed shape. */
@@ -179,7 +187,8 @@ static int32_t gen_shape_chain(struct gen *r)
 	int32_t list = MODEL_NODE(r->g, OP_CONCAT,
 		MODEL_NODE(r->g, OP_UNSQUEEZE, n, MODEL_INTS(r->g, 0)), MODEL_INTS(r->g, 2, 4));
 	model_attr_int(r->g, "axis", 0);
-	return MODEL_NODE(r->g, OP_RESHAPE, MODEL_NODE(r->g, OP_RESHAPE, x, list), MODEL_INTS(r->g, -1, 8));
+	return MODEL_NODE(
+		r->g, OP_RESHAPE, MODEL_NODE(r->g, OP_RESHAPE, x, list), MODEL_INTS(r->g, -1, 8));
 }
 
 static void gen_node(struct gen *r)

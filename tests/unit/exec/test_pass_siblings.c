@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products that make an attention's Q, K and V of one input: which become one, and that the results stay. */
+/* Products that make an attention's Q, K and V of one input: which become one, and that the results
+   stay. */
 #include "support/graph_case.h"
 
 #define HEADS 4
@@ -23,10 +24,12 @@ static int32_t input(const char *name)
 /* trans_b: [columns, WIDTH]; bias: it has one. */
 static int32_t product(int32_t x, int64_t columns, bool trans_b, bool bias)
 {
-	int32_t w = model_floats(g, trans_b ? shape_of(columns, WIDTH) : shape_of(WIDTH, columns), NULL);
+	int32_t w = model_floats(
+		g, trans_b ? shape_of(columns, WIDTH) : shape_of(WIDTH, columns), NULL);
 	if (!bias && !trans_b)
 		return MODEL_NODE(g, OP_MATMUL, x, w);
-	int32_t y = bias ? MODEL_NODE(g, OP_FUSED_MATMUL, x, w, model_floats(g, shape_of(columns), NULL))
+	int32_t y = bias ? MODEL_NODE(g, OP_FUSED_MATMUL, x, w,
+				   model_floats(g, shape_of(columns), NULL))
 			 : MODEL_NODE(g, OP_FUSED_MATMUL, x, w);
 	model_attr_int(g, "trans_b", trans_b);
 	return y;
@@ -84,7 +87,8 @@ END_TEST
 
 START_TEST(what_others_read_too_stays)
 {
-	int32_t x = input("x"), q = product(x, WIDTH, false, true), k = product(x, WIDTH, false, true);
+	int32_t x = input("x"), q = product(x, WIDTH, false, true),
+		k = product(x, WIDTH, false, true);
 	model_output(g, k);
 	expect(attention(q, k, product(x, WIDTH, false, true), HEADS), 2, 1);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Views that drop ones go behind elementwise operators: convolutions of one dimension, as TensorFlow has them. */
+/* Views that drop ones go behind elementwise operators: convolutions of one dimension, as
+   TensorFlow has them. */
 #include "support/graph_case.h"
 
 /* Of [n,c,t], by a convolution of images one pixel high. */
@@ -40,7 +41,9 @@ START_TEST(a_sum_of_two_that_were_squeezed_is_squeezed)
 {
 	int32_t x = f32(sequence(3));
 	expect_left(conv(MODEL_NODE(g, OP_ADD, conv(x, 3, 4), conv(x, 3, 4)), 4, 2), OP_ADD, 0);
-	ck_assert_int_eq(model_count(g, OP_RESHAPE) + model_count(g, OP_SQUEEZE) + model_count(g, OP_UNSQUEEZE), 2);
+	ck_assert_int_eq(model_count(g, OP_RESHAPE) + model_count(g, OP_SQUEEZE) +
+				 model_count(g, OP_UNSQUEEZE),
+		2);
 }
 END_TEST
 

@@ -92,7 +92,8 @@ START_TEST(what_changes_nothing_goes)
 	v = MODEL_NODE(g, OP_MUL, model_scalar(g, 1), v);
 	v = MODEL_NODE(g, OP_PAD, v, MODEL_INTS(g, 0, 0, 0, 0, 0, 0));
 	v = MODEL_NODE(g, OP_RESHAPE, v, MODEL_INTS(g, 2, 3, 4));
-	v = MODEL_NODE(g, OP_SLICE, v, MODEL_INTS(g, 0), MODEL_INTS(g, INT64_MAX), MODEL_INTS(g, 1));
+	v = MODEL_NODE(
+		g, OP_SLICE, v, MODEL_INTS(g, 0), MODEL_INTS(g, INT64_MAX), MODEL_INTS(g, 1));
 	v = MODEL_NODE(g, OP_CAST, v);
 	model_attr_int(g, "to", DTYPE_F32);
 	model_output(g, MODEL_NODE(g, OP_RELU, v));
@@ -206,7 +207,8 @@ static int32_t hard_swish_parts(int32_t x, int form)
 	case 1: /* PyTorch of old */
 		return MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_DIV, clip, model_scalar(g, 6)));
 	default: /* Keras */
-		return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_MUL, clip, model_scalar(g, 1.0f / 6)), x);
+		return MODEL_NODE(
+			g, OP_MUL, MODEL_NODE(g, OP_MUL, clip, model_scalar(g, 1.0f / 6)), x);
 	}
 }
 
@@ -254,7 +256,8 @@ static int32_t gelu_parts(int32_t x, int form)
 	int32_t cube = form == 2
 		? MODEL_NODE(g, OP_POW, x, model_scalar(g, 3))
 		: MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_MUL, x, x));
-	int32_t poly = MODEL_NODE(g, OP_ADD, x, MODEL_NODE(g, OP_MUL, cube, model_scalar(g, 0.044715f)));
+	int32_t poly =
+		MODEL_NODE(g, OP_ADD, x, MODEL_NODE(g, OP_MUL, cube, model_scalar(g, 0.044715f)));
 	int32_t arg = MODEL_NODE(g, OP_MUL, model_scalar(g, 0.7978845608f), poly);
 	int32_t gate = MODEL_NODE(g, OP_ADD, one, MODEL_NODE(g, OP_TANH, arg));
 	return MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_MUL, half, gate));
@@ -279,12 +282,15 @@ static int32_t reduce(enum op_id op, int32_t x, int64_t axis, int keepdims)
 
 static int32_t layer_norm_parts(int32_t x, int form)
 {
-	int32_t scale = model_floats(g, shape_of(6), NULL), bias = model_floats(g, shape_of(6), NULL);
+	int32_t scale = model_floats(g, shape_of(6), NULL),
+		bias = model_floats(g, shape_of(6), NULL);
 	int32_t eps = model_scalar(g, 1e-5f);
 	int32_t d = MODEL_NODE(g, OP_SUB, x, reduce(OP_REDUCE_MEAN, x, -1, 1));
 	if (form == 0 || form == 1) { /* PyTorch, Paddle: Pow; and two Subs */
-		int32_t e = form == 1 ? MODEL_NODE(g, OP_SUB, x, reduce(OP_REDUCE_MEAN, x, -1, 1)) : d;
-		int32_t var = reduce(OP_REDUCE_MEAN, MODEL_NODE(g, OP_POW, e, model_scalar(g, 2)), -1, 1);
+		int32_t e =
+			form == 1 ? MODEL_NODE(g, OP_SUB, x, reduce(OP_REDUCE_MEAN, x, -1, 1)) : d;
+		int32_t var =
+			reduce(OP_REDUCE_MEAN, MODEL_NODE(g, OP_POW, e, model_scalar(g, 2)), -1, 1);
 		int32_t dev = MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, var, eps));
 		int32_t n = MODEL_NODE(g, OP_DIV, d, dev);
 		return MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_MUL, n, scale), bias);
@@ -295,7 +301,8 @@ static int32_t layer_norm_parts(int32_t x, int form)
 	if (form == 2) /* tf2onnx */
 		return MODEL_NODE(g, OP_ADD,
 			MODEL_NODE(g, OP_MUL, d, MODEL_NODE(g, OP_MUL, inverse, scale)), bias);
-	return MODEL_NODE(g, OP_ADD, MODEL_NODE(g, OP_MUL, scale, MODEL_NODE(g, OP_MUL, d, inverse)), bias);
+	return MODEL_NODE(
+		g, OP_ADD, MODEL_NODE(g, OP_MUL, scale, MODEL_NODE(g, OP_MUL, d, inverse)), bias);
 }
 
 START_TEST(layer_norm_in_parts)
@@ -324,8 +331,11 @@ END_TEST
 /* One over the root of the mean square of x. */
 static int32_t root_mean_square(int32_t x, int form)
 {
-	int32_t square = form & 1 ? MODEL_NODE(g, OP_MUL, x, x) : MODEL_NODE(g, OP_POW, x, model_scalar(g, 2));
-	return MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, reduce(OP_REDUCE_MEAN, square, -1, 1), model_scalar(g, 1e-5f)));
+	int32_t square = form & 1 ? MODEL_NODE(g, OP_MUL, x, x)
+				  : MODEL_NODE(g, OP_POW, x, model_scalar(g, 2));
+	return MODEL_NODE(g, OP_SQRT,
+		MODEL_NODE(
+			g, OP_ADD, reduce(OP_REDUCE_MEAN, square, -1, 1), model_scalar(g, 1e-5f)));
 }
 
 static int32_t rms_norm_parts(int32_t x, int form)
@@ -333,11 +343,16 @@ static int32_t rms_norm_parts(int32_t x, int form)
 	int32_t scale = model_floats(g, shape_of(6), NULL), root = root_mean_square(x, form);
 	switch (form / 2) {
 	case 0: /* PyTorch's rsqrt, and the older way to write it */
-		return MODEL_NODE(g, OP_MUL, scale, MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_RECIPROCAL, root)));
+		return MODEL_NODE(g, OP_MUL, scale,
+			MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_RECIPROCAL, root)));
 	case 1:
-		return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_DIV, model_scalar(g, 1), root), x), scale);
+		return MODEL_NODE(g, OP_MUL,
+			MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_DIV, model_scalar(g, 1), root), x),
+			scale);
 	case 2: return MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_DIV, x, root), scale);
-	default: return MODEL_NODE(g, OP_MUL, x, MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_RECIPROCAL, root), scale));
+	default:
+		return MODEL_NODE(g, OP_MUL, x,
+			MODEL_NODE(g, OP_MUL, MODEL_NODE(g, OP_RECIPROCAL, root), scale));
 	}
 }
 
@@ -352,10 +367,12 @@ END_TEST
 /* Of another value, without the mean over the last axis, with a scale that is computed. */
 START_TEST(what_only_looks_like_an_rms_norm_stays)
 {
-	int32_t x = f32(shape_of(5, 6)), other = MODEL_NODE(g, OP_ABS, x), scale = model_floats(g, shape_of(6), NULL);
+	int32_t x = f32(shape_of(5, 6)), other = MODEL_NODE(g, OP_ABS, x),
+		scale = model_floats(g, shape_of(6), NULL);
 	int32_t of = _i == 0 ? other : x;
 	int32_t mean = reduce(OP_REDUCE_MEAN, MODEL_NODE(g, OP_MUL, of, of), _i == 1 ? 0 : -1, 1);
-	int32_t y = MODEL_NODE(g, OP_DIV, x, MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, mean, model_scalar(g, 1e-5f))));
+	int32_t y = MODEL_NODE(g, OP_DIV, x,
+		MODEL_NODE(g, OP_SQRT, MODEL_NODE(g, OP_ADD, mean, model_scalar(g, 1e-5f))));
 	model_output(g, MODEL_NODE(g, OP_MUL, y, _i == 2 ? other : scale));
 	model_output(g, other);
 	expect_nodes(7);
@@ -406,7 +423,8 @@ static int32_t batch_norm(int32_t x, int64_t channels)
 
 START_TEST(conv_takes_in_batch_norm_and_relu)
 {
-	model_output(g, MODEL_NODE(g, OP_RELU, batch_norm(conv(f32(shape_of(1, 3, 8, 8)), 3, 4, 3, 1), 4)));
+	model_output(g,
+		MODEL_NODE(g, OP_RELU, batch_norm(conv(f32(shape_of(1, 3, 8, 8)), 3, 4, 3, 1), 4)));
 	expect_nodes(1);
 	ck_assert_int_eq(model_count(g, OP_FUSED_CONV), 1);
 }

@@ -36,7 +36,8 @@ START_TEST(version_1_has_a_tree_of_the_controller)
 	tempdir_put_str(&d, "cpu,cpuacct/free/cpu.cfs_quota_us", "-1\n");
 	tempdir_put_str(&d, "cpu,cpuacct/free/cpu.cfs_period_us", "100000\n");
 
-	ck_assert_int_eq(quota(&d, "3:cpuset:/pod\n2:cpu,cpuacct:/pod/inner\n1:name=systemd:/\n"), 2500);
+	ck_assert_int_eq(
+		quota(&d, "3:cpuset:/pod\n2:cpu,cpuacct:/pod/inner\n1:name=systemd:/\n"), 2500);
 	ck_assert_int_eq(quota(&d, "2:cpu,cpuacct:/free\n"), CPUS_UNLIMITED);
 	tempdir_free(&d);
 }

@@ -174,8 +174,8 @@ START_TEST(strings_outlive_the_plan_that_could_have_made_them)
 	struct slice *text = r.out[0].data;
 	run_ok(&r, &other);
 
-	ck_assert_msg(slice_is(text[0], "3") && slice_is(text[1], "2"), "[%.*s,%.*s]", SLICE_ARG(text[0]),
-		SLICE_ARG(text[1]));
+	ck_assert_msg(slice_is(text[0], "3") && slice_is(text[1], "2"), "[%.*s,%.*s]",
+		SLICE_ARG(text[0]), SLICE_ARG(text[1]));
 	mallopt(M_PERTURB, 0);
 	done(&r);
 }
@@ -240,7 +240,8 @@ START_TEST(a_shape_given_as_an_input_is_obeyed)
 	struct runner r = given_program(g, 0);
 	float v[6] = { 1, 2, 3, 4, 5, 6 };
 	int64_t dims[2] = { 2, 3 };
-	struct tensor in[2] = { floats(v, shape_of(6)), { .data = dims, .dtype = DTYPE_I64, .shape = shape_of(2) } };
+	struct tensor in[2] = { floats(v, shape_of(6)),
+		{ .data = dims, .dtype = DTYPE_I64, .shape = shape_of(2) } };
 
 	run_ok(&r, in);
 	ck_assert_int_eq(r.out[0].shape.dim[0], 2);
@@ -272,7 +273,8 @@ START_TEST(if_runs_the_branch_taken_with_its_captures)
 	struct runner r = given_program(g, 0);
 	float v[2] = { 1, 2 }, then[2] = { 0, -1 }, otherwise[2] = { 12, 23 };
 	bool cond = true;
-	struct tensor in[2] = { { .data = &cond, .dtype = DTYPE_BOOL, .shape = SHAPE_SCALAR }, floats(v, shape_of(2)) };
+	struct tensor in[2] = { { .data = &cond, .dtype = DTYPE_BOOL, .shape = SHAPE_SCALAR },
+		floats(v, shape_of(2)) };
 
 	run_ok(&r, in);
 	expect(&r.out[0], shape_of(2), then);
@@ -329,8 +331,10 @@ START_TEST(a_loop_without_end_ends_with_the_deadline)
 	int32_t x = model_input(g, "x", DTYPE_F32, SHAPE_SCALAR);
 	struct graph *body = model_body(g, "body");
 	model_input(body, "round", DTYPE_I64, SHAPE_SCALAR);
-	model_output(body, MODEL_NODE(body, OP_IDENTITY, model_input(body, "go", DTYPE_BOOL, SHAPE_SCALAR)));
-	model_output(body, MODEL_NODE(body, OP_NEG, model_input(body, "v", DTYPE_F32, SHAPE_SCALAR)));
+	model_output(body,
+		MODEL_NODE(body, OP_IDENTITY, model_input(body, "go", DTYPE_BOOL, SHAPE_SCALAR)));
+	model_output(
+		body, MODEL_NODE(body, OP_NEG, model_input(body, "v", DTYPE_F32, SHAPE_SCALAR)));
 	model_output(g, MODEL_NODE(g, OP_LOOP, VALUE_NONE, VALUE_NONE, x));
 	model_attr_graph(g, "body", body);
 	struct runner r = given_program(g, 0);
@@ -340,7 +344,8 @@ START_TEST(a_loop_without_end_ends_with_the_deadline)
 
 	ck_assert_int_eq(program_run(r.p, &in, &opts, &r.err), ERR_DEADLINE_EXCEEDED);
 
-	ck_assert_msg(strstr(r.err.msg, "(Loop): the request's deadline passed after "), "%s", r.err.msg);
+	ck_assert_msg(
+		strstr(r.err.msg, "(Loop): the request's deadline passed after "), "%s", r.err.msg);
 	done(&r);
 }
 END_TEST
@@ -366,7 +371,8 @@ START_TEST(scan_walks_an_axis_and_stacks_along_one)
 	model_output(g, y);
 	model_output(g, y + 1);
 	struct runner r = given_program(g, 0);
-	float v[6] = { 1, 2, 3, 10, 20, 30 }, last[2] = { 6, 60 }, sums[6] = { 3, 5, 6, 30, 50, 60 };
+	float v[6] = { 1, 2, 3, 10, 20, 30 }, last[2] = { 6, 60 },
+	      sums[6] = { 3, 5, 6, 30, 50, 60 };
 	struct tensor in = floats(v, shape_of(2, 3));
 
 	run_ok(&r, &in);
@@ -386,7 +392,8 @@ START_TEST(an_index_out_of_range_fails_the_run_and_names_the_node)
 	struct runner r = given_program(g, 0);
 	float v[3] = { 1, 2, 3 }, want = 3;
 	int64_t index = 3;
-	struct tensor in[2] = { floats(v, shape_of(3)), { .data = &index, .dtype = DTYPE_I64, .shape = shape_of(1) } };
+	struct tensor in[2] = { floats(v, shape_of(3)),
+		{ .data = &index, .dtype = DTYPE_I64, .shape = shape_of(1) } };
 
 	ck_assert_int_eq(run(&r, in), ERR_INVALID_ARGUMENT);
 	ck_assert_ptr_nonnull(strstr(r.err.msg, "(Gather): index 3 is out of range"));
@@ -428,9 +435,11 @@ START_TEST(a_precision_that_the_machine_lacks_is_refused_with_its_words)
 	struct program *p;
 	struct err why;
 	backend.lacks = lacks_all;
-	struct program_conf conf = { .backend = &backend, .threads = 1, .precision = PRECISION_BF16 };
+	struct program_conf conf = { .backend = &backend, .threads = 1,
+		.precision = PRECISION_BF16 };
 	struct graph *g = model_new();
-	model_output(g, model_node(g, OP_RELU, 1, 1, (int32_t[]){ model_input(g, "x", DTYPE_F32, shape_of(2)) }));
+	model_output(g, model_node(g, OP_RELU, 1, 1,
+				(int32_t[]){ model_input(g, "x", DTYPE_F32, shape_of(2)) }));
 	ck_assert_int_eq(program_new(g, &conf, &p, &why), ERR_FAILED_PRECONDITION);
 	ck_assert_str_eq(why.msg, "no such numbers here");
 	model_free(g);

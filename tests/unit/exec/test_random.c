@@ -19,7 +19,8 @@ START_TEST(philox_gives_the_answers_of_its_authors)
 		uint32_t want[4];
 	} known[] = {
 		{ 0, 0, 0, { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 } },
-		{ UINT64_MAX, UINT64_MAX, UINT64_MAX, { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd } },
+		{ UINT64_MAX, UINT64_MAX, UINT64_MAX,
+			{ 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd } },
 		{ 0x299f31d0a4093822, 0x0370734413198a2e, 0x85a308d3243f6a88,
 			{ 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } },
 	};
@@ -156,7 +157,8 @@ START_TEST(classes_are_drawn_by_their_probabilities)
 	float weight[6] = { 0, logf(2), logf(5), 1000, 1000 + logf(2), 1000 + logf(5) };
 	double want[3] = { 0.125, 0.25, 0.625 };
 	struct graph *g = model_new();
-	model_output(g, MODEL_NODE(g, OP_MULTINOMIAL, model_input(g, "w", DTYPE_F32, shape_of(2, 3))));
+	model_output(
+		g, MODEL_NODE(g, OP_MULTINOMIAL, model_input(g, "w", DTYPE_F32, shape_of(2, 3))));
 	model_attr_int(g, "sample_size", N);
 	model_attr_float(g, "seed", 5);
 	struct runner r = given_program(g, 0);

@@ -79,7 +79,8 @@ START_TEST(positions_out_of_range_fail_the_run_and_name_the_node)
 	float v = 1;
 	int64_t index = 1;
 	struct tensor one = floats(&v, SHAPE_SCALAR);
-	struct tensor in[2] = { { .data = &index, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR }, sequence(&one, 1) };
+	struct tensor in[2] = { { .data = &index, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR },
+		sequence(&one, 1) };
 
 	ck_assert_int_eq(run(&r, in), ERR_INVALID_ARGUMENT);
 	ck_assert_ptr_nonnull(strstr(r.err.msg, "(SequenceAt): index 1 is out of range"));
@@ -128,7 +129,8 @@ START_TEST(an_absent_optional_has_nothing_to_get)
 END_TEST
 
 /* A loop that puts what `made` is in its body behind a sequence, starting with an empty one. */
-static struct runner given_collecting_loop(enum dtype dtype, int32_t (*make)(struct graph *body, int32_t round))
+static struct runner given_collecting_loop(
+	enum dtype dtype, int32_t (*make)(struct graph *body, int32_t round))
 {
 	struct graph *g = model_new();
 	int32_t m = model_input(g, "m", DTYPE_I64, SHAPE_SCALAR);
@@ -281,8 +283,8 @@ START_TEST(a_batched_scan_gives_each_row_its_length)
 	int64_t len[2] = { 3, 1 };
 	float init[2] = { 0, 100 }, v[6] = { 1, 2, 3, 4, 5, 6 };
 	float last[2] = { 6, 104 }, all[6] = { 1, 3, 6, 104, 0, 0 };
-	struct tensor in[3] = { { .data = len, .dtype = DTYPE_I64, .shape = shape_of(2) }, floats(init, shape_of(2, 1)),
-		floats(v, shape_of(2, 3, 1)) };
+	struct tensor in[3] = { { .data = len, .dtype = DTYPE_I64, .shape = shape_of(2) },
+		floats(init, shape_of(2, 1)), floats(v, shape_of(2, 3, 1)) };
 
 	run_ok(&r, in);
 	expect(&r.out[0], shape_of(2, 1), last);

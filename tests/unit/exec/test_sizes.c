@@ -9,10 +9,12 @@
 #include "support/models.h"
 #include "support/runner.h"
 
-static void expect_refused(struct runner *r, const struct tensor *in, enum err_code code, const char *says)
+static void expect_refused(
+	struct runner *r, const struct tensor *in, enum err_code code, const char *says)
 {
 	enum err_code rc = run(r, in);
-	ck_assert_msg(rc == code && strstr(r->err.msg, says), "code %d: %s", rc, rc ? r->err.msg : "");
+	ck_assert_msg(
+		rc == code && strstr(r->err.msg, says), "code %d: %s", rc, rc ? r->err.msg : "");
 	done(r);
 }
 
@@ -22,10 +24,12 @@ START_TEST(twelve_axes_that_are_all_resized_are_refused)
 	struct shape dims = shape_of(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1000);
 	int32_t x = model_input(g, "x", DTYPE_F32, dims);
 	float scales[12] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0.5f, 0.001f };
-	model_output(g, MODEL_NODE(g, OP_RESIZE, x, VALUE_NONE, model_floats(g, shape_of(12), scales)));
+	model_output(
+		g, MODEL_NODE(g, OP_RESIZE, x, VALUE_NONE, model_floats(g, shape_of(12), scales)));
 	struct runner r = given_program(g, 0);
 	float v[2000] = { 0 };
-	expect_refused(&r, &(struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = dims }, ERR_INVALID_ARGUMENT, "last of 12 axes");
+	expect_refused(&r, &(struct tensor){ .data = v, .dtype = DTYPE_F32, .shape = dims },
+		ERR_INVALID_ARGUMENT, "last of 12 axes");
 }
 END_TEST
 
@@ -42,7 +46,8 @@ START_TEST(taps_that_no_memory_holds_are_refused)
 	model_attr_int(g, "antialias", 1);
 	struct runner r = given_program(g, 0);
 	float v[8] = { 0 }, region[2] = { 0, 0x1p60f }, scale = 0x1p-43f;
-	struct tensor in[3] = { floats(v, shape_of(8)), floats(region, shape_of(2)), floats(&scale, shape_of(1)) };
+	struct tensor in[3] = { floats(v, shape_of(8)), floats(region, shape_of(2)),
+		floats(&scale, shape_of(1)) };
 	expect_refused(&r, in, ERR_RESOURCE_EXHAUSTED, "");
 }
 END_TEST
@@ -52,11 +57,13 @@ START_TEST(empty_tensors_have_no_dimensions_that_overflow_together)
 {
 	struct graph *g = model_new();
 	int64_t head = INT32_MAX;
-	struct shape dims[3] = { shape_of(1, 0, head), shape_of(1, 0, head), shape_of(1, 0, head + 1) };
+	struct shape dims[3] = { shape_of(1, 0, head), shape_of(1, 0, head),
+		shape_of(1, 0, head + 1) };
 	int32_t v[3];
 	struct tensor in[3];
 	for (int i = 0; i < 3; i++) {
-		v[i] = model_input(g, "", DTYPE_F32, shape_of(DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN));
+		v[i] = model_input(
+			g, "", DTYPE_F32, shape_of(DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN));
 		in[i] = floats((float[1]){ 0 }, dims[i]);
 	}
 	model_output(g, model_node(g, OP_LINEAR_ATTENTION, 1, 3, v));
@@ -99,8 +106,10 @@ START_TEST(training_writes_to_the_outputs_that_there_are)
 	struct graph *g = model_new();
 	float rate = 0.5f, x[2] = { 1, 2 }, gradient[2] = { 1, -1 }, memory[2] = { 0 };
 	int64_t count = 0;
-	struct tensor in[5] = { floats(&rate, SHAPE_SCALAR), { .data = &count, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR },
-		floats(x, shape_of(2)), floats(gradient, shape_of(2)), floats(memory, shape_of(2)) };
+	struct tensor in[5] = { floats(&rate, SHAPE_SCALAR),
+		{ .data = &count, .dtype = DTYPE_I64, .shape = SHAPE_SCALAR },
+		floats(x, shape_of(2)), floats(gradient, shape_of(2)),
+		floats(memory, shape_of(2)) };
 	int32_t v[5];
 	for (int i = 0; i < 5; i++)
 		v[i] = model_input(g, "", in[i].dtype, in[i].shape);

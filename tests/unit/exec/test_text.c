@@ -106,7 +106,8 @@ END_TEST
 
 START_TEST(an_ngram_that_is_there_twice_is_refused)
 {
-	static const struct slice pool[4] = { SLICE_LIT("a"), SLICE_LIT("b"), SLICE_LIT("a"), SLICE_LIT("b") };
+	static const struct slice pool[4] = { SLICE_LIT("a"), SLICE_LIT("b"), SLICE_LIT("a"),
+		SLICE_LIT("b") };
 	struct graph *g = given_node(OP_TF_IDF_VECTORIZER);
 	model_attr_int(g, "max_gram_length", 2);
 	model_attr_int(g, "min_gram_length", 1);
@@ -130,7 +131,8 @@ Suite *suite_text(void)
 	Suite *s = suite_create("text");
 	TCase *t = tcase_create("text");
 	tcase_set_timeout(t, 120);
-	tcase_add_loop_test(t, a_bad_pattern_is_refused_with_the_reason, 0, sizeof(refused) / sizeof(refused[0]));
+	tcase_add_loop_test(t, a_bad_pattern_is_refused_with_the_reason, 0,
+		sizeof(refused) / sizeof(refused[0]));
 	tcase_add_loop_test(t, no_pattern_takes_for_ever, 0, sizeof(costly) / sizeof(costly[0]));
 	tcase_add_test(t, a_locale_that_is_not_installed_is_named);
 	tcase_add_test(t, an_ngram_that_is_there_twice_is_refused);

@@ -14,7 +14,8 @@ struct lists {
 };
 
 static const struct lists good = { 3, 2, .node = { 0, 1, 2 }, .yes = { 1 }, .no = { 2 },
-	.mode = { "BRANCH_LEQ", "LEAF", "LEAF", "LEAF" }, .vote_node = { 1, 2 }, .weight = { 1, 2 } };
+	.mode = { "BRANCH_LEQ", "LEAF", "LEAF", "LEAF" }, .vote_node = { 1, 2 },
+	.weight = { 1, 2 } };
 
 static struct graph *g;
 static struct arena *arena;

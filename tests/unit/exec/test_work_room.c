@@ -21,7 +21,8 @@ static struct runner given_repeats(void)
 static enum err_code repeat(struct runner *r, int64_t n)
 {
 	float x = 3;
-	return run(r, (struct tensor[]){ floats(&x, shape_of(1)), { .data = &n, .dtype = DTYPE_I64, .shape = shape_of(1) } });
+	return run(r, (struct tensor[]){ floats(&x, shape_of(1)),
+		{ .data = &n, .dtype = DTYPE_I64, .shape = shape_of(1) } });
 }
 
 static size_t held(struct runner *r)

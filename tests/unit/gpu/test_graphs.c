@@ -17,7 +17,8 @@ static void expect_same(const struct runner *got, const struct runner *want, int
 {
 	char why[200];
 	for (int i = 0; i < n_out; i++)
-		ck_assert_msg(tensors_close(&got->out[i], &want->out[i], 1e-6, 1e-6, why, sizeof(why)),
+		ck_assert_msg(
+			tensors_close(&got->out[i], &want->out[i], 1e-6, 1e-6, why, sizeof(why)),
 			"output %d: %s", i, why);
 }
 
@@ -106,7 +107,8 @@ static struct graph *of_views(void)
 	model_output(g, flat);
 	model_output(g, model_scalar(g, 7));
 	model_output(g, MODEL_NODE(g, OP_ADD, a, y)); /* relu must not take y's place */
-	model_output(g, MODEL_NODE(g, OP_HARDMAX, MODEL_NODE(g, OP_RESHAPE, a, MODEL_INTS(g, 8, 4))));
+	model_output(
+		g, MODEL_NODE(g, OP_HARDMAX, MODEL_NODE(g, OP_RESHAPE, a, MODEL_INTS(g, 8, 4))));
 	return g;
 }
 
@@ -154,7 +156,7 @@ START_TEST(a_replay_reads_the_inputs_of_its_own_run)
 }
 END_TEST
 
-/* -- several threads ---------------------------------------------------------------------------- */
+/* -- several threads --------------------------------------------------------------------------- */
 
 struct worker {
 	struct program *p;
@@ -236,7 +238,8 @@ START_TEST(a_thread_that_is_new_to_the_device_may_profile)
 	float y[2][32];
 	struct runner r = given_program_on(gpu_device(), in_turns(), 0);
 	run_ok(&r, &x);
-	struct worker w = { .p = r.p, .in = { x }, .out = { floats(y[0], shape_of(4, 8)), floats(y[1], shape_of(4, 8)) } };
+	struct worker w = { .p = r.p, .in = { x },
+		.out = { floats(y[0], shape_of(4, 8)), floats(y[1], shape_of(4, 8)) } };
 	pthread_t thread;
 	ck_assert_int_eq(pthread_create(&thread, NULL, profile_apart, &w), 0);
 	pthread_join(thread, NULL);
@@ -246,7 +249,7 @@ START_TEST(a_thread_that_is_new_to_the_device_may_profile)
 }
 END_TEST
 
-/* -- what goes wrong ------------------------------------------------------------------------------ */
+/* -- what goes wrong --------------------------------------------------------------------------- */
 
 static struct graph *of_a_gather(void)
 {
@@ -263,7 +266,8 @@ START_TEST(an_index_out_of_range_is_its_nodes_fault_and_passes)
 {
 	struct runner r = given_program_on(gpu_device(), of_a_gather(), 0);
 	int64_t good[] = { 1, -4 }, bad[] = { 1, 4 };
-	struct tensor in[2] = { given_numbers(shape_of(4, 8)), { .dtype = DTYPE_I64, .shape = shape_of(2) } };
+	struct tensor in[2] = { given_numbers(shape_of(4, 8)),
+		{ .dtype = DTYPE_I64, .shape = shape_of(2) } };
 	for (int i = 0; i < 5; i++) {
 		in[1].data = good;
 		run_ok(&r, in);
@@ -294,7 +298,8 @@ START_TEST(a_device_that_fails_is_unavailable_from_then_on)
 		rc = run(&r, &x);
 	ck_assert_int_eq(rc, ERR_UNAVAILABLE);
 	ck_assert_int_eq(run(&r, &x), ERR_UNAVAILABLE);
-	ck_assert_msg(strstr(r.err.msg, "gpu:0 has failed: CUDA_ERROR_ILLEGAL_ADDRESS"), "%s", r.err.msg);
+	ck_assert_msg(
+		strstr(r.err.msg, "gpu:0 has failed: CUDA_ERROR_ILLEGAL_ADDRESS"), "%s", r.err.msg);
 	ck_assert_ptr_nonnull(gpu_device()->device->sick(gpu_device()));
 	done(&r);
 }
@@ -307,8 +312,8 @@ START_TEST(a_device_without_room_refuses_and_is_well)
 		return;
 	struct runner r = given_program_on(gpu_device(), of_two_inputs(), 0);
 	ck_assert_int_eq(run(&r, in), ERR_RESOURCE_EXHAUSTED);
-	ck_assert_msg(
-		strstr(r.err.msg, "gpu:0: ") == r.err.msg && strstr(r.err.msg, "are free"), "%s", r.err.msg);
+	ck_assert_msg(strstr(r.err.msg, "gpu:0: ") == r.err.msg && strstr(r.err.msg, "are free"),
+		"%s", r.err.msg);
 	ck_assert_ptr_null(gpu_device()->device->sick(gpu_device()));
 	run_ok(&r, in); /* there is room again */
 	done(&r);
@@ -348,7 +353,8 @@ START_TEST(a_device_too_old_for_the_kernels_is_said_so)
 {
 	if (inject("STAND_IN_CAPABILITY", "75"))
 		return;
-	expect_no_device("gpu", "has compute capability 7.5; this build has kernels for 8.0 and later");
+	expect_no_device(
+		"gpu", "has compute capability 7.5; this build has kernels for 8.0 and later");
 }
 END_TEST
 

@@ -26,8 +26,8 @@ struct rig {
 	struct err err;
 };
 
-static void rig_init(struct rig *r, const struct graph *g, const struct backend *b, struct choices *choices,
-	const atomic_bool *settled)
+static void rig_init(struct rig *r, const struct graph *g, const struct backend *b,
+	struct choices *choices, const atomic_bool *settled)
 {
 	*r = (struct rig){ .packs = packs_new() };
 	struct program_conf conf = { .backend = b, .packs = r->packs, .precision = PRECISION_EXACT,
@@ -75,7 +75,8 @@ static void expect_the_hosts_answers(const struct graph *g, struct shape shape)
 		struct tensor in = numbers(DTYPE_F32, shape, i + 1);
 		run(&host, &in);
 		run(&device, &in);
-		ck_assert_msg(tensors_close(&device.out, &host.out, 1e-4, 1e-4, why, sizeof(why)), "run %u: %s", i, why);
+		ck_assert_msg(tensors_close(&device.out, &host.out, 1e-4, 1e-4, why, sizeof(why)),
+			"run %u: %s", i, why);
 		tensors_free(&in);
 	}
 	rig_done(&device);
@@ -86,7 +87,8 @@ static struct graph *given_layers(void)
 {
 	struct graph *g = model_new();
 	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(3, 20));
-	x = MODEL_NODE(g, OP_GEMM, x, model_floats(g, shape_of(20, 9), NULL), model_floats(g, shape_of(9), NULL));
+	x = MODEL_NODE(g, OP_GEMM, x, model_floats(g, shape_of(20, 9), NULL),
+		model_floats(g, shape_of(9), NULL));
 	x = MODEL_NODE(g, OP_RELU, x);
 	x = MODEL_NODE(g, OP_MATMUL, x, model_floats(g, shape_of(9, 5), NULL));
 	model_output(g, x);
@@ -103,7 +105,8 @@ END_TEST
 
 static int32_t conv(struct graph *g, int32_t x, int64_t channels, int64_t filters, int64_t size)
 {
-	x = MODEL_NODE(g, OP_CONV, x, model_floats(g, shape_of(filters, channels, size, size), NULL),
+	x = MODEL_NODE(g, OP_CONV, x,
+		model_floats(g, shape_of(filters, channels, size, size), NULL),
 		model_floats(g, shape_of(filters), NULL));
 	MODEL_ATTR_INTS(g, "pads", size / 2, size / 2, size / 2, size / 2);
 	return x;
@@ -115,10 +118,12 @@ START_TEST(a_block_with_a_shortcut_is_the_hosts)
 	struct passes_opts fuse = { .backend = &cpu_backend };
 	struct err err = { 0 };
 	int32_t x = conv(g, model_input(g, "x", DTYPE_F32, shape_of(2, 3, 9, 7)), 3, 8, 3);
-	int32_t y = MODEL_NODE(g, OP_RELU, conv(g, MODEL_NODE(g, OP_RELU, conv(g, x, 8, 4, 1)), 4, 8, 3));
+	int32_t y = MODEL_NODE(
+		g, OP_RELU, conv(g, MODEL_NODE(g, OP_RELU, conv(g, x, 8, 4, 1)), 4, 8, 3));
 	model_output(g, MODEL_NODE(g, OP_RELU, MODEL_NODE(g, OP_ADD, y, x)));
 	expect_the_hosts_answers(g, shape_of(2, 3, 9, 7));
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &fuse, &err) == ERR_OK, "%s", err.msg);
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &fuse, &err) == ERR_OK, "%s",
+		err.msg);
 	ck_assert_int_eq(model_count(g, OP_FUSED_CONV), 2);
 	expect_the_hosts_answers(g, shape_of(2, 3, 9, 7));
 	model_free(g);
@@ -146,7 +151,7 @@ START_TEST(algorithms_are_timed_once_and_remembered)
 }
 END_TEST
 
-/* -- columns of a product -------------------------------------------------------------------------- */
+/* -- columns of a product ---------------------------------------------------------------------- */
 
 #define WIDTH 64
 
@@ -156,20 +161,23 @@ static int32_t project(struct graph *g, int32_t x)
 		model_floats(g, shape_of(WIDTH), NULL));
 }
 
-/* Its Q, K and V are one product's. others: an operator that wants columns plain reads the keys, too. */
+/* Its Q, K and V are one product's. others: an operator that wants columns plain reads the keys,
+   too. */
 static struct graph *given_attention(bool others)
 {
 	struct graph *g = model_new();
 	struct passes_opts opts = passes_opts_for(gpu_device(), PRECISION_EXACT);
 	struct err err = { 0 };
 	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(2, 7, WIDTH));
-	x = MODEL_NODE(g, OP_MUL, x, model_scalar(g, 0.05F)); /* scores of a size that rounding leaves alone */
+	/* Scores of a size that rounding leaves alone. */
+	x = MODEL_NODE(g, OP_MUL, x, model_scalar(g, 0.05F));
 	int32_t q = project(g, x), k = project(g, x), v = project(g, x);
 	int32_t y = MODEL_NODE(g, OP_ATTENTION, q, k, v);
 	model_attr_int(g, "q_num_heads", 4);
 	model_attr_int(g, "kv_num_heads", 4);
 	model_output(g, y);
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &opts, &err) == ERR_OK, "%s", err.msg);
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &opts, &err) == ERR_OK, "%s",
+		err.msg);
 	if (others) {
 		for (int32_t i = 0; i < g->n_node; i++)
 			if (g->node[i].op == OP_SPLIT)
@@ -202,15 +210,17 @@ START_TEST(attention_reads_columns_where_they_lie)
 	int moves = 0;
 	struct rig r;
 	rig_init(&r, g, gpu_device(), NULL, NULL);
-	ck_assert_msg(program_explain(r.p, &in, count_moves, &moves, &r.err) == ERR_OK, "%s", r.err.msg);
-	ck_assert_int_eq(moves, 2 + _i); /* what enters and leaves, and one that wants columns plain */
+	ck_assert_msg(
+		program_explain(r.p, &in, count_moves, &moves, &r.err) == ERR_OK, "%s", r.err.msg);
+	/* What enters and leaves, and one that wants columns plain. */
+	ck_assert_int_eq(moves, 2 + _i);
 	rig_done(&r);
 	tensors_free(&in);
 	model_free(g);
 }
 END_TEST
 
-/* -- over a restart -------------------------------------------------------------------------------- */
+/* -- over a restart ---------------------------------------------------------------------------- */
 
 static struct graph *given_halves(enum activation act)
 {
@@ -270,7 +280,8 @@ static struct choices *next_start(struct choices *c, struct arena *arena, const 
 		return next;
 	}
 	char *copy = arena_strndup(arena, text.ptr, text.len), *rest;
-	for (char *line = strtok_r(copy, "\n", &rest); (line = strtok_r(NULL, "\n", &rest)) != NULL;) {
+	for (char *line = strtok_r(copy, "\n", &rest);
+		(line = strtok_r(NULL, "\n", &rest)) != NULL;) {
 		char *tab = strchr(line, '\t');
 		*tab = '\0';
 		choices_put(next, line, instead);
@@ -337,7 +348,8 @@ START_TEST(what_is_damaged_is_asked_anew)
 	long before = questions();
 	answer(g, second, &got);
 	ck_assert(gpu_driver() || questions() > before);
-	ck_assert_msg(tensors_close(&got, &want, 1e-3, 1e-3, why, sizeof(why)), "'%s': %s", damaged[_i], why);
+	ck_assert_msg(tensors_close(&got, &want, 1e-3, 1e-3, why, sizeof(why)), "'%s': %s",
+		damaged[_i], why);
 	struct choices *third = next_start(second, arena, NULL);
 	before = questions();
 	tensors_free(&got);
@@ -353,13 +365,14 @@ START_TEST(what_is_damaged_is_asked_anew)
 }
 END_TEST
 
-/* -- rivals --------------------------------------------------------------------------------------- */
+/* -- rivals ------------------------------------------------------------------------------------ */
 
 static struct graph *given_depthwise(void)
 {
 	struct graph *g = model_new();
 	int32_t x = model_input(g, "x", DTYPE_F32, shape_of(1, 8, 6, 5));
-	x = MODEL_NODE(g, OP_CONV, x, model_floats(g, shape_of(8, 1, 3, 3), NULL), model_floats(g, shape_of(8), NULL));
+	x = MODEL_NODE(g, OP_CONV, x, model_floats(g, shape_of(8, 1, 3, 3), NULL),
+		model_floats(g, shape_of(8), NULL));
 	model_attr_int(g, "group", 8);
 	model_output(g, x);
 	return g;
@@ -379,7 +392,8 @@ START_TEST(each_rival_is_right_and_what_was_chosen_is_taken)
 	long before = questions();
 	answer(g, next, &got);
 	ck_assert(gpu_driver() || (questions() > before) == _i); /* "own" spares asking */
-	ck_assert_msg(tensors_close(&got, &want, 1e-5, 1e-5, why, sizeof(why)), "%s: %s", name[_i], why);
+	ck_assert_msg(
+		tensors_close(&got, &want, 1e-5, 1e-5, why, sizeof(why)), "%s: %s", name[_i], why);
 	tensors_free(&got);
 	tensors_free(&want);
 	choices_free(next);
@@ -393,14 +407,18 @@ END_TEST
 static struct graph *given_gelu(void)
 {
 	struct graph *g = model_new();
-	int32_t x = MODEL_NODE(g, OP_RESHAPE, model_input(g, "x", DTYPE_F32, shape_of(1, 8, 6, 5)), MODEL_INTS(g, 15, 16));
-	int32_t in[3] = { x, model_floats(g, shape_of(16, 24), NULL), model_floats(g, shape_of(24), NULL) };
-	struct passes_opts lower = { .backend = gpu_device(), .compiled = true, .lower_to = DTYPE_F16 };
+	int32_t x = MODEL_NODE(g, OP_RESHAPE, model_input(g, "x", DTYPE_F32, shape_of(1, 8, 6, 5)),
+		MODEL_INTS(g, 15, 16));
+	int32_t in[3] = { x, model_floats(g, shape_of(16, 24), NULL),
+		model_floats(g, shape_of(24), NULL) };
+	struct passes_opts lower = { .backend = gpu_device(), .compiled = true,
+		.lower_to = DTYPE_F16 };
 	struct err err = { 0 };
 	x = MODEL_NODE(g, OP_FUSED_MATMUL, in[0], in[1], in[2]);
 	model_attr_int(g, "activation", ACT_GELU);
 	model_output(g, x);
-	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &lower, &err) == ERR_OK, "%s", err.msg);
+	ck_assert_msg(infer_graph(g, &err) == ERR_OK && passes_run(g, &lower, &err) == ERR_OK, "%s",
+		err.msg);
 	return g;
 }
 
@@ -429,12 +447,14 @@ START_TEST(gelu_in_the_products_kernel_or_behind_it_is_right)
 	rig_init(&host, g, &cpu_backend, NULL, NULL);
 	run(&host, &in);
 	answer(g, first, &want);
-	ck_assert_msg(tensors_close(&want, &host.out, 1e-2, 1e-2, why, sizeof(why)), "the first: %s", why);
+	ck_assert_msg(tensors_close(&want, &host.out, 1e-2, 1e-2, why, sizeof(why)),
+		"the first: %s", why);
 	ck_assert(was_chosen(first, arena, "two") || was_chosen(first, arena, "fused"));
 	struct choices *next = next_start(first, arena, name[_i]);
 	answer(g, next, &got);
 	ck_assert(was_chosen(next, arena, name[_i]));
-	ck_assert_msg(tensors_close(&got, &host.out, 1e-2, 1e-2, why, sizeof(why)), "%s: %s", name[_i], why);
+	ck_assert_msg(tensors_close(&got, &host.out, 1e-2, 1e-2, why, sizeof(why)), "%s: %s",
+		name[_i], why);
 	tensors_free(&got);
 	tensors_free(&want);
 	tensors_free(&in);

@@ -42,7 +42,8 @@ static void fetch(struct run_on_device *r, const struct op_rig *rig, const struc
 	struct err err = { 0 };
 	from.data = (void *)mem;
 	to.data = r->lane->host_mem;
-	struct prep p = { .backend = r->b, .in = &from, .out = &to, .n_in = 1, .n_out = 1, .arena = rig->plan };
+	struct prep p = { .backend = r->b, .in = &from, .out = &to, .n_in = 1, .n_out = 1,
+		.arena = rig->plan };
 	expect_ok(r->b->device->prepare_cross(&p, TO_HOST, &k, &err), n, &err);
 	struct device_args d = { r->lane->stream, r->lane->fault, 0, r->lane };
 	struct kernel_args a = { .in = &from, .out = &to, .n_in = 1, .n_out = 1, .state = k.state,
@@ -64,7 +65,8 @@ static size_t largest_output(const struct op_node *n)
 }
 
 /* The tensor's rows, and between them what no kernel may read. */
-static void *upload_columns(struct run_on_device *r, const struct op_node *n, const struct tensor *t)
+static void *upload_columns(
+	struct run_on_device *r, const struct op_node *n, const struct tensor *t)
 {
 	int64_t cols = t->shape.dim[t->shape.rank - 1], rows = tensor_count(t) / cols;
 	struct tensor wide = tensors_new(t->dtype, shape_of(rows, t->pitch));
@@ -78,11 +80,13 @@ static void *upload_columns(struct run_on_device *r, const struct op_node *n, co
 	return mem;
 }
 
-static void begin(struct run_on_device *r, const struct op_rig *rig, const struct op_node *n, bool in_place)
+static void begin(
+	struct run_on_device *r, const struct op_rig *rig, const struct op_node *n, bool in_place)
 {
 	struct err err = { 0 };
 	*r = (struct run_on_device){ .b = gpu_device() };
-	expect_ok(r->b->device->lane_new(r->b, rig->kernel.scratch_bytes, largest_output(n), 1, &r->lane, &err),
+	expect_ok(r->b->device->lane_new(
+			  r->b, rig->kernel.scratch_bytes, largest_output(n), 1, &r->lane, &err),
 		n, &err);
 	for (int i = 0; i < n->n_in; i++) {
 		r->in[i] = n->in[i];
@@ -97,12 +101,14 @@ static void begin(struct run_on_device *r, const struct op_rig *rig, const struc
 			r->out[i].layout = rig->kernel.out_layout;
 		struct tensor dirt = tensors_new(n->out[i].dtype, n->out[i].shape);
 		memset(dirt.data, 0xa5, tensor_bytes(&dirt));
-		r->out[i].data = i == 0 && in_place ? r->in[rig->kernel.inplace_in].data : upload(r, n, &dirt);
+		r->out[i].data = i == 0 && in_place ? r->in[rig->kernel.inplace_in].data
+						    : upload(r, n, &dirt);
 		tensors_free(&dirt);
 	}
 }
 
-static void end(struct run_on_device *r, const struct op_rig *rig, const struct op_node *n, bool in_place)
+static void end(
+	struct run_on_device *r, const struct op_rig *rig, const struct op_node *n, bool in_place)
 {
 	struct err err = { 0 };
 	for (int i = 0; i < n->n_in; i++)
@@ -116,19 +122,23 @@ static void end(struct run_on_device *r, const struct op_rig *rig, const struct 
 	r->b->device->lane_free(r->lane);
 }
 
-static void run_on_device(const struct op_rig *rig, const struct op_node *n, struct tensor *out, bool in_place)
+static void run_on_device(
+	const struct op_rig *rig, const struct op_node *n, struct tensor *out, bool in_place)
 {
 	struct run_on_device r;
 	struct err err = { 0 };
 	begin(&r, rig, n, in_place);
 	struct device_args d = { r.lane->stream, r.lane->fault, 0, r.lane };
 	struct kernel_args a = { .in = r.in, .out = r.out, .n_in = n->n_in, .n_out = n->n_out,
-		.state = rig->kernel.state, .scratch = r.lane->device_mem, .fault = &r.fault, .device = &d };
+		.state = rig->kernel.state, .scratch = r.lane->device_mem, .fault = &r.fault,
+		.device = &d };
 	rig->kernel.run(&a, 0, rig->kernel.units);
-	ck_assert_msg(atomic_load(&r.fault.code) == FAULT_NONE, "%s: the device refuses the work (%lld)",
-		op_node_text(n), (long long)atomic_load(&r.fault.value));
+	ck_assert_msg(atomic_load(&r.fault.code) == FAULT_NONE,
+		"%s: the device refuses the work (%lld)", op_node_text(n),
+		(long long)atomic_load(&r.fault.value));
 	expect_ok(r.b->device->wait(r.lane, &err), n, &err);
-	ck_assert_msg(r.lane->fault->code == FAULT_NONE, "%s: fault %d", op_node_text(n), r.lane->fault->code);
+	ck_assert_msg(r.lane->fault->code == FAULT_NONE, "%s: fault %d", op_node_text(n),
+		r.lane->fault->code);
 	for (int i = 0; i < n->n_out; i++) {
 		out[i] = tensors_new(n->out[i].dtype, n->out[i].shape);
 		out[i].layout = r.out[i].layout;
@@ -154,7 +164,8 @@ static bool may_be_in_place(const struct kernel *k, const struct op_node *n)
 }
 
 /* true: the row took the node, and was right. */
-static bool check_layout(const struct op_row *row, const struct op_node *n, const struct tensor *want)
+static bool check_layout(
+	const struct op_row *row, const struct op_node *n, const struct tensor *want)
 {
 	struct op_rig rig;
 	struct tensor out[OP_CASE_IO_MAX];
@@ -170,7 +181,8 @@ static bool check_layout(const struct op_row *row, const struct op_node *n, cons
 	return takes;
 }
 
-static bool check_channels_last(const struct op_row *row, const struct op_node *n, const struct tensor *want)
+static bool check_channels_last(
+	const struct op_row *row, const struct op_node *n, const struct tensor *want)
 {
 	struct op_node last = *n;
 	if (n->n_in == 0 || !tensors_can_have(&n->in[0], LAYOUT_NHWC))
@@ -186,7 +198,8 @@ static bool check_channels_last(const struct op_row *row, const struct op_node *
 }
 
 /* Every input that may be is columns of something wider, one after the other and all at once. */
-static bool check_columns(const struct op_row *row, const struct op_node *n, const struct tensor *want)
+static bool check_columns(
+	const struct op_row *row, const struct op_node *n, const struct tensor *want)
 {
 	bool took = false;
 	for (int only = -1; only < n->n_in; only++) {
@@ -194,7 +207,8 @@ static bool check_columns(const struct op_row *row, const struct op_node *n, con
 		bool any = false;
 		for (int i = 0; i < n->n_in; i++) {
 			struct tensor *t = &columns.in[i];
-			if (!t->data || t->shape.rank < 2 || n->known[i] || tensor_count(t) == 0 || (only >= 0 && i != only))
+			if (!t->data || t->shape.rank < 2 || n->known[i] || tensor_count(t) == 0 ||
+				(only >= 0 && i != only))
 				continue;
 			any = true;
 			t->layout = LAYOUT_COLUMNS;
@@ -208,7 +222,8 @@ static bool check_columns(const struct op_row *row, const struct op_node *n, con
 
 static bool check_row(const struct gpu_row *row, const struct op_node *n, const struct tensor *want)
 {
-	struct op_row as_row = { .name = row->name, .prepare = row->prepare, .backend = gpu_device(),
+	struct op_row as_row = { .name = row->name, .prepare = row->prepare,
+		.backend = gpu_device(),
 		.precision = PRECISION_EXACT };
 	bool took = check_layout(&as_row, n, want);
 	if (row->layouts & 1U << LAYOUT_NHWC)
@@ -285,8 +300,8 @@ START_TEST(every_row_has_a_case)
 	for (int i = 0; i < n_rows; i++) {
 		if (covered[i])
 			continue;
-		fprintf(stderr, "no case for %s, row %s, types %llx\n", op_info(rows[i].op)->name, rows[i].name,
-			(unsigned long long)rows[i].types);
+		fprintf(stderr, "no case for %s, row %s, types %llx\n", op_info(rows[i].op)->name,
+			rows[i].name, (unsigned long long)rows[i].types);
 		missing++;
 	}
 	ck_assert_int_eq(missing, 0);

@@ -111,8 +111,8 @@ static void on_adopt(void *ctx, struct version *v, struct instance *x)
 	v->owner = x;
 }
 
-static enum err_code on_configure(void *ctx, const char *model, struct slice text, struct arena *arena,
-	struct model_conf *ret, struct err *err)
+static enum err_code on_configure(void *ctx, const char *model, struct slice text,
+	struct arena *arena, struct model_conf *ret, struct err *err)
 {
 	(void)ctx, (void)model, (void)arena;
 	if (slice_is(text, "wrong"))
@@ -128,8 +128,10 @@ static void check_labels(const char *model)
 	struct version *v;
 	struct err err;
 	for (int i = 0; i < p.defaults.n_labels; i++) {
-		struct version_spec number = { .pick = VERSION_PICK_NUMBER, .number = p.label[i].number };
-		struct version_spec label = { .pick = VERSION_PICK_LABEL, .label = slice_of(p.label[i].name) };
+		struct version_spec number = { .pick = VERSION_PICK_NUMBER,
+			.number = p.label[i].number };
+		struct version_spec label = { .pick = VERSION_PICK_LABEL,
+			.label = slice_of(p.label[i].name) };
 		if (registry_acquire(p.registry, slice_of(model), &number, &v, &err) != ERR_OK)
 			continue;
 		version_release(v);
@@ -245,12 +247,14 @@ static void scan_disk(void)
 	for (int k = 0; k < n_models && !p.root_gone; k++) {
 		struct scan_model *m = &model[scan.n_model++];
 		const struct own_file *own = find_own(models[k]);
-		*m = (struct scan_model){ .name = models[k], .version = &version[n], .lowest = p.lowest };
+		*m = (struct scan_model){ .name = models[k], .version = &version[n],
+			.lowest = p.lowest };
 		m->dir = arena_printf(p.arena, "%s/%s", p.dir.path, models[k]);
 		if (own)
 			m->conf = own->file;
 		for (int i = 0; i < p.n_file; i++)
-			if (strcmp(p.file[i].model, models[k]) == 0 && p.file[i].v.number >= p.lowest) {
+			if (strcmp(p.file[i].model, models[k]) == 0 &&
+				p.file[i].v.number >= p.lowest) {
 				version[n++] = p.file[i].v;
 				m->n_version++;
 			}
@@ -548,7 +552,8 @@ static bool expectation(const char *verb, char *a, const char *b, const char *re
 		check_reason(a, strchr(rest, ' ') + 1);
 	} else if (strcmp(verb, "loads") == 0) {
 		struct load *l = take_load(a);
-		WANT(l->vc.max_batch == atoi(b), "%s is loaded with max_batch %d", a, l->vc.max_batch);
+		WANT(l->vc.max_batch == atoi(b), "%s is loaded with max_batch %d", a,
+			l->vc.max_batch);
 		put_load_back(l);
 	} else if (strcmp(verb, "cancelled") == 0) {
 		struct load *l = take_load(a);

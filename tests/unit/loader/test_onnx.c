@@ -70,14 +70,16 @@ END_TEST
 /* tf2onnx writes such. */
 START_TEST(microsofts_domain_needs_no_import)
 {
-	expect_graph(HEAD "node com.microsoft:QuickGelu x -> y\nout y\n", "Swish(x) alpha=1.702 -> y\n");
+	expect_graph(
+		HEAD "node com.microsoft:QuickGelu x -> y\nout y\n", "Swish(x) alpha=1.702 -> y\n");
 }
 END_TEST
 
 START_TEST(an_initializer_of_an_inputs_name_makes_it_constant)
 {
-	expect_graph("ir 3\nopset 7\nin x float32 [4]\nin w float32 [4]\ninit w float32 [4] 1 2 3 4\n"
-		     "node Add x,w -> y\nout y\n",
+	expect_graph(
+		"ir 3\nopset 7\nin x float32 [4]\nin w float32 [4]\ninit w float32 [4] 1 2 3 4\n"
+		"node Add x,w -> y\nout y\n",
 		"Add(x, w) -> y\n");
 	ck_assert_int_eq(model.graph->n_input, 1);
 	expect_refused("ir 8\nopset 7\nin w float32 [5]\ninit w float32 [4] 1 2 3 4\n"
@@ -97,8 +99,8 @@ START_TEST(every_form_of_constant_is_read)
 		int rank;
 		double first;
 	} rows[] = { { "value_int=3", DTYPE_I64, 0, 3 }, { "value_ints=[4,5]", DTYPE_I64, 1, 4 },
-		{ "value_float=1.5", DTYPE_F32, 0, 1.5 }, { "value_floats=[2.5,1.0]", DTYPE_F32, 1, 2.5 },
-		{ "value=$w", DTYPE_F32, 1, 7 } };
+		{ "value_float=1.5", DTYPE_F32, 0, 1.5 },
+		{ "value_floats=[2.5,1.0]", DTYPE_F32, 1, 2.5 }, { "value=$w", DTYPE_F32, 1, 7 } };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		ck_assert_msg(parse(arena_printf(arena,
 				      HEAD "init w float32 [1] 7\nnode Constant - -> c %s\n"
@@ -111,8 +113,8 @@ START_TEST(every_form_of_constant_is_read)
 		ck_assert_int_eq(t->shape.rank, rows[i].rank);
 		ck_assert(tensor_float(t, 0) == rows[i].first);
 	}
-	ck_assert_int_eq(
-		parse(HEAD "node Constant - -> c value_string=\"hi\"\nnode Identity c -> y\nout y string\n"),
+	ck_assert_int_eq(parse(HEAD "node Constant - -> c value_string=\"hi\"\nnode Identity c -> "
+				    "y\nout y string\n"),
 		ERR_OK);
 	const struct tensor *t = model.graph->value[model.graph->node[0].in[0]].constant;
 	ck_assert(slice_is(*(struct slice *)t->data, "hi"));
@@ -158,11 +160,12 @@ END_TEST
 
 START_TEST(a_capture_passes_through_the_bodies_between)
 {
-	expect_graph("opset 17\nin c bool []\nin x float32 [4]\n"
-		     "body in1\nnode Relu x -> a\nout a\nend\nbody in2\nnode Neg x -> a\nout a\nend\n"
-		     "body out1\nnode If c -> b then_branch=@in1 else_branch=@in2\nout b\nend\n"
-		     "body out2\nnode Abs c2 -> b\nout b\nend\n"
-		     "node Exp x -> c2\nnode If c -> y then_branch=@out1 else_branch=@out2\nout y\n",
+	expect_graph(
+		"opset 17\nin c bool []\nin x float32 [4]\n"
+		"body in1\nnode Relu x -> a\nout a\nend\nbody in2\nnode Neg x -> a\nout a\nend\n"
+		"body out1\nnode If c -> b then_branch=@in1 else_branch=@in2\nout b\nend\n"
+		"body out2\nnode Abs c2 -> b\nout b\nend\n"
+		"node Exp x -> c2\nnode If c -> y then_branch=@out1 else_branch=@out2\nout y\n",
 		"Exp(x) -> c2\nIf(c, c, x, c2) then_branch=@out1 else_branch=@out2 -> y\n");
 	const struct graph *out1 = node_graph(&model.graph->node[1], "then_branch");
 	ck_assert_int_eq(out1->n_capture, 2);
@@ -177,14 +180,16 @@ END_TEST
 
 START_TEST(functions_are_inlined)
 {
-	expect_graph(CALLS("function me AddAbs a,b -> d\nopset 17\nnode Add a,b -> t\nnode Abs t -> d\nend\n",
+	expect_graph(CALLS("function me AddAbs a,b -> d\nopset 17\nnode Add a,b -> t\nnode Abs t "
+			   "-> d\nend\n",
 			     "node me:AddAbs x,z -> y\n"),
 		"Add(x, z) -> %0\nAbs(%0) -> y\n");
 	ck_assert_str_eq(model.graph->node[0].name, "AddAbs/");
 	/* Twice, and by another function; names inside do not meet. */
-	expect_graph(CALLS("function me F a -> d\nopset 17\nnode Abs a -> t\nnode Neg t -> d\nend\n"
-			   "function me G a -> d\nopset me 1\nnode me:F a -> t\nnode me:F t -> d\nend\n",
-			     "node me:G x -> t\nnode Relu t -> y\n"),
+	expect_graph(
+		CALLS("function me F a -> d\nopset 17\nnode Abs a -> t\nnode Neg t -> d\nend\n"
+		      "function me G a -> d\nopset me 1\nnode me:F a -> t\nnode me:F t -> d\nend\n",
+			"node me:G x -> t\nnode Relu t -> y\n"),
 		"Abs(x) -> %0\nNeg(%0) -> %1\nAbs(%1) -> %2\nNeg(%2) -> t\nRelu(t) -> y\n");
 }
 END_TEST
@@ -217,7 +222,8 @@ START_TEST(attributes_of_a_call_reach_the_body)
 			     "node me:F x -> t k=1\nnode me:G t -> y q=0\n"),
 		"Concat(x, x) axis=1 -> %0\nFlatten(%0) axis=7 -> %1\nFlatten(%1) -> t\n"
 		"Concat(t, t) axis=0 -> %2\nFlatten(%2) axis=1 -> %3\nFlatten(%3) -> y\n");
-	expect_refused(CALLS("function me F a -> d k\nopset 17\nnode Abs a -> d\nend\n", "node me:F x -> y\n"),
+	expect_refused(CALLS("function me F a -> d k\nopset 17\nnode Abs a -> d\nend\n",
+			       "node me:F x -> y\n"),
 		ERR_INVALID_ARGUMENT, "'k' is missing");
 }
 END_TEST
@@ -254,7 +260,8 @@ START_TEST(words_that_come_again_in_a_list_are_kept_once)
 	expect_graph("opset 17\nopset ai.onnx.ml 2\nin x string [2]\n"
 		     "node ai.onnx.ml:LabelEncoder x -> y keys_strings=[b,aa,b,c,d,e,aa,f] "
 		     "values_int64s=[0,1,2,3,4,5,6,7]\nout y int64 [2]\n",
-		"LabelEncoder(x) keys_strings=b,aa,b,c,d,e,aa,f values_int64s=0,1,2,3,4,5,6,7 -> y\n");
+		"LabelEncoder(x) keys_strings=b,aa,b,c,d,e,aa,f values_int64s=0,1,2,3,4,5,6,7 -> "
+		"y\n");
 	const struct slice *key = model.graph->node[0].attr[0].strings;
 	ck_assert_ptr_eq(key[0].ptr, key[2].ptr);
 	ck_assert_ptr_ne(key[0].ptr, key[1].ptr);
@@ -284,10 +291,11 @@ static const struct refusal {
 	BAD(HEAD "node Relu a -> y\nnode Relu x -> a\nout y\n", "topological order"),
 	/* M9 */
 	BAD(CALLS("function me A a -> d\nopset me 1\nnode me:B a -> d\nend\n"
-		  "function me B a -> d\nopset me 1\nnode me:A a -> d\nend\n", "node me:A x -> y\n"),
+		  "function me B a -> d\nopset me 1\nnode me:A a -> d\nend\n",
+		  "node me:A x -> y\n"),
 		"calls itself"),
-	BAD(CALLS("function me A a -> d\nopset me 1\nnode me:A a -> d\nend\n", "node me:A x -> y\n"),
-		"calls itself"),
+	BAD(CALLS("function me A a -> d\nopset me 1\nnode me:A a -> d\nend\n",
+		"node me:A x -> y\n"), "calls itself"),
 	BAD(CALLS("body t\nnode me:A x -> r\nout r\nend\n"
 		  "function me A x -> d\nopset 17\nopset me 1\nnode Cast x -> c to=9\n"
 		  "node If c -> d then_branch=@t else_branch=@t\nend\n", "node me:A x -> y\n"),
@@ -296,7 +304,8 @@ static const struct refusal {
 	BAD(HEAD "node Relu x -> y\nnode Abs x -> y\nout y\n", "'y' is defined twice"),
 	BAD(HEAD "node Relu x -> x\nout x\n", "'x' is defined twice"),
 	BAD(HEAD "in x float32 [4]\nnode Relu x -> y\nout y\n", "'x' is defined twice"),
-	BAD(HEAD "init w float32 [0]\ninit w float32 [0]\nnode Relu w -> y\nout y\n", "'w' is there twice"),
+	BAD(HEAD "init w float32 [0]\ninit w float32 [0]\nnode Relu w -> y\nout y\n",
+		"'w' is there twice"),
 	BAD(HEAD "node Flatten x -> y axis=1 axis=1\nout y\n", "'axis' is there twice"),
 	BAD(HEAD "node Relu x -> y\nout y\nout y\n", "'y' is there twice"),
 	BAD(HEAD "meta a 1\nmeta a 2\nnode Relu x -> y\nout y\n", "'a' is there twice"),
@@ -315,8 +324,9 @@ static const struct refusal {
 	BAD(HEAD "node Add x,_ -> y\nout y\n", "1 inputs"),
 	BAD(HEAD "node Where _,x,x -> y\nout y\n", "required"),
 	/* M12 */
-	BAD("ir 3\nopset 7\nin x float32 [4]\ninit w float32 [4] 1 2 3 4\nnode Add x,w -> y\nout y\n",
-		"is no input"),
+	BAD(
+		"ir 3\nopset 7\nin x float32 [4]\ninit w float32 [4] 1 2 3 4\nnode Add x,w -> "
+		"y\nout y\n", "is no input"),
 	BAD("ir 0\nopset 17\nin x float32 [4]\nnode Relu x -> y\nout y\n", "no IR version"),
 	NOT_YET("ir 99\nopset 17\nin x float32 [4]\nnode Relu x -> y\nout y\n", "IR version 99"),
 	NOT_YET("ir 2\nopset 17\nin x float32 [4]\nnode Relu x -> y\nout y\n", "IR version 2"),
@@ -326,7 +336,8 @@ static const struct refusal {
 	NOT_YET("opset 1000000000\nin x float32 [4]\nnode Relu x -> y\nout y\n", "opset 28"),
 	BAD(HEAD "node com.example:Foo x -> y\nout y\n", "'com.example' is not imported"),
 	NOT_YET(HEAD "opset com.example 1\nnode com.example:Foo x -> y\nout y\n", "'com.example'"),
-	BAD("opset ai.onnx.ml 3\nin x float32 [4]\nnode Relu x -> y\nout y\n", "'ai.onnx' is not imported"),
+	BAD("opset ai.onnx.ml 3\nin x float32 [4]\nnode Relu x -> y\nout y\n",
+		"'ai.onnx' is not imported"),
 	/* M13 */
 	NOT_YET(HEAD "node Foo x -> y\nout y\n", "Foo of opset 17"),
 	NOT_YET(HEAD "node Upsample x,x -> y\nout y\n", "Upsample of opset 17"),
@@ -335,7 +346,8 @@ static const struct refusal {
 	BAD(HEAD "node Flatten x -> y axes=1\nout y\n", "no attribute 'axes'"),
 	BAD(HEAD "node Flatten x -> y axis=&k\nout y\n", "but is in none"),
 	BAD(HEAD "node Constant - -> y\nout y\n", "must have one value"),
-	BAD(HEAD "node Constant - -> y value_int=1 value_float=1.0\nout y\n", "must have one value"),
+	BAD(HEAD "node Constant - -> y value_int=1 value_float=1.0\nout y\n",
+		"must have one value"),
 	BAD(HEAD "node Constant - -> y value_int=1.0\nout y\n", "must have one value"),
 	BAD(HEAD "node Constant x -> y value_int=1\nout y\n", "must have one value"),
 	BAD(HEAD "node Constant - -> y value_graph=1\nout y\n", "must have one value"),
@@ -359,13 +371,15 @@ static const char *chain(int n, int times)
 {
 	char *text = arena_printf(arena, "opset 17\nopset me 1\nin x float32 [4]\n");
 	for (int i = 0; i < n; i++) {
-		text = arena_printf(arena, "%sfunction me F%d a -> d\nopset me 1\nopset 17\n", text, i);
+		text = arena_printf(
+			arena, "%sfunction me F%d a -> d\nopset me 1\nopset 17\n", text, i);
 		for (int k = 0; k + 1 < times; k++)
 			text = arena_printf(arena, "%snode me:F%d a -> t%d\n", text, i + 1, k);
 		text = arena_printf(arena, "%snode me:F%d a -> d\nend\n", text, i + 1);
 	}
 	return arena_printf(arena,
-		"%sfunction me F%d a -> d\nopset 17\nnode Abs a -> d\nend\nnode me:F0 x -> y\nout y\n",
+		"%sfunction me F%d a -> d\nopset 17\nnode Abs a -> d\nend\nnode me:F0 x -> y\nout "
+		"y\n",
 		text, n);
 }
 
@@ -410,8 +424,9 @@ static Onnx__ModelProto *given_tower(void)
 		text = arena_printf(arena,
 			"%sbody b%d\nnode If c -> v then_branch=@b%d else_branch=@b0\nout v\nend\n",
 			text, i, i - 1);
-	return onnx_text_model(arena,
-		arena_printf(arena, "%snode If c -> y then_branch=@b13 else_branch=@b0\nout y\n", text));
+	return onnx_text_model(
+		arena, arena_printf(arena,
+			       "%snode If c -> y then_branch=@b13 else_branch=@b0\nout y\n", text));
 }
 
 START_TEST(M5_bodies_nested_too_deep_are_refused)
@@ -461,7 +476,8 @@ START_TEST(M3_no_flipped_bit_does_harm)
 		struct arena *own = arena_new(0, (size_t)1 << 30);
 		memcpy(copy, bytes.ptr, bytes.len);
 		copy[bit / 8] ^= (char)(1 << bit % 8);
-		if (onnx_parse((struct slice){ copy, bytes.len }, -1, NULL, own, &model, &err) != ERR_OK)
+		if (onnx_parse((struct slice){ copy, bytes.len }, -1, NULL, own, &model, &err) !=
+			ERR_OK)
 			refused++;
 		else
 			ck_assert_int_eq(graph_check(model.graph, &err), ERR_OK);
@@ -475,16 +491,19 @@ START_TEST(M3_bodies_and_functions_survive_flips_too)
 {
 	static const char *const texts[] = { IF_MODEL,
 		CALLS("function me F a -> d k l=7\nopset 17\nnode Concat a,a -> t axis=&k\n"
-		      "node Flatten t -> d axis=&l\nend\n", "node me:F x -> y k=1\n"),
+		      "node Flatten t -> d axis=&l\nend\n",
+			"node me:F x -> y k=1\n"),
 		"opset 9\nin x float32 [2,3]\nnode Clip x -> c min=0.0 max=6.0\n"
-		"node Softmax c -> s axis=0\nnode Slice s -> y axes=[1] starts=[0] ends=[2]\nout y\n" };
+		"node Softmax c -> s axis=0\nnode Slice s -> y axes=[1] starts=[0] ends=[2]\nout "
+		"y\n" };
 	struct slice bytes = onnx_text_pack(arena, &onnx_text_model(arena, texts[_i])->base);
 	char *copy = arena_alloc(arena, bytes.len);
 	for (size_t bit = 0; bit < 8 * bytes.len; bit++) {
 		struct arena *own = arena_new(0, (size_t)1 << 30);
 		memcpy(copy, bytes.ptr, bytes.len);
 		copy[bit / 8] ^= (char)(1 << bit % 8);
-		if (onnx_parse((struct slice){ copy, bytes.len }, -1, NULL, own, &model, &err) == ERR_OK)
+		if (onnx_parse((struct slice){ copy, bytes.len }, -1, NULL, own, &model, &err) ==
+			ERR_OK)
 			ck_assert_int_eq(graph_check(model.graph, &err), ERR_OK);
 		arena_free(own);
 	}
@@ -501,7 +520,8 @@ START_TEST(every_failed_allocation_is_an_error)
 	arena_free(own);
 	for (size_t c = 1024; c < needed; c += 64) {
 		own = arena_new(1024, c);
-		ck_assert_int_eq(onnx_parse(bytes, -1, NULL, own, &model, &err), ERR_RESOURCE_EXHAUSTED);
+		ck_assert_int_eq(
+			onnx_parse(bytes, -1, NULL, own, &model, &err), ERR_RESOURCE_EXHAUSTED);
 		arena_free(own);
 	}
 }

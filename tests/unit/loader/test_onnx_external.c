@@ -57,7 +57,8 @@ static Onnx__ModelProto *given_external(const char *const *pairs, int n)
 	given_external((const char *const[]){ __VA_ARGS__ }, \
 		(int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *) / 2))
 
-static enum err_code parse_with(const Onnx__ModelProto *m, int dirfd, const struct onnx_limits *limits)
+static enum err_code parse_with(
+	const Onnx__ModelProto *m, int dirfd, const struct onnx_limits *limits)
 {
 	return onnx_parse(onnx_text_pack(arena, &m->base), dirfd, limits, arena, &model, &err);
 }
@@ -104,9 +105,9 @@ END_TEST
 
 START_TEST(M17_locations_outside_or_odd_get_one_answer)
 {
-	static const char *const locations[] = { "../weights.bin", "a/../../weights.bin", "/etc/passwd",
-		".", "..", "sub/", "missing", "Weights.bin", "leaf", "parent/weights.bin", "hard", "fifo",
-		"/dev/zero", "secret", "sub" };
+	static const char *const locations[] = { "../weights.bin", "a/../../weights.bin",
+		"/etc/passwd", ".", "..", "sub/", "missing", "Weights.bin", "leaf",
+		"parent/weights.bin", "hard", "fifo", "/dev/zero", "secret", "sub" };
 	tempdir_put_str(&dir, "sub/w", "abcdefgh");
 	tempdir_put_str(&dir, "secret", "abcdefgh");
 	ck_assert_int_eq(symlinkat("weights.bin", dir.fd, "leaf"), 0);
@@ -118,7 +119,8 @@ START_TEST(M17_locations_outside_or_odd_get_one_answer)
 	ck_assert_int_eq(parse(EXTERNAL("location", location)), ERR_INVALID_ARGUMENT);
 
 	const char *same = arena_printf(arena,
-		"tensor 'w': external data '%s' is not a readable file of the model's own directory",
+		"tensor 'w': external data '%s' is not a readable file of the model's own "
+		"directory",
 		location);
 	ck_assert_str_eq(err.msg, same);
 }
@@ -145,17 +147,19 @@ START_TEST(M17_names_that_are_none_are_refused)
 	struct slice bytes = onnx_text_pack(arena, &EXTERNAL("location", "weights.binX")->base);
 	char *x = memmem(bytes.ptr, bytes.len, "weights.binX", 12);
 	x[11] = 0;
-	ck_assert_int_eq(onnx_parse(bytes, dir.fd, NULL, arena, &model, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		onnx_parse(bytes, dir.fd, NULL, arena, &model, &err), ERR_INVALID_ARGUMENT);
 }
 END_TEST
 
 START_TEST(M18_ranges_and_keys_that_are_wrong_are_refused)
 {
-	static const char *const rows[][2] = { { "offset", "-1" }, { "offset", "9223372036854775808" },
-		{ "offset", "9" }, { "offset", "17" }, { "offset", "9223372036854775807" },
-		{ "offset", "0x1" }, { "offset", "" }, { "length", "-1" },
-		{ "length", "1125899906842624" }, { "length", "7" }, { "length", "0" },
-		{ "colour", "red" }, { "checksum", "0000000000000000000000000000000000000000" },
+	static const char *const rows[][2] = { { "offset", "-1" },
+		{ "offset", "9223372036854775808" }, { "offset", "9" }, { "offset", "17" },
+		{ "offset", "9223372036854775807" }, { "offset", "0x1" }, { "offset", "" },
+		{ "length", "-1" }, { "length", "1125899906842624" }, { "length", "7" },
+		{ "length", "0" }, { "colour", "red" },
+		{ "checksum", "0000000000000000000000000000000000000000" },
 		{ "location", "weights.bin" } };
 	ck_assert_int_eq(parse(EXTERNAL("location", "weights.bin", rows[_i][0], rows[_i][1])),
 		ERR_INVALID_ARGUMENT);
@@ -179,8 +183,10 @@ START_TEST(M18_more_than_the_machine_has_is_refused)
 	Onnx__ModelProto *m = EXTERNAL("location", "weights.bin");
 	weights(m)->dims[0] = bytes;
 	ck_assert_int_eq(parse(m), ERR_RESOURCE_EXHAUSTED);
-	size_t most = cgroup_machine_bytes() < (size_t)64 << 30 ? cgroup_machine_bytes() : (size_t)64 << 30;
-	ck_assert_ptr_nonnull(strstr(err.msg, arena_printf(arena, "does not fit in the memory allowed, %zu bytes", most)));
+	size_t most = cgroup_machine_bytes() < (size_t)64 << 30 ? cgroup_machine_bytes()
+								: (size_t)64 << 30;
+	ck_assert_ptr_nonnull(strstr(err.msg,
+		arena_printf(arena, "does not fit in the memory allowed, %zu bytes", most)));
 }
 END_TEST
 
@@ -278,7 +284,8 @@ static enum err_code parse_sparse(const char *values, const char *indices, int64
 START_TEST(sparse_initializers_become_dense)
 {
 	static const float dense[6] = { 0, 5, 0, 0, 0, 7 };
-	ck_assert_msg(parse_sparse("float32 [2] 5 7", "int64 [2] 1 5", 2, 3) == ERR_OK, "%s", err.msg);
+	ck_assert_msg(
+		parse_sparse("float32 [2] 5 7", "int64 [2] 1 5", 2, 3) == ERR_OK, "%s", err.msg);
 	ck_assert_mem_eq(model.graph->value[0].constant->data, dense, sizeof(dense));
 	ck_assert_int_eq(parse_sparse("float32 [2] 5 7", "int64 [2,2] 0 1 1 2", 2, 3), ERR_OK);
 	ck_assert_mem_eq(model.graph->value[0].constant->data, dense, sizeof(dense));
@@ -312,11 +319,14 @@ END_TEST
 /* Each of them alone would be allowed. */
 START_TEST(M19_many_sparse_tensors_are_bounded_together)
 {
-	static const char text[] = "opset 13\ninit w float32 [1] 5\ninit i int64 [1] 1\ninit v float32 [1] 5\n"
+	static const char text[] =
+		"opset 13\ninit w float32 [1] 5\ninit i int64 [1] 1\ninit v float32 [1] 5\n"
 		"init k int64 [1] 1\nnode Add w,v -> y\nout y\n";
 	ck_assert_int_eq(parse_as_sparse(onnx_text_model(arena, text), 300, 1 << 18), ERR_OK);
-	ck_assert_int_eq(parse_as_sparse(onnx_text_model(arena, text), 600, 1 << 18), ERR_RESOURCE_EXHAUSTED);
-	ck_assert_str_eq(err.msg, "sparse tensor 'v': shape [600,262144] is more than 444596608 bytes when dense, "
+	ck_assert_int_eq(parse_as_sparse(onnx_text_model(arena, text), 600, 1 << 18),
+		ERR_RESOURCE_EXHAUSTED);
+	ck_assert_str_eq(err.msg,
+		"sparse tensor 'v': shape [600,262144] is more than 444596608 bytes when dense, "
 		"which are left of 1073742208 for all sparse tensors");
 }
 END_TEST

@@ -46,7 +46,8 @@ static const struct encoding {
 	const char *memory;
 	size_t memory_len;
 } encodings[] = {
-#define ROW(id, dim, raw, n, m, ...) { D(id), dim, raw, sizeof(raw) - 1, { __VA_ARGS__ }, n, m, sizeof(m) - 1 }
+#define ROW(id, dim, raw, n, m, ...) \
+	{ D(id), dim, raw, sizeof(raw) - 1, { __VA_ARGS__ }, n, m, sizeof(m) - 1 }
 	ROW(I32, 2, "\1\0\0\0\xff\xff\xff\xff", 2, "\1\0\0\0\xff\xff\xff\xff", 1, -1),
 	ROW(I16, 2, "\1\0\xff\xff", 2, "\1\0\xff\xff", 1, -1),
 	ROW(U16, 2, "\1\0\xff\xff", 2, "\1\0\xff\xff", 1, 65535),
@@ -303,9 +304,11 @@ END_TEST
 START_TEST(what_is_written_reads_back)
 {
 	const struct encoding *e = &encodings[_i];
-	struct tensor t = { .data = (void *)e->memory, .dtype = e->dtype, .shape = shape_of(e->dim) };
+	struct tensor t = { .data = (void *)e->memory, .dtype = e->dtype,
+		.shape = shape_of(e->dim) };
 	struct slice bytes;
-	ck_assert_int_eq(onnx_format_value(&t, &(struct type){ .dtype = t.dtype }, "w", arena, &bytes, &err), ERR_OK);
+	ck_assert_int_eq(onnx_format_value(
+		&t, &(struct type){ .dtype = t.dtype }, "w", arena, &bytes, &err), ERR_OK);
 	ck_assert_int_eq(onnx_parse_tensor(bytes, arena, &got, &name, &err), ERR_OK);
 	expect_memory(e, "what was written");
 }
@@ -315,7 +318,8 @@ START_TEST(strings_are_written_and_read_back)
 {
 	struct slice s[2] = { SLICE_LIT("a\0b"), SLICE_LIT("") }, bytes;
 	struct tensor t = { .data = s, .dtype = DTYPE_STRING, .shape = shape_of(2) };
-	ck_assert_int_eq(onnx_format_value(&t, &(struct type){ .dtype = t.dtype }, "w", arena, &bytes, &err), ERR_OK);
+	ck_assert_int_eq(onnx_format_value(
+		&t, &(struct type){ .dtype = t.dtype }, "w", arena, &bytes, &err), ERR_OK);
 	ck_assert_int_eq(onnx_parse_tensor(bytes, arena, &got, &name, &err), ERR_OK);
 	ck_assert(slice_eq(((struct slice *)got.data)[0], s[0]));
 }
@@ -339,20 +343,24 @@ START_TEST(sequences_and_optionals_are_read_by_their_type)
 	ck_assert_mem_eq(((struct tensor *)got.data)[1].data, "ab", 2);
 
 	Onnx__OptionalProto o = ONNX__OPTIONAL_PROTO__INIT;
-	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got, &name,
-				 &err), ERR_OK);
+	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got,
+				 &name, &err),
+		ERR_OK);
 	ck_assert_ptr_null(got.data);
 	ck_assert_int_eq(got.shape.rank, RANK_UNKNOWN);
 	o.sequence_value = &s;
-	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got, &name,
-				 &err), ERR_OK);
+	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got,
+				 &name, &err),
+		ERR_OK);
 	ck_assert_int_eq(got.dtype, DTYPE_TENSOR);
 	o.sequence_value = NULL;
 	o.tensor_value = &t;
-	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got, &name,
-				 &err), ERR_OK);
+	ck_assert_int_eq(onnx_parse_value(onnx_text_pack(arena, &o.base), &optional, arena, &got,
+				 &name, &err),
+		ERR_OK);
 	ck_assert_int_eq(got.dtype, DTYPE_U8);
-	ck_assert_int_eq(onnx_parse_value(SLICE_LIT("\x1a\x05x"), &sequence, arena, &got, &name, &err),
+	ck_assert_int_eq(
+		onnx_parse_value(SLICE_LIT("\x1a\x05x"), &sequence, arena, &got, &name, &err),
 		ERR_INVALID_ARGUMENT);
 }
 END_TEST

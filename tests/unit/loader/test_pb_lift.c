@@ -80,7 +80,9 @@ static void expect_same_list(const struct attr *a, const struct attr *b)
 	for (int i = 0; i < a->n; i++)
 		switch (a->kind) {
 		case ATTR_INTS: ck_assert_int_eq(a->ints[i], b->ints[i]); break;
-		case ATTR_FLOATS: ck_assert_mem_eq(&a->floats[i], &b->floats[i], sizeof(float)); break;
+		case ATTR_FLOATS:
+			ck_assert_mem_eq(&a->floats[i], &b->floats[i], sizeof(float));
+			break;
 		case ATTR_STRINGS: ck_assert(slice_eq(a->strings[i], b->strings[i])); break;
 		default: break;
 		}
@@ -171,7 +173,8 @@ START_TEST(raw_data_twice_is_refused)
 {
 	Onnx__ModelProto *m = given_model();
 	struct slice once = onnx_text_pack(arena, &m->base);
-	ProtobufCMessageUnknownField again = { .tag = 9, .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED };
+	ProtobufCMessageUnknownField again = { .tag = 9,
+		.wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED };
 	const char *payload = memmem(once.ptr, once.len, big, BIG_BYTES);
 	again.data = (uint8_t *)payload - 3; /* with its length */
 	again.len = BIG_BYTES + 3;
@@ -200,7 +203,8 @@ static Onnx__ModelProto *given_lists(void)
 	Onnx__ModelProto *m = onnx_text_model(arena,
 		"opset 17\nopset ai.onnx.ml 2\nin x string [2]\n"
 		"node ai.onnx.ml:LabelEncoder x -> z keys_strings=[a] values_floats=[1.5]\n"
-		"node ai.onnx.ml:LabelEncoder x -> y keys_strings=[a] values_int64s=[1]\nout y int64 [2]\n");
+		"node ai.onnx.ml:LabelEncoder x -> y keys_strings=[a] values_int64s=[1]\nout y "
+		"int64 [2]\n");
 	Onnx__AttributeProto *strings = m->graph->node[0]->attribute[0];
 	Onnx__AttributeProto *floats = m->graph->node[0]->attribute[1];
 	Onnx__AttributeProto *ints = m->graph->node[1]->attribute[1];
@@ -210,7 +214,8 @@ static Onnx__ModelProto *given_lists(void)
 	strings->n_strings = floats->n_floats = ints->n_ints = N;
 	for (int i = 0; i < N; i++) {
 		const char *word = i % 3 ? "LEAF" : arena_printf(arena, "word %d", i);
-		strings->strings[i] = (ProtobufCBinaryData){ i % 5 ? strlen(word) : 0, (uint8_t *)word };
+		strings->strings[i] =
+			(ProtobufCBinaryData){ i % 5 ? strlen(word) : 0, (uint8_t *)word };
 		floats->floats[i] = (float)i / 3;
 		ints->ints[i] = int_of(i);
 	}
@@ -273,8 +278,10 @@ START_TEST(lists_in_other_forms_are_read_as_from_memory)
 {
 	uint8_t numbers[] = { 4, 1, 2, 3, 4 }, *many = arena_calloc(arena, 1, BIG_BYTES + 4);
 	ProtobufCMessageUnknownField again = { 8, PROTOBUF_C_WIRE_TYPE_VARINT, 1, numbers };
-	ProtobufCMessageUnknownField packed = { 8, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, 5, numbers };
-	ProtobufCMessageUnknownField all_packed = { 8, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, BIG_BYTES + 3, many };
+	ProtobufCMessageUnknownField packed = { 8, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, 5,
+		numbers };
+	ProtobufCMessageUnknownField all_packed = { 8, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+		BIG_BYTES + 3, many };
 	ProtobufCMessageUnknownField wrong = { 8, PROTOBUF_C_WIRE_TYPE_32BIT, 4, numbers };
 	Onnx__ModelProto *m = given_lists();
 	Onnx__AttributeProto *ints = m->graph->node[1]->attribute[1];
@@ -284,7 +291,8 @@ START_TEST(lists_in_other_forms_are_read_as_from_memory)
 		ck_assert_int_eq(expect_as_from_memory(lists_with(ints, &again, m)), ERR_OK);
 		ck_assert_int_eq(expect_as_from_memory(lists_with(ints, &packed, m)), ERR_OK);
 		ck_assert_int_eq(expect_as_from_memory(lists_with(ints, &all_packed, m)), ERR_OK);
-		ck_assert_int_eq(expect_as_from_memory(lists_with(ints, &wrong, m)), ERR_INVALID_ARGUMENT);
+		ck_assert_int_eq(
+			expect_as_from_memory(lists_with(ints, &wrong, m)), ERR_INVALID_ARGUMENT);
 	}
 }
 END_TEST
@@ -328,7 +336,8 @@ START_TEST(two_lists_of_an_attribute_are_refused)
 	for (int i = 0; i < 4; i++) {
 		ints->n_ints = lengths[i % 2];
 		ints->n_floats = lengths[i / 2];
-		ck_assert_int_eq(expect_as_from_memory(onnx_text_pack(arena, &m->base)), ERR_INVALID_ARGUMENT);
+		ck_assert_int_eq(expect_as_from_memory(onnx_text_pack(arena, &m->base)),
+			ERR_INVALID_ARGUMENT);
 	}
 }
 END_TEST
@@ -352,7 +361,8 @@ END_TEST
 /* Else a tensor could take another one's bytes. */
 START_TEST(a_file_cannot_name_pieces_itself)
 {
-	static const unsigned types[] = { PROTOBUF_C_WIRE_TYPE_64BIT, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED };
+	static const unsigned types[] = { PROTOBUF_C_WIRE_TYPE_64BIT,
+		PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED };
 	for (int i = 0; i < 2; i++) {
 		Onnx__ModelProto *m = given_model();
 		Onnx__TensorProto thief = *m->graph->initializer[0];

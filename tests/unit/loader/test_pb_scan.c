@@ -123,7 +123,8 @@ END_TEST
 START_TEST(the_estimate_covers_what_unpacking_takes)
 {
 	/* A graph of nodes with names, attributes and packed data. */
-	Onnx__AttributeProto attr = ONNX__ATTRIBUTE_PROTO__INIT, *attrs[3] = { &attr, &attr, &attr };
+	Onnx__AttributeProto attr = ONNX__ATTRIBUTE_PROTO__INIT,
+			     *attrs[3] = { &attr, &attr, &attr };
 	int64_t ints[100] = { 1, 300, -1 };
 	attr.name = "some_attribute";
 	attr.ints = ints;
@@ -160,7 +161,8 @@ START_TEST(big_pieces_can_be_adopted_and_the_rest_is_freed)
 	struct pb_mem mem;
 	struct arena *arena = arena_new(0, 0);
 	ck_assert_int_eq(pb_mem_init(&mem, 10 << 20, &err), ERR_OK);
-	char *kept = mem.allocator.alloc(&mem, 1 << 20), *freed = mem.allocator.alloc(&mem, 1 << 20);
+	char *kept = mem.allocator.alloc(&mem, 1 << 20),
+	     *freed = mem.allocator.alloc(&mem, 1 << 20);
 	char *left = mem.allocator.alloc(&mem, 1 << 20), *small = mem.allocator.alloc(&mem, 10);
 	ck_assert_ptr_nonnull(left);
 	ck_assert_int_eq((uintptr_t)kept % 64, 0);

@@ -19,7 +19,8 @@ static const char *roots[2];
 static struct err err;
 static atomic_int published, drained, unloaded, failed;
 
-static enum err_code on_publish(void *ctx, struct version *v, const struct model_conf *mc, struct err *e)
+static enum err_code on_publish(
+	void *ctx, struct version *v, const struct model_conf *mc, struct err *e)
 {
 	(void)ctx, (void)mc, (void)e;
 	v->sig[0].queue = v;
@@ -311,7 +312,8 @@ START_TEST(more_labels_than_are_kept_are_refused)
 	ck_assert_int_eq(repo_reload(repo, &conf, &err), ERR_OK);
 	conf.defaults.n_labels++;
 	ck_assert_int_eq(repo_reload(repo, &conf, &err), ERR_INVALID_ARGUMENT);
-	ck_assert_int_eq(settings_copy_model(&conf.defaults, arena, &copy, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		settings_copy_model(&conf.defaults, arena, &copy, &err), ERR_INVALID_ARGUMENT);
 	ck_assert_str_eq(err.msg, "model '': has 65 labels, at most 64 are allowed");
 }
 END_TEST

@@ -120,7 +120,8 @@ START_TEST(m26_only_plain_decimal_directories_are_versions)
 	ck_assert_int_eq(scan.model[0].n_version, 1);
 	ck_assert_ptr_nonnull(version("m", 0));
 	ck_assert_int_eq(remarks("m/01: ignored, a version's number has no leading zeros"), 1);
-	ck_assert_int_eq(remarks("m/latest: ignored, not a version directory: versions are numbers"), 1);
+	ck_assert_int_eq(
+		remarks("m/latest: ignored, not a version directory: versions are numbers"), 1);
 }
 END_TEST
 
@@ -134,13 +135,24 @@ START_TEST(repositories_of_others_are_told_what_is_different)
 	given_file("anything/1/notes.txt", "x");
 	given_file("loose.onnx", "x");
 	when_scanned(NULL, 0);
-	ck_assert_int_eq(remarks("triton/config.pbtxt: ignored, options of a model stand in model.conf; signetctl import reads this file"), 1);
-	ck_assert_int_eq(remarks("flat/model.onnx: ignored, a version is a directory: move it to 1/"), 1);
-	ck_assert_int_eq(remarks("tfs/1: no model.onnx or model.signet in it (yet); saved_model.pb is a SavedModel"), 1);
-	ck_assert_int_eq(remarks("ovms/1: no model.onnx or model.signet in it (yet); resnet50.onnx has to be named model.onnx"), 1);
-	ck_assert_int_eq(remarks("torch/1: no model.onnx or model.signet in it (yet); model.pt has to be exported"), 1);
+	ck_assert_int_eq(remarks("triton/config.pbtxt: ignored, options of a model stand in "
+				 "model.conf; signetctl import reads this file"),
+		1);
+	ck_assert_int_eq(
+		remarks("flat/model.onnx: ignored, a version is a directory: move it to 1/"), 1);
+	ck_assert_int_eq(remarks("tfs/1: no model.onnx or model.signet in it (yet); saved_model.pb "
+				 "is a SavedModel"),
+		1);
+	ck_assert_int_eq(remarks("ovms/1: no model.onnx or model.signet in it (yet); resnet50.onnx "
+				 "has to be named model.onnx"),
+		1);
+	ck_assert_int_eq(remarks("torch/1: no model.onnx or model.signet in it (yet); model.pt has "
+				 "to be exported"),
+		1);
 	ck_assert_int_eq(remarks("anything/1: no model.onnx or model.signet in it (yet)"), 1);
-	ck_assert_int_eq(remarks("loose.onnx: ignored, not a directory; a root holds NAME/VERSION/model.onnx"), 1);
+	ck_assert_int_eq(remarks("loose.onnx: ignored, not a directory; a root holds "
+				 "NAME/VERSION/model.onnx"),
+		1);
 }
 END_TEST
 

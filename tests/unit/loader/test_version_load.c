@@ -169,13 +169,15 @@ END_TEST
 /* The columns with a number that is not 0: all of them with the sample, so that the proof alone
    would let it pass. */
 #define WIDE \
-	"opset 17\nin x float32 [N,3]\ninit one int64 [1] 1\nnode ReduceMax x -> m axes=[0] keepdims=0\n" \
+	"opset 17\nin x float32 [N,3]\ninit one int64 [1] 1\nnode ReduceMax x -> m axes=[0] " \
+		"keepdims=0\n" \
 	"node Cast m -> c to=9\nnode Compress x,c -> y axis=1\n"
 
 START_TEST(outputs_as_wide_as_data_says_are_no_batch)
 {
-	is_unbatched(loads(WIDE "out y float32 [N,W]\n"),
-		"dimension 1 of output 'y' hangs on data, so a row's answer would hang on its company");
+	is_unbatched(
+		loads(WIDE "out y float32 [N,W]\n"), "dimension 1 of output 'y' hangs on data, so "
+						     "a row's answer would hang on its company");
 }
 END_TEST
 
@@ -218,7 +220,8 @@ END_TEST
 START_TEST(an_output_may_call_the_rows_otherwise)
 {
 	const struct signature *s = loads("opset 13\nin x float32 [N,4]\ninit a int64 [2] -1 2\n"
-		"init b int64 [2] -1 4\nnode Reshape x,a -> r\nnode Reshape r,b -> y\nout y float32 [M,4]\n");
+					  "init b int64 [2] -1 4\nnode Reshape x,a -> r\nnode "
+					  "Reshape r,b -> y\nout y float32 [M,4]\n");
 	ck_assert_msg(s->batchable, "%s", s->why_not_batchable);
 	is_unbatched(loads("opset 13\nin x float32 [N,4]\ninit a int64 [2] -1 2\n"
 			   "node Reshape x,a -> y\nout y float32 [M,2]\n"),
@@ -229,10 +232,13 @@ END_TEST
 /* tf2onnx and Paddle2ONNX number what they do not know; a shape that says more is heeded. */
 START_TEST(numbered_names_tell_no_inputs_apart)
 {
-	const struct signature *s = loads("opset 13\nin x float32 [unk__12,4]\nin z float32 [unk__13,4]\n"
-		"in w float32 [DynamicDimension.0,4]\nnode Sum x,z,w -> y\nout y float32 [unk__14,4]\n");
+	const struct signature *s =
+		loads("opset 13\nin x float32 [unk__12,4]\nin z float32 [unk__13,4]\n"
+		      "in w float32 [DynamicDimension.0,4]\nnode Sum x,z,w -> y\nout y float32 "
+		      "[unk__14,4]\n");
 	ck_assert_msg(s->batchable, "%s", s->why_not_batchable);
-	is_unbatched(loads("opset 13\nin x float32 [unk__N,4]\nin z float32 [unk__M,4]\nnode Relu x -> y\n"
+	is_unbatched(loads("opset 13\nin x float32 [unk__N,4]\nin z float32 [unk__M,4]\nnode Relu "
+			   "x -> y\n"
 			   "node Relu z -> u\nout y float32\nout u float32\n"),
 		"dimension 0 is 'unk__N' for input 'x' and 'unk__M' for input 'z'");
 }
@@ -334,7 +340,8 @@ START_TEST(m37_a_wrong_answer_of_any_type_is_told)
 	struct slice packed = onnx_text_pack(arena, &t.base);
 	tempdir_put(&dir, "golden/output_0.pb", packed.ptr, packed.len);
 	given_tensor("golden/input_0.pb", "x", (float[]){ 1, 1 }, 2);
-	given_model("opset 19\nin x float32 [N,2]\nnode Cast x -> y to=17\nout y float8e4m3fn [N,2]\n");
+	given_model(
+		"opset 19\nin x float32 [N,2]\nnode Cast x -> y to=17\nout y float8e4m3fn [N,2]\n");
 	ck_assert_int_eq(load(), ERR_FAILED_PRECONDITION);
 	ck_assert_str_eq(err.msg, "golden: output 'y': element 1 is not the one expected");
 }

@@ -104,8 +104,10 @@ static void given_batcher_of(struct given given, struct batcher_conf conf)
 	ck_assert_int_eq(pool_new(given.threads, NULL, &t.pool, &err), ERR_OK);
 	struct program_conf pc = { .backend = &fake, .threads = 1 };
 	ck_assert_int_eq(program_new(g, &pc, &t.program, &err), ERR_OK);
-	t.in = (struct signature_io){ .name = "x", .type.dtype = DTYPE_F32, .shape = shape_of(-1, 2) };
-	t.out = (struct signature_io){ .name = "y", .type.dtype = DTYPE_F32, .shape = shape_of(-1, 2) };
+	t.in = (struct signature_io){ .name = "x", .type.dtype = DTYPE_F32,
+		.shape = shape_of(-1, 2) };
+	t.out = (struct signature_io){ .name = "y", .type.dtype = DTYPE_F32,
+		.shape = shape_of(-1, 2) };
 	t.sig = (struct signature){ .name = "s", .in = &t.in, .out = &t.out, .n_in = 1, .n_out = 1,
 		.program = t.program, .batchable = true, .max_batch = conf.max_batch,
 		.part_rows = given.part_rows };
@@ -234,7 +236,8 @@ static const struct {
 	int64_t latency_ns[5];
 	int batches;
 } gains[] = {
-	{ { 0, 9000000, 18000000, 27000000, 36000000 }, 1 }, /* nothing, but copying is nothing too */
+	/* nothing, but copying is nothing too. */
+	{ { 0, 9000000, 18000000, 27000000, 36000000 }, 1 },
 	{ { 0, 1000000, 2000000, 3000000, 4000000 }, 4 },    /* nothing, for a copy each */
 	{ { 0, 2000000, 2100000, 2200000, 2300000 }, 1 },    /* nearly all */
 	{ { 0, 0, 0, 0, 0 }, 1 },                            /* not known */
@@ -286,7 +289,8 @@ END_TEST
 START_TEST(expired_request_is_answered_and_never_run)
 {
 	given_batcher((struct batcher_conf){ .max_batch = 4 });
-	struct request *busy = given_busy_thread(), *late = request_of(1, 5), *other = request_of(1, 7);
+	struct request *busy = given_busy_thread(), *late = request_of(1, 5),
+		       *other = request_of(1, 7);
 	late->deadline_ns = t.now + 100;
 
 	ck_assert_int_eq(submit(late), ERR_OK);
@@ -448,7 +452,8 @@ END_TEST
 /* A transpose: [N,2] gives [2,N]. Warm-up would not call it a batch. */
 START_TEST(outputs_that_are_not_the_rows_are_answered_alone_and_never_overrun)
 {
-	given_batcher_of((struct given){ OP_TRANSPOSE, 1, 0 }, (struct batcher_conf){ .max_batch = 4 });
+	given_batcher_of((struct given){ OP_TRANSPOSE, 1, 0 },
+		(struct batcher_conf){ .max_batch = 4 });
 	struct request *busy = given_busy_thread(), *a = request_of(3, 0), *b = request_of(1, 7),
 		       *parts = request_of(5, 0);
 
@@ -463,9 +468,9 @@ START_TEST(outputs_that_are_not_the_rows_are_answered_alone_and_never_overrun)
 	ck_assert_int_eq(b->code, ERR_OK);
 	ck_assert(shape_equal(&b->out[0].shape, &(struct shape){ .rank = 2, .dim = { 2, 1 } }));
 	ck_assert_int_eq(parts->code, ERR_INVALID_ARGUMENT);
-	ck_assert_str_eq(parts->err.msg,
-		"output 'y' is [2,4] for rows 0 to 3 and does not join others: with these inputs at most 4 "
-		"rows can be sent at once");
+	ck_assert_str_eq(parts->err.msg, "output 'y' is [2,4] for rows 0 to 3 and does not join "
+					 "others: with these inputs at most 4 "
+					 "rows can be sent at once");
 	request_free(busy);
 	request_free(a);
 	request_free(b);
@@ -511,7 +516,8 @@ END_TEST
 /* What a row would give is not known: there is no shape to answer with. */
 START_TEST(zero_rows_of_what_hangs_on_data_are_refused)
 {
-	given_batcher_of((struct given){ OP_NON_ZERO, 1, 0 }, (struct batcher_conf){ .max_batch = 4 });
+	given_batcher_of((struct given){ OP_NON_ZERO, 1, 0 },
+		(struct batcher_conf){ .max_batch = 4 });
 	struct request *r = request_of(0, 0);
 
 	ck_assert_int_eq(submit(r), ERR_OK);
@@ -528,7 +534,8 @@ START_TEST(bad_data_of_one_request_fails_that_one_only)
 {
 	given_batcher((struct batcher_conf){ .max_batch = 8 });
 	struct request *busy = given_busy_thread();
-	struct request *good = request_of(1, 10), *bad = request_of(1, 666), *fine = request_of(2, 20);
+	struct request *good = request_of(1, 10), *bad = request_of(1, 666),
+		       *fine = request_of(2, 20);
 	gate.poison = 666;
 
 	ck_assert_int_eq(submit(good), ERR_OK);
@@ -665,7 +672,8 @@ START_TEST(of_those_that_came_together_the_refused_are_answered_too)
 {
 	given_batcher((struct batcher_conf){ .max_batch = 8, .max_queued_rows = 3 });
 	t.sig.latency_ns = quick_ns;
-	struct request *r[4] = { request_of(1, 1), request_of(1, 2), request_of(2, 3), request_of(3, 4) };
+	struct request *r[4] = { request_of(1, 1), request_of(1, 2), request_of(2, 3),
+		request_of(3, 4) };
 	r[1]->deadline_ns = t.now;
 
 	batcher_submit_all(t.batcher, chained(r, 4));
@@ -712,9 +720,11 @@ static const struct {
 	{ 3, 5, 0, { 0, 10, 11, 12, 13, 14, 15, 16, 17 }, true },
 	{ 3, 6, 0, { 0, 10, 11, 12, 13, 14, 15, 16, 17 }, false },      /* more than a batch */
 	{ 1, 0, 9, { 0, 10, 11, 12, 13, 14, 15, 16, 17 }, false },      /* it will wait anyway */
-	{ 1, 0, 0, { 0, 10000, 20000, 30000, 40000 }, true },           /* no gain, but no copy to speak of */
+	/* no gain, but no copy to speak of. */
+	{ 1, 0, 0, { 0, 10000, 20000, 30000, 40000 }, true },
 	{ 1, 0, 0, { 0, 10000, 90000 }, false },                        /* company is dear */
-	{ 1, 3, 0, { 0, 40000, 60000, 80000, 110000 }, false },         /* together no longer quick */
+	/* together no longer quick. */
+	{ 1, 3, 0, { 0, 40000, 60000, 80000, 110000 }, false },
 	{ 1, 0, 0, { 0, 200000, 200000 }, false },                      /* not quick */
 	{ 1, 0, 0, { 0 }, false },                                      /* not known */
 };

@@ -88,12 +88,13 @@ END_TEST
 
 START_TEST(the_command_line_goes_over_the_file)
 {
-	tempdir_put_str(&dir, "t.conf", "[http]\nlisten = 127.0.0.1:1\n[repository]\nroots = /a, /b\n"
-					"[server]\nlog_level = debug\n[model digits]\nmax_batch = 4\n");
+	tempdir_put_str(&dir, "t.conf",
+		"[http]\nlisten = 127.0.0.1:1\n[repository]\nroots = /a, /b\n"
+		"[server]\nlog_level = debug\n[model digits]\nmax_batch = 4\n");
 	snprintf(path, sizeof(path), "%s/t.conf", dir.path);
-	ck_assert_int_eq(load(ARGS("--config", path, "--http", "127.0.0.1:0", "--model", "digits=/x=y",
-				 "--set", "repository.settle=50ms", "--set", "model digits.labels=stable=3",
-				 "--threads", "2")),
+	ck_assert_int_eq(load(ARGS("--config", path, "--http", "127.0.0.1:0", "--model",
+				 "digits=/x=y", "--set", "repository.settle=50ms", "--set",
+				 "model digits.labels=stable=3", "--threads", "2")),
 		ERR_OK);
 	ck_assert_str_eq(config->http->listen, "127.0.0.1:0");
 	ck_assert_str_eq(config->repo.roots[1], "/b");
@@ -148,7 +149,8 @@ static const struct {
 	const char *text, *says;
 } wrong[] = {
 	{ "[model a]\nversions = 1, -2\n", "t.conf:2: [model a]: versions has '-2'" },
-	{ "[model a]\nversions = 01\n", "versions has '01', must be: latest, latest N, all, or numbers" },
+	{ "[model a]\nversions = 01\n",
+		"versions has '01', must be: latest, latest N, all, or numbers" },
 	{ "[model a]\nversions = latest 0\n", "versions is 'latest 0'" },
 	{ "[model a]\nversions = latestN\n", "versions is 'latestN'" },
 	{ "[model a]\nversions = all, 1\n", "versions has 'all'" },
@@ -158,16 +160,21 @@ static const struct {
 	{ "[model a]\nlabels = a=x\n", "labels has 'a=x'" },
 	{ "[model a/b]\n", "t.conf:1: [model a/b]: its name must be 1 to 128 of" },
 	{ "[model ..]\n", "t.conf:1: [model ..]: its name must be" },
-	{ "\n[signature a]\noutputs = y\n", "t.conf:2: [signature a]: its name must be: MODEL/SIGNATURE" },
+	{ "\n[signature a]\noutputs = y\n",
+		"t.conf:2: [signature a]: its name must be: MODEL/SIGNATURE" },
 	{ "[signature a/]\noutputs = y\n", "t.conf:1: [signature a/]" },
-	{ "[signature a/b]\noutputs = y\n", "t.conf:1: [signature a/b]: there is no section for its model" },
+	{ "[signature a/b]\noutputs = y\n",
+		"t.conf:1: [signature a/b]: there is no section for its model" },
 	{ "[model a]\n[signature a/b]\n", "t.conf:2: [signature a/b]: outputs is empty" },
-	{ "[model a]\n[signature a/b]\noutputs = =y\n", "t.conf:3: [signature a/b]: outputs has '=y'" },
+	{ "[model a]\n[signature a/b]\noutputs = =y\n",
+		"t.conf:3: [signature a/b]: outputs has '=y'" },
 	{ "[model *]\npath = /x\n", "[model *]: path is for one model alone" },
 	{ "[http]\nbody_max = 0\n", "t.conf:2: body_max is '0'" },
 	{ "[grpc]\nstreams_max = 0\n", "t.conf:2: streams_max is '0'" },
-	{ "[server]\ndevice = tpu\n", "t.conf:2: [server]: device is 'tpu', must be: cpu, gpu, or gpu:N" },
-	{ "[model a]\n\ndevice = gpu:16\n", "t.conf:3: [model a]: device is 'gpu:16', must be: cpu, gpu, or gpu:N with N below 16" },
+	{ "[server]\ndevice = tpu\n",
+		"t.conf:2: [server]: device is 'tpu', must be: cpu, gpu, or gpu:N" },
+	{ "[model a]\n\ndevice = gpu:16\n", "t.conf:3: [model a]: device is 'gpu:16', must be: "
+					    "cpu, gpu, or gpu:N with N below 16" },
 };
 
 START_TEST(mistakes_are_refused_with_their_place)
@@ -184,7 +191,8 @@ static struct model_conf own;
 static enum err_code load_own(const char *central, const char *text)
 {
 	ck_assert_int_eq(load_file(central), ERR_OK);
-	enum err_code rc = config_model_file(config, "a", slice_of(text), "model.conf", arena, &own, &err);
+	enum err_code rc =
+		config_model_file(config, "a", slice_of(text), "model.conf", arena, &own, &err);
 	config_free(config); /* what was made is the arena's alone */
 	config = NULL;
 	return rc;
@@ -194,7 +202,8 @@ START_TEST(m33_a_models_own_file_stands_between_the_defaults_and_its_section)
 {
 	ck_assert_int_eq(load_own("[model *]\nmax_batch = 8\nqueue_rows = 9\nprecision = exact\n"
 				  "[model a]\nmax_batch = 2\n",
-				 "[model]\nmax_batch = 3\nqueue_rows = 4\nlabels = stable = 3\nbatch_dim = N\n"),
+				 "[model]\nmax_batch = 3\nqueue_rows = 4\nlabels = stable = "
+				 "3\nbatch_dim = N\n"),
 		ERR_OK);
 	ck_assert_int_eq(own.max_batch, 2);
 	ck_assert_int_eq(own.queue_rows, 4);
@@ -210,9 +219,11 @@ END_TEST
 
 START_TEST(m33_its_signatures_join_those_of_the_daemons_file_which_go_before_them)
 {
-	ck_assert_int_eq(load_own("[model a]\n[signature a/s]\noutputs = central\n[signature a/t]\noutputs = t\n"
+	ck_assert_int_eq(load_own("[model a]\n[signature a/s]\noutputs = central\n[signature "
+				  "a/t]\noutputs = t\n"
 				  "[model b]\n[signature b/v]\noutputs = v\n",
-				 "[signature s]\noutputs = own\n[signature u]\ninputs = i = x\noutputs = u\n"),
+				 "[signature s]\noutputs = own\n[signature u]\ninputs = i = "
+				 "x\noutputs = u\n"),
 		ERR_OK);
 	ck_assert_int_eq(own.n_sig, 3);
 	ck_assert_str_eq(own.sig[0].name, "s");
@@ -226,13 +237,18 @@ END_TEST
 static const struct {
 	const char *text, *says;
 } wrong_own[] = {
-	{ "[model]\nmax_batch = 4\nmax_batches = 4\n", "model.conf:3: section [model] has no option 'max_batches'" },
-	{ "[model]\nmax_batch = many\n", "model.conf:2: max_batch is 'many', must be: whole number, 1 to 65536" },
+	{ "[model]\nmax_batch = 4\nmax_batches = 4\n",
+		"model.conf:3: section [model] has no option 'max_batches'" },
+	{ "[model]\nmax_batch = many\n",
+		"model.conf:2: max_batch is 'many', must be: whole number, 1 to 65536" },
 	{ "[model]\nmax_batch = 0\n", "model.conf:2: max_batch is '0'" },
 	{ "[model]\nmax_batch = 1\nmax_batch = 1\n", "model.conf:3: 'max_batch' is given twice" },
-	{ "[model]\nprecision = good\n", "model.conf:2: precision is 'good', must be: one of: fast exact bf16" },
-	{ "[model]\n\nversions = newest\n", "model.conf:3: [model]: versions has 'newest', must be" },
-	{ "[model]\nlabels = stable\n", "model.conf:2: [model]: labels has 'stable', must be: NAME=VERSION" },
+	{ "[model]\nprecision = good\n",
+		"model.conf:2: precision is 'good', must be: one of: fast exact bf16" },
+	{ "[model]\n\nversions = newest\n",
+		"model.conf:3: [model]: versions has 'newest', must be" },
+	{ "[model]\nlabels = stable\n",
+		"model.conf:2: [model]: labels has 'stable', must be: NAME=VERSION" },
 	{ "[model]\npath = /elsewhere\n", "model.conf:2: section [model] has no option 'path'" },
 	{ "[model a]\n", "model.conf:1: section [model] takes no name" },
 	{ "[http]\nallow_admin = true\n", "model.conf:1: there is no section [http]" },
@@ -245,7 +261,8 @@ static const struct {
 
 START_TEST(m33_mistakes_in_it_are_refused_with_their_place)
 {
-	ck_assert_int_eq(load_own("[model a]\nmax_batch = 2\n", wrong_own[_i].text), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		load_own("[model a]\nmax_batch = 2\n", wrong_own[_i].text), ERR_INVALID_ARGUMENT);
 	ck_assert_msg(strstr(err.msg, wrong_own[_i].says), "%s", err.msg);
 }
 END_TEST
@@ -253,8 +270,10 @@ END_TEST
 /* A value that is not the default. */
 static const char *other_value(const struct conf_option *o)
 {
-	static const char *const by_type[CONF_TYPE_COUNT_] = { [CONF_STRING] = "cpu", [CONF_BOOL] = "true",
-		[CONF_INT] = "7", [CONF_SIZE] = "2K", [CONF_DURATION] = "7ms", [CONF_LIST] = "7=7" };
+	static const char *const by_type[CONF_TYPE_COUNT_] = { [CONF_STRING] = "cpu",
+		[CONF_BOOL] = "true",
+		[CONF_INT] = "7", [CONF_SIZE] = "2K", [CONF_DURATION] = "7ms",
+		[CONF_LIST] = "7=7" };
 	if (strcmp(o->key, "versions") == 0)
 		return "all";
 	const char *last = o->choices ? strrchr(o->choices, ' ') : NULL;
@@ -276,7 +295,8 @@ START_TEST(m33_an_option_that_a_version_is_loaded_with_shows_in_the_print)
 		config_free(config);
 		ck_assert_msg(load_file(text) == ERR_OK, "%s", err.msg);
 		const struct repo_conf *r = &config->repo;
-		ck_assert_msg((settings_print(&r->models[0]) != settings_print(&r->defaults)) == is_loaded_with,
+		ck_assert_msg((settings_print(&r->models[0]) != settings_print(&r->defaults)) ==
+				      is_loaded_with,
 			"settings_print() does not know %s, or need not", s->option[i].key);
 	}
 }
@@ -291,9 +311,11 @@ END_TEST
 
 START_TEST(a_file_that_cannot_be_read_is_an_error)
 {
-	ck_assert_int_eq(load(ARGS("--model-root", "/m", "--config", "/nonexistent/t.conf")), ERR_NOT_FOUND);
+	ck_assert_int_eq(
+		load(ARGS("--model-root", "/m", "--config", "/nonexistent/t.conf")), ERR_NOT_FOUND);
 	ck_assert_str_eq(err.msg, "/nonexistent/t.conf: No such file or directory");
-	ck_assert_int_eq(load(ARGS("--model-root", "/m", "--config", "/dev/zero")), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(
+		load(ARGS("--model-root", "/m", "--config", "/dev/zero")), ERR_INVALID_ARGUMENT);
 	ck_assert_int_eq(load(ARGS("--model-root", "/m", "--config", "/")), ERR_INVALID_ARGUMENT);
 }
 END_TEST
@@ -311,12 +333,17 @@ START_TEST(the_command_line_is_strict)
 		{ { "signetd", "models" }, "'models' is not expected" },
 		{ { "signetd", "--model", "digits" }, "--model digits: not of the form NAME=PATH" },
 		{ { "signetd", "--model", "=x" }, "not of the form NAME=PATH" },
-		{ { "signetd", "--set", "threads=1" }, "--set threads=1: not of the form SECTION.KEY=VALUE" },
-		{ { "signetd", "--set", "server.treads=1" }, "command line: [server]: section [server] has no option 'treads'; "
+		{ { "signetd", "--set", "threads=1" },
+			"--set threads=1: not of the form SECTION.KEY=VALUE" },
+		{ { "signetd", "--set", "server.treads=1" },
+			"command line: [server]: section [server] has no option 'treads'; "
 			"did you mean 'threads'?" },
-		{ { "signetd", "--modelroot", "x" }, "there is no option --modelroot; did you mean '--model-root'?" },
-		{ { "signetd", "--rest_api_port=8501" }, "there is no option --rest_api_port; here it is --http HOST:PORT" },
-		{ { "signetd", "--model-repository", "x" }, "there is no option --model-repository; here it is --model-root DIR" },
+		{ { "signetd", "--modelroot", "x" },
+			"there is no option --modelroot; did you mean '--model-root'?" },
+		{ { "signetd", "--rest_api_port=8501" },
+			"there is no option --rest_api_port; here it is --http HOST:PORT" },
+		{ { "signetd", "--model-repository", "x" },
+			"there is no option --model-repository; here it is --model-root DIR" },
 		{ { "signetd", "--threads", "many" }, "command line: [server]: threads is 'many'" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -333,9 +360,11 @@ START_TEST(every_default_keeps_its_own_rule)
 		for (int i = 0; i < s->n_options; i++) {
 			const struct conf_option *o = &s->option[i];
 			check = arena_calloc(arena, 1, s->bytes);
-			ck_assert_msg(conf_value_set(o, slice_of(o->init), check, arena, &err) == ERR_OK,
+			ck_assert_msg(
+				conf_value_set(o, slice_of(o->init), check, arena, &err) == ERR_OK,
 				"%s: %s", s->name, err.msg);
-			ck_assert_msg(o->help[strlen(o->help) - 1] == '.', "%s.%s", s->name, o->key);
+			ck_assert_msg(
+				o->help[strlen(o->help) - 1] == '.', "%s.%s", s->name, o->key);
 			ck_assert((o->type == CONF_ENUM) == (o->choices != NULL));
 		}
 	}
@@ -349,9 +378,11 @@ START_TEST(the_file_that_is_shipped_is_current)
 	struct slice want, have;
 	config_print(&b);
 	ck_assert_int_eq(buf_finish(&b, &want, &err), ERR_OK);
-	ck_assert_msg(file_read_path(TOP_SRCDIR "/conf/signetd.conf", 1 << 20, arena, &have, &err) == ERR_OK,
+	ck_assert_msg(file_read_path(TOP_SRCDIR "/conf/signetd.conf", 1 << 20, arena, &have,
+			      &err) == ERR_OK,
 		"%s", err.msg);
-	ck_assert_msg(slice_eq(want, have), "conf/signetd.conf is not what options.def says: make conf-update");
+	ck_assert_msg(slice_eq(want, have),
+		"conf/signetd.conf is not what options.def says: make conf-update");
 }
 END_TEST
 
@@ -361,8 +392,8 @@ START_TEST(help_shows_every_flag)
 	struct slice text;
 	command_line_help(&b);
 	ck_assert_int_eq(buf_finish(&b, &text, &err), ERR_OK);
-	static const char *const parts[] = { "--model-root DIR", "--http ADDRESS", "Default: 127.0.0.1:8000.",
-		"--list-ops", "--check-config" };
+	static const char *const parts[] = { "--model-root DIR", "--http ADDRESS",
+		"Default: 127.0.0.1:8000.", "--list-ops", "--check-config" };
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		ck_assert_ptr_nonnull(strstr(text.ptr, parts[i]));
 }
@@ -379,7 +410,8 @@ Suite *suite_config(void)
 	tcase_add_test(t, systemds_state_directory_has_models_where_nobody_names_a_root);
 	tcase_add_test(t, the_command_line_goes_over_the_file);
 	tcase_add_test(t, models_signatures_and_their_inheritance);
-	tcase_add_loop_test(t, mistakes_are_refused_with_their_place, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_loop_test(
+		t, mistakes_are_refused_with_their_place, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(t, m33_a_models_own_file_stands_between_the_defaults_and_its_section);
 	tcase_add_test(t, m33_its_signatures_join_those_of_the_daemons_file_which_go_before_them);
 	tcase_add_loop_test(t, m33_mistakes_in_it_are_refused_with_their_place, 0,

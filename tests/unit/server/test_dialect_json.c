@@ -231,12 +231,14 @@ START_TEST(every_half_is_read_as_what_it_is_written)
 			struct literal l;
 			if ((bits & 0x7fff) >= halves[k].infinity)
 				continue;
-			ck_assert(read(&l, halves[k].dtype, nested(shape_of(1), (uint16_t[]){ bits }, halves[k].dtype)));
+			ck_assert(read(&l, halves[k].dtype,
+				nested(shape_of(1), (uint16_t[]){ bits }, halves[k].dtype)));
 			ck_assert_uint_eq(*(uint16_t *)l.data, bits);
 			arena_reset(arena, SIZE_MAX);
 		}
 		uint16_t specials[] = { 0x3c00, halves[k].infinity, halves[k].infinity | 0x8001 };
-		ck_assert_ptr_nonnull(strstr(nested(shape_of(3), specials, halves[k].dtype), ",null,null]"));
+		ck_assert_ptr_nonnull(
+			strstr(nested(shape_of(3), specials, halves[k].dtype), ",null,null]"));
 	}
 }
 END_TEST

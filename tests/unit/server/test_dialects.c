@@ -147,13 +147,15 @@ static void fill_float8(struct request *req)
 
 START_TEST(v2_classification_is_of_numbers_that_compare)
 {
-	rest_run(&(struct rest_opts){ .route = ROUTE_V2_INFER, .model = "one", .json_len = -1, .fill = fill_float8 },
+	rest_run(&(struct rest_opts){ .route = ROUTE_V2_INFER, .model = "one", .json_len = -1,
+		.fill = fill_float8 },
 		slice_of("{\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\","
 			 "\"data\":[1,2,3,4]}],"
 			 "\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":1}}]}"),
 		&r);
 	ck_assert_int_eq(r.code, ERR_INVALID_ARGUMENT);
-	ck_assert_msg(strstr(r.err.msg, "classification of an output of type float8e4m3fn"), "%s", r.err.msg);
+	ck_assert_msg(strstr(r.err.msg, "classification of an output of type float8e4m3fn"), "%s",
+		r.err.msg);
 	rest_done(&r);
 }
 END_TEST

@@ -16,8 +16,8 @@ static void setup(void)
 {
 	const struct version_spec latest = { .pick = VERSION_PICK_LATEST };
 	r = request_new();
-	ck_assert_int_eq(request_pin(r, served_registry(), SLICE_LIT("judge"), &latest, SLICE_LIT(""),
-				 &err),
+	ck_assert_int_eq(
+		request_pin(r, served_registry(), SLICE_LIT("judge"), &latest, SLICE_LIT(""), &err),
 		ERR_OK);
 }
 
@@ -63,9 +63,11 @@ START_TEST(rows_come_from_examples_or_else_from_the_context)
 	static const int64_t n[] = { 9, 1, 9, 9 };
 	ck_assert_mem_eq(r->in[0].data, f, sizeof(f));
 	ck_assert_mem_eq(r->in[1].data, n, sizeof(n));
-	ck_assert(r->in[0].shape.rank == 2 && r->in[0].shape.dim[0] == 4 && r->in[0].shape.dim[1] == 2);
+	ck_assert(r->in[0].shape.rank == 2 && r->in[0].shape.dim[0] == 4 &&
+		  r->in[0].shape.dim[1] == 2);
 	ck_assert(r->in[1].shape.rank == 1 && r->in[1].shape.dim[0] == 4);
-	ck_assert_msg(!r->in[2].data && !r->in[3].data, "optional inputs that nothing feeds are absent");
+	ck_assert_msg(
+		!r->in[2].data && !r->in[3].data, "optional inputs that nothing feeds are absent");
 }
 END_TEST
 
@@ -114,8 +116,8 @@ START_TEST(a_context_does_not_make_much_of_little)
 	ck_assert_int_eq(put(EXAMPLE_CONTEXT, "f", 2, 0), ERR_OK);
 	ck_assert_int_eq(put(EXAMPLE_CONTEXT, "n", 1, 0), ERR_OK);
 	ck_assert_int_eq(examples_end(&e, &err), ERR_INVALID_ARGUMENT);
-	ck_assert_str_eq(err.msg,
-		"input 'f': 1099511627776 examples of 2 elements make inputs larger than a request may be");
+	ck_assert_str_eq(err.msg, "input 'f': 1099511627776 examples of 2 elements make inputs "
+				  "larger than a request may be");
 }
 END_TEST
 

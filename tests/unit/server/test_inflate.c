@@ -32,10 +32,12 @@ START_TEST(all_three_forms_are_read)
 		inflate_bytes(zeros(5000, 31), INFLATE_GZIP, LIMIT, arena, &plain, &err), ERR_OK);
 	ck_assert_uint_eq(plain.len, 5000);
 	ck_assert_int_eq(
-		inflate_bytes(zeros(5000, 15), INFLATE_DEFLATE, LIMIT, arena, &plain, &err), ERR_OK);
+		inflate_bytes(zeros(5000, 15), INFLATE_DEFLATE, LIMIT, arena, &plain, &err),
+		ERR_OK);
 	ck_assert_uint_eq(plain.len, 5000);
 	ck_assert_int_eq(
-		inflate_bytes(zeros(5000, -15), INFLATE_DEFLATE, LIMIT, arena, &plain, &err), ERR_OK);
+		inflate_bytes(zeros(5000, -15), INFLATE_DEFLATE, LIMIT, arena, &plain, &err),
+		ERR_OK);
 	ck_assert_uint_eq(plain.len, 5000);
 }
 END_TEST
@@ -44,8 +46,8 @@ START_TEST(a_bomb_costs_its_limit_not_its_size) /* H14 */
 {
 	struct slice plain, bomb = zeros(50000000, 31);
 	size_t before = arena_held_bytes(arena);
-	ck_assert_int_eq(
-		inflate_bytes(bomb, INFLATE_GZIP, LIMIT, arena, &plain, &err), ERR_RESOURCE_EXHAUSTED);
+	ck_assert_int_eq(inflate_bytes(bomb, INFLATE_GZIP, LIMIT, arena, &plain, &err),
+		ERR_RESOURCE_EXHAUSTED);
 	ck_assert_uint_lt(arena_held_bytes(arena) - before, 5 * LIMIT);
 }
 END_TEST
@@ -55,7 +57,8 @@ START_TEST(the_limit_itself_fits) /* H14 */
 	struct slice plain;
 	ck_assert_int_eq(
 		inflate_bytes(zeros(LIMIT, 31), INFLATE_GZIP, LIMIT, arena, &plain, &err), ERR_OK);
-	ck_assert_int_eq(inflate_bytes(zeros(LIMIT + 1, 31), INFLATE_GZIP, LIMIT, arena, &plain, &err),
+	ck_assert_int_eq(
+		inflate_bytes(zeros(LIMIT + 1, 31), INFLATE_GZIP, LIMIT, arena, &plain, &err),
 		ERR_RESOURCE_EXHAUSTED);
 }
 END_TEST
@@ -64,8 +67,8 @@ START_TEST(every_truncation_is_refused) /* H14 */
 {
 	struct slice plain, whole = zeros(1000, 31);
 	for (size_t len = 0; len < whole.len; len++)
-		ck_assert_int_eq(inflate_bytes((struct slice){ whole.ptr, len }, INFLATE_GZIP, LIMIT,
-					 arena, &plain, &err),
+		ck_assert_int_eq(inflate_bytes((struct slice){ whole.ptr, len }, INFLATE_GZIP,
+					 LIMIT, arena, &plain, &err),
 			ERR_INVALID_ARGUMENT);
 }
 END_TEST

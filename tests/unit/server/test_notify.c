@@ -94,7 +94,8 @@ END_TEST
 
 /* The exit status of look() in a process with these sockets: here the descriptors from 3 on belong
    to Check. */
-static int with_sockets(const char *count, const char *names, int (*look)(const char *), const char *arg)
+static int with_sockets(
+	const char *count, const char *names, int (*look)(const char *), const char *arg)
 {
 	pid_t child = fork();
 	if (child == 0) {

@@ -28,7 +28,8 @@ static bool no_x(const void *ctx, void *state, enum relay_way way, const uint8_t
 static void given_relay(int connections_max)
 {
 	struct err err;
-	const struct relay_conf conf = { .name = "relay", .threads = 2, .connections_max = connections_max,
+	const struct relay_conf conf = { .name = "relay", .threads = 2,
+		.connections_max = connections_max,
 		.handshake_timeout_ms = 1000, .look = no_x, .look_bytes = sizeof(size_t),
 		.look_ctx = &back_max };
 	back_max = SIZE_MAX;
@@ -228,7 +229,8 @@ START_TEST(there_are_no_more_than_may_be)
 		ck_assert(add_client(&more[i]));
 		close(accepted());
 	}
-	for (int64_t until = clock_now_ns() + 20 * NS_PER_S; relay_counts(relay).open > 1 && clock_now_ns() < until;)
+	for (int64_t until = clock_now_ns() + 20 * NS_PER_S;
+		relay_counts(relay).open > 1 && clock_now_ns() < until;)
 		usleep(1000);
 	ck_assert_uint_eq(relay_counts(relay).open, 1);
 	int held[3];

@@ -15,7 +15,8 @@ START_TEST(every_row_is_found_by_its_own_pattern)
 	static const struct {
 		char letter;
 		const char *stands_for;
-	} holes[] = { { 'm', "some-model.v1" }, { 'v', "42" }, { 'l', "stable" }, { 'r', "region-1" } };
+	} holes[] = { { 'm', "some-model.v1" }, { 'v', "42" }, { 'l', "stable" },
+		{ 'r', "region-1" } };
 	for (int id = 0; id < ROUTE_COUNT_; id++) {
 		const struct route *row = route_at((enum route_id)id);
 		char path[256], *w = path;

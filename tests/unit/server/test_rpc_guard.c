@@ -5,7 +5,8 @@
 #include "server/grpc/rpc_guard.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
+enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE,
+	CONTINUATION };
 enum { END_STREAM = 1, END_HEADERS = 4 };
 
 static const struct rpc_guard_conf conf = { .streams_max = 100, .resets_max = 50 };
@@ -23,7 +24,8 @@ static bool see(const void *bytes, size_t n)
 static bool frame_in(size_t step, int type, int flags, uint32_t len)
 {
 	uint8_t all[GUARD_HEAD_BYTES + 64] = { 0, (uint8_t)(len >> 8), (uint8_t)len, (uint8_t)type,
-		(uint8_t)flags, (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream };
+		(uint8_t)flags, (uint8_t)(stream >> 24), (uint8_t)(stream >> 16),
+		(uint8_t)(stream >> 8), (uint8_t)stream };
 	all[0] = (uint8_t)(len >> 16);
 	uint32_t small = len < 64 ? len : 64;
 	size_t n = GUARD_HEAD_BYTES + small;
@@ -64,7 +66,8 @@ START_TEST(the_preface_comes_in_any_pieces)
 	for (size_t step = 1; step < 30; step++) {
 		memset(&guard, 0, sizeof(guard));
 		for (size_t at = 0; at < strlen(PREFACE); at += step)
-			ck_assert(see(PREFACE + at, strlen(PREFACE) - at < step ? strlen(PREFACE) - at : step));
+			ck_assert(see(PREFACE + at,
+				strlen(PREFACE) - at < step ? strlen(PREFACE) - at : step));
 		ck_assert(frame_in(step, SETTINGS, 0, 6));
 		ck_assert(frame_in(step, DATA, 0, 3));
 		ck_assert_int_eq(guard.control, 1);

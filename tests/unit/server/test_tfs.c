@@ -262,7 +262,8 @@ static const struct {
 	{ "G5", { 7, { 1, { 2 } }, CONTENT, BYTES("ab") },
 		PARSING "strings do not come in tensor_content" },
 	{ "G5", { 20, { 1, { 2 } }, 0, BYTES("") }, PARSING "dtype DT_INVALID (20) is not served" },
-	{ "G5", { 0, { 1, { 2 } }, 5, BYTES(F32_1) }, PARSING "dtype DT_INVALID (0) is not served" },
+	{ "G5", { 0, { 1, { 2 } }, 5, BYTES(F32_1) },
+		PARSING "dtype DT_INVALID (0) is not served" },
 	{ "G5", { -1, { 1, { 2 } }, 5, BYTES(F32_1) },
 		PARSING "dtype DT_INVALID (18446744073709551615) is not served" },
 	{ "G5", { 2, { 1, { 2 } }, 6, BYTES(F64_1) },
@@ -272,10 +273,12 @@ static const struct {
 	{ "G7", { 1, { 2, { INT64_C(1) << 40, INT64_C(1) << 40 } }, 5, BYTES(F32_1) },
 		PARSING "shape [1099511627776,1099511627776] has too many elements" },
 	{ "G7", { 1, { 1, { INT64_C(1) << 40 } }, 5, BYTES(F32_1) },
-		PARSING "shape [1099511627776] takes 4398046511104 bytes, 1048576 are the most that may "
-			"be filled up" },
+		PARSING
+		"shape [1099511627776] takes 4398046511104 bytes, 1048576 are the most that may "
+		"be filled up" },
 	{ "G7", { 1, { 1, { 262145 } }, 5, BYTES(F32_1) },
-		PARSING "shape [262145] takes 1048580 bytes, 1048576 are the most that may be filled up" },
+		PARSING
+		"shape [262145] takes 1048580 bytes, 1048576 are the most that may be filled up" },
 	{ "G4", { 1, { 1, { 2 } }, 11, BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") },
 		PARSING "its elements are not in the field of its dtype DT_FLOAT" },
 	{ "G4", { 9, { 1, { 2 } }, 10, BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") },
@@ -300,7 +303,8 @@ START_TEST(G7_a_shape_of_many_dimensions)
 		wire_put_message(&shape, 2, &dim);
 	wire_put_message(&value, 2, &shape);
 	rpc_run(&opts, predict_message("many", "wire", "float32", "float32", &value), &r);
-	ck_assert_str_eq(r.err.msg, PARSING "a shape has at most 12 dimensions, none negative or unknown");
+	ck_assert_str_eq(
+		r.err.msg, PARSING "a shape has at most 12 dimensions, none negative or unknown");
 	rpc_done(&r);
 }
 END_TEST
@@ -311,7 +315,8 @@ static const struct {
 	enum err_code code;
 	const char *text;
 } bad_messages[] = {
-	{ "G4", BYTES("\x00"), ERR_INVALID_ARGUMENT, "the message is not a well-formed PredictRequest" },
+	{ "G4", BYTES("\x00"), ERR_INVALID_ARGUMENT,
+		"the message is not a well-formed PredictRequest" },
 	{ "G4", BYTES("\x0b\x0c"), ERR_INVALID_ARGUMENT,
 		"the message is not a well-formed PredictRequest" },
 	{ "G4", BYTES("\x0a\x05\x0a\x03one\x12\x04\x0a\x01x"), ERR_INVALID_ARGUMENT,
@@ -319,7 +324,8 @@ static const struct {
 	{ "G4", BYTES("\x0a\x05\x0a\x03one\x12\x05\x0a\x01x\x12\x07"), ERR_INVALID_ARGUMENT,
 		"the message is not a well-formed PredictRequest" },
 	{ "G4", BYTES("\x0a\x05\x0a\x03one\x1a\x02\xff\xfe"), ERR_INVALID_ARGUMENT,
-		"input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. Missing "
+		"input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. "
+		"Missing "
 		"but required: {x}." },
 	{ "G6", BYTES(""), ERR_INVALID_ARGUMENT, "Missing ModelSpec" },
 	{ "G6", BYTES("\x0a\x00"), ERR_INVALID_ARGUMENT, "ModelSpec has no name specified." },
@@ -345,7 +351,8 @@ static const struct {
 START_TEST(a_bad_message_is_refused_as_the_original_refuses_it)
 {
 	rpc_run(&opts, bad_messages[_i].message, &r);
-	ck_assert_msg(r.code == bad_messages[_i].code, "%s, row %d: %d", bad_messages[_i].id, _i, r.code);
+	ck_assert_msg(
+		r.code == bad_messages[_i].code, "%s, row %d: %d", bad_messages[_i].id, _i, r.code);
 	ck_assert_str_eq(r.err.msg, bad_messages[_i].text);
 	rpc_done(&r);
 }
@@ -364,7 +371,8 @@ START_TEST(a_label_stands_for_its_version_and_the_reply_says_which)
 	rpc_run(&opts, finished(&b), &r);
 	ck_assert_msg(r.code == ERR_OK, "%s", r.err.msg);
 	/* model_spec { name: "one" version { value: 3 } signature_name: "serving_default" } */
-	const struct slice want = BYTES("\x12\x1a\x0a\x03one\x12\x02\x08\x03\x1a\x0fserving_default");
+	const struct slice want =
+		BYTES("\x12\x1a\x0a\x03one\x12\x02\x08\x03\x1a\x0fserving_default");
 	ck_assert_mem_eq(r.reply.ptr + r.reply.len - want.len, want.ptr, want.len);
 	rpc_done(&r);
 }
@@ -433,7 +441,8 @@ END_TEST
 /* Example { f: floats, n: number } of the model "judge". */
 static struct buf example(struct slice floats, uint64_t number)
 {
-	struct buf b = new_buf(), features = new_buf(), f = new_buf(), n = new_buf(), list = new_buf();
+	struct buf b = new_buf(), features = new_buf(), f = new_buf(), n = new_buf(),
+		   list = new_buf();
 	wire_put_bytes(&list, 1, floats);
 	wire_put_message(&f, 2, &list);
 	struct buf e = entry("f", &f);
@@ -478,7 +487,8 @@ static void run_judge(const char *method, const char *signature)
 	struct buf b = new_buf();
 	put_spec(&b, "judge", signature);
 	put_input(&b);
-	rpc_run(&(struct rpc_opts){ .method = method, .fill = judge, .piece_bytes = 3 }, finished(&b), &r);
+	rpc_run(&(struct rpc_opts){ .method = method, .fill = judge, .piece_bytes = 3 },
+		finished(&b), &r);
 }
 
 START_TEST(examples_are_classified)
@@ -511,7 +521,8 @@ START_TEST(a_signature_that_cannot_is_said_to)
 	static const struct {
 		const char *method, *signature, *text;
 	} rows[] = {
-		{ CLASSIFY, "none", "signature 'none' cannot classify: it has no output 'scores' of "
+		{ CLASSIFY, "none",
+			"signature 'none' cannot classify: it has no output 'scores' of "
 				    "floats, nor just one of two dimensions" },
 		{ REGRESS, "none", "signature 'none' cannot regress: it has no output 'outputs' of "
 				   "floats, nor just one output of floats" },
@@ -564,10 +575,12 @@ START_TEST(tasks_that_do_not_go_together_are_refused)
 	static const struct {
 		const char *signature, *method, *text;
 	} rows[] = {
-		{ "", "tensorflow/serving/regress", "Duplicate evaluation of signature: serving_default" },
+		{ "", "tensorflow/serving/regress",
+			"Duplicate evaluation of signature: serving_default" },
 		{ "both", "tensorflow/serving/predict",
 			"Unsupported signature method_name: tensorflow/serving/predict" },
-		{ "nothing", "tensorflow/serving/classify", "Serving signature key \"nothing\" not found." },
+		{ "nothing", "tensorflow/serving/classify",
+			"Serving signature key \"nothing\" not found." },
 	};
 	for (int i = 0; i < 3; i++) {
 		struct buf b = new_buf();

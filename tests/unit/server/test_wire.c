@@ -14,7 +14,8 @@ static struct wire in_pieces(struct slice all, size_t n)
 	int count = 0;
 	for (size_t at = 0; at < all.len; at += n) {
 		piece[count++] = SLICE_LIT("");
-		piece[count++] = (struct slice){ all.ptr + at, all.len - at < n ? all.len - at : n };
+		piece[count++] =
+			(struct slice){ all.ptr + at, all.len - at < n ? all.len - at : n };
 	}
 	return wire_over(piece, count);
 }

@@ -20,7 +20,8 @@ START_TEST(a_name_without_value_is_refused)
 	const char *value;
 	struct err err;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		ck_assert_int_eq(args_split("--input", wrong[i], &name, &value, &err), ERR_INVALID_ARGUMENT);
+		ck_assert_int_eq(
+			args_split("--input", wrong[i], &name, &value, &err), ERR_INVALID_ARGUMENT);
 		ck_assert_ptr_nonnull(strstr(err.msg, "--input"));
 	}
 }
@@ -63,8 +64,8 @@ static enum err_code parsed(struct given *g, int *argc, char **argv, struct err 
 
 START_TEST(options_and_the_rest_are_told_apart)
 {
-	char *argv[] = { "tool", "one", "--flag", "--text", "--odd", "--count=3", "--list", "a=1", "two",
-		"--list=b=2", "--positive", "0.5", "--", "--flag", NULL };
+	char *argv[] = { "tool", "one", "--flag", "--text", "--odd", "--count=3", "--list", "a=1",
+		"two", "--list=b=2", "--positive", "0.5", "--", "--flag", NULL };
 	struct given g = { 0 };
 	int argc;
 	ck_assert_int_eq(parsed(&g, &argc, argv, NULL), ERR_OK);
@@ -85,14 +86,17 @@ END_TEST
 START_TEST(wrong_options_are_refused_by_name)
 {
 	char *row[][4] = {
-		{ "tool", "--other" }, { "tool", "--flag=1" }, { "tool", "--text" }, { "tool", "--count", "-1" },
-		{ "tool", "--count=x" }, { "tool", "--positive", "0" }, { "tool", "--positive=nan" },
+		{ "tool", "--other" }, { "tool", "--flag=1" }, { "tool", "--text" },
+			{ "tool", "--count", "-1" },
+		{ "tool", "--count=x" }, { "tool", "--positive", "0" },
+			{ "tool", "--positive=nan" },
 	};
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		struct given g = { 0 };
 		struct err err = { 0 };
 		int argc;
-		ck_assert_msg(parsed(&g, &argc, row[i], &err) == ERR_INVALID_ARGUMENT, "row %zu", i);
+		ck_assert_msg(
+			parsed(&g, &argc, row[i], &err) == ERR_INVALID_ARGUMENT, "row %zu", i);
 		ck_assert_ptr_nonnull(strstr(err.msg, "--"));
 	}
 }
@@ -101,7 +105,8 @@ END_TEST
 START_TEST(one_option_too_many_is_refused)
 {
 	struct given g = { .list.n = ARGS_LIST_MAX - 1 };
-	char *first[] = { "tool", "--list", "a=b", NULL }, *second[] = { "tool", "--list", "a=b", NULL };
+	char *first[] = { "tool", "--list", "a=b", NULL },
+	     *second[] = { "tool", "--list", "a=b", NULL };
 	int argc;
 	ck_assert_int_eq(parsed(&g, &argc, first, NULL), ERR_OK);
 	ck_assert_int_eq(parsed(&g, &argc, second, NULL), ERR_INVALID_ARGUMENT);

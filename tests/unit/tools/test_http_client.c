@@ -33,7 +33,8 @@ END_TEST
 START_TEST(connection_close_and_http_1_0_end_keep_alive)
 {
 	struct http_reply r;
-	ck_assert_int_eq(parse_all("HTTP/1.1 503 Busy\r\nconnection: CLOSE\r\n\r\n", &r), HTTP_DONE);
+	ck_assert_int_eq(
+		parse_all("HTTP/1.1 503 Busy\r\nconnection: CLOSE\r\n\r\n", &r), HTTP_DONE);
 	ck_assert(!r.keep_alive);
 	ck_assert_int_eq(r.status, 503);
 	ck_assert_int_eq(parse_all("HTTP/1.0 200 OK\r\n\r\n", &r), HTTP_DONE);
@@ -49,7 +50,8 @@ START_TEST(what_is_no_reply_is_bad)
 		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nInference-Header-Content-Length: 3\r\n\r\nab",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nInference-Header-Content-Length: "
+		"3\r\n\r\nab",
 	};
 	struct http_reply r;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
@@ -131,9 +133,11 @@ START_TEST(addresses_are_taken_apart)
 	ck_assert_int_eq(u.addr.ss_family, AF_INET);
 	ck_assert_int_eq(http_url_parse("unix:/run/signet.sock", &u, NULL), ERR_OK);
 	ck_assert_int_eq(u.addr.ss_family, AF_UNIX);
-	static const char *const wrong[] = { "", "http://", "http://:80", "http://h:", "unix:", "http://h:123456789" };
+	static const char *const wrong[] = { "", "http://", "http://:80",
+		"http://h:", "unix:", "http://h:123456789" };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ck_assert_msg(http_url_parse(wrong[i], &u, NULL) == ERR_INVALID_ARGUMENT, "'%s'", wrong[i]);
+		ck_assert_msg(http_url_parse(wrong[i], &u, NULL) == ERR_INVALID_ARGUMENT, "'%s'",
+			wrong[i]);
 }
 END_TEST
 

@@ -21,7 +21,8 @@ static const char *imported(const char *file, const char *text)
 	struct buf b = buf_of(arena, 0);
 	struct slice all;
 	err = (struct err){ 0 };
-	if (import_text(slice_of(text), file, &b, &err) != ERR_OK || buf_finish(&b, &all, &err) != ERR_OK)
+	if (import_text(slice_of(text), file, &b, &err) != ERR_OK ||
+		buf_finish(&b, &all, &err) != ERR_OK)
 		return "";
 	return all.ptr;
 }
@@ -33,17 +34,23 @@ START_TEST(a_list_of_models_is_a_section_each)
 		"model_config_list: {\n"
 		"  config { name: \"a\" base_path: '/models/' \"a\", model_platform: 'tensorflow'\n"
 		"    model_version_policy { specific { versions: 3 versions: 5 } }\n"
-		"    version_labels { key: 'stable' value: 3 } version_labels: < key: 'canary'; value: 5 >\n"
+		"    version_labels { key: 'stable' value: 3 } version_labels: < key: 'canary'; "
+		"value: 5 >\n"
 		"  }\n"
-		"  config: [ { name: \"b\", model_version_policy: { latest { num_versions: 2 } } },\n"
-		"            { name: \"c\" base_path: 's3://bucket/c' model_version_policy { all {} } } ]\n"
+		"  config: [ { name: \"b\", model_version_policy: { latest { num_versions: 2 } } "
+		"},\n"
+		"            { name: \"c\" base_path: 's3://bucket/c' model_version_policy { all "
+		"{} } } ]\n"
 		"}\n"),
-		"\n# models.config\n[model a]\npath = /models/a\nversions = 3, 5\nlabels = stable=3, canary=5\n"
-		"# model_config_list.config.model_platform = tensorflow: what is served are ONNX files, so it has "
+		"\n# models.config\n[model a]\npath = /models/a\nversions = 3, 5\nlabels = "
+		"stable=3, canary=5\n"
+		"# model_config_list.config.model_platform = tensorflow: what is served are ONNX "
+		"files, so it has "
 		"to be converted\n"
 		"\n# models.config\n[model b]\nversions = latest 2\n"
 		"\n# models.config\n[model c]\nversions = all\n"
-		"# model_config_list.config.base_path = s3://bucket/c: buckets are not read; copy it beneath a "
+		"# model_config_list.config.base_path = s3://bucket/c: buckets are not read; copy "
+		"it beneath a "
 		"model root\n");
 }
 END_TEST
@@ -51,16 +58,22 @@ END_TEST
 START_TEST(json_is_read_as_well)
 {
 	ck_assert_str_eq(imported("config.json",
-		"{ \"mediapipe_config_list\": [], \"pipeline_config_list\": [ { \"name\": \"p\" } ],\n"
+		"{ \"mediapipe_config_list\": [], \"pipeline_config_list\": [ { \"name\": \"p\" } "
+		"],\n"
 		"  \"model_config_list\": [\n"
-		"    { \"config\": { \"name\": \"r\\u0065s\", \"base_path\": \"\\/m\\/res\", \"nireq\": 4,\n"
-		"        \"target_device\": \"GPU.1\", \"model_version_policy\": {\"specific\": {\"versions\": [1, 3]}},\n"
+		"    { \"config\": { \"name\": \"r\\u0065s\", \"base_path\": \"\\/m\\/res\", "
+		"\"nireq\": 4,\n"
+		"        \"target_device\": \"GPU.1\", \"model_version_policy\": {\"specific\": "
+		"{\"versions\": [1, 3]}},\n"
 		"        \"plugin_config\": {\"NUM_STREAMS\": \"2\"} } },\n"
-		"    { \"config\": { \"name\": \"t\", \"model_version_policy\": {\"latest\": {}}, \"x\": null } } ],\n"
+		"    { \"config\": { \"name\": \"t\", \"model_version_policy\": {\"latest\": {}}, "
+		"\"x\": null } } ],\n"
 		"  \"monitoring\": { \"metrics\": { \"enable\": true } } }\n"),
 		"\n# config.json\n# pipeline_config_list: pipelines are not served\n"
-		"\n# config.json\n[model res]\npath = /m/res\nversions = 1, 3\nbatches_max = 4\ndevice = gpu:1\n"
-		"# model_config_list.config.plugin_config: OpenVINO's own; see batches_max and [server] threads\n"
+		"\n# config.json\n[model res]\npath = /m/res\nversions = 1, 3\nbatches_max = "
+		"4\ndevice = gpu:1\n"
+		"# model_config_list.config.plugin_config: OpenVINO's own; see batches_max and "
+		"[server] threads\n"
 		"\n# config.json\n[model t]\nversions = latest\n"
 		"# model_config_list.config.x = null: not known here\n");
 }
@@ -74,21 +87,25 @@ START_TEST(tritons_file_is_one_model)
 		"output { name: \"label\" label_filename: \"labels.txt\" }\n"
 		"instance_group [ { count: 2 kind: KIND_GPU gpus: [ 1, 2 ] }, { count: 1 } ]\n"
 		"version_policy: { latest { num_versions: 2 } }\n"
-		"dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: 100\n"
+		"dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: "
+		"100\n"
 		"  default_queue_policy { max_queue_size: 64 default_timeout_microseconds: 0 } }\n"
 		"parameters { key: \"a\" value: { string_value: \"b\" } }\n"
 		"default_model_filename: \"net.onnx\" frobnicate: -1.5e3\n"),
 		"\n# repo/digits/config.pbtxt\n[model digits]\nversions = latest 2\nmax_batch = 8\n"
 		"batch_delay = 100us\nqueue_rows = 64\nbatches_max = 3\ndevice = gpu:1\n"
-		"# output.label_filename = labels.txt: labels are those of a ZipMap, or an output 'classes' or 'labels'\n"
+		"# output.label_filename = labels.txt: labels are those of a ZipMap, or an output "
+		"'classes' or 'labels'\n"
 		"# instance_group.gpus = 2: a model runs on one device\n"
-		"# dynamic_batching.default_queue_policy.default_timeout_microseconds = 0: request_timeout of [http] "
+		"# dynamic_batching.default_queue_policy.default_timeout_microseconds = 0: "
+		"request_timeout of [http] "
 		"and [grpc] is that of all models\n"
 		"# parameters: parameters are those of other backends\n"
 		"# default_model_filename = net.onnx: the file of a version is model.onnx\n"
 		"# frobnicate = -1.5e3: not known here\n");
-	ck_assert_str_eq(imported("config.pbtxt", "name: 'm' max_batch_size: 0\n"
-						  "dynamic_batching { default_queue_policy { max_queue_size: 0 } }"),
+	ck_assert_str_eq(imported("config.pbtxt",
+				 "name: 'm' max_batch_size: 0\n"
+				 "dynamic_batching { default_queue_policy { max_queue_size: 0 } }"),
 		"\n# config.pbtxt\n[model m]\nmax_batch = 1\n");
 }
 END_TEST
@@ -114,14 +131,21 @@ START_TEST(what_is_wrong_is_said_with_its_line)
 		{ "input {\n\n", "line 3: '}' is missing at the end of the file" },
 		{ "input { ]", "line 1: a name is expected" },
 		{ "[a.b]: 3", "line 1: a name is expected" },
-		{ "max_batch_size: -1", "line 1: max_batch_size is '-1', must be: a whole number up to 2147483647" },
-		{ "name: 'a\\n[http]'", "line 1: name: its value cannot stand in a line of signetd.conf" },
-		{ "name: 'a ; b'", "line 1: name: its value cannot stand in a line of signetd.conf" },
-		{ "model_config_list { config { base_path: '/a' } }", "line 1: the model has no name" },
+		{ "max_batch_size: -1",
+			"line 1: max_batch_size is '-1', must be: a whole number up to "
+			"2147483647" },
+		{ "name: 'a\\n[http]'",
+			"line 1: name: its value cannot stand in a line of signetd.conf" },
+		{ "name: 'a ; b'",
+			"line 1: name: its value cannot stand in a line of signetd.conf" },
+		{ "model_config_list { config { base_path: '/a' } }",
+			"line 1: the model has no name" },
 		{ "max_batch_size: 3", "the model has no name" },
-		{ "nothing: 1", "none of its names is known: it is no model_config_list, config.pbtxt or batching "
+		{ "nothing: 1", "none of its names is known: it is no model_config_list, "
+				"config.pbtxt or batching "
 				"parameters" },
-		{ "", "none of its names is known: it is no model_config_list, config.pbtxt or batching parameters" },
+		{ "", "none of its names is known: it is no model_config_list, config.pbtxt or "
+		      "batching parameters" },
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		ck_assert_str_eq(imported("f", wrong[i].text), "");

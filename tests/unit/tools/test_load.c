@@ -39,7 +39,8 @@ static void *serve_one(void *ctx)
 static void given_server(struct server *s, const char *reply, int64_t delay_ns)
 {
 	*s = (struct server){ .reply = reply, .delay_ns = delay_ns };
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(addr);
 	s->listen_fd = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(s->listen_fd, (struct sockaddr *)&addr, len), 0);
@@ -177,7 +178,8 @@ START_TEST(poisson_gaps_have_the_mean_and_spread_of_their_rate)
 	ck_assert_int_eq(load_schedule(1000, false, NS_PER_S, 3, a, &at, &n, NULL), ERR_OK);
 	ck_assert_uint_eq(n, 1000);
 	ck_assert_int_eq(at[999], 999 * NS_PER_MS);
-	ck_assert_int_eq(load_schedule(1e9, true, 3600 * NS_PER_S, 3, a, &at, &n, NULL), ERR_INVALID_ARGUMENT);
+	ck_assert_int_eq(load_schedule(1e9, true, 3600 * NS_PER_S, 3, a, &at, &n, NULL),
+		ERR_INVALID_ARGUMENT);
 	arena_free(a);
 }
 END_TEST

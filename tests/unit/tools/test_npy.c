@@ -38,8 +38,9 @@ END_TEST
 START_TEST(fortran_order_is_turned_around)
 {
 	int16_t columns[6] = { 1, 4, 2, 5, 3, 6 };
-	struct slice file = given_file("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3), }\n", columns,
-		sizeof(columns));
+	struct slice file =
+		given_file("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3), }\n", columns,
+			sizeof(columns));
 	struct tensor t;
 	ck_assert_int_eq(npy_parse(file, arena, &t, NULL), ERR_OK);
 	for (int i = 0; i < 6; i++)
@@ -49,7 +50,8 @@ END_TEST
 
 START_TEST(byte_strings_end_at_their_first_nul)
 {
-	struct slice file = given_file("{'descr': '|S3', 'fortran_order': False, 'shape': (2,), }\n", "ab\0xyz", 6);
+	struct slice file = given_file(
+		"{'descr': '|S3', 'fortran_order': False, 'shape': (2,), }\n", "ab\0xyz", 6);
 	struct tensor t;
 	ck_assert_int_eq(npy_parse(file, arena, &t, NULL), ERR_OK);
 	ck_assert(slice_is(((struct slice *)t.data)[0], "ab"));
@@ -60,12 +62,14 @@ END_TEST
 START_TEST(a_scalar_and_an_empty_array_are_read)
 {
 	struct tensor t;
-	ck_assert_int_eq(npy_parse(given_file("{'descr': '|u1', 'fortran_order': False, 'shape': (), }", "\7", 1),
-		arena, &t, NULL), ERR_OK);
+	ck_assert_int_eq(npy_parse(given_file(
+		"{'descr': '|u1', 'fortran_order': False, 'shape': (), }", "\7", 1), arena, &t,
+		NULL), ERR_OK);
 	ck_assert_int_eq(t.shape.rank, 0);
 	ck_assert_int_eq(tensor_int(&t, 0), 7);
-	ck_assert_int_eq(npy_parse(given_file("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4), }", "", 0),
-		arena, &t, NULL), ERR_OK);
+	ck_assert_int_eq(npy_parse(given_file(
+		"{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4), }", "", 0), arena, &t,
+		NULL), ERR_OK);
 	ck_assert_int_eq(tensor_count(&t), 0);
 }
 END_TEST
@@ -87,9 +91,11 @@ START_TEST(bad_files_are_refused)
 	for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
 		ck_assert_msg(npy_parse(given_file(head[i], "\0\0\0", 4), arena, &t, NULL) ==
 			ERR_INVALID_ARGUMENT, "row %zu", i);
-	struct slice file = given_file("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", "\0\0\0", 4);
+	struct slice file = given_file(
+		"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", "\0\0\0", 4);
 	for (size_t n = 0; n < file.len; n++)
-		ck_assert_int_eq(npy_parse((struct slice){ file.ptr, n }, arena, &t, NULL), ERR_INVALID_ARGUMENT);
+		ck_assert_int_eq(npy_parse((struct slice){ file.ptr, n }, arena, &t, NULL),
+			ERR_INVALID_ARGUMENT);
 }
 END_TEST
 

@@ -5,9 +5,12 @@
 #include "tools/values.h"
 
 #define IO(name_, dtype_, ...) { .name = name_, .dtype = dtype_, .shape = { __VA_ARGS__ } }
-static struct model_io in_io[2] = { IO("image", DTYPE_F32, 2, { -1, 2 }), IO("text", DTYPE_STRING, 1, { -1 }) };
-static struct model_io out_io[2] = { IO("label", DTYPE_I64, 1, { -1 }), IO("p", DTYPE_F32, 2, { -1, 2 }) };
-static struct model_info model = { .name = "m", .version = "3", .in = in_io, .out = out_io, .n_in = 2, .n_out = 2 };
+static struct model_io in_io[2] = { IO("image", DTYPE_F32, 2, { -1, 2 }),
+	IO("text", DTYPE_STRING, 1, { -1 }) };
+static struct model_io out_io[2] = { IO("label", DTYPE_I64, 1, { -1 }),
+	IO("p", DTYPE_F32, 2, { -1, 2 }) };
+static struct model_info model = { .name = "m", .version = "3", .in = in_io, .out = out_io,
+	.n_in = 2, .n_out = 2 };
 
 static void given_inputs(struct tensor in[2])
 {
@@ -23,7 +26,8 @@ static struct slice body_of(const char *protocol)
 	struct slice body;
 	size_t json_bytes;
 	given_inputs(in);
-	ck_assert_int_eq(protocol_body(protocol_find(protocol), &model, in, arena, &json_bytes, &body, NULL),
+	ck_assert_int_eq(
+		protocol_body(protocol_find(protocol), &model, in, arena, &json_bytes, &body, NULL),
 		ERR_OK);
 	return body;
 }
@@ -33,7 +37,8 @@ static struct http_request encoded(const char *protocol)
 	struct tensor in[2];
 	struct http_request q = { 0 };
 	given_inputs(in);
-	ck_assert_int_eq(protocol_request(protocol_find(protocol), &model, in, arena, &q, NULL), ERR_OK);
+	ck_assert_int_eq(
+		protocol_request(protocol_find(protocol), &model, in, arena, &q, NULL), ERR_OK);
 	return q;
 }
 
@@ -58,9 +63,10 @@ START_TEST(v2_writes_flat_data)
 {
 	struct http_request q = encoded("v2");
 	ck_assert_str_eq(q.path, "/v2/models/m/versions/3/infer");
-	ck_assert_str_eq(q.body.ptr,
-		"{\"inputs\":[{\"name\":\"image\",\"datatype\":\"FP32\",\"shape\":[2,2],\"data\":[0.5,1.0,2.0,3.0]},"
-		"{\"name\":\"text\",\"datatype\":\"BYTES\",\"shape\":[2],\"data\":[\"hi\",\"\"]}]}");
+	ck_assert_str_eq(q.body.ptr, "{\"inputs\":[{\"name\":\"image\",\"datatype\":\"FP32\","
+				     "\"shape\":[2,2],\"data\":[0.5,1.0,2.0,3.0]},"
+				     "{\"name\":\"text\",\"datatype\":\"BYTES\",\"shape\":[2],"
+				     "\"data\":[\"hi\",\"\"]}]}");
 }
 END_TEST
 
@@ -114,7 +120,8 @@ START_TEST(grpc_v2_answers_that_contradict_themselves_are_refused)
 	};
 	struct tensor out[2];
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ck_assert_msg(decoded("grpc-v2", wrong[i].ptr, wrong[i].len, 0, out, NULL) != ERR_OK,
+		ck_assert_msg(
+			decoded("grpc-v2", wrong[i].ptr, wrong[i].len, 0, out, NULL) != ERR_OK,
 			"row %zu", i);
 }
 END_TEST
@@ -144,7 +151,8 @@ START_TEST(grpc_tfs_answers_come_in_every_form)
 		SLICE_LIT(TFS_FILLED) };
 	for (size_t i = 0; i < sizeof(body) / sizeof(body[0]); i++) {
 		struct tensor out[2];
-		ck_assert_int_eq(decoded("grpc-tfs", body[i].ptr, body[i].len, 0, out, NULL), ERR_OK);
+		ck_assert_int_eq(
+			decoded("grpc-tfs", body[i].ptr, body[i].len, 0, out, NULL), ERR_OK);
 		ck_assert_ptr_null(out[0].data);
 		ck_assert(tensor_float(&out[1], 1) == 1);
 	}
@@ -161,7 +169,8 @@ START_TEST(grpc_tfs_answers_that_contradict_themselves_are_refused)
 	};
 	struct tensor out[2];
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ck_assert_msg(decoded("grpc-tfs", wrong[i].ptr, wrong[i].len, 0, out, NULL) != ERR_OK,
+		ck_assert_msg(
+			decoded("grpc-tfs", wrong[i].ptr, wrong[i].len, 0, out, NULL) != ERR_OK,
 			"row %zu", i);
 }
 END_TEST
@@ -179,10 +188,11 @@ END_TEST
 
 START_TEST(v2_answers_mix_json_and_binary)
 {
-	static const char body[] =
-		"{\"outputs\":[{\"name\":\"p\",\"shape\":[1,2],\"datatype\":\"FP32\",\"parameters\":"
-		"{\"binary_data_size\":8}},{\"data\":[7],\"shape\":[1],\"datatype\":\"INT64\",\"name\":\"label\"}]}"
-		"\0\0\0\0\0\0\200\77";
+	static const char body[] = "{\"outputs\":[{\"name\":\"p\",\"shape\":[1,2],\"datatype\":"
+				   "\"FP32\",\"parameters\":"
+				   "{\"binary_data_size\":8}},{\"data\":[7],\"shape\":[1],"
+				   "\"datatype\":\"INT64\",\"name\":\"label\"}]}"
+				   "\0\0\0\0\0\0\200\77";
 	struct tensor out[2];
 	size_t len = sizeof(body) - 1;
 	ck_assert_int_eq(decoded("v2-binary", body, len, len - 8, out, NULL), ERR_OK);
@@ -191,16 +201,21 @@ START_TEST(v2_answers_mix_json_and_binary)
 }
 END_TEST
 
+#define ANSWER(name, shape, rest) \
+	"{\"outputs\":[{\"name\":\"" name "\",\"shape\":[" shape "]," \
+	"\"datatype\":\"INT64\"" rest "}]}"
+#define LABEL(shape, rest) ANSWER("label", shape, rest)
+
 START_TEST(answers_that_contradict_themselves_are_refused)
 {
 	static const char *const wrong[] = {
-		"{\"outputs\":[{\"name\":\"label\",\"shape\":[2],\"datatype\":\"INT64\",\"data\":[7]}]}",
-		"{\"outputs\":[{\"name\":\"label\",\"shape\":[1],\"datatype\":\"INT64\",\"data\":[7,8]}]}",
-		"{\"outputs\":[{\"name\":\"label\",\"shape\":[1],\"datatype\":\"INT64\",\"data\":[\"7\"]}]}",
-		"{\"outputs\":[{\"name\":\"label\",\"shape\":[1],\"datatype\":\"INT64\"}]}",
-		"{\"outputs\":[{\"name\":\"label\",\"shape\":[1],\"datatype\":\"INT64\",\"parameters\":{\"binary_data_size\":8}}]}",
-		"{\"outputs\":[{\"name\":\"label\",\"shape\":[4000000000000],\"datatype\":\"INT64\",\"data\":[7]}]}",
-		"{\"outputs\":[{\"name\":\"other\",\"shape\":[1],\"datatype\":\"INT64\",\"data\":[7]}]}",
+		LABEL("2", ",\"data\":[7]"),
+		LABEL("1", ",\"data\":[7,8]"),
+		LABEL("1", ",\"data\":[\"7\"]"),
+		LABEL("1", ""),
+		LABEL("1", ",\"parameters\":{\"binary_data_size\":8}"),
+		LABEL("4000000000000", ",\"data\":[7]"),
+		ANSWER("other", "1", ",\"data\":[7]"),
 		"{\"outputs\":[",
 		"[]",
 	};

@@ -27,7 +27,8 @@ START_TEST(lists_nest_as_the_shape_says)
 		ck_assert(values_set_int(&t, i, i - 1));
 	ck_assert_str_eq(printed(&t, INT64_MAX), "[[[-1, 0, 1]], [[2, 3, 4]]]");
 	ck_assert_str_eq(printed(&t, 4), "[[[-1, 0, 1]], [[2, ...");
-	struct tensor scalar = given(DTYPE_BOOL, SHAPE_SCALAR), empty = given(DTYPE_F32, shape_of(2, 0));
+	struct tensor scalar = given(DTYPE_BOOL, SHAPE_SCALAR),
+		      empty = given(DTYPE_F32, shape_of(2, 0));
 	ck_assert_str_eq(printed(&scalar, 1), "false");
 	ck_assert_str_eq(printed(&empty, 1), "[]");
 }
@@ -39,7 +40,8 @@ START_TEST(numbers_saturate_at_their_type)
 	ck_assert(values_set(&u8, 0, 300.5) && values_set(&u8, 1, -3));
 	ck_assert_int_eq(tensor_int(&u8, 0), 255);
 	ck_assert_int_eq(tensor_int(&u8, 1), 0);
-	ck_assert(values_set(&i64, 0, 1e30) && values_set(&i64, 1, -1e30) && values_set(&i64, 2, NAN));
+	ck_assert(values_set(&i64, 0, 1e30) && values_set(&i64, 1, -1e30) &&
+		  values_set(&i64, 2, NAN));
 	ck_assert_int_eq(tensor_int(&i64, 0), INT64_MAX);
 	ck_assert_int_eq(tensor_int(&i64, 1), INT64_MIN);
 	ck_assert_int_eq(tensor_int(&i64, 2), 0);
@@ -50,7 +52,8 @@ END_TEST
 
 START_TEST(a_difference_names_the_first_wrong_element)
 {
-	struct tensor got = given(DTYPE_F32, shape_of(2, 2)), want = given(DTYPE_F32, shape_of(2, 2));
+	struct tensor got = given(DTYPE_F32, shape_of(2, 2)),
+		      want = given(DTYPE_F32, shape_of(2, 2));
 	struct err err;
 	values_set(&got, 2, 1.25);
 	values_set(&got, 3, 9);

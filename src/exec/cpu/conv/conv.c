@@ -41,9 +41,11 @@ enum err_code window_init(struct window *w, const struct conv_geometry *g, const
 
 /* acc[o] += wt * x[start + o * stride] where that is inside. */
 #define CONV(id, T, U) \
-	static void add_tap_##T(const struct window *w, double *acc, const T *x, double wt, int64_t k) \
+	static void add_tap_##T(const struct window *w, double *acc, const T *x, double wt, \
+		int64_t k) \
 	{ \
-		int64_t from, to, stride = w->g.stride[AXIS_W], start = window_at(w, AXIS_W, 0, k); \
+		int64_t from, to, stride = w->g.stride[AXIS_W], \
+			start = window_at(w, AXIS_W, 0, k); \
 		window_span(start, stride, w->g.in[AXIS_W], w->g.out[AXIS_W], &from, &to); \
 		for (int64_t o = from; o < to; o++) \
 			acc[o] += wt * (double)x[start + o * stride]; \
@@ -65,8 +67,8 @@ enum err_code window_init(struct window *w, const struct conv_geometry *g, const
 			} \
 		} \
 	} \
-	static void finish_row_##T(const struct kernel_args *a, const struct conv_state *s, int64_t item, \
-		const double *acc, double bias) \
+	static void finish_row_##T(const struct kernel_args *a, const struct conv_state *s, \
+		int64_t item, const double *acc, double bias) \
 	{ \
 		int64_t n = s->w.g.out[AXIS_W]; \
 		T *o = (T *)a->out[0].data + item * n; \
@@ -137,7 +139,8 @@ static int64_t source_at(const struct window *w, int axis, int64_t o, int64_t k)
 }
 
 #define CONV_TRANSPOSE(id, T, U) \
-	static void scatter_taps_##T(const struct window *w, double *acc, const T *row, const T *taps) \
+	static void scatter_taps_##T(const struct window *w, double *acc, const T *row, \
+		const T *taps) \
 	{ \
 		for (int64_t kw = 0; kw < w->g.kernel[AXIS_W]; kw++) { \
 			int64_t from, to, stride = w->g.stride[AXIS_W]; \
@@ -147,8 +150,8 @@ static int64_t source_at(const struct window *w, int axis, int64_t o, int64_t k)
 				acc[at + i * stride] += (double)row[i] * (double)taps[kw]; \
 		} \
 	} \
-	static void scatter_channel_##T(const struct window *w, double *acc, const T *x, const T *wt, \
-		struct window_row r) \
+	static void scatter_channel_##T( \
+		const struct window *w, double *acc, const T *x, const T *wt, struct window_row r) \
 	{ \
 		const int64_t *in = w->g.in, *k = w->g.kernel; \
 		for (int64_t kd = 0; kd < k[AXIS_D]; kd++) { \
@@ -162,7 +165,8 @@ static int64_t source_at(const struct window *w, int axis, int64_t o, int64_t k)
 			} \
 		} \
 	} \
-	static void run_conv_transpose_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	static void run_conv_transpose_##T( \
+		const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct conv_state *s = a->state; \
 		const struct window *w = &s->w; \

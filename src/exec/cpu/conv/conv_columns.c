@@ -38,7 +38,8 @@ struct columns_state {
 };
 
 /* What tap kw reads of a row of the input for n points of a row of the output, from `point` on. */
-static void gather_points(const struct window *w, float *to, const float *x, int64_t kw, int64_t point, int64_t n)
+static void gather_points(
+	const struct window *w, float *to, const float *x, int64_t kw, int64_t point, int64_t n)
 {
 	int64_t from, end, stride = w->g.stride[AXIS_W], start = window_at(w, AXIS_W, point, kw);
 	if (stride == 1) { /* without two divisions */
@@ -82,20 +83,23 @@ static int list_pieces(const struct window *w, int64_t point, int64_t n, struct 
 }
 
 /* What one channel's taps of (kd, kh) read for a piece, tap after tap `cols` floats on. */
-static void gather_piece(const struct window *w, const struct piece *p, float *to, const float *x, int64_t cols,
-	int64_t kd, int64_t kh)
+static void gather_piece(const struct window *w, const struct piece *p, float *to, const float *x,
+	int64_t cols, int64_t kd, int64_t kh)
 {
 	int64_t d = p->d + kd * w->g.dilation[AXIS_D], h = p->h + kh * w->g.dilation[AXIS_H];
 	bool inside = d >= 0 && d < w->g.in[AXIS_D] && h >= 0 && h < w->g.in[AXIS_H];
 	for (int64_t kw = 0; kw < w->g.kernel[AXIS_W]; kw++, to += cols)
 		if (inside)
-			gather_points(w, to + p->at, x + (d * w->g.in[AXIS_H] + h) * w->g.in[AXIS_W], kw, p->point, p->n);
+			gather_points(w, to + p->at,
+				x + (d * w->g.in[AXIS_H] + h) * w->g.in[AXIS_W], kw, p->point,
+				p->n);
 		else
 			memset(to + p->at, 0, (size_t)p->n * sizeof(*to));
 }
 
 /* One panel: all channels and taps of n points. */
-static void gather_panel(const struct columns_state *s, float *to, const float *x, int64_t point, int64_t n)
+static void gather_panel(
+	const struct columns_state *s, float *to, const float *x, int64_t point, int64_t n)
 {
 	const struct window *w = &s->w;
 	struct piece piece[PIECES_MAX];
@@ -105,7 +109,8 @@ static void gather_panel(const struct columns_state *s, float *to, const float *
 		memset(to, 0, (size_t)(s->depth * cols) * sizeof(*to));
 	for (int64_t c = 0; c < s->per_in; c++, x += window_image(w))
 		for (int64_t kd = 0; kd < w->g.kernel[AXIS_D]; kd++)
-			for (int64_t kh = 0; kh < w->g.kernel[AXIS_H]; kh++, to += w->g.kernel[AXIS_W] * cols)
+			for (int64_t kh = 0; kh < w->g.kernel[AXIS_H];
+				kh++, to += w->g.kernel[AXIS_W] * cols)
 				for (int i = 0; i < pieces; i++)
 					gather_piece(w, &piece[i], to, x, cols, kd, kh);
 }
@@ -183,7 +188,8 @@ static bool cut_blocks(const struct prep *p, struct columns_state *s)
 	s->rows = w->g.out[AXIS_D] * w->g.out[AXIS_H];
 	if (s->per_out < CHANNELS_MIN || s->rows == 0 || width == 0 || w->n == 0 || s->per_in == 0)
 		return false;
-	if (s->per_in > COLUMNS_MAX / window_taps(w) || s->per_in * window_taps(w) > COLUMNS_MAX / width)
+	if (s->per_in > COLUMNS_MAX / window_taps(w) ||
+		s->per_in * window_taps(w) > COLUMNS_MAX / width)
 		return false;
 	s->depth = s->per_in * window_taps(w);
 	s->rows_per_block = min_i64(max_i64(COLUMNS_WANTED / (s->depth * width), 1), s->rows);

@@ -69,19 +69,21 @@ static bool rows_can_be_cut(const struct onednn_conv *c)
 	return end > 0 && first < c->src.h && !c->transposed;
 }
 
-static int64_t most_parts(const struct prep *p, const struct onednn_conv *c, const struct conv_cut *cut)
+static int64_t most_parts(
+	const struct prep *p, const struct onednn_conv *c, const struct conv_cut *cut)
 {
 	if (cut->axis == CUT_ROWS)
 		return rows_can_be_cut(c) ? c->dst.h : 1;
-	if (c->transposed || c->dst.c % cut->grain) /* the transposed form's weights have them apart */
+	/* The transposed form's weights have them apart. */
+	if (c->transposed || c->dst.c % cut->grain)
 		return 1;
 	int64_t grains = c->dst.c / cut->grain;
 	/* One block alone leaves half of the registers idle. */
 	return c->group == 1 && grains >= 2 * p->threads ? grains / 2 : grains;
 }
 
-struct conv_cut conv_cut_choose(const struct prep *p, const struct onednn_conv *c, enum conv_axis axis,
-	int64_t block, int64_t images, double ns)
+struct conv_cut conv_cut_choose(const struct prep *p, const struct onednn_conv *c,
+	enum conv_axis axis, int64_t block, int64_t images, double ns)
 {
 	struct conv_cut cut = { .axis = axis, .parts = 1 };
 	cut.grain = c->group == 1 || is_depthwise(c) ? block : c->dst.c / c->group;
@@ -124,7 +126,8 @@ static void cut_rows(const struct conv_cut *cut, int64_t i, struct conv_part *re
 	c->dst.h = to - from;
 }
 
-struct conv_part conv_cut_part(const struct conv_cut *cut, const struct onednn_conv *whole, int64_t i)
+struct conv_part conv_cut_part(
+	const struct conv_cut *cut, const struct onednn_conv *whole, int64_t i)
 {
 	struct conv_part part = { .c = *whole };
 	if (cut->parts > 1 && cut->axis == CUT_CHANNELS)

@@ -26,15 +26,16 @@ struct conv_cut {
 void conv_cut_stand_up(struct onednn_conv *c);
 
 /* How many parts: ns is what all images take. block: channels of one in memory. */
-struct conv_cut conv_cut_choose(const struct prep *p, const struct onednn_conv *c, enum conv_axis axis,
-	int64_t block, int64_t images, double ns);
+struct conv_cut conv_cut_choose(const struct prep *p, const struct onednn_conv *c,
+	enum conv_axis axis, int64_t block, int64_t images, double ns);
 
 struct conv_part {
 	struct onednn_conv c;
 	int64_t src_channel, dst_channel, src_row, dst_row; /* where it begins in the whole */
 	int64_t src_plane, dst_plane; /* pixels of the whole image where rows are cut; else 0 */
 };
-struct conv_part conv_cut_part(const struct conv_cut *cut, const struct onednn_conv *whole, int64_t i);
+struct conv_part conv_cut_part(
+	const struct conv_cut *cut, const struct onednn_conv *whole, int64_t i);
 
 /* Does one op do for both? */
 bool conv_part_is_like(const struct conv_part *a, const struct conv_part *b);

@@ -83,7 +83,8 @@ static bool choose_layouts(const struct prep *p, struct conv_job *j)
 enum err_code conv_job_operands(const struct prep *p, struct conv_job *ret, struct err *err)
 {
 	if (!operands_fit(p))
-		return prep_refuse(err, "types, ranks or operands that our convolutions are not made for");
+		return prep_refuse(
+			err, "types, ranks or operands that our convolutions are not made for");
 	*ret = (struct conv_job){ .images = p->in[0].shape.dim[0], .ic = p->in[0].shape.dim[1],
 		.weights = p->in[1].data, .sum = prep_has_in(p, 3) };
 	choose_vectors(ret);

@@ -18,8 +18,10 @@ struct conv_job {
 	int64_t images, ic, oc;
 	int64_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];
 	int64_t src_run; /* channels of a pixel that lie together */
-	bool src_slots, dst_slots; /* bfloat16 in the source, in the result and in what is added to it */
-	int beside;	 /* pixels in a slot: 2 where channels are apart, for they cannot share one */
+	/* Bfloat16 in the source, in the result and in what is added to it. */
+	bool src_slots, dst_slots;
+	/* Pixels in a slot: 2 where channels are apart, for they cannot share one. */
+	int beside;
 	int block;	 /* of the result */
 	enum layout out_layout;
 	const float *weights, *bias; /* bias: of as many channels as fill vectors */
@@ -112,7 +114,8 @@ static inline void deal_out(int64_t total, int64_t n, int64_t i, int64_t *from, 
 struct job_unit {
 	int64_t image, part, panel[2]; /* from, to */
 };
-static inline struct job_unit job_unit_of(int64_t index, int64_t parts, int64_t slices, int64_t panels)
+static inline struct job_unit job_unit_of(
+	int64_t index, int64_t parts, int64_t slices, int64_t panels)
 {
 	struct job_unit u = { .image = index / slices / parts, .part = index / slices % parts };
 	deal_out(panels, slices, index % slices, &u.panel[0], &u.panel[1]);

@@ -3,9 +3,9 @@
  * Conv of one channel to one along a line, as filters of signals are: long windows, in strides.
  *
  * DESIGN. Such a product has no channels to go side by side, so pixels do. Every stride-th pixel of
- * the source is a phase; a unit copies each phase to a run of its own, zeros where the line ends. Then
- * a tap of neighbouring pixels of the result reads neighbours, and a few vectors of sums go along all
- * taps in registers.
+ * the source is a phase; a unit copies each phase to a run of its own, zeros where the line ends.
+ * Then a tap of neighbouring pixels of the result reads neighbours, and a few vectors of sums go
+ * along all taps in registers.
  *
  * A unit of work is PIXELS of the result of one line. Compiled once per instruction set.
  */
@@ -29,7 +29,8 @@ struct line_state {
 };
 
 /* Every step-th of n pixels, from `first` on, which may be outside. */
-static void take_phase(float *to, int64_t len, const float *x, int64_t n, int64_t first, int64_t step)
+static void take_phase(
+	float *to, int64_t len, const float *x, int64_t n, int64_t first, int64_t step)
 {
 	int64_t from = first < 0 ? min_i64((step - 1 - first) / step, len) : 0;
 	int64_t end = first < n ? min_i64((n - first + step - 1) / step, len) : 0;
@@ -41,7 +42,8 @@ static void take_phase(float *to, int64_t len, const float *x, int64_t n, int64_
 }
 
 /* BLOCK pixels whose phases begin at x. */
-static void filter_block(const struct line_state *s, const float *x, const float *w, float bias, float *y)
+static void filter_block(
+	const struct line_state *s, const float *x, const float *w, float bias, float *y)
 {
 	vec sum[SUMS];
 	UNROLL for (int j = 0; j < SUMS; j++)
@@ -58,12 +60,14 @@ static void filter_block(const struct line_state *s, const float *x, const float
 
 static void filter_piece(const struct kernel_args *a, const struct line_state *s, int64_t piece)
 {
-	int64_t line = piece / s->pieces, first = piece % s->pieces * PIXELS, n = min_i64(PIXELS, s->out - first);
+	int64_t line = piece / s->pieces, first = piece % s->pieces * PIXELS,
+		n = min_i64(PIXELS, s->out - first);
 	const float *x = (const float *)a->in[0].data + line * s->in, *w = a->in[1].data;
 	float *y = (float *)a->out[0].data + line * s->out + first, *phases = a->scratch;
 	float bias = args_has_in(a, 2) ? *(const float *)a->in[2].data : 0, rest[BLOCK];
 	for (int64_t p = 0; p < s->stride; p++)
-		take_phase(phases + p * s->phase, s->phase, x, s->in, first * s->stride + p - s->pad, s->stride);
+		take_phase(phases + p * s->phase, s->phase, x, s->in,
+			first * s->stride + p - s->pad, s->stride);
 	int64_t i = 0;
 	for (; i + BLOCK <= n; i += BLOCK)
 		filter_block(s, phases + i, w, bias, y + i);
@@ -87,9 +91,10 @@ static bool is_line(const struct prep *p, const struct conv_geometry *g)
 	int last = g->spatial - 1;
 	bool line = p->in[0].shape.dim[1] == 1 && p->out[0].shape.dim[1] == 1;
 	for (int i = 0; i < last; i++)
-		line &= g->in[i] == 1 && g->out[i] == 1 && g->kernel[i] == 1 && g->pad_begin[i] == 0;
-	return line && g->dilation[last] == 1 && g->stride[last] <= STRIDE_MAX && g->out[last] >= BLOCK &&
-	       g->kernel[last] >= TAPS_MIN && g->kernel[last] <= TAPS_MAX;
+		line &= g->in[i] == 1 && g->out[i] == 1 && g->kernel[i] == 1 &&
+			g->pad_begin[i] == 0;
+	return line && g->dilation[last] == 1 && g->stride[last] <= STRIDE_MAX &&
+	       g->out[last] >= BLOCK && g->kernel[last] >= TAPS_MIN && g->kernel[last] <= TAPS_MAX;
 }
 
 enum err_code VEC_NAME(prepare_conv_line)(struct prep *p, struct kernel *ret, struct err *err)
@@ -104,7 +109,8 @@ enum err_code VEC_NAME(prepare_conv_line)(struct prep *p, struct kernel *ret, st
 	if (!s)
 		return err_oom(err);
 	*s = (struct line_state){ .in = g.in[last], .out = g.out[last], .stride = g.stride[last],
-		.pad = g.pad_begin[last], .taps = taps, .pieces = (g.out[last] + PIXELS - 1) / PIXELS };
+		.pad = g.pad_begin[last], .taps = taps,
+		.pieces = (g.out[last] + PIXELS - 1) / PIXELS };
 	s->phase = PIXELS + BLOCK + taps / s->stride;
 	for (int64_t k = 0; k < taps; k++)
 		s->at[k] = k % s->stride * s->phase + k / s->stride;

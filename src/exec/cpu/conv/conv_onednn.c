@@ -5,8 +5,8 @@
  * DESIGN
  *
  * The library's fast code wants channels in blocks of a vector, so inside it is blocked
- * wherever the library can; what comes or goes plain is reordered in scratch, image by image. The result
- * stays blocked, for the next step to take, wherever its channels fill the blocks.
+ * wherever the library can; what comes or goes plain is reordered in scratch, image by image. The
+ * result stays blocked, for the next step to take, wherever its channels fill the blocks.
  *
  * A unit of work is a part of one image (conv_cut.h). Parts of a shape share the library's
  * primitives; and as those are of one image, plans for all batch sizes share the packed weights.
@@ -44,13 +44,15 @@ static void run_unit(const struct kernel_args *a, const struct conv_state *s, in
 	char *dst = (char *)a->out[0].data + dst_at + p->dst_at, *scratch = a->scratch;
 	size_t sum_at = (size_t)image * s->sum_image + p->sum_at;
 	const char *sum = s->sum ? (const char *)a->in[3].data + sum_at : NULL;
-	struct onednn_args x = { .src = src, .weights = p->weights, .dst = dst, .scratch = scratch };
+	struct onednn_args x = { .src = src, .weights = p->weights, .dst = dst,
+		.scratch = scratch };
 	if (s->bias)
 		x.bias = (const float *)a->in[2].data + p->bias_at;
 	if (p->block_src) {
 		x.src = scratch + s->scratch_src;
 		onednn_run(p->block_src,
-			&(struct onednn_args){ .src = src, .dst = scratch + s->scratch_src, .scratch = scratch });
+			&(struct onednn_args){ .src = src, .dst = scratch + s->scratch_src,
+				.scratch = scratch });
 	}
 	if (p->plain_dst)
 		x.dst = scratch + s->scratch_dst;
@@ -75,10 +77,12 @@ static void run_conv(const struct kernel_args *a, int64_t begin, int64_t end)
 /* -- prepare ---------------------------------------------------------------------------------- */
 
 /* In a tensor's layout, as the convolution has them. */
-static struct onednn_image in_tensor(const struct onednn_image *i, enum layout layout, int64_t plane)
+static struct onednn_image in_tensor(
+	const struct onednn_image *i, enum layout layout, int64_t plane)
 {
 	bool bf16 = layout_is_bf16(layout);
-	return (struct onednn_image){ i->c, i->h, i->w, bf16 ? LAYOUT_NCHW16C : layout, bf16, plane, i->d };
+	return (struct onednn_image){ i->c, i->h, i->w, bf16 ? LAYOUT_NCHW16C : layout, bf16, plane,
+		i->d };
 }
 
 /* From a tensor to what the convolution takes, or back; NULL where they are the same, as all
@@ -86,9 +90,11 @@ static struct onednn_image in_tensor(const struct onednn_image *i, enum layout l
 static enum err_code reorder(struct conv_maker *m, const struct onednn_image *from,
 	const struct onednn_image *to, struct onednn_op **ret)
 {
-	bool pixel = onednn_image_pixels(to) == 1 && to->c % m->block == 0 && !from->plane && !to->plane;
+	bool pixel =
+		onednn_image_pixels(to) == 1 && to->c % m->block == 0 && !from->plane && !to->plane;
 	bool same = from->layout == to->layout || pixel;
-	return same && from->bf16 == to->bf16 ? ERR_OK : onednn_reorder(m->p, from, to, ret, m->err);
+	return same && from->bf16 == to->bf16 ? ERR_OK
+					      : onednn_reorder(m->p, from, to, ret, m->err);
 }
 
 static size_t max_size(size_t a, size_t b)
@@ -101,8 +107,9 @@ static size_t op_scratch(const struct onednn_op *op)
 	return op ? onednn_scratch_bytes(op) : 0;
 }
 
-/* Few channels have no blocked code either; there is code for channels last, and plain code, a matrix
-   product, whose first run makes code for 25 ms. Volumes have a product of ours (conv_columns.c). */
+/* Few channels have no blocked code either; there is code for channels last, and plain code, a
+   matrix product, whose first run makes code for 25 ms. Volumes have a product of ours
+   (conv_columns.c). */
 static enum err_code make_conv(struct conv_maker *m, struct onednn_conv *c, struct onednn_op **ret)
 {
 	enum err_code rc = onednn_conv(m->p, c, ret, m->err);

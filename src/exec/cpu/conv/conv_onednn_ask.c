@@ -30,8 +30,9 @@ static bool read_geometry(struct conv_maker *m, const struct conv_geometry *g)
 	c->group = g->group;
 	c->src = (struct onednn_image){ x->shape.dim[1], g->spatial < 2 ? 1 : g->in[g->spatial - 2],
 		g->in[g->spatial - 1], m->blocked, m->bf16, 0, volume ? g->in[0] : 0 };
-	c->dst = (struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[g->spatial - 2],
-		g->out[g->spatial - 1], m->blocked, false, 0, volume ? g->out[0] : 0 };
+	c->dst =
+		(struct onednn_image){ y->shape.dim[1], g->spatial < 2 ? 1 : g->out[g->spatial - 2],
+			g->out[g->spatial - 1], m->blocked, false, 0, volume ? g->out[0] : 0 };
 	m->images = x->shape.dim[0];
 	return tensor_count(x) > 0 && tensor_count(y) > 0;
 }
@@ -73,7 +74,8 @@ static bool choose_layouts(struct conv_maker *m)
 		c->src.layout = c->dst.layout = LAYOUT_NHWC;
 	/* One pixel is the same in both layouts, and plain suits whoever comes next. */
 	m->dst_layout = images && !pixel ? conv_layout(c->dst.c) : LAYOUT_PLAIN;
-	c->dst.bf16 = m->bf16 && m->dst_layout == LAYOUT_NCHW16C && c->dst.layout == LAYOUT_NCHW16C &&
+	c->dst.bf16 = m->bf16 && m->dst_layout == LAYOUT_NCHW16C &&
+		      c->dst.layout == LAYOUT_NCHW16C &&
 		      (c->sum ? layout_is_bf16(p->in[3].layout) : p->bf16_wanted);
 	if (c->dst.bf16)
 		m->dst_layout = LAYOUT_NCHW16C_BF16;
@@ -86,7 +88,8 @@ static bool is_in_runs(const struct conv_maker *m, int64_t grain)
 {
 	const struct onednn_conv *c = &m->c;
 	int64_t src_grain = c->group > 1 ? grain * c->src.c / c->dst.c : 0;
-	return grain % layout_block(m->dst_layout) == 0 && src_grain % layout_block(m->src_layout) == 0;
+	return grain % layout_block(m->dst_layout) == 0 &&
+	       src_grain % layout_block(m->src_layout) == 0;
 }
 
 static void choose_cut(struct conv_maker *m)
@@ -96,8 +99,10 @@ static void choose_cut(struct conv_maker *m)
 		       (double)(c->src.c / c->group * c->kernel[0] * c->kernel[1] * c->kernel[2]);
 	m->ns = (double)m->images * flops / FLOPS_PER_NS;
 	/* Each part of rows reads all weights, each part of channels the whole source. */
-	int64_t pixels = c->src.c * onednn_image_pixels(&c->src) + c->dst.c * onednn_image_pixels(&c->dst);
-	enum conv_axis axis = m->nhwc && tensor_count(&m->p->in[1]) < pixels ? CUT_ROWS : CUT_CHANNELS;
+	int64_t pixels =
+		c->src.c * onednn_image_pixels(&c->src) + c->dst.c * onednn_image_pixels(&c->dst);
+	enum conv_axis axis =
+		m->nhwc && tensor_count(&m->p->in[1]) < pixels ? CUT_ROWS : CUT_CHANNELS;
 	if (axis == CUT_ROWS)
 		conv_cut_stand_up(c);
 	int64_t block = max_i64(m->block, layout_block(m->dst_layout));
@@ -114,7 +119,8 @@ static void choose_block(struct conv_maker *m)
 	int64_t in = p->in[0].shape.dim[1], out = p->out[0].shape.dim[1];
 	bool first = in <= PLAIN_IC_MAX, eight = (first || in % 8 == 0) && out % 8 == 0,
 	     sixteen = (first || in % 16 == 0) && out % 16 == 0;
-	m->blocked = cpu_features() & CPU_AVX512 && (sixteen || !eight) ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
+	m->blocked =
+		cpu_features() & CPU_AVX512 && (sixteen || !eight) ? LAYOUT_NCHW16C : LAYOUT_NCHW8C;
 	m->block = layout_block(m->blocked);
 	m->full = m->blocked == LAYOUT_NCHW16C && sixteen;
 }
@@ -127,8 +133,8 @@ static bool operands_fit(const struct prep *p)
 	return p->in[1].data;
 }
 
-/* To make code takes a rival longer than contests run: not for short steps, and not where channels come
-   in blocks and fill them, where channels last are hardly ever quicker, and by little. */
+/* To make code takes a rival longer than contests run: not for short steps, and not where channels
+   come in blocks and fill them, where channels last are hardly ever quicker, and by little. */
 static bool is_worth_asking(const struct conv_maker *m)
 {
 	bool rival = m->nhwc && m->p->trial;

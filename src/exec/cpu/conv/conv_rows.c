@@ -291,8 +291,10 @@ static void pack(void *to, void *ctx)
 		for (int64_t c = 0; c < j->ic; c++)
 			for (int i = 0; i < TAPS * PLANES; i++) {
 				const double *part = wino_planes[j->stride[1] - 1][i % PLANES];
-				const float *taps = j->weights + (o * j->ic + c) * window + i / PLANES * TAPS;
-				float *w = (float *)to + job_weight_at(j, depth, o, i * s->depth + c);
+				const float *taps =
+					j->weights + (o * j->ic + c) * window + i / PLANES * TAPS;
+				float *w =
+					(float *)to + job_weight_at(j, depth, o, i * s->depth + c);
 				for (int l = 0; l < j->vec->floats; l++)
 					w[l] = in_plane(part, taps + l * j->ic * window);
 			}

@@ -22,7 +22,8 @@
  * A unit of work is some pairs of one image times a slice of the pairs of panels.
  *
  * NOT DONE: odd numbers of pixels and strides, which want a copy of the source. Product by product
- * over all tiles of a unit: weights then stay in the nearest cache, but sums do not, which costs more.
+ * over all tiles of a unit: weights then stay in the nearest cache, but sums do not, which costs
+ * more.
  */
 #include "exec/cpu/conv/conv_job.h"
 
@@ -40,8 +41,8 @@
 enum { NONE, P1, U2, U3, P5, RESTING };
 
 /* clang-format off */
-/* What a product is added to, where that rests, or which quarter of the result it is: of even or odd
-   pixels, of the first or second panel. That of what rests is fetched. */
+/* What a product is added to, where that rests, or which quarter of the result it is: of even or
+   odd pixels, of the first or second panel. That of what rests is fetched. */
 static const struct step {
 	int from, also, rest;
 	int odd, panel;
@@ -181,8 +182,8 @@ static void run_unit(const struct kernel_args *a, const struct strassen_state *s
 	u.dst = (float *)a->out[0].data + at;
 	if (j->sum)
 		u.sum = (const float *)a->in[3].data + at;
-	make_operands(
-		s, (const float *)a->in[0].data + i.image * j->ic * s->area + first, a->scratch, &u);
+	make_operands(s, (const float *)a->in[0].data + i.image * j->ic * s->area + first,
+		a->scratch, &u);
 	for (int64_t panel = u.panel[0]; panel < u.panel[1]; panel++)
 		run_panels(s, &u, panel);
 }

@@ -140,7 +140,8 @@ INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixel
 	}
 	EACH_PIXEL
 		EACH_VEC
-			sum[i][j] = from ? from[i * vecs + j] : *(const vec *)(t->bias + j * VEC_FLOATS);
+			sum[i][j] = from ? from[i * vecs + j]
+					 : *(const vec *)(t->bias + j * VEC_FLOATS);
 	if (also)
 		EACH_PIXEL
 			EACH_VEC
@@ -148,8 +149,8 @@ INLINE void begin_sums(const struct conv_tile *t, tile_sums sum, const int pixel
 }
 
 /* Of whole vectors that are only clamped. */
-INLINE void end_plainly(const struct conv_tile *t, tile_sums sum, const bool slots, const int pixels,
-	const int vecs)
+INLINE void end_plainly(const struct conv_tile *t, tile_sums sum, const bool slots,
+	const int pixels, const int vecs)
 {
 	/* Of the tile's own, for all that the compiler knows the vectors may lie in *t. */
 	const float *add = t->sum;
@@ -236,7 +237,8 @@ INLINE void add_tap(const struct conv_tile *t, int64_t tap, tile_sums sum, struc
 	struct weights row = at->row;
 	UNROLL for (int g = 0; g < (pixels + 2) / 3; g++)
 		x[g] = t->src + t->tap[tap] + 3 * g * step;
-	const float *next = t->src + t->tap[tap + 1 < t->taps ? tap + 1 : tap]; /* as far away as the last one was */
+	/* As far away as the last one was. */
+	const float *next = t->src + t->tap[tap + 1 < t->taps ? tap + 1 : tap];
 	for (int64_t k = 0; k < t->run; k++) {
 		__builtin_prefetch(next, 0, 3);
 		next += step;
@@ -245,7 +247,8 @@ INLINE void add_tap(const struct conv_tile *t, int64_t tap, tile_sums sum, struc
 			x[g]++;
 		row.w += vecs * VEC_FLOATS;
 		__builtin_prefetch(ahead, 0, 2);
-		__builtin_prefetch(ahead + ahead_step / 2, 0, 2); /* a row of two vectors is two lines */
+		/* A row of two vectors is two lines. */
+		__builtin_prefetch(ahead + ahead_step / 2, 0, 2);
 		ahead += ahead_step;
 		if (result && k < pixels)
 			__builtin_prefetch(result + k * pixel, 1);
@@ -256,7 +259,8 @@ INLINE void add_tap(const struct conv_tile *t, int64_t tap, tile_sums sum, struc
 INLINE void convolve(const struct conv_tile *t, const bool mixed, const int pixels, const int vecs)
 {
 	__attribute__((uninitialized)) tile_sums sum;
-	struct progress at = { { t->weights, mixed ? t->second - t->weights : 0, t->part }, t->ahead };
+	struct progress at = { { t->weights, mixed ? t->second - t->weights : 0, t->part },
+		t->ahead };
 	int64_t runs = fetch_result(t, pixels, vecs);
 	begin_sums(t, sum, pixels, vecs);
 	for (int64_t tap = 0; tap < runs; tap++)
@@ -276,7 +280,8 @@ INLINE void convolve(const struct conv_tile *t, const bool mixed, const int pixe
 		convolve(t, true, pixels, vecs); \
 	}
 #define TILES(pixels) TILE(pixels, 1) TILE(pixels, 2)
-#define ROW(pixels) { { tile_##pixels##_1, tile_##pixels##_2 }, { mixed_##pixels##_1, mixed_##pixels##_2 } }
+#define ROW(pixels) \
+	{ { tile_##pixels##_1, tile_##pixels##_2 }, { mixed_##pixels##_1, mixed_##pixels##_2 } }
 TILES(1)
 TILES(2)
 TILES(3)
@@ -296,7 +301,8 @@ TILES(14)
 
 typedef void (*tile_fn)(const struct conv_tile *t);
 
-static const tile_fn tiles[TILE_PIXELS][2][TILE_VECS] = { ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
+static const tile_fn tiles[TILE_PIXELS][2][TILE_VECS] = {
+	ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
 #if TILE_PIXELS > 6
 	ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14)
 #endif

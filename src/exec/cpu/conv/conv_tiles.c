@@ -5,17 +5,18 @@
  * DESIGN
  *
  * The source is read where it lies, in any layout; only where windows reach beyond it are the
- * rows that a unit needs copied (conv_tiles_copy.c) with zeros around them. Where windows are single pixels side
- * by side, the image is one long row, cut as suits the cache.
+ * rows that a unit needs copied (conv_tiles_copy.c) with zeros around them. Where windows are
+ * single pixels side by side, the image is one long row, cut as suits the cache.
  *
- * Products of bfloat16 take a copy of slots, made unit by unit while it is near, if the source is of
- * floats. Then single pixels need not be side by side: the copy has only those that are read. Where
- * channels are apart a slot is of two pixels that one row of a window has side by side; where
+ * Products of bfloat16 take a copy of slots, made unit by unit while it is near, if the source is
+ * of floats. Then single pixels need not be side by side: the copy has only those that are read.
+ * Where channels are apart a slot is of two pixels that one row of a window has side by side; where
  * windows begin at every other pixel the copy needs each pixel in one slot only.
  *
- * The last slot of a row of a window of odd width is half beside the window, where it meets a weight
- * of zero. That is nothing, unless there stands an infinity or no number: a unit that has such pixels
- * makes a second copy, of slots with an empty second half, and takes those last slots from there.
+ * The last slot of a row of a window of odd width is half beside the window, where it meets a
+ * weight of zero. That is nothing, unless there stands an infinity or no number: a unit that has
+ * such pixels makes a second copy, of slots with an empty second half, and takes those last slots
+ * from there.
  *
  * Sums that are long go piece by piece, so that a piece of a panel of weights stays in the
  * nearest cache while the pixels of a unit pass it; between pieces they rest in the result.
@@ -63,7 +64,8 @@ static void run_panel(const struct tiles_state *s, const struct unit *u, int64_t
 	/* The same piece of the next panel, or the first panel's next one. */
 	int64_t next = panel + 1 < u->panel[1]
 			       ? job_weight_at(j, depth, channel + job_panel(j), tap * taps->run)
-			       : job_weight_at(j, depth, u->panel[0] * job_panel(j), (tap + t.taps) * taps->run);
+			       : job_weight_at(j, depth, u->panel[0] * job_panel(j),
+					 (tap + t.taps) * taps->run);
 	job_fetch_ahead(j, &t, s->packed + next, u->row[1] - u->row[0], s->width, width);
 	t.last = tap + t.taps == taps->n;
 	t.act.param = j->loop.param;
@@ -110,7 +112,7 @@ static void run_tiles(const struct kernel_args *a, int64_t begin, int64_t end)
 		run_unit(a, a->state, i);
 }
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 /* From the first row of the first of n windows to behind the last row of the last one. */
 static int64_t reach(const struct conv_job *j, int axis, int64_t n)
@@ -197,7 +199,8 @@ static void place_taps(struct tiles_state *s)
 					      y * j->dilation[0] * s->row_slots +
 					      x * j->dilation[1] * job_run(j);
 	/* What is rounded is no place for a sum to rest in. */
-	int64_t most = j->dst_slots ? n : max_i64(DEPTH_MAX / tiles_tap_run(j), 1), pieces = (n + most - 1) / most;
+	int64_t most = j->dst_slots ? n : max_i64(DEPTH_MAX / tiles_tap_run(j), 1),
+		pieces = (n + most - 1) / most;
 	s->taps = (struct taps){ s->tap, n, (n + pieces - 1) / pieces, tiles_tap_run(j) };
 }
 
@@ -207,7 +210,8 @@ static void place_halved(struct tiles_state *s)
 	const struct taps *t = &s->taps;
 	int64_t *at = s->tap + t->n, n = t->n * t->run, row = tiles_row_taps(&s->j) * t->run;
 	for (int64_t i = 0; i < n; i++)
-		at[i] = s->tap[i / t->run] + i % t->run + (i % row == row - 1 ? tiles_copy_slots(s) : 0);
+		at[i] = s->tap[i / t->run] + i % t->run +
+			(i % row == row - 1 ? tiles_copy_slots(s) : 0);
 	s->halved = (struct taps){ at, n, t->piece * t->run, 1 };
 }
 
@@ -226,7 +230,8 @@ static void pack_panel(const struct conv_job *j, int64_t panel, float *w)
 	const float *from = j->weights + first * depth;
 	for (int64_t c = 0; c < j->ic; c++)
 		for (int64_t k = 0; k < area; k++) {
-			int64_t tap = c / run * tiles_taps_of_run(j) + k / j->kernel[1] * tiles_row_taps(j) +
+			int64_t tap = c / run * tiles_taps_of_run(j) +
+				      k / j->kernel[1] * tiles_row_taps(j) +
 				      k % j->kernel[1] / pixels;
 			int64_t at = c % run * pixels + k % j->kernel[1] % pixels;
 			float *to = w + (tap * tiles_tap_run(j) + at / j->vec->per_slot) * width;
@@ -271,7 +276,8 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	struct conv_job j;
 	TRY(conv_job_init(p, bf16, &j, err));
 	bool half = tiles_ends_in_half(&j);
-	int64_t taps = j.ic / j.src_run * tiles_taps_of_run(&j) * (half ? 1 + tiles_tap_run(&j) : 1);
+	int64_t taps =
+		j.ic / j.src_run * tiles_taps_of_run(&j) * (half ? 1 + tiles_tap_run(&j) : 1);
 	struct tiles_state *s = kernel_state(p, ret, sizeof(*s) + (size_t)taps * sizeof(s->tap[0]));
 	if (!s)
 		return err_oom(err);

@@ -6,12 +6,14 @@
 
 /* A row of pixels to slots of each and the one that windows have beside it; left: slots before
    the first pixel's, all of them zeros. */
-static void copy_beside(const struct conv_job *j, const float *row, int64_t width, int64_t left, float *to)
+static void copy_beside(
+	const struct conv_job *j, const float *row, int64_t width, int64_t left, float *to)
 {
 	int64_t before = max_i64(j->dilation[1] - left, 0);
 	j->vec->put_halves(to + left, row, width, false);
 	if (before < width)
-		j->vec->put_halves(to + left + before - j->dilation[1], row + before, width - before, true);
+		j->vec->put_halves(
+			to + left + before - j->dilation[1], row + before, width - before, true);
 }
 
 /* Rows of the source below the windows of the unit's rows, zeros where there are none. */
@@ -20,7 +22,8 @@ void tiles_copy_padded(
 {
 	const struct conv_job *j = &s->j;
 	int64_t run = j->src_run, rows = s->plane_slots / s->row_slots;
-	int64_t left = j->pad[1], most = tiles_is_paired(j) ? 2 * s->row_slots : s->row_slots / job_run(j);
+	int64_t left = j->pad[1],
+		most = tiles_is_paired(j) ? 2 * s->row_slots : s->row_slots / job_run(j);
 	int64_t width = min_i64(j->in[1], most - left);
 	int64_t pixel = job_src_at(j, run);
 	for (int64_t c = 0; c < j->ic / run; c++, image += j->in[0] * j->in[1] * pixel)
@@ -35,8 +38,8 @@ void tiles_copy_padded(
 				copy_beside(j, image + y * j->in[1], width, left, to);
 			else
 				j->vec->copy(to + left * job_run(j),
-					&(struct conv_pixels){image + y * j->in[1] * pixel, width, run, pixel,
-						j->src_slots});
+					&(struct conv_pixels){ image + y * j->in[1] * pixel, width,
+						run, pixel, j->src_slots });
 		}
 }
 
@@ -50,8 +53,8 @@ void tiles_copy_flat(
 		for (int64_t i = first; i < first + n; i += m, to += m * job_run(j)) {
 			int64_t y = i / j->out[1] * j->stride[0], x = i % j->out[1] * j->stride[1];
 			m = min_i64(j->out[1] - i % j->out[1], first + n - i);
-			j->vec->copy(to, &(struct conv_pixels){image + (y * j->in[1] + x) * pixel, m, run,
-						 j->stride[1] * pixel, j->src_slots});
+			j->vec->copy(to, &(struct conv_pixels){ image + (y * j->in[1] + x) * pixel,
+						 m, run, j->stride[1] * pixel, j->src_slots });
 		}
 }
 

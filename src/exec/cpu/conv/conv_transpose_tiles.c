@@ -34,7 +34,8 @@ static void multiply_row(const struct transpose_state *s, const float *src, floa
 	const struct conv_job *j = &s->j;
 	int64_t v = j->vec->floats, width = j->in[1];
 	struct conv_tile t = { .src = src, .src_pixel = j->src_run, .tap = s->tap,
-		.taps = j->ic / j->src_run, .run = j->src_run, .dst_pixel = v, .dst_block = width * v,
+		.taps = j->ic / j->src_run, .run = j->src_run, .dst_pixel = v,
+		.dst_block = width * v,
 		.block = (int)v, .last = true, .act = j->act };
 	for (int64_t panel = 0; panel < job_panels(j); panel++) {
 		int64_t channel = panel * job_panel(j), floats = job_panel_width(j, panel);
@@ -58,7 +59,8 @@ static void move_block(const struct transpose_state *s, const float *from, float
 			memcpy(to + x * step, from + x * v, (size_t)s->block * sizeof(*to));
 }
 
-static void move_row(const struct transpose_state *s, const float *scratch, float *image, int64_t row)
+static void move_row(
+	const struct transpose_state *s, const float *scratch, float *image, int64_t row)
 {
 	int64_t v = s->j.vec->floats, area = s->out[0] * s->out[1];
 	for (int64_t ky = 0; ky < s->kernel[0]; ky++)
@@ -137,8 +139,8 @@ static bool windows_tile(const struct conv_geometry *g)
 {
 	bool tile = g->spatial == 2 && g->group == 1;
 	for (int i = 0; i < g->spatial; i++)
-		tile &= g->kernel[i] == g->stride[i] && g->dilation[i] == 1 && g->pad_begin[i] == 0 &&
-			g->out[i] == g->in[i] * g->stride[i];
+		tile &= g->kernel[i] == g->stride[i] && g->dilation[i] == 1 &&
+			g->pad_begin[i] == 0 && g->out[i] == g->in[i] * g->stride[i];
 	return tile;
 }
 

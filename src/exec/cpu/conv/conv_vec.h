@@ -38,7 +38,8 @@ struct conv_tile {
 	int64_t ahead_step;   /* and how far to go in them per slot */
 	const float *bias; /* what sums begin with, */
 	const float *from, *also; /* or two tiles that were left at rest; NULL: bias; nothing */
-	float *rest;	  /* sums are left here, pixel behind pixel, and dst is only fetched; NULL: they go there */
+	/* Sums are left here, pixel behind pixel, and dst is only fetched; NULL: they go there. */
+	float *rest;
 	const float *sum; /* what is added at the end, laid out as dst; NULL: nothing */
 	float *dst;
 	bool slots; /* dst is of slots, and has complete sums only; else of floats */
@@ -81,7 +82,8 @@ struct wino_patch {
 	bool slots;      /* it is of slots; else of floats */
 	int64_t h, w;    /* of the image */
 	int64_t y, x;    /* first pixel */
-	int64_t to_high; /* floats to the block with the vector's higher half; 0: blocks are whole */
+	/* Floats to the block with the vector's higher half; 0: blocks are whole. */
+	int64_t to_high;
 	bool low_only;   /* there is no such block */
 	bool half[2];    /* along both axes: it has at most half of its pixels */
 };
@@ -90,7 +92,8 @@ struct wino_patch {
    (of a source: slots). */
 struct wino_places {
 	float *const *kind; /* of the pair, by rows of kinds */
-	const int64_t *y, *x; /* of each row and column of points: rows, floats; -1: there are none */
+	/* Of each row and column of points: rows, floats; -1: there are none. */
+	const int64_t *y, *x;
 	int64_t row[WINO_POINTS_MAX]; /* floats, by the column of the point */
 };
 
@@ -101,12 +104,13 @@ struct wino_end {
 };
 
 struct wino_vec {
-	void (*points)(struct wino_form form, const struct wino_patch *from, const struct wino_places *to);
-	void (*pixels)(struct wino_form form, const struct wino_places *from, const struct wino_patch *to,
-		const struct wino_end *end);
+	void (*points)(
+		struct wino_form form, const struct wino_patch *from, const struct wino_places *to);
+	void (*pixels)(struct wino_form form, const struct wino_places *from,
+		const struct wino_patch *to, const struct wino_end *end);
 };
 
-/* -- the same along rows alone (conv_rows.c): patches of four pixels ------------------------------ */
+/* -- the same along rows alone (conv_rows.c): patches of four pixels --------------------------- */
 
 /* A row of one block of channels. */
 struct wino_row {
@@ -123,7 +127,7 @@ struct wino_row_vec {
 	void (*pixels)(int stride, const struct wino_row *to, const struct wino_end *end);
 };
 
-/* -- Strassen's products (conv_strassen.c) -------------------------------------------------------- */
+/* -- Strassen's products (conv_strassen.c) ----------------------------------------------------- */
 
 /* Pairs of neighbouring pixels in two blocks of channels, which are the lower and the upper row and
    column of matrices of four. */

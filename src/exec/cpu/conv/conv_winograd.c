@@ -9,9 +9,9 @@
  * products than taps would take, 1.78 or 1.44 where windows are two pixels apart. Points of one
  * kind of a unit's patches lie in scratch as an image does, so the products are tiles of single
  * pixels. The weights of a kind go by once per unit; there are four times as many of them as
- * before for 4x4, which is why small images of many channels take 2x2. Where several threads wait for
- * the same memory, larger ones of 4x4 have half of them: each row of kinds in three planes, which
- * tiles make weights of (wino_weights.h) while they are near.
+ * before for 4x4, which is why small images of many channels take 2x2. Where several threads wait
+ * for the same memory, larger ones of 4x4 have half of them: each row of kinds in three planes,
+ * which tiles make weights of (wino_weights.h) while they are near.
  *
  * Patches at the lower and right edge that need fewer points have fewer (wino.h): 14 pixels take
  * 22 points of 24, so their square 16 % less.
@@ -77,7 +77,8 @@ static void find_places(const struct wino_state *s, struct unit *u, int64_t *mem
 }
 
 /* Where vectors are two blocks of the image: how far the second one is, if there is one. */
-static void set_halves(const struct wino_state *s, struct wino_patch *p, int64_t block, int64_t left)
+static void set_halves(
+	const struct wino_state *s, struct wino_patch *p, int64_t block, int64_t left)
 {
 	if (block < s->j.vec->floats) {
 		p->to_high = p->h * p->w * block;
@@ -161,7 +162,8 @@ static void multiply_pair(const struct wino_state *s, const struct unit *u, int 
 	struct conv_tile t = tile_of(s, u, pair);
 	if (n == 0)
 		return;
-	const float *weights = s->packed + (pair * job_floats(j) + u->panel[0] * job_panel(j)) * s->depth;
+	const float *weights =
+		s->packed + (pair * job_floats(j) + u->panel[0] * job_panel(j)) * s->depth;
 	float *dst = t.dst;
 	job_fetch_ahead(j, &t, weights, 1, n, job_panel(j));
 	for (int64_t panel = u->panel[0]; panel < u->panel[1]; panel++) {
@@ -222,7 +224,8 @@ static void make_pixels(
 		kind[i] = u->dst + s->dst_at[i];
 	for (int64_t c = first; c < last; c += v) {
 		int64_t at = job_dst_at(j, c * j->out[0] * j->out[1]);
-		struct wino_patch p = { .image = image + at, .slots = j->dst_slots, .h = j->out[0], .w = j->out[1] };
+		struct wino_patch p = { .image = image + at, .slots = j->dst_slots, .h = j->out[0],
+			.w = j->out[1] };
 		set_halves(s, &p, j->block, j->oc - c);
 		end.bias = j->bias + c;
 		end.sum = sum ? sum + at : NULL;
@@ -263,7 +266,7 @@ static void run_winograd(const struct kernel_args *a, int64_t begin, int64_t end
 		run_unit(a, a->state, i);
 }
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 /* Blocks are vectors or halves of them. */
 static bool suits(const struct prep *p, const struct conv_job *j)
@@ -329,7 +332,8 @@ static void lay_out(struct wino_state *s, struct kernel *ret)
 {
 	const struct conv_job *j = &s->j;
 	int64_t panels = (job_panels(j) + s->slices - 1) / s->slices, src = 0, dst = 0;
-	int64_t channels = min_i64(panels * job_panel(j), job_floats(j)), most[2][WINO_KINDS_MAX] = { 0 };
+	int64_t channels = min_i64(panels * job_panel(j), job_floats(j)),
+		most[2][WINO_KINDS_MAX] = { 0 };
 	int kinds = wino_kinds(s->form);
 	for (int i = 0; i < 2; i++)
 		for (int64_t n = 0; n < s->parts[i]; n++) {
@@ -347,7 +351,8 @@ static void lay_out(struct wino_state *s, struct kernel *ret)
 			s->tap[i * s->blocks + b] = b * s->points[i] * s->slots;
 	}
 	s->scratch_dst = round_up((size_t)src * sizeof(float), ARENA_ALIGN_TENSOR);
-	s->scratch_places = round_up(s->scratch_dst + (size_t)dst * sizeof(float), ARENA_ALIGN_TENSOR);
+	s->scratch_places =
+		round_up(s->scratch_dst + (size_t)dst * sizeof(float), ARENA_ALIGN_TENSOR);
 	ret->scratch_bytes = s->scratch_places + (size_t)places(s) * sizeof(int64_t);
 }
 
@@ -359,13 +364,15 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 		return prep_refuse(err, "no dense 3x3 convolution, or its rounding is not wanted");
 	struct wino_way way = wino_way_choose(&j, max_i64(p->threads, 1));
 	struct wino_form form = way.form;
-	int64_t v = j.vec->floats, blocks = (j.ic + v - 1) / v, pairs = wino_kinds(form) * wino_kinds(form);
+	int64_t v = j.vec->floats, blocks = (j.ic + v - 1) / v,
+		pairs = wino_kinds(form) * wino_kinds(form);
 	struct wino_state *s =
 		kernel_state(p, ret, sizeof(*s) + (size_t)(pairs * blocks) * sizeof(s->tap[0]));
 	float *zeros = prep_alloc(p, (size_t)job_panel(&j) * sizeof(*zeros));
 	if (!s || !zeros)
 		return err_oom(err);
-	*s = (struct wino_state){ .j = j, .form = form, .in_planes = way.in_planes, .pairs = (int)pairs,
+	*s = (struct wino_state){ .j = j, .form = form, .in_planes = way.in_planes,
+		.pairs = (int)pairs,
 		.blocks = blocks, .zeros = zeros, .slots = v / j.vec->per_slot };
 	s->depth = blocks * s->slots;
 	for (int i = 0; i < 2; i++)

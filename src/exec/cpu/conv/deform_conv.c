@@ -40,8 +40,8 @@ static void around(double v, int64_t size, struct tap *tap)
 static void tap_position(const struct conv_geometry *g, int64_t point, int64_t tap, double *at)
 {
 	for (int i = g->spatial - 1; i >= 0; i--) {
-		at[i] = (double)(point % g->out[i] * g->stride[i] + tap % g->kernel[i] * g->dilation[i] -
-				 g->pad_begin[i]);
+		at[i] = (double)(point % g->out[i] * g->stride[i] +
+				 tap % g->kernel[i] * g->dilation[i] - g->pad_begin[i]);
 		point /= g->out[i];
 		tap /= g->kernel[i];
 	}
@@ -49,15 +49,19 @@ static void tap_position(const struct conv_geometry *g, int64_t point, int64_t t
 
 #define DEFORM_CONV(id, T, U) \
 	/* Column `col` of the rows of one tap of the channels of one offset group. */ \
-	static void gather_##T(const struct kernel_args *a, const struct deform_state *s, int64_t n, \
-		int64_t group, int64_t tap, int64_t point, T *column, struct tap *corner) \
+	static void gather_##T(const struct kernel_args *a, const struct deform_state *s, \
+		int64_t n, int64_t group, int64_t tap, int64_t point, T *column, \
+		struct tap *corner) \
 	{ \
 		const struct conv_geometry *g = &s->g; \
 		int64_t channels = s->c_in / s->offset_groups, corners = 1; \
 		int64_t first = (n * s->offset_groups + group) * s->kernel + tap; \
-		const T *offset = (const T *)a->in[2].data + first * g->spatial * s->points + point; \
-		const T *mask = args_has_in(a, 4) ? (const T *)a->in[4].data + first * s->points + point : NULL; \
-		const T *x = (const T *)a->in[0].data + (n * s->c_in + group * channels) * s->image; \
+		const T *offset = (const T *)a->in[2].data + first * g->spatial * s->points + \
+			point; \
+		const T *mask = args_has_in(a, 4) \
+			? (const T *)a->in[4].data + first * s->points + point : NULL; \
+		const T *x = (const T *)a->in[0].data + (n * s->c_in + group * channels) * \
+			s->image; \
 		double at[RANK_MAX]; \
 		tap_position(g, point, tap, at); \
 		corner[0] = (struct tap){ 0, mask ? (double)*mask : 1 }; \
@@ -74,11 +78,12 @@ static void tap_position(const struct conv_geometry *g, int64_t point, int64_t t
 			column[(group * channels + c) * s->kernel * BLOCK] = (T)sum; \
 		} \
 	} \
-	static void multiply_##T(const struct kernel_args *a, const struct deform_state *s, const T *columns, \
-		int64_t oc, double *sum, int64_t count) \
+	static void multiply_##T(const struct kernel_args *a, const struct deform_state *s, \
+		const T *columns, int64_t oc, double *sum, int64_t count) \
 	{ \
 		int64_t rows = s->c_in / s->g.group * s->kernel, per_out = s->c_out / s->g.group; \
-		const T *w = (const T *)a->in[1].data + oc * rows, *col = columns + oc / per_out * rows * BLOCK; \
+		const T *w = (const T *)a->in[1].data + oc * rows, \
+			*col = columns + oc / per_out * rows * BLOCK; \
 		double bias = args_has_in(a, 3) ? (double)((const T *)a->in[3].data)[oc] : 0; \
 		for (int64_t p = 0; p < count; p++) \
 			sum[p] = bias; \
@@ -103,7 +108,8 @@ static void tap_position(const struct conv_geometry *g, int64_t point, int64_t t
 						gather_##T(a, s, n, g, t, first + p, \
 							columns + t * BLOCK + p, corner); \
 			for (int64_t oc = 0; oc < s->c_out; oc++) { \
-				T *y = (T *)a->out[0].data + (n * s->c_out + oc) * s->points + first; \
+				T *y = (T *)a->out[0].data + (n * s->c_out + oc) * s->points + \
+					first; \
 				multiply_##T(a, s, columns, oc, sum, count); \
 				for (int64_t p = 0; p < count; p++) \
 					y[p] = (T)sum[p]; \
@@ -130,14 +136,16 @@ enum err_code prepare_deform_conv(struct prep *p, struct kernel *ret, struct err
 	s->kernel = shape_count_range(&p->in[1].shape, 2, x->rank);
 	s->corners = INT64_C(1) << s->g.spatial;
 	size_t columns;
-	if (mul_overflows((size_t)(s->c_in * s->kernel), BLOCK * dtype_bytes(p->in[0].dtype), &columns))
+	if (mul_overflows(
+		    (size_t)(s->c_in * s->kernel), BLOCK * dtype_bytes(p->in[0].dtype), &columns))
 		return err_oom(err);
 	s->columns_at = BLOCK * sizeof(double);
 	s->corners_at = s->columns_at + round_up(columns, ARENA_ALIGN_TENSOR);
 	ret->scratch_bytes = s->corners_at + (size_t)s->corners * sizeof(struct tap);
 	double rows = (double)(s->c_in * s->kernel);
 	s->split = split_work(p, ret, y->dim[0] * s->blocks,
-		BLOCK * rows * ((double)(s->corners * 2) + (double)s->c_out / (double)s->g.group / 4));
+		BLOCK * rows *
+			((double)(s->corners * 2) + (double)s->c_out / (double)s->g.group / 4));
 	ret->run = p->in[0].dtype == DTYPE_F64 ? run_deform_conv_double : run_deform_conv_float;
 	return ERR_OK;
 }

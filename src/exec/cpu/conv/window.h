@@ -85,7 +85,9 @@ static inline struct reach window_reach(const struct window *w, bool count_pad, 
 	r.counted = r.to - r.from;
 	if (count_pad) {
 		int64_t end = g->in[axis] + g->pad_end[axis];
-		r.counted = r.start >= end ? 0 : min_i64((end - 1 - r.start) / dilation + 1, g->kernel[axis]);
+		r.counted = r.start >= end
+				    ? 0
+				    : min_i64((end - 1 - r.start) / dilation + 1, g->kernel[axis]);
 	}
 	return r;
 }

@@ -39,7 +39,8 @@ struct wino_span wino_span_of(const struct wino_axis *a, int64_t first, int64_t 
 	bool half = wino_patch_is_half(a, first + n - 1);
 	int64_t from = first * a->form.size, to = min_i64((first + n) * a->form.size, a->pixels);
 	for (int k = 0; k < wino_kinds(a->form); k++)
-		s.count[k] = is_between(a->form, k) ? to - from : n - (half && !is_in_half(a->form, k));
+		s.count[k] =
+			is_between(a->form, k) ? to - from : n - (half && !is_in_half(a->form, k));
 	return s;
 }
 

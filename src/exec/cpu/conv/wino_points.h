@@ -5,10 +5,10 @@
  * Life of a request: ... -> plan -> [KERNELS] -> ...
  *
  * F(2,3) on the points 0, 1, -1, infinity, F(4,3) on these and 2, -2. Where windows are two pixels
- * apart F(2,2) on 0, 1, infinity and F(4,2) on 0, 1, -1, 2, infinity take the pixels under the outer
- * taps. Half a patch has points that the whole one has, with the same weights (wino_weights.c), so
- * their factors are of one scale; that of four pixels is such that a kind's weights are one vector
- * and a part of another one (conv_rows.c).
+ * apart F(2,2) on 0, 1, infinity and F(4,2) on 0, 1, -1, 2, infinity take the pixels under the
+ * outer taps. Half a patch has points that the whole one has, with the same weights
+ * (wino_weights.c), so their factors are of one scale; that of four pixels is such that a kind's
+ * weights are one vector and a part of another one (conv_rows.c).
  *
  * Elements are `step` vectors apart; what half a patch has not is zero.
  *
@@ -92,7 +92,7 @@ INLINE void pixels_4_half(const vec *m, vec *y, const int step)
 	y[2 * step] = y[3 * step] = (vec){ 0 };
 }
 
-/* -- the same where windows are two pixels apart: d are the pixels under the outer taps --------- */
+/* -- the same where windows are two pixels apart: d are the pixels under the outer taps -------- */
 
 INLINE void points_2_apart(const vec *d, vec *v, const int step)
 {
@@ -158,9 +158,10 @@ INLINE void pixels_4_apart_half(const vec *m, vec *y, const int step)
 	y[2 * step] = y[3 * step] = (vec){ 0 };
 }
 
-/* -- all of them; size and stride are numbers where these are called ------------------------------ */
+/* -- all of them; size and stride are numbers where these are called --------------------------- */
 
-INLINE void points_of(const int size, const int stride, bool half, const vec *d, vec *v, const int step)
+INLINE void points_of(
+	const int size, const int stride, bool half, const vec *d, vec *v, const int step)
 {
 	if (stride == 1 && size == 2)
 		half ? points_2_half(d, v, step) : points_2(d, v, step);
@@ -174,7 +175,8 @@ INLINE void points_of(const int size, const int stride, bool half, const vec *d,
 		v[(size + 1 + i) * step] = d[(2 * i + 1) * step];
 }
 
-INLINE void pixels_of(const int size, const int stride, bool half, const vec *m, vec *y, const int step)
+INLINE void pixels_of(
+	const int size, const int stride, bool half, const vec *m, vec *y, const int step)
 {
 	if (stride == 1 && size == 2)
 		half ? pixels_2_half(m, y, step) : pixels_2(m, y, step);

@@ -9,7 +9,8 @@
 #define MIX_COST 1.2 /* times what products take whose weights are made of planes */
 #define SHARED_BYTES (6 << 20) /* of weights that several threads read at once */
 
-/* A vector to a point, or a point to pixels. Those of 4x4 pixels two apart do not stay in registers. */
+/* A vector to a point, or a point to pixels. Those of 4x4 pixels two apart do not stay in
+   registers. */
 static double point_ns(struct wino_form form)
 {
 	return form.stride == 1 ? 1.2 : form.size == 2 ? 1.6 : 3.1;
@@ -35,7 +36,8 @@ static double largest_share(const struct conv_job *j, struct wino_form form, int
 	return (double)((rows + threads - 1) / threads) / (double)rows;
 }
 
-/* Products and points while weights stream by, which several threads wait for more than one does. */
+/* Products and points while weights stream by, which several threads wait for more
+   than one does. */
 double wino_way_ns(const struct conv_job *j, struct wino_way way, int64_t threads)
 {
 	struct wino_form form = way.form;
@@ -57,8 +59,8 @@ double wino_way_ns(const struct conv_job *j, struct wino_way way, int64_t thread
 	return fmax(own_ns, stream_ns) + fmin(own_ns, stream_ns) * (threads > 1 ? 0.75 : 0.25);
 }
 
-/* One thread has the memory to itself, fewer weights come from caches, and where windows are two pixels
-   apart small patches do as well. */
+/* One thread has the memory to itself, fewer weights come from caches, and where windows are two
+   pixels apart small patches do as well. */
 static bool wants_planes(const struct conv_job *j, struct wino_form form, int64_t threads)
 {
 	return threads > 1 && form.stride == 1 && wino_way_slices(j, form);

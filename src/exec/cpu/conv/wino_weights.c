@@ -18,7 +18,8 @@ struct pack {
 /* A kind's weights as a sum of those of the three taps: G, for the points of wino_points.h. */
 static const double sums_2[2][WINO_KINDS_MAX][3] = {
 	{ { 1, 0, 0 }, { .5, .5, .5 }, { .5, -.5, .5 }, { 0, 0, 1 } },
-	{ { 1, 0, 0 }, { 1, 0, 1 }, { 0, 0, 1 }, { 0, 1, 0 } }, /* of the outer taps, and the middle one */
+	/* of the outer taps, and the middle one. */
+	{ { 1, 0, 0 }, { 1, 0, 1 }, { 0, 0, 1 }, { 0, 1, 0 } },
 };
 
 /* The same for patches of four pixels. */
@@ -39,7 +40,8 @@ static void sums_of(struct wino_form f, double ret[WINO_KINDS_MAX][3])
 			const struct wino_mix *m = &wino_mixes[f.stride - 1][k];
 			const double (*plane)[3] = wino_planes[f.stride - 1];
 			ret[k][i] = f.size == 2 ? sums_2[f.stride - 1][k][i]
-						: plane[m->first][i] + (double)m->part * plane[m->second][i];
+						: plane[m->first][i] +
+							  (double)m->part * plane[m->second][i];
 		}
 }
 
@@ -58,7 +60,8 @@ static void transform(const struct pack *k, double (*window)[LANES], float (*to)
 	double g[WINO_KINDS_MAX][3], half[WINO_KINDS_MAX][3][LANES] = { 0 };
 	int kinds = wino_kinds(k->form), n = (int)across(k);
 	sums_of(k->form, g);
-	const double (*h)[3] = k->in_planes ? wino_planes[k->form.stride - 1] : (const double (*)[3])g;
+	const double(*h)[3] =
+		k->in_planes ? wino_planes[k->form.stride - 1] : (const double(*)[3])g;
 	for (int y = 0; y < kinds; y++)
 		for (int i = 0; i < 9; i++)
 			for (int l = 0; l < LANES; l++)
@@ -66,8 +69,9 @@ static void transform(const struct pack *k, double (*window)[LANES], float (*to)
 	for (int y = 0; y < kinds; y++)
 		for (int x = 0; x < n; x++)
 			for (int l = 0; l < LANES; l++)
-				to[y * n + x][l] = (float)(h[x][0] * half[y][0][l] + h[x][1] * half[y][1][l] +
-							   h[x][2] * half[y][2][l]);
+				to[y * n + x][l] =
+					(float)(h[x][0] * half[y][0][l] + h[x][1] * half[y][1][l] +
+						h[x][2] * half[y][2][l]);
 }
 
 /* As many as stand in a vector; those beyond the last channel, of either side, are zeros. */
@@ -85,7 +89,8 @@ static void pack_channels(const struct pack *k, int64_t o, float *w)
 		transform(k, window, point);
 		for (int64_t i = 0; i < sets; i++) {
 			float *to = w + i / each * each * job_floats(j) * k->depth;
-			to += job_weight_at(j, each * k->depth, o, i % each * k->depth + c / per_slot);
+			to += job_weight_at(
+				j, each * k->depth, o, i % each * k->depth + c / per_slot);
 			for (int l = 0; l < lanes; l++)
 				job_weight_put(j, to + l, c, point[i][l]);
 		}
@@ -104,8 +109,8 @@ enum err_code wino_pack(struct prep *p, const struct conv_job *j, struct wino_fo
 {
 	struct pack k = { j, form, in_planes, depth };
 	int64_t sets = wino_kinds(form) * across(&k);
-	const struct pack_key key = { j->weights, j->oc, j->ic, form.size, form.stride, j->vec->floats,
-		j->vec->per_slot, sets };
+	const struct pack_key key = { j->weights, j->oc, j->ic, form.size, form.stride,
+		j->vec->floats, j->vec->per_slot, sets };
 	const void *packed;
 	size_t bytes = (size_t)(job_floats(j) * depth * sets) * sizeof(float);
 	TRY(packs_get(p->packs, &key, sizeof(key), bytes, pack, &k, &packed, err));

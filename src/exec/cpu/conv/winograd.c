@@ -62,7 +62,8 @@ INLINE void read_part(const struct wino_patch *p, const bool plain, int side, ve
 		for (; j < first; j++)
 			to[j] = (vec){ 0 };
 		for (; j < last; j++)
-			to[j] = plain ? *(const vec *)(row + j * VEC_FLOATS) : get(p, p->image, i, j);
+			to[j] = plain ? *(const vec *)(row + j * VEC_FLOATS)
+				      : get(p, p->image, i, j);
 		for (; j < side; j++)
 			to[j] = (vec){ 0 };
 	}
@@ -86,12 +87,14 @@ INLINE void read_patch(const struct wino_patch *p, const int side, vec *to)
 	if (has_slots(p)) {
 		UNROLL for (int i = 0; i < side; i++)
 			UNROLL for (int j = 0; j < side; j++)
-				to[i * side + j] = slot_get(p->image + offset_of(p, i, j, VEC_FLOATS / PER_SLOT));
+				to[i * side + j] = slot_get(
+					p->image + offset_of(p, i, j, VEC_FLOATS / PER_SLOT));
 		return;
 	}
 	UNROLL for (int i = 0; i < side; i++)
 		UNROLL for (int j = 0; j < side; j++)
-			to[i * side + j] = *(const vec *)(p->image + offset_of(p, i, j, VEC_FLOATS));
+			to[i * side + j] =
+				*(const vec *)(p->image + offset_of(p, i, j, VEC_FLOATS));
 }
 
 /* What is known of a form where it is a number. */
@@ -115,8 +118,8 @@ INLINE int64_t place_of(const struct wino_places *p, const int i, const int j)
 	return p->y[i] * p->row[j] + p->x[j];
 }
 
-INLINE void to_points(const int size, const int stride, const bool whole, const struct wino_patch *from,
-	const struct wino_places *to)
+INLINE void to_points(const int size, const int stride, const bool whole,
+	const struct wino_patch *from, const struct wino_places *to)
 {
 	const int side = POINTS(size, stride), kinds = size + 2;
 	VEC_ARRAY d[POINTS_MAX], v[POINTS_MAX];
@@ -132,13 +135,14 @@ INLINE void to_points(const int size, const int stride, const bool whole, const 
 			if (i == 0 || is_between(size, stride, i))
 				at[j] = place_of(to, i, j); /* rows of different kinds lie alike */
 			if (whole || (to->y[i] >= 0 && to->x[j] >= 0))
-				slot_put(kind[KIND(size, i) * kinds + KIND(size, j)] + at[j], row[j]);
+				slot_put(kind[KIND(size, i) * kinds + KIND(size, j)] + at[j],
+					row[j]);
 		}
 	}
 }
 
-INLINE void any_to_points(
-	const int size, const int stride, const struct wino_patch *from, const struct wino_places *to)
+INLINE void any_to_points(const int size, const int stride, const struct wino_patch *from,
+	const struct wino_places *to)
 {
 	if (is_whole(from, to, POINTS(size, stride)))
 		to_points(size, stride, true, from, to);
@@ -146,7 +150,8 @@ INLINE void any_to_points(
 		to_points(size, stride, false, from, to);
 }
 
-static void points(struct wino_form form, const struct wino_patch *from, const struct wino_places *to)
+static void points(
+	struct wino_form form, const struct wino_patch *from, const struct wino_places *to)
 {
 	if (form.stride == 1)
 		form.size == 2 ? any_to_points(2, 1, from, to) : any_to_points(4, 1, from, to);
@@ -155,7 +160,8 @@ static void points(struct wino_form form, const struct wino_patch *from, const s
 }
 
 /* Complete sums to their place, as far as it is in the image. */
-INLINE void write_patch(const int size, vec *y, const struct wino_patch *p, const struct wino_end *end)
+INLINE void write_patch(
+	const int size, vec *y, const struct wino_patch *p, const struct wino_end *end)
 {
 	vec low = vec_all(end->act.low), high = vec_all(end->act.high);
 	int64_t rows = min_i64(size, p->h - p->y), cols = min_i64(size, p->w - p->x);
@@ -176,14 +182,16 @@ INLINE void write_patch(const int size, vec *y, const struct wino_patch *p, cons
 /* All of a patch is in the image, of whole blocks, and sums are only clamped. */
 INLINE bool is_plain(const int size, const struct wino_patch *p, const struct wino_end *end)
 {
-	return !end->sum && !end->act.fn && !p->to_high && p->y + size <= p->h && p->x + size <= p->w;
+	return !end->sum && !end->act.fn && !p->to_high && p->y + size <= p->h &&
+	       p->x + size <= p->w;
 }
 
-INLINE void put_plain_row(
-	const int size, const struct wino_patch *p, int64_t i, const vec *y, const struct wino_end *end)
+INLINE void put_plain_row(const int size, const struct wino_patch *p, int64_t i, const vec *y,
+	const struct wino_end *end)
 {
 	vec low = vec_all(end->act.low), high = vec_all(end->act.high);
-	float *row = p->image + offset_of(p, i, 0, has_slots(p) ? VEC_FLOATS / PER_SLOT : VEC_FLOATS);
+	float *row =
+		p->image + offset_of(p, i, 0, has_slots(p) ? VEC_FLOATS / PER_SLOT : VEC_FLOATS);
 	UNROLL for (int j = 0; j < size; j++) {
 		vec v = vec_clamp(y[j], low, high);
 		if (has_slots(p))
@@ -194,8 +202,8 @@ INLINE void put_plain_row(
 }
 
 /* Column j of points; what is not there is zero. */
-INLINE void get_column(
-	const int size, const int stride, const bool whole, const struct wino_places *from, const int j, vec *to)
+INLINE void get_column(const int size, const int stride, const bool whole,
+	const struct wino_places *from, const int j, vec *to)
 {
 	const int side = POINTS(size, stride), kinds = size + 2;
 	float *const *kind = from->kind + KIND(size, j);
@@ -208,8 +216,8 @@ INLINE void get_column(
 	}
 }
 
-INLINE void to_pixels(const int size, const int stride, const bool whole, const struct wino_places *from,
-	const struct wino_patch *to, const struct wino_end *end)
+INLINE void to_pixels(const int size, const int stride, const bool whole,
+	const struct wino_places *from, const struct wino_patch *to, const struct wino_end *end)
 {
 	const int side = POINTS(size, stride);
 	VEC_ARRAY v[WINO_SIZE_MAX * WINO_POINTS_MAX], y[PATCH_MAX];
@@ -243,13 +251,15 @@ INLINE void any_to_pixels(const int size, const int stride, const struct wino_pl
 		to_pixels(size, stride, false, from, to, end);
 }
 
-static void pixels(struct wino_form form, const struct wino_places *from, const struct wino_patch *to,
-	const struct wino_end *end)
+static void pixels(struct wino_form form, const struct wino_places *from,
+	const struct wino_patch *to, const struct wino_end *end)
 {
 	if (form.stride == 1)
-		form.size == 2 ? any_to_pixels(2, 1, from, to, end) : any_to_pixels(4, 1, from, to, end);
+		form.size == 2 ? any_to_pixels(2, 1, from, to, end)
+			       : any_to_pixels(4, 1, from, to, end);
 	else
-		form.size == 2 ? any_to_pixels(2, 2, from, to, end) : any_to_pixels(4, 2, from, to, end);
+		form.size == 2 ? any_to_pixels(2, 2, from, to, end)
+			       : any_to_pixels(4, 2, from, to, end);
 }
 
 const struct wino_vec VEC_NAME(wino_vec) = {

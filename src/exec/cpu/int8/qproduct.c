@@ -91,7 +91,8 @@ INLINE void store(const struct tile *t, const int pixels, const bool z, const bo
 		__m512i all = narrow(r, mid, v);
 		_mm256_storeu_si256((__m256i *)(y + i * y_pixel), _mm512_castsi512_si256(all));
 		if (i + 1 < pixels)
-			_mm256_storeu_si256((__m256i *)(y + (i + 1) * y_pixel), _mm512_extracti64x4_epi64(all, 1));
+			_mm256_storeu_si256((__m256i *)(y + (i + 1) * y_pixel),
+				_mm512_extracti64x4_epi64(all, 1));
 	}
 #else
 	UNROLL for (int i = 0; i < pixels; i++)
@@ -322,4 +323,5 @@ static void qproduct_run(const struct qproduct_job *j)
 	}
 }
 
-const struct qproduct VEC_NAME(qproduct) = { .run = qproduct_run, .run_apart = VEC_NAME(qproduct_apart) };
+const struct qproduct VEC_NAME(
+	qproduct) = { .run = qproduct_run, .run_apart = VEC_NAME(qproduct_apart) };

@@ -16,8 +16,8 @@
 
 /*
  * From a sum, times its channel's factor, to the result. If there is z: if there is mid_factor,
- * rounded within [mid_low, mid_high] and times it; plus z_factor times z less its zero point. Within
- * [low, high]; rounded; plus y_zero. int8 is read as uint8 with its first bit flipped.
+ * rounded within [mid_low, mid_high] and times it; plus z_factor times z less its zero point.
+ * Within [low, high]; rounded; plus y_zero. int8 is read as uint8 with its first bit flipped.
  */
 struct requant {
 	float mid_low, mid_high, mid_factor; /* mid_factor 0: no such step */

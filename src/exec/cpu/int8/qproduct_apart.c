@@ -134,19 +134,25 @@ struct window {
 	tile_fn large, small, one;
 };
 
+#define TILE(size, width, step, pixels) \
+	static void size##_##width##_##step(const struct tile *t) \
+	{ \
+		multiply(t, pixels, width, step); \
+	}
 #define TILES(width, step, pixels) \
-	static void large_##width##_##step(const struct tile *t) { multiply(t, pixels, width, step); } \
-	static void small_##width##_##step(const struct tile *t) { multiply(t, TILE_SMALL, width, step); } \
-	static void one_##width##_##step(const struct tile *t) { multiply(t, 1, width, step); }
+	TILE(large, width, step, pixels) \
+	TILE(small, width, step, TILE_SMALL) \
+	TILE(one, width, step, 1)
 #define WINDOW(width, step, pixels) \
-	{ width, step, pixels, large_##width##_##step, small_##width##_##step, one_##width##_##step }
+	{ width, step, pixels, large_##width##_##step, small_##width##_##step, \
+		one_##width##_##step }
 TILES(3, 1, 8)
 TILES(3, 2, 4)
 TILES(5, 1, 8)
 TILES(5, 2, 4)
 TILES(0, 0, 8)
-static const struct window windows[] = { WINDOW(3, 1, 8), WINDOW(3, 2, 4), WINDOW(5, 1, 8), WINDOW(5, 2, 4),
-	WINDOW(0, 0, 8) };
+static const struct window windows[] = { WINDOW(3, 1, 8), WINDOW(3, 2, 4), WINDOW(5, 1, 8),
+	WINDOW(5, 2, 4), WINDOW(0, 0, 8) };
 
 static const struct window *find_window(const struct qproduct_job *j)
 {
@@ -172,7 +178,8 @@ static __attribute__((noinline)) void multiply_part(
 	tile(&t);
 	for (int64_t i = 0; i < pixels; i++)
 		if (t.sums)
-			memcpy(whole.sums + i * whole.y_pixel, sums + i * VEC_FLOATS, (size_t)channels * sizeof(*sums));
+			memcpy(whole.sums + i * whole.y_pixel, sums + i * VEC_FLOATS,
+				(size_t)channels * sizeof(*sums));
 		else
 			memcpy(whole.y + i * whole.y_pixel, y + i * VEC_FLOATS, (size_t)channels);
 }
@@ -212,8 +219,10 @@ void VEC_NAME(qproduct_apart)(const struct qproduct_job *j)
 	for (int64_t row = 0; row < j->rows; row++)
 		for (int64_t c = 0; c < j->channels; c += VEC_FLOATS) {
 			int64_t to = row * j->y_row + c;
-			struct tile t = { .j = j, .rounding = &rounding, .filled = filled, .y_pixel = j->y_pixel,
-				.x = j->x + row * j->x_row + c, .w = (const int32_t *)j->w + c, .bias = j->bias + c };
+			struct tile t = { .j = j, .rounding = &rounding, .filled = filled,
+				.y_pixel = j->y_pixel,
+				.x = j->x + row * j->x_row + c, .w = (const int32_t *)j->w + c,
+				.bias = j->bias + c };
 			if (j->sums) {
 				t.sums = j->sums + to;
 			} else {

@@ -62,13 +62,14 @@ static void copy_input(const struct qbands *b, uint8_t *to, const uint8_t *image
 		}
 		int64_t end = (left + inside) * b->c;
 		memset(to, x_zero, (size_t)(left * b->c));
-		qbands_copy_pixels(to + left * b->c, image + h * b->x.h, &b->x, inside, b->c, b->flip);
+		qbands_copy_pixels(
+			to + left * b->c, image + h * b->x.h, &b->x, inside, b->c, b->flip);
 		memset(to + end, x_zero, (size_t)(b->pitch - end));
 	}
 }
 
-static const uint8_t *find_input(
-	const struct qbands *b, const struct kernel_args *a, const struct qband *band, int32_t x_zero)
+static const uint8_t *find_input(const struct qbands *b, const struct kernel_args *a,
+	const struct qband *band, int32_t x_zero)
 {
 	const uint8_t *x = (const uint8_t *)a->in[0].data + band->image * b->x.n;
 	int64_t top = band->row * b->stride[0] - b->pad[0];
@@ -105,14 +106,16 @@ static int32_t *sum_windows(
 	return ones.sums;
 }
 
-struct qproduct_job qbands_job(
-	const struct qbands *b, const struct kernel_args *a, const struct qband *band, int32_t x_zero)
+struct qproduct_job qbands_job(const struct qbands *b, const struct kernel_args *a,
+	const struct qband *band, int32_t x_zero)
 {
 	struct qproduct_job j = {
-		.rows = band->rows, .x_row = b->pitch * b->stride[0], .y_row = b->out[1] * b->channels,
+		.rows = band->rows, .x_row = b->pitch * b->stride[0],
+			.y_row = b->out[1] * b->channels,
 		.pixels = b->out[1], .x_pixel = b->stride[1] * b->c, .y_pixel = b->channels,
 		.x = find_input(b, a, band, x_zero), .run_at = b->run_at, .runs = b->runs,
-		.slots = b->slots, .tap = b->dilation[1] * b->c, .w = b->weights, .channels = b->job_channels,
+		.slots = b->slots, .tap = b->dilation[1] * b->c, .w = b->weights,
+		.channels = b->job_channels,
 	};
 	/* Rows whose pixels follow each other are one. */
 	if (j.x_row == j.pixels * j.x_pixel) {
@@ -149,13 +152,14 @@ enum err_code qbands_known(const struct prep *p, uint32_t mask, struct err *err)
 	return ERR_OK;
 }
 
-/* -- prepare: weights --------------------------------------------------------------------------- */
+/* -- prepare: weights -------------------------------------------------------------------------- */
 
 /* Of channel m, flipped. */
 static int32_t zero_at(const struct prep *p, int zero, const struct qweights *w, int64_t m)
 {
 	const struct tensor *t = &p->in[zero];
-	int32_t given = prep_has_in(p, zero) ? (int32_t)tensor_int(t, tensor_count(t) == 1 ? 0 : m) : 0;
+	int32_t given =
+		prep_has_in(p, zero) ? (int32_t)tensor_int(t, tensor_count(t) == 1 ? 0 : m) : 0;
 	return given - (int32_t)w->flip;
 }
 
@@ -169,7 +173,8 @@ static enum err_code read_channels(
 		return err_oom(err);
 	for (int64_t m = 0; m < w->m; m++) {
 		w_zero[m] = zero_at(p, zero, w, m);
-		b->column[m] = (int32_t)((uint32_t)qweights_sum(w, m) - (uint32_t)w_zero[m] * depth);
+		b->column[m] =
+			(int32_t)((uint32_t)qweights_sum(w, m) - (uint32_t)w_zero[m] * depth);
 		if (w_zero[m])
 			b->w_zero = w_zero;
 	}
@@ -184,14 +189,16 @@ static bool is_apart(const struct qweights *w)
 /* Enough of them to fill a panel. What windows sum up to is a group's own. */
 static int64_t groups_of_block(const struct qbands *b, const struct qweights *w)
 {
-	int64_t n = b->w_zero ? 1 : min_i64(max_i64(QPRODUCT_PANEL * w->groups / w->m, 1), w->groups);
+	int64_t n =
+		b->w_zero ? 1 : min_i64(max_i64(QPRODUCT_PANEL * w->groups / w->m, 1), w->groups);
 	while (w->groups % n)
 		n--;
 	return n;
 }
 
 /* One job, whose runs are rows of taps. */
-static enum err_code pack_apart(struct prep *p, struct qbands *b, const struct qweights *w, struct err *err)
+static enum err_code pack_apart(
+	struct prep *p, struct qbands *b, const struct qweights *w, struct err *err)
 {
 	b->apart = true;
 	b->run = b->product->run_apart;
@@ -204,7 +211,8 @@ static enum err_code pack_apart(struct prep *p, struct qbands *b, const struct q
 	return ERR_OK;
 }
 
-static enum err_code pack_weights(struct prep *p, struct qbands *b, struct qweights *w, struct err *err)
+static enum err_code pack_weights(
+	struct prep *p, struct qbands *b, struct qweights *w, struct err *err)
 {
 	if (is_apart(w))
 		return pack_apart(p, b, w, err);
@@ -221,7 +229,7 @@ static enum err_code pack_weights(struct prep *p, struct qbands *b, struct qweig
 	return qweights_get(p, w, &b->weights, err);
 }
 
-/* -- prepare: geometry ---------------------------------------------------------------------------- */
+/* -- prepare: geometry ------------------------------------------------------------------------- */
 
 struct qstrides qstrides_of(const struct tensor *t, bool nhwc)
 {
@@ -239,7 +247,8 @@ static int64_t take_planes(struct qweights *w)
 	apart.c = 1;
 	apart.kernel[0] *= w->c;
 	apart.c_stride = apart.kernel[0] * apart.kernel[1];
-	if (w->groups > 1 || qweights_runs(&apart) * qweights_slots(&apart) > qweights_runs(w) * qweights_slots(w))
+	if (w->groups > 1 || qweights_runs(&apart) * qweights_slots(&apart) >
+				     qweights_runs(w) * qweights_slots(w))
 		return 1;
 	int64_t planes = w->c;
 	*w = apart;
@@ -333,7 +342,8 @@ static void cut_bands(const struct prep *p, struct qbands *b, struct kernel *ret
 		ret->scratch_bytes = (size_t)(b->planes * b->plane + QPRODUCT_PANEL);
 	b->scratch_windows = round_up(ret->scratch_bytes, ARENA_ALIGN_TENSOR);
 	if (b->w_zero)
-		ret->scratch_bytes = b->scratch_windows + (size_t)(b->band * b->out[1]) * sizeof(int32_t);
+		ret->scratch_bytes =
+			b->scratch_windows + (size_t)(b->band * b->out[1]) * sizeof(int32_t);
 }
 
 /* Windows inside of the image, and nothing to change in it. */
@@ -341,7 +351,8 @@ static bool is_readable_in_place(const struct qbands *b)
 {
 	bool inside = true;
 	for (int i = 0; i < 2; i++)
-		inside &= b->pad[i] == 0 && (b->out[i] - 1) * b->stride[i] + b->extent[i] <= b->in[i];
+		inside &=
+			b->pad[i] == 0 && (b->out[i] - 1) * b->stride[i] + b->extent[i] <= b->in[i];
 	return inside && b->nhwc && !b->flip;
 }
 

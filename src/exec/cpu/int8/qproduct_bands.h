@@ -69,9 +69,10 @@ struct qband {
 };
 struct qband qbands_band(const struct qbands *b, int64_t unit);
 
-/* What comes before the sums, of the first job; x_zero, of flipped numbers, is what windows find outside. */
-struct qproduct_job qbands_job(
-	const struct qbands *b, const struct kernel_args *a, const struct qband *band, int32_t x_zero);
+/* What comes before the sums, of the first job; x_zero, of flipped numbers, is what windows find
+   outside. */
+struct qproduct_job qbands_job(const struct qbands *b, const struct kernel_args *a,
+	const struct qband *band, int32_t x_zero);
 /* All jobs, of which j is the first. */
 void qbands_run(const struct qbands *b, const struct kernel_args *a, struct qproduct_job j);
 

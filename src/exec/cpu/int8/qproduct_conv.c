@@ -25,13 +25,14 @@ static const uint8_t *find_sum(
 	const struct qbands *b = &s->bands;
 	if (!s->z_in)
 		return NULL;
-	const uint8_t *z = (const uint8_t *)a->in[IN_Z].data + band->image * s->z.n + band->row * s->z.h;
+	const uint8_t *z =
+		(const uint8_t *)a->in[IN_Z].data + band->image * s->z.n + band->row * s->z.h;
 	if (!s->copy_z)
 		return z;
 	uint8_t *to = (uint8_t *)a->scratch + s->scratch_z;
 	for (int64_t h = 0; h < band->rows; h++)
-		qbands_copy_pixels(to + h * b->out[1] * b->channels, z + h * s->z.h, &s->z, b->out[1],
-			b->channels, 0);
+		qbands_copy_pixels(to + h * b->out[1] * b->channels, z + h * s->z.h, &s->z,
+			b->out[1], b->channels, 0);
 	return to;
 }
 
@@ -50,7 +51,7 @@ static void run_quantized(const struct kernel_args *a, int64_t begin, int64_t en
 	}
 }
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 static enum err_code read_channels(struct prep *p, struct qconv_state *s, struct err *err)
 {
@@ -62,7 +63,8 @@ static enum err_code read_channels(struct prep *p, struct qconv_state *s, struct
 		return err_oom(err);
 	memcpy(s->factor, p->in[IN_FACTOR].data, (size_t)channels * sizeof(*s->factor));
 	for (int64_t m = 0; m < channels; m++) {
-		int32_t bias = prep_has_in(p, IN_BIAS) ? ((const int32_t *)p->in[IN_BIAS].data)[m] : 0;
+		int32_t bias =
+			prep_has_in(p, IN_BIAS) ? ((const int32_t *)p->in[IN_BIAS].data)[m] : 0;
 		s->bias[m] = (int32_t)((uint32_t)bias -
 				       (uint32_t)s->requant.x_zero * (uint32_t)s->bands.column[m]);
 	}
@@ -80,7 +82,8 @@ static void place_sum(const struct prep *p, bool conv, struct qconv_state *s)
 		s->z = qstrides_of(&p->in[IN_Z], !s->copy_z);
 }
 
-static enum err_code prepare_quantized(struct prep *p, bool conv, struct kernel *ret, struct err *err)
+static enum err_code prepare_quantized(
+	struct prep *p, bool conv, struct kernel *ret, struct err *err)
 {
 	const uint32_t known = 1u << IN_W | 1u << IN_FACTOR | 1u << IN_BIAS | 1u << IN_W_ZERO;
 	struct qweights w;

@@ -109,7 +109,8 @@ static uint32_t window_sum(const struct qref_state *s, const uint8_t *x, struct 
 		int64_t kw = tap % k[AXIS_W], kh = tap / k[AXIS_W] % k[AXIS_H];
 		int64_t d = window_at(&s->w, AXIS_D, r.d, tap / k[AXIS_W] / k[AXIS_H]);
 		int64_t h = window_at(&s->w, AXIS_H, r.h, kh), w = window_at(&s->w, AXIS_W, o, kw);
-		if (d < 0 || d >= in[AXIS_D] || h < 0 || h >= in[AXIS_H] || w < 0 || w >= in[AXIS_W])
+		if (d < 0 || d >= in[AXIS_D] || h < 0 || h >= in[AXIS_H] || w < 0 ||
+			w >= in[AXIS_W])
 			continue;
 		int64_t at = (d * in[AXIS_H] + h) * in[AXIS_W] + w;
 		sum += (uint32_t)(centred(x, at, xq) * centred(wt, tap, wq));
@@ -125,7 +126,8 @@ static uint32_t conv_sum(const struct kernel_args *a, struct scheme xq, struct s
 	const struct window *w = &s->w;
 	int64_t per_in = w->c_in / w->g.group, per_out = w->c_out / w->g.group;
 	int64_t image = window_image(w), taps = window_taps(w);
-	const uint8_t *x = (const uint8_t *)a->in[0].data + (r.n * w->c_in + r.c / per_out * per_in) * image;
+	const uint8_t *x =
+		(const uint8_t *)a->in[0].data + (r.n * w->c_in + r.c / per_out * per_in) * image;
 	const uint8_t *wt = (const uint8_t *)a->in[1].data + r.c * per_in * taps;
 	uint32_t sum = 0;
 	for (int64_t c = 0; c < per_in; c++)
@@ -159,7 +161,8 @@ static void run_integer_conv(const struct kernel_args *a, int64_t begin, int64_t
 		struct window_row r = window_row(&s->w, item);
 		struct scheme wq = scheme_of(a, 1, 3, r.c);
 		for (int64_t o = 0; o < width; o++)
-			((int32_t *)a->out[0].data)[item * width + o] = (int32_t)conv_sum(a, xq, wq, r, o);
+			((int32_t *)a->out[0].data)[item * width + o] =
+				(int32_t)conv_sum(a, xq, wq, r, o);
 	}
 }
 
@@ -209,7 +212,8 @@ static struct qref_state *ref_state(struct prep *p, struct kernel *ret, run_fn r
 
 static void read_requant(const struct prep *p, struct qref_state *s)
 {
-	requant_init(&s->requant, p->node, &p->in[0], &p->out[0], prep_has_in(p, 4) ? &p->in[4] : NULL);
+	requant_init(
+		&s->requant, p->node, &p->in[0], &p->out[0], prep_has_in(p, 4) ? &p->in[4] : NULL);
 }
 
 static enum err_code prepare_windows(
@@ -222,7 +226,8 @@ static enum err_code prepare_windows(
 	if (rc != ERR_OK)
 		return rc;
 	double row = (double)(s->w.g.out[AXIS_W] * window_taps(&s->w) * p->in[1].shape.dim[1]);
-	s->split = split_work(p, ret, row > 0 || s->w.g.out[AXIS_W] ? window_rows(&s->w) : 0, 20 + row);
+	s->split = split_work(
+		p, ret, row > 0 || s->w.g.out[AXIS_W] ? window_rows(&s->w) : 0, 20 + row);
 	return ERR_OK;
 }
 
@@ -246,7 +251,8 @@ static void split_rows(struct prep *p, struct kernel *ret, struct qref_state *s)
 	const struct shape *x = &p->in[0].shape, *y = &p->out[0].shape;
 	s->k = x->dim[x->rank - 1];
 	s->n = y->dim[y->rank - 1];
-	s->split = split_work(p, ret, shape_count_range(x, 0, x->rank - 1), 20 + (double)(s->k * s->n));
+	s->split = split_work(
+		p, ret, shape_count_range(x, 0, x->rank - 1), 20 + (double)(s->k * s->n));
 }
 
 enum err_code prepare_quantized_matmul_ref(struct prep *p, struct kernel *ret, struct err *err)

@@ -88,7 +88,8 @@ static void rounding_init(struct rounding *ret, const struct requant *r)
 		.low = vec_all(r->low), .high = vec_all(r->high), .y_zero = r->y_zero,
 		.z_flip = r->z_flip };
 #ifdef __AVX512F__
-	int low = (int)r->low + r->y_zero, high = (int)r->high + r->y_zero, below = low < 0 ? 128 : 0;
+	int low = (int)r->low + r->y_zero, high = (int)r->high + r->y_zero,
+	    below = low < 0 ? 128 : 0;
 	ret->to_byte = _mm512_set1_epi16((short)(r->y_zero + below));
 	ret->byte_low = _mm512_set1_epi8((char)(low + below));
 	ret->byte_high = _mm512_set1_epi8((char)(high + below));
@@ -119,7 +120,8 @@ INLINE bytes narrow_one(const struct rounding *r, vec v)
 /* Bytes of 64 numbers, by instructions that saturate. */
 INLINE __m512i narrow(const struct rounding *r, const bool small, const vec v[4])
 {
-	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	const __m512i order =
+		_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	__m512i n[4];
 	UNROLL for (int i = 0; i < 4; i++)
 		n[i] = _mm512_cvtps_epi32((__m512)(small ? v[i] : at_most(v[i], r->high)));

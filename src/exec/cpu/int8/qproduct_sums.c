@@ -34,7 +34,7 @@ static void run_sums(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-/* -- prepare ------------------------------------------------------------------------------------ */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 static enum err_code prepare_sums(struct prep *p, bool conv, struct kernel *ret, struct err *err)
 {

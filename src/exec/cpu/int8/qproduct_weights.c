@@ -21,7 +21,8 @@ int64_t qweights_slots(const struct qweights *x)
 size_t qweights_job_bytes(const struct qweights *x)
 {
 	int64_t channels = x->m / qweights_jobs(x);
-	return (size_t)(qweights_filled(channels) * qweights_runs(x) * qweights_slots(x) * QPRODUCT_SLOT);
+	return (size_t)(qweights_filled(channels) * qweights_runs(x) * qweights_slots(x) *
+			QPRODUCT_SLOT);
 }
 
 static size_t packed_bytes(const struct qweights *x)
@@ -29,7 +30,8 @@ static size_t packed_bytes(const struct qweights *x)
 	return (size_t)qweights_jobs(x) * qweights_job_bytes(x);
 }
 
-/* One channel's slots of a run, from byte `at` on; those of the next follow a panel's width behind. */
+/* One channel's slots of a run, from byte `at` on; those of the next follow a
+   panel's width behind. */
 static void pack_run(
 	uint8_t *to, const struct qweights *x, const uint8_t *from, int64_t taps, int64_t at)
 {
@@ -59,8 +61,8 @@ static void pack(void *dst, void *ctx)
 				channel / QPRODUCT_PANEL * runs * bytes * QPRODUCT_PANEL +
 				channel % QPRODUCT_PANEL * QPRODUCT_SLOT;
 		for (int64_t r = 0; r < runs; r++)
-			pack_run(lane + r * bytes * QPRODUCT_PANEL, x, x->w + m * x->m_stride + r * taps, taps,
-				channel / group_m * x->c);
+			pack_run(lane + r * bytes * QPRODUCT_PANEL, x,
+				x->w + m * x->m_stride + r * taps, taps, channel / group_m * x->c);
 	}
 }
 
@@ -100,7 +102,8 @@ enum err_code qweights_apart(struct prep *p, const struct qweights *x, const int
 		return err_oom(err);
 	for (int64_t tap = 0; tap < taps; tap++)
 		for (int64_t m = 0; m < x->m; m++)
-			packed[tap * filled + m] = (int8_t)(x->w[m * x->m_stride + tap] ^ x->flip) - (zero ? zero[m] : 0);
+			packed[tap * filled + m] = (int8_t)(x->w[m * x->m_stride + tap] ^ x->flip) -
+						   (zero ? zero[m] : 0);
 	*ret = packed;
 	return ERR_OK;
 }

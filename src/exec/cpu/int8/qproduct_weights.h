@@ -46,8 +46,8 @@ qweights_get(struct prep *p, const struct qweights *x, const void **ret, struct 
 MUST_CHECK enum err_code
 qweights_ones(struct prep *p, const struct qweights *like, const void **ret, struct err *err);
 /* Each channel on its own, less its zero point; zero NULL: all are. */
-MUST_CHECK enum err_code qweights_apart(struct prep *p, const struct qweights *x, const int32_t *zero,
-	const void **ret, struct err *err);
+MUST_CHECK enum err_code qweights_apart(struct prep *p, const struct qweights *x,
+	const int32_t *zero, const void **ret, struct err *err);
 
 /* Of channel m, flipped. */
 int32_t qweights_sum(const struct qweights *x, int64_t m);

@@ -31,8 +31,8 @@ static void run_columns(const struct kernel_args *a, int64_t begin, int64_t end)
 }
 
 /* From here on slices are taken side by side, if they lie so. */
-static void take_columns(struct prep *p, struct kernel *ret, struct axis_state *s, columns_fn fn, int64_t width,
-	double ns)
+static void take_columns(struct prep *p, struct kernel *ret, struct axis_state *s, columns_fn fn,
+	int64_t width, double ns)
 {
 	if (!fn || s->v.inner < 4 || s->v.n > INT32_MAX)
 		return;
@@ -80,10 +80,12 @@ static struct axis_state *axis_state(struct prep *p, struct kernel *ret, int axi
 	}
 FOR_NUM(ARG)
 
-/* found: of each of n columns. max and last are known to the compiler, so that its loop has no branches. */
+/* found: of each of n columns. max and last are known to the compiler, so that its loop has no
+   branches. */
 #define ARG_COLUMNS(id, T, U) \
-	static inline __attribute__((always_inline)) void scan_columns_##T(const struct axis_state *s, \
-		const T *x, int64_t n, int32_t *restrict found, bool max, bool last) \
+	static inline __attribute__((always_inline)) void scan_columns_##T( \
+		const struct axis_state *s, const T *x, int64_t n, int32_t *restrict found, \
+		bool max, bool last) \
 	{ \
 		T best[AXIS_COLUMNS]; \
 		memcpy(best, x, (size_t)n * sizeof(T)); \
@@ -93,14 +95,16 @@ FOR_NUM(ARG)
 			int32_t at = (int32_t)i; \
 			for (int64_t k = 0; k < n; k++) { \
 				T v = row[k], b = best[k]; \
-				bool stays = max ? (last ? v < b : v <= b) : (last ? v > b : v >= b); \
+				bool stays = max ? (last ? v < b : v <= b) \
+					: (last ? v > b : v >= b); \
 				stays |= b != b; \
 				best[k] = stays ? b : v; \
 				found[k] = stays ? found[k] : at; \
 			} \
 		} \
 	} \
-	static void find_columns_##T(const struct axis_state *s, const T *x, int64_t n, int32_t *found) \
+	static void find_columns_##T(const struct axis_state *s, const T *x, int64_t n, \
+		int32_t *found) \
 	{ \
 		if (s->want_max && s->last) \
 			scan_columns_##T(s, x, n, found, true, true); \
@@ -111,8 +115,8 @@ FOR_NUM(ARG)
 		else \
 			scan_columns_##T(s, x, n, found, false, false); \
 	} \
-	static void arg_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item, int64_t n) \
+	static void arg_columns_##T(const struct axis_state *s, const struct kernel_args *a, \
+		int64_t at, int64_t item, int64_t n) \
 	{ \
 		int32_t found[AXIS_COLUMNS]; \
 		find_columns_##T(s, (const T *)a->in[0].data + at, n, found); \
@@ -138,11 +142,11 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 	return s->fn ? ERR_OK : prep_refuse(err, "no loop for this type");
 }
 
-/* -- Hardmax: 1 where ArgMax points, 0 elsewhere ------------------------------------------------ */
+/* -- Hardmax: 1 where ArgMax points, 0 elsewhere ----------------------------------------------- */
 
 #define HARDMAX(id, T, U) \
-	static void hardmax_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item) \
+	static void hardmax_##T(const struct axis_state *s, const struct kernel_args *a, \
+		int64_t at, int64_t item) \
 	{ \
 		T *o = (T *)a->out[0].data + at; \
 		int64_t found = find_##T(s, (const T *)a->in[0].data + at); \
@@ -151,8 +155,9 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 			o[i * s->v.inner] = i == found; \
 	}
 #define HARDMAX_COLUMNS(id, T, U) \
-	static void hardmax_columns_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item, int64_t n) \
+	static void hardmax_columns_##T( \
+		const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item, \
+		int64_t n) \
 	{ \
 		int32_t found[AXIS_COLUMNS]; \
 		find_columns_##T(s, (const T *)a->in[0].data + at, n, found); \
@@ -180,11 +185,11 @@ enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *er
 	return ERR_OK;
 }
 
-/* -- CumSum, CumProd: float in double ----------------------------------------------------------- */
+/* -- CumSum, CumProd: float in double ---------------------------------------------------------- */
 
 #define CUM(name, T, A, START, OP) \
-	static void name##_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item) \
+	static void name##_##T(const struct axis_state *s, const struct kernel_args *a, \
+		int64_t at, int64_t item) \
 	{ \
 		int64_t step = s->reverse ? -s->v.inner : s->v.inner; \
 		int64_t first = s->reverse ? (s->v.n - 1) * s->v.inner : 0; \
@@ -239,7 +244,8 @@ enum err_code prepare_cum(struct prep *p, struct kernel *ret, struct err *err)
 {
 	int axis = 0;
 	bool prod = p->node->op == OP_CUM_PROD;
-	bool known = p->in[1].data && shape_axis(tensor_int(&p->in[1], 0), p->in[0].shape.rank, &axis);
+	bool known =
+		p->in[1].data && shape_axis(tensor_int(&p->in[1], 0), p->in[0].shape.rank, &axis);
 	struct axis_state *s = axis_state(p, ret, axis, 1);
 	if (!s)
 		return err_oom(err);
@@ -248,8 +254,8 @@ enum err_code prepare_cum(struct prep *p, struct kernel *ret, struct err *err)
 		ret->units = 1;
 	} else {
 		const struct cum_columns *columns = best_columns();
-		take_columns(p, ret, s, (prod ? columns->prod : columns->sum)[p->in[0].dtype], CUM_COLUMNS,
-			0.3);
+		take_columns(p, ret, s, (prod ? columns->prod : columns->sum)[p->in[0].dtype],
+			CUM_COLUMNS, 0.3);
 	}
 	s->exclusive = node_int(p->node, "exclusive", 0) != 0;
 	s->reverse = node_int(p->node, "reverse", 0) != 0;

@@ -69,7 +69,8 @@ enum err_code prepare_binary_channels(struct prep *p, struct kernel *ret, struct
 	s->fn = binary_find(p->node->op, DTYPE_F32);
 	/* A single pixel lies the same in every layout. */
 	if (!s->width || !fits_channels(&x->shape, &y->shape, s))
-		return prep_refuse(err, "not an image in blocks of channels and a number for each channel");
+		return prep_refuse(
+			err, "not an image in blocks of channels and a number for each channel");
 	s->blocks = x->shape.dim[1] / s->width;
 	s->floats = s->width * shape_count_range(&x->shape, 2, x->shape.rank);
 	double ns = (double)(s->width + s->floats) / 8;

@@ -29,7 +29,7 @@ struct cast_state {
 	float decoded[256]; /* of a minifloat source */
 };
 
-/* -- the rest, by blocks ------------------------------------------------------------------------ */
+/* -- the rest, by blocks ----------------------------------------------------------------------- */
 
 static bool is_float(enum dtype d)
 {
@@ -57,7 +57,9 @@ static void read_floats(const struct cast_state *s, const void *in, int64_t n, d
 		case DTYPE_F32: wide[i] = (double)((const float *)in)[i]; break;
 		case DTYPE_F64: wide[i] = ((const double *)in)[i]; break;
 		case DTYPE_F16: wide[i] = (double)half_to_float(((const uint16_t *)in)[i]); break;
-		case DTYPE_BF16: wide[i] = (double)bfloat_to_float(((const uint16_t *)in)[i]); break;
+		case DTYPE_BF16:
+			wide[i] = (double)bfloat_to_float(((const uint16_t *)in)[i]);
+			break;
 		default: wide[i] = (double)s->decoded[((const uint8_t *)in)[i]];
 		}
 }
@@ -107,7 +109,8 @@ static void write_double(const struct cast_state *s, void *out, int64_t i, doubl
 	else if (s->to == DTYPE_BOOL)
 		((uint8_t *)out)[i] = v != 0;
 	else
-		cast_write_int(s->to, out, i, s->to == DTYPE_U64 ? (int64_t)cast_cut_u64(v) : cast_cut_i64(v));
+		cast_write_int(s->to, out, i,
+			s->to == DTYPE_U64 ? (int64_t)cast_cut_u64(v) : cast_cut_i64(v));
 }
 
 /* int64 to double without a second rounding to come: the last bit sticks. */
@@ -119,7 +122,8 @@ static double int_to_double(int64_t v, bool is_unsigned)
 	return v < 0 && !is_unsigned ? -(double)a : (double)a;
 }
 
-static void cast_block(const struct cast_state *s, void *out, const struct tensor *in, int64_t at, int64_t n)
+static void cast_block(
+	const struct cast_state *s, void *out, const struct tensor *in, int64_t at, int64_t n)
 {
 	double wide[BLOCK];
 	if (is_float(s->from)) {
@@ -212,7 +216,7 @@ enum err_code prepare_cast(struct prep *p, struct kernel *ret, struct err *err)
 	s->from = from;
 	s->to = to;
 	s->saturate = node_int(p->node, "saturate", 1) != 0;
-	s->round = slice_is(round, "down") ? MINIFLOAT_DOWN
+	s->round = slice_is(round, "down")	? MINIFLOAT_DOWN
 		   : slice_is(round, "nearest") ? MINIFLOAT_NEAREST
 						: MINIFLOAT_UP;
 	s->direct = find_direct(from, to);

@@ -54,14 +54,15 @@ static size_t layout_number(const char *text, size_t len, char *to, size_t size)
 	if (n == 0)
 		return (size_t)snprintf(to, size, "%s0.0", sign);
 	if (point > 16 || point < -3)
-		return (size_t)snprintf(to, size, "%s%c%s%.*se%+03d", sign, digits[0], n > 1 ? "." : "",
-			n - 1, digits + 1, point - 1);
+		return (size_t)snprintf(to, size, "%s%c%s%.*se%+03d", sign, digits[0],
+			n > 1 ? "." : "", n - 1, digits + 1, point - 1);
 	if (point <= 0)
 		return (size_t)snprintf(to, size, "%s0.%.*s%.*s", sign, -point, "000", n, digits);
 	if (n <= point)
 		return (size_t)snprintf(to, size, "%s%.*s%.*s.0", sign, n, digits, point - n,
 			"0000000000000000");
-	return (size_t)snprintf(to, size, "%s%.*s.%.*s", sign, point, digits, n - point, digits + point);
+	return (size_t)snprintf(
+		to, size, "%s%.*s.%.*s", sign, point, digits, n - point, digits + point);
 }
 
 static size_t format_float(const struct tensor *t, int64_t i, char *to, size_t size)
@@ -72,7 +73,8 @@ static size_t format_float(const struct tensor *t, int64_t i, char *to, size_t s
 		return (size_t)snprintf(to, size, "nan");
 	if (isinf(v))
 		return (size_t)snprintf(to, size, v < 0 ? "-inf" : "inf");
-	size_t n = t->dtype == DTYPE_F64 ? number_format_f64(text, v) : number_format_f32(text, (float)v);
+	size_t n = t->dtype == DTYPE_F64 ? number_format_f64(text, v)
+					 : number_format_f32(text, (float)v);
 	text[n] = '\0';
 	return layout_number(text, n, to, size);
 }

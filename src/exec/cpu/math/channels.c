@@ -27,15 +27,18 @@ static void run_batch_norm(const struct kernel_args *a, int64_t begin, int64_t e
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t i = from; i < to; i++) {
 		int64_t c = i % s->channels;
-		double scale = tensor_float(&a->in[1], c) / sqrt(tensor_float(&a->in[4], c) + s->epsilon);
-		scale_row((float *)a->out[0].data + i * s->inner, (const float *)a->in[0].data + i * s->inner, s->inner,
-			(float)tensor_float(&a->in[3], c), (float)scale, (float)tensor_float(&a->in[2], c));
+		double scale =
+			tensor_float(&a->in[1], c) / sqrt(tensor_float(&a->in[4], c) + s->epsilon);
+		scale_row((float *)a->out[0].data + i * s->inner,
+			(const float *)a->in[0].data + i * s->inner, s->inner,
+			(float)tensor_float(&a->in[3], c), (float)scale,
+			(float)tensor_float(&a->in[2], c));
 	}
 }
 
 /* What a block's channels are scaled by, and what is added then. */
-static void block_numbers(const struct kernel_args *a, const struct channels_state *s, int64_t first, vec *ret_mean,
-	vec *ret_scale, vec *ret_bias)
+static void block_numbers(const struct kernel_args *a, const struct channels_state *s,
+	int64_t first, vec *ret_mean, vec *ret_scale, vec *ret_bias)
 {
 	for (int64_t i = 0; i < VEC_FLOATS; i++) {
 		double deviation = sqrt(tensor_float(&a->in[4], first + i) + s->epsilon);
@@ -72,13 +75,14 @@ static void run_group_norm(const struct kernel_args *a, int64_t begin, int64_t e
 		for (int64_t k = 0; k < per; k++) {
 			int64_t c = i % s->groups * per + k;
 			scale_row(y + k * s->inner, x + k * s->inner, s->inner, mean,
-				(float)(tensor_float(&a->in[1], c) / deviation), (float)tensor_float(&a->in[2], c));
+				(float)(tensor_float(&a->in[1], c) / deviation),
+				(float)tensor_float(&a->in[2], c));
 		}
 	}
 }
 
-static enum err_code prepare_channels(struct prep *p, struct kernel *ret, run_fn run, int64_t groups,
-	struct err *err)
+static enum err_code prepare_channels(
+	struct prep *p, struct kernel *ret, run_fn run, int64_t groups, struct err *err)
 {
 	const struct shape *x = &p->in[0].shape;
 	if (x->rank < 2)
@@ -97,7 +101,8 @@ static enum err_code prepare_channels(struct prep *p, struct kernel *ret, run_fn
 	return ERR_OK;
 }
 
-enum err_code VEC_NAME(prepare_batch_norm_channels)(struct prep *p, struct kernel *ret, struct err *err)
+enum err_code VEC_NAME(prepare_batch_norm_channels)(
+	struct prep *p, struct kernel *ret, struct err *err)
 {
 	const struct shape *x = &p->in[0].shape;
 	enum layout layout = p->in[0].layout;
@@ -106,12 +111,14 @@ enum err_code VEC_NAME(prepare_batch_norm_channels)(struct prep *p, struct kerne
 		return prep_refuse(err, "training, or another processor's layout");
 	if (plain && shape_count_range(x, x->rank < 2 ? x->rank : 2, x->rank) < VEC_FLOATS)
 		return prep_refuse(err, "channels that are innermost");
-	TRY(prepare_channels(p, ret, plain ? run_batch_norm : run_batch_norm_blocks, plain ? 0 : x->dim[1] / VEC_FLOATS, err));
+	TRY(prepare_channels(p, ret, plain ? run_batch_norm : run_batch_norm_blocks,
+		plain ? 0 : x->dim[1] / VEC_FLOATS, err));
 	ret->out_layout = layout;
 	return ERR_OK;
 }
 
-enum err_code VEC_NAME(prepare_group_norm_channels)(struct prep *p, struct kernel *ret, struct err *err)
+enum err_code VEC_NAME(prepare_group_norm_channels)(
+	struct prep *p, struct kernel *ret, struct err *err)
 {
 	int64_t groups = p->node->op == OP_GROUP_NORM ? node_int(p->node, "num_groups", 1) : 0;
 	return prepare_channels(p, ret, run_group_norm, groups, err);

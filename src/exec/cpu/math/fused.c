@@ -70,7 +70,8 @@ static enum err_code infer_values(const struct prep *p, struct fused_state *s, s
 		in[k] = (struct ivalue){ .type.dtype = p->in[k].dtype, .shape = p->in[k].shape };
 		present[k] = &in[k];
 	}
-	struct infer x = { .graph = p->graph, .node = p->node, .n_in = p->n_in, .n_out = 1, .in = present };
+	struct infer x = { .graph = p->graph, .node = p->node, .n_in = p->n_in, .n_out = 1,
+		.in = present };
 	TRY(infer_fused_body(&x, v, err));
 	for (int32_t i = 0; i < s->body->n_value; i++)
 		s->value[i] = (struct tensor){ .dtype = v[i].type.dtype, .shape = v[i].shape };
@@ -89,7 +90,8 @@ static enum err_code lay_out(const struct prep *p, struct fused_state *s, struct
 		s->at[v] = at;
 		if (tensor_bytes_overflow(s->value[v].dtype, &s->value[v].shape, &bytes) ||
 			add_overflows(at, round_up(bytes, ARENA_ALIGN_TENSOR), &at))
-			return prep_fail(p, err, ERR_RESOURCE_EXHAUSTED, "what lies between its operators is too large");
+			return prep_fail(p, err, ERR_RESOURCE_EXHAUSTED,
+				"what lies between its operators is too large");
 	}
 	s->scratch = at;
 	return ERR_OK;

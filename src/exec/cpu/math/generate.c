@@ -34,7 +34,8 @@ static void run_constant(const struct kernel_args *a, int64_t begin, int64_t end
 	const struct fill_state *s = a->state;
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
-	ncopy_fill((char *)a->out[0].data + from * s->bytes, (const char *)s->value, to - from, (size_t)s->bytes);
+	ncopy_fill((char *)a->out[0].data + from * s->bytes, (const char *)s->value, to - from,
+		(size_t)s->bytes);
 }
 
 enum err_code prepare_constant_of_shape(struct prep *p, struct kernel *ret, struct err *err)
@@ -80,7 +81,7 @@ enum err_code prepare_size(struct prep *p, struct kernel *ret, struct err *err)
 	return fill_state(p, ret, run_size, 1, 1) ? ERR_OK : err_oom(err);
 }
 
-/* -- Range -------------------------------------------------------------------------------------- */
+/* -- Range ------------------------------------------------------------------------------------- */
 
 #define RANGE(id, T, U) \
 	static void run_range_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
@@ -109,17 +110,18 @@ enum err_code prepare_range(struct prep *p, struct kernel *ret, struct err *err)
 	return fill_state(p, ret, run, tensor_count(&p->out[0]), 1) ? ERR_OK : err_oom(err);
 }
 
-/* -- OneHot: an item is one index; its elements lie v.inner apart ------------------------------- */
+/* -- OneHot: an item is one index; its elements lie v.inner apart ------------------------------ */
 
 /* Indices are of any numeric type; those out of range are hot nowhere. */
-static void put_hot(const struct fill_state *s, const struct kernel_args *a, int64_t item, char *dst)
+static void put_hot(
+	const struct fill_state *s, const struct kernel_args *a, int64_t item, char *dst)
 {
 	double index = tensor_float(&a->in[0], item);
 	if (!(index >= -(double)s->depth && index < (double)s->depth))
 		return;
 	int64_t k = (int64_t)index;
-	memcpy(dst + (k < 0 ? k + s->depth : k) * s->v.inner * s->bytes, (const char *)a->in[2].data + s->bytes,
-		(size_t)s->bytes);
+	memcpy(dst + (k < 0 ? k + s->depth : k) * s->v.inner * s->bytes,
+		(const char *)a->in[2].data + s->bytes, (size_t)s->bytes);
 }
 
 static void run_one_hot(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -129,7 +131,8 @@ static void run_one_hot(const struct kernel_args *a, int64_t begin, int64_t end)
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from, n; item < to; item += n) {
-		int64_t outer = item / s->v.inner, at = item % s->v.inner, step = s->v.inner * s->bytes;
+		int64_t outer = item / s->v.inner, at = item % s->v.inner,
+			step = s->v.inner * s->bytes;
 		char *dst = (char *)a->out[0].data + outer * s->depth * step + at * s->bytes;
 		bool last = s->v.inner == 1;
 		n = min_i64(s->v.inner - at, to - item);
@@ -154,7 +157,7 @@ enum err_code prepare_one_hot(struct prep *p, struct kernel *ret, struct err *er
 	return ERR_OK;
 }
 
-/* -- Trilu: an item is a row --------------------------------------------------------------------- */
+/* -- Trilu: an item is a row ------------------------------------------------------------------- */
 
 static void run_trilu(const struct kernel_args *a, int64_t begin, int64_t end)
 {
@@ -171,7 +174,8 @@ static void run_trilu(const struct kernel_args *a, int64_t begin, int64_t end)
 		edge = min_i64(max_i64(edge, 0), n);
 		int64_t keep = s->upper ? edge : 0, count = s->upper ? n - edge : edge;
 		if (dst != src)
-			memcpy(dst + keep * s->bytes, src + keep * s->bytes, (size_t)(count * s->bytes));
+			memcpy(dst + keep * s->bytes, src + keep * s->bytes,
+				(size_t)(count * s->bytes));
 		memset(dst + (s->upper ? 0 : edge) * s->bytes, 0, (size_t)((n - count) * s->bytes));
 	}
 }
@@ -189,7 +193,7 @@ enum err_code prepare_trilu(struct prep *p, struct kernel *ret, struct err *err)
 	return ERR_OK;
 }
 
-/* -- EyeLike: an item is a row ------------------------------------------------------------------- */
+/* -- EyeLike: an item is a row ----------------------------------------------------------------- */
 
 static void run_eye(const struct kernel_args *a, int64_t begin, int64_t end)
 {

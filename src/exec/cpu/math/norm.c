@@ -56,7 +56,8 @@ static double element_ns(const struct norm_state *s)
 			} \
 		*variance = square / count; \
 	} \
-	static void scale_row_##T(T *o, const T *x, int64_t n, double mean, double scale, double bias) \
+	static void scale_row_##T(T *o, const T *x, int64_t n, double mean, double scale, \
+		double bias) \
 	{ \
 		IVDEP for (int64_t i = 0; i < n; i++) \
 			o[i] = (T)(((double)x[i] - mean) * scale + bias); \
@@ -81,7 +82,8 @@ FOR_REAL(MOMENTS)
 		} \
 	} \
 	/* Channels last: what is the same of all rows is worked out once. */ \
-	static void run_batch_norm_rows_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	static void run_batch_norm_rows_##T( \
+		const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct norm_state *s = a->state; \
 		int64_t from, to, n = s->channels; \
@@ -89,7 +91,8 @@ FOR_REAL(MOMENTS)
 		split_range(&s->split, begin, end, &from, &to); \
 		for (int64_t c = 0; c < n; c++) { \
 			mean[c] = tensor_float(&a->in[3], c); \
-			scale[c] = tensor_float(&a->in[1], c) / sqrt(tensor_float(&a->in[4], c) + s->epsilon); \
+			scale[c] = tensor_float(&a->in[1], c) / \
+				sqrt(tensor_float(&a->in[4], c) + s->epsilon); \
 			bias[c] = tensor_float(&a->in[2], c); \
 		} \
 		for (int64_t r = from; r < to; r++) { \
@@ -99,7 +102,8 @@ FOR_REAL(MOMENTS)
 				y[c] = (T)(((double)x[c] - mean[c]) * scale[c] + bias[c]); \
 		} \
 	} \
-	static void run_batch_norm_training_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	static void run_batch_norm_training_##T( \
+		const struct kernel_args *a, int64_t begin, int64_t end) \
 	{ \
 		const struct norm_state *s = a->state; \
 		int64_t from, to, image = s->channels * s->inner; \
@@ -114,7 +118,8 @@ FOR_REAL(MOMENTS)
 					tensor_float(&a->in[1], c) / sqrt(variance + s->epsilon), \
 					tensor_float(&a->in[2], c)); \
 			if (args_has_out(a, 1)) \
-				set_real(&a->out[1], c, tensor_float(&a->in[3], c) * m + mean * (1 - m)); \
+				set_real(&a->out[1], c, tensor_float(&a->in[3], c) * m + mean * \
+					(1 - m)); \
 			if (args_has_out(a, 2)) \
 				set_real(&a->out[2], c, \
 					tensor_float(&a->in[4], c) * m + variance * (1 - m)); \
@@ -146,7 +151,8 @@ enum err_code prepare_batch_norm(struct prep *p, struct kernel *ret, struct err 
 	s->momentum = (double)node_float(p->node, "momentum", 0.9f);
 	ret->inplace = !training;
 	if (!training && s->inner == 1 && s->channels > 1) {
-		ret->run = p->in[0].dtype == DTYPE_F64 ? run_batch_norm_rows_double : run_batch_norm_rows_float;
+		ret->run = p->in[0].dtype == DTYPE_F64 ? run_batch_norm_rows_double
+						       : run_batch_norm_rows_float;
 		ret->scratch_bytes = 3 * (size_t)s->channels * sizeof(double);
 		s->split = split_work(p, ret, s->outer, (double)s->channels);
 		return ERR_OK;
@@ -234,7 +240,8 @@ enum err_code prepare_layer_norm(struct prep *p, struct kernel *ret, struct err 
 	int axis = node_axis(p->node, "axis", -1, x->rank);
 	if (p->in[1].dtype != p->in[0].dtype)
 		return prep_refuse(err, "scale is of another type");
-	struct norm_state *s = norm_state(p, ret, axis, run_layer_norm_float, run_layer_norm_double);
+	struct norm_state *s =
+		norm_state(p, ret, axis, run_layer_norm_float, run_layer_norm_double);
 	if (!s)
 		return err_oom(err);
 	s->rms = p->node->op == OP_RMS_NORM;
@@ -265,7 +272,8 @@ enum err_code prepare_layer_norm(struct prep *p, struct kernel *ret, struct err 
 			} \
 			double norm = s->p == 1 ? sum : sqrt(sum); \
 			for (int64_t k = 0; k < s->channels; k++) \
-				o[k * s->inner] = (T)(norm == 0 ? 0 : (double)x[k * s->inner] / norm); \
+				o[k * s->inner] = (T)(norm == 0 ? 0 \
+					: (double)x[k * s->inner] / norm); \
 		} \
 	}
 FOR_REAL(LP_NORM)
@@ -299,9 +307,11 @@ enum err_code prepare_lp_norm(struct prep *p, struct kernel *ret, struct err *er
 			for (int64_t i = 0; i < s->inner; i++) { \
 				double sum = 0; \
 				for (int64_t k = low; k <= high; k++) \
-					sum += (double)x[k * s->inner + i] * (double)x[k * s->inner + i]; \
+					sum += (double)x[k * s->inner + i] * \
+						(double)x[k * s->inner + i]; \
 				o[i] = (T)((double)x[i] / \
-					   pow(s->bias + s->alpha / (double)s->size * sum, s->beta)); \
+					   pow(s->bias + s->alpha / (double)s->size * sum, \
+					   	s->beta)); \
 			} \
 		} \
 	}

@@ -79,7 +79,8 @@ static void run_quantize(const struct kernel_args *a, int64_t begin, int64_t end
 	for (int64_t i = from; i < to; i++) {
 		int64_t at = scale_at(s, i);
 		double zero = args_has_in(a, 2) ? read_number(&a->in[2], at) : 0;
-		double v = rounded(s->compute, read_number(&a->in[0], i) / read_number(&a->in[1], at));
+		double v =
+			rounded(s->compute, read_number(&a->in[0], i) / read_number(&a->in[1], at));
 		if (dtype_is_minifloat(o->dtype))
 			((uint8_t *)o->data)[i] = minifloat_encode(o->dtype, v + zero, s->saturate);
 		else
@@ -126,8 +127,8 @@ enum err_code prepare_quantize(struct prep *p, struct kernel *ret, struct err *e
 	/* The quotient has the scale's precision, unless the node says another. */
 	int64_t precision = node_int(p->node, "precision", 0);
 	s->saturate = node_int(p->node, "saturate", 1) != 0;
-	s->compute = precision ? (enum dtype)precision
-		     : p->in[0].dtype == DTYPE_I32 ? DTYPE_F64
+	s->compute = precision				? (enum dtype)precision
+		     : p->in[0].dtype == DTYPE_I32	? DTYPE_F64
 		     : dtype_in(p->in[1].dtype, T_HALF) ? p->in[1].dtype
 							: DTYPE_F32;
 	return ERR_OK;

@@ -96,7 +96,8 @@ static void run_dynamic(const struct kernel_args *a, int64_t begin, int64_t end)
 	if (args_has_out(a, 1))
 		*(float *)a->out[1].data = scale;
 	if (args_has_out(a, 2))
-		*(uint8_t *)a->out[2].data = (uint8_t)(zero >= UINT8_MAX ? UINT8_MAX : zero > 0 ? zero : 0);
+		*(uint8_t *)a->out[2].data = (uint8_t)(zero >= UINT8_MAX ? UINT8_MAX : zero > 0
+			? zero : 0);
 }
 
 enum err_code VEC_NAME(prepare_dynamic_quantize_bytes)(
@@ -107,7 +108,7 @@ enum err_code VEC_NAME(prepare_dynamic_quantize_bytes)(
 	return ERR_OK;
 }
 
-/* -- prepare -------------------------------------------------------------------------------------- */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 static enum err_code prepare_bytes(struct prep *p, struct kernel *ret, run_fn run, struct err *err)
 {
@@ -128,11 +129,14 @@ static enum err_code prepare_bytes(struct prep *p, struct kernel *ret, run_fn ru
 enum err_code VEC_NAME(prepare_quantize_bytes)(struct prep *p, struct kernel *ret, struct err *err)
 {
 	enum dtype to = p->out[0].dtype;
-	run_fn run = to == DTYPE_U8 ? run_quantize_uint8_t : to == DTYPE_I8 ? run_quantize_int8_t : NULL;
+	run_fn run = to == DTYPE_U8   ? run_quantize_uint8_t
+		     : to == DTYPE_I8 ? run_quantize_int8_t
+				      : NULL;
 	return prepare_bytes(p, ret, run, err);
 }
 
-enum err_code VEC_NAME(prepare_dequantize_bytes)(struct prep *p, struct kernel *ret, struct err *err)
+enum err_code VEC_NAME(prepare_dequantize_bytes)(
+	struct prep *p, struct kernel *ret, struct err *err)
 {
 	bool is_signed = p->in[0].dtype == DTYPE_I8, floats = p->out[0].dtype == DTYPE_F32;
 	run_fn run = is_signed ? run_dequantize_int8_t : run_dequantize_uint8_t;

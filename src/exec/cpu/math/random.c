@@ -31,7 +31,8 @@ struct random_state {
 	int64_t n_class, n_sample;
 };
 
-static enum err_code source_init(struct source *s, struct prep *p, const struct attr *seed, struct err *err)
+static enum err_code source_init(
+	struct source *s, struct prep *p, const struct attr *seed, struct err *err)
 {
 	if (seed && seed->kind == ATTR_INT) {
 		s->key = (uint64_t)seed->i;
@@ -47,7 +48,8 @@ static enum err_code source_init(struct source *s, struct prep *p, const struct 
 	if (!s->runs)
 		return err_oom(err);
 	if (getrandom(&s->key, sizeof(s->key), 0) != (ssize_t)sizeof(s->key))
-		return err_set(err, ERR_INTERNAL, "the system has no random numbers: %s", strerror(errno));
+		return err_set(
+			err, ERR_INTERNAL, "the system has no random numbers: %s", strerror(errno));
 	return ERR_OK;
 }
 
@@ -71,8 +73,8 @@ static double number_at(const struct tensor *t, int64_t i)
 	return tensor_float(t, i);
 }
 
-static struct random_state *
-random_state(struct prep *p, struct kernel *ret, run_fn run, int64_t items, double ns, struct err *err)
+static struct random_state *random_state(
+	struct prep *p, struct kernel *ret, run_fn run, int64_t items, double ns, struct err *err)
 {
 	struct random_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s) {
@@ -86,7 +88,7 @@ random_state(struct prep *p, struct kernel *ret, run_fn run, int64_t items, doub
 	return s;
 }
 
-/* -- uniform and normal --------------------------------------------------------------------------- */
+/* -- uniform and normal ------------------------------------------------------------------------ */
 
 static void run_uniform(const struct kernel_args *a, int64_t begin, int64_t end)
 {
@@ -100,7 +102,8 @@ static void run_uniform(const struct kernel_args *a, int64_t begin, int64_t end)
 
 enum err_code prepare_random_uniform(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct random_state *s = random_state(p, ret, run_uniform, tensor_count(&p->out[0]), 20, err);
+	struct random_state *s =
+		random_state(p, ret, run_uniform, tensor_count(&p->out[0]), 20, err);
 	if (!s)
 		return err->code;
 	s->a = (double)node_float(p->node, "low", 0);
@@ -129,7 +132,8 @@ static void run_normal(const struct kernel_args *a, int64_t begin, int64_t end)
 
 enum err_code prepare_random_normal(struct prep *p, struct kernel *ret, struct err *err)
 {
-	struct random_state *s = random_state(p, ret, run_normal, tensor_count(&p->out[0]), 60, err);
+	struct random_state *s =
+		random_state(p, ret, run_normal, tensor_count(&p->out[0]), 60, err);
 	if (!s)
 		return err->code;
 	s->a = (double)node_float(p->node, "mean", 0);
@@ -137,7 +141,7 @@ enum err_code prepare_random_normal(struct prep *p, struct kernel *ret, struct e
 	return ERR_OK;
 }
 
-/* -- by given probabilities ----------------------------------------------------------------------- */
+/* -- by given probabilities -------------------------------------------------------------------- */
 
 static void run_bernoulli(const struct kernel_args *a, int64_t begin, int64_t end)
 {
@@ -151,7 +155,8 @@ static void run_bernoulli(const struct kernel_args *a, int64_t begin, int64_t en
 
 enum err_code prepare_bernoulli(struct prep *p, struct kernel *ret, struct err *err)
 {
-	return random_state(p, ret, run_bernoulli, tensor_count(&p->out[0]), 25, err) ? ERR_OK : err->code;
+	return random_state(p, ret, run_bernoulli, tensor_count(&p->out[0]), 25, err) ? ERR_OK
+										      : err->code;
 }
 
 /* The running sums of exp(x - largest) of a row; false: that is no distribution. */
@@ -212,7 +217,7 @@ enum err_code prepare_multinomial(struct prep *p, struct kernel *ret, struct err
 	return ERR_OK;
 }
 
-/* -- Dropout: in training with the probability of the ratio, the rest scaled up ------------------- */
+/* -- Dropout: in training with the probability of the ratio, the rest scaled up ---------------- */
 
 /* What stays as it is: all of it, when it does not train. */
 static void keep_all(const struct kernel_args *a, int64_t from, int64_t to)

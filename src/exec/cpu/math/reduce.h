@@ -10,7 +10,8 @@
 
 #define REDUCE_LANES 16
 
-enum reduce_step { REDUCE_SUM, REDUCE_L1, REDUCE_SQUARE, REDUCE_PROD, REDUCE_MAX, REDUCE_MIN, REDUCE_STEP_COUNT_ };
+enum reduce_step { REDUCE_SUM, REDUCE_L1, REDUCE_SQUARE, REDUCE_PROD, REDUCE_MAX, REDUCE_MIN,
+	REDUCE_STEP_COUNT_ };
 enum reduce_finish { FINISH_NONE, FINISH_MEAN, FINISH_ROOT, FINISH_LOG };
 
 typedef void (*step_fn)(void *acc, const void *x, int64_t n);
@@ -22,7 +23,8 @@ struct reduce_loops {
 	rows_fn rows[REDUCE_STEP_COUNT_]; /* n accumulators, width elements each */
 	void (*fold)(enum reduce_step step, void *acc, int64_t n);
 	void (*fill)(enum reduce_step step, void *acc, int64_t n);
-	void (*finish)(enum reduce_finish how, void *out, const void *acc, int64_t n, int64_t count);
+	void (*finish)(
+		enum reduce_finish how, void *out, const void *acc, int64_t n, int64_t count);
 	size_t acc_bytes;
 };
 

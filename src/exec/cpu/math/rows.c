@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Softmax, LogSoftmax, Layer- and RMSNormalization of floats along the last axes: a row at a time,
- * which the first-level cache mostly holds. Compiled once per instruction set; ISA is avx2 or avx512.
+ * which the first-level cache mostly holds. Compiled once per instruction set; ISA is avx2 or
+ * avx512.
  *
- * Sums are in float, but in the lanes of SUMS vectors, so that each is short; those of longer rows than
- * SUMS_ROW are added up in double.
+ * Sums are in float, but in the lanes of SUMS vectors, so that each is short; those of longer rows
+ * than SUMS_ROW are added up in double.
  */
 #include "exec/cpu/math/vec_sums.h"
 
@@ -46,7 +47,8 @@ static void run_log_softmax(const struct kernel_args *a, int64_t begin, int64_t 
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t r = from; r < to; r++)
-		log_softmax_row((float *)a->out[0].data + r * s->n, (const float *)a->in[0].data + r * s->n, s->n);
+		log_softmax_row((float *)a->out[0].data + r * s->n,
+			(const float *)a->in[0].data + r * s->n, s->n);
 }
 
 static void run_softmax(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -55,7 +57,8 @@ static void run_softmax(const struct kernel_args *a, int64_t begin, int64_t end)
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t r = from; r < to; r++)
-		softmax_row((float *)a->out[0].data + r * s->n, (const float *)a->in[0].data + r * s->n, s->n);
+		softmax_row((float *)a->out[0].data + r * s->n,
+			(const float *)a->in[0].data + r * s->n, s->n);
 }
 
 static void run_layer_norm(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -88,7 +91,8 @@ static enum err_code prepare_rows(struct prep *p, struct kernel *ret, int axis, 
 	s->n = shape_count_range(x, axis, x->rank);
 	s->epsilon = node_float(p->node, "epsilon", 1e-5f);
 	s->rms = p->node->op == OP_RMS_NORM;
-	s->split = split_work(p, ret, s->n ? shape_count_range(x, 0, axis) : 0, 20 + 0.5 * (double)s->n);
+	s->split = split_work(
+		p, ret, s->n ? shape_count_range(x, 0, axis) : 0, 20 + 0.5 * (double)s->n);
 	ret->inplace = true;
 	return ERR_OK;
 }
@@ -114,7 +118,8 @@ enum err_code VEC_NAME(prepare_layer_norm_rows)(struct prep *p, struct kernel *r
 	int axis = node_axis(p->node, "axis", -1, x->rank);
 	int64_t n = shape_count_range(x, axis, x->rank);
 	for (int i = 1; i < p->n_in; i++)
-		if (prep_has_in(p, i) && (p->in[i].dtype != DTYPE_F32 || tensor_count(&p->in[i]) != n))
+		if (prep_has_in(p, i) &&
+			(p->in[i].dtype != DTYPE_F32 || tensor_count(&p->in[i]) != n))
 			return prep_refuse(err, "scale or bias is broadcast or of another type");
 	for (int i = 1; i < p->n_out; i++)
 		if (p->out[i].shape.rank != RANK_UNKNOWN)

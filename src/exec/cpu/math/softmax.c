@@ -16,8 +16,8 @@ struct softmax_state {
 	int64_t blocks, bytes; /* blocks of columns per outer index */
 	unary_fn exp;
 	double param[2];
-	void (*fn)(const struct softmax_state *s, void *dst, const void *src, int64_t n, int64_t cols,
-		int64_t stride);
+	void (*fn)(const struct softmax_state *s, void *dst, const void *src, int64_t n,
+		int64_t cols, int64_t stride);
 };
 
 #define E float

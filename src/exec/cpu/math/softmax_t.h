@@ -54,8 +54,8 @@ static double N(sum_row)(const E *x, int64_t n)
 	return sum;
 }
 
-static void N(softmax)(const struct softmax_state *s, void *dst, const void *src, int64_t n, int64_t cols,
-	int64_t stride)
+static void N(softmax)(const struct softmax_state *s, void *dst, const void *src, int64_t n,
+	int64_t cols, int64_t stride)
 {
 	E *out = dst;
 	double sum[SOFTMAX_COLS] = { 0 };
@@ -81,8 +81,8 @@ static void N(softmax)(const struct softmax_state *s, void *dst, const void *src
 			out[k * stride + c] *= scale[c];
 }
 
-static void N(log_softmax)(const struct softmax_state *s, void *dst, const void *src, int64_t n, int64_t cols,
-	int64_t stride)
+static void N(log_softmax)(const struct softmax_state *s, void *dst, const void *src, int64_t n,
+	int64_t cols, int64_t stride)
 {
 	E *out = dst, row[SOFTMAX_COLS];
 	double sum[SOFTMAX_COLS] = { 0 };

@@ -2,9 +2,10 @@
 /*
  * TopK. An item of work is a slice.
  *
- * DESIGN. A heap holds the k best so far, the worst of them at its root; runs of elements none of which is
- * better are passed over. Where k is a good part of a slice of floats, all of it is sorted instead, by
- * the digits of keys whose lower half is the index. Ties go to the lower index, NaN is above all numbers.
+ * DESIGN. A heap holds the k best so far, the worst of them at its root; runs of elements none of
+ * which is better are passed over. Where k is a good part of a slice of floats, all of it is sorted
+ * instead, by the digits of keys whose lower half is the index. Ties go to the lower index, NaN is
+ * above all numbers.
  */
 #include "exec/cpu/cpu.h"
 
@@ -23,7 +24,8 @@ struct top_k_state {
 	struct axis_view v;
 	bool want_max;
 	int64_t k;
-	void (*fn)(const struct top_k_state *s, const struct kernel_args *a, int64_t in_at, int64_t out_at);
+	void (*fn)(const struct top_k_state *s, const struct kernel_args *a, int64_t in_at,
+		int64_t out_at);
 };
 
 static void run_top_k(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -71,8 +73,8 @@ static void run_top_k(const struct kernel_args *a, int64_t begin, int64_t end)
 				any |= !(x[i] >= b); \
 		return any; \
 	} \
-	static void put_heap_##T(const struct top_k_state *s, const struct kernel_args *a, const T *x, \
-		int64_t *heap, int64_t out) \
+	static void put_heap_##T(const struct top_k_state *s, const struct kernel_args *a, \
+		const T *x, int64_t *heap, int64_t out) \
 	{ \
 		for (int64_t n = s->k; n > 0;) { \
 			int64_t worst = heap[0]; \
@@ -85,8 +87,8 @@ static void run_top_k(const struct kernel_args *a, int64_t begin, int64_t end)
 				((int64_t *)a->out[1].data)[to] = worst; \
 		} \
 	} \
-	static void top_k_##T(const struct top_k_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t out) \
+	static void top_k_##T(const struct top_k_state *s, const struct kernel_args *a, \
+		int64_t at, int64_t out) \
 	{ \
 		const T *x = (const T *)a->in[0].data + at; \
 		int64_t *heap = a->scratch, n = 0; \
@@ -94,12 +96,14 @@ static void run_top_k(const struct kernel_args *a, int64_t begin, int64_t end)
 		for (int64_t i = 0; i < s->v.n; i++) { \
 			if (n < s->k) { \
 				int64_t c = n++; \
-				for (; c && before_##T(s, x, heap[(c - 1) / 2], i); c = (c - 1) / 2) \
+				for (; c && before_##T(s, x, heap[(c - 1) / 2], i); \
+					c = (c - 1) / 2) \
 					heap[c] = heap[(c - 1) / 2]; \
 				heap[c] = i; \
 				continue; \
 			} \
-			while (dense && i + RUN <= s->v.n && !any_better_##T(x + i, x[heap[0]], s->want_max)) \
+			while (dense && i + RUN <= s->v.n && \
+				!any_better_##T(x + i, x[heap[0]], s->want_max)) \
 				i += RUN; \
 			int64_t end = min_i64(i + RUN, s->v.n); \
 			for (; i < end; i++) \
@@ -148,7 +152,8 @@ static uint64_t *sort_keys(uint64_t *keys, uint64_t *other, int64_t n)
 	return keys;
 }
 
-static void top_k_sorted(const struct top_k_state *s, const struct kernel_args *a, int64_t at, int64_t out)
+static void top_k_sorted(
+	const struct top_k_state *s, const struct kernel_args *a, int64_t at, int64_t out)
 {
 	const float *x = (const float *)a->in[0].data + at;
 	uint64_t *keys = a->scratch;
@@ -167,8 +172,8 @@ static void top_k_sorted(const struct top_k_state *s, const struct kernel_args *
 
 enum err_code prepare_top_k(struct prep *p, struct kernel *ret, struct err *err)
 {
-	static void (*const heaps[DTYPE_COUNT_])(const struct top_k_state *, const struct kernel_args *, int64_t,
-		int64_t) = {
+	static void (*const heaps[DTYPE_COUNT_])(
+		const struct top_k_state *, const struct kernel_args *, int64_t, int64_t) = {
 #define ROW(id, T, U) [DTYPE_##id] = top_k_##T,
 		FOR_NUM(ROW)
 	};
@@ -185,7 +190,8 @@ enum err_code prepare_top_k(struct prep *p, struct kernel *ret, struct err *err)
 		return prep_refuse(err, "no loop for this type");
 	ret->run = run_top_k;
 	ret->scratch_bytes = (size_t)s->k * sizeof(int64_t);
-	if (p->in[0].dtype == DTYPE_F32 && s->v.n >= SORT_MIN && s->k >= s->v.n / SORT_PART && s->v.n <= UINT32_MAX) {
+	if (p->in[0].dtype == DTYPE_F32 && s->v.n >= SORT_MIN && s->k >= s->v.n / SORT_PART &&
+		s->v.n <= UINT32_MAX) {
 		s->fn = top_k_sorted;
 		ret->scratch_bytes = 2 * (size_t)s->v.n * sizeof(uint64_t);
 	}

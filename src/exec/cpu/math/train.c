@@ -50,7 +50,8 @@ static void step_adam(const struct train_state *s, const struct rates *r, struct
 /* Tensors of either type. Any of the outputs may be absent. */
 static double get(const struct tensor *t, int64_t i)
 {
-	return t->dtype == DTYPE_F64 ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
+	return t->dtype == DTYPE_F64 ? ((const double *)t->data)[i]
+				     : (double)((const float *)t->data)[i];
 }
 
 static void put(const struct kernel_args *a, int out, int64_t i, double v)
@@ -71,7 +72,8 @@ static void train(const struct kernel_args *a, const struct rates *r, int memori
 	for (int k = 0; k < n; k++) {
 		int64_t count = tensor_count(&in[k]);
 		for (int64_t i = 0; i < count; i++) {
-			struct step now = { get(&in[k], i), get(&in[n + k], i), get(&in[2 * n + k], i),
+			struct step now = { get(&in[k], i), get(&in[n + k], i),
+				get(&in[2 * n + k], i),
 				memories == 2 ? get(&in[3 * n + k], i) : 0 };
 			step(a->state, r, &now);
 			put(a, k, i, now.x);

@@ -81,8 +81,8 @@ static inline __attribute__((always_inline)) float sum_powers(const float *x, in
 }
 
 /* The same of rows of any length. */
-static inline __attribute__((always_inline)) double sum_powers_long(const float *x, int64_t n, float mean,
-	bool square)
+static inline __attribute__((always_inline)) double sum_powers_long(
+	const float *x, int64_t n, float mean, bool square)
 {
 	double s = 0;
 	for (int64_t k = 0; k < n; k += SUMS_ROW)

@@ -119,7 +119,8 @@ enum err_code prepare_einsum(struct prep *p, struct kernel *ret, struct err *err
 		return err_oom(err);
 	for (int i = 0; i < p->n_in && i < EINSUM_IN_MAX; i++)
 		shapes[i] = &p->in[i].shape;
-	enum err_code rc = einsum_parse(node_string(p->node, "equation", ""), shapes, p->n_in, e, err);
+	enum err_code rc =
+		einsum_parse(node_string(p->node, "equation", ""), shapes, p->n_in, e, err);
 	if (rc != ERR_OK)
 		return rc;
 	set_loops(p, e, loop);

@@ -58,7 +58,8 @@ multiply(const struct tile *t, const int rows, const int panels)
 	vec sum[TILE_ROWS][PANELS_MAX * PANEL_VECS];
 	UNROLL for (int i = 0; i < rows; i++)
 		UNROLL for (int j = 0; j < vecs; j++)
-			sum[i][j] = t->more ? *(const vec *)(t->c + i * t->c_row + j * VEC_FLOATS) : (vec){ 0 };
+			sum[i][j] = t->more ? *(const vec *)(t->c + i * t->c_row + j * VEC_FLOATS)
+					    : (vec){ 0 };
 	UNROLL for (int i = 0; i < rows; i++)
 		UNROLL for (int j = 0; j < vecs; j++)
 			__builtin_prefetch(t->c + i * t->c_row + j * VEC_FLOATS, FOR_WRITING);
@@ -130,8 +131,8 @@ TILE(13, 1)
 TILE(14, 1)
 #endif
 
-static const tile_fn tiles[TILE_ROWS + 1] = { NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1,
-	tile_6_1,
+static const tile_fn tiles[TILE_ROWS + 1] = {
+	NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1,
 #if TILE_ROWS > 6
 	tile_7_1, tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1, tile_13_1, tile_14_1
 #endif
@@ -247,8 +248,10 @@ static void run_tile(const struct gemm_job *g, const struct piece *p, int64_t ti
 	deal(p->rows, p->tiles, tile, &from, &to);
 	int rows = (int)(to - from);
 	float *c = g->c + (p->row + from) * g->c_row + col;
-	struct tile t = { .a = p->a + from * p->depth, .b = g->b + (panel * slots_of(g->k) + p->k) * PANEL,
-		.k = p->depth, .k_all = slots_of(g->k), .c = c, .c_row = g->c_row, .more = p->k > 0 };
+	struct tile t = { .a = p->a + from * p->depth,
+		.b = g->b + (panel * slots_of(g->k) + p->k) * PANEL,
+		.k = p->depth, .k_all = slots_of(g->k), .c = c, .c_row = g->c_row,
+		.more = p->k > 0 };
 	look_ahead(g, p, tile, panel + panels, &t);
 	if (cols < panels * PANEL) {
 		multiply_part(&t, rows, cols);
@@ -306,20 +309,22 @@ static void gemm_run(const struct gemm_job *g)
 	int64_t slots = slots_of(g->k), pieces = max_i64((slots + GEMM_DEPTH - 1) / GEMM_DEPTH, 1);
 	for (int64_t row = 0; row < g->m; row += block)
 		for (int64_t i = 0; i < pieces; i++) {
-			struct piece p = { .row = row, .rows = min_i64(block, g->m - row), .last = i == pieces - 1 };
+			struct piece p = { .row = row, .rows = min_i64(block, g->m - row),
+				.last = i == pieces - 1 };
 			int64_t end;
 			deal(slots, pieces, i, &p.k, &end);
 			p.depth = end - p.k;
 			p.tiles = (p.rows + TILE_ROWS - 1) / TILE_ROWS;
-			int64_t from_k = p.k * PER_SLOT, k = min_i64(p.depth * PER_SLOT, g->k - from_k);
+			int64_t from_k = p.k * PER_SLOT,
+				k = min_i64(p.depth * PER_SLOT, g->k - from_k);
 			const float *a = g->a + row * g->a_row + from_k * g->a_k;
 			/* One row of floats along k is packed as it lies. */
 			p.a = PER_SLOT == 1 && p.rows == 1 && g->a_k == 1 ? a : g->scratch;
 			for (int64_t t = 0; t < p.tiles && p.a == g->scratch; t++) {
 				int64_t from, to;
 				deal(p.rows, p.tiles, t, &from, &to);
-				pack_tile(g->scratch + from * p.depth, a + from * g->a_row, g->a_row,
-					g->a_k, (int)(to - from), k);
+				pack_tile(g->scratch + from * p.depth, a + from * g->a_row,
+					g->a_row, g->a_k, (int)(to - from), k);
 			}
 			run_piece(g, &p);
 		}

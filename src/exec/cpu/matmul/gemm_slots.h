@@ -28,7 +28,8 @@ static inline void transpose_rows(float *to, int64_t stride, const __m512 *row)
 	__m512d high01 = (__m512d)_mm512_unpackhi_ps(row[0], row[1]);
 	__m512d high23 = (__m512d)_mm512_unpackhi_ps(row[2], row[3]);
 	const __m512 column[4] = { (__m512)_mm512_unpacklo_pd(low01, low23),
-		(__m512)_mm512_unpackhi_pd(low01, low23), (__m512)_mm512_unpacklo_pd(high01, high23),
+		(__m512)_mm512_unpackhi_pd(low01, low23),
+		(__m512)_mm512_unpacklo_pd(high01, high23),
 		(__m512)_mm512_unpackhi_pd(high01, high23) };
 	UNROLL for (int j = 0; j < 4; j++) {
 		_mm_storeu_ps(to + j * stride, _mm512_castps512_ps128(column[j]));
@@ -90,13 +91,15 @@ static inline float slot_along(const float *a, int64_t a_k, int64_t at, int64_t 
 
 /* Rows [0, rows) of a, k deep, slot by slot along k. The last four may be some of those before,
    once more. */
-static inline void pack_tile(float *to, const float *a, int64_t a_row, int64_t a_k, int rows, int64_t k)
+static inline void pack_tile(
+	float *to, const float *a, int64_t a_row, int64_t a_k, int rows, int64_t k)
 {
 	int64_t whole = a_k == 1 && rows >= 4 ? k / (PER_SLOT * PACK_SLOTS) * PACK_SLOTS : 0;
 	for (int64_t at = 0; at < whole; at += PACK_SLOTS)
 		for (int i = 0; i < rows; i += 4) {
 			int row = i + 4 <= rows ? i : rows - 4;
-			pack_quad(to + at * rows + row, rows, a + row * a_row + at * PER_SLOT, a_row);
+			pack_quad(
+				to + at * rows + row, rows, a + row * a_row + at * PER_SLOT, a_row);
 		}
 	for (int i = 0; i < rows; i++)
 		for (int64_t at = whole; at < slots_of(k); at++)
@@ -104,13 +107,15 @@ static inline void pack_tile(float *to, const float *a, int64_t a_row, int64_t a
 }
 
 /* A row of a panel: slots of columns [0, cols) from row k of b, and those after it. */
-static inline void pack_row(float *to, const float *row, int64_t b_k, int64_t b_col, int64_t cols, bool more)
+static inline void pack_row(
+	float *to, const float *row, int64_t b_k, int64_t b_col, int64_t cols, bool more)
 {
 	(void)b_k, (void)more;
 #ifdef SLOT_BF16
 	if (cols == PANEL && b_col == 1 && more) {
 		UNROLL for (int l = 0; l < PANEL; l += VEC_FLOATS)
-			*(vec *)(to + l) = slot_pairs(*(const vec *)(row + l), *(const vec *)(row + b_k + l));
+			*(vec *)(to + l) =
+				slot_pairs(*(const vec *)(row + l), *(const vec *)(row + b_k + l));
 		return;
 	}
 	for (int64_t l = 0; l < cols; l++)

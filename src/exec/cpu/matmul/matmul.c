@@ -25,7 +25,8 @@ static void row_index(const struct shape *out, int64_t row, int64_t *index)
 }
 
 #define MATMUL(id, T, U, A) \
-	static void product_##T(const struct matmul_view *s, const T *x, const T *y, A *acc, int64_t n) \
+	static void product_##T(const struct matmul_view *s, const T *x, const T *y, A *acc, \
+		int64_t n) \
 	{ \
 		for (int64_t j = 0; j < n; j++) \
 			acc[j] = 0; \
@@ -49,8 +50,10 @@ static void row_index(const struct shape *out, int64_t row, int64_t *index)
 		split_range(&state->split, begin, end, &from, &to); \
 		for (int64_t row = from; row < to; row++) { \
 			row_index(&s->out, row, index); \
-			const T *x = (const T *)args->in[0].data + operand_offset(&s->a, index, lead); \
-			const T *y = (const T *)args->in[1].data + operand_offset(&s->b, index, lead); \
+			const T *x = (const T *)args->in[0].data + \
+				operand_offset(&s->a, index, lead); \
+			const T *y = (const T *)args->in[1].data + \
+				operand_offset(&s->b, index, lead); \
 			T *o = (T *)args->out[0].data + row * n; \
 			for (int64_t at = 0; at < n; at += COLS) { \
 				A acc[COLS]; \

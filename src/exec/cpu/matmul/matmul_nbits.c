@@ -31,12 +31,12 @@ struct nbits_state {
 
 /* Blocks [from, to) of column j. Zero points are floats, or bits that go into room; or room
    has the middle of the range in it, from default_zeros(). */
-static struct nbits_column column_of(const struct kernel_args *a, const struct nbits_geometry *g, int64_t j,
-	int64_t from, int64_t to, float *room)
+static struct nbits_column column_of(const struct kernel_args *a, const struct nbits_geometry *g,
+	int64_t j, int64_t from, int64_t to, float *room)
 {
 	int64_t first = j * g->blocks + from;
-	struct nbits_column c = { g, to - from, (const uint8_t *)a->in[1].data + first * g->blob, room,
-		(const float *)a->in[2].data + first };
+	struct nbits_column c = { g, to - from, (const uint8_t *)a->in[1].data + first * g->blob,
+		room, (const float *)a->in[2].data + first };
 	if (!args_has_in(a, 3))
 		return c;
 	if (a->in[3].dtype == DTYPE_F32) {
@@ -45,7 +45,8 @@ static struct nbits_column column_of(const struct kernel_args *a, const struct n
 	}
 	const uint8_t *packed = (const uint8_t *)a->in[3].data + j * g->zero_bytes;
 	for (int64_t b = from; b < to; b++)
-		room[b - from] = (float)(packed[b * g->bits / 8] >> b * g->bits % 8 & ((1 << g->bits) - 1));
+		room[b - from] =
+			(float)(packed[b * g->bits / 8] >> b * g->bits % 8 & ((1 << g->bits) - 1));
 	return c;
 }
 
@@ -84,7 +85,7 @@ static bool unpack_by_index(const struct kernel_args *a, const struct nbits_colu
 	return true;
 }
 
-/* -- few rows ------------------------------------------------------------------------------------ */
+/* -- few rows ---------------------------------------------------------------------------------- */
 
 /* A row as as many rows as a byte has numbers: the first of each byte, the second of each, so
    that neither weights nor row have to be shuffled. Zeros behind it. */
@@ -113,11 +114,11 @@ static void run_dots(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-/* -- more rows ----------------------------------------------------------------------------------- */
+/* -- more rows --------------------------------------------------------------------------------- */
 
 /* Columns [from, from + n) of blocks [first, last) as floats, one behind the other. */
-static bool unpack_columns(const struct kernel_args *a, const struct nbits_state *s, int64_t from, int64_t n,
-	int64_t first, int64_t last, float *zero, float *to)
+static bool unpack_columns(const struct kernel_args *a, const struct nbits_state *s, int64_t from,
+	int64_t n, int64_t first, int64_t last, float *zero, float *to)
 {
 	for (int64_t i = 0; i < n; i++, to += s->chunk * s->g.block) {
 		struct nbits_column c = column_of(a, &s->g, from + i, first, last, zero);
@@ -130,8 +131,8 @@ static bool unpack_columns(const struct kernel_args *a, const struct nbits_state
 }
 
 /* Columns [from, to) as panels, by chunks of blocks that the first-level cache holds. */
-static bool pack_columns(const struct kernel_args *a, const struct nbits_state *s, int64_t from, int64_t to,
-	float *panel)
+static bool pack_columns(const struct kernel_args *a, const struct nbits_state *s, int64_t from,
+	int64_t to, float *panel)
 {
 	const struct nbits_geometry *g = &s->g;
 	float *zero = default_zeros(a, s), *column = (float *)((char *)a->scratch + s->column_at);
@@ -142,7 +143,8 @@ static bool pack_columns(const struct kernel_args *a, const struct nbits_state *
 			int64_t last = min_i64(b + s->chunk, g->blocks), k = b * g->block;
 			if (!unpack_columns(a, s, j, n, b, last, zero, column))
 				return false;
-			s->gemm->pack(panel + k * cols, column, 1, apart, min_i64(g->k - k, apart), n);
+			s->gemm->pack(
+				panel + k * cols, column, 1, apart, min_i64(g->k - k, apart), n);
 		}
 	}
 	return true;
@@ -159,8 +161,10 @@ static void run_panels(const struct kernel_args *a, int64_t begin, int64_t end)
 		int64_t last = min_i64(min_i64(p + UNIT_PANELS, to) * s->gemm->cols, s->g.n);
 		if (!pack_columns(a, s, first, last, panel))
 			return;
-		struct gemm_job j = { .n = last - first, .k = s->g.k, .a_row = s->g.k, .a_k = 1, .b = panel,
-			.c_row = s->g.n, .alpha = 1, .beta = 1, .add_col = { 1 }, .scratch = a->scratch };
+		struct gemm_job j = { .n = last - first, .k = s->g.k, .a_row = s->g.k, .a_k = 1,
+			.b = panel,
+			.c_row = s->g.n, .alpha = 1, .beta = 1, .add_col = { 1 },
+			.scratch = a->scratch };
 		if (args_has_in(a, 5))
 			j.add[0] = (const float *)a->in[5].data + first;
 		for (int64_t i = 0; i < s->rows; i += block) {
@@ -172,7 +176,7 @@ static void run_panels(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-/* -- reference ------------------------------------------------------------------------------------ */
+/* -- reference --------------------------------------------------------------------------------- */
 
 static void run_reference(const struct kernel_args *a, int64_t begin, int64_t end)
 {
@@ -186,7 +190,8 @@ static void run_reference(const struct kernel_args *a, int64_t begin, int64_t en
 		if (args_has_in(a, 4) && !unpack_by_index(a, &c, w))
 			return;
 		for (int64_t k = 0; k < s->g.k && !args_has_in(a, 4); k++)
-			w[k] = ((float)number_at(&c, k) - c.zero[k / s->g.block]) * c.scale[k / s->g.block];
+			w[k] = ((float)number_at(&c, k) - c.zero[k / s->g.block]) *
+			       c.scale[k / s->g.block];
 		for (int64_t i = 0; i < s->rows; i++) {
 			const float *row = (const float *)a->in[0].data + i * s->g.k;
 			double sum = (double)bias_of(a, j);
@@ -197,7 +202,7 @@ static void run_reference(const struct kernel_args *a, int64_t begin, int64_t en
 	}
 }
 
-/* -- prepare -------------------------------------------------------------------------------------- */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 /* The best loop whose vectors fill blocks of so many bytes; NULL: none. */
 static const struct nbits_loop *best_dot(int64_t blob)
@@ -223,16 +228,18 @@ static const struct nbits_loop *best_unpack(void)
 }
 
 /* floats: of rows or columns that the scratch holds; panels: of floats packed. */
-static enum err_code nbits_scratch(struct nbits_state *s, struct kernel *ret, int64_t columns, int64_t floats,
-	int64_t panels, struct err *err)
+static enum err_code nbits_scratch(struct nbits_state *s, struct kernel *ret, int64_t columns,
+	int64_t floats, int64_t panels, struct err *err)
 {
 	int64_t block = s->gemm ? (int64_t)s->gemm->rows * GEMM_TILES : 0;
 	size_t column, panel = 0;
 	s->zero_at = s->gemm ? gemm_scratch_bytes(s->gemm, min_i64(s->rows, block), s->g.k) : 0;
 	s->zero_at = round_up(s->zero_at, ARENA_ALIGN_TENSOR);
-	s->column_at = s->zero_at + round_up((size_t)s->g.blocks * sizeof(float), ARENA_ALIGN_TENSOR);
+	s->column_at =
+		s->zero_at + round_up((size_t)s->g.blocks * sizeof(float), ARENA_ALIGN_TENSOR);
 	if (mul_overflows((size_t)floats, (size_t)columns * sizeof(float), &column) ||
-		(s->gemm && mul_overflows((size_t)(panels * s->gemm->cols) * sizeof(float), (size_t)s->g.k, &panel)))
+		(s->gemm && mul_overflows((size_t)(panels * s->gemm->cols) * sizeof(float),
+				    (size_t)s->g.k, &panel)))
 		return err_oom(err);
 	s->panel_at = s->column_at + round_up(column, ARENA_ALIGN_TENSOR);
 	ret->scratch_bytes = s->panel_at + panel;
@@ -268,7 +275,8 @@ enum err_code prepare_matmul_nbits(struct prep *p, struct kernel *ret, struct er
 	}
 	s->gemm = gemm_best();
 	s->loop = best_unpack();
-	s->chunk = prep_has_in(p, 4) ? s->g.blocks : min_i64(max_i64(CHUNK / s->g.block, 1), s->g.blocks);
+	s->chunk = prep_has_in(p, 4) ? s->g.blocks
+				     : min_i64(max_i64(CHUNK / s->g.block, 1), s->g.blocks);
 	s->split = split_work(p, ret, columns ? gemm_panels(s->gemm, columns) : 0,
 		weights * s->gemm->cols * (0.5 + (double)s->rows / 40));
 	ret->run = run_panels;

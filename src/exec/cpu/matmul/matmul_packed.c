@@ -51,7 +51,8 @@ static void run_unit(const struct kernel_args *a, const struct matmul_state *s, 
 	const struct gemm *g = s->gemm;
 	int64_t index[RANK_MAX + 2], row_unit = unit / s->col_units % s->row_units;
 	int row = v->out.rank - 2;
-	int64_t m = v->out.dim[row], n = v->out.dim[row + 1], batch = unit / s->col_units / s->row_units;
+	int64_t m = v->out.dim[row], n = v->out.dim[row + 1],
+		batch = unit / s->col_units / s->row_units;
 	batch_index(&v->out, batch, index);
 	index[row] = row_unit * s->rows;
 	int64_t panel = unit % s->col_units * s->panels, col = panel * g->cols;
@@ -103,7 +104,8 @@ static enum err_code pack_constant(struct prep *p, struct matmul_state *s, struc
 		shared &= v->b.lead[i] == 0 || v->out.dim[i] == 1;
 	if (!p->in[1].data || !shared)
 		return ERR_OK;
-	const struct gemm_source b = { p->in[1].data, v->b_k, v->b.col, v->k, v->out.dim[v->out.rank - 1] };
+	const struct gemm_source b = { p->in[1].data, v->b_k, v->b.col, v->k,
+		v->out.dim[v->out.rank - 1] };
 	return gemm_pack_constant(p, s->gemm, &b, &s->packed, err);
 }
 
@@ -129,13 +131,15 @@ static void cut_units(const struct prep *p, struct matmul_state *s, struct kerne
 	s->row_units = max_i64((m + block - 1) / block, 1);
 	int64_t units = count_units(p, ns, batches * s->row_units);
 	if (m > n)
-		s->row_units = max_i64(s->row_units, min_i64((units + batches - 1) / batches, m / s->gemm->rows));
+		s->row_units = max_i64(
+			s->row_units, min_i64((units + batches - 1) / batches, m / s->gemm->rows));
 	s->rows = max_i64((m + s->row_units - 1) / s->row_units, 1);
 	s->row_units = max_i64((m + s->rows - 1) / s->rows, 1);
 	int64_t have = batches * s->row_units;
 	s->col_units = max_i64(min_i64((units + have - 1) / have, panels), 1);
 	s->panels = (panels + s->col_units - 1) / s->col_units;
-	/* B that few rows meet costs most where it is packed: it should not go to memory and back. */
+	/* B that few rows meet costs most where it is packed: it should not go to
+	   memory and back. */
 	int64_t panel_bytes = gemm_panel_floats(s->gemm, v->k) * (int64_t)sizeof(float);
 	if (!s->packed && m <= 4 * s->gemm->rows)
 		s->panels = min_i64(s->panels, max_i64(PACKED_BYTES / max_i64(panel_bytes, 1), 1));

@@ -19,8 +19,10 @@ INLINE void spread(uint8_t *to, const uint8_t *q, int64_t numbers, const int bit
 	static const struct {
 		int shift;
 		uint64_t mask;
-	} steps[2][3] = { { { 24, 0x000000ff000000ff }, { 12, 0x000f000f000f000f }, { 6, 0x0303030303030303 } },
-		{ { 16, 0x0000ffff0000ffff }, { 8, 0x00ff00ff00ff00ff }, { 4, 0x0f0f0f0f0f0f0f0f } } };
+	} steps[2][3] = { { { 24, 0x000000ff000000ff }, { 12, 0x000f000f000f000f },
+				  { 6, 0x0303030303030303 } },
+		{ { 16, 0x0000ffff0000ffff }, { 8, 0x00ff00ff00ff00ff },
+			{ 4, 0x0f0f0f0f0f0f0f0f } } };
 	for (int64_t i = 0; i < numbers; i += 8, q += bits) {
 		uint64_t x = 0;
 		memcpy(&x, q, (size_t)bits);
@@ -43,7 +45,8 @@ INLINE void unpack_bits(const struct nbits_column *c, float *to, const int bits)
 		for (int64_t i = 0; i < n; i += VEC_FLOATS) {
 			int64_t b = (at + i) >> block_log2;
 			const vec_bytes *from = (const vec_bytes *)((bits == 8 ? q : bytes) + i);
-			vec w = __builtin_convertvector(__builtin_convertvector(*from, vec_mask), vec);
+			vec w = __builtin_convertvector(
+				__builtin_convertvector(*from, vec_mask), vec);
 			*(vec *)(to + at + i) = (w - vec_all(c->zero[b])) * vec_all(c->scale[b]);
 		}
 	}
@@ -69,9 +72,11 @@ INLINE float dot_bits(const struct nbits_column *c, const float *row, const int 
 	for (int64_t b = 0; b < c->blocks; b++, q += c->g->blob) {
 		vec zero = vec_all(c->zero[b]), sum[4] = { 0 };
 		for (int64_t i = 0; i < c->g->blob; i += VEC_FLOATS, row += VEC_FLOATS) {
-			vec_mask ints = __builtin_convertvector(*(const vec_bytes *)(q + i), vec_mask);
+			vec_mask ints =
+				__builtin_convertvector(*(const vec_bytes *)(q + i), vec_mask);
 			UNROLL for (int s = 0; s < per; s++) {
-				vec w = __builtin_convertvector(ints >> s * bits & mask, vec) - zero;
+				vec w = __builtin_convertvector(ints >> s * bits & mask, vec) -
+					zero;
 				sum[s] += w * *(const vec *)(row + s * apart);
 			}
 		}
@@ -84,7 +89,9 @@ INLINE float dot_bits(const struct nbits_column *c, const float *row, const int 
 
 static float dot(const struct nbits_column *c, const float *row)
 {
-	return c->g->bits == 4 ? dot_bits(c, row, 4) : c->g->bits == 8 ? dot_bits(c, row, 8) : dot_bits(c, row, 2);
+	return c->g->bits == 4	 ? dot_bits(c, row, 4)
+	       : c->g->bits == 8 ? dot_bits(c, row, 8)
+				 : dot_bits(c, row, 2);
 }
 
 const struct nbits_loop VEC_NAME(nbits) = { VEC_FLOATS, unpack, dot };

@@ -265,7 +265,8 @@ static void run_array_feature_extractor(const struct kernel_args *a, int64_t beg
 				memset(dst, 0, (size_t)s->bytes);
 				continue;
 			}
-			memcpy(dst, (const char *)a->in[0].data + (row * s->n + index[i]) * s->bytes,
+			memcpy(dst,
+				(const char *)a->in[0].data + (row * s->n + index[i]) * s->bytes,
 				(size_t)s->bytes);
 		}
 }
@@ -279,7 +280,8 @@ enum err_code prepare_array_feature_extractor(struct prep *p, struct kernel *ret
 	s->n = x->dim[x->rank - 1];
 	s->indices = tensor_count(&p->in[1]);
 	s->bytes = (int64_t)dtype_bytes(p->in[0].dtype);
-	s->split = split_work(p, ret, shape_count_range(x, 0, x->rank - 1), 3.0 * (double)s->indices);
+	s->split =
+		split_work(p, ret, shape_count_range(x, 0, x->rank - 1), 3.0 * (double)s->indices);
 	ret->run = run_array_feature_extractor;
 	return ERR_OK;
 }

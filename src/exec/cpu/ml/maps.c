@@ -24,7 +24,8 @@ static void run_zip_map(const struct kernel_args *a, int64_t begin, int64_t end)
 	int64_t n = ml_rows(&a->in[0].shape).rows;
 	struct shape shape = shape_of(n);
 	const void *label = s->labels.strings ? (const void *)s->labels.strings : s->labels.ints;
-	struct tensor keys = { .data = (void *)(uintptr_t)label, .dtype = ml_labels_dtype(&s->labels),
+	struct tensor keys = { .data = (void *)(uintptr_t)label,
+		.dtype = ml_labels_dtype(&s->labels),
 		.shape = shape_of(s->labels.n) };
 	(void)begin, (void)end;
 	struct tensor *map = kernel_output(a, 0, DTYPE_TENSOR, &shape);
@@ -37,7 +38,8 @@ static void run_zip_map(const struct kernel_args *a, int64_t begin, int64_t end)
 		pair[0] = keys;
 		pair[1] = (struct tensor){ .data = (float *)a->in[0].data + i * s->labels.n,
 			.dtype = DTYPE_F32, .shape = keys.shape };
-		map[i] = (struct tensor){ .data = pair, .dtype = DTYPE_TENSOR, .shape = shape_of(2) };
+		map[i] = (struct tensor){ .data = pair, .dtype = DTYPE_TENSOR,
+			.shape = shape_of(2) };
 	}
 }
 
@@ -61,8 +63,8 @@ struct map {
 static bool take_map(const struct kernel_args *a, enum dtype key, uint64_t values, struct map *ret)
 {
 	const struct tensor *t = &a->in[0], *pair = t->data;
-	bool is_pair = t->dtype == DTYPE_TENSOR && t->shape.rank == 1 && t->shape.dim[0] == 2 && pair &&
-		       pair[0].dtype == key && dtype_in(pair[1].dtype, values) &&
+	bool is_pair = t->dtype == DTYPE_TENSOR && t->shape.rank == 1 && t->shape.dim[0] == 2 &&
+		       pair && pair[0].dtype == key && dtype_in(pair[1].dtype, values) &&
 		       pair[0].shape.rank == 1 && pair[1].shape.rank == 1 &&
 		       pair[0].shape.dim[0] == pair[1].shape.dim[0];
 	if (!is_pair) {
@@ -95,8 +97,8 @@ static void run_dict_vectorizer(const struct kernel_args *a, int64_t begin, int6
 	memset(y, 0, (size_t)s->n * bytes);
 	for (int64_t i = 0; i < m.n; i++)
 		for (int64_t at = lookup_element(&s->lookup, &m.keys, i); at >= 0; at = s->same[at])
-			memcpy(y + (size_t)at * bytes, (const char *)m.values.data + (size_t)i * bytes,
-				bytes);
+			memcpy(y + (size_t)at * bytes,
+				(const char *)m.values.data + (size_t)i * bytes, bytes);
 }
 
 /* A key may be listed more than once: all its places get the value. */
@@ -125,7 +127,8 @@ enum err_code prepare_dict_vectorizer(struct prep *p, struct kernel *ret, struct
 	s->key = ml_labels_dtype(&keys);
 	s->value = p->out[0].dtype;
 	s->n = keys.n;
-	struct tensor t = { .data = (void *)(uintptr_t)list, .dtype = s->key, .shape = shape_of(keys.n) };
+	struct tensor t = { .data = (void *)(uintptr_t)list, .dtype = s->key,
+		.shape = shape_of(keys.n) };
 	TRY(lookup_init(&s->lookup, p, &t, err));
 	ret->run = run_dict_vectorizer;
 	return link_same(s, p, err);
@@ -212,7 +215,8 @@ static void put_nothing(const struct cast_state *s, void *y, int64_t n)
 		for (int64_t i = 0; i < n; i++)
 			((struct slice *)y)[i] = SLICE_LIT("0.f");
 	else
-		memset(y, 0, (size_t)n * (s->to == ML_CAST_FLOAT ? sizeof(float) : sizeof(int64_t)));
+		memset(y, 0,
+			(size_t)n * (s->to == ML_CAST_FLOAT ? sizeof(float) : sizeof(int64_t)));
 }
 
 static void run_cast_map(const struct kernel_args *a, int64_t begin, int64_t end)

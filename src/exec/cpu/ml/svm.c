@@ -113,7 +113,8 @@ static void run_pairs(const struct svm_state *s, struct room *r)
 	memset(r->votes, 0, (size_t)m->classes * sizeof(*r->votes));
 	for (int32_t i = 0; i < m->classes; i++)
 		for (int32_t j = i + 1; j < m->classes; j++, pair++) {
-			const float *of_i = m->coefficients + (int64_t)(j - 1) * m->vectors + s->start[i];
+			const float *of_i =
+				m->coefficients + (int64_t)(j - 1) * m->vectors + s->start[i];
 			const float *of_j = m->coefficients + (int64_t)i * m->vectors + s->start[j];
 			double sum = weigh(of_i, r->kernel + s->start[i], n[i]) +
 				     weigh(of_j, r->kernel + s->start[j], n[j]) +
@@ -186,7 +187,8 @@ static void couple(const struct ml_svm *m, struct room *r)
 		for (int32_t i = 0; i < k; i++) {
 			double diff = (pqp - r->qp[i]) / r->q[i * k + i];
 			p[i] += diff;
-			pqp = (pqp + diff * (diff * r->q[i * k + i] + 2 * r->qp[i])) / (1 + diff) / (1 + diff);
+			pqp = (pqp + diff * (diff * r->q[i * k + i] + 2 * r->qp[i])) / (1 + diff) /
+			      (1 + diff);
 			for (int32_t j = 0; j < k; j++) {
 				r->qp[j] = (r->qp[j] + diff * r->q[i * k + j]) / (1 + diff);
 				p[j] /= 1 + diff;
@@ -209,8 +211,9 @@ static int64_t classify(const struct svm_state *s, const float *x, struct room *
 	const struct ml_svm *m = &s->m;
 	if (m->vectors == 0) {
 		for (int32_t i = 0; i < m->classes; i++)
-			r->score[i] = (double)(ml_dot(x, m->coefficients + i * m->features, m->features) +
-					       m->rho[0]);
+			r->score[i] =
+				(double)(ml_dot(x, m->coefficients + i * m->features, m->features) +
+					 m->rho[0]);
 		return ml_argmax(r->score, m->classes);
 	}
 	kernels_of(m, x, r->kernel);
@@ -232,7 +235,8 @@ static void run_svm_classifier(const struct kernel_args *a, int64_t begin, int64
 	for (int64_t row = from; row < to; row++) {
 		const float *x = ml_row(&a->in[0], row, m->features, r.row);
 		ml_put_label(&a->out[0], row, &m->labels, classify(s, x, &r));
-		/* The score of a pair is the first class's, ONNX Runtime writes it as the second's. */
+		/* The score of a pair is the first class's, ONNX Runtime writes it
+		   as the second's. */
 		if (one_pair)
 			ml_put_two(r.score, r.score[0],
 				m->post == ML_POST_NONE ? ML_SECOND_OPPOSITE : ML_SECOND_COMPLEMENT,
@@ -240,7 +244,8 @@ static void run_svm_classifier(const struct kernel_args *a, int64_t begin, int64
 		else
 			ml_transform(r.score, m->scores, m->post);
 		if (args_has_out(a, 1))
-			ml_put_floats((float *)a->out[1].data + row * m->scores, r.score, m->scores);
+			ml_put_floats(
+				(float *)a->out[1].data + row * m->scores, r.score, m->scores);
 	}
 }
 

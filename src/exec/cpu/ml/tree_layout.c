@@ -27,7 +27,8 @@ static bool grow(struct tree_maker *k, void **array, int32_t n, int32_t *cap, si
 	return true;
 }
 
-static enum err_code add_column(struct tree_maker *k, struct tree_column c, int32_t *ret, struct err *err)
+static enum err_code add_column(
+	struct tree_maker *k, struct tree_column c, int32_t *ret, struct err *err)
 {
 	void *column = k->column;
 	if (!grow(k, &column, k->l.n_column, &k->cap_column, sizeof(c)))
@@ -61,7 +62,8 @@ static enum err_code add_member(struct tree_maker *k, double v, struct err *err)
 	return ERR_OK;
 }
 
-static bool same_set(const struct tree_maker *k, const struct tree_column *a, const struct tree_column *b)
+static bool same_set(
+	const struct tree_maker *k, const struct tree_column *a, const struct tree_column *b)
 {
 	return a->feature == b->feature && a->n == b->n && a->is_not == b->is_not &&
 	       a->nan_first == b->nan_first &&
@@ -70,7 +72,8 @@ static bool same_set(const struct tree_maker *k, const struct tree_column *a, co
 }
 
 /* Its members are the last of the list. */
-static enum err_code find_set(struct tree_maker *k, struct tree_column c, int32_t *ret, struct err *err)
+static enum err_code find_set(
+	struct tree_maker *k, struct tree_column c, int32_t *ret, struct err *err)
 {
 	uint64_t h = hash_bytes(k->member + c.first, (size_t)c.n * sizeof(double),
 		(uint64_t)c.feature * 4 + (uint64_t)c.is_not * 2 + c.nan_first);
@@ -117,9 +120,8 @@ static uint64_t last_key(const struct tree_maker *k, double v, bool below)
 }
 
 /* A branch as step: children in the order in which the walk wants them. */
-static enum err_code
-make_branch(struct tree_maker *k, const struct tree_node *n, struct tree_step64 *ret, bool *ret_swap,
-	struct err *err)
+static enum err_code make_branch(struct tree_maker *k, const struct tree_node *n,
+	struct tree_step64 *ret, bool *ret_swap, struct err *err)
 {
 	int32_t column;
 	bool greater = n->mode == TREE_GT || n->mode == TREE_GTE;
@@ -181,7 +183,8 @@ static void place_tree(struct tree_maker *k, int32_t tree, int32_t n, int32_t de
 				is_leaf ? (struct tree_leaf_votes){ node->first, node->n }
 					: (struct tree_leaf_votes){ 0, 0 };
 		if (k->level[i] < depth)
-			k->placed[k->n_step + i] = is_leaf ? (struct tree_step64){ .threshold = UINT64_MAX }
+			k->placed[k->n_step + i] = is_leaf
+				? (struct tree_step64){ .threshold = UINT64_MAX }
 						    : k->step[k->queue[i]];
 	}
 	int32_t steps = 0;
@@ -256,7 +259,8 @@ static enum err_code maker_init(struct tree_maker *k, const struct prep *p, stru
 	k->cap_member = 64; /* never NULL: a set may be empty */
 	k->member = ARENA_ARRAY(k->arena, double, (size_t)k->cap_member);
 	if (!k->plain[0] || !k->plain[1] || !k->set || !k->step || !k->placed || !k->level ||
-		!k->queue || !k->root || !k->leaf || !k->depth || !k->target || !k->votes || !k->member)
+		!k->queue || !k->root || !k->leaf || !k->depth || !k->target || !k->votes ||
+		!k->member)
 		return err_oom(err);
 	k->l = (struct tree_layout){ .n_tree = m->n_tree, .n_target = m->n_target,
 		.n_feature = m->n_feature,

@@ -91,4 +91,5 @@ static inline uint64_t tree_key64(double x)
 
 /* The version's layout for X of p's type; made at the first call. UNIMPLEMENTED: too many
    features or sets for columns. */
-MUST_CHECK enum err_code tree_layout_get(struct prep *p, const struct tree_layout **ret, struct err *err);
+MUST_CHECK enum err_code tree_layout_get(
+	struct prep *p, const struct tree_layout **ret, struct err *err);

@@ -19,7 +19,8 @@ struct tree_maker {
 	int32_t n_set, cap_column;
 	double *member;
 	int32_t n_member, cap_member;
-	struct tree_step64 *step; /* per node of the model; widest form; threshold of the kind's keys */
+	/* Per node of the model; widest form; threshold of the kind's keys. */
+	struct tree_step64 *step;
 	int32_t *queue;           /* nodes of a tree, breadth first, children as steps want them */
 	int32_t *level;           /* of those, how deep they are */
 	struct tree_step64 *placed; /* the steps of all trees, in the widest form */

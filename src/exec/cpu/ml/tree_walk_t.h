@@ -42,8 +42,8 @@ NAME(walk_rows)(const STEP *step, int32_t depth, uint32_t root, const KEY *keys,
 }
 
 /* One row through eight trees; keys are [column]. */
-static inline __attribute__((always_inline)) void
-NAME(walk_trees)(const STEP *step, int32_t depth, const uint32_t *root, const KEY *keys, uint32_t *ret)
+static inline __attribute__((always_inline)) void NAME(walk_trees)(
+	const STEP *step, int32_t depth, const uint32_t *root, const KEY *keys, uint32_t *ret)
 {
 	uintptr_t at[TREE_LANES], moved = 0;
 	UNROLL for (int l = 0; l < TREE_LANES; l++)
@@ -95,7 +95,8 @@ static void NAME(make_keys)(const struct tree_layout *t, const struct tensor *x,
 /* -- votes ----------------------------------------------------------------------------------- */
 
 /* Scores lie as [target][rows]. */
-static inline void NAME(vote_for)(const struct trees_state *s, struct trees_room *m, int64_t at, REAL weight)
+static inline void NAME(vote_for)(
+	const struct trees_state *s, struct trees_room *m, int64_t at, REAL weight)
 {
 	REAL *score = (REAL *)m->score + at;
 	if (s->sums)
@@ -106,12 +107,13 @@ static inline void NAME(vote_for)(const struct trees_state *s, struct trees_room
 	m->voted[at] = true;
 }
 
-static inline void NAME(vote)(const struct trees_state *s, struct trees_room *m, int64_t row, int32_t tree,
-	uint32_t leaf)
+static inline void NAME(vote)(
+	const struct trees_state *s, struct trees_room *m, int64_t row, int32_t tree, uint32_t leaf)
 {
 	const struct tree_layout *t = s->layout;
 	if (t->one_vote) {
-		NAME(vote_for)(s, m, t->target[tree] * s->rows + row, ((const REAL *)t->weight)[leaf]);
+		NAME(vote_for)(s, m, t->target[tree] * s->rows + row,
+			((const REAL *)t->weight)[leaf]);
 		return;
 	}
 	const struct tree_vote *v = t->vote + t->votes[leaf].first;
@@ -119,8 +121,8 @@ static inline void NAME(vote)(const struct trees_state *s, struct trees_room *m,
 		NAME(vote_for)(s, m, v->target * s->rows + row, (REAL)v->weight);
 }
 
-static void NAME(finish)(const struct trees_state *s, struct trees_room *m, const struct kernel_args *a,
-	int64_t row, int64_t n)
+static void NAME(finish)(const struct trees_state *s, struct trees_room *m,
+	const struct kernel_args *a, int64_t row, int64_t n)
 {
 	const struct tree_layout *t = s->layout;
 	for (int64_t r = 0; r < n; r++) {

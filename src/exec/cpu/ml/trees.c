@@ -41,7 +41,8 @@ static double rounded(const struct tree_finish *f, double x)
 	return f->f64 ? x : (double)(float)x;
 }
 
-static void put_scores(const struct kernel_args *a, int out, int64_t row, const double *score, int64_t n)
+static void put_scores(
+	const struct kernel_args *a, int out, int64_t row, const double *score, int64_t n)
 {
 	if (!args_has_out(a, out))
 		return;

@@ -32,11 +32,12 @@ MUST_CHECK enum err_code
 tree_check_features(const struct prep *p, int32_t n_feature, struct err *err);
 
 /* From the model, for a plan. */
-MUST_CHECK enum err_code
-tree_finish_init(struct tree_finish *f, struct prep *p, const struct tree_model *m, struct err *err);
+MUST_CHECK enum err_code tree_finish_init(
+	struct tree_finish *f, struct prep *p, const struct tree_model *m, struct err *err);
 
 /* One more vote for a target. */
-static inline double tree_add(double score, bool voted, double weight, enum tree_aggregate how, bool f64)
+static inline double tree_add(
+	double score, bool voted, double weight, enum tree_aggregate how, bool f64)
 {
 	if (!voted)
 		return weight;

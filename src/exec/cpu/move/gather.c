@@ -18,7 +18,8 @@ struct gather_state {
 
 static inline int64_t index_at(const struct tensor *t, int64_t i)
 {
-	return t->dtype == DTYPE_I32 ? ((const int32_t *)t->data)[i] : ((const int64_t *)t->data)[i];
+	return t->dtype == DTYPE_I32 ? ((const int32_t *)t->data)[i]
+				     : ((const int64_t *)t->data)[i];
 }
 
 /* false: out of range, and said so. */
@@ -157,7 +158,8 @@ static void run_gather_elements(const struct kernel_args *a, int64_t begin, int6
 	int64_t from, to, width = s->rank ? s->out_dim[s->rank - 1] : 1;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from, n; item < to; item += n) {
-		int64_t rest = item / width, at = item % width, offset = s->axis == s->rank - 1 ? 0 : at;
+		int64_t rest = item / width, at = item % width,
+			offset = s->axis == s->rank - 1 ? 0 : at;
 		for (int d = s->rank - 2; d >= 0; d--) {
 			offset += d == s->axis ? 0 : rest % s->out_dim[d] * s->stride[d];
 			rest /= s->out_dim[d];

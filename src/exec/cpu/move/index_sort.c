@@ -4,11 +4,13 @@
 #include <string.h>
 
 /* Merges from[0, a) and from[a, n). */
-static void merge(int64_t *to, const int64_t *from, int64_t a, int64_t n, index_order order, const void *ctx)
+static void merge(
+	int64_t *to, const int64_t *from, int64_t a, int64_t n, index_order order, const void *ctx)
 {
 	int64_t i = 0, j = a;
 	for (int64_t k = 0; k < n; k++)
-		to[k] = j == n || (i < a && order(ctx, from[i], from[j]) <= 0) ? from[i++] : from[j++];
+		to[k] = j == n || (i < a && order(ctx, from[i], from[j]) <= 0) ? from[i++]
+									       : from[j++];
 }
 
 void index_sort(int64_t *index, int64_t *spare, int64_t n, index_order order, const void *ctx)
@@ -42,7 +44,8 @@ static void add_up(int64_t *count)
 	}
 }
 
-void index_sort_by_keys(int64_t *index, int64_t *spare, uint64_t *keys, uint64_t *spare_keys, int64_t n)
+void index_sort_by_keys(
+	int64_t *index, int64_t *spare, uint64_t *keys, uint64_t *spare_keys, int64_t n)
 {
 	int64_t count[DIGITS][DIGIT_VALUES] = { { 0 } }, *from = index, *to = spare;
 	uint64_t *from_keys = keys, *to_keys = spare_keys;

@@ -104,8 +104,9 @@ enum err_code prepare_slice(struct prep *p, struct kernel *ret, struct err *err)
 {
 	const struct shape *x = &p->in[0].shape;
 	struct slice_geometry g;
-	enum err_code rc = slice_geometry(x, &p->in[1], &p->in[2], prep_has_in(p, 3) ? &p->in[3] : NULL,
-		prep_has_in(p, 4) ? &p->in[4] : NULL, &g, err);
+	enum err_code rc =
+		slice_geometry(x, &p->in[1], &p->in[2], prep_has_in(p, 3) ? &p->in[3] : NULL,
+			prep_has_in(p, 4) ? &p->in[4] : NULL, &g, err);
 	if (rc != ERR_OK)
 		return rc;
 	int64_t src[RANK_MAX], at = 0;
@@ -133,8 +134,8 @@ enum err_code prepare_tile(struct prep *p, struct kernel *ret, struct err *err)
 }
 
 /* x seen as rank-6 tensor `view`, permuted. */
-static enum err_code
-permute_view(struct prep *p, struct kernel *ret, struct shape view, const int *perm, struct err *err)
+static enum err_code permute_view(
+	struct prep *p, struct kernel *ret, struct shape view, const int *perm, struct err *err)
 {
 	int64_t own[RANK_MAX], dim[RANK_MAX], src[RANK_MAX];
 	shape_strides(&view, own);
@@ -159,7 +160,8 @@ static void slab(struct piece *q, const struct tensor *whole, int axis, int64_t 
 	int64_t elem = (int64_t)dtype_bytes(whole->dtype);
 	int64_t dim[] = { v.outer, n * v.inner }, part[] = { n * v.inner, 1 };
 	int64_t all[] = { v.n * v.inner, 1 };
-	ncopy_init(&q->copy, 2, dim, into_whole ? part : all, into_whole ? all : part, (size_t)elem);
+	ncopy_init(
+		&q->copy, 2, dim, into_whole ? part : all, into_whole ? all : part, (size_t)elem);
 	*(into_whole ? &q->dst_bytes : &q->src_bytes) = at * v.inner * elem;
 }
 
@@ -177,7 +179,8 @@ enum err_code prepare_concat(struct prep *p, struct kernel *ret, struct err *err
 {
 	int axis = node_axis(p->node, "axis", 0, p->out[0].shape.rank);
 	if (!concat_keeps_layout(p, axis))
-		return prep_refuse(err, "the layouts of the inputs differ, or the axis cuts blocks");
+		return prep_refuse(
+			err, "the layouts of the inputs differ, or the axis cuts blocks");
 	struct pieces *s = pieces_alloc(p, ret, p->n_in);
 	if (!s)
 		return err_oom(err);

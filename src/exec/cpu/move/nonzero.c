@@ -75,7 +75,8 @@ static void run_non_zero(const struct kernel_args *a, int64_t begin, int64_t end
 {
 	const struct tensor *x = &a->in[0];
 	int rank = x->shape.rank;
-	int64_t count = tensor_count(x), found = count_set(x), put = 0, last = 0, index[RANK_MAX] = { 0 };
+	int64_t count = tensor_count(x), found = count_set(x), put = 0, last = 0,
+		index[RANK_MAX] = { 0 };
 	uint8_t set[BLOCK] = { 0 };
 	(void)begin, (void)end;
 	struct shape shape = shape_of(rank, found);

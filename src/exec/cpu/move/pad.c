@@ -54,8 +54,8 @@ static void fill(char *dst, const void *value, int64_t n, size_t elem)
 }
 
 /* Elements [from, to) of a row, all before the run or all behind it: constants, or mapped. */
-static void pad_edge(const struct pad_state *s, char *dst, const char *src, const void *value, int64_t from,
-	int64_t to)
+static void pad_edge(const struct pad_state *s, char *dst, const char *src, const void *value,
+	int64_t from, int64_t to)
 {
 	const int64_t *map = s->map[s->rank - 1], e = (int64_t)s->elem;
 	if (from < to && map[from] == NOWHERE) {

@@ -29,7 +29,7 @@ struct unique_state {
 	bool flat, sorted;
 };
 
-/* -- the order of elements ---------------------------------------------------------------------- */
+/* -- the order of elements --------------------------------------------------------------------- */
 
 static int order_of_doubles(double a, double b)
 {
@@ -47,7 +47,8 @@ static int order_of_doubles(double a, double b)
 #define ORDER_FLOATS(name, T, widen) \
 	static int order_##name(const void *list, int64_t i, int64_t j) \
 	{ \
-		return order_of_doubles((double)widen(((const T *)list)[i]), (double)widen(((const T *)list)[j])); \
+		return order_of_doubles((double)widen(((const T *)list)[i]), \
+			(double)widen(((const T *)list)[j])); \
 	}
 #define ORDER_COMPLEX(T) \
 	static int order_complex_##T(const void *list, int64_t i, int64_t j) \
@@ -91,7 +92,7 @@ static const element_order orders[DTYPE_COUNT_] = {
 	[DTYPE_C128] = order_complex_double, [DTYPE_STRING] = order_string,
 };
 
-/* -- elements as keys --------------------------------------------------------------------------- */
+/* -- elements as keys -------------------------------------------------------------------------- */
 
 static uint64_t key_of_double(double x)
 {
@@ -121,7 +122,7 @@ static const fill_keys key_fills[DTYPE_COUNT_] = {
 	[DTYPE_F64] = keys_f64,
 };
 
-/* -- the order of entries ----------------------------------------------------------------------- */
+/* -- the order of entries ---------------------------------------------------------------------- */
 
 struct entries {
 	const void *data;
@@ -159,7 +160,8 @@ static bool new_groups(const struct kernel_args *a, int64_t n, struct groups *g)
 		mem = arena_alloc_aligned(a->arena, bytes + 1, ARENA_ALIGN_TENSOR);
 	if (!mem)
 		kernel_fault(a, FAULT_MEMORY, n);
-	*g = (struct groups){ .group = mem, .first = mem + n, .count = mem + 2 * n, .spare = mem + 3 * n };
+	*g = (struct groups){ .group = mem, .first = mem + n, .count = mem + 2 * n,
+		.spare = mem + 3 * n };
 	g->keys = (uint64_t *)mem + 4 * n;
 	g->spare_keys = g->keys + n;
 	return mem;
@@ -184,8 +186,9 @@ static void find_groups(const struct entries *e, struct groups *g)
 	sort_entries(e, g);
 	for (int64_t i = 0; i < e->v.n; i++) {
 		int64_t at = index[i];
-		bool same = i > 0 && (e->fill ? g->keys[i] == g->keys[i - 1]
-					      : order_entries(e, g->first[g->n_group - 1], at) == 0);
+		bool same =
+			i > 0 && (e->fill ? g->keys[i] == g->keys[i - 1]
+					  : order_entries(e, g->first[g->n_group - 1], at) == 0);
 		if (!same) {
 			g->first[g->n_group] = at;
 			g->count[g->n_group++] = 0;
@@ -212,8 +215,8 @@ static void number_by_first(int64_t n, struct groups *g)
 	}
 }
 
-static void put_entries(const struct kernel_args *a, const struct unique_state *s, const struct axis_view *v,
-	const struct groups *g)
+static void put_entries(const struct kernel_args *a, const struct unique_state *s,
+	const struct axis_view *v, const struct groups *g)
 {
 	const struct tensor *x = &a->in[0];
 	struct shape shape = s->flat ? shape_of(g->n_group) : x->shape;
@@ -222,7 +225,9 @@ static void put_entries(const struct kernel_args *a, const struct unique_state *
 	char *dst = kernel_output(a, 0, x->dtype, &shape);
 	for (int64_t o = 0; dst && bytes && o < v->outer; o++)
 		for (int64_t k = 0; k < g->n_group; k++, dst += bytes)
-			memcpy(dst, (const char *)x->data + (size_t)(o * v->n + g->first[k]) * bytes, bytes);
+			memcpy(dst,
+				(const char *)x->data + (size_t)(o * v->n + g->first[k]) * bytes,
+				bytes);
 }
 
 static void put_list(const struct kernel_args *a, int i, const int64_t *list, int64_t n)

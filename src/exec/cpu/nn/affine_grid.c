@@ -18,10 +18,12 @@ static double position(const struct affine_state *s, int64_t i, int64_t n)
 	return (2 * (double)i + 1) / (double)n - 1;
 }
 
-/* The innermost axis comes first in positions and matrices. Along it only the first product changes. */
+/* The innermost axis comes first in positions and matrices. Along it only the first product
+   changes. */
 #define AFFINE_GRID(id, T, U) \
-	static inline __attribute__((always_inline)) void affine_row_##T(const struct affine_state *s, int n, \
-		const T *theta, int64_t row, int64_t from, int64_t to, T *restrict y) \
+	static inline __attribute__((always_inline)) void affine_row_##T( \
+		const struct affine_state *s, int n, const T *theta, int64_t row, int64_t from, \
+		int64_t to, T *restrict y) \
 	{ \
 		double at[RANK_MAX], sum[RANK_MAX]; \
 		for (int i = 1; i < n; i++) { \
@@ -34,7 +36,8 @@ static double position(const struct affine_state *s, int64_t i, int64_t n)
 			for (int k = 1; k < n; k++) \
 				sum[i] += (double)theta[i * (n + 1) + k] * at[k]; \
 		} \
-		double first = position(s, 0, s->dim[n - 1]), step = position(s, 1, s->dim[n - 1]) - first; \
+		double first = position(s, 0, s->dim[n - 1]), \
+			step = position(s, 1, s->dim[n - 1]) - first; \
 		for (int64_t k = from; k < to; k++) { \
 			double x = first + (double)k * step; \
 			for (int i = 0; i < n; i++) \
@@ -47,7 +50,8 @@ static double position(const struct affine_state *s, int64_t i, int64_t n)
 		int64_t from, to, n = s->spatial, width = s->dim[n - 1]; \
 		split_range(&s->split, begin, end, &from, &to); \
 		for (int64_t point = from, count; point < to; point += count) { \
-			const T *theta = (const T *)a->in[0].data + point / s->points * n * (n + 1); \
+			const T *theta = (const T *)a->in[0].data + point / s->points * n * \
+				(n + 1); \
 			int64_t at = point % width; \
 			count = min_i64(width - at, to - point); \
 			int64_t row = point % s->points / width; \

@@ -16,11 +16,13 @@
 enum padding { PADDING_ZEROS, PADDING_BORDER, PADDING_REFLECTION };
 enum { TAPS_NEAREST = 1, TAPS_LINEAR = 2, TAPS_CUBIC = 4 };
 
-#define POINTS 64 /* done together, channel by channel: a channel's image mostly stays in the cache */
+/* Done together, channel by channel: a channel's image mostly stays in the cache. */
+#define POINTS 64
 
 struct grid_state;
 /* n neighbouring points, whose taps follow each other. */
-typedef void (*sample_fn)(const struct grid_state *s, const struct tap *tap, int64_t n, const void *x, void *y);
+typedef void (*sample_fn)(
+	const struct grid_state *s, const struct tap *tap, int64_t n, const void *x, void *y);
 
 struct grid_state {
 	struct split split; /* of output points of all images */
@@ -42,7 +44,8 @@ static double coordinate(const struct grid_state *s, double v, int64_t n)
 {
 	if (s->single) {
 		float f = (float)v;
-		return (double)(s->align ? (f + 1) / 2 * (float)(n - 1) : ((f + 1) * (float)n - 1) / 2);
+		return (double)(s->align ? (f + 1) / 2 * (float)(n - 1)
+					 : ((f + 1) * (float)n - 1) / 2);
 	}
 	return s->align ? (v + 1) / 2 * (double)(n - 1) : ((v + 1) * (double)n - 1) / 2;
 }
@@ -134,7 +137,8 @@ static void point_taps(const struct grid_state *s, const struct tensor *grid, in
 
 /* -- what -------------------------------------------------------------------------------------- */
 
-static void sample_nearest(const struct grid_state *s, const struct tap *tap, int64_t n, const void *x, void *y)
+static void sample_nearest(
+	const struct grid_state *s, const struct tap *tap, int64_t n, const void *x, void *y)
 {
 	for (int64_t c = 0; c < s->channels; c++) {
 		char *dst = (char *)y + c * s->points * s->bytes;
@@ -166,7 +170,8 @@ static void sample_nearest(const struct grid_state *s, const struct tap *tap, in
 				double sum = 0; \
 				for (int64_t t = 0; t < s->points_taps; t++) \
 					if (tap[t].at != TAP_OUTSIDE) \
-						sum += tap[t].weight * (double)image[tap[t].at * parts]; \
+						sum += tap[t].weight * (double)image[tap[t].at * \
+							parts]; \
 				out[i * parts] = result; \
 			} \
 		} \
@@ -244,7 +249,8 @@ static void run_grid_sample(const struct kernel_args *a, int64_t begin, int64_t 
 		n = min_i64(min_i64(POINTS, to - point), s->points - at);
 		for (int64_t i = 0; i < n; i++)
 			point_taps(s, &a->in[1], point + i, tap + i * s->points_taps);
-		s->sample(s, tap, n, (const char *)a->in[0].data + image * s->channels * s->image * s->bytes,
+		s->sample(s, tap, n,
+			(const char *)a->in[0].data + image * s->channels * s->image * s->bytes,
 			(char *)a->out[0].data + (image * s->channels * s->points + at) * s->bytes);
 	}
 }
@@ -254,7 +260,9 @@ static void run_grid_sample(const struct kernel_args *a, int64_t begin, int64_t 
 static int taps_of(const struct node *n)
 {
 	struct slice mode = node_string(n, "mode", "linear");
-	return slice_is(mode, "nearest") ? TAPS_NEAREST : slice_is(mode, "cubic") ? TAPS_CUBIC : TAPS_LINEAR;
+	return slice_is(mode, "nearest") ? TAPS_NEAREST
+	       : slice_is(mode, "cubic") ? TAPS_CUBIC
+					 : TAPS_LINEAR;
 }
 
 static enum padding padding_of(const struct node *n)

@@ -47,7 +47,8 @@ static struct corners corners_of(const struct nms *s, int64_t i)
 		float w = b[2] / 2, h = b[3] / 2;
 		return (struct corners){ b[0] - w, b[1] - h, b[0] + w, b[1] + h };
 	}
-	return (struct corners){ fminf(b[1], b[3]), fminf(b[0], b[2]), fmaxf(b[1], b[3]), fmaxf(b[0], b[2]) };
+	return (struct corners){ fminf(b[1], b[3]), fminf(b[0], b[2]), fmaxf(b[1], b[3]),
+		fmaxf(b[0], b[2]) };
 }
 
 static float area(const struct corners *c)

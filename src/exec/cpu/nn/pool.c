@@ -48,13 +48,15 @@ static int64_t column_major(const struct window *w, int64_t at)
 			struct window_row r = window_row(w, item); \
 			int64_t base = (r.n * w->c_in + r.c) * image; \
 			const T *x = (const T *)a->in[0].data + base; \
-			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
+			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), \
+				h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
 			for (int64_t o = 0; o < width; o++) { \
 				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
 				T best = LOWEST; \
 				int64_t found = -1; \
 				FOR_WINDOW(w, d, h, c, at, { \
-					if (found < 0 || x[at] > best || (x[at] != x[at] && best == best)) { \
+					if (found < 0 || x[at] > best || \
+						(x[at] != x[at] && best == best)) { \
 						best = x[at]; \
 						found = at; \
 					} \
@@ -62,7 +64,8 @@ static int64_t column_major(const struct window *w, int64_t at)
 				((T *)a->out[0].data)[item * width + o] = best; \
 				if (indices) \
 					indices[item * width + o] = \
-						base + (s->column_major ? column_major(w, found) : found); \
+						base + (s->column_major ? column_major(w, found) \
+							: found); \
 			} \
 		} \
 	}
@@ -82,7 +85,8 @@ MAX_POOL(U8, uint8_t, 0)
 					       kh * (w)->g.dilation[AXIS_H]; \
 				int64_t stride = (w)->g.stride[AXIS_W], o_from, o_to; \
 				int64_t start = window_at(w, AXIS_W, 0, kw); \
-				window_span(start, stride, (w)->g.in[AXIS_W], (w)->g.out[AXIS_W], &o_from, &o_to); \
+				window_span(start, stride, (w)->g.in[AXIS_W], (w)->g.out[AXIS_W], \
+					&o_from, &o_to); \
 				start += line * (w)->g.in[AXIS_W]; \
 				body; \
 			}
@@ -232,7 +236,8 @@ enum err_code prepare_pool_ref(struct prep *p, struct kernel *ret, struct err *e
 		if (!s->counted)
 			return err_oom(err);
 		for (int64_t o = 0; o < width; o++)
-			s->counted[o] = (double)window_reach(&s->w, s->count_pad, AXIS_W, o).counted;
+			s->counted[o] =
+				(double)window_reach(&s->w, s->count_pad, AXIS_W, o).counted;
 	}
 	s->split = split_work(p, ret, width ? window_rows(&s->w) : 0,
 		20 + (double)(window_taps(&s->w) * width));

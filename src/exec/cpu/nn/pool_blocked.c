@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools of images and volumes in a blocked layout: a block of channels is one vector. Compiled once per
- * instruction set; ISA is avx2 (blocks of 8) or avx512 (of 16, of bfloat16 too).
+ * Pools of images and volumes in a blocked layout: a block of channels is one vector. Compiled once
+ * per instruction set; ISA is avx2 (blocks of 8) or avx512 (of 16, of bfloat16 too).
  */
 #include "exec/cpu/nn/pool_vec.h"
 #include "exec/cpu/conv/window.h"
@@ -17,12 +17,14 @@ struct taps {
 struct pool_state {
 	struct split split; /* of output rows: image, block, plane, row */
 	struct window w;    /* with blocks for channels */
-	/* Of each output plane, then of each row and column: to work them out takes longer than a window. */
+	/* Of each output plane, then of each row and column: to work them out takes longer than a
+	   window. */
 	struct taps taps[];
 };
 
 /* A block of bfloat16. */
-typedef uint16_t bits __attribute__((vector_size(VEC_FLOATS * sizeof(uint16_t)), aligned(2), may_alias));
+typedef uint16_t bits
+	__attribute__((vector_size(VEC_FLOATS * sizeof(uint16_t)), aligned(2), may_alias));
 typedef uint32_t wide_bits __attribute__((vector_size(VEC_FLOATS * sizeof(uint32_t))));
 
 static inline vec widened(bits x)
@@ -41,7 +43,8 @@ static inline bits narrowed(vec x)
 	{ \
 		const struct pool_state *s = a->state; \
 		const struct conv_geometry *g = &s->w.g; \
-		const struct taps *rows = s->taps + g->out[AXIS_D], *columns = rows + g->out[AXIS_H]; \
+		const struct taps *rows = s->taps + g->out[AXIS_D], \
+			*columns = rows + g->out[AXIS_H]; \
 		int64_t from, to, width = g->out[AXIS_W], image = window_image(&s->w); \
 		int64_t dh = g->dilation[AXIS_H] * g->in[AXIS_W], dw = g->dilation[AXIS_W]; \
 		int64_t dd = g->dilation[AXIS_D] * g->in[AXIS_H] * g->in[AXIS_W]; \
@@ -49,13 +52,16 @@ static inline bits narrowed(vec x)
 		OUT *y = (OUT *)a->out[0].data + from * width; \
 		for (int64_t item = from; item < to; item++) { \
 			int64_t plane = item / g->out[AXIS_H]; \
-			const struct taps *h = &rows[item % g->out[AXIS_H]], *d = &s->taps[plane % g->out[AXIS_D]]; \
-			const IN *x = (const IN *)a->in[0].data + plane / g->out[AXIS_D] * image + d->first; \
+			const struct taps *h = &rows[item % g->out[AXIS_H]], \
+				*d = &s->taps[plane % g->out[AXIS_D]]; \
+			const IN *x = (const IN *)a->in[0].data + plane / g->out[AXIS_D] * image + \
+				d->first; \
 			for (const struct taps *c = columns; c < columns + width; c++) { \
 				vec v = vec_all(first_value); \
 				for (int64_t kd = 0; kd < d->n; kd++) \
 					for (int64_t kh = 0; kh < h->n; kh++) { \
-						const IN *row = x + (kd * dd + h->first + kh * dh + c->first); \
+						const IN *row = x + (kd * dd + h->first + kh * \
+							dh + c->first); \
 						for (int64_t kw = 0; kw < c->n; kw++) \
 							v = step(v, get(row[kw * dw])); \
 					} \
@@ -73,7 +79,8 @@ POOL(run_max_in_bf16, bits, bits, widened, -INFINITY, max_step, narrowed(v))
 /* The largest of rounded numbers is one of them; sums are left as floats. */
 static void choose_run(const struct prep *p, bool max, bool pixel, struct kernel *ret)
 {
-	bool bf16 = layout_is_bf16(p->in[0].layout), stays = bf16 && max && !pixel && p->bf16_wanted;
+	bool bf16 = layout_is_bf16(p->in[0].layout),
+	     stays = bf16 && max && !pixel && p->bf16_wanted;
 	ret->run = max ? run_max : run_average;
 	if (bf16)
 		ret->run = stays ? run_max_in_bf16 : max ? run_max_bf16 : run_average_bf16;
@@ -100,7 +107,8 @@ static void fill_taps(struct pool_state *s, bool count_pad)
 		pixels /= max_i64(g->in[axis], 1);
 		for (int64_t o = 0; o < g->out[axis]; o++) {
 			struct reach r = window_reach(&s->w, count_pad, axis, o);
-			*t++ = (struct taps){ .first = (r.start + r.from * g->dilation[axis]) * pixels,
+			*t++ = (struct taps){ .first = (r.start + r.from * g->dilation[axis]) *
+				pixels,
 				.n = r.to - r.from, .counted = r.counted };
 		}
 	}
@@ -128,8 +136,8 @@ enum err_code VEC_NAME(prepare_pool_blocked)(struct prep *p, struct kernel *ret,
 	TRY(window_init(&w, &g, &p->in[0].shape, &p->out[0].shape, err));
 	w.c_in = w.c_out = w.c_in / VEC_FLOATS;
 	int64_t depth = w.g.out[AXIS_D], height = w.g.out[AXIS_H], width = w.g.out[AXIS_W];
-	struct pool_state *s =
-		kernel_state(p, ret, sizeof(*s) + (size_t)(depth + height + width) * sizeof(s->taps[0]));
+	struct pool_state *s = kernel_state(
+		p, ret, sizeof(*s) + (size_t)(depth + height + width) * sizeof(s->taps[0]));
 	if (!s)
 		return err_oom(err);
 	s->w = w;

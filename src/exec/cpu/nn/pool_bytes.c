@@ -24,7 +24,8 @@ struct max_state {
 			y[i] = x[i] > y[i] ? x[i] : y[i]; \
 	} \
 	/* Of n runs `step` apart; of none: the lowest. */ \
-	static void max_of_##T(T *restrict y, const T *restrict x, int64_t n, int64_t step, int64_t run) \
+	static void max_of_##T(T *restrict y, const T *restrict x, int64_t n, int64_t step, \
+		int64_t run) \
 	{ \
 		if (n) \
 			memcpy(y, x, (size_t)run * sizeof(T)); \
@@ -33,7 +34,8 @@ struct max_state {
 		for (int64_t i = 1; i < n; i++) \
 			max_into_##T(y, x + i * step, run); \
 	} \
-	static void max_row_##T(const struct window *w, T *y, const T *image, int64_t row, T *tall) \
+	static void max_row_##T(const struct window *w, T *y, const T *image, int64_t row, \
+		T *tall) \
 	{ \
 		const struct conv_geometry *g = &w->g; \
 		int64_t n = w->c_in, width = g->in[AXIS_W] * n; \
@@ -54,8 +56,8 @@ struct max_state {
 		split_range(&s->split, begin, end, &from, &to); \
 		for (int64_t i = from; i < to; i++) \
 			max_row_##T(&s->w, (T *)a->out[0].data + i * g->out[AXIS_W] * s->w.c_in, \
-				(const T *)a->in[0].data + i / rows * window_image(&s->w) * s->w.c_in, \
-				i % rows, a->scratch); \
+				(const T *)a->in[0].data + i / rows * window_image(&s->w) * \
+				s->w.c_in, i % rows, a->scratch); \
 	}
 MAX_POOL(uint8_t, 0)
 MAX_POOL(int8_t, INT8_MIN)
@@ -63,7 +65,8 @@ MAX_POOL(int8_t, INT8_MIN)
 enum err_code prepare_max_pool_bytes(struct prep *p, struct kernel *ret, struct err *err)
 {
 	struct conv_geometry g;
-	if (p->in[0].layout != LAYOUT_NHWC || (p->n_out > 1 && p->out[1].shape.rank != RANK_UNKNOWN))
+	if (p->in[0].layout != LAYOUT_NHWC ||
+		(p->n_out > 1 && p->out[1].shape.rank != RANK_UNKNOWN))
 		return prep_refuse(err, "channels do not lie side by side, or indices are wanted");
 	struct max_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
@@ -82,7 +85,7 @@ enum err_code prepare_max_pool_bytes(struct prep *p, struct kernel *ret, struct 
 	return ERR_OK;
 }
 
-/* -- QuantizedGlobalAveragePool ------------------------------------------------------------------ */
+/* -- QuantizedGlobalAveragePool ---------------------------------------------------------------- */
 
 struct average_state {
 	struct requant requant;
@@ -91,7 +94,8 @@ struct average_state {
 	float factor; /* of a sum */
 };
 
-static void add_pixel(int32_t *restrict sum, const uint8_t *restrict x, int64_t channels, uint8_t flip)
+static void add_pixel(
+	int32_t *restrict sum, const uint8_t *restrict x, int64_t channels, uint8_t flip)
 {
 	for (int64_t c = 0; c < channels; c++)
 		sum[c] += x[c] ^ flip;

@@ -2,9 +2,10 @@
 /*
  * MaxPool without indices and AveragePool of plain floats, a row of the result at a time.
  *
- * DESIGN. All rows under the windows of a row are first made one, neighbours side by side whatever the
- * stride; that row lies in scratch, with its padding. Then the windows are taken along it. Vectors that would
- * leave a row begin earlier instead: what they have in common with the one before is worked out twice.
+ * DESIGN. All rows under the windows of a row are first made one, neighbours side by side whatever
+ * the stride; that row lies in scratch, with its padding. Then the windows are taken along it.
+ * Vectors that would leave a row begin earlier instead: what they have in common with the one
+ * before is worked out twice.
  *
  * Compiled once per instruction set; ISA is avx2 or avx512.
  */
@@ -17,9 +18,11 @@
 struct pool_state {
 	struct split split; /* of rows of the result */
 	struct window w;
-	int64_t before, row; /* padding of the row in scratch; its floats, and what vectors read behind */
+	/* Padding of the row in scratch; its floats, and what vectors read behind. */
+	int64_t before, row;
 	float none;	     /* what padding is */
-	float *counted;	     /* of averages: elements of a window along a row, by output; NULL: maxima */
+	/* Of averages: elements of a window along a row, by output; NULL: maxima. */
+	float *counted;
 	bool count_pad;
 };
 
@@ -47,8 +50,8 @@ static inline void store_some(float *to, vec v, int64_t n)
 }
 
 /* The rows of one image at x that lie in the windows of a row of the result, made one. */
-static inline __attribute__((always_inline)) void
-join_rows(const struct pool_state *s, bool max, const float *x, const struct reach *d, const struct reach *h, float *to)
+static inline __attribute__((always_inline)) void join_rows(const struct pool_state *s, bool max,
+	const float *x, const struct reach *d, const struct reach *h, float *to)
 {
 	const struct conv_geometry *g = &s->w.g;
 	int64_t n = g->in[AXIS_W], part = min_i64(n, VEC_FLOATS);
@@ -58,7 +61,8 @@ join_rows(const struct pool_state *s, bool max, const float *x, const struct rea
 		for (int64_t kd = d->from; kd < d->to; kd++)
 			for (int64_t kh = h->from; kh < h->to; kh++) {
 				int64_t plane = d->start + kd * g->dilation[AXIS_D];
-				int64_t row = plane * g->in[AXIS_H] + h->start + kh * g->dilation[AXIS_H];
+				int64_t row =
+					plane * g->in[AXIS_H] + h->start + kh * g->dilation[AXIS_H];
 				v = step(max, v, load_some(x + row * n + at, part));
 			}
 		store_some(to + at, v, part);
@@ -86,8 +90,8 @@ static inline __attribute__((always_inline)) vec load_apart(const float *x, int6
 }
 
 /* Windows along the row. */
-static inline __attribute__((always_inline)) void
-join_columns(const struct pool_state *s, bool max, int64_t stride, const float *x, float rows, float *y)
+static inline __attribute__((always_inline)) void join_columns(
+	const struct pool_state *s, bool max, int64_t stride, const float *x, float rows, float *y)
 {
 	const struct conv_geometry *g = &s->w.g;
 	int64_t n = g->out[AXIS_W], part = min_i64(n, VEC_FLOATS);
@@ -95,7 +99,8 @@ join_columns(const struct pool_state *s, bool max, int64_t stride, const float *
 		int64_t at = n < VEC_FLOATS ? 0 : min_i64(from, n - VEC_FLOATS);
 		vec v = vec_all(s->none);
 		for (int64_t k = 0; k < g->kernel[AXIS_W]; k++)
-			v = step(max, v, load_apart(x + at * stride + k * g->dilation[AXIS_W], stride));
+			v = step(max, v,
+				load_apart(x + at * stride + k * g->dilation[AXIS_W], stride));
 		if (!max)
 			v /= vec_all(rows) * *(const vec *)(s->counted + at);
 		store_some(y + at, v, part);
@@ -114,8 +119,10 @@ pool_rows(const struct kernel_args *a, int64_t begin, int64_t end, bool max, int
 		row[i] = s->none;
 	for (int64_t item = from; item < to; item++) {
 		struct window_row r = window_row(w, item);
-		struct reach d = window_reach(w, s->count_pad, AXIS_D, r.d), h = window_reach(w, s->count_pad, AXIS_H, r.h);
-		const float *x = (const float *)a->in[0].data + (r.n * w->c_in + r.c) * window_image(w);
+		struct reach d = window_reach(w, s->count_pad, AXIS_D, r.d),
+			     h = window_reach(w, s->count_pad, AXIS_H, r.h);
+		const float *x =
+			(const float *)a->in[0].data + (r.n * w->c_in + r.c) * window_image(w);
 		join_rows(s, max, x, &d, &h, row + s->before);
 		join_columns(s, max, stride, row, (float)max_i64(d.counted * h.counted, 1),
 			(float *)a->out[0].data + item * width);
@@ -149,7 +156,8 @@ static enum err_code count_columns(struct prep *p, struct pool_state *s, struct 
 	if (!s->counted)
 		return err_oom(err);
 	for (int64_t o = 0; o < width + VEC_FLOATS; o++)
-		s->counted[o] = o < width ? (float)max_i64(window_reach(&s->w, s->count_pad, AXIS_W, o).counted, 1) : 1;
+		s->counted[o] = o < width ? (float)max_i64(
+			window_reach(&s->w, s->count_pad, AXIS_W, o).counted, 1) : 1;
 	return ERR_OK;
 }
 
@@ -159,7 +167,8 @@ static bool place_row(struct pool_state *s)
 	const struct conv_geometry *g = &s->w.g;
 	int64_t n = g->in[AXIS_W], out = g->out[AXIS_W], stride = g->stride[AXIS_W];
 	s->before = g->pad_begin[AXIS_W];
-	if (n > ROW_MAX || out > ROW_MAX || s->before > ROW_MAX || stride > ROW_MAX || n < 1 || out < 1)
+	if (n > ROW_MAX || out > ROW_MAX || s->before > ROW_MAX || stride > ROW_MAX || n < 1 ||
+		out < 1)
 		return false;
 	int64_t read = max_i64(out, VEC_FLOATS) * stride + VEC_FLOATS;
 	if (conv_extent(g, g->spatial - 1) > ROW_MAX || read > ROW_MAX)

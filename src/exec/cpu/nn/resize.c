@@ -44,7 +44,8 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const struct resize_state *s = a->state;
 	int last = s->rank - 2;
-	int64_t from, to, index[RANK_MAX], row = s->out[last] * s->stride[last] * s->bytes, before = -1;
+	int64_t from, to, index[RANK_MAX], row = s->out[last] * s->stride[last] * s->bytes,
+					   before = -1;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from; item < to; item++) {
 		int64_t offset = 0;
@@ -58,7 +59,8 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 		else if (s->doubles)
 			double_row((uint32_t *)dst, (const uint32_t *)src, s->in[last]);
 		else
-			move_row(dst, src, s->axis[last].index, s->out[last], s->stride[last] * s->bytes);
+			move_row(dst, src, s->axis[last].index, s->out[last],
+				s->stride[last] * s->bytes);
 		before = offset;
 	}
 }
@@ -74,7 +76,7 @@ static const run_fn *best_runs(void)
 	return resize_runs_base;
 }
 
-/* -- prepare ------------------------------------------------------------------------------------- */
+/* -- prepare ----------------------------------------------------------------------------------- */
 
 static bool stays(const struct resize_geometry *g, int axis)
 {
@@ -96,7 +98,8 @@ merge_axes(struct prep *p, struct resize_state *s, const struct resize_geometry 
 			s->in[s->rank] = g->in[i];
 			s->out[s->rank] = g->out[i];
 			if (!keeps) {
-				enum err_code rc = resize_taps_make(p, g, i, &s->axis[s->rank], err);
+				enum err_code rc =
+					resize_taps_make(p, g, i, &s->axis[s->rank], err);
 				if (rc != ERR_OK)
 					return rc;
 			}
@@ -105,8 +108,8 @@ merge_axes(struct prep *p, struct resize_state *s, const struct resize_geometry 
 		kept = keeps;
 	}
 	if (!kept && s->rank == RANK_MAX)
-		return prep_fail(p, err, ERR_INVALID_ARGUMENT, "the last of %d axes is resized, of so many it must stay",
-			RANK_MAX);
+		return prep_fail(p, err, ERR_INVALID_ARGUMENT,
+			"the last of %d axes is resized, of so many it must stay", RANK_MAX);
 	if (!kept) {
 		s->in[s->rank] = s->out[s->rank] = 1;
 		s->rank++;
@@ -154,7 +157,8 @@ static bool split_blocks(enum layout layout, struct resize_geometry *g)
 static bool all_double(const struct resize_state *s)
 {
 	int last = s->rank - 2;
-	bool doubles = s->stride[last] * s->bytes == sizeof(uint32_t) && s->out[last] == 2 * s->in[last];
+	bool doubles =
+		s->stride[last] * s->bytes == sizeof(uint32_t) && s->out[last] == 2 * s->in[last];
 	for (int64_t o = 0; doubles && o < s->out[last]; o++)
 		doubles = s->axis[last].index[o] == o / 2;
 	return doubles;
@@ -163,8 +167,9 @@ static bool all_double(const struct resize_state *s)
 enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err)
 {
 	struct resize_geometry g;
-	enum err_code rc = resize_geometry(p->node, &p->in[0].shape, prep_has_in(p, 1) ? &p->in[1] : NULL,
-		prep_has_in(p, 2) ? &p->in[2] : NULL, prep_has_in(p, 3) ? &p->in[3] : NULL, &g, err);
+	enum err_code rc = resize_geometry(p->node, &p->in[0].shape,
+		prep_has_in(p, 1) ? &p->in[1] : NULL, prep_has_in(p, 2) ? &p->in[2] : NULL,
+		prep_has_in(p, 3) ? &p->in[3] : NULL, &g, err);
 	if (rc != ERR_OK)
 		return rc;
 	if (!split_blocks(p->in[0].layout, &g))
@@ -202,7 +207,8 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 	for (int i = 0; i <= last; i++)
 		taps *= (double)s->axis[i].n;
 	double source = (double)(s->in[last] * s->stride[last]) * taps / (double)s->axis[last].n;
-	s->split = split_work(p, ret, row ? items : 0, 20 + source / 2 + (double)(row * s->axis[last].n));
+	s->split = split_work(
+		p, ret, row ? items : 0, 20 + source / 2 + (double)(row * s->axis[last].n));
 	ret->run = nearest ? run_nearest : best_runs()[p->in[0].dtype];
 	ret->out_layout = p->in[0].layout;
 	ret->scratch_bytes = nearest ? 0 : (size_t)(s->in[last] * s->stride[last]) * sizeof(double);

@@ -89,7 +89,8 @@ static int64_t clamp_index(int64_t i, int64_t n)
 }
 
 /* Several taps around x: weights by distance, those outside left out or folded to the edge. */
-static void filter_taps(const struct resize_geometry *g, int axis, double x, struct resize_taps *t, int64_t o)
+static void filter_taps(
+	const struct resize_geometry *g, int axis, double x, struct resize_taps *t, int64_t o)
 {
 	double stretch = stretch_of(g, axis), sum = 0;
 	int64_t first = (int64_t)floor(x) - t->n / 2 + 1;

@@ -29,7 +29,7 @@ static struct bin bin_of(const struct roi_state *s, int64_t item)
 		item % s->out_w };
 }
 
-/* -- RoiAlign ----------------------------------------------------------------------------------- */
+/* -- RoiAlign ---------------------------------------------------------------------------------- */
 
 /* The points of a bin along one axis: first + i * step for i in [from, to) are on the image,
    all those of [0, count) there are. */
@@ -104,17 +104,20 @@ static int list_samples(const struct points *h, const struct points *w, struct s
 			if (!corner_at(w->first + (double)k * w->step, w->size, &z))
 				continue;
 			int64_t low = y.low * w->size, high = y.high * w->size;
-			ret[n++] = (struct sample){ { low + z.low, low + z.high, high + z.low, high + z.high },
-				{ (float)((1 - y.part) * (1 - z.part)), (float)((1 - y.part) * z.part),
-					(float)(y.part * (1 - z.part)), (float)(y.part * z.part) } };
+			ret[n++] = (struct sample){
+				{ low + z.low, low + z.high, high + z.low, high + z.high },
+				{ (float)((1 - y.part) * (1 - z.part)),
+					(float)((1 - y.part) * z.part),
+					(float)(y.part * (1 - z.part)), (float)(y.part * z.part) }
+			};
 		}
 	}
 	return n;
 }
 
 /* Averages of a bin in all channels; y are bins apart. */
-static void average_samples(const struct sample *p, int n, double all, const float *x, int64_t image, int64_t channels,
-	float *y, int64_t bins)
+static void average_samples(const struct sample *p, int n, double all, const float *x,
+	int64_t image, int64_t channels, float *y, int64_t bins)
 {
 	for (int64_t c = 0; c < channels; c++, x += image) {
 		float sum = 0;
@@ -125,9 +128,10 @@ static void average_samples(const struct sample *p, int n, double all, const flo
 	}
 }
 
-/* The same of the largest of four weighted pixels, and of all points; beside the image they are zeros. */
-static void largest_samples(const struct sample *p, int n, double all, const float *x, int64_t image, int64_t channels,
-	float *y, int64_t bins)
+/* The same of the largest of four weighted pixels, and of all points; beside the image they are
+   zeros. */
+static void largest_samples(const struct sample *p, int n, double all, const float *x,
+	int64_t image, int64_t channels, float *y, int64_t bins)
 {
 	for (int64_t c = 0; c < channels; c++, x += image) {
 		float best = n < all || n == 0 ? 0 : -INFINITY;
@@ -142,20 +146,23 @@ static void largest_samples(const struct sample *p, int n, double all, const flo
 
 #define ROI_ALIGN(id, T, U) \
 	/* Along an axis: the region is [a, b], cut into bins, of which this is number i. */ \
-	static struct points points_##T(const struct roi_state *s, T a, T b, int64_t i, int64_t bins, \
-		int64_t size) \
+	static struct points points_##T( \
+		const struct roi_state *s, T a, T b, int64_t i, int64_t bins, int64_t size) \
 	{ \
-		T start = a * (T)s->scale - (T)s->offset, length = b * (T)s->scale - (T)s->offset - start; \
+		T start = a * (T)s->scale - (T)s->offset, \
+			length = b * (T)s->scale - (T)s->offset - start; \
 		if (s->offset == 0 && !(length > 1)) \
 			length = 1; \
 		T bin = length / (T)bins; \
 		int64_t n = s->sampling > 0 ? s->sampling : count_up((double)bin); \
 		T step = bin / (T)n; \
-		struct points p = { (double)(start + (T)i * bin + step / 2), (double)step, n, 0, 0, size }; \
+		struct points p = { (double)(start + (T)i * bin + step / 2), (double)step, n, 0, \
+			0, size }; \
 		clip_points(&p); \
 		return p; \
 	} \
-	static double pool_##T(const T *x, const struct points *h, const struct points *w, bool max) \
+	static double pool_##T(const T *x, const struct points *h, const struct points *w, \
+		bool max) \
 	{ \
 		struct corner y, z; \
 		double sum = 0, best = 0; \
@@ -197,16 +204,18 @@ static void largest_samples(const struct sample *p, int n, double all, const flo
 				return; \
 			} \
 			const T *roi = (const T *)a->in[1].data + b.roi * 4; \
-			struct points h = points_##T(s, roi[1], roi[3], b.ph, s->out_h, s->height); \
+			struct points h = points_##T(s, roi[1], roi[3], b.ph, s->out_h, \
+				s->height); \
 			struct points w = points_##T(s, roi[0], roi[2], b.pw, s->out_w, s->width); \
 			const T *x = (const T *)a->in[0].data + n * s->channels * image; \
 			T *y = (T *)a->out[0].data + b.roi * s->channels * bins + item % bins; \
 			struct sample sample[POINTS_MAX]; \
-			int n_sample = sizeof(T) == sizeof(float) ? list_samples(&h, &w, sample) : -1; \
+			int n_sample = sizeof(T) == sizeof(float) ? list_samples(&h, &w, sample) \
+				: -1; \
 			if (n_sample >= 0) { \
 				(s->max ? largest_samples : average_samples)(sample, n_sample, \
-					(double)h.count * (double)w.count, (const void *)x, image, s->channels, \
-					(void *)y, bins); \
+					(double)h.count * (double)w.count, (const void *)x, image, \
+					s->channels, (void *)y, bins); \
 				continue; \
 			} \
 			for (int64_t c = 0; c < s->channels; c++) \
@@ -215,18 +224,19 @@ static void largest_samples(const struct sample *p, int n, double all, const flo
 	}
 FOR_REAL(ROI_ALIGN)
 
-/* -- MaxRoiPool --------------------------------------------------------------------------------- */
+/* -- MaxRoiPool -------------------------------------------------------------------------------- */
 
 /* Pixels [from, to) of bin i of the region [a, b] of an axis. */
-static void bin_span(const struct roi_state *s, double a, double b, int64_t i, int64_t bins, int64_t size,
-	int64_t *from, int64_t *to)
+static void bin_span(const struct roi_state *s, double a, double b, int64_t i, int64_t bins,
+	int64_t size, int64_t *from, int64_t *to)
 {
 	/* Halves away from zero; what is far beside the image has no pixels. */
 	int64_t start = (int64_t)fmin(fmax(round(a * s->scale), -0x1p30), 0x1p30);
 	int64_t last = (int64_t)fmin(fmax(round(b * s->scale), -0x1p30), 0x1p30);
 	/* In integers, so that no bin ends a pixel late: 7.0 / 25 * 25 is more than 7. */
 	int64_t length = max_i64(last - start + 1, 1);
-	int64_t low = start + i * length / bins, high = start + ((i + 1) * length + bins - 1) / bins;
+	int64_t low = start + i * length / bins,
+		high = start + ((i + 1) * length + bins - 1) / bins;
 	*from = min_i64(max_i64(low, 0), size);
 	*to = min_i64(max_i64(high, 0), size);
 }
@@ -235,8 +245,9 @@ static void bin_span(const struct roi_state *s, double a, double b, int64_t i, i
 
 #define MAX_ROI_POOL(id, T, U) \
 	/* Of n channels; the constant lets the compiler keep what it found in registers. */ \
-	static inline __attribute__((always_inline)) void max_of_##T(const T *x, int64_t image, int64_t width, \
-		const int64_t h[2], const int64_t w[2], int n, T *y, int64_t bins) \
+	static inline __attribute__((always_inline)) void max_of_##T( \
+		const T *x, int64_t image, int64_t width, const int64_t h[2], const int64_t w[2], \
+		int n, T *y, int64_t bins) \
 	{ \
 		bool none = h[0] >= h[1] || w[0] >= w[1]; \
 		T best[MAX_CHANNELS]; \
@@ -264,15 +275,20 @@ static void bin_span(const struct roi_state *s, double a, double b, int64_t i, i
 				return; \
 			} \
 			int64_t h[2], w[2]; \
-			bin_span(s, (double)roi[2], (double)roi[4], b.ph, s->out_h, s->height, &h[0], &h[1]); \
-			bin_span(s, (double)roi[1], (double)roi[3], b.pw, s->out_w, s->width, &w[0], &w[1]); \
-			const T *x = (const T *)a->in[0].data + (int64_t)roi[0] * s->channels * image; \
+			bin_span(s, (double)roi[2], (double)roi[4], b.ph, s->out_h, s->height, \
+				&h[0], &h[1]); \
+			bin_span(s, (double)roi[1], (double)roi[3], b.pw, s->out_w, s->width, \
+				&w[0], &w[1]); \
+			const T *x = (const T *)a->in[0].data + (int64_t)roi[0] * s->channels * \
+				image; \
 			T *y = (T *)a->out[0].data + b.roi * s->channels * bins + item % bins; \
 			int64_t c = 0; \
 			for (; c + MAX_CHANNELS <= s->channels; c += MAX_CHANNELS) \
-				max_of_##T(x + c * image, image, s->width, h, w, MAX_CHANNELS, y + c * bins, bins); \
+				max_of_##T(x + c * image, image, s->width, h, w, MAX_CHANNELS, \
+					y + c * bins, bins); \
 			for (; c < s->channels; c++) \
-				max_of_##T(x + c * image, image, s->width, h, w, 1, y + c * bins, bins); \
+				max_of_##T(x + c * image, image, s->width, h, w, 1, y + c * bins, \
+					bins); \
 		} \
 	}
 FOR_REAL(MAX_ROI_POOL)
@@ -287,7 +303,8 @@ static struct roi_state *roi_state(struct prep *p, struct kernel *ret)
 		.width = x->dim[3], .out_h = y->dim[2], .out_w = y->dim[3],
 		.scale = (double)node_float(p->node, "spatial_scale", 1) };
 	int64_t bins = y->dim[0] * s->out_h * s->out_w;
-	s->split = split_work(p, ret, tensor_count(&p->out[0]) ? bins : 0, 50 + 20 * (double)s->channels);
+	s->split = split_work(
+		p, ret, tensor_count(&p->out[0]) ? bins : 0, 50 + 20 * (double)s->channels);
 	return s;
 }
 

@@ -38,8 +38,8 @@ static void run_max_unpool(const struct kernel_args *a, int64_t begin, int64_t e
 			rest /= s->pooled[d];
 		}
 		at = s->same ? rest : at;
-		memcpy(y + at * (int64_t)s->bytes, (const char *)a->in[0].data + i * (int64_t)s->bytes,
-			s->bytes);
+		memcpy(y + at * (int64_t)s->bytes,
+			(const char *)a->in[0].data + i * (int64_t)s->bytes, s->bytes);
 	}
 }
 
@@ -70,7 +70,8 @@ struct fold_state {
 	int64_t image, columns, kernel, rows; /* rows: of columns */
 };
 
-/* The pixels that a tap of a row of windows lies on: first + o * stride, for windows o in [from, to). */
+/* The pixels that a tap of a row of windows lies on: first + o * stride, for windows o in [from,
+   to). */
 struct tap_row {
 	int64_t first, from, to;
 };
@@ -79,11 +80,13 @@ struct tap_row {
 static bool tap_row(const struct conv_geometry *g, int64_t row, int64_t tap, struct tap_row *ret)
 {
 	int last = g->spatial - 1;
-	int64_t start = tap % g->kernel[last] * g->dilation[last] - g->pad_begin[last], line = 0, lines = 1;
+	int64_t start = tap % g->kernel[last] * g->dilation[last] - g->pad_begin[last], line = 0,
+		lines = 1;
 	window_span(start, g->stride[last], g->in[last], g->out[last], &ret->from, &ret->to);
 	tap /= g->kernel[last];
 	for (int i = last - 1; i >= 0; i--) {
-		int64_t at = row % g->out[i] * g->stride[i] + tap % g->kernel[i] * g->dilation[i] - g->pad_begin[i];
+		int64_t at = row % g->out[i] * g->stride[i] + tap % g->kernel[i] * g->dilation[i] -
+			     g->pad_begin[i];
 		if (at < 0 || at >= g->in[i])
 			return false;
 		line += at * lines;
@@ -169,7 +172,8 @@ enum err_code prepare_col2im(struct prep *p, struct kernel *ret, struct err *err
 	s->rows = s->columns / max_i64(s->g.out[s->g.spatial - 1], 1);
 	s->image = shape_count_range(y, 2, y->rank);
 	s->kernel = y->dim[1] ? x->dim[1] / y->dim[1] : 0;
-	s->split = split_work(p, ret, y->dim[0] * y->dim[1], 20 + 0.5 * (double)(s->kernel * s->columns));
+	s->split = split_work(
+		p, ret, y->dim[0] * y->dim[1], 20 + 0.5 * (double)(s->kernel * s->columns));
 	ret->run = folds[p->in[0].dtype];
 	return ret->run ? ERR_OK : prep_refuse(err, "no loop for this type");
 }

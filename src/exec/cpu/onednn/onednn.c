@@ -88,11 +88,12 @@ static void slot_done(struct onednn_slot *s)
 
 static bool slot_init(const struct onednn_op *op, struct onednn_slot *s)
 {
-	bool ok = dnnl_stream_create(&s->stream, onednn_engine(), dnnl_stream_default_flags) == dnnl_success;
+	bool ok = dnnl_stream_create(&s->stream, onednn_engine(), dnnl_stream_default_flags) ==
+		  dnnl_success;
 	for (int i = 0; i < PORT_COUNT_ && ok; i++)
 		if (op->md[i])
-			ok = dnnl_memory_create(&s->mem[i], op->md[i], onednn_engine(), DNNL_MEMORY_NONE) ==
-			     dnnl_success;
+			ok = dnnl_memory_create(&s->mem[i], op->md[i], onednn_engine(),
+				     DNNL_MEMORY_NONE) == dnnl_success;
 	if (!ok)
 		slot_done(s);
 	return ok;
@@ -199,7 +200,8 @@ enum err_code onednn_op_finish(struct onednn_op *op, struct err *err)
 bool onednn_attr_new(dnnl_primitive_attr_t *ret)
 {
 	return dnnl_primitive_attr_create(ret) == dnnl_success &&
-	       dnnl_primitive_attr_set_scratchpad_mode(*ret, dnnl_scratchpad_mode_user) == dnnl_success;
+	       dnnl_primitive_attr_set_scratchpad_mode(*ret, dnnl_scratchpad_mode_user) ==
+		       dnnl_success;
 }
 
 const char *onednn_version(void)

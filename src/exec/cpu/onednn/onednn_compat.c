@@ -17,7 +17,8 @@ static struct dims dims_of(int n, const int64_t *from)
 
 #if DNNL_VERSION_MAJOR >= 3
 
-bool onednn_md_init(onednn_md *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag)
+bool onednn_md_init(
+	onednn_md *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
 	return dnnl_memory_desc_create_with_tag(d, rank, dims_of(rank, dim).v, type, tag) ==
 	       dnnl_success;
@@ -26,8 +27,8 @@ bool onednn_md_init(onednn_md *d, int rank, const int64_t *dim, dnnl_data_type_t
 bool onednn_md_narrow(onednn_md *d, int rank, const int64_t *dim)
 {
 	onednn_md part = NULL;
-	bool ok = dnnl_memory_desc_create_submemory(&part, *d, dims_of(rank, dim).v, (dnnl_dims_t){ 0 }) ==
-		  dnnl_success;
+	bool ok = dnnl_memory_desc_create_submemory(
+			  &part, *d, dims_of(rank, dim).v, (dnnl_dims_t){ 0 }) == dnnl_success;
 	dnnl_memory_desc_destroy(*d);
 	*d = part;
 	return ok;
@@ -69,7 +70,8 @@ void onednn_md_form(onednn_md_ref d, int64_t *ret, int max)
 
 #else
 
-bool onednn_md_init(onednn_md *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag)
+bool onednn_md_init(
+	onednn_md *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
 	return dnnl_memory_desc_init_by_tag(d, rank, dims_of(rank, dim).v, type, tag) ==
 	       dnnl_success;
@@ -138,8 +140,8 @@ bool onednn_conv_pd(const struct onednn_conv *c, const struct onednn_conv_mds *m
 #if DNNL_VERSION_MAJOR >= 3
 	return (c->transposed ? dnnl_deconvolution_forward_primitive_desc_create
 			      : dnnl_convolution_forward_primitive_desc_create)(ret, engine,
-		       dnnl_forward_inference, alg, m->src, m->weights, bias, m->dst, stride.v, holes.v,
-		       begin.v, end.v, attr) == dnnl_success;
+		       dnnl_forward_inference, alg, m->src, m->weights, bias, m->dst, stride.v,
+		       holes.v, begin.v, end.v, attr) == dnnl_success;
 #else
 	dnnl_convolution_desc_t d; /* the deconvolution's is the same type */
 	return (c->transposed ? dnnl_dilated_deconvolution_forward_desc_init

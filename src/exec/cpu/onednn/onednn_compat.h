@@ -33,7 +33,8 @@ static inline onednn_md_ref onednn_md_see(const onednn_md *d)
 }
 
 /* These are false where the library refuses or has no memory. */
-bool onednn_md_init(onednn_md *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag);
+bool onednn_md_init(
+	onednn_md *d, int rank, const int64_t *dim, dnnl_data_type_t type, dnnl_format_tag_t tag);
 /* Of d only what begins at its first element and has these dimensions. */
 bool onednn_md_narrow(onednn_md *d, int rank, const int64_t *dim);
 void onednn_md_done(onednn_md *d);

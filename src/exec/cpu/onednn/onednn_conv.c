@@ -31,7 +31,8 @@ static bool add_post_ops(dnnl_primitive_attr_t attr, const struct onednn_conv *c
 {
 	dnnl_post_ops_t po = NULL;
 	bool ok = dnnl_post_ops_create(&po) == dnnl_success && (!c->sum || onednn_append_sum(po)) &&
-		  append_act(po, &c->act) && dnnl_primitive_attr_set_post_ops(attr, po) == dnnl_success;
+		  append_act(po, &c->act) &&
+		  dnnl_primitive_attr_set_post_ops(attr, po) == dnnl_success;
 	if (po)
 		dnnl_post_ops_destroy(po);
 	return ok;
@@ -74,12 +75,12 @@ static bool make_conv(struct onednn_op *op, const struct onednn_conv *c)
 	struct onednn_conv_mds m = { 0 };
 	dnnl_primitive_attr_t attr = NULL;
 	bool ok = onednn_image_md(&m.src, &c->src) && onednn_image_md(&m.dst, &c->dst) &&
-		  onednn_md_init(&m.weights, op->weights_rank, op->weights_dim, onednn_type(c->src.bf16),
-			  dnnl_format_tag_any) &&
-		  onednn_md_init(&m.bias, 1, &c->dst.c, dnnl_f32, dnnl_x) && onednn_attr_new(&attr) &&
-		  add_post_ops(attr, c) &&
-		  onednn_conv_pd(c, &m, (int64_t[]){ pad_end(c, 0), pad_end(c, 1), pad_end(c, 2) }, attr,
-			  onednn_engine(), &op->pd);
+		  onednn_md_init(&m.weights, op->weights_rank, op->weights_dim,
+			  onednn_type(c->src.bf16), dnnl_format_tag_any) &&
+		  onednn_md_init(&m.bias, 1, &c->dst.c, dnnl_f32, dnnl_x) &&
+		  onednn_attr_new(&attr) && add_post_ops(attr, c) &&
+		  onednn_conv_pd(c, &m, (int64_t[]){ pad_end(c, 0), pad_end(c, 1), pad_end(c, 2) },
+			  attr, onednn_engine(), &op->pd);
 	onednn_md_done(&m.src);
 	onednn_md_done(&m.weights);
 	onednn_md_done(&m.bias);

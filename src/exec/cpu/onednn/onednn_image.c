@@ -64,7 +64,8 @@ size_t onednn_image_bytes(const struct onednn_image *i)
 
 size_t onednn_image_at(const struct onednn_image *i, int64_t channel, int64_t row)
 {
-	int64_t at = i->layout == LAYOUT_NHWC ? row * i->w * i->c + channel
-					      : channel * onednn_image_pixels(i) + row * i->w * block_of(i->layout);
+	int64_t at = i->layout == LAYOUT_NHWC
+			     ? row * i->w * i->c + channel
+			     : channel * onednn_image_pixels(i) + row * i->w * block_of(i->layout);
 	return (size_t)at * element(i);
 }

@@ -56,22 +56,26 @@ struct pack {
 static void fill(void *dst, void *ctx)
 {
 	struct pack *k = ctx;
-	onednn_run(k->reorder, &(struct onednn_args){ .src = k->source, .dst = dst, .scratch = k->scratch });
+	onednn_run(k->reorder, &(struct onednn_args){ .src = k->source, .dst = dst,
+		.scratch = k->scratch });
 }
 
-static enum err_code make_pack(struct prep *p, const struct onednn_op *op, struct pack *ret, struct err *err)
+static enum err_code make_pack(
+	struct prep *p, const struct onednn_op *op, struct pack *ret, struct err *err)
 {
 	enum err_code rc = onednn_op_new(p, &ret->reorder, err);
 	if (rc != ERR_OK)
 		return rc;
 	onednn_md from = { 0 };
-	bool ok = onednn_md_init(&from, op->weights_rank, op->weights_dim, dnnl_f32, op->weights_tag) &&
+	bool ok = onednn_md_init(
+			  &from, op->weights_rank, op->weights_dim, dnnl_f32, op->weights_tag) &&
 		  make_reorder(ret->reorder, onednn_md_see(&from), op->md[PORT_WEIGHTS]);
 	onednn_md_done(&from);
 	rc = ok ? onednn_op_finish(ret->reorder, err) : err_oom(err);
 	if (rc != ERR_OK)
 		return rc;
-	ret->scratch = arena_alloc_aligned(p->arena, onednn_scratch_bytes(ret->reorder) + 1, ARENA_ALIGN_TENSOR);
+	ret->scratch = arena_alloc_aligned(
+		p->arena, onednn_scratch_bytes(ret->reorder) + 1, ARENA_ALIGN_TENSOR);
 	return ret->scratch ? ERR_OK : err_oom(err);
 }
 

@@ -140,7 +140,7 @@ enum err_code prepare_sequence_length(struct prep *p, struct kernel *ret, struct
 	return prepare_run(ret, run_length);
 }
 
-/* -- optionals ----------------------------------------------------------------------------------- */
+/* -- optionals --------------------------------------------------------------------------------- */
 
 /* Identity of a sequence or optional, too. */
 static void run_pass_on(const struct kernel_args *a, int64_t begin, int64_t end)

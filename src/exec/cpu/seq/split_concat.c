@@ -16,7 +16,7 @@ static void copy_part(char *tensor, char *part, const struct axis_view *v, int64
 		memcpy(to_part ? part : tensor, to_part ? tensor : part, run);
 }
 
-/* -- SplitToSequence ---------------------------------------------------------------------------- */
+/* -- SplitToSequence --------------------------------------------------------------------------- */
 
 /* Where the parts end: pieces of one size (the last may be smaller), or of given sizes. */
 struct cuts {
@@ -106,7 +106,7 @@ enum err_code prepare_split_to_sequence(struct prep *p, struct kernel *ret, stru
 	return ERR_OK;
 }
 
-/* -- ConcatFromSequence ------------------------------------------------------------------------- */
+/* -- ConcatFromSequence ------------------------------------------------------------------------ */
 
 struct concat_state {
 	int64_t axis;

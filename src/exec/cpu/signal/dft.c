@@ -57,8 +57,8 @@ static void complete(struct cplx *x, int64_t n)
 			int64_t outer = item / inner, i = item % inner; \
 			int64_t have = min_i64(s->real_out ? points / 2 + 1 : points, s->in.n); \
 			memset(x, 0, (size_t)points * sizeof(*x)); \
-			read_##T(x, (const T *)a->in[0].data + (outer * s->in.n * inner + i) * s->parts, \
-				have, inner * s->parts, s->parts); \
+			read_##T(x, (const T *)a->in[0].data + (outer * s->in.n * inner + i) * \
+				s->parts, have, inner * s->parts, s->parts); \
 			if (s->real_out) \
 				complete(x, points); \
 			fft_run(s->fft, s->inverse, x, x + points); \
@@ -90,8 +90,8 @@ static void complete(struct cplx *x, int64_t n)
 FOR_REAL(DFT)
 
 /* Items of `points` points; ns: n log n. */
-static enum err_code dft_split(struct prep *p, struct dft_state *s, struct kernel *ret, int64_t items,
-	int64_t points, struct err *err)
+static enum err_code dft_split(struct prep *p, struct dft_state *s, struct kernel *ret,
+	int64_t items, int64_t points, struct err *err)
 {
 	s->points = points;
 	if (tensor_count(&p->out[0]) == 0) {
@@ -112,8 +112,9 @@ enum err_code prepare_dft(struct prep *p, struct kernel *ret, struct err *err)
 	struct dft_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	enum err_code rc = dft_geometry(p->node, &p->in[0].shape, prep_has_in(p, 1) ? &p->in[1] : NULL,
-		prep_has_in(p, 2) ? &p->in[2] : NULL, &g, err);
+	enum err_code rc =
+		dft_geometry(p->node, &p->in[0].shape, prep_has_in(p, 1) ? &p->in[1] : NULL,
+			prep_has_in(p, 2) ? &p->in[2] : NULL, &g, err);
 	if (rc != ERR_OK)
 		return rc;
 	struct shape in = p->in[0].shape, out = p->out[0].shape;

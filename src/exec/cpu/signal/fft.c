@@ -49,7 +49,8 @@ static inline struct cplx minus(struct cplx a, struct cplx b)
 /* -- run --------------------------------------------------------------------------------------- */
 
 /* A pass over x, which is `stride` interleaved signals of `length` points, to y. */
-static void pass2(const struct fft *f, const struct cplx *x, struct cplx *y, int64_t length, int64_t stride)
+static void pass2(
+	const struct fft *f, const struct cplx *x, struct cplx *y, int64_t length, int64_t stride)
 {
 	int64_t half = length / 2;
 	for (int64_t k = 0; k < half; k++) {
@@ -63,7 +64,8 @@ static void pass2(const struct fft *f, const struct cplx *x, struct cplx *y, int
 	}
 }
 
-static void pass4(const struct fft *f, const struct cplx *x, struct cplx *y, int64_t length, int64_t stride)
+static void pass4(
+	const struct fft *f, const struct cplx *x, struct cplx *y, int64_t length, int64_t stride)
 {
 	int64_t quarter = length / 4, apart = quarter * stride;
 	for (int64_t k = 0; k < quarter; k++) {
@@ -74,7 +76,8 @@ static void pass4(const struct fft *f, const struct cplx *x, struct cplx *y, int
 		for (int64_t q = 0; q < stride; q++) {
 			struct cplx a = from[q], b = from[q + apart], c = from[q + 2 * apart];
 			struct cplx d = from[q + 3 * apart];
-			struct cplx ac = plus(a, c), bd = plus(b, d), a_c = minus(a, c), b_d = minus(b, d);
+			struct cplx ac = plus(a, c), bd = plus(b, d), a_c = minus(a, c),
+				    b_d = minus(b, d);
 			struct cplx turned = { b_d.im, -b_d.re }; /* by -i */
 			to[q] = plus(ac, bd);
 			to[q + stride] = times(plus(a_c, turned), w1);
@@ -84,8 +87,8 @@ static void pass4(const struct fft *f, const struct cplx *x, struct cplx *y, int
 	}
 }
 
-static void pass_any(const struct fft *f, int radix, const struct cplx *x, struct cplx *y, int64_t length,
-	int64_t stride)
+static void pass_any(const struct fft *f, int radix, const struct cplx *x, struct cplx *y,
+	int64_t length, int64_t stride)
 {
 	int64_t m = length / radix, step = f->n / radix;
 	for (int64_t k = 0; k < m; k++)
@@ -95,7 +98,8 @@ static void pass_any(const struct fft *f, int radix, const struct cplx *x, struc
 				for (int j = 1; j < radix; j++)
 					sum = plus(sum, times(x[q + stride * (k + m * j)],
 								f->root[r * j % radix * step]));
-				y[q + stride * (radix * k + r)] = times(sum, f->root[r * k * stride % f->n]);
+				y[q + stride * (radix * k + r)] =
+					times(sum, f->root[r * k * stride % f->n]);
 			}
 }
 
@@ -232,8 +236,8 @@ static enum err_code make_roots(struct prep *p, struct fft *f, struct err *err)
 enum err_code fft_new(struct prep *p, int64_t n, const struct fft **ret, struct err *err)
 {
 	if (n > FFT_MAX)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, "a transform of %lld points is too long",
-			(long long)n);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED,
+			"a transform of %lld points is too long", (long long)n);
 	struct fft *f = prep_alloc(p, sizeof(*f));
 	if (!f)
 		return err_oom(err);

@@ -19,7 +19,8 @@ struct cplx {
 struct fft;
 
 /* Of n >= 1 points. */
-MUST_CHECK enum err_code fft_new(struct prep *p, int64_t n, const struct fft **ret, struct err *err);
+MUST_CHECK enum err_code fft_new(
+	struct prep *p, int64_t n, const struct fft **ret, struct err *err);
 
 /* Numbers that fft_run() needs beside those it transforms. */
 int64_t fft_scratch(const struct fft *f);

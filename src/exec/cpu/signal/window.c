@@ -45,7 +45,7 @@ enum err_code prepare_cosine_window(struct prep *p, struct kernel *ret, struct e
 	return ERR_OK;
 }
 
-/* -- MelWeightMatrix ---------------------------------------------------------------------------- */
+/* -- MelWeightMatrix --------------------------------------------------------------------------- */
 
 static double to_mel(double hertz)
 {
@@ -68,7 +68,8 @@ static int64_t edge_bin(const struct kernel_args *a, int64_t i, int64_t bins)
 }
 
 /* Band `band` rises from its lower edge to its centre and falls to its upper edge. */
-static void fill_band(double *y, int64_t band, int64_t bands, int64_t low, int64_t centre, int64_t high)
+static void fill_band(
+	double *y, int64_t band, int64_t bands, int64_t low, int64_t centre, int64_t high)
 {
 	if (centre == low)
 		y[centre * bands + band] = 1;

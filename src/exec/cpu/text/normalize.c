@@ -24,12 +24,13 @@ struct normalize_state {
 	locale_t locale;
 };
 
-/* -- case ------------------------------------------------------------------------------------------ */
+/* -- case -------------------------------------------------------------------------------------- */
 
 /* A character's other case takes at most twice its bytes. */
 #define CASE_GROWTH 2
 
-static size_t change_case(const struct normalize_state *s, enum change change, struct slice from, char *to)
+static size_t change_case(
+	const struct normalize_state *s, enum change change, struct slice from, char *to)
 {
 	size_t len = 0;
 	for (size_t at = 0, n; at < from.len; at += n) {
@@ -61,7 +62,8 @@ static enum err_code open_locale(struct normalize_state *s, struct prep *p, stru
 		return err_oom(err);
 	s->locale = newlocale(LC_CTYPE_MASK, plain ? "C.UTF-8" : copy, (locale_t)0);
 	if (!s->locale)
-		return prep_fail(p, err, ERR_FAILED_PRECONDITION, "locale '%.80s' is not installed on this machine",
+		return prep_fail(p, err, ERR_FAILED_PRECONDITION,
+			"locale '%.80s' is not installed on this machine",
 			plain ? "C.UTF-8" : copy);
 	if (prep_defer(p, free_locale, s->locale) == ERR_OK)
 		return ERR_OK;
@@ -69,7 +71,7 @@ static enum err_code open_locale(struct normalize_state *s, struct prep *p, stru
 	return err_oom(err);
 }
 
-/* -- stop words -------------------------------------------------------------------------------------- */
+/* -- stop words -------------------------------------------------------------------------------- */
 
 static enum err_code read_stop_words(struct normalize_state *s, struct prep *p, struct err *err)
 {
@@ -109,7 +111,7 @@ static bool is_stop_word(const struct normalize_state *s, struct slice text, cha
 	return s->stop.n && words_find(&s->stop, text) >= 0;
 }
 
-/* -- running ----------------------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------------------- */
 
 static struct slice changed(const struct kernel_args *a, struct slice text, char *room)
 {
@@ -150,7 +152,8 @@ enum err_code prepare_string_normalizer(struct prep *p, struct kernel *ret, stru
 	struct slice change = node_string(p->node, "case_change_action", "NONE");
 	if (!s)
 		return err_oom(err);
-	s->change = slice_is(change, "LOWER") ? CHANGE_LOWER : slice_is(change, "UPPER") ? CHANGE_UPPER : CHANGE_NONE;
+	s->change = slice_is(change, "LOWER") ? CHANGE_LOWER : slice_is(change, "UPPER")
+		? CHANGE_UPPER : CHANGE_NONE;
 	s->any_case = node_int(p->node, "is_case_sensitive", 0) == 0;
 	TRY(open_locale(s, p, err));
 	TRY(read_stop_words(s, p, err));

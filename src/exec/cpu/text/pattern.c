@@ -4,7 +4,7 @@
 
 #define PATTERN_BYTES_MAX 65536
 
-/* -- memory of one call, given out of scratch and taken back with it ------------------------------- */
+/* -- memory of one call, given out of scratch and taken back with it --------------------------- */
 
 static void *stack_alloc(size_t bytes, void *ctx)
 {
@@ -31,7 +31,7 @@ void pattern_begin(struct pattern_call *c, char *scratch)
 	c->found = pcre2_match_data_create(1, general);
 }
 
-/* -- compiling -------------------------------------------------------------------------------------- */
+/* -- compiling --------------------------------------------------------------------------------- */
 
 static void free_code(void *ctx)
 {
@@ -41,8 +41,8 @@ static void free_code(void *ctx)
 static enum err_code
 refuse(const struct prep *p, struct slice pattern, const char *why, struct err *err)
 {
-	return prep_fail(p, err, ERR_INVALID_ARGUMENT, "pattern '%.80s%s': %s", pattern.ptr ? pattern.ptr : "",
-		pattern.len > 80 ? "..." : "", why);
+	return prep_fail(p, err, ERR_INVALID_ARGUMENT, "pattern '%.80s%s': %s",
+		pattern.ptr ? pattern.ptr : "", pattern.len > 80 ? "..." : "", why);
 }
 
 enum err_code pattern_compile(
@@ -62,7 +62,8 @@ enum err_code pattern_compile(
 		return err_oom(err);
 	pcre2_set_newline(context, PCRE2_NEWLINE_LF);
 	pcre2_code *made = pcre2_compile((PCRE2_SPTR)(pattern.ptr ? pattern.ptr : ""), pattern.len,
-		PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | options,
+		PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY |
+			options,
 		&code, &at, context);
 	pcre2_compile_context_free(context);
 	if (!made) {

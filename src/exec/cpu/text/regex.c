@@ -34,14 +34,15 @@ static int match_string(const struct regex_state *s, struct slice text, char *sc
 	struct pattern_call c;
 	pattern_begin(&c, scratch);
 	pcre2_set_match_limit(c.context, (uint32_t)fmin(LOOKS_MAX / len, STEPS_MAX));
-	int rc = pcre2_match(
-		s->code, at, text.len, 0, PCRE2_NO_UTF_CHECK | PCRE2_ENDANCHORED, c.found, c.context);
+	int rc = pcre2_match(s->code, at, text.len, 0, PCRE2_NO_UTF_CHECK | PCRE2_ENDANCHORED,
+		c.found, c.context);
 	if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
 		return rc;
-	rc = pcre2_dfa_match(s->code, at, text.len, 0, PCRE2_NO_UTF_CHECK, c.found, c.context, c.ways,
-		PATTERN_WAYS_INTS(ways));
+	rc = pcre2_dfa_match(s->code, at, text.len, 0, PCRE2_NO_UTF_CHECK, c.found, c.context,
+		c.ways, PATTERN_WAYS_INTS(ways));
 	/* It finds all matches, the longest first; of PCRE2_ENDANCHORED 10.42 makes too little. */
-	return rc >= 0 && pcre2_get_ovector_pointer(c.found)[1] != text.len ? PCRE2_ERROR_NOMATCH : rc;
+	return rc >= 0 && pcre2_get_ovector_pointer(c.found)[1] != text.len ? PCRE2_ERROR_NOMATCH
+									    : rc;
 }
 
 static bool matches(const struct kernel_args *a, int64_t i)

@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "exec/cpu/walk.h"
 
-/* -- StringConcat ---------------------------------------------------------------------------------- */
+/* -- StringConcat ------------------------------------------------------------------------------ */
 
 struct concat_state {
 	struct walk walk;
@@ -55,7 +55,7 @@ enum err_code prepare_string_concat(struct prep *p, struct kernel *ret, struct e
 	return ERR_OK;
 }
 
-/* -- StringSplit ----------------------------------------------------------------------------------- */
+/* -- StringSplit ------------------------------------------------------------------------------- */
 
 struct split_state {
 	struct slice delimiter; /* empty: at runs of white space */
@@ -66,8 +66,8 @@ struct split_state {
 static bool is_space(uint32_t c)
 {
 	return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
-	       c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-	       c == 0x205f || c == 0x3000;
+	       c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+	       c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 /* Bytes of the white space that rest begins with, or of the character that is none. Bytes
@@ -123,7 +123,8 @@ static struct slice cut_word(struct slice *rest)
 /* What stands before the next delimiter; rest goes behind it. false: there is none. */
 static bool cut_delimited(struct slice delimiter, struct slice *rest, struct slice *ret)
 {
-	const char *at = rest->len ? memmem(rest->ptr, rest->len, delimiter.ptr, delimiter.len) : NULL;
+	const char *at =
+		rest->len ? memmem(rest->ptr, rest->len, delimiter.ptr, delimiter.len) : NULL;
 	if (!at)
 		return false;
 	*ret = (struct slice){ rest->ptr, (size_t)(at - rest->ptr) };

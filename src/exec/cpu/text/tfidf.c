@@ -34,7 +34,7 @@ struct tfidf_state {
 	int64_t min_length, max_length, max_skip, row, width;
 };
 
-/* -- making the trie ------------------------------------------------------------------------------ */
+/* -- making the trie --------------------------------------------------------------------------- */
 
 static struct edge *find_edge(const struct tfidf_state *s, int32_t node, int32_t word)
 {
@@ -99,13 +99,14 @@ static enum err_code make_trie(struct tfidf_state *s, struct prep *p, struct err
 			int32_t other = wanted ? add_ngram(s, item + at, i + 1, number) : NOTHING;
 			if (other != NOTHING)
 				return prep_fail(p, err, ERR_INVALID_ARGUMENT,
-					"n-gram %d of the pool is the same as n-gram %d", number, other);
+					"n-gram %d of the pool is the same as n-gram %d", number,
+					other);
 		}
 	}
 	return ERR_OK;
 }
 
-/* -- counting ------------------------------------------------------------------------------------- */
+/* -- counting ---------------------------------------------------------------------------------- */
 
 static void score(const struct tfidf_state *s, int32_t ngram, float *out)
 {

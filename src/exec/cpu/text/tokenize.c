@@ -42,17 +42,18 @@ struct text {
 	int64_t i; /* which one, for messages */
 };
 
-/* -- marking ---------------------------------------------------------------------------------------- */
+/* -- marking ----------------------------------------------------------------------------------- */
 
 /* The first match in part from `from` on, and the longest there. false: none, or a fault. */
-static bool find(struct text *t, const pcre2_code *code, struct slice part, size_t from, struct span *ret)
+static bool find(
+	struct text *t, const pcre2_code *code, struct slice part, size_t from, struct span *ret)
 {
 	struct pattern_call c;
 	double len = (double)part.len + 1;
 	pattern_begin(&c, t->a->scratch);
 	size_t ways = (size_t)fmin(sqrt(WORK_MAX / len), PATTERN_WAYS_MAX);
-	int rc = pcre2_dfa_match(code, (PCRE2_SPTR)part.ptr, part.len, from, PCRE2_NO_UTF_CHECK, c.found,
-		c.context, c.ways, PATTERN_WAYS_INTS(ways));
+	int rc = pcre2_dfa_match(code, (PCRE2_SPTR)part.ptr, part.len, from, PCRE2_NO_UTF_CHECK,
+		c.found, c.context, c.ways, PATTERN_WAYS_INTS(ways));
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
 		kernel_fault(t->a, FAULT_PATTERN, t->i);
 	const size_t *at = pcre2_get_ovector_pointer(c.found);
@@ -85,7 +86,8 @@ static void mark_matches(struct text *t)
 		if (found.end > found.begin)
 			mark_token(t, found);
 		at = found.end > found.begin ? found.end :
-		     found.end < t->bytes.len ? found.end + char_bytes(t->bytes, found.end) : t->bytes.len;
+		     found.end < t->bytes.len ? found.end + char_bytes(t->bytes, found.end)
+		     	: t->bytes.len;
 	}
 }
 
@@ -143,7 +145,7 @@ static bool mark_tokens(struct text *t)
 	return atomic_load(&t->a->fault->code) == FAULT_NONE;
 }
 
-/* -- counting and writing --------------------------------------------------------------------------- */
+/* -- counting and writing ---------------------------------------------------------------------- */
 
 static int64_t count_tokens(const struct text *t)
 {
@@ -206,7 +208,7 @@ static void run_tokenizer(const struct kernel_args *a, int64_t begin, int64_t en
 	}
 }
 
-/* -- preparing -------------------------------------------------------------------------------------- */
+/* -- preparing --------------------------------------------------------------------------------- */
 
 static enum err_code compile_separators(struct prep *p, struct tokenizer_state *s,
 	const struct slice *separator, int32_t n, struct err *err)
@@ -219,7 +221,8 @@ static enum err_code compile_separators(struct prep *p, struct tokenizer_state *
 		TRY(pattern_compile(p, separator[i], 0, &s->separator[i], err));
 		pcre2_pattern_info(s->separator[i], PCRE2_INFO_MATCHEMPTY, &empty);
 		if (empty)
-			return prep_fail(p, err, ERR_INVALID_ARGUMENT, "separator %d matches nothing at all", i);
+			return prep_fail(p, err, ERR_INVALID_ARGUMENT,
+				"separator %d matches nothing at all", i);
 	}
 	s->n_separator = n;
 	return ERR_OK;

@@ -39,8 +39,10 @@ static __device__ inline float activate(const struct gpu_activation &a, float v)
 	return v > a.high ? a.high : v;
 }
 
-/* Zeros, where it is not inside; it is read even so: loads without conditions are asked for together. */
-template <typename T, int V> static __device__ inline group<T, V> load_inside(const T *p, bool inside)
+/* Zeros, where it is not inside; it is read even so: loads without conditions are asked for
+   together. */
+template <typename T, int V>
+static __device__ inline group<T, V> load_inside(const T *p, bool inside)
 {
 	uint4 words = *reinterpret_cast<const uint4 *>(p);
 	uint32_t mask = inside ? ~0u : 0;

@@ -9,7 +9,8 @@
 static struct dnn_shape shape(
 	const struct conv_spec *s, int64_t a, int64_t b, const int64_t *spatial)
 {
-	struct dnn_shape r = { .dtype = (enum dtype)s->dtype, .rank = s->spatial + 2, .dim = { a, b } };
+	struct dnn_shape r = { .dtype = (enum dtype)s->dtype, .rank = s->spatial + 2,
+		.dim = { a, b } };
 	int64_t step = s->channels_last ? b : 1;
 	for (int i = s->spatial - 1; i >= 0; i--) {
 		r.dim[i + 2] = spatial ? spatial[i] : 1;
@@ -80,7 +81,8 @@ void conv_describe(struct dnn_graph *g, const void *spec)
 enum err_code conv_plan(
 	struct prep *p, const struct conv_spec *s, struct dnn_plan **ret, struct err *err)
 {
-	const struct dnn_question q = { .key = s, .key_bytes = sizeof(*s), .describe = conv_describe,
+	const struct dnn_question q = { .key = s, .key_bytes = sizeof(*s),
+		.describe = conv_describe,
 		.limits = { (size_t)s->workspace_bytes, s->forbidden } };
 	return dnn_plan_for(p, &q, ret, err);
 }

@@ -31,8 +31,8 @@ static void run_depthwise(const struct kernel_args *a, int64_t from, int64_t to)
 	void *weights = s->weights ? s->weights : a->in[1].data, *bias = data_of(a, 2),
 	     *z = data_of(a, 3);
 	const void *numbers = s->in_tiles ? (const void *)&s->tiles : (const void *)&s->any;
-	void *params[] = { (void *)numbers, (void *)&a->out[0].data, (void *)&a->in[0].data, &weights,
-		&bias, &z };
+	void *params[] = { (void *)numbers, (void *)&a->out[0].data, (void *)&a->in[0].data,
+		&weights, &bias, &z };
 	gpu_launch(a, &s->launch, params);
 }
 
@@ -81,9 +81,11 @@ static struct gpu_depthwise numbers(
 {
 	int64_t inner = last ? s->c / wide : 1,
 		strips = (s->out[0] + GPU_DEPTHWISE_ROWS - 1) / GPU_DEPTHWISE_ROWS;
-	struct gpu_depthwise d = { .count = (uint32_t)(s->n * (last ? 1 : s->c) * strips * s->out[1] * inner),
+	struct gpu_depthwise d = { .count =
+		(uint32_t)(s->n * (last ? 1 : s->c) * strips * s->out[1] * inner),
 		.inner = gpu_div(inner), .columns = gpu_div(s->out[1]), .strips = gpu_div(strips),
-		.channels = gpu_div(s->c), .rows = (int32_t)s->out[0], .last = last, .act = activation_of(p->node) };
+		.channels = gpu_div(s->c), .rows = (int32_t)s->out[0], .last = last,
+		.act = activation_of(p->node) };
 	for (int i = 0; i < 2; i++) {
 		d.in[i] = (int32_t)s->in[i];
 		d.kernel[i] = (int32_t)s->kernel[i];
@@ -106,8 +108,8 @@ static bool is_small(const struct conv_spec *s)
 	return true;
 }
 
-static enum err_code prepare_any(
-	struct prep *p, const struct conv_spec *s, bool last, struct depthwise_state *st, struct err *err)
+static enum err_code prepare_any(struct prep *p, const struct conv_spec *s, bool last,
+	struct depthwise_state *st, struct err *err)
 {
 	int64_t most = WIDE_BYTES / (int64_t)dtype_bytes(p->in[0].dtype),
 		wide = last && s->c % most == 0 ? most : 1;
@@ -147,7 +149,8 @@ static int64_t lay_tiles(const struct conv_spec *s, int64_t groups, int64_t n, i
 	struct gpu_depthwise_tiles *ret, unsigned *ret_block)
 {
 	int64_t strips = tiles_of(s->out[1], n), across = fitting(groups, GROUPS_MOST),
-		columns = fitting(strips, threads / across < STRIPS_MOST ? threads / across : STRIPS_MOST),
+		columns = fitting(
+			strips, threads / across < STRIPS_MOST ? threads / across : STRIPS_MOST),
 		rows = fitting(s->out[0], threads / across / columns);
 	ret->across = gpu_div(tiles_of(groups, across));
 	ret->columns = gpu_div(tiles_of(strips, columns));
@@ -185,7 +188,8 @@ static enum err_code prepare_tiles(
 	size_t way = 0, last = sizeof(ways) / sizeof(ways[0]) - 1;
 	unsigned block[3];
 	char name[32];
-	*t = (struct gpu_depthwise_tiles){ .channels = (int32_t)s->c, .act = activation_of(p->node) };
+	*t = (struct gpu_depthwise_tiles){ .channels = (int32_t)s->c,
+		.act = activation_of(p->node) };
 	for (int i = 0; i < 2; i++) {
 		t->in[i] = (int32_t)s->in[i];
 		t->out[i] = (int32_t)s->out[i];

@@ -4,9 +4,10 @@
  *
  * Life of a version: ... -> [COMPILE] -> warm -> ...
  *
- * Four products beside each other make 32 channels of results (a group), 16 deep (a step): of lane l
- * each one takes column l / 4 at four depths. Columns are such that lane l ends with eight channels
- * beside each other, those from 8 * (l % 4) on; which numbers the depths are is the kernel's.
+ * Four products beside each other make 32 channels of results (a group), 16 deep (a step): of lane
+ * l each one takes column l / 4 at four depths. Columns are such that lane l ends with eight
+ * channels beside each other, those from 8 * (l % 4) on; which numbers the depths are is the
+ * kernel's.
  *
  * Threads: as in gpu.h. Memory: the version's packs own what is packed.
  */
@@ -22,9 +23,10 @@ struct filters {
 	int64_t steps, chunks; /* chunks: of the kernel's */
 	int64_t groups;        /* of a block: sets of so many groups, each with all steps */
 	bool steps_first;      /* of a set: groups within a step; else steps within a group */
-	/* Which number of a filter lane % 4 has in that step, as its number `slot` of four; -1: none. */
-	int64_t (*source)(const struct filters *f, const struct tensor *w, int64_t step, int64_t lane,
-		int64_t slot);
+	/* Which number of a filter lane % 4 has in that step, as its number `slot` of four; -1:
+	   none. */
+	int64_t (*source)(const struct filters *f, const struct tensor *w, int64_t step,
+		int64_t lane, int64_t slot);
 	int32_t form; /* of conv.c's numbers: another one for another order */
 };
 

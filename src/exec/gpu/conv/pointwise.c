@@ -41,13 +41,15 @@ static int64_t source(
 static bool is_pointwise(const struct prep *p, const struct conv_spec *s)
 {
 	bool halves = p->in[0].dtype == DTYPE_F16 || p->in[0].dtype == DTYPE_BF16,
-	     last = p->in[0].layout == LAYOUT_NHWC && (!gpu_has_in(p, 3) || p->in[3].layout == LAYOUT_NHWC);
+	     last = p->in[0].layout == LAYOUT_NHWC &&
+		    (!gpu_has_in(p, 3) || p->in[3].layout == LAYOUT_NHWC);
 	for (int i = 0; i < s->spatial; i++)
 		if (s->kernel[i] != 1 || s->stride[i] != 1 || s->pad_begin[i] || s->pad_end[i])
 			return false;
 	return halves && last && !s->back && s->group == 1 && p->in[1].data &&
-	       s->c % FILTERS_WIDE == 0 && s->k % FILTERS_WIDE == 0 && s->c <= CHUNKS_MOST * CHUNK &&
-	       tensor_count(&p->in[0]) <= INT32_MAX / 2 && tensor_count(&p->out[0]) <= INT32_MAX / 2;
+	       s->c % FILTERS_WIDE == 0 && s->k % FILTERS_WIDE == 0 &&
+	       s->c <= CHUNKS_MOST * CHUNK && tensor_count(&p->in[0]) <= INT32_MAX / 2 &&
+	       tensor_count(&p->out[0]) <= INT32_MAX / 2;
 }
 
 /* Of 16 places, of a warp: what is read of them stays in registers. */
@@ -63,7 +65,8 @@ enum err_code pointwise_prepare(
 	if (!is_pointwise(p, s))
 		return prep_refuse(err, "not a convolution of single places and few channels");
 	int64_t chunks = (s->c + CHUNK - 1) / CHUNK, places = tensor_count(&p->in[0]) / s->c;
-	struct filters f = { .steps = chunks * 2, .groups = (s->k + FILTERS_GROUP - 1) / FILTERS_GROUP,
+	struct filters f = { .steps = chunks * 2,
+		.groups = (s->k + FILTERS_GROUP - 1) / FILTERS_GROUP,
 		.source = source, .form = FORM };
 	if (f.groups > SHARED_MOST || filters_set_bytes(&f) > SHARED_MOST)
 		return prep_refuse(err, "filters that are too large for shared memory");

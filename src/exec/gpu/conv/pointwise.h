@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pointwise.h -- a convolution of single places and few channels of short floats, by a kernel of ours
+ * pointwise.h -- a convolution of single places and few channels of short floats, by a kernel of
+ * ours
  *
  * Life of a version: ... -> [COMPILE] -> warm -> ...
  *

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * products.cuh -- convolutions on tensor cores: sums of 16 results by 32 channels, as filters.h has them
+ * products.cuh -- convolutions on tensor cores: sums of 16 results by 32 channels, as filters.h has
+ * them
  *
- * With g = lane / 4 and t = lane % 4 a lane has of them channels 8t to 8t + 7 of results g and g + 8.
+ * With g = lane / 4 and t = lane % 4 a lane has of them channels 8t to 8t + 7 of results g and g +
+ * 8.
  */
 #pragma once
 
@@ -12,9 +14,11 @@
 /* Four products; of each, result g's numbers 0 and 1, then those of g + 8. */
 typedef float sums[4][4];
 
-/* A step of them: low and high are what the lane has of the filters, of the first and the last two. */
+/* A step of them: low and high are what the lane has of the filters, of the first and
+   the last two. */
 template <typename T>
-static __device__ inline void multiply_add(sums &sum, const uint32_t (&a)[4], const uint4 &low, const uint4 &high)
+static __device__ inline void multiply_add(
+	sums &sum, const uint32_t (&a)[4], const uint4 &low, const uint4 &high)
 {
 	mma<T>::add(sum[0], a, low.x, low.y);
 	mma<T>::add(sum[1], a, low.z, low.w);

@@ -29,7 +29,8 @@ static void run_stem(const struct kernel_args *a, int64_t from, int64_t to)
 	gpu_launch(a, &s->launch, params);
 }
 
-/* A step is of four pixels of a row of the window; lanes have the depths that products give them. */
+/* A step is of four pixels of a row of the window; lanes have the depths that
+   products give them. */
 static int64_t source(
 	const struct filters *f, const struct tensor *w, int64_t step, int64_t lane, int64_t slot)
 {
@@ -49,10 +50,10 @@ static int64_t blocks_of(int64_t n, int64_t size)
 static bool is_stem(const struct prep *p, const struct conv_spec *s)
 {
 	bool halves = p->in[0].dtype == DTYPE_F16 || p->in[0].dtype == DTYPE_BF16;
-	return halves && !s->back && p->in[0].shape.rank == 4 && s->group == 1 && s->c <= CHANNELS_MOST &&
-	       s->k % FILTERS_WIDE == 0 && s->dilation[0] == 1 && s->dilation[1] == 1 && p->in[1].data &&
-	       !gpu_has_in(p, 3) && tensor_count(&p->in[0]) <= INT32_MAX &&
-	       tensor_count(&p->out[0]) <= INT32_MAX;
+	return halves && !s->back && p->in[0].shape.rank == 4 && s->group == 1 &&
+	       s->c <= CHANNELS_MOST && s->k % FILTERS_WIDE == 0 && s->dilation[0] == 1 &&
+	       s->dilation[1] == 1 && p->in[1].data && !gpu_has_in(p, 3) &&
+	       tensor_count(&p->in[0]) <= INT32_MAX && tensor_count(&p->out[0]) <= INT32_MAX;
 }
 
 /* Rows and columns of what a tile reads; a row is read in chunks of four pixels. */
@@ -65,20 +66,25 @@ static int64_t reach(int64_t kernel, int64_t stride)
 static int64_t shared_bytes(const struct conv_spec *s, const struct filters *f)
 {
 	int64_t side = 1 << 10;
-	if (s->kernel[0] > side || s->kernel[1] > side || s->stride[0] > side || s->stride[1] > side ||
-		s->pad_begin[0] > side || s->pad_begin[1] > side)
+	if (s->kernel[0] > side || s->kernel[1] > side || s->stride[0] > side ||
+		s->stride[1] > side || s->pad_begin[0] > side || s->pad_begin[1] > side)
 		return SHARED_MOST + 1;
-	return filters_set_bytes(f) +
-	       reach(s->kernel[0], s->stride[0]) * reach(f->chunks * 4, s->stride[1]) * CHANNELS_MOST * 2;
+	return filters_set_bytes(f) + reach(s->kernel[0], s->stride[0]) *
+					      reach(f->chunks * 4, s->stride[1]) * CHANNELS_MOST *
+					      2;
 }
 
-static struct gpu_stem numbers(const struct prep *p, const struct conv_spec *s, const struct filters *f)
+static struct gpu_stem numbers(
+	const struct prep *p, const struct conv_spec *s, const struct filters *f)
 {
-	int64_t columns = blocks_of(s->out[1], GPU_STEM_SIDE), rows = blocks_of(s->out[0], GPU_STEM_SIDE),
+	int64_t columns = blocks_of(s->out[1], GPU_STEM_SIDE),
+		rows = blocks_of(s->out[0], GPU_STEM_SIDE),
 		width = reach(f->chunks * 4, s->stride[1]), step[RANK_MAX];
-	struct gpu_stem r = { .tiles = (uint32_t)(s->n * rows * columns), .columns = gpu_div(columns),
+	struct gpu_stem r = { .tiles = (uint32_t)(s->n * rows * columns),
+		.columns = gpu_div(columns),
 		.rows = gpu_div(rows), .width = gpu_div(width),
-		.pixels = (uint32_t)(width * reach(s->kernel[0], s->stride[0])), .steps = (uint32_t)f->steps,
+		.pixels = (uint32_t)(width * reach(s->kernel[0], s->stride[0])),
+		.steps = (uint32_t)f->steps,
 		.channels = (int32_t)s->c, .k = (int32_t)s->k, .act = activation_of(p->node) };
 	gpu_strides(&p->in[0], step);
 	for (int i = 0; i < 4; i++)
@@ -96,7 +102,8 @@ static struct gpu_stem numbers(const struct prep *p, const struct conv_spec *s, 
 /* Two groups share what they read; where that leaves the device idle each has a block. */
 static int64_t groups_of(const struct prep *p, const struct conv_spec *s)
 {
-	int64_t tiles = s->n * blocks_of(s->out[0], GPU_STEM_SIDE) * blocks_of(s->out[1], GPU_STEM_SIDE);
+	int64_t tiles =
+		s->n * blocks_of(s->out[0], GPU_STEM_SIDE) * blocks_of(s->out[1], GPU_STEM_SIDE);
 	return blocks_of(s->k, FILTERS_GROUP) % 2 == 0 && tiles >= gpu_of(p->backend)->sms ? 2 : 1;
 }
 

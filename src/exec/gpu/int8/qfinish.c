@@ -8,7 +8,8 @@ struct gpu_qfinish qfinish_of(const struct prep *p)
 	const struct node *n = p->node;
 	bool is_signed = p->out[0].dtype == DTYPE_I8;
 	int64_t zero = node_int(n, "y_zero", 0);
-	struct gpu_qfinish f = { .x_flip = qfinish_flip(p->in[Q_X].dtype), .y_zero = (int32_t)zero };
+	struct gpu_qfinish f = { .x_flip = qfinish_flip(p->in[Q_X].dtype),
+		.y_zero = (int32_t)zero };
 	f.x_zero = (int32_t)node_int(n, "x_zero", 0) - f.x_flip;
 	f.mid_low = (float)node_int(n, "mid_low", 0);
 	f.mid_high = (float)node_int(n, "mid_high", 0);

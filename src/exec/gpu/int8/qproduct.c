@@ -64,9 +64,12 @@ static void run_call(
 	struct product_at at = { rows, s->weights, NULL, scratch + s->sums_at,
 		scratch + s->workspace_at };
 	struct gpu_qfinish_at f = { .sums = at.d, .weight_sums = s->weight_sums,
-		.row_sums = s->sums_rows ? (const int32_t *)(void *)row_sums : NULL, .bias = data_of(a, s->bias),
-		.factor = data_of(a, s->factor), .z = advance(data_of(a, s->z), image * s->f.z[0]), .x_zero = zero,
-		.w_zero = data_of(a, s->w_zero), .out = (char *)a->out[0].data + (size_t)(image * s->f.out[0]) * size };
+		.row_sums = s->sums_rows ? (const int32_t *)(void *)row_sums : NULL,
+		.bias = data_of(a, s->bias),
+		.factor = data_of(a, s->factor), .z = advance(data_of(a, s->z), image * s->f.z[0]),
+		.x_zero = zero,
+		.w_zero = data_of(a, s->w_zero),
+		.out = (char *)a->out[0].data + (size_t)(image * s->f.out[0]) * size };
 	if (!s->direct)
 		gpu_launch(a, &s->rows, (void *[]){ (void *)&s->r, &rows, &x, &zero });
 	product_run(&s->product, a, &at);
@@ -204,7 +207,8 @@ static enum err_code multiply(struct prep *p, struct qproduct_state *s, const st
 	struct product_matrix by_rows = { .ld = k, .align = EVEN }, by_columns = by_rows;
 	struct product_matrix out = { .ld = n, .align = PRODUCT_ALIGN_MAX };
 	by_columns.transposed = true;
-	struct product_spec spec = { .m = s->call_rows, .n = n, .k = k, .batch = 1, .dtype = DTYPE_I8,
+	struct product_spec spec = { .m = s->call_rows, .n = n, .k = k, .batch = 1,
+		.dtype = DTYPE_I8,
 		.matrix = { by_rows, by_columns, out, out } };
 	return product_prepare(p, &spec, &s->product, workspace, err);
 }
@@ -318,9 +322,11 @@ static enum err_code prepare_conv(
 	if (s->z >= 0)
 		set_places(&p->in[Q_Z], true, s->f.z);
 	int64_t taps = shape_count_range(&w->shape, 2, w->shape.rank);
-	struct weights rows = { .t = w, .channels = w->shape.dim[0], .depth = w->shape.dim[1] * taps, .inner = w->shape.dim[1],
+	struct weights rows = { .t = w, .channels = w->shape.dim[0],
+		.depth = w->shape.dim[1] * taps, .inner = w->shape.dim[1],
 		.channel_step = w->shape.dim[1] * taps, .inner_step = taps, .tap_step = 1 };
-	return finish_prepare(p, s, &rows, out.shape.dim[0], shape_count_range(&out.shape, 2, out.shape.rank), ret, err);
+	return finish_prepare(p, s, &rows, out.shape.dim[0],
+		shape_count_range(&out.shape, 2, out.shape.rank), ret, err);
 }
 
 static enum err_code prepare_matmul(
@@ -341,7 +347,8 @@ static enum err_code prepare_matmul(
 	s->direct = true;
 	set_places(&p->out[0], false, s->f.out);
 	set_places(&p->out[0], false, s->f.z);
-	struct weights rows = { .t = w, .channels = n, .depth = k, .inner = k, .channel_step = trans ? k : 1,
+	struct weights rows = { .t = w, .channels = n, .depth = k, .inner = k,
+		.channel_step = trans ? k : 1,
 		.inner_step = trans ? 1 : n };
 	return finish_prepare(p, s, &rows, tensor_count(x) / k, 1, ret, err);
 }

@@ -8,7 +8,8 @@
 #include "exec/gpu/lib/dnn_impl.h"
 
 #define PROPOSALS_MAX 64 /* of one heuristic */
-#define COMPILED_MAX 2   /* plans that are compiled now, which can take a second; others take none */
+/* Plans that are compiled now, which can take a second; others take none. */
+#define COMPILED_MAX 2
 
 /* -- what an engine is ------------------------------------------------------------------------ */
 
@@ -203,8 +204,10 @@ const struct dnn_config *dnn_plan_config(const struct dnn_plan *p)
 static cudnnBackendDescriptor_t operation_graph(struct dnn_graph *g)
 {
 	const struct dnn_attribute a[] = {
-		{ CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, g->n_operation, g->operation },
-		{ CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, g->target.handle != NULL, &g->target.handle },
+		{ CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, g->n_operation,
+			g->operation },
+		{ CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, g->target.handle != NULL,
+			&g->target.handle },
 	};
 	return dnn_describe(
 		g, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "the operations together", DNN_ROWS(a));
@@ -224,10 +227,11 @@ static void try_mode(struct dnn_graph *g, cudnnBackendDescriptor_t operations,
 	int *ret_n)
 {
 	const struct dnn_attribute a[] = {
-		{ CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations },
+		{ CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+			&operations },
 		{ CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode },
-		{ CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, g->target.properties != NULL,
-			&g->target.properties },
+		{ CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+			g->target.properties != NULL, &g->target.properties },
 	};
 	cudnnBackendDescriptor_t config[PROPOSALS_MAX];
 	cudnnBackendDescriptor_t heuristic = dnn_describe(
@@ -278,10 +282,11 @@ static cudnnBackendDescriptor_t configuration(
 {
 	cudnnBackendDescriptor_t knobs[DNN_KNOBS_MAX];
 	const struct dnn_attribute of_engine[] = {
-		{ CUDNN_ATTR_ENGINE_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations },
+		{ CUDNN_ATTR_ENGINE_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+			&operations },
 		{ CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &c->engine },
-		{ CUDNN_ATTR_ENGINE_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, g->target.properties != NULL,
-			&g->target.properties },
+		{ CUDNN_ATTR_ENGINE_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+			g->target.properties != NULL, &g->target.properties },
 	};
 	cudnnBackendDescriptor_t engine =
 		dnn_describe(g, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "an engine", DNN_ROWS(of_engine));
@@ -289,7 +294,8 @@ static cudnnBackendDescriptor_t configuration(
 		knobs[i] = knob(g, c, i);
 	const struct dnn_attribute a[] = {
 		{ CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine },
-		{ CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, c->n_knob, knobs },
+		{ CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, c->n_knob,
+			knobs },
 	};
 	return dnn_describe(
 		g, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "an engine's knobs", DNN_ROWS(a));

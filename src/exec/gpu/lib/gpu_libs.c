@@ -34,10 +34,11 @@ static const char *const nvrtc_symbols[] = { NVRTC_FUNCTIONS(X) };
 static const struct library libraries[] = {
 	{ "the CUDA driver", { "libcuda.so.1" }, "install NVIDIA's driver", cuda_symbols, &cu,
 		COUNT(cuda_symbols), false },
-	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12" }, "install it from the CUDA toolkit",
-		blas_symbols, &blas, COUNT(blas_symbols), false },
-	{ "cuDNN 9", { "libcudnn_graph.so.9" }, "install NVIDIA's cudnn9 packages", dnn_symbols, &dnn,
-		COUNT(dnn_symbols), false },
+	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12" },
+		"install it from the CUDA toolkit", blas_symbols, &blas, COUNT(blas_symbols),
+		false },
+	{ "cuDNN 9", { "libcudnn_graph.so.9" }, "install NVIDIA's cudnn9 packages", dnn_symbols,
+		&dnn, COUNT(dnn_symbols), false },
 	{ "NVRTC", { "libnvrtc.so.13", "libnvrtc.so.12" }, "", nvrtc_symbols, &nvrtc,
 		COUNT(nvrtc_symbols), true },
 };

@@ -48,7 +48,8 @@ static __device__ candidate<compute<T>> best_of(
 			best = c;
 	}
 	for (int by = WARP / 2; by > 0; by /= 2) {
-		C other = { __shfl_xor_sync(ALL_LANES, best.v, by), __shfl_xor_sync(ALL_LANES, best.at, by) };
+		C other = { __shfl_xor_sync(ALL_LANES, best.v, by),
+			__shfl_xor_sync(ALL_LANES, best.at, by) };
 		best = stands_before(s, other, best, nan_first) ? other : best;
 	}
 	if (threadIdx.x % WARP == 0)
@@ -64,14 +65,15 @@ static __device__ candidate<compute<T>> best_of(
 template <typename T> __device__ void arg(const struct gpu_slices &s, int64_t *out, const T *in)
 {
 	for (uint32_t slice = blockIdx.x; slice < s.slices; slice += gridDim.x) {
-		candidate<compute<T>> best =
-			best_of(s, in + slice_at(s, slice, s.n), (candidate<compute<T>> *)nullptr, true);
+		candidate<compute<T>> best = best_of(
+			s, in + slice_at(s, slice, s.n), (candidate<compute<T>> *)nullptr, true);
 		if (threadIdx.x == 0)
 			out[slice] = best.at;
 	}
 }
 
-template <typename T> __device__ void top_k(const struct gpu_slices &s, T *out, int64_t *places, const T *in)
+template <typename T>
+__device__ void top_k(const struct gpu_slices &s, T *out, int64_t *places, const T *in)
 {
 	for (uint32_t slice = blockIdx.x; slice < s.slices; slice += gridDim.x) {
 		const T *x = in + slice_at(s, slice, s.n);
@@ -90,7 +92,8 @@ template <typename T> __device__ void top_k(const struct gpu_slices &s, T *out, 
 }
 
 /* Floats in double, as on the host; integers wrap. */
-template <typename T, typename A> __device__ void cumulate(const struct gpu_slices &s, T *out, const T *in)
+template <typename T, typename A>
+__device__ void cumulate(const struct gpu_slices &s, T *out, const T *in)
 {
 	for (int64_t slice = thread_index(); slice < s.slices; slice += thread_stride()) {
 		size_t at = slice_at(s, (uint32_t)slice, s.n);
@@ -110,7 +113,10 @@ template <typename T, typename A> __device__ void cumulate(const struct gpu_slic
 	{ \
 		top_k(s, out, places, in); \
 	} \
-	KERNEL(cumulate_##name, (struct gpu_slices s, T *out, const T *in)) { cumulate<T, A>(s, out, in); }
+	KERNEL(cumulate_##name, (struct gpu_slices s, T *out, const T *in)) \
+	{ \
+		cumulate<T, A>(s, out, in); \
+	}
 AXIS(float, double, f32)
 AXIS(half, double, f16)
 AXIS(bfloat, double, bf16)

@@ -23,7 +23,9 @@ BINARY_F(SCALED_SUM, (a + b) * alpha)
 /* -1 apart: the lowest number has no positive counterpart. */
 BINARY_I(DIV_INT, zero(b) ? 0 : b == (T)-1 && (T)-1 < 0 ? (T)(0 - (U)a) : a / b)
 BINARY_I(FMOD_INT, zero(b) || (b == (T)-1 && (T)-1 < 0) ? 0 : a % b)
-BINARY_I(MOD_INT, zero(b) || (b == (T)-1 && (T)-1 < 0) ? 0 : a % b + (a % b != 0 && (a % b < 0) != (b < 0) ? b : 0))
+BINARY_I(MOD_INT, zero(b) || (b == (T)-1 && (T)-1 < 0)
+			  ? 0
+			  : a % b + (a % b != 0 && (a % b < 0) != (b < 0) ? b : 0))
 BINARY_I(AND, a & b)
 BINARY_I(OR, a | b)
 BINARY_I(XOR, a ^ b)

@@ -53,8 +53,8 @@ KERNEL(map1_not, (uint32_t n, uint8_t *out, const uint8_t *in))
 /* -- two operands ------------------------------------------------------------------------------ */
 
 template <typename T, int V>
-__device__ void map2(const struct gpu_walk &w, const struct gpu_call &c, T *out, const T *a, const T *b,
-	const struct gpu_complaint &f)
+__device__ void map2(const struct gpu_walk &w, const struct gpu_call &c, T *out, const T *a,
+	const T *b, const struct gpu_complaint &f)
 {
 	for (int64_t i = thread_index(); i < w.count; i += thread_stride()) {
 		uint32_t at[2];
@@ -68,8 +68,9 @@ __device__ void map2(const struct gpu_walk &w, const struct gpu_call &c, T *out,
 }
 
 #define MAP2(T, name, V) \
-	KERNEL(map2_##name, (struct gpu_walk w, struct gpu_call c, T *out, const T *a, const T *b, \
-				    struct gpu_complaint f)) \
+	KERNEL(map2_##name, \
+		(struct gpu_walk w, struct gpu_call c, T *out, const T *a, const T *b, \
+			struct gpu_complaint f)) \
 	{ \
 		map2<T, V>(w, c, out, a, b, f); \
 	}

@@ -11,7 +11,8 @@
 void finish_init(struct finish *f, const struct prep *p)
 {
 	struct unary_call call;
-	*f = (struct finish){ .f = { .count = tensor_count(&p->out[0]), .rank = 1, .call.fn = GPU_NO_CALL },
+	*f = (struct finish){ .f = { .count = tensor_count(&p->out[0]), .rank = 1,
+		.call.fn = GPU_NO_CALL },
 		.add = { -1, -1 } };
 	f->f.dim[0] = f->f.count;
 	if (unary_of_activation(p->node, &call))

@@ -27,8 +27,9 @@ __device__ inline void finish(const struct gpu_walk &w, const struct gpu_call &c
 }
 
 #define FINISH(name, T, V, fn) \
-	KERNEL(finish_##name, (struct gpu_walk w, struct gpu_call c, float scale0, float scale1, T *y, \
-				      const T *add0, const T *add1)) \
+	KERNEL(finish_##name, \
+		(struct gpu_walk w, struct gpu_call c, float scale0, float scale1, T *y, \
+			const T *add0, const T *add1)) \
 	{ \
 		finish<T, V>(w, gpu_call{ fn, c.alpha, c.beta }, scale0, scale1, y, add0, add1); \
 	}

@@ -13,8 +13,8 @@
 #include "exec/gpu/gpu.h"
 #include "exec/gpu/params.h"
 
-/* y = call(y + scale[0] * add0 + scale[1] * add1) over y's elements in order; an addend's strides in
-   elements, 0 where it broadcasts. */
+/* y = call(y + scale[0] * add0 + scale[1] * add1) over y's elements in order; an addend's strides
+   in elements, 0 where it broadcasts. */
 struct gpu_finish {
 	int64_t count;
 	int32_t rank;

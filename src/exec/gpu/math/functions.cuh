@@ -36,7 +36,8 @@ template <typename T> static __device__ T apply(const struct gpu_call &c, T x)
 }
 
 /* Where the result is stored as T. */
-template <typename T> static __device__ inline compute<T> apply_for(const struct gpu_call &c, compute<T> x)
+template <typename T>
+static __device__ inline compute<T> apply_for(const struct gpu_call &c, compute<T> x)
 {
 	if constexpr (is_short<T>)
 		return apply_short(c, x);
@@ -134,7 +135,7 @@ template <typename T> static __device__ inline bool holds(int fn, T a, T b)
 	return false;
 }
 
-/* -- quantized ---------------------------------------------------------------------------------- */
+/* -- quantized --------------------------------------------------------------------------------- */
 
 /* The quotient has the scale's precision, T; it is rounded to even, and NaN is the lowest. */
 template <typename T, typename Q>

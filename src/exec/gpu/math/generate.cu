@@ -23,8 +23,8 @@ RANGE(int64_t, uint64_t, i64)
 
 /* An element is hot where the index of its row is its place on the axis. */
 template <typename T, typename I>
-__device__ void one_hot(
-	uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, const I *indices, const T *values)
+__device__ void one_hot(uint32_t count, struct gpu_div inner, struct gpu_div n, T *out,
+	const I *indices, const T *values)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t row = quotient((uint32_t)i, inner), outer = quotient(row, n);
@@ -38,8 +38,9 @@ __device__ void one_hot(
 }
 
 #define ONE_HOT(I, index, T, size) \
-	KERNEL(one_hot_##index##_##size, (uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, \
-						 const I *indices, const T *values)) \
+	KERNEL(one_hot_##index##_##size, \
+		(uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, const I *indices, \
+			const T *values)) \
 	{ \
 		one_hot(count, inner, n, out, indices, values); \
 	}
@@ -56,8 +57,8 @@ ONE_HOT_SIZES(int64_t, i64)
 
 /* keep: elements on the other side of diagonal k are 0. */
 template <typename T>
-__device__ void trilu(
-	uint32_t count, struct gpu_div cols, struct gpu_div rows, int upper, int64_t k, T *out, const T *in)
+__device__ void trilu(uint32_t count, struct gpu_div cols, struct gpu_div rows, int upper,
+	int64_t k, T *out, const T *in)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t line = quotient((uint32_t)i, cols), col = (uint32_t)i - line * cols.d;
@@ -71,8 +72,9 @@ __device__ void trilu(
 }
 
 #define TRILU(T, size) \
-	KERNEL(trilu_##size, (uint32_t n, struct gpu_div cols, struct gpu_div rows, int32_t upper, \
-				     int64_t k, T *out, const T *in)) \
+	KERNEL(trilu_##size, \
+		(uint32_t n, struct gpu_div cols, struct gpu_div rows, int32_t upper, int64_t k, \
+			T *out, const T *in)) \
 	{ \
 		trilu(n, cols, rows, upper, k, out, in); \
 	}

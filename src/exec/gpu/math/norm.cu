@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * norm.cu -- normalizations: of rows (Layer, RMS), of groups of channels (Group, Instance), by given
- * numbers (Batch), and over neighbouring channels (LRN)
+ * norm.cu -- normalizations: of rows (Layer, RMS), of groups of channels (Group, Instance), by
+ * given numbers (Batch), and over neighbouring channels (LRN)
  *
- * Rows of whole groups are read once: a warp, or a block, holds one in registers, and comes from there
- * to its mean, to what it varies around that, and to the result. Others are a block's, in three passes.
+ * Rows of whole groups are read once: a warp, or a block, holds one in registers, and comes from
+ * there to its mean, to what it varies around that, and to the result. Others are a block's, in
+ * three passes.
  */
 #include "exec/gpu/rows.cuh"
 
 template <typename T>
-__device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T *scale, const T *bias,
-	float *mean_out, float *inverse_out)
+__device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T *scale,
+	const T *bias, float *mean_out, float *inverse_out)
 {
 	for (uint32_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
 		const T *x = in + (size_t)row * p.n;
@@ -27,7 +28,8 @@ __device__ void norm_rows(const struct gpu_norm &p, T *out, const T *in, const T
 		float inverse = 1 / sqrtf(over_block(square, plus) / (float)p.n + p.epsilon);
 		for (uint32_t i = threadIdx.x; i < p.n; i += blockDim.x) {
 			uint32_t k = first + quotient(i, p.inner);
-			float y = (widen(x[i]) - mean) * inverse * widen(scale[p.one_scale ? 0 : k]);
+			float y =
+				(widen(x[i]) - mean) * inverse * widen(scale[p.one_scale ? 0 : k]);
 			o[i] = narrow<T>(y + (bias ? widen(bias[p.one_bias ? 0 : k]) : 0));
 		}
 		if (threadIdx.x == 0 && mean_out)
@@ -48,7 +50,8 @@ template <typename T> static __device__ inline float sum_of(const struct held<T>
 
 /* Squares of how far the row's values lie from its mean. */
 template <typename T>
-static __device__ inline float squares_around(const struct held<T> &row, float mean, uint32_t groups)
+static __device__ inline float squares_around(
+	const struct held<T> &row, float mean, uint32_t groups)
 {
 	float sum = 0;
 	for (int g = 0; g < held<T>::G; g++)
@@ -58,27 +61,29 @@ static __device__ inline float squares_around(const struct held<T> &row, float m
 }
 
 template <typename T>
-static __device__ inline void put_normalized(const struct gpu_norm &p, const struct held<T> &row, float mean,
-	float inverse, uint32_t groups, T *out, const T *scale, const T *bias)
+static __device__ inline void put_normalized(const struct gpu_norm &p, const struct held<T> &row,
+	float mean, float inverse, uint32_t groups, T *out, const T *scale, const T *bias)
 {
 	constexpr int V = held<T>::V;
 	for (int g = 0; g < held<T>::G; g++) {
 		uint32_t i = g * blockDim.x + threadIdx.x;
 		if (i >= groups)
 			break;
-		group<T, V> by = load_group<T, V>(scale + (p.one_scale ? 0 : i * V), !p.one_scale), add = {}, y;
+		group<T, V> by = load_group<T, V>(scale + (p.one_scale ? 0 : i * V), !p.one_scale),
+			    add = {}, y;
 		if (bias)
 			add = load_group<T, V>(bias + (p.one_bias ? 0 : i * V), !p.one_bias);
 		for (int k = 0; k < V; k++)
-			y.v[k] = narrow<T>((row.v[g][k] - mean) * inverse * widen(by.v[k]) + widen(add.v[k]));
+			y.v[k] = narrow<T>(
+				(row.v[g][k] - mean) * inverse * widen(by.v[k]) + widen(add.v[k]));
 		store_group<T, V>(out + i * V, y);
 	}
 }
 
 /* As many rows in a block as it is high; each column has numbers of its own, or all have one. */
 template <typename T>
-__device__ void norm_held(const struct gpu_norm &p, T *out, const T *in, const T *scale, const T *bias,
-	float *mean_out, float *inverse_out)
+__device__ void norm_held(const struct gpu_norm &p, T *out, const T *in, const T *scale,
+	const T *bias, float *mean_out, float *inverse_out)
 {
 	/* All of a block stay until its last row: they meet in over_block(). */
 	for (uint32_t at = blockIdx.x * blockDim.y; at < p.rows; at += gridDim.x * blockDim.y) {
@@ -97,11 +102,13 @@ __device__ void norm_held(const struct gpu_norm &p, T *out, const T *in, const T
 }
 
 template <typename T>
-__device__ void batch_norm(uint32_t count, struct gpu_div inner, struct gpu_div channels, float epsilon,
-	T *out, const T *in, const T *scale, const T *bias, const T *mean, const T *variance)
+__device__ void batch_norm(uint32_t count, struct gpu_div inner, struct gpu_div channels,
+	float epsilon, T *out, const T *in, const T *scale, const T *bias, const T *mean,
+	const T *variance)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
-		uint32_t row = quotient((uint32_t)i, inner), c = row - quotient(row, channels) * channels.d;
+		uint32_t row = quotient((uint32_t)i, inner),
+			 c = row - quotient(row, channels) * channels.d;
 		float by = widen(scale[c]) / sqrtf(widen(variance[c]) + epsilon);
 		out[i] = narrow<T>((widen(in[i]) - widen(mean[c])) * by + widen(bias[c]));
 	}
@@ -109,8 +116,8 @@ __device__ void batch_norm(uint32_t count, struct gpu_div inner, struct gpu_div 
 
 /* Channels [c - before, c + after] count. */
 template <typename T>
-__device__ void lrn(uint32_t count, struct gpu_div inner, struct gpu_div channels, int before, int after,
-	float bias, float alpha, float beta, T *out, const T *in)
+__device__ void lrn(uint32_t count, struct gpu_div inner, struct gpu_div channels, int before,
+	int after, float bias, float alpha, float beta, T *out, const T *in)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t row = quotient((uint32_t)i, inner);
@@ -125,24 +132,28 @@ __device__ void lrn(uint32_t count, struct gpu_div inner, struct gpu_div channel
 }
 
 #define NORM(T, name) \
-	KERNEL(norm_rows_##name, (struct gpu_norm p, T *out, const T *in, const T *scale, const T *bias, \
-					 float *mean_out, float *inverse_out)) \
+	KERNEL(norm_rows_##name, \
+		(struct gpu_norm p, T *out, const T *in, const T *scale, const T *bias, \
+			float *mean_out, float *inverse_out)) \
 	{ \
 		norm_rows(p, out, in, scale, bias, mean_out, inverse_out); \
 	} \
-	KERNEL(norm_held_##name, (struct gpu_norm p, T *out, const T *in, const T *scale, const T *bias, \
-					 float *mean_out, float *inverse_out)) \
+	KERNEL(norm_held_##name, \
+		(struct gpu_norm p, T *out, const T *in, const T *scale, const T *bias, \
+			float *mean_out, float *inverse_out)) \
 	{ \
 		norm_held(p, out, in, scale, bias, mean_out, inverse_out); \
 	} \
 	KERNEL(batch_norm_##name, \
 		(uint32_t n, struct gpu_div inner, struct gpu_div channels, float epsilon, T *out, \
-			const T *in, const T *scale, const T *bias, const T *mean, const T *variance)) \
+			const T *in, const T *scale, const T *bias, const T *mean, \
+			const T *variance)) \
 	{ \
 		batch_norm(n, inner, channels, epsilon, out, in, scale, bias, mean, variance); \
 	} \
-	KERNEL(lrn_##name, (uint32_t n, struct gpu_div inner, struct gpu_div channels, int32_t before, \
-				   int32_t after, float bias, float alpha, float beta, T *out, const T *in)) \
+	KERNEL(lrn_##name, \
+		(uint32_t n, struct gpu_div inner, struct gpu_div channels, int32_t before, \
+			int32_t after, float bias, float alpha, float beta, T *out, const T *in)) \
 	{ \
 		lrn(n, inner, channels, before, after, bias, alpha, beta, out, in); \
 	}

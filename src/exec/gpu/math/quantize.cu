@@ -13,18 +13,19 @@ static __device__ inline uint32_t channel_of(uint32_t i, struct gpu_div inner, s
 }
 
 template <typename T, typename Q>
-__device__ void quantize(uint32_t count, struct gpu_div inner, struct gpu_div n, float low, float high,
-	Q *out, const T *in, const T *scale, const Q *zero)
+__device__ void quantize(uint32_t count, struct gpu_div inner, struct gpu_div n, float low,
+	float high, Q *out, const T *in, const T *scale, const Q *zero)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t c = channel_of((uint32_t)i, inner, n);
-		out[i] = quantized<T, Q>(widen(in[i]), widen(scale[c]), zero ? (float)zero[c] : 0, low, high);
+		out[i] = quantized<T, Q>(
+			widen(in[i]), widen(scale[c]), zero ? (float)zero[c] : 0, low, high);
 	}
 }
 
 template <typename Q, typename T>
-__device__ void dequantize(uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, const Q *in,
-	const T *scale, const Q *zero)
+__device__ void dequantize(uint32_t count, struct gpu_div inner, struct gpu_div n, T *out,
+	const Q *in, const T *scale, const Q *zero)
 {
 	for (int64_t i = thread_index(); i < count; i += thread_stride()) {
 		uint32_t c = channel_of((uint32_t)i, inner, n);
@@ -32,7 +33,7 @@ __device__ void dequantize(uint32_t count, struct gpu_div inner, struct gpu_div 
 	}
 }
 
-/* -- DynamicQuantizeLinear ----------------------------------------------------------------------- */
+/* -- DynamicQuantizeLinear --------------------------------------------------------------------- */
 
 static __device__ inline float least(float a, float b) { return a < b ? a : b; }
 static __device__ inline float most(float a, float b) { return a > b ? a : b; }
@@ -54,8 +55,9 @@ KERNEL(dynamic_range, (uint32_t count, float *out, const float *in))
 }
 
 /* range: of `blocks` blocks, no more than there are threads here. */
-KERNEL(dynamic_quantize, (uint32_t count, uint32_t blocks, const float *range, uint8_t *out, float *scale_out, uint8_t *zero_out,
-				 const float *in))
+KERNEL(dynamic_quantize,
+	(uint32_t count, uint32_t blocks, const float *range, uint8_t *out, float *scale_out,
+		uint8_t *zero_out, const float *in))
 {
 	bool own = threadIdx.x < blocks;
 	float low = over_block(own ? range[2 * threadIdx.x] : 0, least);
@@ -74,14 +76,16 @@ KERNEL(dynamic_quantize, (uint32_t count, uint32_t blocks, const float *range, u
 }
 
 #define QUANTIZE(T, t, Q, q) \
-	KERNEL(quantize_##t##_##q, (uint32_t count, struct gpu_div inner, struct gpu_div n, float low, \
-					   float high, Q *out, const T *in, const T *scale, const Q *zero)) \
+	KERNEL(quantize_##t##_##q, \
+		(uint32_t count, struct gpu_div inner, struct gpu_div n, float low, float high, \
+			Q *out, const T *in, const T *scale, const Q *zero)) \
 	{ \
 		quantize(count, inner, n, low, high, out, in, scale, zero); \
 	}
 #define DEQUANTIZE(T, t, Q, q) \
-	KERNEL(dequantize_##q##_##t, (uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, \
-					     const Q *in, const T *scale, const Q *zero)) \
+	KERNEL(dequantize_##q##_##t, \
+		(uint32_t count, struct gpu_div inner, struct gpu_div n, T *out, const Q *in, \
+			const T *scale, const Q *zero)) \
 	{ \
 		dequantize(count, inner, n, out, in, scale, zero); \
 	}

@@ -127,8 +127,10 @@ static bool widen(struct gpu_reduce *r, bool rows, uint32_t n)
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* How many parts of the elements, that `threads` of a block share, are worth blocks of their own. */
-static uint32_t parts_for(const struct prep *p, const struct gpu_reduce *r, uint32_t blocks, uint32_t threads)
+/* How many parts of the elements, that `threads` of a block share, are worth blocks
+   of their own. */
+static uint32_t parts_for(
+	const struct prep *p, const struct gpu_reduce *r, uint32_t blocks, uint32_t threads)
 {
 	uint32_t enough = (uint32_t)gpu_of(p->backend)->sms * BLOCKS_PER_SM;
 	if (blocks == 0 || blocks > enough / 2)

@@ -35,8 +35,10 @@ template <typename T> using sum_of = typename accumulates_in<T>::type;
 template <int STEP, typename T> static __device__ inline sum_of<T> start_of()
 {
 	using limits = accumulates_in<T>;
-	return STEP == GPU_PRODUCT ? 1 : STEP == GPU_LARGEST ? limits::lowest()
-		: STEP == GPU_LEAST ? limits::highest() : 0;
+	return STEP == GPU_PRODUCT   ? 1
+	       : STEP == GPU_LARGEST ? limits::lowest()
+	       : STEP == GPU_LEAST   ? limits::highest()
+				     : 0;
 }
 
 /* Two accumulators as one. */
@@ -98,11 +100,16 @@ static __device__ inline double from_real(double x, double) { return x; }
 static __device__ inline float from_real(double x, float) { return (float)x; }
 static __device__ inline int64_t from_real(double x, int64_t)
 {
-	return x >= 9223372036854775808.0 ? INT64_MAX : x > -9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+	return x >= 9223372036854775808.0 ? INT64_MAX
+	       : x > -9223372036854775808.0 ? (int64_t)x
+					    : INT64_MIN;
 }
 static __device__ inline double mean_of(double sum, uint32_t n) { return sum / n; }
 static __device__ inline float mean_of(float sum, uint32_t n) { return sum / (float)n; }
-static __device__ inline int64_t mean_of(int64_t sum, uint32_t n) { return n ? sum / (int64_t)n : 0; }
+static __device__ inline int64_t mean_of(int64_t sum, uint32_t n)
+{
+	return n ? sum / (int64_t)n : 0;
+}
 
 /* No part of each kernel and step: there are many of those. */
 template <typename A>
@@ -128,11 +135,12 @@ static __device__ inline T finished(const struct gpu_reduce &r, sum_of<T> acc, s
 	return narrow<T>((compute<T>)acc);
 }
 
-/* -- accumulators to results -------------------------------------------------------------------------- */
+/* -- accumulators to results ------------------------------------------------------------------- */
 
 /* Of output o: the result, or what this block's part of its elements comes to. */
 template <typename T>
-static __device__ inline void put(const struct gpu_reduce &r, T *out, sum_of<T> *parts, uint32_t o, sum_of<T> acc)
+static __device__ inline void put(
+	const struct gpu_reduce &r, T *out, sum_of<T> *parts, uint32_t o, sum_of<T> acc)
 {
 	if (gridDim.y > 1)
 		parts[(size_t)o * gridDim.y + blockIdx.y] = acc;
@@ -142,7 +150,8 @@ static __device__ inline void put(const struct gpu_reduce &r, T *out, sum_of<T> 
 
 /* A warp for each output. */
 template <int STEP, typename T>
-__device__ inline void join_parts(const struct gpu_reduce &r, uint32_t n, T *out, const sum_of<T> *parts)
+__device__ inline void join_parts(
+	const struct gpu_reduce &r, uint32_t n, T *out, const sum_of<T> *parts)
 {
 	using A = sum_of<T>;
 	uint32_t warps = gridDim.x * blockDim.y;
@@ -156,7 +165,7 @@ __device__ inline void join_parts(const struct gpu_reduce &r, uint32_t n, T *out
 	}
 }
 
-/* -- along rows and along columns ----------------------------------------------------------------- */
+/* -- along rows and along columns -------------------------------------------------------------- */
 
 /* Each of V accumulators takes the elements at its place of the groups first, first + by, ... */
 template <int STEP, typename T, int V>
@@ -175,14 +184,15 @@ static __device__ inline void gather_groups(
 
 /* As many rows in a block as it is high; its height is 1 where rows are wider than a warp. */
 template <int STEP, typename T, int V>
-__device__ inline void reduce_rows(const struct gpu_reduce &r, T *out, sum_of<T> *parts, const T *in)
+__device__ inline void reduce_rows(
+	const struct gpu_reduce &r, T *out, sum_of<T> *parts, const T *in)
 {
 	using A = sum_of<T>;
 	uint32_t rows = gridDim.x * blockDim.y;
 	for (uint32_t o = blockIdx.x * blockDim.y + threadIdx.y; o < r.outputs; o += rows) {
 		A acc[V];
-		gather_groups<STEP>(r, in + dims_at(r.kept, o), blockIdx.y * blockDim.x + threadIdx.x,
-			gridDim.y * blockDim.x, acc);
+		gather_groups<STEP>(r, in + dims_at(r.kept, o),
+			blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x, acc);
 		for (int k = 1; k < V; k++)
 			acc[0] = joined<STEP>(acc[0], acc[k]);
 		A all = over_block(acc[0], [](A a, A b) { return joined<STEP>(a, b); });
@@ -202,7 +212,8 @@ template <typename T, int V> static __device__ inline struct columns<T, V> *shar
 }
 
 template <int STEP, typename T, int V>
-__device__ inline void reduce_columns(const struct gpu_reduce &r, T *out, sum_of<T> *parts, const T *in)
+__device__ inline void reduce_columns(
+	const struct gpu_reduce &r, T *out, sum_of<T> *parts, const T *in)
 {
 	struct columns<T, V> *shared = shared_columns<T, V>();
 	uint32_t x = threadIdx.x, y = threadIdx.y, groups = r.outputs / V;
@@ -211,8 +222,8 @@ __device__ inline void reduce_columns(const struct gpu_reduce &r, T *out, sum_of
 		bool mine = at + x < groups;
 		sum_of<T> acc[V];
 		if (mine)
-			gather_groups<STEP>(r, in + dims_at(r.kept, at + x), blockIdx.y * blockDim.y + y,
-				gridDim.y * blockDim.y, acc);
+			gather_groups<STEP>(r, in + dims_at(r.kept, at + x),
+				blockIdx.y * blockDim.y + y, gridDim.y * blockDim.y, acc);
 		if (blockDim.y > 1) {
 			for (int k = 0; k < V && mine; k++)
 				shared->at[y][x][k] = acc[k];
@@ -227,13 +238,14 @@ __device__ inline void reduce_columns(const struct gpu_reduce &r, T *out, sum_of
 	}
 }
 
-/* -- LogSumExp: around the largest one -------------------------------------------------------------- */
+/* -- LogSumExp: around the largest one --------------------------------------------------------- */
 
 static __device__ inline bool is_finite(double x) { return x - x == 0; }
 static __device__ inline bool is_finite(int64_t) { return true; }
 
 template <typename T>
-static __device__ inline sum_of<T> largest_of(const struct gpu_reduce &r, const T *x, uint32_t first, uint32_t by)
+static __device__ inline sum_of<T> largest_of(
+	const struct gpu_reduce &r, const T *x, uint32_t first, uint32_t by)
 {
 	sum_of<T> acc[1];
 	gather_groups<GPU_LARGEST>(r, x, first, by, acc);
@@ -250,7 +262,8 @@ static __device__ inline sum_of<T> exps_of(
 	return sum;
 }
 
-template <typename T> __device__ void log_sum_exp_rows(const struct gpu_reduce &r, T *out, const T *in)
+template <typename T>
+__device__ void log_sum_exp_rows(const struct gpu_reduce &r, T *out, const T *in)
 {
 	using A = sum_of<T>;
 	for (uint32_t o = blockIdx.x; o < r.outputs; o += gridDim.x) {
@@ -258,14 +271,15 @@ template <typename T> __device__ void log_sum_exp_rows(const struct gpu_reduce &
 		A top = over_block(largest_of(r, x, threadIdx.x, blockDim.x),
 			[](A a, A b) { return joined<GPU_LARGEST>(a, b); });
 		top = is_finite(top) ? top : 0;
-		A sum = over_block(
-			exps_of(r, x, top, threadIdx.x, blockDim.x), [](A a, A b) { return a + b; });
+		A sum = over_block(exps_of(r, x, top, threadIdx.x, blockDim.x),
+			[](A a, A b) { return a + b; });
 		if (threadIdx.x == 0)
 			out[o] = finished<T>(r, sum, top);
 	}
 }
 
-template <typename T> __device__ void log_sum_exp_columns(const struct gpu_reduce &r, T *out, const T *in)
+template <typename T>
+__device__ void log_sum_exp_columns(const struct gpu_reduce &r, T *out, const T *in)
 {
 	for (int64_t o = thread_index(); o < r.outputs; o += thread_stride()) {
 		const T *x = in + dims_at(r.kept, (uint32_t)o);
@@ -275,23 +289,31 @@ template <typename T> __device__ void log_sum_exp_columns(const struct gpu_reduc
 	}
 }
 
-/* -- kernels ------------------------------------------------------------------------------------------ */
+/* -- kernels ----------------------------------------------------------------------------------- */
 
 #define REDUCE(T, name, V) \
 	KERNEL(reduce_rows_##name, (struct gpu_reduce r, T *out, sum_of<T> *parts, const T *in)) \
 	{ \
-		by_step(r.step, [&](auto s) { reduce_rows<decltype(s)::value, T, V>(r, out, parts, in); }); \
+		by_step(r.step, [&](auto s) { \
+			reduce_rows<decltype(s)::value, T, V>(r, out, parts, in); \
+		}); \
 	} \
-	KERNEL(reduce_columns_##name, (struct gpu_reduce r, T *out, sum_of<T> *parts, const T *in)) \
+	KERNEL(reduce_columns_##name, \
+		(struct gpu_reduce r, T *out, sum_of<T> *parts, const T *in)) \
 	{ \
-		by_step(r.step, [&](auto s) { reduce_columns<decltype(s)::value, T, V>(r, out, parts, in); }); \
+		by_step(r.step, [&](auto s) { \
+			reduce_columns<decltype(s)::value, T, V>(r, out, parts, in); \
+		}); \
 	}
 #define REDUCE_ALL(T, name) \
 	REDUCE(T, name, 1) \
 	REDUCE(T, name##_wide, wide_of<T>) \
-	KERNEL(reduce_join_##name, (struct gpu_reduce r, uint32_t n, T *out, const sum_of<T> *parts)) \
+	KERNEL(reduce_join_##name, \
+		(struct gpu_reduce r, uint32_t n, T *out, const sum_of<T> *parts)) \
 	{ \
-		by_step(r.step, [&](auto s) { join_parts<decltype(s)::value, T>(r, n, out, parts); }); \
+		by_step(r.step, [&](auto s) { \
+			join_parts<decltype(s)::value, T>(r, n, out, parts); \
+		}); \
 	} \
 	KERNEL(log_sum_exp_rows_##name, (struct gpu_reduce r, T *out, const T *in)) \
 	{ \

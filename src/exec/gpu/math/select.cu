@@ -15,7 +15,8 @@ __device__ void compare2(const struct gpu_walk &w, int fn, uint8_t *out, const T
 }
 
 #define COMPARE(T, name) \
-	KERNEL(compare_##name, (struct gpu_walk w, int32_t fn, uint8_t *out, const T *a, const T *b)) \
+	KERNEL(compare_##name, \
+		(struct gpu_walk w, int32_t fn, uint8_t *out, const T *a, const T *b)) \
 	{ \
 		compare2(w, fn, out, a, b); \
 	}
@@ -42,7 +43,8 @@ __device__ void where3(const struct gpu_walk &w, T *out, const uint8_t *c, const
 }
 
 #define WHERE(T, name, V) \
-	KERNEL(where_##name, (struct gpu_walk w, T *out, const uint8_t *c, const T *x, const T *y)) \
+	KERNEL(where_##name, \
+		(struct gpu_walk w, T *out, const uint8_t *c, const T *x, const T *y)) \
 	{ \
 		where3<T, V>(w, out, c, x, y); \
 	}

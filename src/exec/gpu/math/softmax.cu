@@ -2,9 +2,9 @@
 /*
  * softmax.cu -- Softmax and LogSoftmax along an axis
  *
- * Rows of whole groups of 16 bytes, and others of up to 1024 elements, are held in registers: they are
- * read once and written once. Longer ones are a block's, in three passes. Where the axis is not the
- * innermost neighbouring threads have neighbouring slices.
+ * Rows of whole groups of 16 bytes, and others of up to 1024 elements, are held in registers: they
+ * are read once and written once. Longer ones are a block's, in three passes. Where the axis is not
+ * the innermost neighbouring threads have neighbouring slices.
  */
 #include "exec/gpu/rows.cuh"
 
@@ -31,7 +31,8 @@ template <typename T> static __device__ inline float top_of(const struct held<T>
 }
 
 /* The sum of exponentials, which stay in the row; of logarithms what they are of does. */
-template <typename T> static __device__ inline float exps_of(struct held<T> &row, int log_of, float top)
+template <typename T>
+static __device__ inline float exps_of(struct held<T> &row, int log_of, float top)
 {
 	float sum = 0;
 	for (int g = 0; g < held<T>::G; g++)
@@ -71,7 +72,8 @@ template <typename T>
 __device__ void softmax_warps(uint32_t rows, uint32_t n, int log_of, T *out, const T *in)
 {
 	uint32_t lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
-	for (uint32_t row = blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += gridDim.x * warps) {
+	for (uint32_t row = blockIdx.x * warps + threadIdx.x / WARP; row < rows;
+		row += gridDim.x * warps) {
 		const T *x = in + (size_t)row * n;
 		T *o = out + (size_t)row * n;
 		float v[HELD], top = -INFINITY, sum = 0;
@@ -128,20 +130,24 @@ __device__ void softmax_columns(
 }
 
 #define SOFTMAX(T, name) \
-	KERNEL(softmax_held_##name, (uint32_t rows, uint32_t n, int32_t log_of, T *out, const T *in)) \
+	KERNEL(softmax_held_##name, \
+		(uint32_t rows, uint32_t n, int32_t log_of, T *out, const T *in)) \
 	{ \
 		softmax_held(rows, n, log_of, out, in); \
 	} \
-	KERNEL(softmax_warps_##name, (uint32_t rows, uint32_t n, int32_t log_of, T *out, const T *in)) \
+	KERNEL(softmax_warps_##name, \
+		(uint32_t rows, uint32_t n, int32_t log_of, T *out, const T *in)) \
 	{ \
 		softmax_warps(rows, n, log_of, out, in); \
 	} \
-	KERNEL(softmax_blocks_##name, (uint32_t rows, uint32_t n, int32_t log_of, T *out, const T *in)) \
+	KERNEL(softmax_blocks_##name, \
+		(uint32_t rows, uint32_t n, int32_t log_of, T *out, const T *in)) \
 	{ \
 		softmax_blocks(rows, n, log_of, out, in); \
 	} \
 	KERNEL(softmax_columns_##name, \
-		(uint32_t slices, uint32_t n, int32_t log_of, T *out, const T *in, struct gpu_div inner)) \
+		(uint32_t slices, uint32_t n, int32_t log_of, T *out, const T *in, \
+			struct gpu_div inner)) \
 	{ \
 		softmax_columns(slices, n, log_of, out, in, inner); \
 	}

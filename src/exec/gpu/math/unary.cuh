@@ -47,7 +47,7 @@ static __device__ float apply(const struct gpu_call &c, float x)
 	return x;
 }
 
-/* -- where a short float is rounded from the result: fewer digits, at a fraction of the work --------- */
+/* -- where a short float is rounded from the result: fewer digits, at a fraction of the work --- */
 
 static __device__ inline float sigmoid_short(float x)
 {
@@ -55,8 +55,8 @@ static __device__ inline float sigmoid_short(float x)
 }
 
 /* x * (1 - q(x)), q(x) being the share of a normal distribution beyond x. It is a polynomial of
-   1 / (1 + 0.36 a) times exp(-a^2 / 2) within 1.2e-5 of itself for a up to 13.5, so that the tail of
-   negative x is as exact as the rest; beyond 32 it is 0. */
+   1 / (1 + 0.36 a) times exp(-a^2 / 2) within 1.2e-5 of itself for a up to 13.5, so that the tail
+   of negative x is as exact as the rest; beyond 32 it is 0. */
 static __device__ inline float gelu_short(float x)
 {
 	float a = fminf(fabsf(x), 32), u = __fdividef(1, 1 + 0.36f * a), q = -9.89979055e-2f;

@@ -6,8 +6,8 @@
  * library's batch; what cannot is a loop over calls. A bias per column and ReLU or tanh's
  * GELU are the library's epilogue, one addend of the result's shape its C; whatever else
  * the node adds or applies is a kernel of ours behind it (finish.h). Where that is Gelu or Swish
- * alone, on halves, cuDNN's kernel of all together is a rival (fused_product.h). Gelu's form of tanh
- * stands for its form of erf nowhere: near -2 it is 1.5 % off, which is more than halves are
+ * alone, on halves, cuDNN's kernel of all together is a rival (fused_product.h). Gelu's form of
+ * tanh stands for its form of erf nowhere: near -2 it is 1.5 % off, which is more than halves are
  * rounded by.
  */
 #include "exec/gpu/math/finish.h"
@@ -109,7 +109,8 @@ static struct product_matrix matrix(const struct operand *v, const struct matmul
 	int64_t row, int64_t col, int64_t cols, int64_t rows)
 {
 	int batch = s->v.out.rank - 3, loops = batch > 0 ? batch : 0;
-	struct product_matrix m = { .step = batch >= 0 ? v->lead[batch] : 0, .transposed = col != 1 };
+	struct product_matrix m = { .step = batch >= 0 ? v->lead[batch] : 0,
+		.transposed = col != 1 };
 	m.ld = m.transposed ? col : row;
 	int64_t least = m.transposed ? rows : cols;
 	m.ld = m.ld < least ? least : m.ld; /* of a single row any will do */
@@ -220,25 +221,32 @@ static void place_activation(struct matmul_state *s, struct product_spec *spec)
 
 /* -- rivals ------------------------------------------------------------------------------------ */
 
-/* One product of halves, all of which fits cuDNN's, and whose activation is a kernel of its own yet. */
-static bool may_fuse(const struct prep *p, const struct matmul_state *s, const struct product_spec *spec)
+/* One product of halves, all of which fits cuDNN's, and whose activation is a kernel of its own
+   yet. */
+static bool may_fuse(
+	const struct prep *p, const struct matmul_state *s, const struct product_spec *spec)
 {
 	int64_t act = node_int(p->node, "activation", ACT_NONE);
-	bool left = s->finish.f.call.fn != GPU_NO_CALL && s->finish.add[0] < 0 && s->finish.add[1] < 0;
-	return (act == ACT_GELU || act == ACT_SWISH) && left && s->c < 0 && s->calls == 1 && spec->batch == 1 &&
-	       p->in[0].dtype != DTYPE_F32 && s->v.alpha == 1 && s->v.a_k == 1 && spec->n % WHOLE == 0 &&
-	       spec->k % WHOLE == 0 && spec->matrix[PRODUCT_A].ld % WHOLE == 0;
+	bool left =
+		s->finish.f.call.fn != GPU_NO_CALL && s->finish.add[0] < 0 && s->finish.add[1] < 0;
+	return (act == ACT_GELU || act == ACT_SWISH) && left && s->c < 0 && s->calls == 1 &&
+	       spec->batch == 1 && p->in[0].dtype != DTYPE_F32 && s->v.alpha == 1 &&
+	       s->v.a_k == 1 && spec->n % WHOLE == 0 && spec->k % WHOLE == 0 &&
+	       spec->matrix[PRODUCT_A].ld % WHOLE == 0;
 }
 
-/* ret is cuBLASLt's and a kernel of ours behind it, unless cuDNN's is or was measured to be faster. */
-static enum err_code try_fused(struct prep *p, const struct matmul_state *s, const struct product_spec *spec,
-	struct kernel *ret, struct err *err)
+/* ret is cuBLASLt's and a kernel of ours behind it, unless cuDNN's is or was measured
+   to be faster. */
+static enum err_code try_fused(struct prep *p, const struct matmul_state *s,
+	const struct product_spec *spec, struct kernel *ret, struct err *err)
 {
 	static const char *const name[] = { "two", "fused" };
 	int row = s->v.out.rank - 2;
-	struct fused_product_spec key = { .m = spec->m, .n = spec->n, .k = spec->k, .a_row = s->v.a.lead[row],
+	struct fused_product_spec key = { .m = spec->m, .n = spec->n, .k = spec->k,
+		.a_row = s->v.a.lead[row],
 		.b_row = s->v.b_k, .b_col = s->v.b.col, .dtype = (int32_t)p->in[0].dtype,
-		.act = (int32_t)node_int(p->node, "activation", ACT_NONE), .bias = spec->bias != NULL,
+		.act = (int32_t)node_int(p->node, "activation", ACT_NONE),
+		.bias = spec->bias != NULL,
 		.alpha = s->finish.f.call.alpha, .beta = s->finish.f.call.beta };
 	struct rivals r = { name, 2, &key, sizeof(key) };
 	struct kernel fused = { .name = ret->name, .units = 1, .unread = ret->unread };

@@ -83,7 +83,8 @@ static enum err_code describe_matrix(const struct gpu *g, const struct product_s
 }
 
 #define SET(attr, value) \
-	BLAS_TRY(g, blas.cublasLtMatmulDescSetAttribute(pr->desc, CUBLASLT_MATMUL_DESC_##attr, &(value), \
+	BLAS_TRY(g, blas.cublasLtMatmulDescSetAttribute( \
+		pr->desc, CUBLASLT_MATMUL_DESC_##attr, &(value), \
 		sizeof(value)), "describing a product")
 
 /* d' = op(b') op(a'), so A there is b here. */

@@ -47,10 +47,14 @@ static bool set_preferences(
 	const struct preference all[] = {
 		{ CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit, sizeof(limit) },
 		{ CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reduction, sizeof(reduction) },
-		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &m[PRODUCT_B].align, sizeof(uint32_t) },
-		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &m[PRODUCT_A].align, sizeof(uint32_t) },
-		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &m[PRODUCT_C].align, sizeof(uint32_t) },
-		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &m[PRODUCT_D].align, sizeof(uint32_t) },
+		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &m[PRODUCT_B].align,
+			sizeof(uint32_t) },
+		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &m[PRODUCT_A].align,
+			sizeof(uint32_t) },
+		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &m[PRODUCT_C].align,
+			sizeof(uint32_t) },
+		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &m[PRODUCT_D].align,
+			sizeof(uint32_t) },
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (blas.cublasLtMatmulPreferenceSetAttribute(pref, all[i].attr, all[i].value,
@@ -186,8 +190,8 @@ static bool enqueue(const struct timing *t, void *ctx, int i, int run)
 static size_t swept_bytes(const struct gpu *g, const struct product_spec *s)
 {
 	int l2 = 0;
-	if (s->batch > 1 ||
-		cu.cuDeviceGetAttribute(&l2, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, g->device) != CUDA_SUCCESS)
+	if (s->batch > 1 || cu.cuDeviceGetAttribute(&l2, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE,
+				    g->device) != CUDA_SUCCESS)
 		return 0;
 	return 2 * (size_t)l2;
 }

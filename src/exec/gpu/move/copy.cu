@@ -5,7 +5,8 @@
 #include "exec/gpu/kernels.cuh"
 
 /* Where element i of a box is, in both. */
-static __device__ inline void box_at(const struct gpu_box &b, uint32_t i, int32_t *src, int32_t *dst)
+static __device__ inline void box_at(
+	const struct gpu_box &b, uint32_t i, int32_t *src, int32_t *dst)
 {
 	*src = *dst = 0;
 	for (int d = b.rank - 1; d > 0; d--) {
@@ -27,21 +28,27 @@ template <typename T> __device__ void copy_box(const struct gpu_box &b, T *dst, 
 	}
 }
 
-/* A block for a square: rows of the source in, rows of the destination out, P elements in an access. */
-template <typename T, int P> __device__ void copy_tiles(const struct gpu_tiles &t, T *dst, const T *src)
+/* A block for a square: rows of the source in, rows of the destination out, P elements in an
+   access. */
+template <typename T, int P>
+__device__ void copy_tiles(const struct gpu_tiles &t, T *dst, const T *src)
 {
 	constexpr int SIDE = GPU_SQUARE * P;
 	__shared__ group<T, P> square[SIDE][GPU_SQUARE + 1];
 	for (uint32_t s = blockIdx.x; s < t.squares; s += gridDim.x) {
-		uint32_t rest = quotient(s, t.last_squares), x = (s - rest * t.last_squares.d) * SIDE;
-		uint32_t place = quotient(rest, t.tile_squares), y = (rest - place * t.tile_squares.d) * SIDE;
+		uint32_t rest = quotient(s, t.last_squares),
+			 x = (s - rest * t.last_squares.d) * SIDE;
+		uint32_t place = quotient(rest, t.tile_squares),
+			 y = (rest - place * t.tile_squares.d) * SIDE;
 		uint32_t column = threadIdx.x * P;
 		int32_t from, to;
 		box_at(t.outer, place, &from, &to);
 		for (uint32_t r = threadIdx.y; r < SIDE; r += GPU_SQUARE_HIGH)
 			if (x + r < t.last && y + column < t.tile)
 				square[r][threadIdx.x] = load_group<T, P>(
-					src + from + (int32_t)(x + r) * t.last_src + (int32_t)(y + column), true);
+					src + from + (int32_t)(x + r) * t.last_src +
+						(int32_t)(y + column),
+					true);
 		__syncthreads();
 		for (uint32_t r = threadIdx.y; r < SIDE; r += GPU_SQUARE_HIGH) {
 			if (y + r >= t.tile || x + column >= t.last)
@@ -49,27 +56,32 @@ template <typename T, int P> __device__ void copy_tiles(const struct gpu_tiles &
 			group<T, P> g;
 			for (int k = 0; k < P; k++)
 				g.v[k] = square[column + k][r / P].v[r % P];
-			store_group<T, P>(dst + to + (int32_t)(y + r) * t.tile_dst + (int32_t)(x + column), g);
+			store_group<T, P>(
+				dst + to + (int32_t)(y + r) * t.tile_dst + (int32_t)(x + column),
+				g);
 		}
 		__syncthreads();
 	}
 }
 
-/* A thread takes a group of each plane, and puts down as many groups of their elements in turn: tiles would
-   be all but empty. */
+/* A thread takes a group of each plane, and puts down as many groups of their elements in turn:
+   tiles would be all but empty. */
 template <typename T, int PLANES>
 __device__ void interleave(const struct gpu_interleave &p, T *dst, const T *src)
 {
 	constexpr int V = wide_of<T>;
 	for (int64_t i = thread_index(); i < p.count; i += thread_stride()) {
-		uint32_t image = quotient((uint32_t)i, p.groups), at = ((uint32_t)i - image * p.groups.d) * V;
+		uint32_t image = quotient((uint32_t)i, p.groups),
+			 at = ((uint32_t)i - image * p.groups.d) * V;
 		group<T, V> from[PLANES], to[PLANES];
 		for (int c = 0; c < PLANES; c++)
-			from[c] = load_group<T, V>(src + (int32_t)image * p.src_image + c * p.plane + at, true);
+			from[c] = load_group<T, V>(
+				src + (int32_t)image * p.src_image + c * p.plane + at, true);
 		for (int k = 0; k < V * PLANES; k++)
 			to[k / V].v[k % V] = from[k % PLANES].v[k / PLANES];
 		for (int c = 0; c < PLANES; c++)
-			store_group<T, V>(dst + (int32_t)image * p.dst_image + at * PLANES + c * V, to[c]);
+			store_group<T, V>(
+				dst + (int32_t)image * p.dst_image + at * PLANES + c * V, to[c]);
 	}
 }
 
@@ -88,7 +100,8 @@ static __device__ inline int32_t pad_source(int mode, int32_t i, int32_t n)
 	return i < n ? i : period - i;
 }
 
-template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const T *src, const T *value)
+template <typename T>
+__device__ void pad(const struct gpu_pad &p, T *dst, const T *src, const T *value)
 {
 	T constant;
 	if (value)
@@ -101,8 +114,8 @@ template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const
 		bool outside = false;
 		for (int d = p.rank - 1; d >= 0; d--) {
 			uint32_t q = quotient(rest, p.dim[d]);
-			int32_t at =
-				pad_source(p.mode, (int32_t)(rest - q * p.dim[d].d) - p.begin[d], p.in[d]);
+			int32_t at = pad_source(
+				p.mode, (int32_t)(rest - q * p.dim[d].d) - p.begin[d], p.in[d]);
 			outside |= at < 0;
 			from += at * p.src[d];
 			rest = q;
@@ -112,8 +125,12 @@ template <typename T> __device__ void pad(const struct gpu_pad &p, T *dst, const
 }
 
 #define COPY(T, size) \
-	KERNEL(copy_box_##size, (struct gpu_box b, T *dst, const T *src)) { copy_box(b, dst, src); } \
-	KERNEL(copy_tiles_##size, (struct gpu_tiles t, T *dst, const T *src)) { copy_tiles<T, 1>(t, dst, src); }
+	KERNEL(copy_box_##size, (struct gpu_box b, T *dst, const T *src)) { \
+		copy_box(b, dst, src); } \
+	KERNEL(copy_tiles_##size, (struct gpu_tiles t, T *dst, const T *src)) \
+	{ \
+		copy_tiles<T, 1>(t, dst, src); \
+	}
 #define INTERLEAVE(T, size, planes) \
 	KERNEL(interleave_##size##_##planes, (struct gpu_interleave p, T *dst, const T *src)) \
 	{ \

@@ -32,8 +32,8 @@ template <typename T> static __device__ inline T zero_of()
 }
 
 template <typename T>
-__device__ void gather(
-	const struct gpu_gather &g, T *out, const T *data, const void *indices, const struct gpu_complaint &f)
+__device__ void gather(const struct gpu_gather &g, T *out, const T *data, const void *indices,
+	const struct gpu_complaint &f)
 {
 	for (int64_t i = thread_index(); i < g.count; i += thread_stride()) {
 		uint32_t row = quotient((uint32_t)i, g.row), at = (uint32_t)i - row * g.row.d;
@@ -53,15 +53,16 @@ static __device__ inline int64_t element_place(
 		return -1;
 	for (int d = g.depth - 1; d >= 0; d--) {
 		uint32_t q = quotient(i, g.place[d]);
-		at += d == g.axis ? index * g.stride[d] : (int64_t)(i - q * g.place[d].d) * g.stride[d];
+		at += d == g.axis ? index * g.stride[d]
+				  : (int64_t)(i - q * g.place[d].d) * g.stride[d];
 		i = q;
 	}
 	return at;
 }
 
 /* Where the row of a tuple begins. */
-static __device__ inline int64_t tuple_place(
-	const struct gpu_gather &g, uint32_t tuple, const void *indices, const struct gpu_complaint &f)
+static __device__ inline int64_t tuple_place(const struct gpu_gather &g, uint32_t tuple,
+	const void *indices, const struct gpu_complaint &f)
 {
 	int64_t at = (int64_t)quotient(tuple, g.indices) * g.batch;
 	bool inside = true;
@@ -75,20 +76,23 @@ static __device__ inline int64_t tuple_place(
 
 #define GATHER(T, size) \
 	KERNEL(gather_##size, \
-		(struct gpu_gather g, T *out, const T *data, const void *indices, struct gpu_complaint f)) \
+		(struct gpu_gather g, T *out, const T *data, const void *indices, \
+			struct gpu_complaint f)) \
 	{ \
 		gather(g, out, data, indices, f); \
 	} \
 	KERNEL(gather_elements_##size, \
-		(struct gpu_gather g, T *out, const T *data, const void *indices, struct gpu_complaint f)) \
+		(struct gpu_gather g, T *out, const T *data, const void *indices, \
+			struct gpu_complaint f)) \
 	{ \
 		for (int64_t i = thread_index(); i < g.count; i += thread_stride()) { \
 			int64_t at = element_place(g, (uint32_t)i, indices, f); \
 			out[i] = at < 0 ? zero_of<T>() : data[at]; \
 		} \
 	} \
-	KERNEL(scatter_elements_##size, (struct gpu_gather g, T *out, const T *updates, \
-						const void *indices, struct gpu_complaint f)) \
+	KERNEL(scatter_elements_##size, \
+		(struct gpu_gather g, T *out, const T *updates, const void *indices, \
+			struct gpu_complaint f)) \
 	{ \
 		for (int64_t i = thread_index(); i < g.count; i += thread_stride()) { \
 			int64_t at = element_place(g, (uint32_t)i, indices, f); \
@@ -97,7 +101,8 @@ static __device__ inline int64_t tuple_place(
 		} \
 	} \
 	KERNEL(gather_nd_##size, \
-		(struct gpu_gather g, T *out, const T *data, const void *indices, struct gpu_complaint f)) \
+		(struct gpu_gather g, T *out, const T *data, const void *indices, \
+			struct gpu_complaint f)) \
 	{ \
 		for (int64_t i = thread_index(); i < g.count; i += thread_stride()) { \
 			uint32_t tuple = quotient((uint32_t)i, g.row); \
@@ -105,8 +110,9 @@ static __device__ inline int64_t tuple_place(
 			out[i] = at < 0 ? zero_of<T>() : data[at + (uint32_t)i - tuple * g.row.d]; \
 		} \
 	} \
-	KERNEL(scatter_nd_##size, (struct gpu_gather g, T *out, const T *updates, const void *indices, \
-					  struct gpu_complaint f)) \
+	KERNEL(scatter_nd_##size, \
+		(struct gpu_gather g, T *out, const T *updates, const void *indices, \
+			struct gpu_complaint f)) \
 	{ \
 		for (int64_t i = thread_index(); i < g.count; i += thread_stride()) { \
 			uint32_t tuple = quotient((uint32_t)i, g.row); \

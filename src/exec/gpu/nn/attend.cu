@@ -17,20 +17,21 @@ struct query {
 };
 
 /* How many keys of a sequence are no padding. */
-static __device__ int32_t valid_keys(const struct gpu_attend &s, const struct gpu_attend_at &at, uint32_t b,
-	const struct gpu_complaint &f)
+static __device__ int32_t valid_keys(const struct gpu_attend &s, const struct gpu_attend_at &at,
+	uint32_t b, const struct gpu_complaint &f)
 {
 	if (!at.lengths)
 		return s.keys;
-	int64_t n = s.lengths_wide ? ((const int64_t *)at.lengths)[b] : ((const int32_t *)at.lengths)[b];
+	int64_t n = s.lengths_wide ? ((const int64_t *)at.lengths)[b]
+				   : ((const int32_t *)at.lengths)[b];
 	if (n + s.more >= 0 && n + s.more <= s.keys)
 		return (int32_t)n + s.more;
 	complain(f, n);
 	return 0;
 }
 
-static __device__ struct query query_of(const struct gpu_attend &s, const struct gpu_attend_at &at, uint32_t row,
-	const struct gpu_complaint &f)
+static __device__ struct query query_of(const struct gpu_attend &s, const struct gpu_attend_at &at,
+	uint32_t row, const struct gpu_complaint &f)
 {
 	struct query q;
 	uint32_t head = quotient(row, s.q_len);
@@ -53,16 +54,16 @@ static __device__ inline int64_t place(const int64_t *stride, uint32_t b, uint32
 
 /* Row k of keys or values. */
 template <typename T>
-static __device__ inline const T *row_of(const struct gpu_attend &s, const void *const *part, const int64_t (*stride)[3],
-	uint32_t b, uint32_t h, int32_t k)
+static __device__ inline const T *row_of(const struct gpu_attend &s, const void *const *part,
+	const int64_t (*stride)[3], uint32_t b, uint32_t h, int32_t k)
 {
 	int which = k >= s.past;
 	return (const T *)part[which] + place(stride[which], b, h, which ? k - s.past : k);
 }
 
 template <typename T>
-static __device__ float score(const struct gpu_attend &s, const struct gpu_attend_at &at, const struct query &q,
-	const float *x, int32_t k)
+static __device__ float score(const struct gpu_attend &s, const struct gpu_attend_at &at,
+	const struct query &q, const float *x, int32_t k)
 {
 	const T *key = row_of<T>(s, at.k, s.k, q.b, quotient(q.h, s.group), k);
 	constexpr int WIDE = wide_of<T>;
@@ -92,7 +93,8 @@ static __device__ inline float over_top(float x, float top)
 
 /* A query that sees nothing gives NaN, as the formula does. */
 template <typename T>
-__device__ void attend(const struct gpu_attend &s, const struct gpu_attend_at &at, const struct gpu_complaint &f)
+__device__ void attend(
+	const struct gpu_attend &s, const struct gpu_attend_at &at, const struct gpu_complaint &f)
 {
 	DYNAMIC_SHARED(float, x); /* the query, then the weights of a run of keys */
 	float *weight = x + s.head;
@@ -100,7 +102,8 @@ __device__ void attend(const struct gpu_attend &s, const struct gpu_attend_at &a
 	for (uint32_t row = blockIdx.x; row < s.rows; row += gridDim.x) {
 		struct query q = query_of(s, at, row, f);
 		bool smooth = s.smooth || at.sinks;
-		float top = at.sinks ? widen(((const T *)at.sinks)[q.h]) : smooth ? 0 : -INFINITY, sum = smooth;
+		float top = at.sinks ? widen(((const T *)at.sinks)[q.h]) : smooth ? 0 : -INFINITY,
+			sum = smooth;
 		float y[GPU_ATTEND_VALUES] = { 0 };
 		for (int32_t d = t; d < s.head; d += GPU_ATTEND_THREADS)
 			x[d] = widen(((const T *)at.q)[place(s.q, q.b, q.h, q.i) + d]);
@@ -112,7 +115,8 @@ __device__ void attend(const struct gpu_attend &s, const struct gpu_attend_at &a
 			top = larger(top, over_block(own, larger));
 			float put_right = over_top(before, top), e = over_top(own, top);
 			weight[t] = e;
-			sum = sum * put_right + over_block(e, plus); /* its barriers are weight's too */
+			/* Its barriers are weight's too. */
+			sum = sum * put_right + over_block(e, plus);
 			for (int c = 0; c < GPU_ATTEND_VALUES; c++) {
 				int32_t d = (int32_t)t + c * GPU_ATTEND_THREADS;
 				if (d >= s.v_head)
@@ -133,14 +137,15 @@ __device__ void attend(const struct gpu_attend &s, const struct gpu_attend_at &a
 	}
 }
 
-/* -- GroupQueryAttention's new tokens -------------------------------------------------------------- */
+/* -- GroupQueryAttention's new tokens ---------------------------------------------------------- */
 
 /* Keys of sequence b that were there; below 0: its length cannot be. */
-static __device__ int32_t past_of(const struct gpu_group_query &s, const struct gpu_group_query_at &at, uint32_t b,
-	const struct gpu_complaint &f)
+static __device__ int32_t past_of(const struct gpu_group_query &s,
+	const struct gpu_group_query_at &at, uint32_t b, const struct gpu_complaint &f)
 {
 	int64_t valid = (int64_t)at.lengths[b] + 1, len = s.len.d, past = s.fresh ? 0 : valid - len;
-	if (valid >= 0 && past >= 0 && past <= s.past_len && valid <= s.kept.d && past + len <= s.kept.d)
+	if (valid >= 0 && past >= 0 && past <= s.past_len && valid <= s.kept.d &&
+		past + len <= s.kept.d)
 		return (int32_t)past;
 	complain(f, valid - 1);
 	return -1;
@@ -148,11 +153,13 @@ static __device__ int32_t past_of(const struct gpu_group_query &s, const struct 
 
 /* Element d of head h of part (0: queries, 1: keys) of new token i, turned by its position. */
 template <typename T>
-static __device__ T new_element(const struct gpu_group_query &s, const struct gpu_group_query_at &at, int part,
-	uint32_t b, uint32_t h, uint32_t i, uint32_t d, int32_t past, const struct gpu_complaint &f)
+static __device__ T new_element(const struct gpu_group_query &s,
+	const struct gpu_group_query_at &at, int part, uint32_t b, uint32_t h, uint32_t i,
+	uint32_t d, int32_t past, const struct gpu_complaint &f)
 {
 	int64_t token = (int64_t)b * s.len.d + i;
-	const T *x = (const T *)at.part[part] + token * s.row[part] + s.first[part] + (int64_t)h * s.head.d;
+	const T *x = (const T *)at.part[part] + token * s.row[part] + s.first[part] +
+		     (int64_t)h * s.head.d;
 	if (part == 2 || s.half == 0)
 		return x[d];
 	int64_t position = at.positions ? at.positions[token] : past + (int64_t)i;
@@ -165,22 +172,26 @@ static __device__ T new_element(const struct gpu_group_query &s, const struct gp
 }
 
 template <typename T>
-__device__ void group_query_turn(const struct gpu_group_query &s, const struct gpu_group_query_at &at,
-	const struct gpu_complaint &wrong_length, const struct gpu_complaint &wrong_place)
+__device__ void group_query_turn(const struct gpu_group_query &s,
+	const struct gpu_group_query_at &at, const struct gpu_complaint &wrong_length,
+	const struct gpu_complaint &wrong_place)
 {
 	for (int64_t n = thread_index(); n < s.queries; n += thread_stride()) {
 		uint32_t head = quotient((uint32_t)n, s.head), d = (uint32_t)n - head * s.head.d;
-		uint32_t token = quotient(head, s.heads), h = head - token * s.heads.d, b = quotient(token, s.len);
+		uint32_t token = quotient(head, s.heads), h = head - token * s.heads.d,
+			 b = quotient(token, s.len);
 		int32_t past = past_of(s, at, b, wrong_length);
 		if (past >= 0)
-			((T *)at.q)[n] = new_element<T>(s, at, 0, b, h, token - b * s.len.d, d, past, wrong_place);
+			((T *)at.q)[n] = new_element<T>(
+				s, at, 0, b, h, token - b * s.len.d, d, past, wrong_place);
 	}
 }
 
 /* What was kept, what is new, and zeros. */
 template <typename T>
-__device__ void group_query_cache(const struct gpu_group_query &s, const struct gpu_group_query_at &at,
-	const struct gpu_complaint &wrong_length, const struct gpu_complaint &wrong_place)
+__device__ void group_query_cache(const struct gpu_group_query &s,
+	const struct gpu_group_query_at &at, const struct gpu_complaint &wrong_length,
+	const struct gpu_complaint &wrong_place)
 {
 	for (int64_t n = thread_index(); n < s.cached; n += thread_stride()) {
 		uint32_t line = quotient((uint32_t)n, s.head), d = (uint32_t)n - line * s.head.d;
@@ -195,24 +206,28 @@ __device__ void group_query_cache(const struct gpu_group_query &s, const struct 
 			if (k < (uint32_t)past)
 				v = old[((int64_t)head * s.past_len + k) * s.head.d + d];
 			else if (k - (uint32_t)past < s.len.d)
-				v = new_element<T>(s, at, part, b, h, k - (uint32_t)past, d, past, wrong_place);
+				v = new_element<T>(s, at, part, b, h, k - (uint32_t)past, d, past,
+					wrong_place);
 			((T *)(part == 1 ? at.k : at.v))[n] = v;
 		}
 	}
 }
 
 #define ATTEND(T, name) \
-	KERNEL(attend_##name, (struct gpu_attend s, struct gpu_attend_at at, struct gpu_complaint f)) \
+	KERNEL(attend_##name, \
+		(struct gpu_attend s, struct gpu_attend_at at, struct gpu_complaint f)) \
 	{ \
 		attend<T>(s, at, f); \
 	} \
-	KERNEL(group_query_turn_##name, (struct gpu_group_query s, struct gpu_group_query_at at, \
-						struct gpu_complaint f, struct gpu_complaint g)) \
+	KERNEL(group_query_turn_##name, \
+		(struct gpu_group_query s, struct gpu_group_query_at at, struct gpu_complaint f, \
+			struct gpu_complaint g)) \
 	{ \
 		group_query_turn<T>(s, at, f, g); \
 	} \
-	KERNEL(group_query_cache_##name, (struct gpu_group_query s, struct gpu_group_query_at at, \
-						 struct gpu_complaint f, struct gpu_complaint g)) \
+	KERNEL(group_query_cache_##name, \
+		(struct gpu_group_query s, struct gpu_group_query_at at, struct gpu_complaint f, \
+			struct gpu_complaint g)) \
 	{ \
 		group_query_cache<T>(s, at, f, g); \
 	}

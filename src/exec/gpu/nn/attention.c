@@ -90,15 +90,16 @@ static void run_sdpa(const struct kernel_args *a, int64_t from, int64_t to)
 		{ SDPA_Q, SDPA_K, SDPA_V, SDPA_Y, SDPA_SCALE, SDPA_MASK },
 		{ a->in[ATTENTION_Q].data, a->in[ATTENTION_K].data, a->in[ATTENTION_V].data,
 			a->out[0].data, (void *)&s->scale,
-			s->later	  ? s->later
-				: s->mask ? a->in[ATTENTION_MASK].data
-					  : NULL },
+			s->later  ? s->later
+			: s->mask ? a->in[ATTENTION_MASK].data
+				  : NULL },
 		(void *)scratch };
 	dnn_run(s->plan, a, gpu_lane_dnn(a->device->lane), &b);
 	present_run(&s->present, a);
 }
 
-/* pitch: of packed ones, elements from one place of the length to the next; 0: they are not packed. */
+/* pitch: of packed ones, elements from one place of the length to the next; 0: they
+   are not packed. */
 static struct sdpa_tensor sdpa_tensor(
 	int64_t pitch, int64_t batch, int64_t heads, int64_t len, int64_t size)
 {
@@ -296,8 +297,10 @@ static enum err_code prepare_products(struct prep *p, const struct attention_geo
 	set_steps(s->y, &y);
 	set_steps(s->s, &x);
 	k.m.transposed = true;
-	struct product_spec spec = { .m = packed ? g->q_len : group * g->q_len, .n = keys, .k = g->head,
-		.batch = packed ? g->kv_heads : g->batch * g->kv_heads, .dtype = DTYPE_F32, .alpha = (float)g->scale,
+	struct product_spec spec = { .m = packed ? g->q_len : group * g->q_len, .n = keys,
+		.k = g->head,
+		.batch = packed ? g->kv_heads : g->batch * g->kv_heads, .dtype = DTYPE_F32,
+		.alpha = (float)g->scale,
 		.matrix = { q.m, k.m, x.m, x.m } };
 	TRY(product_prepare(p, &spec, &s->scores, ret_workspace, err));
 	spec.n = g->v_head;
@@ -314,7 +317,8 @@ static enum err_code set_weights(const struct prep *p, const struct attention_ge
 {
 	struct gpu_attention *w = &s->weights;
 	int64_t rows = g->batch * g->q_heads * g->q_len, stride[4];
-	*w = (struct gpu_attention){ .keys = (int32_t)g->kv_len, .seen = (int32_t)g->kv_len, .q_len = (int32_t)g->q_len,
+	*w = (struct gpu_attention){ .keys = (int32_t)g->kv_len, .seen = (int32_t)g->kv_len,
+		.q_len = (int32_t)g->q_len,
 		.heads = (int32_t)g->q_heads, .causal = g->causal, .softcap = (float)g->softcap };
 	if (rows > INT32_MAX || g->kv_len > INT32_MAX)
 		return prep_refuse(err, "so many queries or keys");
@@ -326,7 +330,8 @@ static enum err_code set_weights(const struct prep *p, const struct attention_ge
 		for (int i = 0; i < 3; i++)
 			w->mask_stride[i] = stride[i];
 	}
-	s->launch = (struct gpu_launch){ .grid = { (unsigned)rows, 1, 1 }, .block = { GPU_ATTENTION_THREADS, 1, 1 } };
+	s->launch = (struct gpu_launch){ .grid = { (unsigned)rows, 1, 1 },
+		.block = { GPU_ATTENTION_THREADS, 1, 1 } };
 	return gpu_function(gpu_of(p->backend), "attention_weights_f32", &s->launch.fn, err);
 }
 

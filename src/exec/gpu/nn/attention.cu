@@ -30,7 +30,8 @@ template <typename Op> static __device__ float over_block(float v)
 	return v;
 }
 
-static __device__ inline float masked(const struct gpu_attention &s, float x, const void *mask, int64_t at)
+static __device__ inline float masked(
+	const struct gpu_attention &s, float x, const void *mask, int64_t at)
 {
 	if (s.softcap > 0)
 		x = s.softcap * tanhf(x / s.softcap);
@@ -42,7 +43,8 @@ static __device__ inline float masked(const struct gpu_attention &s, float x, co
 /* A query that sees nothing has weights that are no numbers, as the formula says. */
 KERNEL(attention_weights_f32, (struct gpu_attention s, float *scores, const void *mask))
 {
-	int64_t row = blockIdx.x, q = row % s.q_len, head = row / s.q_len % s.heads, batch = row / s.q_len / s.heads;
+	int64_t row = blockIdx.x, q = row % s.q_len, head = row / s.q_len % s.heads,
+		batch = row / s.q_len / s.heads;
 	float *x = scores + row * s.keys, top = -INFINITY, sum = 0;
 	int64_t at = batch * s.mask_stride[0] + head * s.mask_stride[1] + q * s.mask_stride[2];
 	int32_t seen = s.causal && q + 1 < s.seen ? (int32_t)q + 1 : s.seen;

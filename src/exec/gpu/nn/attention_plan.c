@@ -77,7 +77,8 @@ void sdpa_describe(struct dnn_graph *g, const void *spec)
 enum err_code sdpa_plan(
 	struct prep *p, const struct sdpa_spec *s, struct dnn_plan **ret, struct err *err)
 {
-	const struct dnn_question q = { .key = s, .key_bytes = sizeof(*s), .describe = sdpa_describe,
+	const struct dnn_question q = { .key = s, .key_bytes = sizeof(*s),
+		.describe = sdpa_describe,
 		.limits = { WORKSPACE_BYTES_MAX, 1U << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC } };
 	return dnn_plan_for(p, &q, ret, err);
 }

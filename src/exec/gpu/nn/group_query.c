@@ -43,17 +43,20 @@ static void run_group_query(const struct kernel_args *a, int64_t from, int64_t t
 	bool packed = !data_of(a, GROUP_QUERY_K);
 	struct gpu_group_query_at g = { .past_k = data_of(a, GROUP_QUERY_PAST_K),
 		.past_v = data_of(a, GROUP_QUERY_PAST_V), .cosines = data_of(a, GROUP_QUERY_COS),
-		.sines = data_of(a, GROUP_QUERY_SIN), .positions = data_of(a, GROUP_QUERY_POSITIONS),
+		.sines = data_of(a, GROUP_QUERY_SIN),
+		.positions = data_of(a, GROUP_QUERY_POSITIONS),
 		.lengths = a->in[GROUP_QUERY_LENGTHS].data, .q = scratch + s->at[0],
 		.k = cache_of(a, s, scratch, 1), .v = cache_of(a, s, scratch, 2) };
 	for (int i = 0; i < 3; i++)
 		g.part[i] = a->in[packed ? 0 : i].data;
-	struct gpu_complaint wrong_length = gpu_complaint(a, FAULT_VALUE), wrong_place = gpu_complaint(a, FAULT_INDEX);
+	struct gpu_complaint wrong_length = gpu_complaint(a, FAULT_VALUE),
+			     wrong_place = gpu_complaint(a, FAULT_INDEX);
 	void *params[] = { (void *)&s->g, &g, &wrong_length, &wrong_place };
 	gpu_launch(a, &s->cache, params);
 	gpu_launch(a, &s->turn, params);
 	struct gpu_attend_at at = { .q = g.q, .k = { NULL, g.k }, .v = { NULL, g.v },
-		.mask = data_of(a, GROUP_QUERY_BIAS), .lengths = g.lengths, .sinks = data_of(a, GROUP_QUERY_SINK),
+		.mask = data_of(a, GROUP_QUERY_BIAS), .lengths = g.lengths,
+		.sinks = data_of(a, GROUP_QUERY_SINK),
 		.y = a->out[0].data };
 	attend_run(&s->attend, a, &at);
 }
@@ -78,9 +81,11 @@ static struct gpu_attend attend_of(
 	double scale = (double)node_float(p->node, "scale", 0);
 	int64_t window = node_int(p->node, "local_window_size", -1);
 	struct gpu_attend a = { .q_len = gpu_div(g->len), .heads = gpu_div(g->heads),
-		.group = gpu_div(g->heads / g->kv_heads), .head = (int32_t)g->head, .v_head = (int32_t)g->head,
+		.group = gpu_div(g->heads / g->kv_heads), .head = (int32_t)g->head,
+		.v_head = (int32_t)g->head,
 		.keys = (int32_t)kept, .causal = node_int(p->node, "causal", 1) != 0,
-		.window = (int32_t)(window < 0 ? 0 : window > INT32_MAX ? INT32_MAX : window), .at_end = !fresh, .more = 1,
+		.window = (int32_t)(window < 0 ? 0 : window > INT32_MAX ? INT32_MAX : window),
+		.at_end = !fresh, .more = 1,
 		.smooth = node_int(p->node, "smooth_softmax", -1) == 1,
 		.scale = (float)(scale == 0 ? 1 / sqrt((double)g->head) : scale),
 		.softcap = node_float(p->node, "softcap", 0) };
@@ -96,11 +101,14 @@ static struct gpu_group_query tokens_of(
 	const struct prep *p, const struct group_query *g, int64_t kept, bool fresh)
 {
 	struct gpu_group_query t = { .queries = (uint32_t)(g->batch * g->len * g->heads * g->head),
-		.cached = (uint32_t)(g->batch * g->kv_heads * kept * g->head), .head = gpu_div(g->head),
-		.heads = gpu_div(g->heads), .kv_heads = gpu_div(g->kv_heads), .len = gpu_div(g->len),
+		.cached = (uint32_t)(g->batch * g->kv_heads * kept * g->head),
+		.head = gpu_div(g->head),
+		.heads = gpu_div(g->heads), .kv_heads = gpu_div(g->kv_heads),
+		.len = gpu_div(g->len),
 		.kept = gpu_div(kept), .past_len = (int32_t)g->past_len, .fresh = fresh };
 	for (int i = 0; i < 3; i++) {
-		t.row[i] = (g->packed ? g->heads + 2 * g->kv_heads : i ? g->kv_heads : g->heads) * g->head;
+		t.row[i] = (g->packed ? g->heads + 2 * g->kv_heads : i ? g->kv_heads : g->heads) *
+			g->head;
 		t.first[i] = g->packed && i ? (g->heads + (i - 1) * g->kv_heads) * g->head : 0;
 	}
 	if (node_int(p->node, "do_rotary", 0)) {

@@ -47,7 +47,8 @@ static bool fill(struct gpu_pool *pool, const struct conv_geometry *g)
 static const char *square_suffix(const struct gpu_pool *p, int wide)
 {
 	int64_t plane = (int64_t)p->in[1] * p->in[2] * p->inner.d * wide;
-	bool image = p->in[0] == 1 && p->kernel[0] == 1 && p->dilation[1] == 1 && p->dilation[2] == 1;
+	bool image =
+		p->in[0] == 1 && p->kernel[0] == 1 && p->dilation[1] == 1 && p->dilation[2] == 1;
 	if (wide == 1 || !image || p->kernel[1] != p->kernel[2] || plane > INT32_MAX)
 		return "";
 	return p->kernel[1] == 2 ? "_2" : p->kernel[1] == 3 ? "_3" : "";
@@ -76,7 +77,8 @@ enum err_code gpu_prepare_pool(struct prep *p, struct kernel *ret, struct err *e
 	ret->run = run_pool;
 	ret->out_layout = x->layout;
 	bool max = p->node->op == OP_MAX_POOL;
-	snprintf(name, sizeof(name), "%s_pool_%s%s%s", max ? "max" : "average", gpu_type_name(x->dtype),
-		wide > 1 ? "_wide" : "", max ? square_suffix(&s->pool, wide) : "");
+	snprintf(name, sizeof(name), "%s_pool_%s%s%s", max ? "max" : "average",
+		gpu_type_name(x->dtype), wide > 1 ? "_wide" : "",
+		max ? square_suffix(&s->pool, wide) : "");
 	return gpu_launch_over(p, name, s->pool.count, BLOCK, &s->launch, err);
 }

@@ -22,9 +22,9 @@ static __device__ inline struct reach reach_of(const struct gpu_pool &p, int axi
 	r.to = max(r.to, r.from);
 	r.counted = r.to - r.from;
 	if (p.count_pad)
-		r.counted = r.start >= p.end[axis]
-				    ? 0
-				    : min((p.end[axis] - 1 - r.start) / dilation + 1, p.kernel[axis]);
+		r.counted = r.start >= p.end[axis] ? 0
+						   : min((p.end[axis] - 1 - r.start) / dilation + 1,
+							     p.kernel[axis]);
 	return r;
 }
 
@@ -33,11 +33,13 @@ template <typename T> static __device__ inline T lowest() { return -INFINITY; }
 template <> __device__ inline int8_t lowest<int8_t>() { return INT8_MIN; }
 template <> __device__ inline uint8_t lowest<uint8_t>() { return 0; }
 
-template <typename T, int V, bool MAX> __device__ void pool(const struct gpu_pool &p, T *out, const T *in)
+template <typename T, int V, bool MAX>
+__device__ void pool(const struct gpu_pool &p, T *out, const T *in)
 {
 	using C = compute<T>;
 	for (int64_t i = thread_index(); i < p.count; i += thread_stride()) {
-		uint32_t rest = quotient((uint32_t)i, p.inner), lane = (uint32_t)i - rest * p.inner.d;
+		uint32_t rest = quotient((uint32_t)i, p.inner),
+			 lane = (uint32_t)i - rest * p.inner.d;
 		struct reach r[GPU_SPATIAL];
 		for (int a = GPU_SPATIAL - 1; a >= 0; a--) {
 			uint32_t q = quotient(rest, p.out[a]);
@@ -51,18 +53,18 @@ template <typename T, int V, bool MAX> __device__ void pool(const struct gpu_poo
 		for (int32_t d = r[0].from; d < r[0].to; d++)
 			for (int32_t h = r[1].from; h < r[1].to; h++)
 				for (int32_t w = r[2].from; w < r[2].to; w++) {
-					int64_t at =
-						(((int64_t)rest * p.in[0] + r[0].start + d * p.dilation[0]) *
-								p.in[1] +
-							r[1].start + h * p.dilation[1]) *
-							p.in[2] +
-						r[2].start + w * p.dilation[2];
-					group<T, V> g =
-						load_group<T, V>(in + (at * p.inner.d + lane) * V, true);
+					int64_t at = (((int64_t)rest * p.in[0] + r[0].start +
+							      d * p.dilation[0]) *
+								     p.in[1] +
+							     r[1].start + h * p.dilation[1]) *
+							     p.in[2] +
+						     r[2].start + w * p.dilation[2];
+					group<T, V> g = load_group<T, V>(
+						in + (at * p.inner.d + lane) * V, true);
 					for (int k = 0; k < V; k++) {
 						C x = widen(g.v[k]);
-						bool better =
-							!any || x > acc[k] || (x != x && acc[k] == acc[k]);
+						bool better = !any || x > acc[k] ||
+							      (x != x && acc[k] == acc[k]);
 						acc[k] = !MAX ? acc[k] + x : better ? x : acc[k];
 					}
 					any = true;
@@ -80,13 +82,15 @@ template <typename T, int V, bool MAX> __device__ void pool(const struct gpu_poo
 	}
 }
 
-/* Square windows of images, K on a side: all taps are asked for before the first one is looked at. */
+/* Square windows of images, K on a side: all taps are asked for before the first one
+   is looked at. */
 template <typename T, int V, int K>
 __device__ void max_square(const struct gpu_pool &p, T *out, const T *in)
 {
 	using C = compute<T>;
 	for (int64_t i = thread_index(); i < p.count; i += thread_stride()) {
-		uint32_t place = quotient((uint32_t)i, p.inner), lane = (uint32_t)i - place * p.inner.d;
+		uint32_t place = quotient((uint32_t)i, p.inner),
+			 lane = (uint32_t)i - place * p.inner.d;
 		uint32_t line = quotient(place, p.out[2]), image = quotient(line, p.out[1]);
 		int32_t top = (int32_t)(line - image * p.out[1].d) * p.stride[1] - p.pad[1];
 		int32_t left = (int32_t)(place - line * p.out[2].d) * p.stride[2] - p.pad[2];
@@ -98,7 +102,8 @@ __device__ void max_square(const struct gpu_pool &p, T *out, const T *in)
 			if (h < 0 || h >= p.in[1] || w < 0 || w >= p.in[2])
 				continue;
 			there |= 1u << t;
-			tap[t] = load_group<T, V>(x + (h * p.in[2] + w) * (int32_t)p.inner.d * V, true);
+			tap[t] = load_group<T, V>(
+				x + (h * p.in[2] + w) * (int32_t)p.inner.d * V, true);
 		}
 		for (int k = 0; k < V; k++) {
 			C most = lowest<C>();
@@ -113,7 +118,10 @@ __device__ void max_square(const struct gpu_pool &p, T *out, const T *in)
 }
 
 #define POOL(T, name, V) \
-	KERNEL(max_pool_##name, (struct gpu_pool p, T *out, const T *in)) { pool<T, 1, true>(p, out, in); } \
+	KERNEL(max_pool_##name, (struct gpu_pool p, T *out, const T *in)) \
+	{ \
+		pool<T, 1, true>(p, out, in); \
+	} \
 	KERNEL(max_pool_##name##_wide, (struct gpu_pool p, T *out, const T *in)) \
 	{ \
 		pool<T, V, true>(p, out, in); \

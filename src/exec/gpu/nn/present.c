@@ -9,7 +9,8 @@ static enum err_code prepare_part(const struct prep *p, const struct attention_g
 {
 	bool past = part == PRESENT_PAST;
 	int64_t len = past ? g->past_len : g->kv_len;
-	struct gpu_view v = { .rank = 4, .dim = { g->batch, g->kv_heads, len, size }, .src[3] = 1, .dst[3] = 1,
+	struct gpu_view v = { .rank = 4, .dim = { g->batch, g->kv_heads, len, size }, .src[3] = 1,
+		.dst[3] = 1,
 		.dst_at = past ? 0 : g->past_len * size, .elem = dtype_bytes(p->in[0].dtype) };
 	attend_strides(v.src, g->packed && !past, g->kv_heads, len, size);
 	attend_strides(v.dst, false, g->kv_heads, attention_keys(g), size);

@@ -54,8 +54,8 @@ struct axis_taps {
 	float weight[TAPS_MAX];
 };
 
-static __device__ inline void find_taps(
-	const struct gpu_resize &r, const struct gpu_resize_axis &a, uint32_t o, struct axis_taps &t)
+static __device__ inline void find_taps(const struct gpu_resize &r, const struct gpu_resize_axis &a,
+	uint32_t o, struct axis_taps &t)
 {
 	double x = coordinate(a, o), sum = 0;
 	t.n = a.how == GPU_SAME ? 1 : r.taps;
@@ -125,7 +125,11 @@ template <typename T> __device__ void resize_move(const struct gpu_resize &r, T 
 KERNEL(resize_f32, (struct gpu_resize r, float *out, const float *in)) { resize(r, out, in); }
 KERNEL(resize_f16, (struct gpu_resize r, half *out, const half *in)) { resize(r, out, in); }
 KERNEL(resize_bf16, (struct gpu_resize r, bfloat *out, const bfloat *in)) { resize(r, out, in); }
-KERNEL(resize_move_1, (struct gpu_resize r, uint8_t *out, const uint8_t *in)) { resize_move(r, out, in); }
-KERNEL(resize_move_2, (struct gpu_resize r, uint16_t *out, const uint16_t *in)) { resize_move(r, out, in); }
-KERNEL(resize_move_4, (struct gpu_resize r, uint32_t *out, const uint32_t *in)) { resize_move(r, out, in); }
-KERNEL(resize_move_8, (struct gpu_resize r, uint64_t *out, const uint64_t *in)) { resize_move(r, out, in); }
+KERNEL(resize_move_1, (struct gpu_resize r, uint8_t *out, const uint8_t *in)) {
+	resize_move(r, out, in); }
+KERNEL(resize_move_2, (struct gpu_resize r, uint16_t *out, const uint16_t *in)) {
+	resize_move(r, out, in); }
+KERNEL(resize_move_4, (struct gpu_resize r, uint32_t *out, const uint32_t *in)) {
+	resize_move(r, out, in); }
+KERNEL(resize_move_8, (struct gpu_resize r, uint64_t *out, const uint64_t *in)) {
+	resize_move(r, out, in); }

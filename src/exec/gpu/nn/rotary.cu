@@ -5,8 +5,8 @@
 #include "exec/gpu/nn/rotary.cuh"
 
 template <typename T>
-__device__ void rotary(const struct gpu_rotary &r, T *out, const T *in, const T *cosines, const T *sines,
-	const int64_t *positions, const struct gpu_complaint &f)
+__device__ void rotary(const struct gpu_rotary &r, T *out, const T *in, const T *cosines,
+	const T *sines, const int64_t *positions, const struct gpu_complaint &f)
 {
 	for (int64_t i = thread_index(); i < r.count; i += thread_stride()) {
 		uint32_t head = quotient((uint32_t)i, r.size), k = (uint32_t)i - head * r.size.d;
@@ -19,13 +19,15 @@ __device__ void rotary(const struct gpu_rotary &r, T *out, const T *in, const T 
 			complain(f, at);
 			continue;
 		}
-		out[i] = turned(in + (i - k), k, r.half, r.interleaved, cosines + at * r.half, sines + at * r.half);
+		out[i] = turned(in + (i - k), k, r.half, r.interleaved, cosines + at * r.half,
+			sines + at * r.half);
 	}
 }
 
 #define ROTARY(T, name) \
-	KERNEL(rotary_##name, (struct gpu_rotary r, T *out, const T *in, const T *cosines, const T *sines, \
-				      const int64_t *positions, struct gpu_complaint f)) \
+	KERNEL(rotary_##name, \
+		(struct gpu_rotary r, T *out, const T *in, const T *cosines, const T *sines, \
+			const int64_t *positions, struct gpu_complaint f)) \
 	{ \
 		rotary(r, out, in, cosines, sines, positions, f); \
 	}

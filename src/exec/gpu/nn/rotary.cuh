@@ -6,10 +6,11 @@
 
 #include "exec/gpu/kernels.cuh"
 
-/* Element k of the vector x, of which the first 2 * half are turned. cosines, sines: of its position. */
+/* Element k of the vector x, of which the first 2 * half are turned. cosines, sines: of its
+   position. */
 template <typename T>
-static __device__ inline T turned(const T *x, uint32_t k, uint32_t half, bool interleaved, const T *cosines,
-	const T *sines)
+static __device__ inline T turned(
+	const T *x, uint32_t k, uint32_t half, bool interleaved, const T *cosines, const T *sines)
 {
 	if (k >= 2 * half)
 		return x[k];

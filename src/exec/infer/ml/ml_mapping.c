@@ -28,8 +28,8 @@ find_list(const struct node *n, const char *const names[4], struct tensor *ret, 
 				.dtype = dtype[i], .shape = shape_of(a->n) };
 	}
 	if (!found)
-		return err_set(err, ERR_INVALID_ARGUMENT, "one of %s, %s, %s, %s is required", names[0],
-			names[1], names[2], names[3]);
+		return err_set(err, ERR_INVALID_ARGUMENT, "one of %s, %s, %s, %s is required",
+			names[0], names[1], names[2], names[3]);
 	if (ret->shape.rank > 1)
 		return err_set(err, ERR_INVALID_ARGUMENT, "%s is %s, it must be a list", found,
 			SHAPE_TEXT(&ret->shape));

@@ -24,7 +24,8 @@ struct ml_rows {
 struct ml_rows ml_rows(const struct shape *x);
 
 /* Has the attribute as many elements as are needed? */
-MUST_CHECK enum err_code ml_want_length(const char *name, int64_t is, int64_t want, struct err *err);
+MUST_CHECK enum err_code ml_want_length(
+	const char *name, int64_t is, int64_t want, struct err *err);
 
 /* Class labels, or keys of a map: one of two attributes, never both. */
 struct ml_labels {
@@ -78,7 +79,8 @@ MUST_CHECK enum err_code ml_linear_classifier(const struct node *n, const struct
 MUST_CHECK enum err_code ml_linear_regressor(const struct node *n, const struct shape *x,
 	struct ml_linear *ret, struct err *err);
 
-enum ml_kernel { ML_KERNEL_LINEAR, ML_KERNEL_POLY, ML_KERNEL_RBF, ML_KERNEL_SIGMOID, ML_KERNEL_COUNT_ };
+enum ml_kernel { ML_KERNEL_LINEAR, ML_KERNEL_POLY, ML_KERNEL_RBF, ML_KERNEL_SIGMOID,
+	ML_KERNEL_COUNT_ };
 
 /* SVMClassifier, SVMRegressor. Without support vectors the coefficients are a linear model. */
 struct ml_svm {

@@ -6,7 +6,8 @@
 #include "loader/onnx/lower/lower.h"
 
 const struct attr_spec old_broadcast[] = { { "axis", ATTR_INT, false },
-	{ "broadcast", ATTR_INT, false }, { "consumed_inputs", ATTR_INTS, false }, { NULL, 0, false } };
+	{ "broadcast", ATTR_INT, false }, { "consumed_inputs", ATTR_INTS, false },
+	{ NULL, 0, false } };
 
 /* b with dimensions of one behind it, so that it ends where a does. */
 static int32_t align(struct lower *x, int32_t a, int32_t b, int64_t axis)

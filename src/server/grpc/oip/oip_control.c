@@ -105,7 +105,8 @@ enum err_code oip_model_ready(struct rpc_call *c, struct wire w, struct err *err
 
 static const char *oip_type(const struct type *t)
 {
-	bool has = !t->is_sequence && t->map_key == DTYPE_UNDEFINED && dtype_info(t->dtype)->oip_name;
+	bool has =
+		!t->is_sequence && t->map_key == DTYPE_UNDEFINED && dtype_info(t->dtype)->oip_name;
 	return has ? dtype_info(t->dtype)->oip_name : "INVALID";
 }
 

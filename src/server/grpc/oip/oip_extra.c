@@ -37,8 +37,8 @@ static bool trace_type(uint32_t field, enum oip_setting_type *ret)
 }
 
 /* A value without fields asks for the default, which is what it is. */
-static enum err_code read_value(struct rpc_call *c, struct wire w, struct slice key, type_fn type_of,
-	struct oip_settings *s, struct err *err)
+static enum err_code read_value(struct rpc_call *c, struct wire w, struct slice key,
+	type_fn type_of, struct oip_settings *s, struct err *err)
 {
 	uint32_t field;
 	enum wire_type type;

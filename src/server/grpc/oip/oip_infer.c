@@ -100,7 +100,9 @@ static enum err_code read_top(struct wire w, struct arena *arena, struct top *t,
 	while (wire_next(&w, &field, &type)) {
 		struct parameter p;
 		switch (field) {
-		case REQ_MODEL_NAME: t->model = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena); break;
+		case REQ_MODEL_NAME:
+			t->model = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
+			break;
 		case REQ_MODEL_VERSION:
 			t->version = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
 			break;
@@ -187,7 +189,8 @@ static void read_shape(struct wire *w, enum wire_type type, struct shape *s)
 	}
 }
 
-static enum err_code read_input(struct wire w, struct arena *arena, struct input *in, struct err *err)
+static enum err_code read_input(
+	struct wire w, struct arena *arena, struct input *in, struct err *err)
 {
 	uint32_t field;
 	enum wire_type type;
@@ -196,13 +199,16 @@ static enum err_code read_input(struct wire w, struct arena *arena, struct input
 	while (wire_next(&w, &field, &type)) {
 		struct parameter p;
 		switch (field) {
-		case IN_NAME: in->head.name = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena); break;
+		case IN_NAME:
+			in->head.name = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
+			break;
 		case IN_DATATYPE: in->head.datatype = wire_string(&w, type, 16, arena); break;
 		case IN_SHAPE:
 			read_shape(&w, type, &in->head.shape);
 			if (!wire_ok(&w))
 				return err_set(err, ERR_INVALID_ARGUMENT,
-					"input '%.*s': a shape has at most %d dimensions, none negative",
+					"input '%.*s': a shape has at most %d dimensions, none "
+					"negative",
 					SLICE_ARG(in->head.name), RANK_MAX);
 			break;
 		case IN_PARAMETERS:

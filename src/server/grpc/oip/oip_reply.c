@@ -18,7 +18,8 @@ static void put_output_head(struct buf *b, const char *name, const struct tensor
 	struct buf one = buf_of(b->arena, 0), dims = buf_of(b->arena, 0);
 	const char *datatype = dtype_info(t->dtype)->oip_name;
 	wire_put_bytes(&one, RES_OUT_NAME, slice_of(name));
-	wire_put_bytes(&one, RES_OUT_DATATYPE, slice_of(datatype ? datatype : dtype_name(t->dtype)));
+	wire_put_bytes(
+		&one, RES_OUT_DATATYPE, slice_of(datatype ? datatype : dtype_name(t->dtype)));
 	for (int i = 0; i < t->shape.rank; i++)
 		wire_put_varint(&dims, (uint64_t)t->shape.dim[i]);
 	if (dims.len)
@@ -26,7 +27,8 @@ static void put_output_head(struct buf *b, const char *name, const struct tensor
 	wire_put_message(b, RES_OUTPUTS, &one);
 }
 
-static enum err_code raw_of(struct request *r, const struct tensor *t, struct slice *ret, struct err *err)
+static enum err_code raw_of(
+	struct request *r, const struct tensor *t, struct slice *ret, struct err *err)
 {
 	if (t->dtype == DTYPE_STRING)
 		return oip_join_strings(r->arena, t, ret, err);

@@ -23,7 +23,8 @@ static enum err_code read_ready_only(struct wire w, bool *ret, struct err *err)
 	}
 	if (wire_ok(&w))
 		return ERR_OK;
-	return err_set(err, ERR_INVALID_ARGUMENT, "the message is not a well-formed RepositoryIndexRequest");
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"the message is not a well-formed RepositoryIndexRequest");
 }
 
 enum err_code oip_index(struct rpc_call *c, struct wire w, struct err *err)
@@ -49,7 +50,8 @@ enum err_code oip_index(struct rpc_call *c, struct wire w, struct err *err)
 }
 
 /* Triton has the model's name in field 2, KServe in field 1. */
-static enum err_code read_load(struct rpc_call *c, struct wire w, struct slice *ret, struct err *err)
+static enum err_code read_load(
+	struct rpc_call *c, struct wire w, struct slice *ret, struct err *err)
 {
 	struct slice name[LOAD_NAME_TRITON + 1] = { SLICE_LIT(""), SLICE_LIT(""), SLICE_LIT("") };
 	uint32_t field;
@@ -59,7 +61,8 @@ static enum err_code read_load(struct rpc_call *c, struct wire w, struct slice *
 		if (field == LOAD_NAME_KSERVE || field == LOAD_NAME_TRITON)
 			name[field] = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
 		else if (field == LOAD_PARAMETERS)
-			TRY(oip_check_load(wire_map_entry(&w, type, OIP_NAME_MAX_BYTES, arena).key, err));
+			TRY(oip_check_load(
+				wire_map_entry(&w, type, OIP_NAME_MAX_BYTES, arena).key, err));
 		else
 			wire_skip(&w, type);
 	}

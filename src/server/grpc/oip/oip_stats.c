@@ -68,7 +68,8 @@ static void put_stats(void *ctx, const struct stats *s)
 	wire_put_uint(&one, STATS_ROWS, stats_load(&s->rows));
 	wire_put_uint(&one, STATS_BATCHES, put_batches(&one, s, &gather_ns, &scatter_ns));
 	put_duration(&infer, INFER_SUCCESS, ok, stats_load(&s->success_ns));
-	put_duration(&infer, INFER_FAIL, stats_requests(s, 1, STATS_CODES), stats_load(&s->fail_ns));
+	put_duration(
+		&infer, INFER_FAIL, stats_requests(s, 1, STATS_CODES), stats_load(&s->fail_ns));
 	put_duration(&infer, INFER_QUEUE, ok, load_signed(&s->queue.sum));
 	put_duration(&infer, INFER_INPUT, ok, gather_ns);
 	put_duration(&infer, INFER_COMPUTE, ok, load_signed(&s->compute.sum));

@@ -97,7 +97,8 @@ enum err_code tfs_regress(struct rpc_call *c, struct wire w, struct err *err)
 
 /* --- several --- */
 
-static enum err_code read_task(struct wire w, struct arena *arena, struct task *ret, struct err *err)
+static enum err_code read_task(
+	struct wire w, struct arena *arena, struct task *ret, struct err *err)
 {
 	uint32_t field;
 	enum wire_type type;
@@ -131,7 +132,8 @@ static enum err_code add_task(struct tasks *t, struct wire w, struct arena *aren
 	TRY(tfs_spec_check(&new->spec, err));
 	if (!slice_eq(new->spec.model, t->task[0].spec.model))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"All ModelSpecs in a MultiInferenceRequest must access the same model name.");
+			"All ModelSpecs in a MultiInferenceRequest must access the same model "
+			"name.");
 	for (int i = 0; i < t->n; i++)
 		if (slice_eq(new->spec.signature, t->task[i].spec.signature))
 			return err_set(err, ERR_INVALID_ARGUMENT,

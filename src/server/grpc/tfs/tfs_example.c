@@ -24,7 +24,9 @@ struct feature {
 
 static enum dtype natural_type(uint32_t kind)
 {
-	return kind == FEATURE_BYTES ? DTYPE_STRING : kind == FEATURE_FLOATS ? DTYPE_F32 : DTYPE_I64;
+	return kind == FEATURE_BYTES	? DTYPE_STRING
+	       : kind == FEATURE_FLOATS ? DTYPE_F32
+					: DTYPE_I64;
 }
 
 /* What values of this kind may become: floats any float, integers that and any integer. */
@@ -125,7 +127,8 @@ static enum err_code take_feature(
 	int i = signature_find_in(e->r->sig, f->name);
 	if (i >= 0 && !may_be(f->kind, e->r->sig->in[i].type.dtype))
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"Feature: %.*s. Data types don't match. Data type: %s but expected type: %s",
+			"Feature: %.*s. Data types don't match. Data type: %s but expected type: "
+			"%s",
 			SLICE_ARG(f->name), dtype_name(natural_type(f->kind)),
 			dtype_name(e->r->sig->in[i].type.dtype));
 	TRY(examples_place(e, row, f->name, n, &to, err));

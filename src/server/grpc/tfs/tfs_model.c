@@ -128,8 +128,8 @@ enum err_code tfs_status(struct rpc_call *c, struct wire w, struct err *err)
 	struct version_status *list;
 	int n;
 	TRY(read_question(c, w, &q, "GetModelStatusRequest", err));
-	TRY(tfs_versions(c->rpc->registry, q.spec.model, &q.spec.version, c->request->arena, &list, &n,
-		err));
+	TRY(tfs_versions(c->rpc->registry, q.spec.model, &q.spec.version, c->request->arena, &list,
+		&n, err));
 	for (int i = 0; i < n; i++)
 		put_version(&b, &list[i]);
 	return rpc_reply(c, &b, err);

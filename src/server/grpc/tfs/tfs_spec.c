@@ -34,7 +34,8 @@ void tfs_spec_read(struct wire *w, enum wire_type outer, struct arena *arena, st
 	struct wire inner = wire_message(w, outer);
 	uint32_t field;
 	enum wire_type type;
-	*ret = (struct tfs_spec){ .given = true, .model = SLICE_LIT(""), .signature = SLICE_LIT("") };
+	*ret = (struct tfs_spec){ .given = true, .model = SLICE_LIT(""),
+		.signature = SLICE_LIT("") };
 	while (wire_next(&inner, &field, &type)) {
 		struct version_spec *v = &ret->version;
 		switch (field) {
@@ -90,7 +91,8 @@ enum err_code tfs_spec_pick(struct rpc_call *c, struct slice signature, struct e
 	return rc == ERR_OK || c->request->sig ? rc : no_signature(signature, err);
 }
 
-void tfs_spec_put(struct buf *b, uint32_t field, const struct version *v, const struct signature *sig)
+void tfs_spec_put(
+	struct buf *b, uint32_t field, const struct version *v, const struct signature *sig)
 {
 	struct buf spec = buf_of(b->arena, 0), version = buf_of(b->arena, 0);
 	wire_put_uint(&version, INT64_VALUE, (uint64_t)v->number);

@@ -34,10 +34,12 @@ void tfs_spec_read(struct wire *w, enum wire_type type, struct arena *arena, str
 MUST_CHECK enum err_code tfs_spec_check(const struct tfs_spec *s, struct err *err);
 
 /* Checks, and pins the call's request; errors are the original's. */
-MUST_CHECK enum err_code tfs_spec_pin(struct rpc_call *c, const struct tfs_spec *s, struct err *err);
+MUST_CHECK enum err_code tfs_spec_pin(
+	struct rpc_call *c, const struct tfs_spec *s, struct err *err);
 
 /* As above for a signature of the version that is pinned. */
 MUST_CHECK enum err_code tfs_spec_pick(struct rpc_call *c, struct slice signature, struct err *err);
 
 /* The request's version and, if there is one, signature. */
-void tfs_spec_put(struct buf *b, uint32_t field, const struct version *v, const struct signature *sig);
+void tfs_spec_put(
+	struct buf *b, uint32_t field, const struct version *v, const struct signature *sig);

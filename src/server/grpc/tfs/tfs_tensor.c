@@ -128,8 +128,8 @@ static enum err_code take_content(
 		return err_set(err, ERR_INVALID_ARGUMENT, "strings do not come in tensor_content");
 	if (content.left != bytes)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"tensor_content has %zu bytes, dtype %s and shape %s take %zu", content.left,
-			dtype_info(t->dtype)->tf_name, SHAPE_TEXT(&t->shape), bytes);
+			"tensor_content has %zu bytes, dtype %s and shape %s take %zu",
+			content.left, dtype_info(t->dtype)->tf_name, SHAPE_TEXT(&t->shape), bytes);
 	TRY(take_memory(arena, t, err));
 	wire_copy(&content, t->data, bytes);
 	for (size_t i = 0; t->dtype == DTYPE_BOOL && i < bytes; i++)

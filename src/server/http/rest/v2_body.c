@@ -70,7 +70,8 @@ static void read_parameter(struct json *j, struct slice key, struct v2_parameter
 	} else if (key.len > 7 && memcmp(key.ptr, "triton_", 7) == 0) {
 		json_refuse(j, "parameters that begin with 'triton_' are reserved");
 	} else if (is_sequence_parameter(key)) {
-		json_refuse(j, "sequences are not supported: no parameter sequence_id, _start, _end");
+		json_refuse(
+			j, "sequences are not supported: no parameter sequence_id, _start, _end");
 	} else if (slice_is(key, "shared_memory_region")) {
 		json_refuse(j, "shared memory is not supported");
 	} else {

@@ -40,7 +40,8 @@ static enum err_code take_json(struct call *c, const struct json *outer, const s
 	if ((uint64_t)n > (uint64_t)in->commas + 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s': data has at most %zu elements, its shape %s has %lld",
-			SLICE_ARG(in->head.name), in->commas + 1, SHAPE_TEXT(&t->shape), (long long)n);
+			SLICE_ARG(in->head.name), in->commas + 1, SHAPE_TEXT(&t->shape),
+			(long long)n);
 	enum err_code rc = literal_init(&l, t->dtype, c->request->arena, (size_t)n, err);
 	if (rc != ERR_OK)
 		return rc;

@@ -27,7 +27,8 @@ static bool run_here(const struct check_test *t, int i)
 		t->run(i);
 		return true;
 	}
-	printf("%s:%d:F:%s:%s:%d: %s\n", check_file, check_line, t->test_case, t->name, i, check_message);
+	printf("%s:%d:F:%s:%s:%d: %s\n", check_file, check_line, t->test_case, t->name, i,
+		check_message);
 	fflush(stdout);
 	return false;
 }
@@ -43,7 +44,8 @@ static bool run_apart(const struct check_test *t, int i)
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		abort();
 	if (WIFSIGNALED(status))
-		printf("%s:0:E:%s:%s:%d: signal %d\n", t->suite, t->test_case, t->name, i, WTERMSIG(status));
+		printf("%s:0:E:%s:%s:%d: signal %d\n", t->suite, t->test_case, t->name, i,
+			WTERMSIG(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -60,6 +62,6 @@ void srunner_run_all(SRunner *r, enum print_output how)
 			r->run++;
 			r->failed += !(apart ? run_apart : run_here)(t, i);
 		}
-	printf("%d%%: Checks: %d, Failures: %d, Errors: 0\n", r->run ? 100 * (r->run - r->failed) / r->run : 100, r->run,
-		r->failed);
+	printf("%d%%: Checks: %d, Failures: %d, Errors: 0\n",
+		r->run ? 100 * (r->run - r->failed) / r->run : 100, r->run, r->failed);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check.h -- as much of Check as the unit tests of a device use, for machines that have none (executor.mk)
+ * check.h -- as much of Check as the unit tests of a device use, for machines that have none
+ * (executor.mk)
  *
- * Tests run one after the other, each in a process of its own or, with CK_FORK=no, in this one; one that
- * fails is left by a jump. CK_RUN_SUITE names the only suite that runs. What is printed looks as Check's does.
+ * Tests run one after the other, each in a process of its own or, with CK_FORK=no, in this one; one
+ * that fails is left by a jump. CK_RUN_SUITE names the only suite that runs. What is printed looks
+ * as Check's does.
  *
  * Threads: none. Memory: of the process.
  */
@@ -72,7 +74,8 @@ extern int check_line;
 #define ck_compare_(type, format, a, op, b) \
 	do { \
 		type ck_a_ = (type)(a), ck_b_ = (type)(b); \
-		ck_assert_msg(ck_a_ op ck_b_, "Assertion '%s %s %s' failed: " format ", " format, #a, #op, #b, ck_a_, ck_b_); \
+		ck_assert_msg(ck_a_ op ck_b_, "Assertion '%s %s %s' failed: " format ", " format, \
+			#a, #op, #b, ck_a_, ck_b_); \
 	} while (0)
 #define ck_assert_int_eq(a, b) ck_compare_(long long, "%lld", a, ==, b)
 #define ck_assert_int_ge(a, b) ck_compare_(long long, "%lld", a, >=, b)
@@ -82,8 +85,10 @@ extern int check_line;
 #define ck_assert_ptr_ne(a, b) ck_compare_(check_pointer, "%p", a, !=, b)
 #define ck_assert_ptr_null(a) ck_compare_(check_pointer, "%p", a, ==, NULL)
 #define ck_assert_ptr_nonnull(a) ck_compare_(check_pointer, "%p", a, !=, NULL)
-#define ck_assert_str_eq(a, b) ck_assert_msg(strcmp(a, b) == 0, "Assertion '%s == %s' failed: %s, %s", #a, #b, a, b)
-#define ck_assert_mem_eq(a, b, n) ck_assert_msg(memcmp(a, b, n) == 0, "Assertion '%s == %s' failed", #a, #b)
+#define ck_assert_str_eq(a, b) \
+	ck_assert_msg(strcmp(a, b) == 0, "Assertion '%s == %s' failed: %s, %s", #a, #b, a, b)
+#define ck_assert_mem_eq(a, b, n) \
+	ck_assert_msg(memcmp(a, b, n) == 0, "Assertion '%s == %s' failed", #a, #b)
 
 static inline Suite *suite_create(const char *name)
 {

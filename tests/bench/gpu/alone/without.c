@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * without.c -- kernels of the CPU's that want a library, where the executor is built alone: they refuse
+ * without.c -- kernels of the CPU's that want a library, where the executor is built alone: they
+ * refuse
  */
 #include "exec/cpu/cpu.h"
 #include "exec/cpu/onednn/onednn.h"
 
 const char *onednn_version(void) { return "none"; }
 
-enum err_code onednn_conv(struct prep *p, const struct onednn_conv *c, struct onednn_op **ret, struct err *err)
+enum err_code onednn_conv(
+	struct prep *p, const struct onednn_conv *c, struct onednn_op **ret, struct err *err)
 {
 	(void)p, (void)c, (void)ret;
 	return prep_refuse(err, "built without oneDNN");
 }
 
-enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from, const struct onednn_image *to,
-	struct onednn_op **ret, struct err *err)
+enum err_code onednn_reorder(struct prep *p, const struct onednn_image *from,
+	const struct onednn_image *to, struct onednn_op **ret, struct err *err)
 {
 	(void)p, (void)from, (void)to, (void)ret;
 	return prep_refuse(err, "built without oneDNN");
 }
 
-enum err_code onednn_pack(struct prep *p, const struct onednn_op *op, const float *weights, const void **ret,
-	struct err *err)
+enum err_code onednn_pack(struct prep *p, const struct onednn_op *op, const float *weights,
+	const void **ret, struct err *err)
 {
 	(void)p, (void)op, (void)weights, (void)ret;
 	return prep_refuse(err, "built without oneDNN");
