@@ -5,8 +5,8 @@
  * Whether huge pages are quick is seen when one is there: the first of an area, and of what is
  * read each, is touched by the clock. After one that took longer than as many bytes in small pages
  * take, most others will be like it: a few askers after it get small pages, and twice as many each
- * time it is still so. What they got is noted, for huge_collapse(); if there is too much to note, the
- * rest stays as it is.
+ * time it is still so. What they got is noted, for huge_collapse(); if there is too much to note,
+ * the rest stays as it is.
  *
  * Pages that are not full are not collapsed: they would take memory that was given back
  * (pages_drop()), or never wanted.

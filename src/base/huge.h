@@ -15,7 +15,8 @@
 
 #define HUGE_BYTES ((size_t)2 << 20)
 
-/* Asks for an area that was mapped, from where a huge page may begin on. Its first byte is written. */
+/* Asks for an area that was mapped, from where a huge page may begin on. Its first
+   byte is written. */
 void huge_choose(void *at, size_t bytes);
 
 /* The caller is about to write all of this, for the first time: what huge pages take is looked at
@@ -25,8 +26,8 @@ void huge_expect(void *p, size_t bytes);
 /* What was chosen is not mapped any more. */
 void huge_forget(const void *p, size_t bytes);
 
-/* Makes huge pages of the small ones that were chosen since the last call and are full now, each in some
-   milliseconds where they are slow; who reads there meanwhile waits for it. */
+/* Makes huge pages of the small ones that were chosen since the last call and are full now, each in
+   some milliseconds where they are slow; who reads there meanwhile waits for it. */
 void huge_collapse(void);
 
 /* By which huge pages are timed, for tests; NULL: this thread's CPU time. Forgets what it knew. */

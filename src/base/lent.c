@@ -114,7 +114,7 @@ static bool is_left_to_us(const struct lent *l)
 	return !is_wanted_back(l);
 }
 
-/* -- copying, all under the lock ---------------------------------------------------------------- */
+/* -- copying, all under the lock --------------------------------------------------------------- */
 
 static void unlist(struct lent *l)
 {

@@ -26,7 +26,8 @@ void *pages_map(size_t bytes);  /* zeroed */
 void *pages_take(size_t bytes); /* not zeroed */
 void pages_unmap(void *p, size_t bytes);
 
-/* From where a huge page may begin, and nothing else is done yet; munmap() frees it. NULL: no memory. */
+/* From where a huge page may begin, and nothing else is done yet; munmap() frees it. NULL: no
+   memory. */
 void *pages_reserve(size_t bytes);
 
 /* What was mapped has to_bytes from now on, which is not 0 and no more than before. */

@@ -13,8 +13,8 @@
 static const struct {
 	const char *ending, *advice;
 } formats[] = {
-	{ "saved_model.pb",
-		"is a SavedModel, which has to be converted, by python -m tf2onnx.convert --saved-model" },
+	{ "saved_model.pb", "is a SavedModel, which has to be converted, by python -m "
+			    "tf2onnx.convert --saved-model" },
 	{ ".tflite", "has to be converted, by python -m tf2onnx.convert --tflite" },
 	{ ".keras", "has to be exported, by Keras 3's model.export(PATH, format=\"onnx\")" },
 	{ ".h5", "has to be exported, by Keras 3's model.export(PATH, format=\"onnx\")" },
@@ -27,7 +27,8 @@ static const struct {
 	{ ".pkl", "has to be converted, by skl2onnx" },
 	{ ".plan", "is TensorRT's alone; the ONNX file that it was built from can be served" },
 	{ ".engine", "is TensorRT's alone; the ONNX file that it was built from can be served" },
-	{ ".xml", "is OpenVINO's, if it is a model; the ONNX file that it was made from can be served" },
+	{ ".xml", "is OpenVINO's, if it is a model; the ONNX file that it was made from can be "
+		  "served" },
 };
 
 static bool ends_with(const char *name, const char *ending)

@@ -28,8 +28,10 @@ static enum err_code read_native(int dirfd, const char *file, const struct versi
 		.packs = packs,
 		.choices = conf->choices,
 		.pool = conf->pool,
-		/* Signatures of one's own, and what is lowered for a device, may read any weight. */
-		.packed_only = conf->n_sig == 0 && !conf->device && !conf->backend->device && !conf->keep_weights,
+		/* Signatures of one's own, and what is lowered for a device, may
+		   read any weight. */
+		.packed_only = conf->n_sig == 0 && !conf->device && !conf->backend->device &&
+			!conf->keep_weights,
 		.may_lend = !conf->device && !conf->backend->device,
 		.memory_bytes_max = conf->memory_bytes_max};
 	struct native_model m;

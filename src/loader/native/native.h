@@ -35,7 +35,8 @@ struct native_conf {
 	struct packs *packs;	       /* (optional) get what the file has */
 	struct choices *choices;       /* (optional) likewise */
 	struct pool *pool;	       /* (optional) helps to read */
-	bool packed_only; /* leave weights in the file that the packs have; packs fetch them if need be */
+	/* Leave weights in the file that the packs have; packs fetch them if need be. */
+	bool packed_only;
 	bool may_lend; /* weights need not be written: lent.h */
 	size_t memory_bytes_max;       /* 0: no limit */
 };

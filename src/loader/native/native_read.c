@@ -51,7 +51,8 @@ static enum err_code check_spans(const struct reading *r)
 	uint64_t at = native_data_begin(h->chunks);
 	for (int i = 0; i < NATIVE_SECTION_COUNT_; i++) {
 		const struct native_span *s = &h->section[i];
-		at = s->bytes <= h->file_bytes ? native_section_begin(i, s->bytes, at, h->chunks) : at;
+		at = s->bytes <= h->file_bytes ? native_section_begin(i, s->bytes, at, h->chunks)
+					       : at;
 		if (at > h->file_bytes || s->offset != at || s->bytes > h->file_bytes - at)
 			return damaged(r, "a section is not where it has to be");
 		at += native_align(s->bytes);
@@ -191,7 +192,8 @@ static enum err_code read_chunks(const struct chunks *c)
 }
 
 /* From the first of the sections to the end of the last. */
-static struct chunks chunks_of(struct reading *r, enum native_section first, enum native_section last)
+static struct chunks chunks_of(
+	struct reading *r, enum native_section first, enum native_section last)
 {
 	const struct native_span *s = r->head.section;
 	uint64_t end = s[last].offset + s[last].bytes - r->begin;
@@ -273,7 +275,8 @@ static enum err_code read_data(struct reading *r, struct arena *arena)
 	r->same_machine = strcmp(machine, r->head.machine) == 0;
 	r->skips = r->same_machine && r->conf.packs && r->conf.packed_only &&
 		   r->head.section[NATIVE_SOURCES].bytes > 0;
-	struct chunks first = chunks_of(r, NATIVE_GRAPH, r->same_machine ? NATIVE_PACKED : NATIVE_WEIGHTS);
+	struct chunks first =
+		chunks_of(r, NATIVE_GRAPH, r->same_machine ? NATIVE_PACKED : NATIVE_WEIGHTS);
 	struct chunks rest = chunks_of(r, NATIVE_SOURCES, NATIVE_SOURCES);
 	rest.begin = rest.begin < first.end ? first.end : rest.begin;
 	if (r->skips || rest.end < rest.begin)
@@ -288,7 +291,7 @@ static enum err_code read_data(struct reading *r, struct arena *arena)
 	return rc;
 }
 
-/* -- what stays in the file ---------------------------------------------------------------------- */
+/* -- what stays in the file -------------------------------------------------------------------- */
 
 static enum err_code bring(void *ctx, struct err *err)
 {
@@ -304,14 +307,16 @@ static void close_file(void *ctx)
 }
 
 /* The packs get the descriptor. */
-static enum err_code leave_sources(struct reading *r, const struct native_tensors *t, struct arena *arena)
+static enum err_code leave_sources(
+	struct reading *r, const struct native_tensors *t, struct arena *arena)
 {
 	struct reading *later = ARENA_NEW(arena, struct reading);
 	enum err_code rc = later ? ERR_OK : err_oom(r->err);
 	for (int64_t i = 0; i < t->n && rc == ERR_OK; i++) {
 		const struct native_tensor *row = &t->row[i];
 		if (row->t->dtype != DTYPE_STRING && row->offset & NATIVE_IN_SOURCES)
-			rc = packs_absent(r->conf.packs, row->t->data, tensor_bytes(row->t), r->err);
+			rc = packs_absent(
+				r->conf.packs, row->t->data, tensor_bytes(row->t), r->err);
 	}
 	if (rc != ERR_OK)
 		return rc;
@@ -375,7 +380,8 @@ static enum err_code read_all(struct reading *r, struct arena *arena, struct nat
 		rc = read_data(r, arena);
 	struct native_weights weights = rc == ERR_OK ? weights_of(r) : (struct native_weights){0};
 	if (rc == ERR_OK)
-		rc = native_take_graph(section(r, NATIVE_GRAPH), &weights, arena, ret, &tensors, r->err);
+		rc = native_take_graph(
+			section(r, NATIVE_GRAPH), &weights, arena, ret, &tensors, r->err);
 	if (rc == ERR_OK && r->same_machine)
 		rc = take_machine_part(r);
 	if (rc == ERR_OK && r->skips)

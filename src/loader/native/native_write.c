@@ -139,8 +139,8 @@ static enum err_code fill_file(struct format *f, struct slice graph, struct slic
 	struct slice keys, struct file_mem *ret)
 {
 	struct native_header *h = &f->head;
-	uint64_t bytes[NATIVE_SECTION_COUNT_] = {
-		graph.len, f->tensors.bytes, choices.len, keys.len, f->packed_bytes, f->tensors.source_bytes};
+	uint64_t bytes[NATIVE_SECTION_COUNT_] = { graph.len, f->tensors.bytes, choices.len,
+		keys.len, f->packed_bytes, f->tensors.source_bytes };
 	struct file_mem mem;
 	lay_out(h, bytes);
 	enum err_code rc = file_mem_new(h->file_bytes, &mem, f->err);
@@ -174,7 +174,8 @@ static enum err_code format(struct format *f, struct file_mem *ret)
 		.endian = NATIVE_ENDIAN, .version = NATIVE_VERSION, .precision = f->m->precision};
 	memcpy(h->magic, NATIVE_MAGIC, sizeof(h->magic));
 	f->conf->backend->machine(h->machine, sizeof(h->machine));
-	enum err_code rc = native_collect(f->m->graph, f->conf->packs, f->arena, &f->tensors, f->err);
+	enum err_code rc =
+		native_collect(f->m->graph, f->conf->packs, f->arena, &f->tensors, f->err);
 	if (rc == ERR_OK)
 		rc = order_tensors(f);
 	if (rc != ERR_OK)
@@ -198,7 +199,8 @@ enum err_code native_format(const struct native_model *m, const struct native_co
 	struct file_mem *ret, struct err *err)
 {
 	if (conf->packs && packs_retired_bytes(conf->packs))
-		return err_set(err, ERR_INTERNAL, "weights are gone, load the model with keep_weights");
+		return err_set(
+			err, ERR_INTERNAL, "weights are gone, load the model with keep_weights");
 	struct format f = {.m = m, .conf = conf, .arena = arena_new(1 << 20, 0), .err = err};
 	if (!f.arena)
 		return err_oom(err);

@@ -141,8 +141,8 @@ static bool is_overruled(const struct models *ms, struct order *o)
 	bool load = o->kind == ORDER_LOAD;
 	if (models_is_held(ms, o->model) != load)
 		return false;
-	err_set(&o->err, ERR_ABORTED, "model '%.*s' was ordered to be %s meanwhile", SLICE_ARG(o->model),
-		load ? "unloaded" : "loaded");
+	err_set(&o->err, ERR_ABORTED, "model '%.*s' was ordered to be %s meanwhile",
+		SLICE_ARG(o->model), load ? "unloaded" : "loaded");
 	return true;
 }
 
@@ -153,7 +153,8 @@ static bool is_done(struct repo *r, struct order *o)
 		return true;
 	switch (o->kind) {
 	case ORDER_LOAD:
-		return is_overruled(ms, o) || models_is_settled(ms, o->model, &o->err) || is_given_up(r, o);
+		return is_overruled(ms, o) || models_is_settled(ms, o->model, &o->err) ||
+		       is_given_up(r, o);
 	case ORDER_UNLOAD:
 		return models_is_gone(ms, o->model) || is_overruled(ms, o) || is_given_up(r, o);
 	case ORDER_STOP:

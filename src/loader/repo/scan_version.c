@@ -72,7 +72,8 @@ static void note_empty(struct scanner *s, const char *path, int fd)
 	char hint[FOREIGN_HINT_MAX];
 	struct scan_dir *d = ARENA_NEW(s->arena, struct scan_dir);
 	foreign_hint(fd, hint);
-	scanner_remark(s, "%s: no %s or %s in it (yet)%s", path, layout_files[1], layout_files[0], hint);
+	scanner_remark(
+		s, "%s: no %s or %s in it (yet)%s", path, layout_files[1], layout_files[0], hint);
 	if (!d) {
 		s->oom = true;
 		return;

@@ -43,7 +43,8 @@ struct sock {
 	int added_before; /* on the way to the IO thread (io.c): the next descriptor; -1: none */
 	/* The sweep's. */
 	int64_t mark_ms;         /* header: when its first byte was noticed; reply: last progress */
-	int64_t ended_ms;        /* idle, body: since_ms when the client's end was noticed; -1: was not */
+	/* Idle, body: since_ms when the client's end was noticed; -1: was not. */
+	int64_t ended_ms;
 	uint64_t acked;
 };
 

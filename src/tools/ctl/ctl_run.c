@@ -96,8 +96,10 @@ static void print_timing(const struct offline *o, const struct timing *t, bool j
 	double first = (double)t->first_ns / 1e3;
 	double median = t->n ? (double)t->ns[t->n / 2] / 1e3 : first;
 	double min = t->n ? (double)t->ns[0] / 1e3 : first;
-	printf(json ? "{\"load_ms\":%.3f,\"first_us\":%.1f,\"median_us\":%.1f,\"min_us\":%.1f,\"peak_rss_bytes\":%ld}\n"
-		    : "load %.1f ms, first run %.1f us, median %.1f us, least %.1f us, peak memory %ld bytes\n",
+	printf(json ? "{\"load_ms\":%.3f,\"first_us\":%.1f,\"median_us\":%.1f,\"min_us\":%.1f,"
+		      "\"peak_rss_bytes\":%ld}\n"
+		    : "load %.1f ms, first run %.1f us, median %.1f us, least %.1f us, peak memory "
+		      "%ld bytes\n",
 		(double)o->load_ns / 1e6, first, median, min, peak_rss_bytes());
 }
 
@@ -173,7 +175,8 @@ static enum err_code run_model(
 		return err_oom(err);
 	enum err_code rc = model_inputs_check(&o->info, &conf, err);
 	if (rc == ERR_OK)
-		rc = model_inputs_check_names(o->info.out, o->info.n_out, &given->output, "--output", err);
+		rc = model_inputs_check_names(
+			o->info.out, o->info.n_out, &given->output, "--output", err);
 	if (rc == ERR_OK)
 		rc = model_inputs_make(&o->info, &conf, &rng, o->arena, in, err);
 	if (rc == ERR_OK)
@@ -183,7 +186,8 @@ static enum err_code run_model(
 	if (rc == ERR_OK && (given->json || given->repeat > 1))
 		print_timing(o, &timing, given->json);
 	if (rc == ERR_OK && given->profile)
-		rc = run_profile_print(&profile, given->repeat > 1 ? given->repeat - 1 : 1, stdout, err);
+		rc = run_profile_print(
+			&profile, given->repeat > 1 ? given->repeat - 1 : 1, stdout, err);
 	return rc;
 }
 
@@ -191,15 +195,22 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 {
 	struct run_opts_given given = { .repeat = 1, .batch = 1 };
 	const struct args_option options[] = {
-		{ "input", ARGS_LIST, &given.input, "NAME=FILE", "an input, .npy or .pb; others are made up" },
-		{ "output", ARGS_LIST, &given.output, "NAME=FILE", "where an output goes, .npy or .pb" },
-		{ "shape", ARGS_LIST, &given.shape, "NAME=2,3", "shape of an input that is made up" },
-		{ "batch", ARGS_COUNT, &given.batch, "N", "its leading dimension, where it varies (default 1)" },
-		{ "repeat", ARGS_COUNT, &given.repeat, "N", "run it N times and say how long it took" },
+		{ "input", ARGS_LIST, &given.input, "NAME=FILE",
+			"an input, .npy or .pb; others are made up" },
+		{ "output", ARGS_LIST, &given.output, "NAME=FILE",
+			"where an output goes, .npy or .pb" },
+		{ "shape", ARGS_LIST, &given.shape, "NAME=2,3",
+			"shape of an input that is made up" },
+		{ "batch", ARGS_COUNT, &given.batch, "N",
+			"its leading dimension, where it varies (default 1)" },
+		{ "repeat", ARGS_COUNT, &given.repeat, "N",
+			"run it N times and say how long it took" },
 		{ "threads", ARGS_COUNT, &given.threads, "N", "threads to use; default: all" },
-		{ "precision", ARGS_TEXT, &given.precision, "P", "fast, exact, bf16, tf32 or fp16: how results may be rounded" },
+		{ "precision", ARGS_TEXT, &given.precision, "P",
+			"fast, exact, bf16, tf32 or fp16: how results may be rounded" },
 		{ "device", ARGS_TEXT, &given.device, "D", "cpu (default), gpu or gpu:N" },
-		{ "profile", ARGS_FLAG, &given.profile, NULL, "say how long each step took, the first of several runs aside" },
+		{ "profile", ARGS_FLAG, &given.profile, NULL,
+			"say how long each step took, the first of several runs aside" },
 		{ "json", ARGS_FLAG, &given.json, NULL, "print the times as one JSON object" },
 		CTL_LIBRARIES(c),
 		{ 0 },
@@ -211,7 +222,8 @@ enum err_code ctl_run(struct ctl *c, struct err *err)
 		return err_set(
 			err, ERR_INVALID_ARGUMENT, "--repeat is 1 to 10^9, --threads at most 1024");
 	struct offline o = { 0 };
-	struct offline_conf conf = { .threads = (int)given.threads, .device = given.device, .forget = true };
+	struct offline_conf conf = { .threads = (int)given.threads, .device = given.device,
+		.forget = true };
 	rc = args_precision(given.precision, &conf.precision, err);
 	if (rc == ERR_OK)
 		rc = offline_open(c->argv[1], &conf, &o, err);

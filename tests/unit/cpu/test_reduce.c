@@ -20,7 +20,8 @@ static int tables(const struct reduce_loops *const *ret[3])
 	return n;
 }
 
-static void extreme(const struct reduce_loops *l, enum reduce_step step, const void *x, int64_t n, void *ret)
+static void extreme(
+	const struct reduce_loops *l, enum reduce_step step, const void *x, int64_t n, void *ret)
 {
 	uint64_t acc[REDUCE_LANES];
 	l->fill(step, acc, REDUCE_LANES);

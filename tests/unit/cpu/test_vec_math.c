@@ -13,7 +13,9 @@ static double ulps(float got, double want)
 	if (got == w || (isnan(got) && isnan(w)))
 		return 0;
 	if (isnan(got) || isnan(w) || isinf(w) || isinf(got))
-		return fabs((double)got) > (double)FLT_MAX && fabs(want) > 0.99999 * (double)FLT_MAX ? 1 : 1e9;
+		return fabs((double)got) > (double)FLT_MAX && fabs(want) > 0.99999 * (double)FLT_MAX
+			       ? 1
+			       : 1e9;
 	double unit = ldexp(1, (fabsf(w) < FLT_MIN ? -126 : ilogbf(w)) - 23);
 	return fabs((double)got - want) / unit;
 }
@@ -105,8 +107,8 @@ START_TEST(functions_stay_within_their_bounds)
 	/* The widest only: what differs between them is contraction to fused multiply-add. */
 	for (int i = n == 1 ? 0 : n - 2; i < n; i++) {
 		measure(b, table[i][b->id], &worst, &at);
-		ck_assert_msg(worst <= b->ulp, "%s(%.9g) is %.2f ulp off, bound %.0f", b->name, (double)at,
-			worst, b->ulp);
+		ck_assert_msg(worst <= b->ulp, "%s(%.9g) is %.2f ulp off, bound %.0f", b->name,
+			(double)at, worst, b->ulp);
 	}
 }
 END_TEST
@@ -136,8 +138,8 @@ START_TEST(erfc_keeps_its_relative_error_in_the_tail)
 {
 	for (float x = -4; x < 9; x += 1.0f / 1024) {
 		double want = erfc((double)x);
-		ck_assert_msg(fabs((double)vec_erfc(x) - want) <= 8e-6 * want, "erfc(%g) is %g, want %g",
-			(double)x, (double)vec_erfc(x), want);
+		ck_assert_msg(fabs((double)vec_erfc(x) - want) <= 8e-6 * want,
+			"erfc(%g) is %g, want %g", (double)x, (double)vec_erfc(x), want);
 	}
 }
 END_TEST
@@ -146,10 +148,11 @@ START_TEST(gelu_keeps_its_relative_error_in_the_tail)
 {
 	for (float x = -12; x < 9; x += 1.0f / 1024) {
 		double want = 0.5 * (double)x * erfc((double)x * -sqrt(0.5));
-		ck_assert_msg(fabs((double)vec_gelu(x) - want) <= 8e-6 * fabs(want), "gelu(%g) is %g, want %g",
-			(double)x, (double)vec_gelu(x), want);
+		ck_assert_msg(fabs((double)vec_gelu(x) - want) <= 8e-6 * fabs(want),
+			"gelu(%g) is %g, want %g", (double)x, (double)vec_gelu(x), want);
 	}
-	ck_assert(vec_gelu(INFINITY) == INFINITY && vec_gelu(-INFINITY) == 0 && isnan(vec_gelu(NAN)));
+	ck_assert(
+		vec_gelu(INFINITY) == INFINITY && vec_gelu(-INFINITY) == 0 && isnan(vec_gelu(NAN)));
 }
 END_TEST
 
@@ -157,21 +160,22 @@ START_TEST(exp_below_is_exp_where_that_is_normal)
 {
 	for (float x = -87; x <= 0; x += 1.0f / 1024)
 		ck_assert_msg(ulps(vec_exp_below(x), exp((double)x)) <= 2, "exp(%g)", (double)x);
-	ck_assert(vec_exp_below(-INFINITY) == 0 && vec_exp_below(-88) == 0 && isnan(vec_exp_below(NAN)));
+	ck_assert(vec_exp_below(-INFINITY) == 0 && vec_exp_below(-88) == 0 &&
+		  isnan(vec_exp_below(NAN)));
 }
 END_TEST
 
 /* Every pair of these is C's, sign of zero included. */
-static const float corners[] = { NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1, -1, 2, -2, 3, -3, 0.5f, -0.5f, 7.25f,
-	-7.25f, 1e-41f, -1e-41f, FLT_MIN, FLT_MAX, -FLT_MAX, 16777215, 16777216, -16777217, 1e10f, 0.999999f,
-	1.0000001f, -1.0000001f };
+static const float corners[] = { NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1, -1, 2, -2, 3, -3, 0.5f,
+	-0.5f, 7.25f, -7.25f, 1e-41f, -1e-41f, FLT_MIN, FLT_MAX, -FLT_MAX, 16777215, 16777216,
+	-16777217, 1e10f, 0.999999f, 1.0000001f, -1.0000001f };
 #define CORNERS (sizeof(corners) / sizeof(corners[0]))
 
 static void same(const char *what, float x, float y, float got, double want, double bound)
 {
 	bool zero = got == 0 && want == 0;
-	ck_assert_msg(zero ? !signbit(got) == !signbit(want) : ulps(got, want) <= bound, "%s(%.9g, %.9g) is %.9g, want %.9g",
-		what, (double)x, (double)y, (double)got, want);
+	ck_assert_msg(zero ? !signbit(got) == !signbit(want) : ulps(got, want) <= bound,
+		"%s(%.9g, %.9g) is %.9g, want %.9g", what, (double)x, (double)y, (double)got, want);
 }
 
 START_TEST(powers_and_remainders_of_special_values_are_those_of_c)
@@ -183,7 +187,8 @@ START_TEST(powers_and_remainders_of_special_values_are_those_of_c)
 			if (!isnan(r))
 				same("fmod", x, y, r, fmod((double)x, (double)y), 0);
 		}
-	ck_assert(signbit(vec_pow(-1, 0x1p52 + 1)) && !signbit(vec_pow(-1, 0x1p52)) && !signbit(vec_pow(-1, 0x1p60)));
+	ck_assert(signbit(vec_pow(-1, 0x1p52 + 1)) && !signbit(vec_pow(-1, 0x1p52)) &&
+		  !signbit(vec_pow(-1, 0x1p60)));
 }
 END_TEST
 
@@ -211,7 +216,8 @@ Suite *suite_vec_math(void)
 	Suite *s = suite_create("vec_math");
 	TCase *t = tcase_create("all");
 	tcase_set_timeout(t, 120);
-	tcase_add_loop_test(t, functions_stay_within_their_bounds, 0, sizeof(bounds) / sizeof(bounds[0]));
+	tcase_add_loop_test(
+		t, functions_stay_within_their_bounds, 0, sizeof(bounds) / sizeof(bounds[0]));
 	tcase_add_test(t, powers_and_remainders_of_special_values_are_those_of_c);
 	tcase_add_test(t, powers_and_remainders_stay_within_their_bounds);
 	tcase_add_test(t, special_values_are_those_of_c);

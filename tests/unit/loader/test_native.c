@@ -320,7 +320,8 @@ START_TEST(sources_come_behind_what_is_lent)
 {
 	given_product_of(LARGE);
 	struct packs *packs = packs_new();
-	struct native_conf nc = {.backend = &backend, .packs = packs, .packed_only = true, .may_lend = true};
+	struct native_conf nc = {.backend = &backend, .packs = packs, .packed_only = true,
+		.may_lend = true};
 	struct native_model m;
 	ck_assert_int_eq(native_read(dir.fd, "model.signet", &nc, arena, &m, &err), ERR_OK);
 	ck_assert(lending_is_mapped("model.signet"));
@@ -328,7 +329,8 @@ START_TEST(sources_come_behind_what_is_lent)
 	ck_assert_int_eq(packs_want(packs, weight_of(m.graph), &err), ERR_OK);
 
 	lent_settle();
-	ck_assert_mem_eq(weight_of(m.graph), weight_of(version->graph), (size_t)N * LARGE * sizeof(float));
+	ck_assert_mem_eq(
+		weight_of(m.graph), weight_of(version->graph), (size_t)N * LARGE * sizeof(float));
 	packs_free(packs);
 }
 END_TEST

@@ -129,9 +129,11 @@ START_TEST(models_of_others_are_told_what_becomes_of_them)
 {
 	tempdir_put(&dir, "model.pt", "PK", 2);
 	ck_assert_int_eq(load(), ERR_NOT_FOUND);
-	ck_assert_str_eq(err.msg, "there is no model.signet and no model.onnx; model.pt has to be exported, "
-				  "by torch.onnx.export");
-	ck_assert_int_eq(version_load(dir.fd, "model.pt", &conf, &version, &err), ERR_INVALID_ARGUMENT);
+	ck_assert_str_eq(err.msg,
+		"there is no model.signet and no model.onnx; model.pt has to be exported, "
+		"by torch.onnx.export");
+	ck_assert_int_eq(
+		version_load(dir.fd, "model.pt", &conf, &version, &err), ERR_INVALID_ARGUMENT);
 	ck_assert_msg(strstr(err.msg, "model.pt has to be exported, by torch.onnx.export: "), "%s",
 		err.msg);
 }

@@ -69,7 +69,8 @@ START_TEST(a_head_without_end_is_bad_at_its_limit)
 }
 END_TEST
 
-/* Has chunks that were filled to their ends, so that no zero is left behind what is written there. */
+/* Has chunks that were filled to their ends, so that no zero is left behind what
+   is written there. */
 static struct arena *used_arena(size_t chunk_bytes)
 {
 	struct arena *a = arena_new(chunk_bytes, 0);

@@ -33,7 +33,7 @@ bool image_begin(struct image *m, uint64_t width, uint64_t height)
 	return true;
 }
 
-/* -- which format ---------------------------------------------------------------------------------- */
+/* -- which format ------------------------------------------------------------------------------ */
 
 static bool starts(struct slice file, size_t at, struct slice with)
 {

@@ -24,7 +24,7 @@ static bool broken(struct bmp *b)
 	return image_fail(b->m, "the BMP is cut off or broken");
 }
 
-/* -- header ---------------------------------------------------------------------------------------- */
+/* -- header ------------------------------------------------------------------------------------ */
 
 static void read_palette(struct bmp *b, struct cursor *c, int entry_bytes)
 {
@@ -61,7 +61,8 @@ static void read_masks(struct bmp *b, struct cursor *c)
 	b->compression = BMP_RGB;
 }
 
-static bool read_info(struct bmp *b, struct cursor *c, uint32_t header, uint64_t *width, uint64_t *height)
+static bool read_info(
+	struct bmp *b, struct cursor *c, uint32_t header, uint64_t *width, uint64_t *height)
 {
 	struct cursor rest = cursor_sub(c, header - 4);
 	int64_t w = (int32_t)cursor_u32(&rest), h = (int32_t)cursor_u32(&rest);
@@ -82,8 +83,8 @@ static bool read_info(struct bmp *b, struct cursor *c, uint32_t header, uint64_t
 
 static bool check_kind(struct bmp *b)
 {
-	bool plain = b->bits == 1 || b->bits == 4 || b->bits == 8 || b->bits == 16 || b->bits == 24 ||
-		     b->bits == 32;
+	bool plain = b->bits == 1 || b->bits == 4 || b->bits == 8 || b->bits == 16 ||
+		     b->bits == 24 || b->bits == 32;
 	bool runs = (b->compression == BMP_RLE8 && b->bits == 8) ||
 		    (b->compression == BMP_RLE4 && b->bits == 4);
 	if ((b->compression == BMP_RGB && plain) || (runs && !b->top_down))
@@ -110,7 +111,7 @@ static bool read_header(struct bmp *b, uint64_t *width, uint64_t *height)
 	return !b->data.failed || broken(b);
 }
 
-/* -- rows as they are ------------------------------------------------------------------------------ */
+/* -- rows as they are -------------------------------------------------------------------------- */
 
 /* The masked bits as a number up to 255. */
 static uint8_t channel(uint32_t pixel, uint32_t mask)
@@ -124,7 +125,8 @@ static uint8_t channel(uint32_t pixel, uint32_t mask)
 
 static void put_masked(const struct bmp *b, uint8_t *at, uint32_t pixel)
 {
-	image_put(at, channel(pixel, b->mask[0]), channel(pixel, b->mask[1]), channel(pixel, b->mask[2]));
+	image_put(at, channel(pixel, b->mask[0]), channel(pixel, b->mask[1]),
+		channel(pixel, b->mask[2]));
 }
 
 static void put_row(const struct bmp *b, const uint8_t *src, uint8_t *dst)
@@ -136,8 +138,9 @@ static void put_row(const struct bmp *b, const uint8_t *src, uint8_t *dst)
 		case 16: put_masked(b, dst, (uint32_t)(p[0] | p[1] << 8)); break;
 		case 24: image_put(dst, p[2], p[1], p[0]); break;
 		case 32:
-			put_masked(b, dst, (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-						   (uint32_t)p[3] << 24);
+			put_masked(b, dst,
+				(uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+					(uint32_t)p[3] << 24);
 			break;
 		default: {
 			int shift = (int)(8 - bits - x * bits % 8);
@@ -160,7 +163,7 @@ static bool read_rows(struct bmp *b)
 	return true;
 }
 
-/* -- run lengths ----------------------------------------------------------------------------------- */
+/* -- run lengths ------------------------------------------------------------------------------- */
 
 struct pen {
 	int64_t x, y; /* y from below */

@@ -21,7 +21,8 @@ static void reduce_to_luma(struct image *m)
 {
 	const uint8_t *p = m->rgb;
 	for (int64_t i = 0, n = m->width * m->height; i < n; i++, p += 3)
-		m->rgb[i] = (uint8_t)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
+		m->rgb[i] =
+			(uint8_t)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
 }
 
 static void run_decoder(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -48,7 +49,9 @@ enum err_code prepare_image_decoder(struct prep *p, struct kernel *ret, struct e
 	struct decoder_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	s->pixels = slice_is(format, "RGB") ? PIXELS_RGB : slice_is(format, "BGR") ? PIXELS_BGR : PIXELS_GRAY;
+	s->pixels = slice_is(format, "RGB")   ? PIXELS_RGB
+		    : slice_is(format, "BGR") ? PIXELS_BGR
+					      : PIXELS_GRAY;
 	ret->run = run_decoder;
 	return ERR_OK;
 }

@@ -66,7 +66,7 @@ static opj_stream_t *open_stream(struct file *f)
 	return s;
 }
 
-/* -- samples --------------------------------------------------------------------------------------- */
+/* -- samples ----------------------------------------------------------------------------------- */
 
 /* The component's sample at a pixel of the image, as 0 .. 255. */
 static int sample(const opj_image_comp_t *c, int64_t x, int64_t y)
@@ -123,7 +123,7 @@ static bool put_pixels(struct image *m, const opj_image_t *image)
 	return true;
 }
 
-/* -- decoding -------------------------------------------------------------------------------------- */
+/* -- decoding ---------------------------------------------------------------------------------- */
 
 static bool read_image(struct image *m, opj_codec_t *codec, opj_stream_t *stream, opj_image_t **ret)
 {
@@ -136,7 +136,8 @@ static bool read_image(struct image *m, opj_codec_t *codec, opj_stream_t *stream
 		return image_fail(m, "the JPEG 2000 image is broken");
 	if (!image_begin(m, image->x1 - image->x0, image->y1 - image->y0))
 		return false;
-	if (image->numcomps > COMPONENTS_MAX || m->width * m->height * image->numcomps > SAMPLES_MAX)
+	if (image->numcomps > COMPONENTS_MAX ||
+		m->width * m->height * image->numcomps > SAMPLES_MAX)
 		return image_fail(m, "it has more samples than are allowed (4 components, 2^26)");
 	if (!opj_decode(codec, stream, *ret) || !opj_end_decompress(codec, stream))
 		return image_fail(m, "the JPEG 2000 image is cut off or broken");

@@ -68,7 +68,8 @@ static bool read_image(struct reader *r)
 {
 	set_up(r);
 	png_read_info(r->png, r->info);
-	if (!image_begin(r->m, png_get_image_width(r->png, r->info), png_get_image_height(r->png, r->info)))
+	if (!image_begin(r->m, png_get_image_width(r->png, r->info),
+		    png_get_image_height(r->png, r->info)))
 		return false;
 	ask_for_rgb(r);
 	if (png_get_rowbytes(r->png, r->info) != (size_t)r->m->width * 3)

@@ -16,7 +16,7 @@ static bool broken(struct pnm *p)
 	return image_fail(p->m, "the PNM is cut off or broken");
 }
 
-/* -- text ------------------------------------------------------------------------------------------ */
+/* -- text -------------------------------------------------------------------------------------- */
 
 static bool is_space(uint8_t c)
 {
@@ -53,7 +53,7 @@ static bool take_word(struct cursor *c, const char *word)
 	return true;
 }
 
-/* -- header ---------------------------------------------------------------------------------------- */
+/* -- header ------------------------------------------------------------------------------------ */
 
 /* "WIDTH 3\n" ... "ENDHDR\n", in any order. */
 static bool read_pam_header(struct pnm *p)
@@ -99,7 +99,7 @@ static bool read_header(struct pnm *p)
 	return true;
 }
 
-/* -- samples --------------------------------------------------------------------------------------- */
+/* -- samples ----------------------------------------------------------------------------------- */
 
 static uint8_t scale(const struct pnm *p, uint64_t v)
 {

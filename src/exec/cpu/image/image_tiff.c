@@ -41,7 +41,9 @@ static tmsize_t on_write(thandle_t handle, void *from, tmsize_t n)
 static toff_t on_seek(thandle_t handle, toff_t offset, int whence)
 {
 	struct file *f = handle;
-	f->at = whence == SEEK_CUR ? f->at + offset : whence == SEEK_END ? f->bytes.len + offset : offset;
+	f->at = whence == SEEK_CUR   ? f->at + offset
+		: whence == SEEK_END ? f->bytes.len + offset
+				     : offset;
 	return f->at;
 }
 
@@ -85,8 +87,8 @@ static TIFF *open_tiff(struct file *f)
 	TIFFOpenOptionsSetErrorHandlerExtR(opts, on_message, NULL);
 	TIFFOpenOptionsSetWarningHandlerExtR(opts, on_message, NULL);
 	TIFFOpenOptionsSetMaxSingleMemAlloc(opts, TIFF_BYTES_MAX);
-	TIFF *tiff = TIFFClientOpenExt("image", "r", f, on_read, on_write, on_seek, on_close, on_size,
-		on_map, on_unmap, opts);
+	TIFF *tiff = TIFFClientOpenExt("image", "r", f, on_read, on_write, on_seek, on_close,
+		on_size, on_map, on_unmap, opts);
 	TIFFOpenOptionsFree(opts);
 	return tiff;
 }
@@ -102,10 +104,11 @@ static bool read_image(struct image *m, TIFF *tiff)
 	if (!raster)
 		return false;
 	if (!TIFFReadRGBAImageOriented(tiff, width, height, raster, ORIENTATION_TOPLEFT, 1))
-		return image_fail(m, "the TIFF is cut off, broken or of a kind that is not supported");
+		return image_fail(
+			m, "the TIFF is cut off, broken or of a kind that is not supported");
 	for (int64_t i = 0, n = m->width * m->height; i < n; i++)
-		image_put(m->rgb + 3 * i, (uint8_t)TIFFGetR(raster[i]), (uint8_t)TIFFGetG(raster[i]),
-			(uint8_t)TIFFGetB(raster[i]));
+		image_put(m->rgb + 3 * i, (uint8_t)TIFFGetR(raster[i]),
+			(uint8_t)TIFFGetG(raster[i]), (uint8_t)TIFFGetB(raster[i]));
 	return true;
 }
 

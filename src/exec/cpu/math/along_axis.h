@@ -9,13 +9,15 @@
 #include "exec/cpu/cpu.h"
 
 #define AXIS_COLUMNS 256 /* slices side by side */
-#define CUM_COLUMNS 1024 /* the same where results are as large: rows in pieces of a page are slow to come */
+/* The same where results are as large: rows in pieces of a page are slow to come. */
+#define CUM_COLUMNS 1024
 
 struct axis_state;
-typedef void (*slice_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item);
+typedef void (*slice_fn)(
+	const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item);
 /* n neighbouring slices; item: of the first one. */
-typedef void (*columns_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at, int64_t item,
-	int64_t n);
+typedef void (*columns_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at,
+	int64_t item, int64_t n);
 
 struct axis_state {
 	struct split split;
@@ -27,7 +29,8 @@ struct axis_state {
 	columns_fn columns;
 };
 
-/* Sums and products so far of neighbouring slices, by element type and instruction set; NULL: none. */
+/* Sums and products so far of neighbouring slices, by element type and instruction
+   set; NULL: none. */
 struct cum_columns {
 	columns_fn sum[DTYPE_COUNT_], prod[DTYPE_COUNT_];
 };

@@ -39,7 +39,8 @@ static enum err_code take_layouts(struct prep *p, struct kernel *ret, struct err
 	for (int i = 1; i < p->n_in; i++)
 		if (p->in[i].layout != layout ||
 			(layout != LAYOUT_PLAIN && !shape_equal(&p->in[i].shape, &p->in[0].shape)))
-			return prep_refuse(err, "operands differ in layout, or broadcast a blocked one");
+			return prep_refuse(
+				err, "operands differ in layout, or broadcast a blocked one");
 	ret->out_layout = layout;
 	return ERR_OK;
 }
@@ -139,7 +140,8 @@ static void run_pow(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-static enum err_code prepare_pow_with(struct prep *p, struct kernel *ret, binary_fn fn, double ns, struct err *err)
+static enum err_code prepare_pow_with(
+	struct prep *p, struct kernel *ret, binary_fn fn, double ns, struct err *err)
 {
 	enum err_code rc = prepare_with(p, ret, fn, ns, err);
 	ret->run = run_pow;
@@ -190,7 +192,8 @@ struct fold_state {
 };
 
 /* Output elements [at, at + n) get input i, which is what the fold starts from. */
-static void fold_first(const struct kernel_args *a, const struct fold_state *s, int64_t at, int64_t n)
+static void fold_first(
+	const struct kernel_args *a, const struct fold_state *s, int64_t at, int64_t n)
 {
 	struct walk_iter it;
 	walk_begin(&it, &s->walk[0], at, at + n);
@@ -249,7 +252,8 @@ enum err_code prepare_fold(struct prep *p, struct kernel *ret, struct err *err)
 	enum err_code rc = take_layouts(p, ret, err);
 	if (rc != ERR_OK)
 		return rc;
-	struct fold_state *s = kernel_state(p, ret, sizeof(*s) + (size_t)p->n_in * sizeof(s->walk[0]));
+	struct fold_state *s =
+		kernel_state(p, ret, sizeof(*s) + (size_t)p->n_in * sizeof(s->walk[0]));
 	if (!s)
 		return err_oom(err);
 	s->fn = binary_find(p->node->op, p->in[0].dtype);
@@ -275,8 +279,8 @@ enum err_code prepare_fold(struct prep *p, struct kernel *ret, struct err *err)
 		const int64_t *step) \
 	{ \
 		for (int64_t i = 0; i < n; i++) \
-			memcpy(o + i * N, c[i * step[0]] ? x + i * step[1] * N : y + i * step[2] * N, \
-				N); \
+			memcpy(o + i * N, \
+				c[i * step[0]] ? x + i * step[1] * N : y + i * step[2] * N, N); \
 	}
 WHERE(1)
 WHERE(2)

@@ -25,9 +25,10 @@ binary_fn power_easy(const float *a, const double *b, int64_t n, int64_t a_step,
 
 /* pow and fmod by vectors, of one instruction set each. */
 #define BINARY_VEC(isa) \
-	void pow_f32_##isa(const struct kernel_args *args, void *out, const void *a, const void *b, int64_t n, \
-		int64_t a_step, int64_t b_step); \
-	void fmod_f32_##isa(const struct kernel_args *args, void *out, const void *a, const void *b, int64_t n, \
+	void pow_f32_##isa(const struct kernel_args *args, void *out, const void *a, \
+		const void *b, int64_t n, int64_t a_step, int64_t b_step); \
+	void fmod_f32_##isa(const struct kernel_args *args, void *out, const void *a, \
+		const void *b, int64_t n, \
 		int64_t a_step, int64_t b_step);
 BINARY_VEC(base)
 BINARY_VEC(avx2)

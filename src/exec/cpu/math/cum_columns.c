@@ -6,8 +6,8 @@
 #include "exec/cpu/vec_isa.h"
 
 #define CUM(name, T, A, START, OP) \
-	static void name##_##T(const struct axis_state *s, const struct kernel_args *a, int64_t at, \
-		int64_t item, int64_t n) \
+	static void name##_##T(const struct axis_state *s, const struct kernel_args *a, \
+		int64_t at, int64_t item, int64_t n) \
 	{ \
 		A sum[CUM_COLUMNS]; \
 		bool exclusive = s->exclusive; \
@@ -41,4 +41,5 @@ CUMS(uint32_t, uint32_t)
 CUMS(uint64_t, uint64_t)
 
 #define ROW(id, T, U, fn) [DTYPE_##id] = fn##_##T,
-const struct cum_columns VEC_NAME(cum_columns) = { { FOR_WIDE(ROW, cum_sum) }, { FOR_WIDE(ROW, cum_prod) } };
+const struct cum_columns VEC_NAME(cum_columns) = { { FOR_WIDE(ROW, cum_sum) },
+	{ FOR_WIDE(ROW, cum_prod) } };

@@ -95,7 +95,8 @@ static int64_t repeats(const struct reduce_state *s)
 }
 
 /* Accumulates n outputs whose elements begin at x. */
-static void accumulate(const struct reduce_state *s, enum reduce_step step, const char *x, int64_t n, void *acc)
+static void accumulate(
+	const struct reduce_state *s, enum reduce_step step, const char *x, int64_t n, void *acc)
 {
 	int64_t index[RANK_MAX] = { 0 };
 	const struct reduce_loops *l = s->loops;
@@ -134,8 +135,8 @@ static uint64_t acc_from(enum dtype dtype, double x)
 }
 
 /* log(sum(exp(x - max))) + max; acc holds the maxima, and then the results. */
-static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, int64_t offset, int64_t n,
-	uint64_t *acc)
+static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, int64_t offset,
+	int64_t n, uint64_t *acc)
 {
 	double sum[REDUCE_RUN] = { 0 }, top[REDUCE_RUN];
 	int64_t index[RANK_MAX] = { 0 };

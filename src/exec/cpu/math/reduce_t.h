@@ -2,8 +2,8 @@
 /*
  * reduce_t.h -- the steps of reductions for one element type
  *
- * Included by reduce_loops.c with E (elements), A (accumulators), N(name) and what differs. A step adds n
- * elements to n accumulators, one to one; everything else is made of steps.
+ * Included by reduce_loops.c with E (elements), A (accumulators), N(name) and what differs. A step
+ * adds n elements to n accumulators, one to one; everything else is made of steps.
  */
 #define STEP(op, update) \
 	static void N(op)(void *accumulators, const void *elements, int64_t n) \
@@ -33,7 +33,8 @@
 		N(op)(accumulators, v + k, n - k); \
 	} \
 	/* n accumulators, each over `width` elements of its own; of pairs go vectors. */ \
-	static void N(op##_rows)(void *accumulators, const void *elements, int64_t n, int64_t width) \
+	static void N(op##_rows)(void *accumulators, const void *elements, int64_t n, \
+		int64_t width) \
 	{ \
 		A *restrict acc = accumulators; \
 		const E *restrict v = elements; \
@@ -57,8 +58,8 @@ STEP(prod, acc[i] *= x)
 STEP(max, acc[i] = acc[i] > x || IS_NAN(acc[i]) ? acc[i] : x)
 STEP(min, acc[i] = acc[i] < x || IS_NAN(acc[i]) ? acc[i] : x)
 
-/* The largest and the least of a run are found among elements as they are, more at once than there are
-   accumulators; to meet one twice does no harm. */
+/* The largest and the least of a run are found among elements as they are, more at once than there
+   are accumulators; to meet one twice does no harm. */
 #define EXTREME_RUN(op, beats) \
 	static inline void N(op##_into)(E *restrict best, const E *restrict v, int n) \
 	{ \
@@ -107,12 +108,14 @@ static void N(fold)(enum reduce_step step, void *accumulators, int64_t n)
 static void N(fill)(enum reduce_step step, void *accumulators, int64_t n)
 {
 	A *acc = accumulators;
-	A start = step == REDUCE_PROD ? 1 : step == REDUCE_MAX ? LOWEST : step == REDUCE_MIN ? HIGHEST : 0;
+	A start = step == REDUCE_PROD ? 1 : step == REDUCE_MAX ? LOWEST : step == REDUCE_MIN
+		? HIGHEST : 0;
 	for (int64_t i = 0; i < n; i++)
 		acc[i] = start;
 }
 
-static void N(finish)(enum reduce_finish how, void *out, const void *accumulators, int64_t n, int64_t count)
+static void N(finish)(
+	enum reduce_finish how, void *out, const void *accumulators, int64_t n, int64_t count)
 {
 	E *o = out;
 	const A *acc = accumulators;

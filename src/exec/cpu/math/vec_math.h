@@ -10,11 +10,12 @@
  *   exp 2 ulp, expm1 3 ulp, log 2 ulp, tanh 3 ulp, erf 3 ulp,
  *   erfc 2e-6 relative (x^2 is rounded before exp), log1p of [0,1] 3 ulp,
  *   gelu 8e-6 relative (likewise)
- *   sin, cos, tan 1 ulp up to VEC_TRIG_MAX (0.50 measured, 0.501 tan), asin 3 ulp (2.35), acos 2 ulp
- *   (1.12), atan 2 ulp (1.37), pow 0.6 ulp (0.534); fmod is exact
+ *   sin, cos, tan 1 ulp up to VEC_TRIG_MAX (0.50 measured, 0.501 tan), asin 3 ulp (2.35), acos 2
+ *   ulp (1.12), atan 2 ulp (1.37), pow 0.6 ulp (0.534); fmod is exact
  *
  * Infinities, NaN, zeros and subnormal arguments and results are as in C's functions.
- * sin, cos, tan and pow, whose arguments are reduced by more than a float holds, are in double within.
+ * sin, cos, tan and pow, whose arguments are reduced by more than a float holds, are in double
+ * within.
  */
 #pragma once
 
@@ -232,7 +233,8 @@ VEC double vec_bits_double(uint64_t u)
 	return x;
 }
 
-/* The integer nearest to x, |x| < 2^51, in the low bits of what is returned: as for vec_reduce(). */
+/* The integer nearest to x, |x| < 2^51, in the low bits of what is returned:
+   as for vec_reduce(). */
 #define VEC_ROUNDER 0x1.8p52
 
 /* Up to here pi is subtracted often enough for 1 ulp: n below takes 20 bits, and n times
@@ -293,8 +295,8 @@ VEC float vec_asin_tail(float z)
 	return p * z;
 }
 
-/* asin(a) for a <= 1/2; beyond it is pi/2 less twice asin(sqrt((1 - a) / 2)). Larger arguments are NaN
-   by way of the root. */
+/* asin(a) for a <= 1/2; beyond it is pi/2 less twice asin(sqrt((1 - a) / 2)). Larger arguments are
+   NaN by way of the root. */
 VEC float vec_asin(float x)
 {
 	float a = vec_abs(x), half = 0.5f - 0.5f * a;
@@ -331,7 +333,8 @@ VEC float vec_atan(float x)
 
 /* -- powers ---------------------------------------------------------------------------------- */
 
-/* log2(a), a a float that is not negative, to 2^-37 of it: 2 s + 2 s^3 (1/3 + ...) over ln 2, s = (m - 1) / (m + 1). */
+/* log2(a), a a float that is not negative, to 2^-37 of it: 2 s + 2 s^3 (1/3 + ...) over ln 2, s =
+   (m - 1) / (m + 1). */
 VEC double vec_log2(double a)
 {
 	uint64_t u = vec_double_bits(a) - 0x3fe6a09e00000000u; /* of sqrt(1/2) */
@@ -373,7 +376,8 @@ VEC float vec_pow(float x, double y)
 	double m = vec_exp2(y * vec_log2(a));
 	m = a == 1 ? 1 : m;
 	m = y == 0 ? 1 : m;
-	double one = vec_bits_double((vec_double_bits(v) & 0x8000000000000000u) | 0x3ff0000000000000u);
+	double one =
+		vec_bits_double((vec_double_bits(v) & 0x8000000000000000u) | 0x3ff0000000000000u);
 	double sign = v < 0 ? __builtin_nan("") : 1;
 	sign = a == __builtin_inf() ? 1 : sign;
 	sign = rest == 0 ? 1 : sign;
@@ -381,7 +385,8 @@ VEC float vec_pow(float x, double y)
 	return (float)(m * sign);
 }
 
-/* C's fmod(x, y), which needs no rounding where the quotient is below 2^28 and y finite; else NaN. */
+/* C's fmod(x, y), which needs no rounding where the quotient is below 2^28 and y
+   finite; else NaN. */
 VEC float vec_fmod_near(float x, float y)
 {
 	double a = (double)vec_abs(x), b = (double)vec_abs(y), q = a / b;

@@ -36,7 +36,8 @@ static const struct loop once = { .n = 1 };
 /* Sums and outputs go along their last loop without locate(), which divides. */
 #define EINSUM(id, T, A) \
 	/* n products of two numbers each. */ \
-	static void products_##T(T *y, const T *u, const T *v, int64_t u_stride, int64_t v_stride, int64_t n) \
+	static void products_##T(T *y, const T *u, const T *v, int64_t u_stride, int64_t v_stride, \
+		int64_t n) \
 	{ \
 		if (u_stride == 0 && v_stride == 1) { \
 			A one = (A)*u; \
@@ -47,7 +48,8 @@ static const struct loop once = { .n = 1 };
 		for (int64_t k = 0; k < n; k++) \
 			y[k] = (T)((A)u[k * u_stride] * (A)v[k * v_stride]); \
 	} \
-	static A sum_##T(const struct kernel_args *a, const struct einsum_state *s, const int64_t *base) \
+	static A sum_##T(const struct kernel_args *a, const struct einsum_state *s, \
+		const int64_t *base) \
 	{ \
 		const struct loop *last = s->n_sum ? &s->sum[s->n_sum - 1] : &once; \
 		A sum = 0; \
@@ -58,7 +60,8 @@ static const struct loop once = { .n = 1 };
 			for (int64_t i = 0; i < last->n; i++) { \
 				A product = 1; \
 				for (int j = 0; j < s->operands; j++) \
-					product *= (A)((const T *)a->in[j].data)[at[j] + i * last->stride[j]]; \
+					product *= (A)((const T *)a->in[j].data)[at[j] + i * \
+						last->stride[j]]; \
 				sum += product; \
 			} \
 		} \
@@ -77,7 +80,8 @@ static const struct loop once = { .n = 1 };
 			locate(s->out, s->n_out, s->operands, item, base); \
 			if (s->n_sum == 0 && s->operands == 2) { \
 				products_##T(y, (const T *)a->in[0].data + base[0], \
-					(const T *)a->in[1].data + base[1], last->stride[0], last->stride[1], n); \
+					(const T *)a->in[1].data + base[1], last->stride[0], \
+					last->stride[1], n); \
 				continue; \
 			} \
 			for (int64_t k = 0; k < n; k++) { \

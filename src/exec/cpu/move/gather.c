@@ -80,10 +80,11 @@ enum err_code prepare_gather(struct prep *p, struct kernel *ret, struct err *err
 /* -- GatherElements: an item is one output element; they are walked by rows -------------------- */
 
 /* Elements [item, item + n) of a row of the result; src is what index 0 of the first one names. */
-static void gather_row(const struct kernel_args *a, const struct gather_state *s, int64_t item, int64_t n,
-	const char *src)
+static void gather_row(const struct kernel_args *a, const struct gather_state *s, int64_t item,
+	int64_t n, const char *src)
 {
-	int64_t bytes = s->bytes, step = s->stride[s->axis] * bytes, next = s->axis == s->rank - 1 ? 0 : bytes;
+	int64_t bytes = s->bytes, step = s->stride[s->axis] * bytes,
+		next = s->axis == s->rank - 1 ? 0 : bytes;
 	char *dst = (char *)a->out[0].data + item * bytes;
 	for (int64_t k = 0; k < n; k++) {
 		int64_t index = index_at(&a->in[1], item + k);
@@ -96,7 +97,8 @@ static void gather_row(const struct kernel_args *a, const struct gather_state *s
 
 /* The same of indices known to be in range, without a branch. step, next: as above, in elements. */
 #define QUICK_ROW(I, T) \
-	static void quick_row_##I##_##T(const void *indices, const void *data, void *out, int64_t n, int64_t size, \
+	static void quick_row_##I##_##T( \
+		const void *indices, const void *data, void *out, int64_t n, int64_t size, \
 		int64_t step, int64_t next) \
 	{ \
 		const I *index = indices; \
@@ -132,10 +134,11 @@ ALL_IN(int32_t)
 ALL_IN(int64_t)
 
 /* false: not done, as an index is out of range, or elements are neither of 4 nor of 8 bytes. */
-static bool gather_quickly(const struct kernel_args *a, const struct gather_state *s, int64_t item, int64_t n,
-	const void *src)
+static bool gather_quickly(const struct kernel_args *a, const struct gather_state *s, int64_t item,
+	int64_t n, const void *src)
 {
-	static void (*const quick[2][2])(const void *, const void *, void *, int64_t, int64_t, int64_t, int64_t) = {
+	static void (*const quick[2][2])(
+		const void *, const void *, void *, int64_t, int64_t, int64_t, int64_t) = {
 		{ quick_row_int32_t_uint32_t, quick_row_int32_t_uint64_t },
 		{ quick_row_int64_t_uint32_t, quick_row_int64_t_uint64_t },
 	};

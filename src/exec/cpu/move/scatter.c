@@ -21,7 +21,8 @@ struct scatter_state {
 
 static int64_t index_at(const struct tensor *t, int64_t i)
 {
-	return t->dtype == DTYPE_I32 ? ((const int32_t *)t->data)[i] : ((const int64_t *)t->data)[i];
+	return t->dtype == DTYPE_I32 ? ((const int32_t *)t->data)[i]
+				     : ((const int64_t *)t->data)[i];
 }
 
 static void copy_data(const struct kernel_args *a)
@@ -30,7 +31,8 @@ static void copy_data(const struct kernel_args *a)
 		memcpy(a->out[0].data, a->in[0].data, tensor_bytes(&a->out[0]));
 }
 
-/* Which of two is larger nobody foretells: chosen by bits, without a branch. NaN stays, as with Max. */
+/* Which of two is larger nobody foretells: chosen by bits, without a branch. NaN stays, as with
+   Max. */
 static void keep_one(float *dst, float update, bool better)
 {
 	uint32_t mask = 0u - (uint32_t)(better | (*dst != *dst));
@@ -71,8 +73,8 @@ static void put(const struct scatter_state *s, const struct kernel_args *a, int6
 }
 
 /* Element offset of index along dimension d; false: out of range, and said so. */
-static bool step_to(const struct scatter_state *s, const struct kernel_args *a, int64_t index, int d,
-	int64_t *offset)
+static bool step_to(const struct scatter_state *s, const struct kernel_args *a, int64_t index,
+	int d, int64_t *offset)
 {
 	int64_t i = index < 0 ? index + s->dim[d] : index;
 	if (i < 0 || i >= s->dim[d]) {

@@ -188,16 +188,16 @@ SAMPLE(U32, uint32_t, WHOLE(uint32_t, 0, UINT32_MAX))
 SAMPLE(U64, uint64_t, WHOLE(uint64_t, 0, UINT64_MAX))
 SAMPLE(BOOL, uint8_t, sum != 0)
 
-/* Four taps a point (linear, two axes) of floats, all on the image: most points are such. The others are
-   left to sample_F32(). */
+/* Four taps a point (linear, two axes) of floats, all on the image: most points are such. The
+   others are left to sample_F32(). */
 struct square {
 	int64_t at[4];
 	float weight[4];
 	int64_t point;
 };
 
-static int64_t list_squares(const struct tap *tap, int64_t n, struct square *ret, const struct grid_state *s,
-	const float *x, float *y)
+static int64_t list_squares(const struct tap *tap, int64_t n, struct square *ret,
+	const struct grid_state *s, const float *x, float *y)
 {
 	int64_t found = 0;
 	for (int64_t i = 0; i < n; i++, tap += 4) {
@@ -216,7 +216,8 @@ static int64_t list_squares(const struct tap *tap, int64_t n, struct square *ret
 	return found;
 }
 
-static void sample_squares(const struct grid_state *s, const struct tap *taps, int64_t n, const void *from, void *to)
+static void sample_squares(
+	const struct grid_state *s, const struct tap *taps, int64_t n, const void *from, void *to)
 {
 	struct square square[POINTS];
 	float *y = to;

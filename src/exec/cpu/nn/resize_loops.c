@@ -23,19 +23,21 @@
 		return (T)(v < LOW ? LOW : v > HIGH ? HIGH : v); \
 	} \
 	/* Two taps: of single elements, and of runs. */ \
-	static void finish_pairs_##T(const struct resize_taps *t, T *restrict y, const double *restrict sum, \
-		int64_t n) \
+	static void finish_pairs_##T(const struct resize_taps *t, T *restrict y, \
+		const double *restrict sum, int64_t n) \
 	{ \
 		for (int64_t o = 0; o < n; o++) \
 			y[o] = clamp_##T((double)t->weight[2 * o] * sum[t->index[2 * o]] + \
 					 (double)t->weight[2 * o + 1] * sum[t->index[2 * o + 1]]); \
 	} \
-	static void finish_runs_##T(const struct resize_taps *t, T *restrict y, const double *restrict sum, \
-		int64_t n, int64_t inner) \
+	static void finish_runs_##T(const struct resize_taps *t, T *restrict y, \
+		const double *restrict sum, int64_t n, int64_t inner) \
 	{ \
 		for (int64_t o = 0; o < n; o++, y += inner) { \
-			const double *a = sum + t->index[2 * o] * inner, *b = sum + t->index[2 * o + 1] * inner; \
-			double first = (double)t->weight[2 * o], second = (double)t->weight[2 * o + 1]; \
+			const double *a = sum + t->index[2 * o] * inner, \
+				*b = sum + t->index[2 * o + 1] * inner; \
+			double first = (double)t->weight[2 * o], \
+				second = (double)t->weight[2 * o + 1]; \
 			for (int64_t i = 0; i < inner; i++) \
 				y[i] = clamp_##T(first * a[i] + second * b[i]); \
 		} \
@@ -74,7 +76,8 @@
 			if (whole || off[i / inner]) \
 				y[i] = clamp_##T((double)s->extrapolation); \
 	} \
-	static void sum_rows_##T(const struct resize_state *s, const T *x, const int64_t *index, double *sum) \
+	static void sum_rows_##T(const struct resize_state *s, const T *x, const int64_t *index, \
+		double *sum) \
 	{ \
 		int last = s->rank - 2; \
 		int64_t tap[RANK_MAX] = { 0 }, row = s->in[last] * s->stride[last]; \

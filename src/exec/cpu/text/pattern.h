@@ -20,7 +20,8 @@
 #define PATTERN_WAYS_MAX 4096
 /* Room for the ways before and behind a character, three numbers each. */
 #define PATTERN_WAYS_INTS(n) (2 + (n) * 2 * 3)
-#define PATTERN_WAYS_BYTES round_up(PATTERN_WAYS_INTS(PATTERN_WAYS_MAX) * sizeof(int), ARENA_ALIGN_TENSOR)
+#define PATTERN_WAYS_BYTES \
+	round_up(PATTERN_WAYS_INTS(PATTERN_WAYS_MAX) * sizeof(int), ARENA_ALIGN_TENSOR)
 #define PATTERN_STACK_BYTES ((size_t)1 << 20) /* what the matcher may take besides */
 #define PATTERN_SCRATCH_BYTES (PATTERN_WAYS_BYTES + PATTERN_STACK_BYTES)
 
