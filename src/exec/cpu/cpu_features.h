@@ -4,7 +4,7 @@
  *
  * Life of a version: load -> check -> [COMPILE: which kernels run here] -> warm -> publish
  *
- * Detected once, at the first call. Tests and --cpu-features take some away, so that the
+ * Detected once, at the first call. Tests take some away, so that the
  * rows of kernels.def for lesser machines run on a better one.
  *
  * Threads: any.

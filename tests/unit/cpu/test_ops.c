@@ -114,6 +114,20 @@ START_TEST(rows_agree_with_the_reference)
 }
 END_TEST
 
+/* Rows that run anywhere may choose among loops for one instruction set each. */
+START_TEST(rows_agree_with_the_reference_on_lesser_machines)
+{
+	static const unsigned lesser[] = { CPU_BASE, CPU_AVX2 };
+	bool *covered = calloc((size_t)cpu_rows_count, sizeof(*covered));
+	for (size_t i = 0; i < sizeof(lesser) / sizeof(lesser[0]); i++) {
+		cpu_features_limit(lesser[i]);
+		check_types(&op_cases[_i], covered);
+	}
+	cpu_features_limit(~0u);
+	free(covered);
+}
+END_TEST
+
 /* Of kernels that have such products inside. */
 static bool multiplies(enum op_id op)
 {
@@ -170,6 +184,7 @@ Suite *suite_ops(void)
 	TCase *t = tcase_create("cases");
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, rows_agree_with_the_reference, 0, op_cases_count);
+	tcase_add_loop_test(t, rows_agree_with_the_reference_on_lesser_machines, 0, op_cases_count);
 	tcase_add_loop_test(t, products_of_bfloat16_are_near_the_reference, 0, op_cases_count);
 	tcase_add_test(t, every_row_has_a_case);
 	suite_add_tcase(s, t);

@@ -268,12 +268,16 @@ static void run_winograd(const struct kernel_args *a, int64_t begin, int64_t end
 
 /* -- prepare ----------------------------------------------------------------------------------- */
 
-/* Blocks are vectors or halves of them. */
+static bool is_vector_or_half(const struct conv_job *j, int64_t block)
+{
+	return block == j->vec->floats || 2 * block == j->vec->floats;
+}
+
 static bool suits(const struct prep *p, const struct conv_job *j)
 {
 	bool suits = p->precision != PRECISION_EXACT && j->out[0] * j->out[1] > 1 &&
-		     2 * layout_block(p->in[0].layout) >= j->vec->floats &&
-		     2 * j->block >= j->vec->floats && j->stride[0] <= 2;
+		     is_vector_or_half(j, layout_block(p->in[0].layout)) &&
+		     is_vector_or_half(j, j->block) && j->stride[0] <= 2;
 	for (int i = 0; i < 2; i++)
 		suits &= j->kernel[i] == 3 && j->stride[i] == j->stride[0] && j->dilation[i] == 1;
 	return suits;
