@@ -58,7 +58,7 @@ class Server:
         self.url = "http://127.0.0.1:%d" % self.port
         self.grpc_url = "grpc://127.0.0.1:%d" % self.grpc_port if grpc else None
         if wait_ready:
-            self.wait_ready()
+            self.wait_ready_or_stop()
 
     @property
     def log(self):
@@ -90,7 +90,7 @@ class Server:
         assert status in (200, 404), (status, body)  # 404: it is not known yet
         return {r["version"]: r["state"] for r in json.loads(body).get("model_version_status", [])}
 
-    def wait_state(self, version, *states, model="digits", timeout=30):
+    def wait_state(self, version, *states, model="digits", timeout=signet.PATIENCE_S):
         """Until the version is in one of these; None: it need not be known."""
         until = time.monotonic() + timeout
         while True:
@@ -102,7 +102,14 @@ class Server:
                     model, version, now, states, "\n".join(self.log)))
             time.sleep(0.01)
 
-    def wait_ready(self, path="/v2/health/ready", timeout=30):
+    def wait_ready_or_stop(self):
+        try:
+            self.wait_ready()
+        except RuntimeError:
+            self.stop()
+            raise
+
+    def wait_ready(self, path="/v2/health/ready", timeout=signet.PATIENCE_S):
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             if self.call("GET", path)[0] == 200:

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import signet
 from signet_server import Server
 
 PTRACE_SEIZE, PTRACE_DETACH, PTRACE_INTERRUPT = 0x4206, 17, 0x4207
@@ -61,7 +62,7 @@ class Manager:
     def env(self):
         return {"NOTIFY_SOCKET": self.name, "WATCHDOG_USEC": "4000000"}
 
-    def hear(self, line, patience_s=30):
+    def hear(self, line, patience_s=signet.PATIENCE_S):
         """Until it is told this once more."""
         until = time.monotonic() + patience_s
         while True:
@@ -79,7 +80,7 @@ def manager():
     m.socket.close()
 
 
-def wait_log(server, words, times=1, patience_s=30):
+def wait_log(server, words, times=1, patience_s=signet.PATIENCE_S):
     until = time.monotonic() + patience_s
     while sum(words in line for line in server.log) < times:
         assert time.monotonic() < until, "\n".join(server.log)
