@@ -86,3 +86,10 @@ static inline void expect_same_results(void (*rewrite)(void))
 			model_first_difference(&after.t[i], &before.t[i], 1e-5, 1e-6), -1);
 	arena_free(arena);
 }
+
+/* So many nodes are left by the passes, and the results are the same. */
+static inline void expect_nodes(int nodes)
+{
+	expect_same_results(run_cpu_passes);
+	ck_assert_int_eq(model_count(g, OP_NONE), nodes);
+}
