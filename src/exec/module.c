@@ -35,8 +35,7 @@ static enum err_code load_module(
 	if (!handle)
 		return err_set(err, ERR_UNAVAILABLE,
 			"device '%s' needs a module that does not load: %s (built only "
-			"--with-cuda; "
-			"SIGNET_LIBDIR names its folder)",
+			"--with-cuda; SIGNET_LIBDIR names its folder)",
 			name, dlerror());
 	const struct backend_module *m = dlsym(handle, "signet_module");
 	if (!m || strcmp(m->version, PACKAGE_VERSION) != 0 || m->layout != BACKEND_MODULE_LAYOUT) {

@@ -231,8 +231,7 @@ static void run_custom(const struct kernel_args *a, int64_t begin, int64_t end)
 	tell(a->out, a->n_out, out);
 	struct custom_run r = { .args = a,
 		.told = { .in = in, .out = out, .n_in = a->n_in, .n_out = a->n_out,
-			.state = s->state,
-			.scratch = a->scratch, .fault = on_fault } };
+			.state = s->state, .scratch = a->scratch, .fault = on_fault } };
 	s->run(&r.told, begin, end);
 }
 
@@ -331,10 +330,8 @@ static enum err_code take_op(const char *path, const struct signet_op *op, struc
 	ops[k] = op;
 	rows[k] = (struct op_info){ .id = op->name, .name = op->name, .domain = DOMAIN_CUSTOM,
 		.custom_domain = op->domain, .since = op->since, .in_min = op->in_min,
-		.in_max = op->in_max,
-		.out_min = op->out_min, .out_max = op->out_max, .flags = OP_PURE,
-		.infer = infer_custom,
-		.attrs = specs };
+		.in_max = op->in_max, .out_min = op->out_min, .out_max = op->out_max,
+		.flags = OP_PURE, .infer = infer_custom, .attrs = specs };
 	op_register(&rows[k]);
 	return ERR_OK;
 }

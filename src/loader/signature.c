@@ -52,8 +52,7 @@ static enum err_code check_symbol(
 			return ERR_OK;
 		return err_set(c->err, ERR_INVALID_ARGUMENT,
 			"input '%.100s': dimension %d%s%.40s%s is %lld, but dimension %d of input "
-			"'%.100s' "
-			"is %lld and the signature says that they are equal",
+			"'%.100s' is %lld and the signature says that they are equal",
 			io->name, d, io->dim_name[d] ? " (" : "",
 			io->dim_name[d] ? io->dim_name[d] : "", io->dim_name[d] ? ")" : "",
 			(long long)size, b->dim, b->input, (long long)b->size);
@@ -121,8 +120,7 @@ static enum err_code not_carried(const struct signature *s, const char *what,
 	char text[64];
 	return err_set(err, ERR_UNIMPLEMENTED,
 		"signature '%.100s': %s '%.100s' is %s%s, which requests and replies have no form "
-		"for; "
-		"name a signature without it",
+		"for; name a signature without it",
 		s->name, what, io->name, io->optional ? "an optional " : "a ",
 		type_text(io, text, sizeof(text)));
 }

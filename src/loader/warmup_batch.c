@@ -170,8 +170,7 @@ static const char *first_open(const struct warmer *w, const struct signature_io 
 		if (!follows(w->s, out, d))
 			return arena_printf(w->v->arena,
 				"dimension %d of output '%.100s' hangs on data, so a row's answer "
-				"would "
-				"hang on its company",
+				"would hang on its company",
 				d, out->name);
 	return NULL;
 }

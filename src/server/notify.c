@@ -71,8 +71,7 @@ static enum err_code take_fds(struct err *err)
 	if (!parse_i64(slice_of(count), 0, FDS_MAX, &n))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"LISTEN_FDS=%.20s: systemd may pass %d sockets at most; two, named http "
-			"and grpc, are "
-			"of use",
+			"and grpc, are of use",
 			count, FDS_MAX);
 	for (int i = 0; i < n; i++) {
 		size_t len = names ? strcspn(names, ":") : 0;
@@ -158,9 +157,8 @@ enum err_code notify_check_fds(struct err *err)
 		if (state.fds[i].fd >= 0)
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"nobody serves the socket '%s' that systemd passes: each needs "
-				"another "
-				"FileDescriptorName= of http and grpc, whose listen option is not "
-				"off",
+				"another FileDescriptorName= of http and grpc, whose listen option "
+				"is not off",
 				state.fds[i].name);
 	return ERR_OK;
 }

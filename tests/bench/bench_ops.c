@@ -276,10 +276,8 @@ static void run_case(const struct bench_case *c, const struct bench *b)
 			continue;
 		struct packs *packs = packs_new();
 		struct prep p = { .graph = s.g, .node = n, .in = s.t, .out = &s.t[s.n_in],
-			.n_in = s.n_in,
-			.n_out = 1, .threads = 1, .arena = s.g->arena, .packs = packs,
-			.tmp = s.g->arena,
-			.precision = b->precision };
+			.n_in = s.n_in, .n_out = 1, .threads = 1, .arena = s.g->arena,
+			.packs = packs, .tmp = s.g->arena, .precision = b->precision };
 		struct kernel k = { .name = row->name, .units = 1 };
 		rc = row->prepare(&p, &k, &err);
 		if (rc == ERR_OK && strstr(row->name, b->row))

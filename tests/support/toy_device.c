@@ -109,8 +109,8 @@ static enum err_code lane_new(const struct backend *b, size_t device_bytes, size
 	if (!l)
 		return err_oom(err);
 	l->lane = (struct lane){ .backend = b, .device_mem = device_alloc(device_bytes),
-		.stream = l,
-		.host_mem = aligned_alloc(64, round_up(host_bytes + 1, 64)), .fault = &l->fault };
+		.stream = l, .host_mem = aligned_alloc(64, round_up(host_bytes + 1, 64)),
+		.fault = &l->fault };
 	l->n_segment = segments;
 	l->segment = -1;
 	*ret = &l->lane;
@@ -274,8 +274,7 @@ static const struct device_ops device = {
 const struct backend *toy_device(uint32_t seed)
 {
 	static const struct backend backend = { .name = "toy", .prepare = prepare,
-		.prepare_copy = prepare_copy,
-		.device = &device, .host = &cpu_backend };
+		.prepare_copy = prepare_copy, .device = &device, .host = &cpu_backend };
 	if (!toy.memory)
 		toy.memory = mmap(NULL, MEMORY_BYTES, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

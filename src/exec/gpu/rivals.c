@@ -84,8 +84,7 @@ static void place(const struct prep *p, struct contest *c, char *mem, const size
 	c->out.data = mem + at[p->n_in];
 	c->d = (struct device_args){ c->lane->stream, c->lane->fault, 0, c->lane };
 	c->a = (struct kernel_args){ .in = c->in, .out = &c->out, .n_in = p->n_in, .n_out = 1,
-		.scratch = mem,
-		.fault = &c->fault, .device = &c->d };
+		.scratch = mem, .fault = &c->fault, .device = &c->d };
 }
 
 /* The lane's work goes to the contest's stream. It is the device's for all contests: making one,

@@ -46,8 +46,8 @@ static enum err_code compute(struct pass_ctx *c, struct node *n, const struct te
 	struct packs *packs = packs_new();
 	const struct backend *host = backend_host(c->backend);
 	struct prep prep = { .backend = host, .graph = c->graph, .node = n, .in = in, .out = out,
-		.n_in = n->n_in,
-		.n_out = 1, .threads = 1, .arena = tmp, .packs = packs, .tmp = tmp };
+		.n_in = n->n_in, .n_out = 1, .threads = 1, .arena = tmp, .packs = packs,
+		.tmp = tmp };
 	struct kernel k = { .units = 1 };
 	bool want_plain;
 	*ret_ok = false;

@@ -47,8 +47,8 @@ static enum err_code ctx_init(struct pass_ctx *c, struct graph *g, const struct 
 {
 	size_t cap = (size_t)g->n_value + 64;
 	*c = (struct pass_ctx){ .graph = g, .backend = opts->backend, .lower_to = opts->lower_to,
-		.cap = (int32_t)cap,
-		.uses = calloc(cap, sizeof(*c->uses)), .alias = calloc(cap, sizeof(*c->alias)),
+		.cap = (int32_t)cap, .uses = calloc(cap, sizeof(*c->uses)),
+		.alias = calloc(cap, sizeof(*c->alias)),
 		.is_output = calloc(cap, sizeof(*c->is_output)) };
 	if (!c->uses || !c->alias || !c->is_output) {
 		ctx_done(c);

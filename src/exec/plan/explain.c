@@ -54,8 +54,8 @@ static void explain_plan(const struct program *p, const struct plan *e,
 	for (int32_t i = 0; i < e->n_folded; i++) {
 		const struct node *n = e->folded[i];
 		struct step_text t = { .op = op_info(n->op)->name, .kernel = "folded",
-			.backend = "plan",
-			.folded = true, .node = node_label(p->graph, n, label, sizeof(label)) };
+			.backend = "plan", .folded = true,
+			.node = node_label(p->graph, n, label, sizeof(label)) };
 		fn(ctx, &t);
 	}
 	for (int32_t i = 0; i < e->n_step; i++) {

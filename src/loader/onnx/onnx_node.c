@@ -71,8 +71,7 @@ static enum err_code unknown_input(const struct reading *x, Onnx__NodeProto **no
 			if (strcmp(node[i]->output[k], name) == 0)
 				return err_set(err, ERR_INVALID_ARGUMENT,
 					"input '%.120s' is made by %s '%.80s' (%.80s): nodes must "
-					"stand "
-					"in topological order, without cycles",
+					"stand in topological order, without cycles",
 					name, node[i] == x->proto ? "itself," : "a later node,",
 					node[i]->name ? node[i]->name : "", op_type(node[i]));
 	return err_set(err, ERR_INVALID_ARGUMENT,
@@ -296,8 +295,7 @@ static enum err_code read_constant(struct reading *x, struct err *err)
 	if (d->n_attr != 1 || d->n_in != 0 || p->n_output != 1 || !is_value_attr(d->attr))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"must have one value (value, sparse_value, value_float, ...), one output "
-			"and no "
-			"inputs");
+			"and no inputs");
 	rc = constant_of(x->scope->reader, d->attr, &t, err);
 	if (rc != ERR_OK)
 		return rc;

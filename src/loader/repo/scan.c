@@ -174,8 +174,7 @@ static void scan_root_entry(struct scanner *s, const struct scanner_list *l, con
 			if (slice_is(name, *f)) {
 				scanner_remark(s,
 					"%s/%s: ignored, a root holds NAME/VERSION/%s; serve this "
-					"one "
-					"with --model NAME=%s",
+					"one with --model NAME=%s",
 					root, *f, *f, root);
 				return;
 			}

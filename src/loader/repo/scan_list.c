@@ -90,7 +90,6 @@ void scanner_complain_of_cut(struct scanner *s)
 		return;
 	scanner_complain(s,
 		"the scan has stopped after %lld directory entries ([repository] entries_max), "
-		"most of them, "
-		"%ld, in %s; what was not looked at stays as it is",
+		"most of them, %ld, in %s; what was not looked at stays as it is",
 		(long long)s->conf->entries_max, s->most, s->most_path);
 }

@@ -82,8 +82,7 @@ static enum err_code run_whole(struct batch_runner *r, struct request *q)
 	if (whole_inputs(r, q) != ERR_OK)
 		return err_oom(&q->err);
 	struct batch_io io = { .in = r->in, .rows = q->rows, .deadline_ns = q->deadline_ns,
-		.output = to_request,
-		.ctx = q, .pool = r->pool, .arena = r->arena };
+		.output = to_request, .ctx = q, .pool = r->pool, .arena = r->arena };
 	TRY(batch_run_program(r->sig, &io, &q->err));
 	for (int i = 0; i < r->sig->n_out; i++)
 		if (batch_own_strings(&q->out[i], q->arena) != ERR_OK)
@@ -163,8 +162,7 @@ static enum err_code refuse_part(const struct part *p, struct err *err)
 	const struct signature *sig = p->req->sig;
 	return err_set(err, ERR_INVALID_ARGUMENT,
 		"output '%s' is %s for rows %lld to %lld and does not join %s: with these inputs "
-		"at most %d "
-		"rows can be sent at once",
+		"at most %d rows can be sent at once",
 		sig->out[p->misfit].name, SHAPE_TEXT(&p->misfit_shape), (long long)p->from,
 		(long long)(p->from + p->rows - 1), p->from ? "that of the rows before" : "others",
 		sig->max_batch);

@@ -169,8 +169,7 @@ static enum err_code run_together(
 	if (gather(r, &g, rec->rows) != ERR_OK)
 		return err_oom(err);
 	struct batch_io io = { .in = r->in, .rows = rec->rows, .output = to_staging, .ctx = r,
-		.pool = r->pool,
-		.arena = r->arena, .input = write_rows, .input_ctx = &g };
+		.pool = r->pool, .arena = r->arena, .input = write_rows, .input_ctx = &g };
 	/* Somebody still waits until the last. */
 	for (const struct request *q = batch; q; q = q->next)
 		io.deadline_ns = q->deadline_ns > io.deadline_ns ? q->deadline_ns : io.deadline_ns;

@@ -60,8 +60,7 @@ enum err_code scores_want_value(struct request *r, struct scores *ret, struct er
 	if (ret->scores < 0)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"signature '%.100s' cannot regress: it has no output 'outputs' of floats, "
-			"nor "
-			"just one output of floats",
+			"nor just one output of floats",
 			sig->name);
 	r->wanted[ret->scores] = true;
 	return ERR_OK;
@@ -94,8 +93,7 @@ enum err_code scores_check_classes(
 		if (s->k >= 0 && t->shape.dim[1] != s->k)
 			return err_set(err, ERR_INVALID_ARGUMENT,
 				"Tensors class and score should match in number of classes: %lld "
-				"vs. "
-				"%lld",
+				"vs. %lld",
 				(long long)t->shape.dim[1], (long long)s->k);
 		s->k = t->shape.dim[1];
 	}
@@ -110,8 +108,7 @@ enum err_code scores_check_value(
 	if (t->shape.rank != 1 && (t->shape.rank != 2 || t->shape.dim[1] != 1))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
-			"but "
-			"got %s",
+			"but got %s",
 			SHAPE_TEXT(&t->shape));
 	return check_rows(t, n, err);
 }

@@ -114,8 +114,7 @@ static void bench(int which, int64_t batch, const struct options *o)
 	model_output(g, networks[which].build(g, batch));
 	struct passes_opts passes = passes_opts_for(o->backend, o->precision);
 	struct program_conf conf = { .backend = o->backend, .packs = packs_new(),
-		.precision = o->precision,
-		.choices = choices_new(), .threads = 1 };
+		.precision = o->precision, .choices = choices_new(), .threads = 1 };
 	if (infer_graph(g, &err) != ERR_OK || passes_run(g, &passes, &err) != ERR_OK ||
 		program_new(g, &conf, &p, &err) != ERR_OK)
 		die(networks[which].name, &err);

@@ -31,8 +31,7 @@ static enum err_code prepare(enum op_id op, const struct tensor *in, const struc
 {
 	MODEL_NODE(g, op, model_input(g, "x", in->dtype, in->shape));
 	struct prep p = { .graph = g, .node = &g->node[g->n_node - 1], .in = in, .out = out,
-		.n_in = 1,
-		.n_out = 1, .threads = 1, .arena = arena, .tmp = arena };
+		.n_in = 1, .n_out = 1, .threads = 1, .arena = arena, .tmp = arena };
 	return cpu_backend.prepare(&p, k, want_plain, &err);
 }
 
@@ -102,8 +101,7 @@ START_TEST(copies_go_between_any_two_layouts)
 		struct tensor out = tensors_new(dtypes[k], plain.shape);
 		out.layout = to;
 		struct prep p = { .graph = g, .in = &in, .out = &out, .n_in = 1, .n_out = 1,
-			.threads = 2,
-			.arena = arena, .tmp = arena };
+			.threads = 2, .arena = arena, .tmp = arena };
 		struct kernel kernel = { 0 };
 		ck_assert_int_eq(cpu_backend.prepare_copy(&p, &kernel, &err), ERR_OK);
 		struct kernel_args a = { .in = &in, .out = &out, .n_in = 1, .n_out = 1,

@@ -31,8 +31,7 @@ static void cast(enum dtype from, const void *value, enum dtype to, void *ret)
 	struct tensor in = { .data = (void *)value, .dtype = from, .shape = shape_of(1) };
 	struct tensor out = { .data = ret, .dtype = to, .shape = shape_of(1) };
 	struct prep p = { .graph = g, .node = &g->node[0], .in = &in, .out = &out, .n_in = 1,
-		.n_out = 1,
-		.threads = 1, .arena = arena, .tmp = arena };
+		.n_out = 1, .threads = 1, .arena = arena, .tmp = arena };
 	struct kernel k;
 	struct err err;
 	bool want_plain;

@@ -353,10 +353,8 @@ static void check_clamp(const struct conv_vec *vec)
 {
 	float bias[TILE_VECS * 16] = { -1, NAN, 0.5f, 7, -INFINITY, INFINITY }, got[TILE_VECS * 16];
 	struct conv_tile t = { .src = bias, .weights = bias, .ahead = bias, .bias = bias,
-		.dst = got,
-		.dst_pixel = vec->floats, .dst_block = vec->floats, .block = vec->floats,
-		.last = true,
-		.act = { .low = 0, .high = 6 } };
+		.dst = got, .dst_pixel = vec->floats, .dst_block = vec->floats,
+		.block = vec->floats, .last = true, .act = { .low = 0, .high = 6 } };
 	vec->tile(&t, 1, TILE_VECS);
 	static const float want[] = { 0, NAN, 0.5f, 6, 0, 6 };
 	for (int i = 0; i < 6; i++)
@@ -516,8 +514,7 @@ START_TEST(many_threads_run_one_plan_at_once)
 		in[i] = *g->value[n->in[i]].constant;
 	struct packs *packs = packs_new();
 	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = 3, .n_out = 1,
-		.threads = 1,
-		.arena = g->arena, .packs = packs, .tmp = g->arena };
+		.threads = 1, .arena = g->arena, .packs = packs, .tmp = g->arena };
 	struct kernel k = { .units = 1 };
 	ck_assert_int_eq(prepare_conv_onednn(&p, &k, &err), ERR_OK);
 
@@ -533,8 +530,7 @@ START_TEST(many_threads_run_one_plan_at_once)
 		callers[i].out = out;
 		callers[i].out.data = arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
 		callers[i].a = (struct kernel_args){ .in = x[i], .out = &callers[i].out, .n_in = 3,
-			.n_out = 1,
-			.state = k.state, .scratch = arena_alloc_aligned(
+			.n_out = 1, .state = k.state, .scratch = arena_alloc_aligned(
 				g->arena, k.scratch_bytes + 1, 64) };
 	}
 	for (int i = 0; i < CALLERS; i++)

@@ -50,8 +50,8 @@ static void run(struct graph *g, prepare_fn prepare, const struct tensor *in, st
 	struct err err;
 	struct kernel k = { .units = 1 };
 	struct prep p = { .graph = g, .node = g->n_node ? &g->node[0] : NULL, .in = in, .out = out,
-		.n_in = 1,
-		.n_out = 1, .threads = 2, .bf16_wanted = true, .arena = g->arena, .tmp = g->arena };
+		.n_in = 1, .n_out = 1, .threads = 2, .bf16_wanted = true, .arena = g->arena,
+		.tmp = g->arena };
 	ck_assert_msg(prepare(&p, &k, &err) == ERR_OK, "%s", err.msg);
 	out->layout = k.out_layout;
 	out->data = arena_alloc_aligned(g->arena, tensor_bytes(out), 64);

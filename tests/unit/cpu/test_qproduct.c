@@ -36,12 +36,10 @@ static void expect_right(const struct qproduct *q, const struct requant *r, bool
 {
 	const int64_t run_at[RUNS] = { 0, BYTES };
 	struct qproduct_job j = { .x = x[0], .rows = 1, .pixels = PIXELS, .x_pixel = BYTES,
-		.y_pixel = CHANNELS,
-		.run_at = run_at, .runs = RUNS, .slots = SLOTS, .w = &w[0][0][0][0][0],
-		.bias = bias,
-		.factor = factor, .channels = CHANNELS, .y = y[0], .z = with_z ? z[0] : NULL,
-		.requant = r,
-		.windows = windows, .w_zero = w_zero };
+		.y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS, .slots = SLOTS,
+		.w = &w[0][0][0][0][0], .bias = bias, .factor = factor, .channels = CHANNELS,
+		.y = y[0], .z = with_z ? z[0] : NULL, .requant = r, .windows = windows,
+		.w_zero = w_zero };
 	memset(y, 0, sizeof(y));
 	q->run(&j);
 	for (int p = 0; p < PIXELS; p++)
@@ -91,10 +89,9 @@ static void expect_window(
 {
 	const int64_t run_at[RUNS] = { 0, COLUMNS * FILLED };
 	struct qproduct_job j = { .x = columns[0], .rows = 1, .pixels = pixels,
-		.x_pixel = step * FILLED,
-		.y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS, .slots = width, .tap = FILLED,
-		.w = weight,
-		.bias = bias, .channels = CHANNELS, .sums = sums[0], .requant = r };
+		.x_pixel = step * FILLED, .y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS,
+		.slots = width, .tap = FILLED, .w = weight, .bias = bias, .channels = CHANNELS,
+		.sums = sums[0], .requant = r };
 	expect_apart(q, j);
 	j.sums = NULL;
 	j.y = y[0];
@@ -116,9 +113,8 @@ static void expect_right_apart(const struct qproduct *q, const struct requant *r
 START_TEST(every_instruction_set_gives_the_same)
 {
 	static const struct requant requant = { .mid_low = -90, .mid_high = 100,
-		.mid_factor = 0.75f,
-		.z_factor = 0.5f, .low = -120, .high = 110, .y_zero = 3, .z_zero = 140,
-		.z_flip = 0x80 };
+		.mid_factor = 0.75f, .z_factor = 0.5f, .low = -120, .high = 110, .y_zero = 3,
+		.z_zero = 140, .z_flip = 0x80 };
 	const struct {
 		const struct qproduct *q;
 		unsigned needs;

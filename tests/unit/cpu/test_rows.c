@@ -20,8 +20,7 @@ static struct tensor run(struct graph *g, prepare_fn prepare)
 		in[i] = *g->value[n->in[i]].constant;
 	struct kernel k = { .units = 1 };
 	struct prep p = { .graph = g, .node = n, .in = in, .out = &out, .n_in = n->n_in, .n_out = 1,
-		.threads = 2,
-		.arena = g->arena, .tmp = g->arena };
+		.threads = 2, .arena = g->arena, .tmp = g->arena };
 	ck_assert_msg(prepare(&p, &k, &err) == ERR_OK, "%s", err.msg);
 	out.data = arena_alloc_aligned(g->arena, tensor_bytes(&out), 64);
 	struct kernel_args a = { .in = in, .out = &out, .n_in = n->n_in, .n_out = 1,

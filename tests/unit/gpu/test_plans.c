@@ -80,9 +80,8 @@ static const struct row {
 static struct conv_spec spec_of(const struct row *r, enum dtype dtype, bool last)
 {
 	struct conv_spec s = { .n = 8, .c = r->c, .k = r->k, .group = r->group, .spatial = 2,
-		.dtype = (int32_t)dtype,
-		.channels_last = last, .back = r->back, .bias = !r->back, .z = r->z,
-		.act = r->act };
+		.dtype = (int32_t)dtype, .channels_last = last, .back = r->back, .bias = !r->back,
+		.z = r->z, .act = r->act };
 	for (int i = 0; i < 2; i++) {
 		s.in[i] = r->in;
 		s.out[i] =

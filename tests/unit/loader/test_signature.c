@@ -78,8 +78,7 @@ START_TEST(refusals_name_input_value_and_rule)
 		"input 'image': shape [64] has 1 dimensions, signature says 2");
 	refuses((struct tensor[]){ ok, given(DTYPE_F32, shape_of(4)) },
 		"input 'weight': dimension 0 (batch) is 4, but dimension 0 of input 'image' is 3 "
-		"and the "
-		"signature says that they are equal");
+		"and the signature says that they are equal");
 }
 END_TEST
 

@@ -13,8 +13,7 @@ static const struct signature unbatched = { .name = "s" };
 static struct request request_of(int priority, int64_t rows)
 {
 	return (struct request){ .sig = (struct signature *)&unbatched, .priority = priority,
-		.rows = rows,
-		.in_bytes = 8, .deadline_ns = INT64_MAX };
+		.rows = rows, .in_bytes = 8, .deadline_ns = INT64_MAX };
 }
 
 static void put_all(struct batch_queue *q, struct request *r, int n, int priority)

@@ -29,9 +29,8 @@ static void given_relay(int connections_max)
 {
 	struct err err;
 	const struct relay_conf conf = { .name = "relay", .threads = 2,
-		.connections_max = connections_max,
-		.handshake_timeout_ms = 1000, .look = no_x, .look_bytes = sizeof(size_t),
-		.look_ctx = &back_max };
+		.connections_max = connections_max, .handshake_timeout_ms = 1000, .look = no_x,
+		.look_bytes = sizeof(size_t), .look_ctx = &back_max };
 	back_max = SIZE_MAX;
 	ck_assert_int_eq(relay_new(&conf, NULL, &relay, &err), ERR_OK);
 }

@@ -325,8 +325,7 @@ static const struct {
 		"the message is not a well-formed PredictRequest" },
 	{ "G4", BYTES("\x0a\x05\x0a\x03one\x1a\x02\xff\xfe"), ERR_INVALID_ARGUMENT,
 		"input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. "
-		"Missing "
-		"but required: {x}." },
+		"Missing but required: {x}." },
 	{ "G6", BYTES(""), ERR_INVALID_ARGUMENT, "Missing ModelSpec" },
 	{ "G6", BYTES("\x0a\x00"), ERR_INVALID_ARGUMENT, "ModelSpec has no name specified." },
 	{ "G6", BYTES("\x0a\x05\x0a\x03" "a\0b"), ERR_INVALID_ARGUMENT,

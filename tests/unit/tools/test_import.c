@@ -142,8 +142,7 @@ START_TEST(what_is_wrong_is_said_with_its_line)
 			"line 1: the model has no name" },
 		{ "max_batch_size: 3", "the model has no name" },
 		{ "nothing: 1", "none of its names is known: it is no model_config_list, "
-				"config.pbtxt or batching "
-				"parameters" },
+				"config.pbtxt or batching parameters" },
 		{ "", "none of its names is known: it is no model_config_list, config.pbtxt or "
 		      "batching parameters" },
 	};

@@ -35,8 +35,7 @@ static void multiply_row(const struct transpose_state *s, const float *src, floa
 	int64_t v = j->vec->floats, width = j->in[1];
 	struct conv_tile t = { .src = src, .src_pixel = j->src_run, .tap = s->tap,
 		.taps = j->ic / j->src_run, .run = j->src_run, .dst_pixel = v,
-		.dst_block = width * v,
-		.block = (int)v, .last = true, .act = j->act };
+		.dst_block = width * v, .block = (int)v, .last = true, .act = j->act };
 	for (int64_t panel = 0; panel < job_panels(j); panel++) {
 		int64_t channel = panel * job_panel(j), floats = job_panel_width(j, panel);
 		t.weights = s->packed + job_weight_at(j, j->ic, channel, 0);

@@ -376,8 +376,8 @@ static enum err_code prepare(struct prep *p, bool bf16, struct kernel *ret, stru
 	if (!s || !zeros)
 		return err_oom(err);
 	*s = (struct wino_state){ .j = j, .form = form, .in_planes = way.in_planes,
-		.pairs = (int)pairs,
-		.blocks = blocks, .zeros = zeros, .slots = v / j.vec->per_slot };
+		.pairs = (int)pairs, .blocks = blocks, .zeros = zeros,
+		.slots = v / j.vec->per_slot };
 	s->depth = blocks * s->slots;
 	for (int i = 0; i < 2; i++)
 		s->axis[i] = wino_axis_of(form, j.out[i]);

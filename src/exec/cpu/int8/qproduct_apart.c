@@ -220,9 +220,8 @@ void VEC_NAME(qproduct_apart)(const struct qproduct_job *j)
 		for (int64_t c = 0; c < j->channels; c += VEC_FLOATS) {
 			int64_t to = row * j->y_row + c;
 			struct tile t = { .j = j, .rounding = &rounding, .filled = filled,
-				.y_pixel = j->y_pixel,
-				.x = j->x + row * j->x_row + c, .w = (const int32_t *)j->w + c,
-				.bias = j->bias + c };
+				.y_pixel = j->y_pixel, .x = j->x + row * j->x_row + c,
+				.w = (const int32_t *)j->w + c, .bias = j->bias + c };
 			if (j->sums) {
 				t.sums = j->sums + to;
 			} else {

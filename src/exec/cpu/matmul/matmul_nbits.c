@@ -162,8 +162,7 @@ static void run_panels(const struct kernel_args *a, int64_t begin, int64_t end)
 		if (!pack_columns(a, s, first, last, panel))
 			return;
 		struct gemm_job j = { .n = last - first, .k = s->g.k, .a_row = s->g.k, .a_k = 1,
-			.b = panel,
-			.c_row = s->g.n, .alpha = 1, .beta = 1, .add_col = { 1 },
+			.b = panel, .c_row = s->g.n, .alpha = 1, .beta = 1, .add_col = { 1 },
 			.scratch = a->scratch };
 		if (args_has_in(a, 5))
 			j.add[0] = (const float *)a->in[5].data + first;

@@ -243,11 +243,11 @@ static enum err_code try_fused(struct prep *p, const struct matmul_state *s,
 	static const char *const name[] = { "two", "fused" };
 	int row = s->v.out.rank - 2;
 	struct fused_product_spec key = { .m = spec->m, .n = spec->n, .k = spec->k,
-		.a_row = s->v.a.lead[row],
-		.b_row = s->v.b_k, .b_col = s->v.b.col, .dtype = (int32_t)p->in[0].dtype,
+		.a_row = s->v.a.lead[row], .b_row = s->v.b_k, .b_col = s->v.b.col,
+		.dtype = (int32_t)p->in[0].dtype,
 		.act = (int32_t)node_int(p->node, "activation", ACT_NONE),
-		.bias = spec->bias != NULL,
-		.alpha = s->finish.f.call.alpha, .beta = s->finish.f.call.beta };
+		.bias = spec->bias != NULL, .alpha = s->finish.f.call.alpha,
+		.beta = s->finish.f.call.beta };
 	struct rivals r = { name, 2, &key, sizeof(key) };
 	struct kernel fused = { .name = ret->name, .units = 1, .unread = ret->unread };
 	const struct kernel *const both[] = { ret, &fused };

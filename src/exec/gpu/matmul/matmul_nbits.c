@@ -81,8 +81,7 @@ static enum err_code read_geometry(
 			err, "so many numbers, blocks so small, or operands of several types");
 	*ret = (struct gpu_nbits){ .rows = (uint32_t)rows, .n = (uint32_t)g.n, .k = (uint32_t)g.k,
 		.words = (uint32_t)words, .per = (uint32_t)(32 / g.bits),
-		.blocks = (uint32_t)g.blocks,
-		.block = gpu_div(g.block), .bits = g.bits,
+		.blocks = (uint32_t)g.blocks, .block = gpu_div(g.block), .bits = g.bits,
 		.zero_bytes = bits ? (int32_t)g.zero_bytes : 0 };
 	return ERR_OK;
 }
@@ -101,8 +100,7 @@ static enum err_code prepare_product(
 	int64_t m = s->n.rows, n = s->n.n, k = s->n.k;
 	struct product_matrix out = { .ld = n, .align = PRODUCT_ALIGN_MAX };
 	struct product_spec spec = { .m = m, .n = n, .k = k, .batch = 1, .dtype = p->in[0].dtype,
-		.alpha = 1,
-		.matrix = { { .ld = k, .align = PRODUCT_ALIGN_MAX },
+		.alpha = 1, .matrix = { { .ld = k, .align = PRODUCT_ALIGN_MAX },
 			{ .ld = k, .align = PRODUCT_ALIGN_MAX, .transposed = true }, out, out } };
 	size_t weights, workspace = 0;
 	char name[24];

@@ -298,10 +298,8 @@ static enum err_code prepare_products(struct prep *p, const struct attention_geo
 	set_steps(s->s, &x);
 	k.m.transposed = true;
 	struct product_spec spec = { .m = packed ? g->q_len : group * g->q_len, .n = keys,
-		.k = g->head,
-		.batch = packed ? g->kv_heads : g->batch * g->kv_heads, .dtype = DTYPE_F32,
-		.alpha = (float)g->scale,
-		.matrix = { q.m, k.m, x.m, x.m } };
+		.k = g->head, .batch = packed ? g->kv_heads : g->batch * g->kv_heads,
+		.dtype = DTYPE_F32, .alpha = (float)g->scale, .matrix = { q.m, k.m, x.m, x.m } };
 	TRY(product_prepare(p, &spec, &s->scores, ret_workspace, err));
 	spec.n = g->v_head;
 	spec.k = keys;
@@ -318,8 +316,8 @@ static enum err_code set_weights(const struct prep *p, const struct attention_ge
 	struct gpu_attention *w = &s->weights;
 	int64_t rows = g->batch * g->q_heads * g->q_len, stride[4];
 	*w = (struct gpu_attention){ .keys = (int32_t)g->kv_len, .seen = (int32_t)g->kv_len,
-		.q_len = (int32_t)g->q_len,
-		.heads = (int32_t)g->q_heads, .causal = g->causal, .softcap = (float)g->softcap };
+		.q_len = (int32_t)g->q_len, .heads = (int32_t)g->q_heads, .causal = g->causal,
+		.softcap = (float)g->softcap };
 	if (rows > INT32_MAX || g->kv_len > INT32_MAX)
 		return prep_refuse(err, "so many queries or keys");
 	if (gpu_has_in(p, ATTENTION_MASK)) {

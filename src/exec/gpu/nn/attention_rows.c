@@ -67,10 +67,9 @@ static struct gpu_attend attend_of(const struct prep *p, const struct attention_
 {
 	struct gpu_attend a = { .q_len = gpu_div(g->q_len), .heads = gpu_div(g->q_heads),
 		.group = gpu_div(g->q_heads / g->kv_heads), .head = (int32_t)g->head,
-		.v_head = (int32_t)g->v_head,
-		.keys = (int32_t)attention_keys(g), .past = (int32_t)g->past_len,
-		.causal = g->causal,
-		.lengths_wide = true, .scale = (float)g->scale, .softcap = (float)g->softcap };
+		.v_head = (int32_t)g->v_head, .keys = (int32_t)attention_keys(g),
+		.past = (int32_t)g->past_len, .causal = g->causal, .lengths_wide = true,
+		.scale = (float)g->scale, .softcap = (float)g->softcap };
 	attend_strides(a.q, g->packed, g->q_heads, g->q_len, g->head);
 	attend_strides(a.y, g->packed, g->q_heads, g->q_len, g->v_head);
 	attend_strides(a.k[PRESENT_PAST], false, g->kv_heads, g->past_len, g->head);

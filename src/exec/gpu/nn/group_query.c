@@ -82,11 +82,10 @@ static struct gpu_attend attend_of(
 	int64_t window = node_int(p->node, "local_window_size", -1);
 	struct gpu_attend a = { .q_len = gpu_div(g->len), .heads = gpu_div(g->heads),
 		.group = gpu_div(g->heads / g->kv_heads), .head = (int32_t)g->head,
-		.v_head = (int32_t)g->head,
-		.keys = (int32_t)kept, .causal = node_int(p->node, "causal", 1) != 0,
+		.v_head = (int32_t)g->head, .keys = (int32_t)kept,
+		.causal = node_int(p->node, "causal", 1) != 0,
 		.window = (int32_t)(window < 0 ? 0 : window > INT32_MAX ? INT32_MAX : window),
-		.at_end = !fresh, .more = 1,
-		.smooth = node_int(p->node, "smooth_softmax", -1) == 1,
+		.at_end = !fresh, .more = 1, .smooth = node_int(p->node, "smooth_softmax", -1) == 1,
 		.scale = (float)(scale == 0 ? 1 / sqrt((double)g->head) : scale),
 		.softcap = node_float(p->node, "softcap", 0) };
 	attend_strides(a.q, true, g->heads, g->len, g->head);
@@ -102,10 +101,9 @@ static struct gpu_group_query tokens_of(
 {
 	struct gpu_group_query t = { .queries = (uint32_t)(g->batch * g->len * g->heads * g->head),
 		.cached = (uint32_t)(g->batch * g->kv_heads * kept * g->head),
-		.head = gpu_div(g->head),
-		.heads = gpu_div(g->heads), .kv_heads = gpu_div(g->kv_heads),
-		.len = gpu_div(g->len),
-		.kept = gpu_div(kept), .past_len = (int32_t)g->past_len, .fresh = fresh };
+		.head = gpu_div(g->head), .heads = gpu_div(g->heads),
+		.kv_heads = gpu_div(g->kv_heads), .len = gpu_div(g->len), .kept = gpu_div(kept),
+		.past_len = (int32_t)g->past_len, .fresh = fresh };
 	for (int i = 0; i < 3; i++) {
 		t.row[i] = (g->packed ? g->heads + 2 * g->kv_heads : i ? g->kv_heads : g->heads) *
 			g->head;

@@ -165,8 +165,7 @@ static enum err_code read_model(
 	if (!wire_ok(&w))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"the message is not a well-formed ModelConfig, or has more than %d "
-			"versions or "
-			"%d labels",
+			"versions or %d labels",
 			VERSIONS_MAX, LABELS_MAX);
 	if (m->path && !*m->path)
 		m->path = NULL;

@@ -151,8 +151,7 @@ static enum err_code read_instances(struct decode *d)
 	if (d->r->sig->n_in != 1)
 		return err_set(d->err, ERR_INVALID_ARGUMENT,
 			"instances is a plain list, but expecting list of objects as multiple "
-			"input tensors "
-			"required as per signature");
+			"input tensors required as per signature");
 	return read_value(d, 0, 0);
 }
 
@@ -165,8 +164,7 @@ static enum err_code read_columns(struct decode *d)
 			return read_value(d, 0, 0);
 		return err_set(d->err, ERR_INVALID_ARGUMENT,
 			"inputs is a plain value/list, but expecting an object as multiple input "
-			"tensors "
-			"required as per signature");
+			"tensors required as per signature");
 	}
 	json_enter_object(&d->j);
 	while (json_member(&d->j, &key)) {
