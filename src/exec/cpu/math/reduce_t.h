@@ -2,8 +2,9 @@
 /*
  * reduce_t.h -- the steps of reductions for one element type
  *
- * Included by reduce_loops.c with E (elements), A (accumulators), N(name) and what differs. A step
- * adds n elements to n accumulators, one to one; everything else is made of steps.
+ * Included by reduce_loops.c with E (elements), A (accumulators), N(name), LOWEST and HIGHEST,
+ * which end here, and what is one for floats and one for integers. A step adds n elements to n
+ * accumulators, one to one; everything else is made of steps.
  */
 #define STEP(op, update) \
 	static void N(op)(void *accumulators, const void *elements, int64_t n) \
@@ -150,9 +151,5 @@ static const struct reduce_loops N(loops) = {
 #undef E
 #undef A
 #undef N
-#undef ABS_OF
 #undef LOWEST
 #undef HIGHEST
-#undef MEAN_OF_NONE
-#undef IS_NAN
-#undef FROM_REAL
