@@ -61,15 +61,16 @@ enum err_code batcher_new(const struct signature *sig, const struct batcher_conf
 	b->timer.fire = on_timer;
 	b->armed_ns = INT64_MAX;
 	pthread_mutex_init(&b->lock, NULL);
-	b->n_runners = conf->max_running > 0 ? conf->max_running : pool_threads(conf->pool);
-	b->runners = calloc((size_t)b->n_runners, sizeof(*b->runners));
+	int n = conf->max_running > 0 ? conf->max_running : pool_threads(conf->pool);
+	b->runners = calloc((size_t)n, sizeof(*b->runners));
 	enum err_code rc = b->runners ? ERR_OK : err_oom(err);
-	for (int i = 0; i < b->n_runners && rc == ERR_OK; i++) {
-		rc = batch_runner_init(&b->runners[i], sig, conf->pool, err);
-		b->runners[i].job.run = on_run;
-		b->runners[i].batcher = b;
-		b->runners[i].next_idle = b->idle;
-		b->idle = &b->runners[i];
+	while (rc == ERR_OK && b->n_runners < n) {
+		struct batch_runner *r = &b->runners[b->n_runners++];
+		rc = batch_runner_init(r, sig, conf->pool, err);
+		r->job.run = on_run;
+		r->batcher = b;
+		r->next_idle = b->idle;
+		b->idle = r;
 	}
 	if (rc != ERR_OK) {
 		batcher_free(b);
@@ -91,12 +92,12 @@ void batcher_free(struct batcher *b)
 		for (struct batch_runner *r = b->idle; r; r = r->next_idle)
 			n++;
 		pthread_mutex_unlock(&b->lock);
-		busy = n < b->n_runners && b->runners;
+		busy = n < b->n_runners;
 		if (busy)
 			sched_yield();
 	}
 	assert(b->queue.rows == 0);
-	for (int i = 0; i < b->n_runners && b->runners; i++)
+	for (int i = 0; i < b->n_runners; i++)
 		batch_runner_done(&b->runners[i]);
 	pthread_mutex_destroy(&b->lock);
 	free(b->runners);

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "server/batch/batcher.h"
@@ -744,6 +745,30 @@ START_TEST(a_request_is_held_for_company_only_where_that_pays)
 }
 END_TEST
 
+/* Not under sanitizers, whose own memory is beyond any such limit. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define TEST_NO_MEMORY
+START_TEST(a_batcher_without_memory_for_all_its_runners_is_an_error)
+{
+	given_batcher((struct batcher_conf){ .max_batch = 8 });
+	struct signature wide = t.sig;
+	struct batcher_conf conf = { .pool = t.pool, .max_batch = 8, .max_running = 64 };
+	struct rlimit before, tight;
+	struct batcher *b = NULL;
+	struct err err;
+	wide.n_out = 1 << 20; /* each runner has tensors for all of them */
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+	tight = before;
+	tight.rlim_cur = (rlim_t)1 << 30;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &tight), 0);
+	enum err_code rc = batcher_new(&wide, &conf, &b, &err);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+	ck_assert_int_eq(rc, ERR_RESOURCE_EXHAUSTED);
+	done_with_batcher();
+}
+END_TEST
+#endif
+
 Suite *suite_batcher(void);
 Suite *suite_batcher(void)
 {
@@ -776,6 +801,9 @@ Suite *suite_batcher(void)
 	tcase_add_test(c, what_came_together_behind_others_goes_to_the_pool);
 	tcase_add_loop_test(c, a_request_is_held_for_company_only_where_that_pays, 0,
 		sizeof(held) / sizeof(*held));
+#ifdef TEST_NO_MEMORY
+	tcase_add_test(c, a_batcher_without_memory_for_all_its_runners_is_an_error);
+#endif
 	suite_add_tcase(s, c);
 	return s;
 }
