@@ -306,6 +306,18 @@ static const char *wrong_arity(const struct signet_op *op)
 	return op->infer && op->prepare ? NULL : "it has no infer or no prepare";
 }
 
+/* NULL: it may be added to the n that are there, if its attributes are right. */
+static const char *why_refused(const struct signet_op *op, int n)
+{
+	if (op_domain_is_known(slice_of(op->domain)))
+		return "its domain is not for libraries";
+	if (op_find(slice_of(op->domain), slice_of(op->name)) != OP_NONE)
+		return "there is one already";
+	if (n >= OP_CUSTOM_MAX)
+		return "there are too many operators";
+	return wrong_arity(op);
+}
+
 static enum err_code take_op(const char *path, const struct signet_op *op, struct err *err)
 {
 	static struct op_info rows[OP_CUSTOM_MAX];
@@ -314,12 +326,7 @@ static enum err_code take_op(const char *path, const struct signet_op *op, struc
 	if (!op->domain || !op->name || !op->domain[0] || !op->name[0])
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"%s: an operator has no domain or no name", path);
-	const char *why = op_domain_is_known(slice_of(op->domain))
-				  ? "its domain is not for libraries"
-			  : op_find(slice_of(op->domain), slice_of(op->name)) != OP_NONE
-				  ? "there is one already"
-			  : k >= OP_CUSTOM_MAX ? "there are too many operators"
-					       : wrong_arity(op);
+	const char *why = why_refused(op, k);
 	const struct attr_spec *specs = why ? NULL : take_attrs(op, attrs[k], &at);
 	if (!why && !specs)
 		why = "its attributes are too many, or of no known kind";

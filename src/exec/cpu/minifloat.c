@@ -71,10 +71,9 @@ uint8_t minifloat_encode_e8m0(float v, bool saturate, enum minifloat_round how)
 	uint32_t u = float_bits(v), exponent = u >> 23 & 0xff, fraction = u & 0x7fffff;
 	if (exponent == 0xff)
 		return E8M0_NAN;
-	bool up = how == MINIFLOAT_UP ? fraction != 0
-		  : how == MINIFLOAT_NEAREST
-			  ? fraction > 0x400000 || (fraction == 0x400000 && exponent > 0)
-			  : false;
+	bool up = how == MINIFLOAT_UP && fraction != 0;
+	if (how == MINIFLOAT_NEAREST)
+		up = fraction > 0x400000 || (fraction == 0x400000 && exponent > 0);
 	if (up && !(saturate && exponent == 0xfe))
 		exponent++;
 	return (uint8_t)exponent;

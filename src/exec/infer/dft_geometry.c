@@ -10,10 +10,13 @@ static enum err_code check_parts(
 	bool real_only = g->onesided && !g->inverse, complex_only = g->onesided && g->inverse;
 	if (parts < 0 || (parts == 1 && !complex_only) || (parts == 2 && !real_only))
 		return ERR_OK;
+	const char *rule = "1 (real) or 2 (complex)";
+	if (real_only)
+		rule = "1: with onesided it is real";
+	else if (complex_only)
+		rule = "2: half of a spectrum is complex";
 	return err_set(err, ERR_INVALID_ARGUMENT, "input 0 is %s, its last dimension must be %s",
-		SHAPE_TEXT(x), real_only ? "1: with onesided it is real"
-			       : complex_only ? "2: half of a spectrum is complex"
-					      : "1 (real) or 2 (complex)");
+		SHAPE_TEXT(x), rule);
 }
 
 enum err_code dft_geometry(const struct node *n, const struct shape *x, const struct tensor *length,

@@ -258,7 +258,6 @@ enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct 
 {
 	struct plan *p = calloc(1, sizeof(*p));
 	struct planner pl = { .rq = rq, .g = rq->graph, .p = p, .err = err };
-	enum err_code rc = ERR_RESOURCE_EXHAUSTED;
 	if (!p)
 		return err_oom(err);
 	p->graph = rq->graph;
@@ -276,7 +275,7 @@ enum err_code plan_new(const struct plan_request *rq, struct plan **ret, struct 
 		pl.iv = ARENA_ARRAY(pl.tmp, struct ivalue, (size_t)rq->graph->n_value + 1);
 		pl.slot_of = ARENA_ARRAY(pl.tmp, int32_t, (size_t)rq->graph->n_value + 1);
 	}
-	rc = pl.iv && pl.slot_of ? plan_steps(&pl) : err_oom(err);
+	enum err_code rc = pl.iv && pl.slot_of ? plan_steps(&pl) : err_oom(err);
 	for (int i = 0; i < TRIAL_ARENAS; i++)
 		arena_free(pl.trial[i]);
 	arena_free(pl.tmp);

@@ -82,12 +82,13 @@ static void relax(void)
 #endif
 }
 
-/* Who has nothing left to claim waits for those that are still in a chunk of theirs, too. */
+/* How long a thread with nothing left to claim stays awake: also while others are still in their
+   chunks. */
 static int64_t wait_ns(const struct pool_team *t)
 {
-	return t->pool->hot_ns ? t->pool->hot_ns + 2 * atomic_load_explicit(
-							       &t->chunk_ns, memory_order_relaxed)
-			       : 0;
+	if (t->pool->hot_ns == 0)
+		return 0;
+	return t->pool->hot_ns + 2 * atomic_load_explicit(&t->chunk_ns, memory_order_relaxed);
 }
 
 /* For loops that look again and again: false when that went on for limit_ns. */

@@ -121,7 +121,7 @@ const struct graph *program_graph(const struct program *p)
 
 /* -- running --------------------------------------------------------------------------------- */
 
-/* Tensors of the type that was declared; sequences of maps are left to who reads them. */
+/* Are its elements tensors of the declared type? Those of maps are left to the kernels. */
 static enum err_code check_sequence(const struct gvalue *v, const struct tensor *t, struct err *err)
 {
 	const struct tensor *item = t->data;
@@ -212,7 +212,8 @@ static void set_rows(const struct program *p, struct program_use *u, int64_t row
 		u->port[i].t.shape.dim[0] = rows;
 }
 
-/* The ports for rows_as rows or a part of them instead of those that come, where it is to be. */
+/* Where the plan is to be one for another number of rows than come, the ports get that number:
+   rows_as on a device, a part's on the CPU. Else u->rows and u->plan_rows are 0. */
 static void choose_rows(const struct program *p, struct program_use *u, int64_t rows_as)
 {
 	int64_t rows = p->n_in && u->port[0].t.shape.rank > 0 ? u->port[0].t.shape.dim[0] : 0;
@@ -222,7 +223,9 @@ static void choose_rows(const struct program *p, struct program_use *u, int64_t 
 			return;
 	bool device = p->conf.backend->device,
 	     few = p->n_in <= PROGRAM_USE_FEW && p->graph->n_output <= PROGRAM_USE_FEW;
-	int64_t want = !device ? program_part_rows(p, rows) : rows_as > rows ? rows_as : rows;
+	int64_t want = program_part_rows(p, rows);
+	if (device)
+		want = rows_as > rows ? rows_as : rows;
 	if (rows <= 0 || want == rows || !(device || few))
 		return;
 	u->rows = rows;

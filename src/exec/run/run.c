@@ -45,9 +45,11 @@ enum err_code fault_error(const struct fault *f, const char *node, struct err *e
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	snprintf(text, sizeof(text), fault_text[code], value);
 #pragma GCC diagnostic pop
-	enum err_code rc = code == FAULT_MEMORY ? ERR_RESOURCE_EXHAUSTED
-			   : code == FAULT_DEVICE ? ERR_UNAVAILABLE
-						  : ERR_INVALID_ARGUMENT;
+	enum err_code rc = ERR_INVALID_ARGUMENT;
+	if (code == FAULT_MEMORY)
+		rc = ERR_RESOURCE_EXHAUSTED;
+	else if (code == FAULT_DEVICE)
+		rc = ERR_UNAVAILABLE;
 	return err_set(err, rc, "%s: %s", node, text);
 }
 
@@ -68,10 +70,10 @@ enum err_code frame_new(const struct plan *p, struct frame **ret, struct err *er
 		return err_oom(err);
 	}
 	f->tensor = t;
-	enum err_code rc = p->device ? p->device->device->lane_new(p->device,
-					       p->device_bytes + p->device_scratch,
-					       plan_workspace_bytes(p), p->n_segment, &f->lane, err)
-				     : ERR_OK;
+	enum err_code rc = ERR_OK;
+	if (p->device)
+		rc = p->device->device->lane_new(p->device, p->device_bytes + p->device_scratch,
+			plan_workspace_bytes(p), p->n_segment, &f->lane, err);
 	if (rc != ERR_OK) {
 		frame_free(f);
 		return rc;

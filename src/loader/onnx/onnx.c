@@ -176,11 +176,11 @@ static size_t memory_max_default(void)
 enum err_code onnx_reader_init(struct onnx_reader *r, int dirfd, const struct onnx_limits *limits,
 	struct arena *arena, struct err *err)
 {
+	size_t memory_max = limits ? limits->memory_bytes_max : 0;
 	*r = (struct onnx_reader){
 		.arena = arena,
 		.arena_start = arena_used_bytes(arena),
-		.memory_max = limits && limits->memory_bytes_max ? limits->memory_bytes_max
-								 : memory_max_default(),
+		.memory_max = memory_max ? memory_max : memory_max_default(),
 		.dirfd = dirfd,
 		.allow_hardlinks = limits && limits->allow_hardlinks,
 	};

@@ -153,8 +153,8 @@ static enum err_code check_sum(
 	if (onnx_map_find(&r->summed, slice_of(key)) >= 0)
 		return ERR_OK;
 	TRY(compare_sum(x, fd, file, err));
-	return onnx_map_add(&r->summed, slice_of(key), 0, &is_new) == ERR_OK ? ERR_OK
-									     : err_oom(err);
+	bool added = onnx_map_add(&r->summed, slice_of(key), 0, &is_new) == ERR_OK;
+	return added ? ERR_OK : err_oom(err);
 }
 
 enum err_code onnx_read_external(struct onnx_reader *r, const Onnx__TensorProto *proto, void *to,

@@ -186,9 +186,9 @@ static const char *read_tensor_shape(struct ctl *c, struct json *j)
 					json_skip(j, NULL);
 			}
 			buf_str(&b, b.len > 1 ? "," : "");
-			buf_slice(&b, !slice_is(size, "-1") ? size
-				      : name.len	    ? name
-							    : SLICE_LIT("?"));
+			if (slice_is(size, "-1")) /* not fixed: by name, if it has one */
+				size = name.len ? name : SLICE_LIT("?");
+			buf_slice(&b, size);
 		}
 	}
 	buf_char(&b, ']');

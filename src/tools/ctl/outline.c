@@ -133,11 +133,12 @@ static enum err_code push(struct reader *r, size_t path_len)
 {
 	if (r->depth + 1 == DEPTH_MAX)
 		return err_set(r->err, ERR_INVALID_ARGUMENT, "more than %d levels", DEPTH_MAX);
-	char opener = *r->at++;
-	r->stack[++r->depth] = (struct frame){ opener == '[' ? ']'
-			: opener == '<'			     ? '>'
-							     : '}',
-		path_len };
+	char opener = *r->at++, closer = '}';
+	if (opener == '[')
+		closer = ']';
+	else if (opener == '<')
+		closer = '>';
+	r->stack[++r->depth] = (struct frame){ closer, path_len };
 	return opener == '[' || !r->path_len ? ERR_OK : tell(r, OUTLINE_OPEN, SLICE_LIT(""));
 }
 

@@ -35,13 +35,15 @@ const struct wino_mix wino_mixes[2][WINO_KINDS_MAX] = {
 
 static void sums_of(struct wino_form f, double ret[WINO_KINDS_MAX][3])
 {
+	const double (*plane)[3] = wino_planes[f.stride - 1];
 	for (int k = 0; k < wino_kinds(f); k++)
 		for (int i = 0; i < 3; i++) {
 			const struct wino_mix *m = &wino_mixes[f.stride - 1][k];
-			const double (*plane)[3] = wino_planes[f.stride - 1];
-			ret[k][i] = f.size == 2 ? sums_2[f.stride - 1][k][i]
-						: plane[m->first][i] +
-							  (double)m->part * plane[m->second][i];
+			if (f.size == 2)
+				ret[k][i] = sums_2[f.stride - 1][k][i];
+			else
+				ret[k][i] = plane[m->first][i] +
+					    (double)m->part * plane[m->second][i];
 		}
 }
 

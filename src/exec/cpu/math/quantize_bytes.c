@@ -82,6 +82,14 @@ static void quantize_range(const float *x, int64_t n, float scale, float zero, u
 	}
 }
 
+/* What is no number is 0. */
+static uint8_t byte_of(float v)
+{
+	if (v >= UINT8_MAX)
+		return UINT8_MAX;
+	return v > 0 ? (uint8_t)v : 0;
+}
+
 static void run_dynamic(const struct kernel_args *a, int64_t begin, int64_t end)
 {
 	const float *x = a->in[0].data;
@@ -96,8 +104,7 @@ static void run_dynamic(const struct kernel_args *a, int64_t begin, int64_t end)
 	if (args_has_out(a, 1))
 		*(float *)a->out[1].data = scale;
 	if (args_has_out(a, 2))
-		*(uint8_t *)a->out[2].data = (uint8_t)(zero >= UINT8_MAX ? UINT8_MAX : zero > 0
-			? zero : 0);
+		*(uint8_t *)a->out[2].data = byte_of(zero);
 }
 
 enum err_code VEC_NAME(prepare_dynamic_quantize_bytes)(

@@ -155,8 +155,9 @@ static void run_bernoulli(const struct kernel_args *a, int64_t begin, int64_t en
 
 enum err_code prepare_bernoulli(struct prep *p, struct kernel *ret, struct err *err)
 {
-	return random_state(p, ret, run_bernoulli, tensor_count(&p->out[0]), 25, err) ? ERR_OK
-										      : err->code;
+	const void *state =
+		random_state(p, ret, run_bernoulli, tensor_count(&p->out[0]), 25, err);
+	return state ? ERR_OK : err->code;
 }
 
 /* The running sums of exp(x - largest) of a row; false: that is no distribution. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exec/cpu/move/index_sort.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* Merges from[0, a) and from[a, n). */
@@ -8,9 +9,10 @@ static void merge(
 	int64_t *to, const int64_t *from, int64_t a, int64_t n, index_order order, const void *ctx)
 {
 	int64_t i = 0, j = a;
-	for (int64_t k = 0; k < n; k++)
-		to[k] = j == n || (i < a && order(ctx, from[i], from[j]) <= 0) ? from[i++]
-									       : from[j++];
+	for (int64_t k = 0; k < n; k++) {
+		bool is_left = j == n || (i < a && order(ctx, from[i], from[j]) <= 0);
+		to[k] = is_left ? from[i++] : from[j++];
+	}
 }
 
 void index_sort(int64_t *index, int64_t *spare, int64_t n, index_order order, const void *ctx)

@@ -170,8 +170,8 @@ static void sample_nearest(
 				double sum = 0; \
 				for (int64_t t = 0; t < s->points_taps; t++) \
 					if (tap[t].at != TAP_OUTSIDE) \
-						sum += tap[t].weight * (double)image[tap[t].at * \
-							parts]; \
+						sum += tap[t].weight * \
+							(double)image[tap[t].at * parts]; \
 				out[i * parts] = result; \
 			} \
 		} \

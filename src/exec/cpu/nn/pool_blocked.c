@@ -60,8 +60,8 @@ static inline bits narrowed(vec x)
 				vec v = vec_all(first_value); \
 				for (int64_t kd = 0; kd < d->n; kd++) \
 					for (int64_t kh = 0; kh < h->n; kh++) { \
-						const IN *row = x + (kd * dd + h->first + kh * \
-							dh + c->first); \
+						const IN *row = x + (kd * dd + h->first + \
+							kh * dh + c->first); \
 						for (int64_t kw = 0; kw < c->n; kw++) \
 							v = step(v, get(row[kw * dw])); \
 					} \
@@ -107,9 +107,9 @@ static void fill_taps(struct pool_state *s, bool count_pad)
 		pixels /= max_i64(g->in[axis], 1);
 		for (int64_t o = 0; o < g->out[axis]; o++) {
 			struct reach r = window_reach(&s->w, count_pad, axis, o);
-			*t++ = (struct taps){ .first = (r.start + r.from * g->dilation[axis]) *
-				pixels,
-				.n = r.to - r.from, .counted = r.counted };
+			int64_t first = (r.start + r.from * g->dilation[axis]) * pixels;
+			*t++ = (struct taps){ .first = first, .n = r.to - r.from,
+				.counted = r.counted };
 		}
 	}
 }

@@ -41,8 +41,8 @@ static int match_string(const struct regex_state *s, struct slice text, char *sc
 	rc = pcre2_dfa_match(s->code, at, text.len, 0, PCRE2_NO_UTF_CHECK, c.found, c.context,
 		c.ways, PATTERN_WAYS_INTS(ways));
 	/* It finds all matches, the longest first; of PCRE2_ENDANCHORED 10.42 makes too little. */
-	return rc >= 0 && pcre2_get_ovector_pointer(c.found)[1] != text.len ? PCRE2_ERROR_NOMATCH
-									    : rc;
+	bool is_part = rc >= 0 && pcre2_get_ovector_pointer(c.found)[1] != text.len;
+	return is_part ? PCRE2_ERROR_NOMATCH : rc;
 }
 
 static bool matches(const struct kernel_args *a, int64_t i)

@@ -85,9 +85,9 @@ static void mark_matches(struct text *t)
 	while (at < t->bytes.len && find(t, t->s->token, t->bytes, at, &found)) {
 		if (found.end > found.begin)
 			mark_token(t, found);
-		at = found.end > found.begin ? found.end :
-		     found.end < t->bytes.len ? found.end + char_bytes(t->bytes, found.end)
-		     	: t->bytes.len;
+		at = found.end;
+		if (found.end <= found.begin) /* an empty match: on behind the next character */
+			at += at < t->bytes.len ? char_bytes(t->bytes, at) : 0;
 	}
 }
 
