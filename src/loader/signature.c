@@ -24,7 +24,7 @@ int signature_find_out(const struct signature *s, struct slice name)
 
 /* -- a request against the signature --------------------------------------------------------- */
 
-/* What symbols stand for in one request: the first input that has one says. */
+/* The size that a symbol stands for in one request, set by the first input that has it. */
 struct binding {
 	int64_t symbol, size;
 	const char *input;
@@ -136,8 +136,8 @@ enum err_code signature_check_carried(const struct signature *s, struct err *err
 	return ERR_OK;
 }
 
-/* Rows of a batchable signature: known by the symbol when there is one, but where the
-   graph calls the dimension unknown nothing above has compared them. */
+/* The inputs of a batchable signature have the same number of rows. check_symbol() has compared
+   them where the graph names the dimension, but not where it calls it unknown. */
 static enum err_code check_rows(struct check *c, const struct tensor *in, int64_t *ret_rows)
 {
 	int first = -1;
@@ -175,7 +175,7 @@ enum err_code signature_check(const struct signature *s, const struct tensor *in
 
 struct comparison {
 	const char *what; /* "input", "output" */
-	bool narrowing;   /* a number where there was none breaks callers (inputs) or not */
+	bool narrowing;   /* may not get a fixed size where any was allowed: inputs may not */
 	char *buf;
 	size_t size;
 };
@@ -183,6 +183,14 @@ struct comparison {
 static bool same_type(const struct type *a, const struct type *b)
 {
 	return a->dtype == b->dtype && a->map_key == b->map_key && a->is_sequence == b->is_sequence;
+}
+
+static bool dim_is_kept(const struct comparison *c, int64_t was, int64_t is)
+{
+	bool was_free = was < 0, is_free = is < 0;
+	if (was_free != is_free)
+		return is_free == c->narrowing;
+	return was_free || was == is;
 }
 
 static const char *dim_text(int64_t dim, char *buf, size_t size)
@@ -209,9 +217,7 @@ static const char *break_shape(const struct comparison *c, const struct signatur
 	}
 	for (int d = 0; d < was->shape.rank; d++) {
 		int64_t old_dim = was->shape.dim[d], new_dim = is->shape.dim[d];
-		bool old_free = old_dim < 0, new_free = new_dim < 0;
-		if (old_free == new_free ? old_free || old_dim == new_dim
-					 : new_free == c->narrowing)
+		if (dim_is_kept(c, old_dim, new_dim))
 			continue;
 		char a[24], b[24];
 		snprintf(c->buf, c->size, "%s '%.100s': dimension %d was %s and is %s", c->what,

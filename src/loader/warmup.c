@@ -113,7 +113,7 @@ static void on_step(void *ctx, const struct step_text *s)
 			arena_printf(l->arena, "%.60s, %.100s: %.160s", s->op, s->node, s->refused);
 }
 
-/* Each of them costs two copies and a wait. What is said already goes before. */
+/* Warns of such steps: each costs two copies and a wait. A warning that is there already stays. */
 static enum err_code report_split(struct warmer *w)
 {
 	struct left l = { .arena = w->v->arena };

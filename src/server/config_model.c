@@ -26,6 +26,13 @@ enum err_code config_at_block(struct making *m, const struct conf_block *b)
 
 /* -- lists ------------------------------------------------------------------------------------- */
 
+/* What follows "latest": " N". */
+static bool parse_count(struct slice text, int64_t *ret)
+{
+	struct slice number = { text.ptr + 1, text.len - 1 };
+	return text.ptr[0] == ' ' && parse_i64(number, 1, 1000, ret);
+}
+
 /* "latest", "latest N", "all", or numbers. */
 static enum err_code make_versions(
 	struct making *m, const struct conf_list *list, struct model_conf *to)
@@ -38,11 +45,7 @@ static enum err_code make_versions(
 	}
 	if (list->n == 1 && first.len >= 6 && memcmp(first.ptr, "latest", 6) == 0) {
 		struct slice rest = { first.ptr + 6, first.len - 6 };
-		bool good = rest.len == 0 ||
-			    (rest.ptr[0] == ' ' &&
-				    parse_i64((struct slice){ rest.ptr + 1, rest.len - 1 }, 1, 1000,
-					    &n));
-		if (!good)
+		if (rest.len > 0 && !parse_count(rest, &n))
 			return err_set(m->err, ERR_INVALID_ARGUMENT,
 				"versions is '%s', must be: latest N, with N from 1 to 1000",
 				list->item[0]);

@@ -283,7 +283,7 @@ static bool act(struct lifecycle *lc, const struct wish *w, int64_t now_ns)
 	return false;
 }
 
-/* What the disk, or other options, bring one instance. */
+/* What changes on disk or of the options mean for one instance. */
 static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_ns)
 {
 	const struct model_file *f = &x->model->file;
@@ -291,7 +291,7 @@ static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_
 	x->waiting = false;
 	if (x->state == VERSION_FOUND && x->blocked.code != ERR_OK)
 		fail(lc, x, &x->blocked, now_ns);
-	/* Of all its versions the newest tells it. */
+	/* The file is for all versions: the newest one fails, and tells why. */
 	if (x->state == VERSION_FOUND && x == x->model->first && !x->model->held &&
 		f->err.code != ERR_OK)
 		fail(lc, x, &f->err, now_ns);
@@ -308,8 +308,7 @@ static void step_instance(struct lifecycle *lc, struct instance *x, int64_t now_
 		atomic_store(&x->load->cancel, true); /* and again from the start */
 	else if (instance_supersede(x, &err) == ERR_OK)
 		log_info(LOG_MODEL "its options have changed, it is loaded again", WHO(x));
-	else
-		/* And again in the next round. */
+	else /* it is tried again in the next round */
 		log_err(LOG_MODEL "its options have changed: %s", WHO(x), err.msg);
 }
 

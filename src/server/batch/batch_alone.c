@@ -25,7 +25,7 @@ static bool is_aligned(const struct tensor *t)
 	return (uintptr_t)t->data % (size < 8 ? size : 8) == 0;
 }
 
-/* For a request in parts: those of one that is run as a whole come to the runner's staging. */
+/* For a request in parts; whole_inputs() uses the runner's staging memory instead. */
 static enum err_code align_inputs(struct request *q, const struct signature *sig)
 {
 	for (int i = 0; i < sig->n_in; i++) {
@@ -134,7 +134,7 @@ static void *begin_output(struct request *q, int i, const struct tensor *t)
 	return out->data;
 }
 
-/* Shapes may hang on data: a part's need not be what those before let expect. */
+/* Shapes may hang on data: a part's need not agree with those of the parts before it. */
 static bool joins(const struct part *p, const struct tensor *t, const struct tensor *whole)
 {
 	struct shape expected = whole->data ? whole->shape : t->shape;

@@ -44,9 +44,9 @@ bool batch_pays(const struct signature *sig, const struct request *r, int64_t ro
 
 static struct class_queue *class_of(struct batch_queue *q, const struct request *r)
 {
-	return &q->class[r->priority == 1   ? CLASS_HIGH
-			 : r->priority == 0 ? CLASS_NORMAL
-					    : CLASS_LOW];
+	if (r->priority == 1)
+		return &q->class[CLASS_HIGH];
+	return &q->class[r->priority == 0 ? CLASS_NORMAL : CLASS_LOW];
 }
 
 /* NULL: all are empty. */
@@ -76,8 +76,9 @@ int64_t batch_queue_oldest_ns(const struct batch_queue *q)
 	return oldest;
 }
 
-/* A class that was empty has saved nothing up; what it was given while others waited it still owes
-   them, but not to those who come when all have gone. */
+/* A class earns nothing while it is empty: it begins where the last batch was taken. If it was
+   served more than its share before, it begins behind that, as long as others wait; when the whole
+   queue is empty all begin anew. */
 static void begin_class(struct batch_queue *q, struct class_queue *own)
 {
 	if (batch_queue_is_empty(q)) {
@@ -177,7 +178,7 @@ struct request *batch_queue_take(struct batch_queue *q, int64_t now)
 		}
 		r = next;
 	}
-	/* Rows of nothing are one run, however many they are. */
+	/* Rows without bytes cost one run, however many they are. */
 	int64_t cost = head->in_bytes && rows ? rows : 1;
 	q->pass = own->pass;
 	own->pass += cost * class_weight[CLASS_HIGH] / class_weight[own - q->class];

@@ -6,7 +6,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 
-/* Of what hangs on data, in one run. */
+/* Of results whose size hangs on data, in one run. */
 #define ARENA_BYTES_MAX ((size_t)1 << 30)
 
 struct arena *batch_arena_new(void)
@@ -57,7 +57,7 @@ void *batch_stage(struct staging *s, size_t bytes)
 
 /* -- inputs ---------------------------------------------------------------------------------- */
 
-/* Of a batch, by a run that has begun. */
+/* Gathers the inputs of a batch, before its run or in the course of it. */
 struct gathering {
 	const struct request *batch;
 	int64_t took_ns;
@@ -76,7 +76,8 @@ static void write_rows(void *ctx, int i, void *dst)
 	g->took_ns += clock_now_ns() - began;
 }
 
-/* A device's run has memory that it copies from: it fetches the rows itself, straight to there. */
+/* On a device inputs are left without data: its run calls write_rows() itself, which then writes
+   straight into the memory that the device copies from. */
 static enum err_code gather(struct batch_runner *r, struct gathering *g, int64_t rows)
 {
 	bool later = program_wants_few_sizes(r->sig->program);
@@ -85,12 +86,13 @@ static enum err_code gather(struct batch_runner *r, struct gathering *g, int64_t
 		if (!r->in[i].data)
 			continue;
 		r->in[i].shape.dim[0] = rows;
-		r->in[i].data =
-			later ? NULL : batch_stage(&r->in_stage[i], tensor_bytes(&r->in[i]));
-		if (!later && !r->in[i].data)
+		r->in[i].data = NULL;
+		if (later)
+			continue;
+		r->in[i].data = batch_stage(&r->in_stage[i], tensor_bytes(&r->in[i]));
+		if (!r->in[i].data)
 			return ERR_RESOURCE_EXHAUSTED;
-		if (!later)
-			write_rows(g, i, r->in[i].data);
+		write_rows(g, i, r->in[i].data);
 	}
 	return ERR_OK;
 }
@@ -152,15 +154,14 @@ static bool are_rows(const struct batch_runner *r, int64_t rows)
 enum err_code batch_run_program(
 	const struct signature *sig, const struct batch_io *io, struct err *err)
 {
+	bool shares = sig->rows_as && io->rows <= sig->max_batch;
 	struct run_opts opts = { .pool = io->pool, .arena = io->arena, .output = io->output,
 		.output_ctx = io->ctx, .input = io->input, .input_ctx = io->input_ctx,
-		.deadline_ns = io->deadline_ns,
-		.rows_as = sig->rows_as && io->rows <= sig->max_batch ? sig->rows_as[io->rows]
-									   : 0 };
+		.deadline_ns = io->deadline_ns, .rows_as = shares ? sig->rows_as[io->rows] : 0 };
 	return program_run(sig->program, io->in, &opts, err);
 }
 
-/* INVALID_ARGUMENT also for what turns out to be no batch. */
+/* INVALID_ARGUMENT also where the outputs turn out not to be the batch's rows. */
 static enum err_code run_together(
 	struct batch_runner *r, struct request *batch, struct batch_record *rec, struct err *err)
 {
@@ -170,7 +171,7 @@ static enum err_code run_together(
 		return err_oom(err);
 	struct batch_io io = { .in = r->in, .rows = rec->rows, .output = to_staging, .ctx = r,
 		.pool = r->pool, .arena = r->arena, .input = write_rows, .input_ctx = &g };
-	/* Somebody still waits until the last. */
+	/* The batch has the last of their deadlines: until then somebody waits. */
 	for (const struct request *q = batch; q; q = q->next)
 		io.deadline_ns = q->deadline_ns > io.deadline_ns ? q->deadline_ns : io.deadline_ns;
 	enum err_code rc = batch_run_program(r->sig, &io, err);
@@ -194,7 +195,7 @@ static void run_each(struct batch_runner *r, struct request *batch, int max_batc
 {
 	for (struct request *q = batch; q; q = q->next) {
 		int64_t began = clock_now_ns();
-		/* What others needed is not counted to this one. */
+		/* What the requests before needed is not counted against this one's limit. */
 		arena_reset(r->arena, BATCH_ARENA_KEEP_BYTES);
 		q->code = batch_run_alone(r, q, max_batch);
 		rec->compute_ns += clock_now_ns() - began;
@@ -216,9 +217,9 @@ void batch_run(
 	if (!batch->next) {
 		batch->code = ret->code = batch_run_alone(r, batch, max_batch);
 	} else if (rc != ERR_OK && rc != ERR_UNAVAILABLE) {
-		/* One request's data spoilt the batch, or asked for more memory than there is, or
-		   all of them together did: only who fails alone shall fail. A device that is gone
-		   is for all. */
+		/* One request's data spoilt the batch, or one of them or all together asked for
+		   more memory than there is: each is run by itself, and only those fail that fail
+		   so too. A device that is gone (UNAVAILABLE) is gone for each of them. */
 		run_each(r, batch, max_batch, ret);
 	} else if (rc != ERR_OK) {
 		ret->code = rc;

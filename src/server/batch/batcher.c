@@ -38,7 +38,7 @@ struct batcher {
 	struct timer timer;
 	pthread_mutex_t lock;
 	struct batch_queue queue;
-	int64_t armed_ns; /* the timer's, as far as we know */
+	int64_t armed_ns; /* when the timer fires, as far as we know */
 	struct batch_runner *idle;
 	struct batch_runner *runners;
 	int n_runners;
@@ -123,10 +123,10 @@ static void arm_for(struct batcher *b, const struct request *r, int64_t now)
 	timer_arm(&b->timer, at);
 }
 
-/* Whose deadline has passed, chained by next. */
+/* Takes out those whose deadline has passed, chained by next. */
 static struct request *take_expired(struct batcher *b, int64_t now)
 {
-	/* (2): none has, and the queue may be long. */
+	/* Until armed_ns none has (2), and the queue may be long. */
 	return now < b->armed_ns ? NULL : batch_queue_take_expired(&b->queue, now);
 }
 
@@ -165,8 +165,9 @@ static void answer_expired(struct request *list, int64_t now)
 {
 	while (list) {
 		struct request *next = list->next;
-		finish(list, err_set(&list->err, ERR_DEADLINE_EXCEEDED,
-				"the request's deadline passed while it was queued"), now);
+		enum err_code rc = err_set(&list->err, ERR_DEADLINE_EXCEEDED,
+			"the request's deadline passed while it was queued");
+		finish(list, rc, now);
 		list = next;
 	}
 }
@@ -187,7 +188,8 @@ void batcher_tick(struct batcher *b)
 	int64_t now = b->now_ns();
 	pthread_mutex_lock(&b->lock);
 	struct request *expired = take_expired(b, now);
-	/* Who waited long enough for company and finds no runner free is taken when one is. */
+	/* A request that has waited long enough while no runner was free needs no timer: the
+	   next runner that is free takes it. */
 	b->armed_ns = INT64_MAX;
 	for (int c = 0; c < CLASS_COUNT_; c++)
 		for (const struct request *r = b->queue.class[c].head; r; r = r->next)

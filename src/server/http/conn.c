@@ -4,11 +4,11 @@
  * piece of the body, once when all of it is there, and once more when it was held to run with
  * others (gather.c), was queued, or a suspended one was resumed. stage says which time it is.
  *
- * A request that is queued suspends its connection, in the next round: when it resumes one that
- * had suspended while it was being read, libmicrohttpd reads on first, and drops who has closed
- * a side and waits for the answer. The outcome may come before, while or after that is done:
- * c->wait is exchanged by both sides, and who comes second acts (INVARIANT 1). When the outcome is
- * there before we suspend, we do not suspend at all.
+ * While a request is queued its connection is suspended, but only from the next round on. If it
+ * were suspended in the call that brings the body's end, libmicrohttpd would read on when it
+ * resumes, and drop a client that has closed its sending side and waits for the answer.
+ * The outcome may come before, while or after we suspend: both sides exchange c->wait, and the one
+ * that comes second acts (INVARIANT 1). When the outcome is there first, we do not suspend at all.
  *
  * INVARIANTS
  *   1. c->wait: RUNNING -> SUSPENDED by the IO thread, then DONE by on_done(), which
@@ -30,11 +30,12 @@
 #include "server/http/send.h"
 #include "server/stats.h"
 
-/* Of libmicrohttpd, per connection: bounds line and headers. Beyond 32 KiB it maps them, so that
-   a connection's memory goes back when it ends, and takes no more than was touched before. */
+/* libmicrohttpd's memory for a connection; bounds request line and headers. It maps pools of more
+   than 32 KiB, so that one costs no more than the pages touched, and goes back to the system when
+   the connection ends. */
 #define POOL_BYTES 36864
-#define QUICK_BODY_BYTES 65536 /* who is held does not wait for more to be decoded */
-#define SPARE_CONNECTIONS 16 /* closed, but libmicrohttpd has not noticed */
+#define QUICK_BODY_BYTES 65536 /* held requests do not wait until a larger body is decoded */
+#define SPARE_CONNECTIONS 16 /* for those closed that libmicrohttpd has not noticed yet */
 
 /* --- the life of a call --- */
 
@@ -59,14 +60,14 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *mhd)
 	return c;
 }
 
-/* libmicrohttpd's lock orders what was done before MHD_resume_connection(); this shows it to
-   who cannot see that, as ThreadSanitizer. */
+/* libmicrohttpd's lock orders all that was done before MHD_resume_connection(); this is for
+   ThreadSanitizer, which does not see that lock. */
 static void see_what_was_done(const struct call *c)
 {
 	(void)atomic_load_explicit(&c->wait, memory_order_acquire);
 }
 
-/* Whom a reset of the connection cancels: the request, once it was submitted. */
+/* Does a reset of the connection cancel the request? Only once that is submitted. */
 static void set_cancellable(struct call *c, bool on)
 {
 	if (c->cancellable == on || !c->request)
@@ -75,7 +76,7 @@ static void set_cancellable(struct call *c, bool on)
 	sock_set_request(c->sock, on ? c->request : NULL);
 }
 
-/* INVARIANT 3. Whoever asked has gone: the outcome, if there is one, is nobody's. */
+/* INVARIANT 3. Without a reply the client has gone first: the request counts as cancelled. */
 static void release(struct call *c)
 {
 	if (c->request && c->request->version && !c->reply.status)
@@ -94,7 +95,7 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 		return;
 	*con_cls = NULL;
 	see_what_was_done(c);
-	/* Before the request goes: a reset may come to cancel it. */
+	/* Before the request is released: a reset may come to cancel it. */
 	set_cancellable(c, false);
 	if (c->began_ns)
 		atomic_fetch_sub_explicit(&io->http->in_flight, 1, memory_order_relaxed);
@@ -138,7 +139,7 @@ static void wake(struct call *c)
 	atomic_fetch_sub(&h->waiting, 1); /* the last: http_stop() waits for it */
 }
 
-/* On a thread of the pool, or on whichever cancels. */
+/* On a thread of the pool, or on the one that cancels. */
 static void on_done(struct request *r)
 {
 	wake(r->ctx);
@@ -284,10 +285,14 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 struct MHD_Daemon *conn_daemon_new(struct io *io)
 {
 	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, io, MHD_OPTION_URI_LOG_CALLBACK,
-		on_uri, io, MHD_OPTION_NOTIFY_COMPLETED, on_completed, io,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, io, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)io->http->conf.connections_max + SPARE_CONNECTIONS,
+	unsigned connections = (unsigned)io->http->conf.connections_max + SPARE_CONNECTIONS;
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, io,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, io,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, io,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, io,
+		MHD_OPTION_CONNECTION_LIMIT, connections,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_END);
 }

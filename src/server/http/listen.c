@@ -35,7 +35,7 @@ struct listener {
 	int64_t last_sweep_ns;
 	atomic_bool stop, refusing, closed;
 	atomic_uint_least64_t rounds;
-	pthread_mutex_t lock; /* of lingering */
+	pthread_mutex_t lock; /* guards lingering */
 	struct lingering lingering[LINGER_MAX];
 };
 
@@ -60,23 +60,24 @@ static void turn_away(struct listener *l, int fd, enum refusal why)
 static void refuse(void *ctx, int fd)
 {
 	struct listener *l = ctx;
-	/* A client that wants to shake hands would not understand. */
-	if (fd >= 0 && !l->http->relay)
-		turn_away(l, fd, REFUSAL_DESCRIPTORS);
-	else
-		http_count_refusal(l->http, fd >= 0 ? REFUSAL_DESCRIPTORS : REFUSAL_CONNECTIONS);
-	if (fd >= 0 && l->http->relay)
+	enum refusal why = fd >= 0 ? REFUSAL_DESCRIPTORS : REFUSAL_CONNECTIONS;
+	if (fd >= 0 && !l->http->relay) {
+		turn_away(l, fd, why);
+		return;
+	}
+	http_count_refusal(l->http, why);
+	/* Without an answer: a client that waits for a TLS handshake could not read it. */
+	if (fd >= 0)
 		close(fd);
 }
 
-/* The descriptor's owner from here on is the IO thread, the copy's is the slot. */
+/* From here on fd belongs to an IO thread, and wire to the connection's slot. */
 static void admit(void *ctx, int fd, int wire)
 {
 	struct listener *l = ctx;
 	struct http *h = l->http;
-	struct sock *s = atomic_load(&h->socks.open) < h->conf.connections_max ?
-				 sock_open(&h->socks, fd, wire) :
-				 NULL;
+	bool is_full = atomic_load(&h->socks.open) >= h->conf.connections_max;
+	struct sock *s = is_full ? NULL : sock_open(&h->socks, fd, wire);
 	if (!s) {
 		if (wire >= 0)
 			close(wire);
@@ -84,7 +85,8 @@ static void admit(void *ctx, int fd, int wire)
 		return;
 	}
 	tcp_no_delay(fd);
-	/* Only what is always reported, errors and hang-ups, and once: it is gone with the fd. */
+	/* No event is asked for: epoll reports errors and hang-ups in any case, with EPOLLET once.
+	   The entry goes with the fd. */
 	struct epoll_event ev = { .events = EPOLLET, .data.u64 = event_key(fd, s->generation) };
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
 	io_add(&h->io[l->next_io++ % (unsigned)h->n_io], fd);
@@ -113,10 +115,10 @@ void listener_linger(struct listener *l, int fd)
 		close(copy);
 }
 
-/* True: the peer has read our answer and closed, or had its time. */
+/* True: the peer has read our answer and closed, or has used up its time or its bytes. */
 static bool linger_is_over(struct lingering *g, int64_t now_ns)
 {
-	static char sink[65536]; /* of the one thread that is here; nobody reads it */
+	static char sink[65536]; /* the listener's thread alone writes it, and nobody reads it */
 	for (;;) {
 		ssize_t n = recv(g->fd, sink, sizeof(sink), MSG_DONTWAIT);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -164,8 +166,9 @@ static void on_event(struct listener *l, const struct epoll_event *ev)
 		sock_hang_up(&l->http->socks, fd, (uint32_t)(ev->data.u64 >> 32));
 }
 
-/* Whom the kernel has let in would be reset. A socket that was passed to us lives on: they wait
-   there for the next process. */
+/* Closing the socket would reset the connections that the kernel has accepted and we have not, so
+   they are taken first. A socket that systemd passed to us stays open: there they wait for the
+   next process. */
 static void close_up(struct listener *l)
 {
 	if (!l->http->endpoint.passed)

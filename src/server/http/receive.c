@@ -59,7 +59,7 @@ static int check_type(const struct call *c, const char **ret_msg)
 	return 415;
 }
 
-/* Is it worth reading a large body at all? */
+/* Before a large body is read: is there a version to answer it? 0 or an HTTP status. */
 static int look_ahead(struct call *c, struct err *err)
 {
 	bool large =
@@ -70,7 +70,8 @@ static int look_ahead(struct call *c, struct err *err)
 	return rc == ERR_OK ? 0 : err_http(rc);
 }
 
-/* Method, path, type: what does not put the framing in doubt. 0 or an HTTP status. */
+/* Method, path and type. Whatever is wrong with them, it is clear where the request ends, so the
+   connection can go on. 0 or an HTTP status. */
 static int check_request(struct call *c, const char *method, const char **ret_msg, struct err *err)
 {
 	unsigned m = route_method(method);

@@ -39,6 +39,17 @@ struct captures {
 	struct slice model, version, label, region;
 };
 
+/* Where the part of a path goes that stands at a pattern's {m}, {v}, {l} or {r}. */
+static struct slice *capture_of(struct captures *c, char letter)
+{
+	switch (letter) {
+	case 'm': return &c->model;
+	case 'v': return &c->version;
+	case 'l': return &c->label;
+	default: return &c->region;
+	}
+}
+
 static bool match(const char *pattern, struct slice path, struct captures *ret)
 {
 	const char *p = path.ptr, *end = path.ptr + path.len;
@@ -55,9 +66,7 @@ static bool match(const char *pattern, struct slice path, struct captures *ret)
 		struct slice part = { first, (size_t)(p - first) };
 		if (part.len == 0)
 			return false;
-		*(pattern[1] == 'm' ? &c.model :
-			pattern[1] == 'v' ? &c.version :
-			pattern[1] == 'l' ? &c.label : &c.region) = part;
+		*capture_of(&c, pattern[1]) = part;
 		pattern += 2; /* now at '}' */
 	}
 	*ret = c;

@@ -75,10 +75,11 @@ static struct MHD_Response *make_response(struct call *c)
 
 static void count(struct http *h, const struct call *c)
 {
+	int route = c->route ? (int)c->route->id : ROUTE_COUNT_;
 	int class = c->reply.status / 100;
-	atomic_fetch_add_explicit(&h->answered[c->route ? c->route->id : ROUTE_COUNT_]
-					      [class < STATUS_CLASSES ? class : 0],
-		1, memory_order_relaxed);
+	if (class >= STATUS_CLASSES)
+		class = 0;
+	atomic_fetch_add_explicit(&h->answered[route][class], 1, memory_order_relaxed);
 }
 
 enum MHD_Result send_reply(struct call *c)

@@ -27,8 +27,8 @@ void intake_done(struct intake *in)
 	in->spare_fd = -1;
 }
 
-/* No descriptor is left: with the spare one take what waits and turn it away. False: somebody
-   took the spare one as well; the connection waits until one is free. */
+/* No descriptor is left: closes the spare one, so that a connection can be accepted and turned
+   away. False: another thread took that descriptor first, and the connection goes on waiting. */
 static bool shed_one(struct intake *in)
 {
 	if (in->spare_fd >= 0)
@@ -53,7 +53,7 @@ static void take(struct intake *in, int fd)
 /* False: there is nothing more to take now. */
 static bool accept_some(struct intake *in)
 {
-	/* The endpoint may have been closed while the relay still has some. */
+	/* The endpoint may be closed already, while the relay still has connections for us. */
 	for (int i = 0; i < ACCEPTS_PER_ROUND && in->endpoint->fd >= 0; i++) {
 		int fd = accept4(in->endpoint->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
@@ -62,12 +62,12 @@ static bool accept_some(struct intake *in)
 			return false;
 		else if ((errno == EMFILE || errno == ENFILE) && !shed_one(in))
 			return false;
-		/* Else that one connection failed before it was ours. */
+		/* Any other error is of that one connection, which failed before it was ours. */
 	}
 	return in->endpoint->fd >= 0;
 }
 
-/* New ones keep coming: a socket's queue holds no more than so many rounds. */
+/* Bounded, since clients keep coming: what waited at the call is taken in so many rounds. */
 void intake_rest(struct intake *in)
 {
 	for (int i = 0; i < SOMAXCONN / ACCEPTS_PER_ROUND + 1 && accept_some(in); i++)

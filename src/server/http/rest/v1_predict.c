@@ -18,7 +18,7 @@
 
 struct body {
 	struct slice signature, instances, inputs;
-	size_t commas; /* of whichever there is */
+	size_t commas; /* in instances or inputs, whichever is given */
 };
 
 void v1_once(struct json *j, const struct slice *seen)
@@ -50,9 +50,9 @@ static void read_top(struct json *j, struct body *b)
 
 struct decode {
 	struct request *r;
-	struct json j; /* of the tensors' value */
+	struct json j;       /* reads the value of "instances" or "inputs" */
 	struct literal *lit; /* one per input */
-	int64_t *rows;       /* in which it was given */
+	int64_t *rows;       /* one per input: how many rows have given it */
 	size_t bound;        /* no input has more elements */
 	struct err *err;
 };
@@ -143,8 +143,8 @@ static enum err_code read_instances(struct decode *d)
 			"Request data format: 'instances' is not a list");
 	struct decode first = *d;
 	if (!json_enter_array(&first.j) || !json_next(&first.j))
-		return first.j.error ? json_error(&first.j, d->err) :
-				       err_set(d->err, ERR_INVALID_ARGUMENT,
+		return first.j.error ? json_error(&first.j, d->err)
+				     : err_set(d->err, ERR_INVALID_ARGUMENT,
 					       "'instances' is an empty list");
 	if (json_peek(&first.j) == JSON_OBJECT && !is_b64(&first))
 		return read_rows_of_objects(d);
@@ -205,7 +205,7 @@ static enum err_code decode_tensors(struct call *c, const struct json *outer, co
 	return rc;
 }
 
-/* Before it is computed for nothing. */
+/* Asked before the request is run: it would be run for nothing. */
 static enum err_code check_outputs(const struct signature *sig, struct err *err)
 {
 	for (int i = 0; i < sig->n_out; i++)

@@ -36,7 +36,7 @@ static enum err_code take_json(struct call *c, const struct json *outer, const s
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s': %.*s has no JSON form: send it as binary data",
 			SLICE_ARG(in->head.name), SLICE_ARG(in->head.datatype));
-	/* Before anything of that size is asked for. */
+	/* Checked before memory of that size is asked for. */
 	if ((uint64_t)n > (uint64_t)in->commas + 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"input '%.*s': data has at most %zu elements, its shape %s has %lld",
@@ -252,6 +252,7 @@ enum err_code v2_infer(struct call *c, struct err *err)
 	rc = take_inputs(c, &j, b.inputs, &tail, err);
 	if (rc == ERR_OK)
 		rc = new_v2_call(c, &v, err);
-	return rc == ERR_OK ? take_outputs(c, v, &j, b.outputs, b.parameters.binary_output, err) :
-			      rc;
+	if (rc != ERR_OK)
+		return rc;
+	return take_outputs(c, v, &j, b.outputs, b.parameters.binary_output, err);
 }
