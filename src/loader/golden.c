@@ -103,7 +103,7 @@ static enum err_code compare_outputs(struct reader *r, int dirfd, const struct t
 	return ERR_OK;
 }
 
-/* One folder; one without inputs is none. */
+/* Runs the example of one folder; a folder without inputs holds none. */
 static enum err_code answer(struct reader *r, int dirfd)
 {
 	struct tensor *out, *in;

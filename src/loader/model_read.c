@@ -28,8 +28,8 @@ static enum err_code read_native(int dirfd, const char *file, const struct versi
 		.packs = packs,
 		.choices = conf->choices,
 		.pool = conf->pool,
-		/* Signatures of one's own, and what is lowered for a device, may
-		   read any weight. */
+		/* Configured signatures, and graphs that are lowered for a device, may
+		   read any weight, not only packed ones. */
 		.packed_only = conf->n_sig == 0 && !conf->device && !conf->backend->device &&
 			!conf->keep_weights,
 		.may_lend = !conf->device && !conf->backend->device,

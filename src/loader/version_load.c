@@ -68,7 +68,8 @@ static enum err_code compile_model(struct loading *l)
 
 static size_t memory_of(const struct version *v)
 {
-	/* What was retired is the arena's, and either went or holds what was packed. */
+	/* The memory of retired weights is the arena's, but it has been given back to the system,
+	   or holds packed weights, which are counted already. */
 	size_t bytes = sizeof(*v) + arena_held_bytes(v->arena) + packs_bytes(v->packs) -
 		       packs_retired_bytes(v->packs);
 	for (int i = 0; i < v->n_sig; i++) {

@@ -21,7 +21,7 @@ struct learned {
 	char machine[MACHINE_MAX];
 };
 
-/* A missing or strange file is no reason not to start. */
+/* The server starts all the same when the file is missing or cannot be read. */
 static void read_file(struct learned *l)
 {
 	struct slice text;

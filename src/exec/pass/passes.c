@@ -155,9 +155,10 @@ static enum err_code run_everywhere(const struct pass *p, struct graph *g, struc
 {
 	*ret_changes = 0;
 	TRY(list_graphs(l, g, err));
-	/* What a body captures keeps its type, so who changes types leaves bodies alone. */
-	for (int32_t i = 0; i < (p->flags & LAST && !(p->flags & (FUSES | COLUMNS)) ? 1 : l->n);
-		i++)
+	/* What a body captures keeps its type, so a pass that changes types leaves bodies alone. */
+	bool changes_types = p->flags & LAST && !(p->flags & (FUSES | COLUMNS));
+	int32_t n = changes_types ? 1 : l->n;
+	for (int32_t i = 0; i < n; i++)
 		TRY(run_one(p, l->g[i], opts, ret_changes, err));
 	if (*ret_changes == 0)
 		return ERR_OK;

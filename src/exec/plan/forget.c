@@ -31,7 +31,7 @@ static void count_reads(const struct graph *g, int32_t *reads)
 			if (g->node[i].in[k] != VALUE_NONE)
 				reads[g->node[i].in[k]]++;
 	for (int32_t i = 0; i < g->n_output; i++)
-		reads[g->output[i]] += 2; /* by whoever runs it */
+		reads[g->output[i]] += 2; /* the program's caller reads it too */
 }
 
 static size_t constant_bytes(const struct gvalue *v)
@@ -40,7 +40,7 @@ static size_t constant_bytes(const struct gvalue *v)
 	return !t || t->dtype == DTYPE_STRING || t->dtype == DTYPE_TENSOR ? 0 : tensor_bytes(t);
 }
 
-/* Values that share bytes, as views of one another do, are no sole ones. */
+/* Values that share bytes with others, as views do, are not marked. */
 static void find_sole(
 	const struct graph *g, struct forget *f, const int32_t *reads, struct bytes *list)
 {

@@ -44,14 +44,14 @@ static void *place_of(const struct plan *p, const struct plan_run *r, int32_t sl
 	return r->mem + slot_offset(p->slot, slot);
 }
 
-/* Of a port's bytes, those of rows that are there. */
+/* The bytes of a port that belong to the request's rows; the plan may be for more rows. */
 static size_t bytes_there(const struct plan_run *r, size_t bytes)
 {
 	return r->rows_as ? bytes / (size_t)r->rows_as * (size_t)r->rows : bytes;
 }
 
-/* Rows that are not there are zeros: what a kernel makes of them nobody sees, but an index
-   among them must be in range. */
+/* The plan's rows beyond the request's are zeros: nobody sees what kernels make of them, but an
+   index among them must be in range. */
 static void stage_inputs(const struct plan *p, const struct plan_run *r)
 {
 	for (int i = 0; i < p->n_in; i++) {

@@ -133,7 +133,8 @@ static void help_team(struct worker *w, struct pool_team *t)
 	}
 }
 
-/* As long as runs go on, no job comes, and they do not keep it waiting; false when they did. */
+/* Helps runs until there are none or a job comes: true. False: the runs had nothing to share for so
+   long that the thread had better sleep. */
 static bool help(struct worker *w)
 {
 	struct pool *p = w->pool;

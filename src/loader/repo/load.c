@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The thread that decides follows the moves; it makes them and tells of them. */
+/* On the loading thread, which only says how far it is: the state itself is moved, and the move
+   logged, by the repository's thread (lifecycle.c:follow). */
 static void on_progress(void *ctx, enum version_state s)
 {
 	struct load *l = ctx;

@@ -58,7 +58,8 @@ static enum err_code read_text(
 	return rc;
 }
 
-/* Where a model is, no file of its own says; nor what a client has asked for. */
+/* A model's own file does not say where the model lies, and does not overrule the versions and
+   labels that a client has asked for. */
 static void keep_base(const struct model_conf *base, struct model_conf *to)
 {
 	to->path = base->path;

@@ -47,7 +47,7 @@ void reaper_adopt(struct reaper *r, struct version *v, struct inbox_item *gone)
 	v->on_last_release = on_last_release;
 }
 
-/* A version is worth giving back; not each of many. */
+/* Gives freed memory back to the system: after one version at once, after many not after each. */
 static void trim(struct reaper *r, bool now)
 {
 	int64_t now_ns = clock_now_ns();

@@ -327,7 +327,7 @@ static int by_name(const void *a, const void *b)
 	return diff ? diff : x->order - y->order;
 }
 
-/* Sorts; of two models with one name the first seen stays (M34). */
+/* Sorts; of two models with one name the first seen stays. */
 static void sort_models(struct scanner *s)
 {
 	struct scan *out = s->out;

@@ -120,7 +120,7 @@ bool watch_read(struct watch *w)
 {
 	_Alignas(struct inotify_event) char buf[16384];
 	bool any = false;
-	/* Who writes without end must not keep us from scanning: the rest is read after that. */
+	/* Bounded: a writer without end must not keep us from scanning. The rest is read later. */
 	for (int i = 0; i < READS_MAX && w->fd >= 0; i++) {
 		ssize_t n = read(w->fd, buf, sizeof(buf));
 		if (n < 0 && errno == EINTR)

@@ -38,7 +38,7 @@ bool gather_join(struct io *io, struct call *c)
 		g->skips--;
 		return false;
 	}
-	/* Who does not fit in need not hold the others up. */
+	/* What is held does not wait because the newcomer does not fit in. */
 	if (g->n == HELD_MAX || !batcher_gathers(b, c->request, rows_before(g, b)))
 		gather_run(io);
 	if (g->n == 0 && !batcher_gathers(b, c->request, 0))
@@ -51,7 +51,7 @@ bool gather_join(struct io *io, struct call *c)
 	return true;
 }
 
-/* Submits those of the first one's queue. The rest, in its order. */
+/* Submits the calls that are for the same queue as the first. Returns the others, in order. */
 static struct call *submit_alike(struct call *list)
 {
 	struct batcher *b = list->request->sig->queue;
@@ -108,7 +108,7 @@ bool gather_leave(struct io *io, struct call *c)
 		atomic_fetch_sub(&io->http->waiting, 1);
 		return true;
 	}
-	/* Few come here: it was queued behind others, and closed before it was called again. */
+	/* Rare: it was queued, and its connection closed before its callback came again. */
 	if (c->request && atomic_load(&c->wait) != CALL_DONE)
 		request_cancel(c->request);
 	return atomic_exchange(&c->wait, CALL_LEFT) == CALL_DONE;

@@ -140,8 +140,8 @@ uint64_t http_progress(const struct http *h)
 	return listener_rounds(h->listener);
 }
 
-/* Who connected or was answered a moment ago may have sent a request that has not arrived, and
-   would be reset without a word; answered, it is told that the connection closes. */
+/* A client that connected or was answered a moment ago may have sent a request that has not arrived
+   yet. Closing now would reset it without a word; an answer tells that the connection closes. */
 static bool more_may_come(struct http *h)
 {
 	return sock_any_may_ask(&h->socks, QUIET_MS) ||

@@ -165,9 +165,10 @@ static bool has_ended(int fd, struct sock *s)
 	return ended;
 }
 
-/* epoll tells once that something has come. When that was the last of it and the end of the
-   connection together, libmicrohttpd reads the one and does not look for the other. What has just
-   been read may be a whole request that is not known here yet: if it is, the next sweep knows. */
+/* epoll reports once that something has come. When the last bytes and the end of the connection
+   came together, libmicrohttpd reads the bytes and does not look for the end, so we do. The bytes
+   may have been a whole request that is not in the phase yet: so it takes two sweeps that find
+   the same. */
 static bool sweep_ended(
 	struct http *h, int fd, struct sock *s, enum sock_phase in, int64_t since_ms)
 {
