@@ -129,9 +129,10 @@ static enum err_code scan_output(struct scan *s, struct control_call *c, int i)
 	TRY(control_room(c, out));
 	bool reverse = list_at(c->node, "scan_output_directions", i) == 1;
 	size_t bytes = st->n ? tensor_bytes(&st->item) : 0;
-	for (int64_t k = 0; k < st->n; k++)
-		copy_slice(out, axis, reverse ? st->n - 1 - k : k, st->data + bytes * (size_t)k,
-			false);
+	for (int64_t k = 0; k < st->n; k++) {
+		int64_t at = reverse ? st->n - 1 - k : k;
+		copy_slice(out, axis, at, st->data + bytes * (size_t)k, false);
+	}
 	return ERR_OK;
 }
 

@@ -215,8 +215,7 @@ enum err_code rpc_client_connect(const struct rpc_client_server *server, int64_t
 	if (strncmp(url, "http", 4) == 0 && strstr(url, "://"))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"server '%.200s': this is a URL of HTTP, gRPC is asked for: "
-			"grpc://HOST:PORT, grpcs://HOST:PORT "
-			"or unix:PATH",
+			"grpc://HOST:PORT, grpcs://HOST:PORT or unix:PATH",
 			url);
 	grpc_channel_credentials *how = NULL;
 	TRY(credentials(server, is_tls, &how, err));

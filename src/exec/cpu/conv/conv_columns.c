@@ -88,11 +88,10 @@ static void gather_piece(const struct window *w, const struct piece *p, float *t
 {
 	int64_t d = p->d + kd * w->g.dilation[AXIS_D], h = p->h + kh * w->g.dilation[AXIS_H];
 	bool inside = d >= 0 && d < w->g.in[AXIS_D] && h >= 0 && h < w->g.in[AXIS_H];
+	int64_t row = (d * w->g.in[AXIS_H] + h) * w->g.in[AXIS_W];
 	for (int64_t kw = 0; kw < w->g.kernel[AXIS_W]; kw++, to += cols)
 		if (inside)
-			gather_points(w, to + p->at,
-				x + (d * w->g.in[AXIS_H] + h) * w->g.in[AXIS_W], kw, p->point,
-				p->n);
+			gather_points(w, to + p->at, x + row, kw, p->point, p->n);
 		else
 			memset(to + p->at, 0, (size_t)p->n * sizeof(*to));
 }

@@ -224,10 +224,10 @@ static void put_entries(const struct kernel_args *a, const struct unique_state *
 	shape.dim[s->axis] = g->n_group;
 	char *dst = kernel_output(a, 0, x->dtype, &shape);
 	for (int64_t o = 0; dst && bytes && o < v->outer; o++)
-		for (int64_t k = 0; k < g->n_group; k++, dst += bytes)
-			memcpy(dst,
-				(const char *)x->data + (size_t)(o * v->n + g->first[k]) * bytes,
-				bytes);
+		for (int64_t k = 0; k < g->n_group; k++, dst += bytes) {
+			size_t from = (size_t)(o * v->n + g->first[k]) * bytes;
+			memcpy(dst, (const char *)x->data + from, bytes);
+		}
 }
 
 static void put_list(const struct kernel_args *a, int i, const int64_t *list, int64_t n)
