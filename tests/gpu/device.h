@@ -149,7 +149,7 @@ template <typename T> struct mma {
 	static void unpack(uint64_t words, double (&to)[4])
 	{
 		T v[4];
-		memcpy(v, &words, sizeof(v));
+		memcpy((void *)v, &words, sizeof(v));
 		for (int i = 0; i < 4; i++)
 			to[i] = short_float(v[i]);
 	}

@@ -41,24 +41,47 @@ template <int STEP, typename T> static __device__ inline sum_of<T> start_of()
 				     : 0;
 }
 
+/* Integers wrap. */
+template <typename A> static __device__ inline A added(A a, A b)
+{
+	return a + b;
+}
+
+static __device__ inline int64_t added(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+template <typename A> static __device__ inline A multiplied(A a, A b)
+{
+	return a * b;
+}
+
+static __device__ inline int64_t multiplied(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+
 /* Two accumulators as one. */
 template <int STEP, typename A> static __device__ inline A joined(A a, A b)
 {
 	switch (STEP) {
 	case GPU_PRODUCT:
-		return a * b;
+		return multiplied(a, b);
 	case GPU_LARGEST:
 		return a > b || a != a ? a : b;
 	case GPU_LEAST:
 		return a < b || a != a ? a : b;
 	default:
-		return a + b;
+		return added(a, b);
 	}
 }
 
 template <int STEP, typename A> static __device__ inline A as_term(A x)
 {
-	return STEP == GPU_L1 ? (x < 0 ? -x : x) : STEP == GPU_SQUARES ? x * x : x;
+	if (STEP == GPU_L1)
+		return x < 0 ? multiplied(x, (A)-1) : x;
+	return STEP == GPU_SQUARES ? multiplied(x, x) : x;
 }
 
 template <int N> struct constant {
@@ -190,7 +213,7 @@ __device__ inline void reduce_rows(
 	using A = sum_of<T>;
 	uint32_t rows = gridDim.x * blockDim.y;
 	for (uint32_t o = blockIdx.x * blockDim.y + threadIdx.y; o < r.outputs; o += rows) {
-		A acc[V];
+		A acc[V] = {};
 		gather_groups<STEP>(r, in + dims_at(r.kept, o),
 			blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x, acc);
 		for (int k = 1; k < V; k++)
@@ -220,7 +243,7 @@ __device__ inline void reduce_columns(
 	/* All of a block go on together: they meet below. */
 	for (uint32_t at = blockIdx.x * blockDim.x; at < groups; at += gridDim.x * blockDim.x) {
 		bool mine = at + x < groups;
-		sum_of<T> acc[V];
+		sum_of<T> acc[V] = {};
 		if (mine)
 			gather_groups<STEP>(r, in + dims_at(r.kept, at + x),
 				blockIdx.y * blockDim.y + y, gridDim.y * blockDim.y, acc);
@@ -247,7 +270,7 @@ template <typename T>
 static __device__ inline sum_of<T> largest_of(
 	const struct gpu_reduce &r, const T *x, uint32_t first, uint32_t by)
 {
-	sum_of<T> acc[1];
+	sum_of<T> acc[1] = {};
 	gather_groups<GPU_LARGEST>(r, x, first, by, acc);
 	return acc[0];
 }
