@@ -108,7 +108,8 @@ class Health(unittest.TestCase):
             try:
                 return all(next(w).status == Status.SERVING for w in again)
             except grpc.RpcError as e:  # the server has not noticed all that have left
-                self.assertEqual(e.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+                self.assertIn(e.code(), (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE))
+                time.sleep(0.5)  # cancelling too many at once ends the connection
                 return False
             finally:
                 for w in again:
