@@ -2,35 +2,21 @@
 #include "exec/cpu/contest_agree.h"
 
 #include <math.h>
-#include <string.h>
 #include "exec/cpu/widen.h"
+#include "exec/half.h"
 
 #define EXTENT_BLOCK 256 /* a number that the compiler knows, so that it goes by vectors */
 
 /* As bits, which are in the order of the numbers, for none is negative: NaN is more than
    infinity, which is more than all others. */
 struct extent {
-	int32_t apart, largest;
+	uint32_t apart, largest;
 };
-
-static inline int32_t bits_of(float x)
-{
-	int32_t bits;
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
-}
-
-static float float_of(int32_t bits)
-{
-	float x;
-	memcpy(&x, &bits, sizeof(x));
-	return x;
-}
 
 static inline struct extent extent_of(const float *x, const float *y, int64_t n, struct extent e)
 {
 	for (int64_t i = 0; i < n; i++) {
-		int32_t apart = bits_of(fabsf(x[i] - y[i])), size = bits_of(fabsf(y[i]));
+		uint32_t apart = float_bits(fabsf(x[i] - y[i])), size = float_bits(fabsf(y[i]));
 		e.apart = apart > e.apart ? apart : e.apart;
 		e.largest = size > e.largest ? size : e.largest;
 	}
@@ -62,5 +48,6 @@ bool contest_agree(const struct tensor *a, const struct tensor *trusted, float t
 	for (; at + EXTENT_BLOCK <= n; at += EXTENT_BLOCK)
 		e = extent_of(x + at, y + at, EXTENT_BLOCK, e);
 	e = extent_of(x + at, y + at, n - at, e);
-	return e.apart < bits_of(INFINITY) && float_of(e.apart) <= tolerance * float_of(e.largest);
+	return e.apart < float_bits(INFINITY) &&
+	       bits_float(e.apart) <= tolerance * bits_float(e.largest);
 }

@@ -23,6 +23,17 @@ enum cpu_feature {
 
 unsigned cpu_features(void);
 
+/* What files that are compiled once per instruction set call name_base, name_avx2 and name_avx512:
+   the best that runs here. With & before the name it is its address. */
+#ifdef __x86_64__
+#define CPU_BEST(name) \
+	(cpu_features() & CPU_AVX512 ? name##_avx512 \
+		: cpu_features() & CPU_AVX2  ? name##_avx2 \
+					     : name##_base)
+#else
+#define CPU_BEST(name) (name##_base)
+#endif
+
 /* What the processor calls itself; "" where it does not say. */
 #define CPU_NAME_MAX 64
 void cpu_name(char ret[CPU_NAME_MAX]);

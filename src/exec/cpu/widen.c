@@ -20,25 +20,14 @@ struct widen_state {
 	size_t scratch;                /* where the inner kernel's begins */
 };
 
-static const struct half_loops *half_loops(void)
-{
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return &half_loops_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return &half_loops_avx2;
-#endif
-	return &half_loops_base;
-}
-
 void widen_array(float *dst, const uint16_t *src, int64_t n, enum dtype src_dtype)
 {
-	half_loops()->widen[src_dtype == DTYPE_BF16](dst, src, n);
+	CPU_BEST(&half_loops)->widen[src_dtype == DTYPE_BF16](dst, src, n);
 }
 
 void narrow_array(uint16_t *dst, const float *src, int64_t n, enum dtype dst_dtype)
 {
-	half_loops()->narrow[dst_dtype == DTYPE_BF16](dst, src, n);
+	CPU_BEST(&half_loops)->narrow[dst_dtype == DTYPE_BF16](dst, src, n);
 }
 
 static bool is_half(const struct tensor *t)

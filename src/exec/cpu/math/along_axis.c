@@ -203,26 +203,9 @@ enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *er
 			sum = sum OP v; \
 		} \
 	}
-#define CUMS(T, A) CUM(cum_sum, T, A, 0, +) CUM(cum_prod, T, A, 1, *)
-CUMS(float, double)
-CUMS(double, double)
-CUMS(int32_t, uint32_t)
-CUMS(int64_t, uint64_t)
-CUMS(uint32_t, uint32_t)
-CUMS(uint64_t, uint64_t)
+CUM_SUMS(CUM)
 static const slice_fn cum_sums[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_sum) };
 static const slice_fn cum_prods[DTYPE_COUNT_] = { FOR_WIDE(ROW, cum_prod) };
-
-static const struct cum_columns *best_columns(void)
-{
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return &cum_columns_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return &cum_columns_avx2;
-#endif
-	return &cum_columns_base;
-}
 
 /* The axis is a value: known while planning, or read when it is there, and then not split. */
 static void run_cum(const struct kernel_args *a, int64_t begin, int64_t end)
@@ -253,7 +236,7 @@ enum err_code prepare_cum(struct prep *p, struct kernel *ret, struct err *err)
 		ret->run = run_cum;
 		ret->units = 1;
 	} else {
-		const struct cum_columns *columns = best_columns();
+		const struct cum_columns *columns = CPU_BEST(&cum_columns);
 		take_columns(p, ret, s, (prod ? columns->prod : columns->sum)[p->in[0].dtype],
 			CUM_COLUMNS, 0.3);
 	}

@@ -29,6 +29,16 @@ struct axis_state {
 	columns_fn columns;
 };
 
+/* X(name, element, accumulator, start, operator) for sums and products so far: integers wrap. */
+#define CUM_OF(X, T, A) X(cum_sum, T, A, 0, +) X(cum_prod, T, A, 1, *)
+#define CUM_SUMS(X) \
+	CUM_OF(X, float, double) \
+	CUM_OF(X, double, double) \
+	CUM_OF(X, int32_t, uint32_t) \
+	CUM_OF(X, int64_t, uint64_t) \
+	CUM_OF(X, uint32_t, uint32_t) \
+	CUM_OF(X, uint64_t, uint64_t)
+
 /* Sums and products so far of neighbouring slices, by element type and instruction
    set; NULL: none. */
 struct cum_columns {

@@ -176,24 +176,13 @@ static void f32_to_bfloat(void *out, const void *in, int64_t n)
 	narrow_array(out, in, n, DTYPE_BF16);
 }
 
-static const cast_fn *const *best_loops(void)
-{
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return cast_loops_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return cast_loops_avx2;
-#endif
-	return cast_loops_base;
-}
-
 static cast_fn find_direct(enum dtype from, enum dtype to)
 {
 	if (to == DTYPE_F32 && dtype_in(from, T_HALF))
 		return from == DTYPE_F16 ? half_to_f32 : bfloat_to_f32;
 	if (from == DTYPE_F32 && dtype_in(to, T_HALF))
 		return to == DTYPE_F16 ? f32_to_half : f32_to_bfloat;
-	const cast_fn *const *loops = best_loops();
+	const cast_fn *const *loops = CPU_BEST(cast_loops);
 	return loops[to] ? loops[to][from] : NULL;
 }
 

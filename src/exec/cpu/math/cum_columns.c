@@ -32,13 +32,7 @@
 			} \
 		} \
 	}
-#define CUMS(T, A) CUM(cum_sum, T, A, 0, +) CUM(cum_prod, T, A, 1, *)
-CUMS(float, double)
-CUMS(double, double)
-CUMS(int32_t, uint32_t)
-CUMS(int64_t, uint64_t)
-CUMS(uint32_t, uint32_t)
-CUMS(uint64_t, uint64_t)
+CUM_SUMS(CUM)
 
 #define ROW(id, T, U, fn) [DTYPE_##id] = fn##_##T,
 const struct cum_columns VEC_NAME(cum_columns) = { { FOR_WIDE(ROW, cum_sum) },

@@ -227,22 +227,11 @@ static bool takes(enum op_id op, enum dtype dtype)
 	return dtype != DTYPE_I8 && dtype != DTYPE_U8 && dtype != DTYPE_BOOL;
 }
 
-static const struct reduce_loops *best_loops(enum dtype dtype)
-{
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return reduce_loops_avx512[dtype];
-	if (cpu_features() & CPU_AVX2)
-		return reduce_loops_avx2[dtype];
-#endif
-	return reduce_loops_base[dtype];
-}
-
 enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err)
 {
 	const struct tensor *x = &p->in[0];
 	uint32_t mask;
-	if (!best_loops(x->dtype) || !takes(p->node->op, x->dtype))
+	if (!CPU_BEST(reduce_loops)[x->dtype] || !takes(p->node->op, x->dtype))
 		return prep_refuse(err, "no loop for this type");
 	enum err_code rc = reduce_axes(
 		p->node, prep_has_in(p, 1) ? &p->in[1] : NULL, x->shape.rank, &mask, err);
@@ -251,7 +240,7 @@ enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err
 	struct reduce_state *s = kernel_state(p, ret, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	s->loops = best_loops(x->dtype);
+	s->loops = CPU_BEST(reduce_loops)[x->dtype];
 	s->op = reduce_ops[p->node->op];
 	s->bytes = (int64_t)dtype_bytes(x->dtype);
 	group_axes(s, &x->shape, mask);

@@ -257,13 +257,7 @@ unary_fn unary_best(enum unary_id id, enum dtype dtype)
 {
 	if (dtype == DTYPE_F64)
 		return reals[1][id];
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return unary_f32_avx512[id];
-	if (cpu_features() & CPU_AVX2)
-		return unary_f32_avx2[id];
-#endif
-	return unary_f32_base[id];
+	return CPU_BEST(unary_f32)[id];
 }
 
 bool activation_find(const struct node *n, enum dtype dtype, struct activation_loop *ret)

@@ -14,13 +14,7 @@ const struct gemm *gemm_for(enum precision precision)
 
 const struct gemm *gemm_best(void)
 {
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return &gemm_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return &gemm_avx2;
-#endif
-	return &gemm_base;
+	return CPU_BEST(&gemm);
 }
 
 /* Without holes: it is compared byte by byte. */

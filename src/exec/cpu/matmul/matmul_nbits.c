@@ -215,17 +215,6 @@ static const struct nbits_loop *best_dot(int64_t blob)
 	return blob % nbits_base.bytes == 0 ? &nbits_base : NULL;
 }
 
-static const struct nbits_loop *best_unpack(void)
-{
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return &nbits_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return &nbits_avx2;
-#endif
-	return &nbits_base;
-}
-
 /* floats: of rows or columns that the scratch holds; panels: of floats packed. */
 static enum err_code nbits_scratch(struct nbits_state *s, struct kernel *ret, int64_t columns,
 	int64_t floats, int64_t panels, struct err *err)
@@ -273,7 +262,7 @@ enum err_code prepare_matmul_nbits(struct prep *p, struct kernel *ret, struct er
 		return nbits_scratch(s, ret, s->rows, nbits_dealt(&s->g), 0, err);
 	}
 	s->gemm = gemm_best();
-	s->loop = best_unpack();
+	s->loop = CPU_BEST(&nbits);
 	s->chunk = prep_has_in(p, 4) ? s->g.blocks
 				     : min_i64(max_i64(CHUNK / s->g.block, 1), s->g.blocks);
 	s->split = split_work(p, ret, columns ? gemm_panels(s->gemm, columns) : 0,

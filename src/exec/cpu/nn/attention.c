@@ -20,14 +20,10 @@ const struct attention_loop *attention_for(enum precision precision)
 #ifdef __x86_64__
 	if (precision == PRECISION_BF16 && cpu_features() & CPU_BF16)
 		return &attention_avx512_bf16;
-	if (cpu_features() & CPU_AVX512)
-		return &attention_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return &attention_avx2;
 #else
 	(void)precision;
 #endif
-	return &attention_base;
+	return CPU_BEST(&attention);
 }
 
 struct attention_state {

@@ -65,17 +65,6 @@ static void run_nearest(const struct kernel_args *a, int64_t begin, int64_t end)
 	}
 }
 
-static const run_fn *best_runs(void)
-{
-#ifdef __x86_64__
-	if (cpu_features() & CPU_AVX512)
-		return resize_runs_avx512;
-	if (cpu_features() & CPU_AVX2)
-		return resize_runs_avx2;
-#endif
-	return resize_runs_base;
-}
-
 /* -- prepare ----------------------------------------------------------------------------------- */
 
 static bool stays(const struct resize_geometry *g, int axis)
@@ -175,7 +164,7 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 	if (!split_blocks(p->in[0].layout, &g))
 		return prep_refuse(err, "channels that are resized, or innermost");
 	bool nearest = g.mode == RESIZE_NEAREST && g.coord != RESIZE_TF_CROP;
-	if (!nearest && !best_runs()[p->in[0].dtype])
+	if (!nearest && !CPU_BEST(resize_runs)[p->in[0].dtype])
 		return prep_refuse(err, "no loop for this type");
 	for (int i = 0; i < g.rank; i++)
 		if (g.in[i] > INT32_MAX || (g.in[i] == 0 && g.out[i] != 0))
@@ -209,7 +198,7 @@ enum err_code prepare_resize(struct prep *p, struct kernel *ret, struct err *err
 	double source = (double)(s->in[last] * s->stride[last]) * taps / (double)s->axis[last].n;
 	s->split = split_work(
 		p, ret, row ? items : 0, 20 + source / 2 + (double)(row * s->axis[last].n));
-	ret->run = nearest ? run_nearest : best_runs()[p->in[0].dtype];
+	ret->run = nearest ? run_nearest : CPU_BEST(resize_runs)[p->in[0].dtype];
 	ret->out_layout = p->in[0].layout;
 	ret->scratch_bytes = nearest ? 0 : (size_t)(s->in[last] * s->stride[last]) * sizeof(double);
 	return ERR_OK;
