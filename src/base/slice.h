@@ -31,6 +31,12 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+static inline bool slice_ends(struct slice a, const char *ending)
+{
+	size_t n = strlen(ending);
+	return a.len >= n && memcmp(a.ptr + a.len - n, ending, n) == 0;
+}
+
 static inline bool slice_is(struct slice a, const char *str)
 {
 	return slice_eq(a, slice_of(str));

@@ -2,11 +2,9 @@
 #include "loader/foreign.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include "base/file.h"
+#include "base/slice.h"
 
 #define ENTRIES_MAX 256 /* that are looked at */
 
@@ -31,37 +29,29 @@ static const struct {
 		  "served" },
 };
 
-static bool ends_with(const char *name, const char *ending)
-{
-	size_t len = strlen(name), n = strlen(ending);
-	return len >= n && strcmp(name + len - n, ending) == 0;
-}
-
 const char *foreign_advice(const char *name)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
-		if (ends_with(name, formats[i].ending))
+		if (slice_ends(slice_of(name), formats[i].ending))
 			return formats[i].advice;
 	return NULL;
 }
 
 static const char *advice_beside_none(const char *name)
 {
-	if (ends_with(name, ".onnx"))
+	if (slice_ends(slice_of(name), ".onnx"))
 		return "has to be named model.onnx";
-	return ends_with(name, ".signet") ? "has to be named model.signet" : foreign_advice(name);
+	if (slice_ends(slice_of(name), ".signet"))
+		return "has to be named model.signet";
+	return foreign_advice(name);
 }
 
 void foreign_hint(int dirfd, char ret[FOREIGN_HINT_MAX])
 {
 	ret[0] = '\0';
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	DIR *dir = file_open_dir(dirfd, ".", 0);
+	if (!dir)
 		return;
-	}
 	const struct dirent *e;
 	const char *advice = NULL;
 	for (int i = 0; !advice && i < ENTRIES_MAX && (e = readdir(dir)); i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/model_read.h"
 
+#include "base/slice.h"
 #include "loader/foreign.h"
 #include "loader/native/native.h"
 #include "loader/onnx/onnx.h"
@@ -47,16 +48,10 @@ static enum err_code read_native(int dirfd, const char *file, const struct versi
 	return ERR_OK;
 }
 
-static bool is_native(const char *file)
-{
-	static const char suffix[] = ".signet";
-	size_t len = strlen(file), n = sizeof(suffix) - 1;
-	return len >= n && strcmp(file + len - n, suffix) == 0;
-}
-
 enum err_code model_read(int dirfd, const char *file, const struct version_conf *conf,
 	struct packs *packs, struct arena *arena, struct model *ret, struct err *err)
 {
-	return is_native(file) ? read_native(dirfd, file, conf, packs, arena, ret, err)
-			       : read_onnx(dirfd, file, conf, arena, ret, err);
+	if (slice_ends(slice_of(file), ".signet"))
+		return read_native(dirfd, file, conf, packs, arena, ret, err);
+	return read_onnx(dirfd, file, conf, arena, ret, err);
 }

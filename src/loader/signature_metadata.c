@@ -68,8 +68,7 @@ static struct slice name_in_key(const char *key, const char *suffix)
 {
 	struct slice k = slice_of(key);
 	size_t head = strlen(KEY_PREFIX), tail = strlen(suffix);
-	if (k.len <= head + tail || strncmp(k.ptr, KEY_PREFIX, head) != 0 ||
-		strcmp(k.ptr + k.len - tail, suffix) != 0)
+	if (k.len <= head + tail || strncmp(k.ptr, KEY_PREFIX, head) != 0 || !slice_ends(k, suffix))
 		return (struct slice){ NULL, 0 };
 	return (struct slice){ k.ptr + head, k.len - head - tail };
 }
