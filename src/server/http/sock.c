@@ -144,12 +144,26 @@ static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal wh
 	unlock(s);
 }
 
-/* The client's own connection, as the kernel sees it. False: it has gone, or is not TCP. */
+/* Under the lock, while it is open: the client's own connection, as the kernel sees it. False: it
+   is not TCP. */
+static bool look_at(int fd, const struct sock *s, struct tcp_state *ret)
+{
+	return tcp_look(s->wire >= 0 ? s->wire : fd, ret);
+}
+
+/* Likewise: above 0 when there is something to read, 0 when its client has closed its side. */
+static ssize_t peek(int fd)
+{
+	char byte;
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* False: it has gone, or is not TCP. */
 static bool look(int fd, struct sock *s, struct tcp_state *ret)
 {
 	lock(s);
 	bool is_open = atomic_load(&s->phase) != SOCK_CLOSED;
-	bool seen = is_open && tcp_look(s->wire >= 0 ? s->wire : fd, ret);
+	bool seen = is_open && look_at(fd, s, ret);
 	unlock(s);
 	return seen;
 }
@@ -157,10 +171,9 @@ static bool look(int fd, struct sock *s, struct tcp_state *ret)
 /* The client has closed its side, and there is nothing of it left to read. */
 static bool has_ended(int fd, struct sock *s)
 {
-	char byte;
 	lock(s);
 	bool is_open = atomic_load(&s->phase) != SOCK_CLOSED;
-	bool ended = is_open && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	bool ended = is_open && peek(fd) == 0;
 	unlock(s);
 	return ended;
 }
@@ -253,11 +266,10 @@ void sock_sweep(struct http *h)
 static bool may_ask(struct sock_table *t, int fd, struct sock *s, int64_t quiet_ms)
 {
 	struct tcp_state tcp;
-	char byte;
 	lock(s);
 	bool is_idle = atomic_load(&s->phase) == SOCK_IDLE;
-	ssize_t n = is_idle ? recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 0;
-	if (is_idle && !tcp_look(s->wire >= 0 ? s->wire : fd, &tcp))
+	ssize_t n = is_idle ? peek(fd) : 0;
+	if (is_idle && !look_at(fd, s, &tcp))
 		tcp.silent_ms = atomic_load(&t->now_ms) - atomic_load(&s->since_ms);
 	unlock(s);
 	return is_idle && n != 0 && (n > 0 || tcp.silent_ms < quiet_ms);
