@@ -38,3 +38,12 @@ static inline int64_t operand_offset(const struct operand *v, const int64_t *ind
 		at += index[i] * v->lead[i];
 	return at;
 }
+
+/* The leading dimensions' index of the batch-th product. */
+static inline void matmul_view_index(const struct matmul_view *v, int64_t batch, int64_t *ret_index)
+{
+	for (int i = v->out.rank - 3; i >= 0; i--) {
+		ret_index[i] = batch % v->out.dim[i];
+		batch /= v->out.dim[i];
+	}
+}

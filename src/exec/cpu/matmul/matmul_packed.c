@@ -25,14 +25,6 @@ struct matmul_state {
 	size_t scratch_b;     /* where in the scratch B is packed */
 };
 
-static void batch_index(const struct shape *out, int64_t batch, int64_t *index)
-{
-	for (int i = out->rank - 3; i >= 0; i--) {
-		index[i] = batch % out->dim[i];
-		batch /= out->dim[i];
-	}
-}
-
 static void add_operand(const struct kernel_args *a, const struct matmul_state *s,
 	const int64_t *index, int which, struct gemm_job *j)
 {
@@ -53,7 +45,7 @@ static void run_unit(const struct kernel_args *a, const struct matmul_state *s, 
 	int row = v->out.rank - 2;
 	int64_t m = v->out.dim[row], n = v->out.dim[row + 1],
 		batch = unit / s->col_units / s->row_units;
-	batch_index(&v->out, batch, index);
+	matmul_view_index(v, batch, index);
 	index[row] = row_unit * s->rows;
 	int64_t panel = unit % s->col_units * s->panels, col = panel * g->cols;
 	struct gemm_job j = {
