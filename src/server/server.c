@@ -84,6 +84,15 @@ static enum err_code open_device(struct server *s, struct err *err)
 	return ERR_OK;
 }
 
+static enum err_code open_regions(struct server *s, struct err *err)
+{
+	if (!s->config->server->shared_memory)
+		return ERR_OK;
+	if (regions_new("/dev/shm", &s->regions, err) != ERR_OK)
+		return err_prefix(err, "[server] shared_memory");
+	return ERR_OK;
+}
+
 /* What the configuration does not say of the repository. */
 static void complete_repo_conf(const struct server *s, struct repo_conf *r)
 {
@@ -107,6 +116,7 @@ static void free_parts(struct server *s)
 	if (s->repo)
 		repo_free(s->repo);
 	learned_close(s->learned);
+	regions_free(s->regions);
 	if (s->pool)
 		pool_free(s->pool);
 	certificates_free(&s->certs);
@@ -123,6 +133,7 @@ static enum err_code start_parts(struct server *s, struct err *err)
 	TRY(certificates_load(s->config, &s->certs, err));
 	TRY(load_libraries(s->config, err));
 	TRY(open_device(s, err));
+	TRY(open_regions(s, err));
 	TRY(pool_new((int)o->threads, cpu_backend.thread_init, &s->pool, err));
 	TRY(learned_open(o->state_dir, &cpu_backend, &s->learned, err));
 	TRY(start_repo(s, err));

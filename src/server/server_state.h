@@ -16,6 +16,7 @@
 #include "server/grpc/rpc.h"
 #include "server/http/http.h"
 #include "server/learned.h"
+#include "server/regions.h"
 #include "server/server.h"
 
 struct server {
@@ -26,6 +27,7 @@ struct server {
 	struct pool *pool;
 	struct learned *learned;
 	struct repo *repo;
+	struct regions *regions; /* NULL: no shared memory */
 	struct http *http; /* NULL: off */
 	struct rpc *rpc;   /* NULL: off */
 	struct certificates certs; /* until their fronts have them */

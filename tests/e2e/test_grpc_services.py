@@ -243,7 +243,7 @@ class Reflection(unittest.TestCase):
 
 
 class Extensions(unittest.TestCase):
-    """Settings and shared memory: the same answers on either wire."""
+    """Settings, and CUDA's shared memory: the same answers on either wire."""
 
     LOG = {"log_file": "", "log_info": True, "log_warning": True, "log_error": True,
            "log_verbose_level": 0, "log_format": "default"}
@@ -319,18 +319,16 @@ class Extensions(unittest.TestCase):
             with self.assertRaisesRegex(InferenceServerException, "no setting"):
                 c.update_trace_settings(settings={"trace_x": "1"})
 
-    def test_there_is_no_shared_memory(self):
+    def test_there_is_no_shared_memory_of_cuda(self):
         for c in self.clients(admin=True):
-            for kind, more in ("system", ("/key", 64)), ("cuda", (b"aGFuZGxl", 0, 64)):
-                status = getattr(c, "get_%s_shared_memory_status" % kind)
-                self.assertEqual(list(getattr(status(), "regions", status())), [])
-                with self.assertRaisesRegex(InferenceServerException, "no shared memory region 'r'"):
-                    status("r")
-                with self.assertRaisesRegex(InferenceServerException, "not supported"):
-                    getattr(c, "register_%s_shared_memory" % kind)("r", *more)
-                unregister = getattr(c, "unregister_%s_shared_memory" % kind)
-                unregister()
-                unregister("r")
+            status = c.get_cuda_shared_memory_status
+            self.assertEqual(list(getattr(status(), "regions", status())), [])
+            with self.assertRaisesRegex(InferenceServerException, "no shared memory region 'r'"):
+                status("r")
+            with self.assertRaisesRegex(InferenceServerException, "CUDA shared memory is not supported"):
+                c.register_cuda_shared_memory("r", b"aGFuZGxl", 0, 64)
+            c.unregister_cuda_shared_memory()
+            c.unregister_cuda_shared_memory("r")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ void rest_run(const struct rest_opts *o, struct slice body, struct rest_result *
 	require(c && (c->arena = arena_new(4096, 64 << 20)));
 	http.conf.allow_nan = o->allow_nan;
 	http.conf.body_bytes_max = 1 << 20;
+	http.conf.regions = served_regions();
 	http.registry = served_registry();
 	c->http = &http;
 	c->route = route_at(o->route);

@@ -51,6 +51,7 @@ void rpc_run(const struct rpc_opts *o, struct slice message, struct rpc_result *
 	rpc->conf.tensor_content = o->tensor_content;
 	rpc->conf.message_bytes_max = o->message_bytes_max ? o->message_bytes_max : 1 << 20;
 	rpc->conf.set_models = o->set_models;
+	rpc->conf.regions = served_regions();
 	rpc->registry = served_registry();
 	c->rpc = rpc;
 	c->method = find_method(o->method);

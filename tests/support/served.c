@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/served.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define IO(n, t, ...) \
 	{ .name = n, .value = n, .type.dtype = DTYPE_##t, .dim_name = { "batch" }, \
@@ -82,6 +84,25 @@ struct registry *served_registry(void)
 	require(registry_new(&registry, &err) == ERR_OK);
 	require(registry_set(registry, model, MODELS, &err) == ERR_OK);
 	return registry;
+}
+
+struct regions *served_regions(void)
+{
+	static struct regions *regions;
+	char dir[] = "/tmp/signet-test-XXXXXX", file[64];
+	const float bytes[16] = { 1, 2, 3, 4 };
+	const struct region_spec r = { SLICE_LIT("r"), SLICE_LIT("object"), 0, sizeof(bytes) };
+	struct err err;
+	if (regions)
+		return regions;
+	require(mkdtemp(dir) && snprintf(file, sizeof(file), "%s/object", dir) > 0);
+	FILE *f = fopen(file, "wb");
+	require(f && fwrite(bytes, sizeof(bytes), 1, f) == 1 && fclose(f) == 0);
+	require(regions_new(dir, &regions, &err) == ERR_OK);
+	require(regions_register(regions, &r, &err) == ERR_OK);
+	unlink(file);
+	rmdir(dir);
+	return regions;
 }
 
 static void make_output(struct request *r, int i)

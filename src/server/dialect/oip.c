@@ -113,7 +113,7 @@ enum err_code oip_want_output(struct request *r, struct slice name, int *ret, st
 	return ERR_OK;
 }
 
-enum err_code oip_join_strings(
+static enum err_code join_strings(
 	struct arena *arena, const struct tensor *t, struct slice *ret, struct err *err)
 {
 	struct buf b = buf_of(arena, 0);
@@ -127,6 +127,56 @@ enum err_code oip_join_strings(
 	}
 	return buf_finish(&b, ret, err);
 }
+
+enum err_code oip_raw(
+	struct request *r, const struct tensor *t, struct slice *ret, struct err *err)
+{
+	if (t->dtype == DTYPE_STRING)
+		return join_strings(r->arena, t, ret, err);
+	*ret = (struct slice){ t->data, tensor_bytes(t) };
+	return ERR_OK;
+}
+
+/* --- shared memory --- */
+
+enum err_code oip_take_region(struct request *r, struct regions *all,
+	const struct region_window *w, struct tensor *t, struct slice name, struct err *err)
+{
+	struct slice bytes;
+	/* Before as much memory is asked for. */
+	if (t->dtype != DTYPE_STRING && w->bytes != tensor_bytes(t))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%.*s': shared_memory_byte_size is %ju, its shape and datatype say "
+			"%zu",
+			SLICE_ARG(name), (uintmax_t)w->bytes, tensor_bytes(t));
+	if (regions_read(all, w, r->arena, &bytes, err) != ERR_OK)
+		return err_prefix(err, "input '%.*s'", SLICE_ARG(name));
+	return oip_take_raw(r->arena, bytes, t, name, err);
+}
+
+enum err_code oip_aim(struct request *r, struct regions *all, const struct region_window *w,
+	struct oip_target *ret, struct err *err)
+{
+	*ret = (struct oip_target){ .window = *w };
+	return w->region.len ? regions_hold(all, w, r->arena, &ret->region, err) : ERR_OK;
+}
+
+enum err_code oip_store(struct request *r, int out, struct slice raw, const struct oip_target *to,
+	struct err *err)
+{
+	if (region_write(to->region, &to->window, raw, err) != ERR_OK)
+		return err_prefix(err, "output '%s'", r->sig->out[out].name);
+	return ERR_OK;
+}
+
+enum err_code oip_refuse_cuda(struct err *err)
+{
+	return err_set(err, ERR_UNIMPLEMENTED,
+		"CUDA shared memory is not supported: its client could free it while it is in "
+		"use; system shared memory is");
+}
+
+/* --- classification --- */
 
 /* Falling values, of equals the earlier first; NaN last. */
 static int by_value(const void *a, const void *b, void *ctx)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "server/regions.h"
 #include "server/request.h"
 
 /* The client's name for a request: short, and nothing that spoils a log. */
@@ -31,9 +32,27 @@ MUST_CHECK enum err_code oip_take_raw(struct arena *arena, struct slice bytes, s
 MUST_CHECK enum err_code oip_want_output(
 	struct request *r, struct slice name, int *ret, struct err *err);
 
-/* Strings in raw form: each its length in four bytes, then itself. */
-MUST_CHECK enum err_code oip_join_strings(
-	struct arena *arena, const struct tensor *t, struct slice *ret, struct err *err);
+/* t gets its data from a window of shared memory. */
+MUST_CHECK enum err_code oip_take_region(struct request *r, struct regions *all,
+	const struct region_window *w, struct tensor *t, struct slice name, struct err *err);
+
+/* A tensor in raw form. Strings: each its length in four bytes, then itself. */
+MUST_CHECK enum err_code oip_raw(
+	struct request *r, const struct tensor *t, struct slice *ret, struct err *err);
+
+/* Where an output goes that is not to be in the reply. */
+struct oip_target {
+	struct region *region; /* NULL: it is in the reply */
+	struct region_window window;
+};
+
+/* The window that parameters name, if they do, is there and stays until the reply is out. */
+MUST_CHECK enum err_code oip_aim(struct request *r, struct regions *all,
+	const struct region_window *w, struct oip_target *ret, struct err *err);
+
+/* Output `out`, in raw form, to where it goes. */
+MUST_CHECK enum err_code oip_store(struct request *r, int out, struct slice raw,
+	const struct oip_target *to, struct err *err);
 
 /* A parameter of a repository's load: a model is loaded as it lies there. UNIMPLEMENTED: the
    client brings files or a configuration of its own. */
@@ -42,3 +61,6 @@ MUST_CHECK enum err_code oip_check_load(struct slice key, struct err *err);
 /* Classification extension: output `out`, [batch, n], becomes strings [batch, k]. */
 MUST_CHECK enum err_code oip_classify(
 	struct request *r, int out, struct tensor *t, int64_t k, struct err *err);
+
+/* CUDA's shared memory: why it is refused. */
+enum err_code oip_refuse_cuda(struct err *err);

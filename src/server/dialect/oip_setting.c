@@ -129,16 +129,3 @@ static enum err_code trace_set(const struct oip_settings *s, struct err *err)
 
 const struct oip_extension oip_logging = { NULL, log_get, log_set };
 const struct oip_extension oip_tracing = { "trace_level", trace_get, trace_set };
-
-/* --- shared memory --- */
-
-enum err_code oip_region_unknown(struct slice name, struct err *err)
-{
-	return err_set(
-		err, ERR_NOT_FOUND, "there is no shared memory region '%.*s'", SLICE_ARG(name));
-}
-
-enum err_code oip_region_refused(struct err *err)
-{
-	return err_set(err, ERR_UNIMPLEMENTED, "shared memory is not supported");
-}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oip_setting.h -- Triton's trace, logging and shared memory extensions, on either wire
+ * oip_setting.h -- Triton's trace and logging extensions, on either wire
  *
  * There is one level of the log, and no tracing: what the extensions can say of that is
  * said, the log's level can be changed until the next reload of the configuration, and
- * whatever would change nothing is refused. No path can be set. No shared memory either.
+ * whatever would change nothing is refused. No path can be set.
  *
  * Threads: any. Memory: none; texts that are handed out live for ever.
  */
@@ -47,7 +47,3 @@ extern const struct oip_extension oip_logging, oip_tracing;
 /* What a request asks for: changes, if it has any and they are allowed. */
 MUST_CHECK enum err_code oip_setting_apply(const struct oip_extension *x,
 	const struct oip_settings *changes, bool allowed, struct err *err);
-
-/* Of shared memory: why a region is not there, and why it cannot be. */
-enum err_code oip_region_unknown(struct slice name, struct err *err);
-enum err_code oip_region_refused(struct err *err);

@@ -19,6 +19,7 @@
 #include "loader/repo/repo.h"
 #include "server/net/tls.h"
 
+struct regions;
 struct rpc;
 
 /* Why a connection or a call was turned away before any handler saw it. */
@@ -62,6 +63,7 @@ struct rpc_conf {
 	int message_timeout_ms; /* from a call's headers to its message */
 	int stream_timeout_ms;  /* between a stream's messages; 0: no limit */
 	int write_timeout_ms;   /* for a client to take a reply */
+	struct regions *regions; /* shared memory; NULL: off. Borrowed as the repository is */
 	bool allow_admin;       /* repository load and unload, settings */
 	bool reflection;        /* says which services there are */
 	enum rpc_guarding guard;

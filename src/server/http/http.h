@@ -20,6 +20,7 @@
 #include "server/net/tls.h"
 
 struct http;
+struct regions;
 struct rpc;
 
 /* options.def has the defaults. */
@@ -37,6 +38,7 @@ struct http_conf {
 	int request_timeout_ms; /* 0: none; deadline of a request that brings none */
 	const char *cors_origins; /* "": off; "*", or "https://a.example,https://b..." */
 	struct rpc *rpc;          /* NULL: none; /metrics tells of it, it outlives the front */
+	struct regions *regions;  /* shared memory; NULL: off. Borrowed as the repository is */
 	bool allow_nan;           /* NaN, Infinity, -Infinity in JSON, in and out */
 	bool allow_admin;         /* repository load and unload over HTTP */
 	struct tls *tls;          /* NULL: plain. Taken, whatever comes of the start */

@@ -75,10 +75,13 @@ static bool match(const char *pattern, struct slice path, struct captures *ret)
 
 static bool is_clean(struct slice path)
 {
+	static const char regions[] = "/v2/systemsharedmemory/region/";
+	bool may_escape = path.len >= sizeof(regions) - 1 &&
+			  memcmp(path.ptr, regions, sizeof(regions) - 1) == 0;
 	for (size_t i = 0; i < path.len; i++) {
 		char ch = path.ptr[i], low = ch | 0x20;
 		if (!((ch >= '-' && ch <= ':') || (low >= 'a' && low <= 'z') || ch == '_' ||
-			    ch == '~'))
+			    ch == '~' || (ch == '%' && may_escape)))
 			return false;
 	}
 	return true;

@@ -3,7 +3,8 @@
  * route.h -- from method and path to a handler: routes.def as a table
  *
  * Works on the path as it came, never decoded: what is not made of [A-Za-z0-9._~:/-] is
- * refused, so there is nothing that two readers could decode in two ways.
+ * refused, so there is nothing that two readers could decode in two ways. The name of a region
+ * of shared memory alone may be escaped, which nothing here looks into (v2_region.c does).
  *
  * Threads: any. Memory: none.
  */

@@ -122,6 +122,27 @@ static void fill_rising(struct request *req)
 		y[i] = (float)i;
 }
 
+START_TEST(v2_tensors_in_shared_memory_take_no_place_in_the_body)
+{
+	static const char body[] =
+		"{\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\","
+		"\"parameters\":{\"shared_memory_region\":\"r\",\"shared_memory_byte_size\":16}}],"
+		"\"outputs\":[{\"name\":\"y\",\"parameters\":{\"shared_memory_region\":\"r\","
+		"\"shared_memory_offset\":48,\"shared_memory_byte_size\":16}}]}";
+	const char *says = run(ROUTE_V2_INFER, "one", body);
+	ck_assert_msg(strstr(says, "{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[2,2]}"),
+		"%s", says);
+	ck_assert(x_of()[0] == 1 && x_of()[3] == 4);
+	rest_done(&r);
+	run(ROUTE_V2_INFER, "one", body);
+	unsigned long before = arena_chunk_count();
+	rest_done(&r);
+	run(ROUTE_V2_INFER, "one", body);
+	ck_assert_uint_eq(arena_chunk_count() - before, 1); /* the call's own */
+	rest_done(&r);
+}
+END_TEST
+
 START_TEST(v2_classification_gives_the_largest_first)
 {
 	rest_run(&(struct rest_opts){ .route = ROUTE_V2_INFER,
@@ -268,6 +289,7 @@ Suite *suite_dialects(void)
 	tcase_add_test(t, v2_checks_the_range_of_every_integer_type);
 	tcase_add_test(t, v2_refuses_a_claimed_size_before_it_asks_for_memory);
 	tcase_add_test(t, v2_binary_data_is_used_where_it_lies_or_copied_aligned);
+	tcase_add_test(t, v2_tensors_in_shared_memory_take_no_place_in_the_body);
 	tcase_add_test(t, v2_classification_gives_the_largest_first);
 	tcase_add_test(t, v2_classification_is_of_numbers_that_compare);
 	tcase_add_test(t, outputs_that_are_no_numbers_are_valid_json_unless_allowed);

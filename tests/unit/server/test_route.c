@@ -77,6 +77,10 @@ START_TEST(odd_paths_go_nowhere) /* H17 */
 	ck_assert_int_eq(find("/metrics?x=1", METHOD_GET, &c), 0);
 	ck_assert_int_eq(find("/v2/models/m/infer?a=/../b", METHOD_POST, &c), 0);
 	ck_assert(slice_is(c.model, "m"));
+	ck_assert_int_eq(find("/v2/systemsharedmemory/region/a%2Fb/status", METHOD_GET, &c), 0);
+	ck_assert(slice_is(c.region, "a%2Fb"));
+	ck_assert_int_eq(find("/v2/cudasharedmemory/region/a%2Fb/status", METHOD_GET, &c), 400);
+	ck_assert_int_eq(find("/v2/systemsharedmemory/region/a%20b%", METHOD_GET, &c), 404);
 }
 END_TEST
 

@@ -4,8 +4,8 @@
  *
  * oip_infer.c decodes a request, oip_contents.c the tensors that come as numbers, not raw;
  * oip_reply.c encodes its outcome. oip_control.c answers about the server and a model,
- * oip_stats.c about what it did, oip_repository.c about all of them. What both wires have in
- * common is in server/dialect/oip.h.
+ * oip_stats.c about what it did, oip_repository.c about all of them; oip_extra.c has settings,
+ * oip_region.c shared memory. What both wires have in common is in server/dialect/oip.h.
  *
  * Memory: the request's arena.
  */
@@ -20,6 +20,7 @@
 struct oip_output {
 	int index;     /* of the signature */
 	int64_t top_k; /* classification extension; 0: the tensor itself */
+	struct oip_target target;
 };
 
 struct oip_call {

@@ -56,6 +56,8 @@ enum err_code oip_server_metadata(struct rpc_call *c, struct wire w, struct err 
 	wire_put_bytes(&b, SERVER_VERSION, SLICE_LIT(PACKAGE_VERSION));
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(*extensions); i++)
 		wire_put_bytes(&b, SERVER_EXTENSIONS, slice_of(extensions[i]));
+	if (c->rpc->conf.regions)
+		wire_put_bytes(&b, SERVER_EXTENSIONS, SLICE_LIT("system_shared_memory"));
 	return rpc_reply(c, &b, err);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Triton's trace, logging and shared memory extensions. */
+/* Triton's trace and logging extensions. */
 #include "server/grpc/methods.h"
 #include "server/grpc/oip/oip_call.h"
 #include "server/dialect/oip_setting.h"
@@ -10,14 +10,11 @@ enum { SETTINGS = 1, TRACE_MODEL = 2 };
 enum { MAP_KEY = 1, MAP_VALUE };
 enum { LOG_BOOL = 1, LOG_UINT32, LOG_STRING };
 enum { TRACE_VALUE = 1 };
-enum { REGION_NAME = 1 };
 
 static enum err_code malformed(struct err *err)
 {
 	return err_set(err, ERR_INVALID_ARGUMENT, "the message is not well-formed");
 }
-
-/* --- settings --- */
 
 /* Field of a value to what it is; false: none that we know. */
 typedef bool (*type_fn)(uint32_t field, enum oip_setting_type *ret);
@@ -135,42 +132,4 @@ enum err_code oip_log_settings(struct rpc_call *c, struct wire w, struct err *er
 enum err_code oip_trace_setting(struct rpc_call *c, struct wire w, struct err *err)
 {
 	return settings(c, w, &oip_tracing, trace_type, err);
-}
-
-/* --- shared memory: no region was registered, for none can be --- */
-
-static enum err_code reply_nothing(struct rpc_call *c, struct err *err)
-{
-	struct buf b = buf_of(c->request->arena, 0);
-	return rpc_reply(c, &b, err);
-}
-
-enum err_code oip_region_status(struct rpc_call *c, struct wire w, struct err *err)
-{
-	struct slice name = SLICE_LIT("");
-	uint32_t field;
-	enum wire_type type;
-	while (wire_next(&w, &field, &type)) {
-		if (field == REGION_NAME)
-			name = wire_string(&w, type, OIP_NAME_MAX_BYTES, c->request->arena);
-		else
-			wire_skip(&w, type);
-	}
-	if (!wire_ok(&w))
-		return malformed(err);
-	return name.len ? oip_region_unknown(name, err) : reply_nothing(c, err);
-}
-
-enum err_code oip_region_register(struct rpc_call *c, struct wire w, struct err *err)
-{
-	(void)c;
-	(void)w;
-	return oip_region_refused(err);
-}
-
-/* Whatever it is that shall not be registered any more, it is not. */
-enum err_code oip_region_unregister(struct rpc_call *c, struct wire w, struct err *err)
-{
-	(void)w;
-	return reply_nothing(c, err);
 }

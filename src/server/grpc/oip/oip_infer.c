@@ -68,13 +68,22 @@ static enum err_code check_parameter(struct slice key, struct err *err)
 		slice_is(key, "sequence_end"))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"sequences are not supported: no parameter sequence_id, _start, _end");
-	if (slice_is(key, "shared_memory_region"))
-		return err_set(err, ERR_INVALID_ARGUMENT, "shared memory is not supported");
 	if (key.len > 7 && memcmp(key.ptr, "triton_", 7) == 0 &&
 		!slice_is(key, "triton_enable_empty_final_response"))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"parameters that begin with 'triton_' are reserved");
 	return ERR_OK;
+}
+
+/* A negative number is more than any region has, and refused as that. */
+static void take_window(struct region_window *w, const struct parameter *p)
+{
+	if (slice_is(p->key, "shared_memory_region"))
+		w->region = p->text;
+	else if (slice_is(p->key, "shared_memory_byte_size"))
+		w->bytes = p->number;
+	else if (slice_is(p->key, "shared_memory_offset"))
+		w->offset = p->number;
 }
 
 static enum err_code take_parameter(struct top *t, const struct parameter *p, struct err *err)
@@ -165,6 +174,7 @@ struct input {
 	struct oip_input head;
 	struct wire contents;
 	bool has_contents;
+	struct region_window window;
 };
 
 static void add_dim(struct wire *w, struct shape *s, uint64_t dim)
@@ -216,6 +226,7 @@ static enum err_code read_input(
 			if (++n_param > PARAMETERS_MAX)
 				w.bad = true;
 			TRY(check_parameter(p.key, err));
+			take_window(&in->window, &p);
 			break;
 		case IN_CONTENTS:
 			in->contents = wire_message(&w, type);
@@ -247,49 +258,81 @@ static enum err_code take_raw(struct request *r, struct wire raw, struct tensor 
 	return oip_take_raw(r->arena, bytes, t, in->head.name, err);
 }
 
+static enum err_code raws_do_not_fit(const struct top *t, struct err *err)
+{
+	return err_set(err, ERR_INVALID_ARGUMENT,
+		"the request has %d inputs and %d raw_input_contents: one for each that is not in "
+		"shared memory, or none",
+		t->n_in, t->n_raw);
+}
+
+static enum err_code take_input(struct rpc_call *c, const struct input *in, const struct wire *raw,
+	struct err *err)
+{
+	struct request *r = c->request;
+	struct tensor *tensor;
+	bool shared = in->window.region.len > 0;
+	TRY(oip_place_input(r, &in->head, &tensor, err));
+	if (in->has_contents && (raw || shared))
+		return err_set(err, ERR_INVALID_ARGUMENT,
+			"input '%.*s' has contents, but %s", SLICE_ARG(in->head.name),
+			shared ? "lies in shared memory" : "the request has raw_input_contents");
+	if (shared)
+		return oip_take_region(
+			r, c->rpc->conf.regions, &in->window, tensor, in->head.name, err);
+	if (raw)
+		return take_raw(r, *raw, tensor, in, err);
+	return oip_take_contents(r, in->contents, &in->head, tensor, err);
+}
+
+/* Inputs in shared memory have no raw contents; the others have all of them, or none. */
 static enum err_code take_inputs(
-	struct request *r, struct wire top, const struct top *t, struct err *err)
+	struct rpc_call *c, struct wire top, const struct top *t, struct err *err)
 {
 	struct wire inputs = top, raws = top, one, raw = { 0 };
-	if (t->n_raw && t->n_raw != t->n_in)
-		return err_set(err, ERR_INVALID_ARGUMENT,
-			"the request has %d inputs and %d raw_input_contents", t->n_in, t->n_raw);
+	int n_own = 0, n_raw = 0;
+	if (t->n_raw > t->n_in)
+		return raws_do_not_fit(t, err);
 	while (wire_find(&inputs, REQ_INPUTS, &one)) {
 		struct input in;
-		struct tensor *tensor;
-		TRY(read_input(one, r->arena, &in, err));
-		TRY(oip_place_input(r, &in.head, &tensor, err));
-		if (t->n_raw && in.has_contents)
-			return err_set(err, ERR_INVALID_ARGUMENT,
-				"input '%.*s' has contents, but the request has raw_input_contents",
-				SLICE_ARG(in.head.name));
-		if (t->n_raw && wire_find(&raws, REQ_RAW, &raw))
-			TRY(take_raw(r, raw, tensor, &in, err));
-		else
-			TRY(oip_take_contents(r, in.contents, &in.head, tensor, err));
+		TRY(read_input(one, c->request->arena, &in, err));
+		bool own = in.window.region.len == 0;
+		bool is_raw = own && t->n_raw && wire_find(&raws, REQ_RAW, &raw);
+		n_own += own;
+		n_raw += is_raw;
+		if (t->n_raw && n_raw != n_own)
+			return raws_do_not_fit(t, err);
+		TRY(take_input(c, &in, is_raw ? &raw : NULL, err));
 	}
-	return ERR_OK;
+	return n_raw == t->n_raw ? ERR_OK : raws_do_not_fit(t, err);
 }
 
 /* --- outputs --- */
 
-static enum err_code read_output(struct wire w, struct arena *arena, struct slice *name,
-	int64_t *top_k, struct err *err)
+struct output {
+	struct slice name;
+	int64_t top_k;
+	struct region_window window;
+};
+
+static enum err_code read_output(
+	struct wire w, struct arena *arena, struct output *out, struct err *err)
 {
 	uint32_t field;
 	enum wire_type type;
 	int n_param = 0;
-	*name = SLICE_LIT("");
-	*top_k = 0;
+	*out = (struct output){ .name = SLICE_LIT("") };
 	while (wire_next(&w, &field, &type)) {
 		if (field == OUT_NAME) {
-			*name = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
+			out->name = wire_string(&w, type, OIP_NAME_MAX_BYTES, arena);
 		} else if (field == OUT_PARAMETERS) {
 			struct parameter p = read_parameter(&w, type, arena);
 			w.bad |= ++n_param > PARAMETERS_MAX;
 			TRY(check_parameter(p.key, err));
 			if (slice_is(p.key, "classification"))
-				*top_k = p.number > INT32_MAX ? INT32_MAX : (int64_t)p.number;
+				out->top_k =
+					p.number > INT32_MAX ? INT32_MAX : (int64_t)p.number;
+			take_window(&out->window, &p);
 		} else {
 			wire_skip(&w, type);
 		}
@@ -308,11 +351,13 @@ static enum err_code take_outputs(struct rpc_call *c, struct wire top, struct er
 	if (!o->out)
 		return err_oom(err);
 	while (wire_find(&top, REQ_OUTPUTS, &one)) {
-		struct oip_output out;
-		struct slice name;
-		TRY(read_output(one, r->arena, &name, &out.top_k, err));
-		TRY(oip_want_output(r, name, &out.index, err));
-		o->out[o->n_out++] = out;
+		struct output out;
+		struct oip_output *to = &o->out[o->n_out];
+		TRY(read_output(one, r->arena, &out, err));
+		TRY(oip_want_output(r, out.name, &to->index, err));
+		TRY(oip_aim(r, c->rpc->conf.regions, &out.window, &to->target, err));
+		to->top_k = out.top_k;
+		o->n_out++;
 	}
 	bool any = o->n_out > 0;
 	for (int i = 0; !any && i < r->sig->n_out; i++)
@@ -327,6 +372,6 @@ enum err_code oip_infer(struct rpc_call *c, struct wire w, struct err *err)
 		.signature = SLICE_LIT("") };
 	TRY(read_top(w, c->request->arena, &t, err));
 	TRY(pin(c, &t, err));
-	TRY(take_inputs(c->request, w, &t, err));
+	TRY(take_inputs(c, w, &t, err));
 	return take_outputs(c, w, err);
 }

@@ -27,12 +27,19 @@ static void put_output_head(struct buf *b, const char *name, const struct tensor
 	wire_put_message(b, RES_OUTPUTS, &one);
 }
 
-static enum err_code raw_of(
-	struct request *r, const struct tensor *t, struct slice *ret, struct err *err)
+/* What one output says of itself; *ret_raw: its bytes in the reply. */
+static enum err_code put_output(struct buf *b, struct request *r, const struct oip_output *o,
+	struct slice *ret_raw, struct err *err)
 {
-	if (t->dtype == DTYPE_STRING)
-		return oip_join_strings(r->arena, t, ret, err);
-	*ret = (struct slice){ t->data, tensor_bytes(t) };
+	struct tensor t = r->out[o->index];
+	if (o->top_k)
+		TRY(oip_classify(r, o->index, &t, o->top_k, err));
+	TRY(oip_raw(r, &t, ret_raw, err));
+	if (o->target.region) {
+		TRY(oip_store(r, o->index, *ret_raw, &o->target, err));
+		*ret_raw = SLICE_LIT("");
+	}
+	put_output_head(b, r->sig->out[o->index].name, &t);
 	return ERR_OK;
 }
 
@@ -50,21 +57,16 @@ enum err_code oip_infer_reply(struct rpc_call *c, struct err *err)
 	struct request *r = c->request;
 	const struct oip_call *o = c->dialect;
 	struct pieces p = pieces_of(c);
-	struct tensor *t = ARENA_ARRAY(r->arena, struct tensor, (size_t)o->n_out + 1);
-	if (!t)
+	struct slice *raw = ARENA_ARRAY(r->arena, struct slice, (size_t)o->n_out + 1);
+	if (!raw)
 		return err_oom(err);
 	put_head(&p.b, r);
+	for (int i = 0; i < o->n_out; i++)
+		TRY(put_output(&p.b, r, &o->out[i], &raw[i], err));
+	/* An empty one for those in shared memory: clients count them. */
 	for (int i = 0; i < o->n_out; i++) {
-		t[i] = r->out[o->out[i].index];
-		if (o->out[i].top_k)
-			TRY(oip_classify(r, o->out[i].index, &t[i], o->out[i].top_k, err));
-		put_output_head(&p.b, r->sig->out[o->out[i].index].name, &t[i]);
-	}
-	for (int i = 0; i < o->n_out; i++) {
-		struct slice raw;
-		TRY(raw_of(r, &t[i], &raw, err));
-		wire_put_head(&p.b, RES_RAW, raw.len);
-		pieces_put(&p, raw);
+		wire_put_head(&p.b, RES_RAW, raw[i].len);
+		pieces_put(&p, raw[i]);
 	}
 	return pieces_end(&p, err);
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "server/dialect/oip.h"
 #include "server/http/call.h"
 
 /* What one output was asked for as. */
@@ -16,6 +17,7 @@ struct v2_output {
 	int index;     /* of the signature */
 	bool binary;
 	int64_t top_k; /* classification extension; 0: the tensor itself */
+	struct oip_target target;
 };
 
 struct v2_call {

@@ -73,7 +73,11 @@ static void read_parameter(struct json *j, struct slice key, struct v2_parameter
 		json_refuse(
 			j, "sequences are not supported: no parameter sequence_id, _start, _end");
 	} else if (slice_is(key, "shared_memory_region")) {
-		json_refuse(j, "shared memory is not supported");
+		json_string(j, &p->window.region);
+	} else if (slice_is(key, "shared_memory_byte_size")) {
+		read_u64(j, INT64_MAX, &p->window.bytes);
+	} else if (slice_is(key, "shared_memory_offset")) {
+		read_u64(j, INT64_MAX, &p->window.offset);
 	} else {
 		json_skip(j, NULL);
 	}

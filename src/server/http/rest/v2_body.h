@@ -21,6 +21,7 @@ struct v2_parameters {
 	int binary;           /* of an output: -1 not said, else a bool */
 	int64_t top_k;
 	uint64_t priority, timeout_us;
+	struct region_window window; /* of shared memory; no region: none */
 };
 #define V2_PARAMETERS_NONE ((struct v2_parameters){ .binary_bytes = -1, .binary = -1 })
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Triton's trace, logging and shared memory extensions. */
+/* Triton's trace and logging extensions. */
 #include "base/json.h"
 #include "server/http/http_state.h"
 #include "server/dialect/oip_setting.h"
-
-/* --- settings --- */
 
 static void read_value(struct json *j, struct oip_setting *s)
 {
@@ -101,27 +99,4 @@ enum err_code v2_trace(struct call *c, struct err *err)
 	if (c->model.len)
 		TRY(call_check_version(c, err));
 	return settings(c, &oip_tracing, err);
-}
-
-/* --- shared memory: no region was registered, for none can be --- */
-
-enum err_code v2_region_status(struct call *c, struct err *err)
-{
-	if (c->region.len)
-		return oip_region_unknown(c->region, err);
-	call_reply(c, 200, "application/json", SLICE_LIT("[]"));
-	return ERR_OK;
-}
-
-enum err_code v2_region_register(struct call *c, struct err *err)
-{
-	(void)c;
-	return oip_region_refused(err);
-}
-
-enum err_code v2_region_unregister(struct call *c, struct err *err)
-{
-	(void)err;
-	call_reply(c, 200, "application/json", SLICE_LIT("{}"));
-	return ERR_OK;
 }

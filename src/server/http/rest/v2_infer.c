@@ -69,13 +69,18 @@ static enum err_code take_input(struct call *c, const struct json *outer, const 
 		return err_set(err, ERR_INVALID_ARGUMENT, "input '%.*s' has no %s",
 			SLICE_ARG(in->head.name), in->missing);
 	bool binary = in->parameters.binary_bytes >= 0;
-	if (binary == in->has_data)
+	bool shared = in->parameters.window.region.len > 0;
+	if (binary + shared + in->has_data != 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
-			"input '%.*s' must have either data or binary_data_size",
+			"input '%.*s' must have either data, binary_data_size or "
+			"shared_memory_region",
 			SLICE_ARG(in->head.name));
 	enum err_code rc = oip_place_input(c->request, &in->head, &t, err);
 	if (rc != ERR_OK)
 		return rc;
+	if (shared)
+		return oip_take_region(c->request, c->http->conf.regions, &in->parameters.window, t,
+			in->head.name, err);
 	if (!binary)
 		return take_json(c, outer, in, t, err);
 	if ((uint64_t)in->parameters.binary_bytes > cursor_left(tail))
@@ -121,15 +126,17 @@ static enum err_code want_output(struct call *c, struct v2_call *v, struct slice
 	enum err_code rc = oip_want_output(r, name, &i, err);
 	if (rc != ERR_OK)
 		return rc;
-	bool binary = p->binary < 0 ? binary_output : p->binary;
+	struct oip_target target;
+	TRY(oip_aim(r, c->http->conf.regions, &p->window, &target, err));
+	bool binary = !target.region && (p->binary < 0 ? binary_output : p->binary);
 	enum dtype dtype = r->sig->out[i].type.dtype;
-	if (!binary && !p->top_k && !dialect_has_json(dtype))
+	if (!binary && !target.region && !p->top_k && !dialect_has_json(dtype))
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"output '%.*s': %s has no JSON form: ask for it with binary_data",
 			SLICE_ARG(name),
 			dtype_info(dtype)->oip_name ? dtype_info(dtype)->oip_name :
 						      dtype_name(dtype));
-	v->out[v->n_out++] = (struct v2_output){ i, binary, p->top_k };
+	v->out[v->n_out++] = (struct v2_output){ i, binary, p->top_k, target };
 	return ERR_OK;
 }
 

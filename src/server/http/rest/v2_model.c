@@ -19,10 +19,11 @@ enum err_code v2_server(struct call *c, struct err *err)
 		"{\"name\":\"signet\",\"version\":\"" PACKAGE_VERSION "\",\"extensions\":["
 		"\"classification\",\"model_repository\",\"model_configuration\",\"schedule_"
 		"policy\","
-		"\"binary_tensor_data\",\"parameters\",\"statistics\",\"logging\"]}";
-	(void)err;
-	call_reply(c, 200, "application/json", SLICE_LIT(text));
-	return ERR_OK;
+		"\"binary_tensor_data\",\"parameters\",\"statistics\",\"logging\"";
+	struct buf b = buf_of(c->arena, 0);
+	buf_str(&b, text);
+	buf_str(&b, c->http->conf.regions ? ",\"system_shared_memory\"]}" : "]}");
+	return call_reply_json(c, &b, err);
 }
 
 /* Rows of the path's model, or of all; NOT_FOUND when the path names one that is none. */

@@ -21,6 +21,28 @@ static void put_shape(struct buf *b, const struct shape *s)
 	buf_char(b, ']');
 }
 
+/* What it says of its data; a binary one leaves its bytes in ret_raw. One in shared memory says
+   nothing: clients in C++ take parameters for those of binary data. */
+static enum err_code put_data(struct call *c, struct buf *b, const struct v2_output *o,
+	const struct tensor *t, struct slice *ret_raw, struct err *err)
+{
+	struct slice raw;
+	if (!o->binary && !o->target.region) {
+		struct put_opts opts = { .allow_nan = c->http->conf.allow_nan };
+		buf_str(b, ",\"data\":");
+		dialect_put_flat(b, t, &opts);
+		return ERR_OK;
+	}
+	TRY(oip_raw(c->request, t, &raw, err));
+	if (o->target.region)
+		return oip_store(c->request, o->index, raw, &o->target, err);
+	buf_str(b, ",\"parameters\":{\"binary_data_size\":");
+	json_put_u64(b, raw.len);
+	buf_char(b, '}');
+	*ret_raw = raw;
+	return ERR_OK;
+}
+
 /* One output in the JSON; a binary one leaves its bytes in ret_raw. */
 static enum err_code put_output(struct call *c, struct buf *b, const struct v2_output *o,
 	struct slice *ret_raw, struct err *err)
@@ -40,19 +62,7 @@ static enum err_code put_output(struct call *c, struct buf *b, const struct v2_o
 	buf_str(b, datatype ? datatype : dtype_name(t.dtype));
 	buf_str(b, "\",\"shape\":");
 	put_shape(b, &t.shape);
-	if (!o->binary) {
-		struct put_opts opts = { .allow_nan = c->http->conf.allow_nan };
-		buf_str(b, ",\"data\":");
-		dialect_put_flat(b, &t, &opts);
-	} else {
-		if (t.dtype == DTYPE_STRING)
-			rc = oip_join_strings(r->arena, &t, ret_raw, err);
-		else
-			*ret_raw = (struct slice){ t.data, tensor_bytes(&t) };
-		buf_str(b, ",\"parameters\":{\"binary_data_size\":");
-		json_put_u64(b, ret_raw->len);
-		buf_char(b, '}');
-	}
+	rc = put_data(c, b, o, &t, ret_raw, err);
 	buf_char(b, '}');
 	return rc;
 }
