@@ -267,9 +267,9 @@ class OverHttp(Story):
         until = time.monotonic() + 20
         with self.assertRaises(ConnectionError):
             while time.monotonic() < until:
-                s.sendall(b"G")
                 s.settimeout(0.3)
                 try:
+                    s.sendall(b"G")
                     got = s.recv(4096)
                     if not got:
                         raise ConnectionError
