@@ -11,7 +11,7 @@
 #include "exec/op_library.h"
 #include "tools/ctl/ctl.h"
 
-#define SERVER_DEFAULT "http://localhost:8000"
+#define SERVER_DEFAULT "http://127.0.0.1:8000"
 
 /* Whom to ask, and how: options of all commands that need a server. */
 static struct {
