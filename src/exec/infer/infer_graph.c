@@ -11,7 +11,7 @@
  * on the guess that it keeps the shapes that it begins with, and where they come out again that is
  * how it is, by induction. Where not, it is walked once more without. Only bodies without bodies
  * are guessed at, as a wrong guess leaves nothing behind there; and no body is walked more than
- * twice.
+ * twice for a guess.
  */
 #include "exec/infer/infer.h"
 
@@ -145,6 +145,27 @@ static bool guess_holds(const struct frame *f, const struct frame *inner)
 			return false;
 	}
 	return true;
+}
+
+/* Numbers that exporters write of what a Loop carries may be the first round's: a list that grows
+   begins as [0,...]. Those that come out of the body as others are forgotten. */
+static bool forget_first_round(const struct frame *f, const struct frame *inner)
+{
+	struct graph *body = inner->g;
+	bool forgot = false;
+	if (f->g->node[f->node].op != OP_LOOP || has_bodies(body))
+		return false;
+	for (int32_t i = 2; i < body->n_input && i - 1 < body->n_output; i++) {
+		struct shape *in = &body->value[body->input[i]].shape;
+		const struct shape *out = &inner->v[body->output[i - 1]].shape;
+		for (int k = 0; k < in->rank && in->rank == out->rank; k++) {
+			if (in->dim[k] < 0 || out->dim[k] < 0 || in->dim[k] == out->dim[k])
+				continue;
+			in->dim[k] = DIM_UNKNOWN;
+			forgot = true;
+		}
+	}
+	return forgot;
 }
 
 /* Gives the body's captures what is known of the node's inputs. */
@@ -331,7 +352,8 @@ static enum err_code step(struct walker *w)
 {
 	struct frame *f = &w->stack[w->depth - 1];
 	if (f->node == f->g->n_node) {
-		if (f->guesses && !guess_holds(f - 1, f))
+		bool forgot = w->depth > 1 && forget_first_round(f - 1, f);
+		if (forgot || (f->guesses && !guess_holds(f - 1, f)))
 			return enter_again(w);
 		TRY(check_outputs(w, f));
 		keep(f);

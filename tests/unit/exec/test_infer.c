@@ -427,13 +427,13 @@ START_TEST(if_branches_give_one_type)
 }
 END_TEST
 
-/* A Loop that makes of v, which begins as x and is declared of rank 2, v op other. */
-static int32_t loop(enum op_id op, int32_t x, int32_t other)
+/* A Loop that makes of v, which begins as x, v op other. */
+static int32_t loop_of(struct shape declared, enum op_id op, int32_t x, int32_t other)
 {
 	struct graph *body = model_body(g, "body");
 	model_input(body, "round", DTYPE_I64, SHAPE_SCALAR);
 	int32_t go = model_input(body, "go", DTYPE_BOOL, SHAPE_SCALAR);
-	int32_t v = model_input(body, "v", DTYPE_F32, shape_of(DIM_UNKNOWN, DIM_UNKNOWN));
+	int32_t v = model_input(body, "v", DTYPE_F32, declared);
 	int32_t made = MODEL_NODE(body, op, v, model_capture(body));
 	if (op == OP_CONCAT)
 		model_attr_int(body, "axis", 0);
@@ -446,6 +446,11 @@ static int32_t loop(enum op_id op, int32_t x, int32_t other)
 	model_output(g, y + 1);
 	check_and_infer();
 	return y;
+}
+
+static int32_t loop(enum op_id op, int32_t x, int32_t other)
+{
+	return loop_of(shape_of(DIM_UNKNOWN, DIM_UNKNOWN), op, x, other);
 }
 
 START_TEST(what_comes_out_of_a_loop_as_it_went_in_keeps_its_shape)
@@ -466,6 +471,18 @@ START_TEST(what_grows_in_a_loop_is_of_no_known_size)
 	ck_assert_int_ne(g->value[y].shape.dim[0], rows);
 	ck_assert_int_lt(g->value[y].shape.dim[0], 0);
 	ck_assert_int_ne(g->value[y + 1].shape.dim[1], rows);
+}
+END_TEST
+
+/* As torchvision's Mask R-CNN has it. */
+START_TEST(what_a_loop_declares_of_the_first_round_gives_way)
+{
+	int32_t y = loop_of(shape_of(0, 4), OP_CONCAT, f32(shape_of(0, 4)), f32(shape_of(1, 4)));
+	const struct graph *body = node_graph(&g->node[g->value[y].producer], "body");
+	const struct shape *carried = &body->value[body->input[2]].shape;
+	ck_assert_int_eq(carried->dim[0], DIM_UNKNOWN);
+	ck_assert_int_eq(carried->dim[1], 4);
+	ck_assert_int_lt(g->value[y].shape.dim[0], 0);
 }
 END_TEST
 
@@ -554,6 +571,7 @@ Suite *suite_infer(void)
 	tcase_add_test(t, if_branches_give_one_type);
 	tcase_add_test(t, what_comes_out_of_a_loop_as_it_went_in_keeps_its_shape);
 	tcase_add_test(t, what_grows_in_a_loop_is_of_no_known_size);
+	tcase_add_test(t, what_a_loop_declares_of_the_first_round_gives_way);
 	tcase_add_test(t, a_loop_whose_first_round_would_fail_is_sound);
 	tcase_add_test(t, a_declared_output_that_differs_is_refused);
 	tcase_add_test(t, what_a_model_declares_of_shapes_gives_way);
