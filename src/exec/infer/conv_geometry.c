@@ -135,7 +135,7 @@ static void solve_same(struct conv_geometry *g, int i, bool upper)
 }
 
 /* Explicit pads. With ceil_mode the last window may hang over the end, but it may not
-   start in the padding there. */
+   start in the padding there; it may be the first, of a kernel larger than all (EfficientNet's). */
 static enum err_code solve_explicit(struct conv_geometry *g, int i, bool ceil_mode, struct err *err)
 {
 	g->out[i] = DIM_UNKNOWN;
@@ -147,16 +147,15 @@ static enum err_code solve_explicit(struct conv_geometry *g, int i, bool ceil_mo
 			g->out[i] = g->in[i];
 		return ERR_OK;
 	}
-	int64_t room = g->in[i] + pads - extent;
-	if (room < 0)
+	int64_t room = g->in[i] + pads - extent, stride = g->stride[i];
+	g->out[i] = (room < 0 ? -((stride - 1 - room) / stride) : room / stride) + 1;
+	if (ceil_mode && room % stride && g->out[i] * stride < g->in[i] + g->pad_begin[i])
+		g->out[i]++;
+	if (g->out[i] < 1)
 		return err_set(err, ERR_INVALID_ARGUMENT,
 			"the kernel spans %" PRId64
 			" of spatial axis %d, more than the padded input's %" PRId64,
 			extent, i, g->in[i] + pads);
-	g->out[i] = room / g->stride[i] + 1;
-	if (ceil_mode && room % g->stride[i] &&
-		g->out[i] * g->stride[i] < g->in[i] + g->pad_begin[i])
-		g->out[i]++;
 	return ERR_OK;
 }
 
