@@ -159,6 +159,7 @@ static void pack_labels(struct parser *p)
 		if (!p->count[l])
 			continue;
 		number[l] = (int8_t)e->n_labels;
+		e->n_spread += l < RANK_MAX;
 		e->size[e->n_labels++] = e->size[l];
 	}
 	for (int i = 0; i < e->n_in; i++)

@@ -22,6 +22,7 @@
 
 struct einsum {
 	int n_in, out_rank, n_labels;
+	int n_spread; /* the first labels, which stand under the ellipsis */
 	int rank[EINSUM_IN_MAX];
 	int8_t in[EINSUM_IN_MAX][RANK_MAX];
 	int8_t out[RANK_MAX];

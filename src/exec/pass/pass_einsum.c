@@ -91,25 +91,19 @@ static bool gives_order(const struct product *p)
 	return l.n == p->e.out_rank && memcmp(l.of, p->e.out, (size_t)l.n) == 0;
 }
 
-/* Only under an ellipsis may 1 stand for any size. */
-static bool sizes_are_equal(
-	struct slice equation, const struct shape *const *in, const struct einsum *e)
+/* Under an ellipsis 1 may stand for any size, in a batch for MatMul, too: not in a sum. */
+static bool sums_spread(const struct einsum *e)
 {
-	if (!memchr(equation.ptr, '.', equation.len))
-		return true;
-	for (int k = 0; k < e->rank[0]; k++)
-		for (int i = 0; i < e->rank[1]; i++) {
-			int64_t a = in[0]->dim[k], b = in[1]->dim[i];
-			if (e->in[0][k] == e->in[1][i] && (a != b || a == DIM_UNKNOWN))
-				return false;
-		}
-	return true;
+	for (int8_t l = 0; l < e->n_spread; l++)
+		if (has(e->in[0], e->rank[0], l) && has(e->in[1], e->rank[1], l) &&
+			!has(e->out, e->out_rank, l))
+			return true;
+	return false;
 }
 
 static bool match(struct product *p, const struct node *n)
 {
 	const struct shape *in[2];
-	struct slice equation = node_string(n, "equation", "");
 	if (n->op != OP_EINSUM || n->n_in != 2 || !pass_is_f32(p->c, n->out[0]))
 		return false;
 	for (int i = 0; i < 2; i++) {
@@ -117,8 +111,8 @@ static bool match(struct product *p, const struct node *n)
 		if (in[i]->rank == RANK_UNKNOWN)
 			return false;
 	}
-	if (einsum_parse(equation, in, 2, &p->e, p->err) != ERR_OK ||
-		!is_plain(&p->e, 0) || !is_plain(&p->e, 1) || !sizes_are_equal(equation, in, &p->e))
+	if (einsum_parse(node_string(n, "equation", ""), in, 2, &p->e, p->err) != ERR_OK ||
+		!is_plain(&p->e, 0) || !is_plain(&p->e, 1) || sums_spread(&p->e))
 		return false;
 	group_labels(p, 0);
 	if (gives_order(p))
@@ -137,11 +131,11 @@ struct sizes {
 	int64_t dim[2 * RANK_MAX];
 };
 
-/* copied: the dimension is there at this very place. */
+/* copied: the dimension is there at this very place, if perhaps as 1. */
 static void put_size(struct sizes *s, int64_t size, bool copied)
 {
 	s->guesses += size < 0 && !copied;
-	s->dim[s->n++] = size >= 0 ? size : copied ? 0 : -1;
+	s->dim[s->n++] = copied ? 0 : size >= 0 ? size : -1;
 }
 
 static void put_each(struct sizes *s, const struct product *p, enum group g, bool copied)

@@ -36,7 +36,11 @@ static const struct {
 	{ "j,ij->i", SHAPE(5), SHAPE(3, 5), false },
 	{ "i,i->", SHAPE(5), SHAPE(5), false },
 	{ "...ij,...jk->...ik", SHAPE(2, 3, 4), SHAPE(2, 4, 5), false },
-	{ "...ij,...jk->...ik", SHAPE(1, 3, 4), SHAPE(2, 4, 5), true }, /* spreads */
+	{ "...ij,...jk->...ik", SHAPE(1, 3, 4), SHAPE(2, 4, 5), false }, /* spreads */
+	/* LongT5's */
+	{ "...qhd,...khd->...hqk", SHAPE(N, N, N, N, N), SHAPE(N, N, N, N, N), false },
+	{ "...qhd,...khd->...hqk", SHAPE(2, 1, 3, 2, 4), SHAPE(N, 7, 5, 2, 4), false },
+	{ "...i,...i->i", SHAPE(N, 5), SHAPE(N, 5), true }, /* may spread where it is summed */
 	{ "...ij,jk->...ik", SHAPE(N, 2, 3, 4), SHAPE(4, 5), false },
 	{ "ai,bj->abij", SHAPE(2, 3), SHAPE(4, 5), true }, /* nothing is summed */
 	{ "ii,ij->j", SHAPE(3, 3), SHAPE(3, 4), true },	   /* a diagonal */
