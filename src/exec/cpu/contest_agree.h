@@ -9,6 +9,6 @@
 #include "exec/cpu/cpu.h"
 
 /* No element differs by more than a part of the largest. The trusted one is of floats; a may be
-   rounded, in the same layout otherwise. false, too: no memory. */
+   rounded or plain, in the same layout otherwise. false, too: no memory. */
 bool contest_agree(const struct tensor *a, const struct tensor *trusted, float tolerance,
 	struct arena *tmp);

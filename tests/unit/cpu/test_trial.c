@@ -212,6 +212,30 @@ static enum err_code prepare_nothing(struct prep *p, struct kernel *ret, struct 
 	return prep_refuse(e, "not for me");
 }
 
+/* What plain rows copy, in blocks of 8 channels. */
+static void run_in_blocks(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	int64_t channels = a->out[0].shape.dim[1];
+	int64_t pixels = shape_count_range(&a->out[0].shape, 2, 4);
+	const float *x = a->in[0].data;
+	float *y = a->out[0].data;
+	for (int64_t i = 0; i < tensor_count(&a->out[0]); i++) {
+		int64_t c = i / pixels % channels, image = i / pixels / channels;
+		y[(image * channels + c / 8 * 8) * pixels + i % pixels * 8 + c % 8] = x[i];
+	}
+	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	(void)begin, (void)end;
+}
+
+static enum err_code prepare_in_blocks(struct prep *p, struct kernel *ret, struct err *e)
+{
+	(void)p, (void)e;
+	ret->run = run_in_blocks;
+	ret->out_layout = LAYOUT_NCHW8C;
+	return ERR_OK;
+}
+
+static const struct cpu_row in_blocks = {.name = "in blocks", .prepare = prepare_in_blocks};
 static const struct cpu_row slow = {.name = "slow", .prepare = prepare_slow};
 static const struct cpu_row fast = {.name = "fast", .prepare = prepare_fast};
 static const struct cpu_row wrong = {.name = "wrong", .prepare = prepare_wrong};
@@ -279,6 +303,14 @@ END_TEST
 START_TEST(one_that_disagrees_is_not_however_fast)
 {
 	ck_assert_int_eq(chosen(&wrong, &slow, choices), 1);
+}
+END_TEST
+
+START_TEST(a_plain_result_may_agree_with_one_in_blocks)
+{
+	in.shape = out.shape = shape_of(2, 24, 5, 7);
+	ck_assert_int_eq(chosen(&fast, &in_blocks, choices), 0);
+	ck_assert_int_eq(chosen(&wrong, &in_blocks, choices), 1);
 }
 END_TEST
 
@@ -469,6 +501,7 @@ Suite *suite_trial(void)
 	tcase_add_test(t, of_two_that_are_near_each_other_the_first_row_is_taken);
 	tcase_add_test(t, threads_that_wait_for_the_same_memory_want_fewer_weights);
 	tcase_add_test(t, one_that_disagrees_is_not_however_fast);
+	tcase_add_test(t, a_plain_result_may_agree_with_one_in_blocks);
 	tcase_add_test(t, no_number_agrees_with_nothing);
 	tcase_add_test(t, who_is_far_behind_is_not_run_to_its_end);
 	tcase_add_test(t, who_is_held_up_once_is_not_far_behind);
