@@ -3,10 +3,15 @@
  * What pools and convolutions took apart, put together again: MaxUnpool puts maxima back
  * where they came from, Col2Im adds up the windows that an image was cut into.
  */
+#include "base/checked.h"
+#include "exec/cpu/conv/columns_add.h"
 #include "exec/cpu/conv/window.h"
 
 #include <string.h>
 #include "exec/cpu/types.h"
+
+/* Floats that planes of phases may have, in sizes of the image. */
+#define PLANES_MAX 4
 
 /* -- MaxUnpool ------------------------------------------------------------------------------- */
 
@@ -176,4 +181,82 @@ enum err_code prepare_col2im(struct prep *p, struct kernel *ret, struct err *err
 		p, ret, y->dim[0] * y->dim[1], 20 + 0.5 * (double)(s->kernel * s->columns));
 	ret->run = folds[p->in[0].dtype];
 	return ret->run ? ERR_OK : prep_refuse(err, "no loop for this type");
+}
+
+/* -- Col2Im of floats, of 3 axes at most ------------------------------------------------------ */
+
+struct runs_state {
+	struct split split; /* of channels of all images */
+	struct window w;
+	columns_add_fn add;
+	struct columns_axis axis[AXES];
+	int64_t taps, columns, image;
+	size_t planes_at; /* in the scratch, behind the columns */
+};
+
+/* A depth of a channel's columns, with zeros behind each row. */
+static void take_columns(const struct runs_state *s, float *to, const float *x, int64_t depth)
+{
+	int64_t width = s->w.g.in[AXIS_W], height = s->w.g.in[AXIS_H], pitch = columns_pitch(&s->w);
+	for (int64_t k = 0; k < s->taps; k++)
+		for (int64_t r = 0; r < height; r++, to += pitch) {
+			memcpy(to, x + k * s->columns + (depth * height + r) * width,
+				(size_t)width * sizeof(*to));
+			memset(to + width, 0, (size_t)(pitch - width) * sizeof(*to));
+		}
+}
+
+static void run_runs(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct runs_state *s = a->state;
+	float *columns = a->scratch, *planes = (float *)((char *)a->scratch + s->planes_at);
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t item = from; item < to; item++) {
+		const float *x = (const float *)a->in[0].data + item * s->taps * s->columns;
+		float *y = (float *)a->out[0].data + item * s->image;
+		memset(y, 0, (size_t)s->image * sizeof(*y));
+		for (int64_t d = 0; d < s->w.g.in[AXIS_D]; d++) {
+			take_columns(s, columns, x, d);
+			s->add(&(struct columns_add){ .w = &s->w,
+				.axis = { s->axis[AXIS_D], s->axis[AXIS_H], s->axis[AXIS_W] },
+				.channels = 1, .depth = d, .rows = s->w.g.in[AXIS_H],
+				.x = columns, .y = y, .planes = planes });
+		}
+	}
+}
+
+enum err_code prepare_col2im_runs(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct shape *x = &p->in[0].shape, *y = &p->out[0].shape;
+	struct runs_state *s = kernel_state(p, ret, sizeof(*s));
+	struct conv_geometry g;
+	if (!s)
+		return err_oom(err);
+	TRY(col2im_geometry(p->node, &p->in[1], &p->in[2], &g, err));
+	for (int i = 0; i < g.spatial; i++) { /* places of windows are its output */
+		int64_t in = g.in[i];
+		g.in[i] = g.out[i];
+		g.out[i] = in;
+	}
+	TRY(window_init(&s->w, &g, x, y, err));
+	s->taps = window_taps(&s->w);
+	s->columns = x->dim[2];
+	s->image = shape_count_range(y, 2, y->rank);
+	s->add = CPU_BEST(columns_add);
+	for (int i = 0; i < AXES; i++)
+		s->axis[i] = columns_axis(&s->w, i);
+	bool close = true;
+	for (int i = 0; i < AXES; i++)
+		close &= s->w.g.stride[i] <= s->w.g.out[i];
+	int64_t height = s->w.g.in[AXIS_H], floats = close ? columns_floats(&s->w, height) : 0;
+	if (!close || floats > PLANES_MAX * max_i64(s->image, 64))
+		return prep_refuse(err, "few windows, far from each other");
+	s->planes_at = round_up((size_t)(s->taps * height * columns_pitch(&s->w)) * sizeof(float),
+		ARENA_ALIGN_TENSOR);
+	ret->scratch_bytes = s->planes_at + (size_t)floats * sizeof(float);
+	s->split = split_work(
+		p, ret, y->dim[0] * y->dim[1], 20 + 0.2 * (double)(s->taps * s->columns));
+	ret->run = run_runs;
+	return ERR_OK;
 }
