@@ -5,7 +5,8 @@
 usage: compare.py [--signetctl PATH] [--seconds S] [--rounds N] DIR|FILE...
 
 Of each model a line: does it agree (rtol 1e-3, atol 1e-4, or that part of the largest where this is
-above 1; batches of 1 and 3 where the leading dimension is open, other open dimensions get OPEN), is
+above 1; batches of 1 and 3 where the leading dimension is open, other open dimensions get OPEN, one
+named "a + b" the sum of those), is
 it batched, Signet's time over ONNX Runtime's at batch 1, one thread, the fastest runs of rounds in
 turn (--seconds 0: not timed).
 Behind each folder the row of doc/models.md. Inputs are random, integers below INTEGERS.
@@ -42,7 +43,24 @@ def drawn(rng, dtype, shape):
 
 
 def dims(value):
-    return [d.dim_value if d.HasField("dim_value") else None for d in value.type.tensor_type.shape.dim]
+    """Sizes; names of open ones, "" if they have none."""
+    return [d.dim_value if d.HasField("dim_value") else d.dim_param for d in value.type.tensor_type.shape.dim]
+
+
+class Sizes:
+    """A name has one size, whatever inputs it is in."""
+
+    def __init__(self, batch):
+        self.batch, self.named = batch, {}
+
+    def of(self, dim, rank, leading):
+        if isinstance(dim, int):
+            return dim
+        if leading:
+            return self.batch
+        if " + " in dim:
+            return sum(int(d) if d.isdecimal() else self.of(d, rank, False) for d in dim.split(" + "))
+        return self.named.setdefault(dim, OPEN.get(rank, 24)) if dim else OPEN.get(rank, 24)
 
 
 class Model:
@@ -55,15 +73,14 @@ class Model:
 
     def batches(self):
         leading = [dims(i)[:1] for i in self.inputs]
-        return BATCHES if any(d == [None] for d in leading) else BATCHES[:1]
+        return BATCHES if any(d and isinstance(d[0], str) for d in leading) else BATCHES[:1]
 
     def sample(self, batch):
         rng = np.random.default_rng(batch)
-        made = {}
+        sizes, made = Sizes(batch), {}
         for i in self.inputs:
             shape = dims(i)
-            shape = [batch if d is None and k == 0 else OPEN.get(len(shape), 24) if d is None else d
-                     for k, d in enumerate(shape)]
+            shape = [sizes.of(d, len(shape), k == 0) for k, d in enumerate(shape)]
             made[i.name] = drawn(rng, onnx.helper.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type), shape)
         return made
 

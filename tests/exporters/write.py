@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the scripts of this folder that write models share."""
+import os
 import pathlib
-import subprocess
 import sys
 import time
 import traceback
 
 
-def write_all(argv, models, write):
-    """write(make, path) for each model that the command line wants: DIR [NAME...]. Several are written by a
-    process each, as exporters keep memory and may abort."""
-    folder, names = pathlib.Path(argv[1]), argv[2:] or list(models)
-    folder.mkdir(parents=True, exist_ok=True)
-    if len(names) > 1:
-        for name in names:
-            code = subprocess.run([sys.executable, argv[0], argv[1], name]).returncode
-            if code:
-                print(f"{name}: not written: exit status {code}", flush=True)
-        return
+def write_one(make, write, path, name):
     start = time.monotonic()
     try:
-        write(models[names[0]], str(folder / f"{names[0]}.onnx"))
-        print(f"{names[0]}: {time.monotonic() - start:.1f} s", flush=True)
+        write(make, str(path))
+        print(f"{name}: {time.monotonic() - start:.1f} s", flush=True)
     except Exception as e:  # the exporter's own limits are no failure of ours
-        print(f"{names[0]}: not written: {traceback.format_exception_only(e)[-1].strip()[:300]}", flush=True)
+        said = traceback.format_exception_only(e)[-1].strip().replace("\n", " ")
+        print(f"{name}: not written: {said[:300]}", flush=True)
+
+
+def write_all(argv, models, write):
+    """write(make, path) for each model that the command line wants: DIR [NAME|FOLDER...]. Each is written by a
+    process of its own, as exporters keep memory and may abort."""
+    folder, wanted = pathlib.Path(argv[1]), argv[2:]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in models.items():
+        if wanted and name not in wanted and name.split("/")[0] not in wanted:
+            continue
+        child = os.fork()
+        if not child:
+            write_one(make, write, folder / f"{name}.onnx", name)
+            sys.stdout.flush()
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        if status:
+            print(f"{name}: not written: exit status {os.waitstatus_to_exitcode(status)}", flush=True)
