@@ -13,7 +13,7 @@ struct loop {
 	struct control_rounds rounds;
 	struct control_stack *stack; /* per scan output */
 	int n_carried, n_scan;
-	int64_t trips, done; /* trips -1: no bound */
+	int64_t trips, done; /* at most, and so far */
 	int64_t round_data;
 	bool cond_data;
 };
@@ -42,7 +42,7 @@ static enum err_code loop_init(struct loop *l, struct control_call *c)
 	if (!l->stack)
 		return err_oom(c->err);
 	int64_t cond = 1;
-	rc = scalar_or(c, &c->in[0], "the number of rounds", -1, &l->trips);
+	rc = scalar_or(c, &c->in[0], "the number of rounds", INT64_MAX, &l->trips);
 	if (rc == ERR_OK)
 		rc = scalar_or(c, &c->in[1], "the condition", 1, &cond);
 	if (rc != ERR_OK)
@@ -135,7 +135,7 @@ enum err_code control_loop(struct control_call *c)
 {
 	struct loop l = { 0 };
 	enum err_code rc = loop_init(&l, c);
-	while (rc == ERR_OK && l.cond_data && (l.trips < 0 || l.done < l.trips))
+	while (rc == ERR_OK && l.cond_data && l.done < l.trips)
 		rc = loop_round(&l, c);
 	if (rc == ERR_OK)
 		rc = loop_results(&l, c);

@@ -42,7 +42,7 @@ def loop(d):
     body = helper.make_graph(nodes, "body", [value("i", TensorProto.INT64, []), value("c", TensorProto.BOOL, []),
                                              value("v", FLOAT, shape)],
                              [value("c1", TensorProto.BOOL), value("v1"), value("kept")])
-    values = {"turns": np.array(d.int(0, 6), np.int64), "on": np.array(d.chance(0.9)),
+    values = {"turns": np.array(d.int(-1, 6), np.int64), "on": np.array(d.chance(0.9)),
               "v": d.values(np.float32, shape, "plain"), "a": d.values(np.float32, shape, "plain"),
               "top": np.array(d.float(1, 9), np.float32)}
     nodes = [Node("Loop", ["turns", "on", "v"], ["y", "all"], {"body": body})]

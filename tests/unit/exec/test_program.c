@@ -317,10 +317,11 @@ START_TEST(loop_carries_stops_and_stacks)
 	run_ok(&r, in);
 	expect(&r.out[0], SHAPE_SCALAR, &last);
 	expect(&r.out[1], shape_of(2), stack);
-	n = 0;
-	run_ok(&r, in);
-	expect(&r.out[0], SHAPE_SCALAR, &start);
-	ck_assert_int_eq(r.out[1].shape.dim[0], 0);
+	for (n = 0; n >= -2; n--) { /* less than none is none, as in ONNX Runtime */
+		run_ok(&r, in);
+		expect(&r.out[0], SHAPE_SCALAR, &start);
+		ck_assert_int_eq(r.out[1].shape.dim[0], 0);
+	}
 	done(&r);
 }
 END_TEST
