@@ -4,7 +4,7 @@
  */
 #include "exec/infer/infer.h"
 
-/* Both branches give n_out values, of the same types. */
+/* Both branches take nothing but what they capture, and give n_out values, of the same types. */
 static enum err_code check_branches(const struct infer *x, const struct graph *a,
 	const struct graph *b, struct err *err)
 {
@@ -12,6 +12,10 @@ static enum err_code check_branches(const struct infer *x, const struct graph *a
 		return infer_fail(x, err,
 			"then_branch has %d outputs and else_branch %d, the node has %d",
 			a->n_output, b->n_output, x->n_out);
+	if (a->n_input || b->n_input)
+		return infer_fail(x, err,
+			"then_branch has %d inputs and else_branch %d, they must have none",
+			a->n_input, b->n_input);
 	if (x->n_in - 1 != a->n_capture + b->n_capture)
 		return infer_fail(x, err, "%d values are captured, the branches take %d and %d",
 			x->n_in - 1, a->n_capture, b->n_capture);

@@ -427,6 +427,18 @@ START_TEST(if_branches_give_one_type)
 }
 END_TEST
 
+START_TEST(if_branches_have_no_inputs_of_their_own)
+{
+	int32_t cond = model_input(g, "cond", DTYPE_BOOL, SHAPE_SCALAR);
+	int32_t x = f32(shape_of(3, 4)), y = MODEL_NODE(g, OP_IF, cond, x, x);
+	struct graph *then_branch = branch("then", OP_RELU);
+	model_input(then_branch, "own", DTYPE_F32, shape_of(3, 4));
+	model_attr_graph(g, "then_branch", then_branch);
+	model_attr_graph(g, "else_branch", branch("else", OP_NEG));
+	expect_error(y, "then_branch has 1 inputs and else_branch 0, they must have none");
+}
+END_TEST
+
 /* A Loop that makes of v, which begins as x, v op other. */
 static int32_t loop_of(struct shape declared, enum op_id op, int32_t x, int32_t other)
 {
@@ -569,6 +581,7 @@ Suite *suite_infer(void)
 	tcase_add_loop_test(t, nonsense_equations_are_refused, 0, COUNT(bad_einsums));
 	tcase_add_test(t, if_branches_see_what_they_capture);
 	tcase_add_test(t, if_branches_give_one_type);
+	tcase_add_test(t, if_branches_have_no_inputs_of_their_own);
 	tcase_add_test(t, what_comes_out_of_a_loop_as_it_went_in_keeps_its_shape);
 	tcase_add_test(t, what_grows_in_a_loop_is_of_no_known_size);
 	tcase_add_test(t, what_a_loop_declares_of_the_first_round_gives_way);
