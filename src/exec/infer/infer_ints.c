@@ -136,7 +136,7 @@ static bool ints_arith(const struct infer *x, struct infer_ints *ret)
 	return true;
 }
 
-bool infer_propagate_ints(const struct infer *x, struct infer_ints *ret)
+static bool propagate(const struct infer *x, struct infer_ints *ret)
 {
 	switch (x->node->op) {
 	case OP_SHAPE: return ints_shape(x, ret);
@@ -154,4 +154,25 @@ bool infer_propagate_ints(const struct infer *x, struct infer_ints *ret)
 	case OP_DIV: return ints_arith(x, ret);
 	default: return false;
 	}
+}
+
+/* Where the result's type would wrap a number, nothing is said of it. */
+static void forget_wrapped(enum dtype dtype, struct infer_ints *x)
+{
+	for (int i = 0; i < x->n; i++) {
+		bool literal = x->literal >> i & 1;
+		bool fits = dtype == DTYPE_I64 || (dtype == DTYPE_I32 && x->v[i] == (int32_t)x->v[i]);
+		if (literal && !fits) {
+			x->literal &= ~(1u << i);
+			x->v[i] = DIM_UNKNOWN;
+		}
+	}
+}
+
+bool infer_propagate_ints(const struct infer *x, struct infer_ints *ret)
+{
+	if (!propagate(x, ret))
+		return false;
+	forget_wrapped(x->out[0].type.dtype, ret);
+	return true;
 }

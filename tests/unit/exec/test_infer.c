@@ -427,6 +427,17 @@ START_TEST(if_branches_give_one_type)
 }
 END_TEST
 
+/* 2^32 + 6 is 6 as int32, which a Reshape may be told. */
+START_TEST(a_number_that_its_type_wraps_is_not_known)
+{
+	int32_t large = MODEL_NODE(g, OP_CAST, MODEL_INTS(g, (INT64_C(1) << 32) + 6));
+	model_attr_int(g, "to", DTYPE_I32);
+	int32_t list = MODEL_NODE(g, OP_CAST, large);
+	model_attr_int(g, "to", DTYPE_I64);
+	expect_shape(MODEL_NODE(g, OP_RESHAPE, f32(shape_of(2, 3)), list), "[?]");
+}
+END_TEST
+
 START_TEST(if_branches_have_no_inputs_of_their_own)
 {
 	int32_t cond = model_input(g, "cond", DTYPE_BOOL, SHAPE_SCALAR);
@@ -582,6 +593,7 @@ Suite *suite_infer(void)
 	tcase_add_test(t, if_branches_see_what_they_capture);
 	tcase_add_test(t, if_branches_give_one_type);
 	tcase_add_test(t, if_branches_have_no_inputs_of_their_own);
+	tcase_add_test(t, a_number_that_its_type_wraps_is_not_known);
 	tcase_add_test(t, what_comes_out_of_a_loop_as_it_went_in_keeps_its_shape);
 	tcase_add_test(t, what_grows_in_a_loop_is_of_no_known_size);
 	tcase_add_test(t, what_a_loop_declares_of_the_first_round_gives_way);
