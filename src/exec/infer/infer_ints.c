@@ -161,7 +161,8 @@ static void forget_wrapped(enum dtype dtype, struct infer_ints *x)
 {
 	for (int i = 0; i < x->n; i++) {
 		bool literal = x->literal >> i & 1;
-		bool fits = dtype == DTYPE_I64 || (dtype == DTYPE_I32 && x->v[i] == (int32_t)x->v[i]);
+		bool fits = dtype == DTYPE_I64 ||
+			    (dtype == DTYPE_I32 && x->v[i] == (int32_t)x->v[i]);
 		if (literal && !fits) {
 			x->literal &= ~(1u << i);
 			x->v[i] = DIM_UNKNOWN;

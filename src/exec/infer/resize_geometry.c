@@ -136,7 +136,8 @@ static enum err_code apply_scales(const struct tensor *scales, const struct axis
 }
 
 /* One scale for all axes: the smallest or largest that the sizes ask for. */
-static void keep_aspect(enum aspect aspect, const struct axis_list *list, struct resize_geometry *g)
+static enum err_code keep_aspect(enum aspect aspect, const struct axis_list *list,
+	struct resize_geometry *g, struct err *err)
 {
 	double scale = 0;
 	for (int i = 0; i < list->n; i++) {
@@ -147,9 +148,15 @@ static void keep_aspect(enum aspect aspect, const struct axis_list *list, struct
 	}
 	for (int i = 0; i < list->n; i++) {
 		int axis = list->axis[i];
-		g->out[axis] = g->in[axis] < 0 ? DIM_UNKNOWN : llround(scale * (double)g->in[axis]);
+		double out = round(scale * (double)g->in[axis]);
+		if (out > OUT_MAX)
+			return err_set(err, ERR_INVALID_ARGUMENT, "sizes[%d] is %" PRId64
+				": axis %d of size %" PRId64 " becomes %g, as others ask for more",
+				i, g->out[axis], axis, g->in[axis], out);
+		g->out[axis] = (int64_t)out;
 		g->scale[axis] = (float)scale;
 	}
+	return ERR_OK;
 }
 
 static enum err_code apply_sizes(const struct tensor *sizes, const struct axis_list *list,
@@ -171,7 +178,7 @@ static enum err_code apply_sizes(const struct tensor *sizes, const struct axis_l
 	}
 	if (rc == ERR_OK && aspect != ASPECT_STRETCH) {
 		if (all_known)
-			keep_aspect(aspect, list, g);
+			return keep_aspect(aspect, list, g, err);
 		for (int i = 0; i < list->n && !all_known; i++)
 			g->out[list->axis[i]] = DIM_UNKNOWN;
 	}

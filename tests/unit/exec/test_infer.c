@@ -224,6 +224,15 @@ START_TEST(m20_epsilon_negative)
 }
 END_TEST
 
+START_TEST(one_axis_may_ask_for_too_much_of_another)
+{
+	int32_t y = MODEL_NODE(g, OP_RESIZE, f32(shape_of(1, INT64_C(1) << 40)), VALUE_NONE,
+		VALUE_NONE, MODEL_INTS(g, INT64_C(1) << 48, 1));
+	model_attr_string(g, "keep_aspect_ratio_policy", "not_smaller");
+	expect_error(y, "sizes[1] is 1: axis 1 of size 1099511627776 becomes 3.");
+}
+END_TEST
+
 START_TEST(m20_resize_scale_zero)
 {
 	expect_error(MODEL_NODE(g, OP_RESIZE, f32(shape_of(1, 1, 4, 4)), VALUE_NONE,
@@ -615,6 +624,7 @@ Suite *suite_infer(void)
 	tcase_add_test(bad, m20_slice_step_zero);
 	tcase_add_test(bad, m20_epsilon_negative);
 	tcase_add_test(bad, m20_resize_scale_zero);
+	tcase_add_test(bad, one_axis_may_ask_for_too_much_of_another);
 	tcase_add_test(bad, m20_gather_index_out_of_range);
 	tcase_add_test(bad, m14_a_product_of_dimensions_that_overflows);
 	suite_add_tcase(s, bad);

@@ -6,29 +6,29 @@
  */
 #include "exec/cpu/nn/resize_loops.h"
 
-#include <math.h>
 #include <string.h>
 #include "exec/cpu/types.h"
 #include "exec/cpu/vec_isa.h"
 
-#define RESIZE(id, T, U, LOW, HIGH) \
+#define RESIZE(T, narrow) \
 	/* sum += weight times a row of the input. */ \
 	static void add_row_##T(double *sum, const T *x, int64_t n, double weight) \
 	{ \
 		IVDEP for (int64_t i = 0; i < n; i++) \
 			sum[i] += weight * (double)x[i]; \
 	} \
-	static T clamp_##T(double v) \
+	static T narrow_##T(double v) \
 	{ \
-		return (T)(v < LOW ? LOW : v > HIGH ? HIGH : v); \
+		return narrow; \
 	} \
 	/* Two taps: of single elements, and of runs. */ \
 	static void finish_pairs_##T(const struct resize_taps *t, T *restrict y, \
 		const double *restrict sum, int64_t n) \
 	{ \
 		for (int64_t o = 0; o < n; o++) \
-			y[o] = clamp_##T((double)t->weight[2 * o] * sum[t->index[2 * o]] + \
-					 (double)t->weight[2 * o + 1] * sum[t->index[2 * o + 1]]); \
+			y[o] = narrow_##T( \
+				(double)t->weight[2 * o] * sum[t->index[2 * o]] + \
+				(double)t->weight[2 * o + 1] * sum[t->index[2 * o + 1]]); \
 	} \
 	static void finish_runs_##T(const struct resize_taps *t, T *restrict y, \
 		const double *restrict sum, int64_t n, int64_t inner) \
@@ -39,7 +39,7 @@
 			double first = (double)t->weight[2 * o], \
 				second = (double)t->weight[2 * o + 1]; \
 			for (int64_t i = 0; i < inner; i++) \
-				y[i] = clamp_##T(first * a[i] + second * b[i]); \
+				y[i] = narrow_##T(first * a[i] + second * b[i]); \
 		} \
 	} \
 	/* The last resized axis, from the sum of rows. */ \
@@ -63,7 +63,7 @@
 				double v = 0; \
 				for (int64_t k = 0; k < t->n; k++) \
 					v += (double)weight[k] * sum[index[k] * inner + i]; \
-				y[o * inner + i] = clamp_##T(v); \
+				y[o * inner + i] = narrow_##T(v); \
 			} \
 		} \
 	} \
@@ -74,7 +74,7 @@
 		int64_t inner = s->stride[last]; \
 		for (int64_t i = 0; i < s->out[last] * inner && (whole || off); i++) \
 			if (whole || off[i / inner]) \
-				y[i] = clamp_##T((double)s->extrapolation); \
+				y[i] = narrow_##T((double)s->extrapolation); \
 	} \
 	static void sum_rows_##T(const struct resize_state *s, const T *x, const int64_t *index, \
 		double *sum) \
@@ -113,11 +113,13 @@
 			extrapolate_##T(s, y, outside); \
 		} \
 	}
-RESIZE(F32, float, float, -INFINITY, INFINITY)
-RESIZE(F64, double, double, -INFINITY, INFINITY)
-RESIZE(U8, uint8_t, uint32_t, 0, UINT8_MAX)
-RESIZE(I8, int8_t, uint32_t, INT8_MIN, INT8_MAX)
-RESIZE(I32, int32_t, uint32_t, INT32_MIN, INT32_MAX)
+RESIZE(float, (float)v)
+RESIZE(double, v)
+/* NaN, as a model's cubic_coeff_a may make it, is the lowest. */
+#define CUT(low, high) (v > (low) ? v < (high) ? v : (high) : (low))
+RESIZE(uint8_t, (uint8_t)CUT(0, UINT8_MAX))
+RESIZE(int8_t, (int8_t)CUT(INT8_MIN, INT8_MAX))
+RESIZE(int32_t, (int32_t)CUT(INT32_MIN, INT32_MAX))
 
 const run_fn VEC_NAME(resize_runs)[DTYPE_COUNT_] = {
 	[DTYPE_F32] = run_resize_float,

@@ -73,6 +73,9 @@ static double stretch_of(const struct resize_geometry *g, int axis)
 /* Of an output index and to one side: far more than any memory holds. */
 #define TAPS_MAX 0x1p40
 
+/* A coordinate none of whose taps is on an image of at most 2^31 pixels. */
+#define FAR_OUT 0x1p48
+
 static int64_t taps_count(const struct resize_geometry *g, int axis)
 {
 	if (g->mode == RESIZE_NEAREST || (g->in[axis] == g->out[axis] && g->scale[axis] == 1 &&
@@ -124,9 +127,11 @@ enum err_code resize_taps_make(struct prep *p, const struct resize_geometry *g, 
 		return err_oom(err);
 	t->outside = outside;
 	for (int64_t o = 0; o < n; o++) {
-		double x = coordinate(g, axis, o);
+		double x = coordinate(g, axis, o), last = (double)(g->in[axis] - 1);
 		if (outside)
-			outside[o] = x < 0 || x > (double)(g->in[axis] - 1);
+			outside[o] = !(x >= 0 && x <= last);
+		/* A region may be of no numbers; far beside the image it is the same everywhere. */
+		x = fmin(fmax(x, -FAR_OUT), FAR_OUT);
 		if (t->n > 1) {
 			filter_taps(g, axis, x, t, o);
 			continue;
