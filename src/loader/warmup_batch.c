@@ -169,8 +169,8 @@ static const char *first_open(const struct warmer *w, const struct signature_io 
 	for (int d = 0; d < out->shape.rank; d++)
 		if (!follows(w->s, out, d))
 			return arena_printf(w->v->arena,
-				"dimension %d of output '%.100s' hangs on data, so a row's answer "
-				"would hang on its company",
+				"dimension %d of output '%.100s' depends on data, so a row's "
+				"answer would depend on its company",
 				d, out->name);
 	return NULL;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs whose shape hangs on data: never memory written beyond what was taken for them, never a
+"""Outputs whose shape depends on data: never memory written beyond what was taken for them, never a
 row that looks otherwise in company."""
 import concurrent.futures
 import json

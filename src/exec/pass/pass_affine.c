@@ -43,7 +43,7 @@ static bool read_bias(const struct pass_ctx *c, struct host *h)
 	h->b = constant_in(c, h->node, 2);
 	if (pass_in(c, h->node, 2) == VALUE_NONE)
 		return true;
-	return h->b && tensor_count(h->b) == h->channels &&
+	return h->b && h->b->shape.rank > 0 && tensor_count(h->b) == h->channels &&
 		h->b->shape.dim[h->b->shape.rank - 1] == h->channels;
 }
 

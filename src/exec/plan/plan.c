@@ -72,7 +72,7 @@ static enum err_code choose(struct planner *pl, const struct node *n, struct cho
 	if (!pl->p->dynamic)
 		rc = ask(pl, b, n, ret);
 	if (rc == ERR_UNIMPLEMENTED && b != host)
-		refused = pl->p->dynamic ? "its result hangs on data"
+		refused = pl->p->dynamic ? "its result depends on data"
 					 : arena_strdup(pl->p->arena, pl->err->msg);
 	if (rc == ERR_UNIMPLEMENTED && (b != host || pl->p->dynamic))
 		rc = ask(pl, host, n, ret);

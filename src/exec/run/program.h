@@ -78,7 +78,7 @@ struct run_opts {
 	void *input_ctx;
 	/* Inputs and outputs have dimension 0 in common; their rows are run as this many (more than
 	   they are), so that one plan serves several sizes. 0: as they are. For programs of a
-	   backend with a device; where a shape hangs on data it is not done. */
+	   backend with a device; where a shape depends on data it is not done. */
 	int64_t rows_as;
 	int64_t deadline_ns; /* after it bodies go round no more: DEADLINE_EXCEEDED; 0: none */
 	bool every_lane; /* make each lane of the plan's device ready by running on it: warm-up */

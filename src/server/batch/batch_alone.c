@@ -8,7 +8,7 @@
  * when there are as many parts as threads with nothing to do: a part on each of them loses less
  * than all of them on each part. Fewer parts follow one another, each spread over the threads, or
  * are one run, where the batch limit allows that. What cannot be known before a run (shapes that
- * hang on data), or wants the request's memory in it (strings), is never run side by side.
+ * depend on data), or wants the request's memory in it (strings), is never run side by side.
  */
 #include "server/batch/batch_impl.h"
 
@@ -134,7 +134,7 @@ static void *begin_output(struct request *q, int i, const struct tensor *t)
 	return out->data;
 }
 
-/* Shapes may hang on data: a part's need not agree with those of the parts before it. */
+/* Shapes may depend on data: a part's need not agree with those of the parts before it. */
 static bool joins(const struct part *p, const struct tensor *t, const struct tensor *whole)
 {
 	struct shape expected = whole->data ? whole->shape : t->shape;

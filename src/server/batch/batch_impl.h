@@ -11,7 +11,7 @@
 /* What a runner's arena keeps from one batch to the next. */
 #define BATCH_ARENA_KEEP_BYTES ((size_t)4 << 20)
 
-/* For what hangs on data in one run; NULL: no memory. */
+/* For what depends on data in one run; NULL: no memory. */
 struct arena *batch_arena_new(void);
 
 /* Memory of at least so many bytes, 64-byte aligned; what was there before is gone. NULL: none. */

@@ -6,7 +6,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 
-/* Of results whose size hangs on data, in one run. */
+/* Of results whose size depends on data, in one run. */
 #define ARENA_BYTES_MAX ((size_t)1 << 30)
 
 struct arena *batch_arena_new(void)
@@ -140,7 +140,7 @@ static enum err_code scatter(struct batch_runner *r, struct request *q, int64_t 
 	return ERR_OK;
 }
 
-/* Are the outputs rows of the batch? They need not be where shapes hang on data. */
+/* Are the outputs rows of the batch? They need not be where shapes depend on data. */
 static bool are_rows(const struct batch_runner *r, int64_t rows)
 {
 	for (int i = 0; i < r->sig->n_out; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Graphs run end to end: plans, their cache, views, results in place, outputs wherever they
- * come from, shapes that hang on data, bodies.
+ * come from, shapes that depend on data, bodies.
  */
 #include <check.h>
 #include <malloc.h>
@@ -209,7 +209,7 @@ START_TEST(zero_rows_run)
 }
 END_TEST
 
-START_TEST(shapes_that_hang_on_data_are_settled_on_the_way)
+START_TEST(shapes_that_depend_on_data_are_settled_on_the_way)
 {
 	/* y = gather(-x, nonzero(x)[0]) + 1: two cuts. */
 	struct graph *g = model_new();
@@ -461,7 +461,7 @@ Suite *suite_program(void)
 	tcase_add_test(t, strings_outlive_the_plan_that_could_have_made_them);
 	tcase_add_test(t, a_wrong_input_is_refused_by_name);
 	tcase_add_test(t, zero_rows_run);
-	tcase_add_test(t, shapes_that_hang_on_data_are_settled_on_the_way);
+	tcase_add_test(t, shapes_that_depend_on_data_are_settled_on_the_way);
 	tcase_add_test(t, a_shape_given_as_an_input_is_obeyed);
 	tcase_add_test(t, if_runs_the_branch_taken_with_its_captures);
 	tcase_add_test(t, loop_carries_stops_and_stacks);

@@ -177,13 +177,13 @@ END_TEST
 
 START_TEST(outputs_as_wide_as_data_says_are_no_batch)
 {
-	is_unbatched(
-		loads(WIDE "out y float32 [N,W]\n"), "dimension 1 of output 'y' hangs on data, so "
-						     "a row's answer would hang on its company");
+	is_unbatched(loads(WIDE "out y float32 [N,W]\n"),
+		"dimension 1 of output 'y' depends on data, so a row's answer would depend on "
+		"its company");
 }
 END_TEST
 
-START_TEST(what_hangs_on_data_inside_may_be_a_batch)
+START_TEST(what_depends_on_data_inside_may_be_a_batch)
 {
 	const struct signature *s = loads(WIDE "node ReduceSum y,one -> z\nout z float32 [N,1]\n");
 	ck_assert_msg(s->batchable, "%s", s->why_not_batchable);
@@ -446,7 +446,7 @@ Suite *suite_version_load(void)
 	tcase_add_test(t, a_mask_over_past_and_present_is_sampled_as_their_sum);
 	tcase_add_test(t, what_has_no_rows_is_served_unbatched_and_says_why);
 	tcase_add_test(t, outputs_as_wide_as_data_says_are_no_batch);
-	tcase_add_test(t, what_hangs_on_data_inside_may_be_a_batch);
+	tcase_add_test(t, what_depends_on_data_inside_may_be_a_batch);
 	tcase_add_test(t, inputs_of_different_lengths_are_no_batch);
 	tcase_add_test(t, the_largest_of_the_best_sizes_is_a_part);
 	tcase_add_test(t, an_output_may_call_the_rows_otherwise);

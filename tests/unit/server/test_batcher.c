@@ -515,7 +515,7 @@ START_TEST(zero_rows_are_answered_with_zero_rows)
 END_TEST
 
 /* What a row would give is not known: there is no shape to answer with. */
-START_TEST(zero_rows_of_what_hangs_on_data_are_refused)
+START_TEST(zero_rows_of_what_depends_on_data_are_refused)
 {
 	given_batcher_of((struct given){ OP_NON_ZERO, 1, 0 },
 		(struct batcher_conf){ .max_batch = 4 });
@@ -790,7 +790,7 @@ Suite *suite_batcher(void)
 	tcase_add_test(c, outputs_that_are_not_the_rows_are_answered_alone_and_never_overrun);
 	tcase_add_test(c, request_bigger_than_a_batch_runs_in_parts_and_is_answered_once);
 	tcase_add_test(c, zero_rows_are_answered_with_zero_rows);
-	tcase_add_test(c, zero_rows_of_what_hangs_on_data_are_refused);
+	tcase_add_test(c, zero_rows_of_what_depends_on_data_are_refused);
 	tcase_add_test(c, bad_data_of_one_request_fails_that_one_only);
 	tcase_add_test(c, priorities_share_by_weight_and_none_starves);
 	tcase_add_test(c, delay_waits_for_company_and_no_longer);

@@ -121,14 +121,17 @@ QUICK_ROW(int32_t, uint64_t)
 QUICK_ROW(int64_t, uint32_t)
 QUICK_ROW(int64_t, uint64_t)
 
-/* Whether all of [-size, size): the sign bits say so, of sums that compilers make by vectors. */
+/* Whether all of [-size, size): the sign bits say so, of sums that compilers make by vectors.
+   They wrap where an index is near 2^63, to a sign that is right. */
 #define ALL_IN(I) \
 	static bool all_in_##I(const I *index, int64_t n, int64_t size) \
 	{ \
-		int64_t signs = 0; \
-		for (int64_t k = 0; k < n; k++) \
-			signs |= ((int64_t)index[k] + size) | (size - 1 - (int64_t)index[k]); \
-		return signs >= 0; \
+		uint64_t signs = 0; \
+		for (int64_t k = 0; k < n; k++) { \
+			uint64_t i = (uint64_t)(int64_t)index[k]; \
+			signs |= (i + (uint64_t)size) | ((uint64_t)size - 1 - i); \
+		} \
+		return signs >> 63 == 0; \
 	}
 ALL_IN(int32_t)
 ALL_IN(int64_t)
