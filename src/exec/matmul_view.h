@@ -39,11 +39,11 @@ static inline int64_t operand_offset(const struct operand *v, const int64_t *ind
 	return at;
 }
 
-/* The leading dimensions' index of the batch-th product. */
-static inline void matmul_view_index(const struct matmul_view *v, int64_t batch, int64_t *ret_index)
+/* The index along the first n dimensions of place number `at` of them: a batch, or a row. */
+static inline void operand_index(const struct shape *out, int n, int64_t at, int64_t *ret)
 {
-	for (int i = v->out.rank - 3; i >= 0; i--) {
-		ret_index[i] = batch % v->out.dim[i];
-		batch /= v->out.dim[i];
+	for (int i = n - 1; i >= 0; i--) {
+		ret[i] = at % out->dim[i];
+		at /= out->dim[i];
 	}
 }

@@ -148,7 +148,7 @@ static enum err_code solve_explicit(struct conv_geometry *g, int i, bool ceil_mo
 		return ERR_OK;
 	}
 	int64_t room = g->in[i] + pads - extent, stride = g->stride[i];
-	g->out[i] = (room < 0 ? -((stride - 1 - room) / stride) : room / stride) + 1;
+	g->out[i] = floor_div(room, stride) + 1;
 	if (ceil_mode && room % stride && g->out[i] * stride < g->in[i] + g->pad_begin[i])
 		g->out[i]++;
 	if (g->out[i] < 1)

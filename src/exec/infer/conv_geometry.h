@@ -58,6 +58,12 @@ MUST_CHECK enum err_code col2im_geometry(const struct node *n, const struct tens
    that lie in memory in one run, become one axis. */
 void conv_geometry_merge(struct conv_geometry *g);
 
+/* Rounded down; b > 0. */
+static inline int64_t floor_div(int64_t a, int64_t b)
+{
+	return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
 /* Of the window, holes included: dilation * (kernel - 1) + 1. */
 static inline int64_t conv_extent(const struct conv_geometry *g, int i)
 {

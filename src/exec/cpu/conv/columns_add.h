@@ -32,11 +32,6 @@ void columns_add_avx2(const struct columns_add *c);
 void columns_add_avx512(const struct columns_add *c);
 #endif
 
-static inline int64_t floor_div(int64_t a, int64_t b)
-{
-	return a >= 0 ? a / b : -((b - 1 - a) / b);
-}
-
 static inline struct columns_axis columns_axis(const struct window *w, int axis)
 {
 	const struct conv_geometry *g = &w->g;

@@ -16,14 +16,6 @@ struct matmul_state {
 	struct activation_loop act;
 };
 
-static void row_index(const struct shape *out, int64_t row, int64_t *index)
-{
-	for (int i = out->rank - 2; i >= 0; i--) {
-		index[i] = row % out->dim[i];
-		row /= out->dim[i];
-	}
-}
-
 #define MATMUL(id, T, U, A) \
 	static void product_##T(const struct matmul_view *s, const T *x, const T *y, A *acc, \
 		int64_t n) \
@@ -49,7 +41,7 @@ static void row_index(const struct shape *out, int64_t row, int64_t *index)
 		int64_t from, to, n = s->out.dim[lead], index[RANK_MAX + 2]; \
 		split_range(&state->split, begin, end, &from, &to); \
 		for (int64_t row = from; row < to; row++) { \
-			row_index(&s->out, row, index); \
+			operand_index(&s->out, lead, row, index); \
 			const T *x = (const T *)args->in[0].data + \
 				operand_offset(&s->a, index, lead); \
 			const T *y = (const T *)args->in[1].data + \

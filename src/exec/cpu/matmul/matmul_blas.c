@@ -42,7 +42,7 @@ static struct block block_of(
 		.n = by_rows ? n : count,
 		.col = by_rows ? 0 : from,
 	};
-	matmul_view_index(v, batch, b.index);
+	operand_index(&v->out, row, batch, b.index);
 	b.index[row] = by_rows ? from : 0;
 	b.a = (const double *)args->in[0].data + operand_offset(&v->a, b.index, row + 1);
 	b.b = (const double *)args->in[1].data + operand_offset(&v->b, b.index, row) +

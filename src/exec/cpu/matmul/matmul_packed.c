@@ -45,7 +45,7 @@ static void run_unit(const struct kernel_args *a, const struct matmul_state *s, 
 	int row = v->out.rank - 2;
 	int64_t m = v->out.dim[row], n = v->out.dim[row + 1],
 		batch = unit / s->col_units / s->row_units;
-	matmul_view_index(v, batch, index);
+	operand_index(&v->out, row, batch, index);
 	index[row] = row_unit * s->rows;
 	int64_t panel = unit % s->col_units * s->panels, col = panel * g->cols;
 	struct gemm_job j = {
