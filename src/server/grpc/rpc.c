@@ -17,7 +17,6 @@
 /* When there was no memory for them. */
 #define RETRY_MS 100
 #define QUEUES_DEFAULT_MAX 8
-#define METADATA_BYTES_MAX 8192
 #define LINGER_MS 500
 
 /* --- start --- */
@@ -39,7 +38,7 @@ static grpc_server *new_server(const struct rpc_conf *c)
 		/* Counters for a service that we do not serve. */
 		int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
 		int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, (size_t)c->streams_max),
-		int_arg(GRPC_ARG_MAX_METADATA_SIZE, METADATA_BYTES_MAX),
+		int_arg(GRPC_ARG_MAX_METADATA_SIZE, RPC_METADATA_BYTES_MAX),
 		int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, (size_t)c->keepalive_ms),
 		int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (size_t)c->keepalive_timeout_ms),
 		int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),

@@ -5,6 +5,9 @@
 #include "base/clock.h"
 #include "server/grpc/rpc_watch.h"
 
+/* HTTP/2 measures an empty one as 32 bytes. */
+#define FIELDS_MAX (RPC_METADATA_BYTES_MAX / 32)
+
 /* The client's, by our clock. */
 static int64_t deadline_of(const struct rpc_call *c)
 {
@@ -16,6 +19,18 @@ static int64_t deadline_of(const struct rpc_call *c)
 		return INT64_MAX;
 	return clock_after(
 		c->began_ns, left.tv_sec < 0 ? 0 : left.tv_sec * NS_PER_S + left.tv_nsec);
+}
+
+/* What a client keeps in HPACK's table costs it one byte each time, and us a field: gRPC counts
+   them only once the client has acknowledged its limit. */
+static enum err_code check_metadata(struct rpc_call *c, struct err *err)
+{
+	if (c->metadata.count <= FIELDS_MAX)
+		return ERR_OK;
+	rpc_conn_doom(&c->rpc->conns, c->ticket);
+	return err_set(err, ERR_RESOURCE_EXHAUSTED,
+		"the call has %zu fields of metadata, at most %d are read", c->metadata.count,
+		FIELDS_MAX);
 }
 
 static enum err_code refuse(
@@ -50,6 +65,7 @@ enum err_code rpc_admit(struct rpc_call *c, struct err *err)
 	c->method = rpc_find_method(c->rpc, (struct slice){
 		(const char *)GRPC_SLICE_START_PTR(*path), GRPC_SLICE_LENGTH(*path) });
 	TRY(enter(c, err));
+	TRY(check_metadata(c, err));
 	if (!c->method)
 		return err_set(err, ERR_UNIMPLEMENTED, "unknown method");
 	if (c->method->kind == RPC_ADMIN && !c->rpc->conf.allow_admin)

@@ -160,6 +160,14 @@ void rpc_conn_leave(struct rpc_conns *t, struct rpc_ticket ticket)
 		;
 }
 
+void rpc_conn_doom(struct rpc_conns *t, struct rpc_ticket ticket)
+{
+	if (ticket.fd < 0)
+		return;
+	atomic_store(&t->slot[ticket.fd].doomed, ticket.generation);
+	rpc_conns_wake(t);
+}
+
 void rpc_conn_waste(struct rpc_conns *t, struct rpc_ticket ticket)
 {
 	if (ticket.fd < 0)
@@ -172,8 +180,6 @@ void rpc_conn_waste(struct rpc_conns *t, struct rpc_ticket ticket)
 	do {
 		next = (was & ~(uint64_t)UINT32_MAX) == second ? was + 1 : second + 1;
 	} while (!atomic_compare_exchange_weak(&s->wasted, &was, next));
-	if ((uint32_t)next != (uint32_t)t->wasted_max + 1)
-		return;
-	atomic_store(&s->doomed, ticket.generation);
-	rpc_conns_wake(t);
+	if ((uint32_t)next == (uint32_t)t->wasted_max + 1)
+		rpc_conn_doom(t, ticket);
 }

@@ -15,7 +15,7 @@
  *
  * Ownership: a slot is its connection's from rpc_conn_open() to rpc_conn_close(). Calls may
  *            outlive it; the generation of their ticket then no longer fits.
- * Threads:   rpc_conn_enter(), _leave(), _waste() on any; the rest on the accepting one.
+ * Threads:   rpc_conn_enter(), _leave(), _waste(), _doom() on any; the rest on the accepting one.
  * Memory:    one table at the start.
  */
 #pragma once
@@ -75,6 +75,9 @@ void rpc_conn_leave(struct rpc_conns *t, struct rpc_ticket ticket);
 
 /* The call was refused or cancelled. */
 void rpc_conn_waste(struct rpc_conns *t, struct rpc_ticket ticket);
+
+/* Cuts the connection off, as soon as the accepting thread comes to it. */
+void rpc_conn_doom(struct rpc_conns *t, struct rpc_ticket ticket);
 
 static inline void rpc_count_refusal(struct rpc_conns *t, enum rpc_refusal why)
 {

@@ -16,6 +16,8 @@ enum frame_type {
 };
 #define FLAG_END_STREAM 1
 #define FLAG_END_HEADERS 4
+#define FLAG_PRIORITY 32
+#define PRIORITY_BYTES 5
 
 struct frame {
 	uint32_t len, stream;
@@ -44,10 +46,14 @@ static void on_stream_end(struct rpc_guard *g)
 
 static bool on_block(const struct rpc_guard_conf *conf, struct rpc_guard *g, const struct frame *f)
 {
-	if (f->type == FRAME_HEADERS)
+	if (f->type == FRAME_HEADERS) {
 		g->block_bytes = g->block_frames = 0;
-	else if (!g->in_block)
+		g->fields = (struct rpc_fields){ 0 };
+		g->priority_left = f->flags & FLAG_PRIORITY ? PRIORITY_BYTES : 0;
+	} else if (!g->in_block) {
 		return true; /* gRPC will say what it thinks of that */
+	}
+	g->in_fields = true;
 	if (f->type == FRAME_HEADERS && f->stream > g->last_stream) {
 		g->last_stream = f->stream;
 		g->streams++;
@@ -57,6 +63,15 @@ static bool on_block(const struct rpc_guard_conf *conf, struct rpc_guard *g, con
 	g->in_block = !(f->flags & FLAG_END_HEADERS);
 	return f->len <= GUARD_BLOCK_BYTES && g->block_bytes <= GUARD_BLOCK_BYTES &&
 		g->block_frames <= GUARD_BLOCK_FRAMES && g->streams <= conf->streams_max;
+}
+
+/* The payload of a frame of a block, as gRPC 1.51 reads it: of padding it knows nothing. */
+static bool on_fields(struct rpc_guard *g, const uint8_t *data, uint32_t n)
+{
+	uint32_t skip = g->priority_left < n ? g->priority_left : n;
+	g->priority_left -= skip;
+	rpc_fields_count(&g->fields, data + skip, n - skip);
+	return g->fields.n <= GUARD_BLOCK_FIELDS;
 }
 
 /* --- frames --- */
@@ -71,6 +86,7 @@ static bool is_control(const struct frame *f)
 static bool on_client_frame(const struct rpc_guard_conf *conf, struct rpc_guard *g,
 	const struct frame *f, int64_t now_ns)
 {
+	g->in_fields = false;
 	if (f->type == FRAME_HEADERS || f->type == FRAME_CONTINUATION)
 		return on_block(conf, g, f);
 	if (!is_control(f))
@@ -113,6 +129,16 @@ static size_t check_preface(struct rpc_guard *g, const uint8_t *data, size_t n)
 	return more;
 }
 
+/* How many of these bytes are the rest of a frame's payload; n + 1: it is cut off. */
+static size_t pass(struct rpc_guard *g, enum relay_way way, const uint8_t *data, size_t n)
+{
+	struct rpc_guard_reader *r = &g->way[way];
+	uint32_t here = n < r->left ? (uint32_t)n : r->left;
+	r->left -= here;
+	bool counts = way == RELAY_UP && g->in_fields;
+	return counts && !on_fields(g, data, here) ? n + 1 : here;
+}
+
 bool rpc_guard_bytes(const struct rpc_guard_conf *conf, struct rpc_guard *g, enum relay_way way,
 	const uint8_t *data, size_t n, int64_t now_ns)
 {
@@ -120,9 +146,7 @@ bool rpc_guard_bytes(const struct rpc_guard_conf *conf, struct rpc_guard *g, enu
 	size_t at = way == RELAY_UP ? check_preface(g, data, n) : 0;
 	while (at < n) {
 		if (r->left > 0) {
-			uint32_t pass = n - at < r->left ? (uint32_t)(n - at) : r->left;
-			at += pass;
-			r->left -= pass;
+			at += pass(g, way, data + at, n - at);
 			continue;
 		}
 		at += take_head(r, data + at, n - at);

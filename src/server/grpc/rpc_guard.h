@@ -9,7 +9,7 @@
  * any number of settings and pings. What passes through a relay is looked at here. Cut off
  * is a connection with
  *   - a beginning that is not HTTP/2's,
- *   - a block of headers beyond GUARD_BLOCK_BYTES or GUARD_BLOCK_FRAMES,
+ *   - a block of headers beyond GUARD_BLOCK_BYTES, GUARD_BLOCK_FRAMES or GUARD_BLOCK_FIELDS,
  *   - more than resets_max streams reset by the client within a second,
  *   - more than streams_max streams that the server has not ended,
  *   - more than GUARD_CONTROL_FRAMES a second that carry nothing.
@@ -19,10 +19,12 @@
  */
 #pragma once
 
+#include "server/grpc/rpc_fields.h"
 #include "server/net/relay.h"
 
 #define GUARD_BLOCK_BYTES 65536
 #define GUARD_BLOCK_FRAMES 16
+#define GUARD_BLOCK_FIELDS 256
 #define GUARD_CONTROL_FRAMES 1000
 
 #define GUARD_HEAD_BYTES 9
@@ -41,8 +43,11 @@ struct rpc_guard_reader {
 struct rpc_guard {
 	struct rpc_guard_reader way[2]; /* by enum relay_way */
 	uint32_t preface;               /* bytes of it seen */
-	bool in_block;
+	bool in_block;  /* which the next frame has to go on with */
+	bool in_fields; /* what passes now is the payload of a frame of a block */
+	uint32_t priority_left; /* of that payload, before the fields */
 	uint32_t block_bytes, block_frames;
+	struct rpc_fields fields;
 	uint32_t last_stream, streams;  /* the client's newest; those that nobody has ended */
 	int64_t second;
 	uint32_t control, resets;       /* frames in it */

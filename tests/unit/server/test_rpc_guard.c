@@ -7,12 +7,12 @@
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE,
 	CONTINUATION };
-enum { END_STREAM = 1, END_HEADERS = 4 };
+enum { END_STREAM = 1, END_HEADERS = 4, WITH_PRIORITY = 32 };
 
 static const struct rpc_guard_conf conf = { .streams_max = 100, .resets_max = 50 };
 static struct rpc_guard guard;
 static uint32_t stream; /* of the next frame */
-static uint8_t zeros[1 << 17];
+static uint8_t no_field[1 << 17]; /* as headers: sizes of a table, again and again */
 static int64_t now_ns;
 
 static bool see(const void *bytes, size_t n)
@@ -28,11 +28,12 @@ static bool frame_in(size_t step, int type, int flags, uint32_t len)
 		(uint8_t)(stream >> 8), (uint8_t)stream };
 	all[0] = (uint8_t)(len >> 16);
 	uint32_t small = len < 64 ? len : 64;
+	memcpy(all + GUARD_HEAD_BYTES, no_field, small);
 	size_t n = GUARD_HEAD_BYTES + small;
 	for (size_t at = 0; at < n; at += step)
 		if (!see(all + at, n - at < step ? n - at : step))
 			return false;
-	return len == small || see(zeros, len - small);
+	return len == small || see(no_field, len - small);
 }
 
 static bool frame(int type, int flags, uint32_t len)
@@ -57,6 +58,7 @@ static void setup(void)
 {
 	stream = 1;
 	memset(&guard, 0, sizeof(guard));
+	memset(no_field, 0x20, sizeof(no_field));
 	now_ns = 5 * NS_PER_S;
 	ck_assert(see(PREFACE, strlen(PREFACE)));
 }
@@ -156,6 +158,37 @@ START_TEST(a_block_of_headers_has_its_frames_and_the_next_one_its_own)
 }
 END_TEST
 
+/* A frame with this payload. */
+static bool frame_of(int type, int flags, const uint8_t *payload, size_t n)
+{
+	const uint8_t head[] = { 0, (uint8_t)(n >> 8), (uint8_t)n, (uint8_t)type, (uint8_t)flags, 0,
+		0, 0, (uint8_t)stream };
+	return see(head, sizeof(head)) && see(payload, n);
+}
+
+START_TEST(a_block_of_headers_has_its_fields_however_short_they_are)
+{
+	uint8_t fields[GUARD_BLOCK_FIELDS + 1];
+	memset(fields, 0xbe, sizeof(fields)); /* what was said last, once more */
+	for (int block = 0; block < 3; block++) {
+		ck_assert(frame_of(HEADERS, 0, fields, 200));
+		ck_assert(frame_of(CONTINUATION, END_HEADERS, fields, GUARD_BLOCK_FIELDS - 200));
+		ck_assert(frame_of(DATA, 0, fields, sizeof(fields)));
+	}
+	ck_assert(frame_of(HEADERS, 0, fields, 200));
+	ck_assert(!frame_of(CONTINUATION, END_HEADERS, fields, GUARD_BLOCK_FIELDS - 199));
+}
+END_TEST
+
+START_TEST(a_priority_is_no_field)
+{
+	uint8_t payload[5 + GUARD_BLOCK_FIELDS];
+	memset(payload, 0xbe, sizeof(payload));
+	ck_assert(frame_of(HEADERS, END_HEADERS | WITH_PRIORITY, payload, sizeof(payload)));
+	ck_assert(!frame_of(HEADERS, END_HEADERS, payload, sizeof(payload)));
+}
+END_TEST
+
 START_TEST(control_frames_have_a_budget_for_each_second)
 {
 	static const int kinds[] = { SETTINGS, PING, PRIORITY, GOAWAY, 0x77 };
@@ -183,6 +216,8 @@ Suite *suite_rpc_guard(void)
 	tcase_add_test(t, resets_have_a_budget_for_each_second);
 	tcase_add_test(t, a_block_of_headers_has_its_bytes);
 	tcase_add_test(t, a_block_of_headers_has_its_frames_and_the_next_one_its_own);
+	tcase_add_test(t, a_block_of_headers_has_its_fields_however_short_they_are);
+	tcase_add_test(t, a_priority_is_no_field);
 	tcase_add_test(t, control_frames_have_a_budget_for_each_second);
 	suite_add_tcase(s, t);
 	return s;
