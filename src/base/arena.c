@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "base/pages.h"
+#include "base/room.h"
 
 /* From this size on a chunk is mapped by itself, so that freeing it gives it back. */
 #define MAP_THRESHOLD (1u << 20)
@@ -34,6 +35,7 @@ struct arena {
 	struct chunk *full; /* the one being filled first */
 	struct chunk *idle; /* kept by the last reset */
 	struct defer *defers;
+	struct room *room; /* NULL: none to keep to */
 	size_t chunk_bytes;
 	size_t ceiling_bytes;
 	size_t used_bytes;
@@ -48,19 +50,31 @@ unsigned long arena_chunk_count(void)
 	return atomic_load(&chunks_ever);
 }
 
-static struct chunk *chunk_new(size_t size)
+static bool over_ceiling(const struct arena *a, size_t size)
 {
+	return size > a->ceiling_bytes || a->held_bytes > a->ceiling_bytes - size;
+}
+
+static struct chunk *chunk_new(const struct arena *a, size_t size)
+{
+	if (over_ceiling(a, size) || (a->room && !room_take(a->room, size)))
+		return NULL;
 	bool mapped = size >= MAP_THRESHOLD;
 	struct chunk *c = mapped ? pages_take(size) : aligned_alloc(ARENA_ALIGN_TENSOR, size);
-	if (!c)
+	if (!c) {
+		if (a->room)
+			room_give(a->room, size);
 		return NULL;
+	}
 	atomic_fetch_add_explicit(&chunks_ever, 1, memory_order_relaxed);
 	*c = (struct chunk){ .size = size, .used = sizeof(struct chunk), .mapped = mapped };
 	return c;
 }
 
-static void chunk_free(struct chunk *c)
+static void chunk_free(const struct arena *a, struct chunk *c)
 {
+	if (a->room)
+		room_give(a->room, c->size);
 	if (c->mapped)
 		pages_unmap(c, c->size);
 	else
@@ -75,6 +89,11 @@ struct arena *arena_new(size_t chunk_bytes, size_t ceiling_bytes)
 	a->chunk_bytes = chunk_bytes < 1024 ? 1024 : chunk_bytes;
 	a->ceiling_bytes = ceiling_bytes ? ceiling_bytes : SIZE_MAX;
 	return a;
+}
+
+void arena_share(struct arena *a, struct room *room)
+{
+	a->room = room;
 }
 
 static void run_defers(struct arena *a)
@@ -92,7 +111,7 @@ static void free_chunks(struct arena *a, struct chunk *list)
 	while (list) {
 		struct chunk *next = list->next;
 		a->held_bytes -= list->size;
-		chunk_free(list);
+		chunk_free(a, list);
 		list = next;
 	}
 }
@@ -141,11 +160,6 @@ static void *chunk_take(struct chunk *c, size_t bytes, size_t align)
 	return (char *)c + at;
 }
 
-static bool over_ceiling(const struct arena *a, size_t size)
-{
-	return size > a->ceiling_bytes || a->held_bytes > a->ceiling_bytes - size;
-}
-
 /* What a new chunk for a piece that takes so much should have. */
 static size_t chunk_size(const struct arena *a, size_t need)
 {
@@ -156,16 +170,16 @@ static size_t chunk_size(const struct arena *a, size_t need)
 	return round_up(size, size >= MAP_THRESHOLD ? 4096 : ARENA_ALIGN_TENSOR);
 }
 
-/* NULL also: over the ceiling. */
 static struct chunk *add_chunk(struct arena *a, size_t need)
 {
 	size_t size = chunk_size(a, need);
-	if (over_ceiling(a, size)) {
-		/* Idle chunks too small for this may stand in the way of the ceiling. */
+	struct chunk *c = chunk_new(a, size);
+	if (!c && a->idle) {
+		/* Those too small for this may stand in the way. */
 		free_chunks(a, a->idle);
 		a->idle = NULL;
+		c = chunk_new(a, size);
 	}
-	struct chunk *c = over_ceiling(a, size) ? NULL : chunk_new(size);
 	if (!c)
 		return NULL;
 	a->held_bytes += size;

@@ -19,9 +19,14 @@
 #define ARENA_ALIGN_TENSOR 64
 
 struct arena;
+struct room;
 
 /* ceiling_bytes 0: no ceiling. Returns owned; NULL when out of memory. */
 struct arena *arena_new(size_t chunk_bytes, size_t ceiling_bytes);
+
+/* What it takes from the system it takes from this room too: without room arena_alloc() returns
+   NULL. Borrows room. Before the first allocation. */
+void arena_share(struct arena *a, struct room *room);
 
 /* Runs the deferred calls, last first, then frees. NULL is fine. */
 void arena_free(struct arena *a);

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/room.h"
 #include "loader/repo/layout.h"
 #include "server/config_model.h"
 #include "server/notify.h"
@@ -247,6 +248,11 @@ const struct conf_block *config_model_block(const struct config *c, const char *
 	while ((b = conf_next(c->conf, "model", b)) && strcmp(b->name, model) != 0)
 		;
 	return b;
+}
+
+size_t config_inflight_bytes(const struct config *c)
+{
+	return c->server->inflight_memory ? c->server->inflight_memory : room_default_bytes();
 }
 
 enum log_level config_log_level(const struct config *c)

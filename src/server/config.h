@@ -111,3 +111,6 @@ MUST_CHECK enum err_code config_model_file(const struct config *c, const char *m
 	struct err *err);
 
 enum log_level config_log_level(const struct config *c);
+
+/* [server] inflight_memory, or what it is by itself. */
+size_t config_inflight_bytes(const struct config *c);

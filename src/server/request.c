@@ -13,7 +13,8 @@ static struct {
 	struct spares idle;
 	atomic_int inflight;
 	struct request_limits limits;
-} pool = { .idle = SPARES_INIT,
+	struct room room;
+} pool = { .idle = SPARES_INIT, .room = { .max = SIZE_MAX },
 	.limits = { .inflight_max = 65536, .arena_bytes_max = (size_t)512 << 20 } };
 
 void request_set_limits(const struct request_limits *l)
@@ -22,6 +23,13 @@ void request_set_limits(const struct request_limits *l)
 		pool.limits.inflight_max = l->inflight_max;
 	if (l->arena_bytes_max > 0)
 		pool.limits.arena_bytes_max = l->arena_bytes_max;
+	if (l->room_bytes_max > 0)
+		atomic_store(&pool.room.max, l->room_bytes_max);
+}
+
+struct room *request_room(void)
+{
+	return &pool.room;
 }
 
 int request_inflight(void)
@@ -39,6 +47,7 @@ static struct request *new_with_arena(void)
 		free(r);
 		return NULL;
 	}
+	arena_share(r->arena, &pool.room);
 	return r;
 }
 
@@ -73,7 +82,7 @@ void request_free(struct request *r)
 	if (r->version)
 		version_release(r->version);
 	r->version = NULL;
-	arena_reset(r->arena, KEEP_BYTES);
+	arena_reset(r->arena, room_is_scarce(&pool.room) ? 0 : KEEP_BYTES);
 	if (!spares_give(&pool.idle, &r->spare, arena_held_bytes(r->arena), KEEP_BYTES_ALL))
 		free_with_arena(&r->spare);
 	atomic_fetch_sub(&pool.inflight, 1);

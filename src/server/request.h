@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "base/room.h"
 #include "base/spares.h"
 #include "loader/registry.h"
 
@@ -55,8 +56,12 @@ struct request {
 struct request_limits {
 	int inflight_max;         /* 0: 65536 */
 	size_t arena_bytes_max;   /* of one request: body, tensors, reply; 0: 512 MiB */
+	size_t room_bytes_max;    /* of all arenas of requests; 0: no limit */
 };
 void request_set_limits(const struct request_limits *l);
+
+/* What requests share, and whoever else holds bytes of them. */
+struct room *request_room(void);
 
 /* Requests that exist now. */
 int request_inflight(void);

@@ -152,6 +152,7 @@ enum err_code server_start(struct config *config, struct server **ret, struct er
 	request_set_limits(&(struct request_limits){
 		.inflight_max = (int)config->server->inflight_max,
 		.arena_bytes_max = config->server->request_memory,
+		.room_bytes_max = config_inflight_bytes(config),
 	});
 	enum err_code rc = start_parts(s, err);
 	if (rc != ERR_OK) {

@@ -130,6 +130,7 @@ static enum err_code start_rpc(struct server *s, struct err *err)
 		.calls_max = (int)o->calls_max,
 		.resets_max = (int)o->resets_max,
 		.message_bytes_max = o->message_max,
+		.memory_bytes_max = config_inflight_bytes(s->config),
 		.keepalive_ms = (int)(o->keepalive / NS_PER_MS),
 		.keepalive_timeout_ms = (int)(o->keepalive_timeout / NS_PER_MS),
 		.connection_age_ms = (int)(o->connection_age / NS_PER_MS),

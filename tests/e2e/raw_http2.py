@@ -40,6 +40,7 @@ class Connection:
         self.sock = sock or socket.create_connection(("127.0.0.1", port), timeout)
         self.ack, self.data, self.frames, self.closed = ack, b"", [], False
         self.fields, self.over = {}, set()  # of each stream: headers and trailers; those that ended
+        self.first_window, self.opened, self.sent = 65535, {}, {}  # of each stream, 0: of all
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.send(PREFACE + frame(SETTINGS, 0, 0, settings))
 
@@ -74,6 +75,33 @@ class Connection:
             data += frame(DATA, END_STREAM, stream, message(body))
         return self.send(data)
 
+    def upload(self, stream, size):
+        """DATA of zeros, as the server's windows let it; how much, when the server goes or does not
+        let go on for as long as the socket waits."""
+        for done in range(0, size, 16384):
+            while min(self.window(0), self.window(stream)) < 16384:
+                try:
+                    if self.read() is None or stream in self.over:
+                        return done
+                except TimeoutError:
+                    return done
+            if not self.send(frame(DATA, 0, stream, bytes(16384))):
+                return done
+            for k in (0, stream):
+                self.sent[k] = self.sent.get(k, 0) + 16384
+        return size
+
+    def window(self, stream):
+        first = self.first_window if stream else 65535
+        return first + self.opened.get(stream, 0) - self.sent.get(stream, 0)
+
+    def note_windows(self, kind, stream, payload):
+        if kind == WINDOW_UPDATE:
+            self.opened[stream] = self.opened.get(stream, 0) + int.from_bytes(payload, "big")
+        for name, value in struct.iter_unpack(">HI", payload) if kind == SETTINGS else ():
+            if name == 4:
+                self.first_window = value
+
     def read(self):
         """The next frame: (kind, flags, stream, payload); None: the server has closed."""
         while len(self.data) < 9 or len(self.data) < 9 + int.from_bytes(self.data[:3], "big"):
@@ -90,6 +118,7 @@ class Connection:
         payload, self.data = self.data[9:9 + length], self.data[9 + length:]
         if self.ack and kind in (SETTINGS, PING) and not flags & ACK:
             self.send(frame(kind, ACK, 0, payload if kind == PING else b""))
+        self.note_windows(kind, stream, payload)
         if kind == HEADERS:
             self.fields.setdefault(stream, {}).update(self.decoder.decode(payload))
         if kind == RST_STREAM or (kind in (DATA, HEADERS) and flags & END_STREAM):

@@ -133,6 +133,21 @@ class Waiting(Story):
         self.assertEqual(c.status(1), code(grpc.StatusCode.DEADLINE_EXCEEDED))
 
 
+class Room(Story):
+    options = {"server.inflight_memory": "64M"}
+
+    def test_G1_messages_that_never_end_take_no_more_than_all_of_them_may(self):
+        c = self.connection()
+        c.sock.settimeout(1)
+        with self.bounded_memory(128):
+            for stream in range(1, 41, 2):
+                c.call(stream, INFER)
+                c.send(frame(DATA, 0, stream, message(b"", length=60 << 20)))
+                if c.upload(stream, 15 << 20) == 0:
+                    break
+            self.check_others_are_served()
+
+
 class Messages(Story):
     options = {"grpc.message_max": "1M"}
 

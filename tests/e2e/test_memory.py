@@ -6,8 +6,10 @@ any first request needs (code, threads' stacks) counts on both sides.
 """
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
+import socket
 
 import signet
 
@@ -86,6 +88,29 @@ class Memory(signet.Story):
         for call in calls:
             self.assertLessEqual(set(self.at_once(12, call)), {200, 503})
         self.comes_back(before)
+
+
+    def test_bodies_that_never_end_take_no_more_than_all_of_them_may(self):
+        """Each is small enough by itself. What was announced and never came costs nobody anything."""
+        server = self.daemon("--set", "server.inflight_memory=64M").ready()
+        before, announced, begun = server.rss_kib(), [], []
+        for connections, sent in ((announced, 1), (begun, 10 << 20)):
+            for _ in range(20):
+                s = socket.create_connection(("127.0.0.1", server.port), signet.PATIENCE_S)
+                self.addCleanup(s.close)
+                connections.append(s)
+                s.sendall(b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+                          % (INFER.encode(), 60 << 20))
+                with contextlib.suppress(OSError):  # it may be refused meanwhile
+                    s.sendall(bytes(sent))
+        self.assertIn(b" 503 ", begun[-1].recv(100))
+        if not signet.is_sanitized():
+            self.assertLess(server.rss_kib(), before + (96 << 10))
+        for s in begun:
+            s.close()
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=signet.PATIENCE_S)
+        self.addCleanup(connection.close)
+        signet.wait_until(lambda: infer_zeros(connection, ROWS) == 200, "a large request is answered")
 
 
 if __name__ == "__main__":

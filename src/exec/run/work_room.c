@@ -1,45 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exec/run/work_room.h"
 
-#include <stdatomic.h>
-#include <stdint.h>
-#include "base/cgroup.h"
+#include "base/room.h"
 
-static atomic_size_t taken, most; /* most 0: not asked for yet */
+static struct room room; /* max 0: not asked for yet */
 
 size_t work_room_max(void)
 {
-	size_t bytes = atomic_load(&most);
-	if (!bytes) {
-		bytes = cgroup_machine_bytes() / 2;
-		atomic_store(&most, bytes);
-	}
-	return bytes;
+	if (!atomic_load(&room.max))
+		atomic_store(&room.max, room_default_bytes());
+	return atomic_load(&room.max);
 }
 
 void work_room_set_max(size_t bytes)
 {
-	atomic_store(&most, bytes);
+	atomic_store(&room.max, bytes);
 }
 
 bool work_room_take(size_t bytes)
 {
-	size_t max = work_room_max(), now = atomic_load(&taken);
-	do {
-		if (bytes > max || now > max - bytes)
-			return false;
-	} while (!atomic_compare_exchange_weak(&taken, &now, now + bytes));
-	return true;
+	(void)work_room_max();
+	return room_take(&room, bytes);
 }
 
 void work_room_give(size_t bytes)
 {
-	atomic_fetch_sub(&taken, bytes);
+	room_give(&room, bytes);
 }
 
 bool work_room_keeps(size_t bytes, int unused)
 {
 	size_t max = work_room_max();
 	bool usual = bytes <= WORK_SMALL_BYTES || (unused <= WORK_UNUSED_MAX && bytes <= max / 8);
-	return usual && atomic_load(&taken) <= max / 2;
+	return usual && !room_is_scarce(&room);
 }

@@ -27,9 +27,20 @@ static grpc_arg int_arg(const char *key, size_t value)
 		.value.integer = value > INT_MAX ? INT_MAX : (int)value };
 }
 
+/* The library cancels calls while they hold more than that. */
+static grpc_arg memory_arg(grpc_resource_quota *quota)
+{
+	return (grpc_arg){ .type = GRPC_ARG_POINTER,
+		.key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA,
+		.value.pointer = { quota, grpc_resource_quota_arg_vtable() } };
+}
+
 static grpc_server *new_server(const struct rpc_conf *c)
 {
+	grpc_resource_quota *quota = grpc_resource_quota_create("signet");
+	grpc_resource_quota_resize(quota, c->memory_bytes_max);
 	grpc_arg arg[] = {
+		memory_arg(quota),
 		/* The library inflates before it looks at the size: rpc_message.c does it. */
 		int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
 		int_arg(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0),
@@ -47,7 +58,9 @@ static grpc_server *new_server(const struct rpc_conf *c)
 		int_arg(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, (size_t)c->connection_grace_ms),
 	};
 	grpc_channel_args args = { sizeof(arg) / sizeof(*arg), arg };
-	return grpc_server_create(&args, NULL);
+	grpc_server *server = grpc_server_create(&args, NULL);
+	grpc_resource_quota_unref(quota);
+	return server;
 }
 
 static void *run(void *ctx)

@@ -55,6 +55,7 @@ struct rpc_conf {
 	int calls_max;          /* over all connections */
 	int resets_max;         /* calls that a connection may waste in a second */
 	size_t message_bytes_max;
+	size_t memory_bytes_max; /* of all that gRPC has received and nobody has taken yet */
 	int keepalive_ms;       /* ping a silent connection this often */
 	int keepalive_timeout_ms; /* without an answer to a ping it is closed */
 	int connection_age_ms;  /* 0: no limit */

@@ -17,6 +17,7 @@ static struct call *call_new(struct io *io)
 		free(c);
 		return NULL;
 	}
+	arena_share(c->arena, request_room());
 	return c;
 }
 
@@ -41,7 +42,7 @@ struct call *call_pool_take(struct io *io)
 void call_pool_release(struct io *io, struct call *c)
 {
 	request_free(c->request);
-	arena_reset(c->arena, CALL_KEEP_BYTES);
+	arena_reset(c->arena, room_is_scarce(request_room()) ? 0 : CALL_KEEP_BYTES);
 	if (!spares_give(&io->calls, &c->spare, arena_held_bytes(c->arena), CALLS_KEEP_BYTES))
 		call_free(&c->spare);
 }

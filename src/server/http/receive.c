@@ -11,14 +11,16 @@
 #define PIECE_BYTES 1024       /* of larger bodies a piece more for each */
 #define EARLY_LOOK_BYTES 65536 /* bodies from here on are worth a look at the model first */
 
-/* Room for what is announced, at once; the first tensor of the binary extension comes to
-   stand on a boundary that kernels like, so that it is used where it is. */
+/* Room for what is announced, at once; where room is scarce only as it comes, since it may never.
+   The first tensor of the binary extension comes to stand on a boundary that kernels like, so that
+   it is used where it is. */
 static bool reserve_body(struct call *c, size_t more)
 {
 	size_t need = c->body.len + more;
 	if (need <= c->body_capacity)
 		return true;
-	size_t capacity = c->head.has_length ? (size_t)c->head.length : c->body_capacity * 2;
+	bool believed = c->head.has_length && !room_is_scarce(request_room());
+	size_t capacity = believed ? (size_t)c->head.length : c->body_capacity * 2;
 	if (capacity < need)
 		capacity = need < BODY_BYTES_MIN ? BODY_BYTES_MIN : need;
 	size_t ahead = c->head.json_len > 0 ? (size_t)-c->head.json_len % ARENA_ALIGN_TENSOR : 0;

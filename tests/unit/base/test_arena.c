@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include "base/arena.h"
+#include "base/room.h"
 
 START_TEST(pieces_are_aligned_and_apart)
 {
@@ -51,6 +52,30 @@ START_TEST(ceiling_bounds_what_is_held)
 	arena_reset(a, SIZE_MAX);
 	ck_assert_ptr_nonnull(arena_alloc(a, 512));
 	arena_free(a);
+}
+END_TEST
+
+START_TEST(arenas_that_share_a_room_have_no_more_together)
+{
+	struct room room = { .max = 8192 };
+	struct arena *a = arena_new(1024, 0), *b = arena_new(1024, 0);
+	arena_share(a, &room);
+	arena_share(b, &room);
+	ck_assert_ptr_nonnull(arena_alloc(a, 5000));
+	ck_assert_ptr_null(arena_alloc(b, 5000));
+	ck_assert(room_is_scarce(&room));
+
+	arena_reset(a, SIZE_MAX);
+	ck_assert_ptr_null(arena_alloc(b, 5000)); /* what is kept is not there for others */
+	arena_reset(a, 0);
+	ck_assert_ptr_nonnull(arena_alloc(b, 5000));
+	arena_reset(b, SIZE_MAX);
+	ck_assert_ptr_nonnull(arena_alloc(b, 7000)); /* its own idle ones make way */
+
+	arena_free(a);
+	arena_free(b);
+	ck_assert(room_take(&room, 8192));
+	ck_assert(!room_take(&room, 1));
 }
 END_TEST
 
@@ -182,6 +207,7 @@ Suite *suite_arena(void)
 	tcase_add_test(t, pieces_are_aligned_and_apart);
 	tcase_add_test(t, calloc_zeroes_recycled_memory);
 	tcase_add_test(t, ceiling_bounds_what_is_held);
+	tcase_add_test(t, arenas_that_share_a_room_have_no_more_together);
 	tcase_add_test(t, idle_chunks_make_way_for_a_bigger_one);
 	tcase_add_test(t, absurd_sizes_are_refused);
 	tcase_add_test(t, a_reset_arena_asks_the_system_for_nothing);
