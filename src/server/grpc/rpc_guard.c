@@ -18,6 +18,8 @@ enum frame_type {
 #define FLAG_END_HEADERS 4
 #define FLAG_PRIORITY 32
 #define PRIORITY_BYTES 5
+/* Who has taken data opens the stream's window again, and the connection's. */
+#define WINDOWS_PER_DATA 2
 
 struct frame {
 	uint32_t len, stream;
@@ -44,9 +46,18 @@ static void on_stream_end(struct rpc_guard *g)
 		g->streams--;
 }
 
+static bool is_new_stream(const struct rpc_guard *g, const struct frame *f)
+{
+	return f->type == FRAME_HEADERS && f->stream > g->last_stream;
+}
+
 static bool on_block(const struct rpc_guard_conf *conf, struct rpc_guard *g, const struct frame *f)
 {
 	if (f->type == FRAME_HEADERS) {
+		if (is_new_stream(g, f)) {
+			g->last_stream = f->stream;
+			g->streams++;
+		}
 		g->block_bytes = g->block_frames = 0;
 		g->fields = (struct rpc_fields){ 0 };
 		g->priority_left = f->flags & FLAG_PRIORITY ? PRIORITY_BYTES : 0;
@@ -54,10 +65,6 @@ static bool on_block(const struct rpc_guard_conf *conf, struct rpc_guard *g, con
 		return true; /* gRPC will say what it thinks of that */
 	}
 	g->in_fields = true;
-	if (f->type == FRAME_HEADERS && f->stream > g->last_stream) {
-		g->last_stream = f->stream;
-		g->streams++;
-	}
 	g->block_bytes += f->len;
 	g->block_frames++;
 	g->in_block = !(f->flags & FLAG_END_HEADERS);
@@ -76,21 +83,25 @@ static bool on_fields(struct rpc_guard *g, const uint8_t *data, uint32_t n)
 
 /* --- frames --- */
 
-static bool is_control(const struct frame *f)
+/* A frame that carries nothing, as far as can be seen from its head. */
+static bool is_control(struct rpc_guard *g, const struct frame *f)
 {
-	if (f->type == FRAME_DATA)
-		return f->len == 0 && !(f->flags & FLAG_END_STREAM);
-	return f->type != FRAME_WINDOW_UPDATE;
+	switch (f->type) {
+	case FRAME_DATA: return f->len == 0 && !(f->flags & FLAG_END_STREAM);
+	case FRAME_HEADERS: return !is_new_stream(g, f);
+	case FRAME_CONTINUATION: return false; /* a block has so many at most */
+	case FRAME_WINDOW_UPDATE:
+		if (g->windows == 0)
+			return true;
+		g->windows--;
+		return false;
+	default: return true;
+	}
 }
 
-static bool on_client_frame(const struct rpc_guard_conf *conf, struct rpc_guard *g,
+static bool within_budget(const struct rpc_guard_conf *conf, struct rpc_guard *g,
 	const struct frame *f, int64_t now_ns)
 {
-	g->in_fields = false;
-	if (f->type == FRAME_HEADERS || f->type == FRAME_CONTINUATION)
-		return on_block(conf, g, f);
-	if (!is_control(f))
-		return true;
 	if (now_ns / NS_PER_S != g->second) {
 		g->second = now_ns / NS_PER_S;
 		g->control = g->resets = 0;
@@ -101,12 +112,25 @@ static bool on_client_frame(const struct rpc_guard_conf *conf, struct rpc_guard 
 	return ++g->resets <= conf->resets_max;
 }
 
+static bool on_client_frame(const struct rpc_guard_conf *conf, struct rpc_guard *g,
+	const struct frame *f, int64_t now_ns)
+{
+	g->in_fields = false;
+	if (is_control(g, f) && !within_budget(conf, g, f, now_ns))
+		return false;
+	if (f->type == FRAME_HEADERS || f->type == FRAME_CONTINUATION)
+		return on_block(conf, g, f);
+	return true;
+}
+
 static void on_server_frame(struct rpc_guard *g, const struct frame *f)
 {
 	bool ends =
 		(f->type == FRAME_HEADERS || f->type == FRAME_DATA) && (f->flags & FLAG_END_STREAM);
 	if (ends || f->type == FRAME_RST_STREAM)
 		on_stream_end(g);
+	if (f->type == FRAME_DATA)
+		g->windows += WINDOWS_PER_DATA;
 }
 
 /* --- bytes --- */

@@ -12,7 +12,8 @@
  *   - a block of headers beyond GUARD_BLOCK_BYTES, GUARD_BLOCK_FRAMES or GUARD_BLOCK_FIELDS,
  *   - more than resets_max streams reset by the client within a second,
  *   - more than streams_max streams that the server has not ended,
- *   - more than GUARD_CONTROL_FRAMES a second that carry nothing.
+ *   - more than GUARD_CONTROL_FRAMES a second that carry nothing: headers of a stream that
+ *     there was, and windows for which nothing was sent, too.
  * Everything else is gRPC's to judge.
  *
  * Threads: one. Memory: the caller's, zeroed at a connection's begin.
@@ -51,6 +52,7 @@ struct rpc_guard {
 	uint32_t last_stream, streams;  /* the client's newest; those that nobody has ended */
 	int64_t second;
 	uint32_t control, resets;       /* frames in it */
+	uint32_t windows;               /* updates that what was sent is reason for */
 };
 
 /* The next bytes; now_ns: clock_now_ns(). False: no more of this connection. */

@@ -203,6 +203,28 @@ START_TEST(control_frames_have_a_budget_for_each_second)
 }
 END_TEST
 
+START_TEST(headers_of_a_stream_that_was_count_as_control)
+{
+	ck_assert(call());
+	for (int i = 0; i < GUARD_CONTROL_FRAMES; i++)
+		ck_assert(frame(HEADERS, END_HEADERS | END_STREAM, 1));
+	ck_assert(!frame(HEADERS, END_HEADERS | END_STREAM, 1));
+}
+END_TEST
+
+START_TEST(windows_count_unless_data_was_sent)
+{
+	ck_assert(call());
+	for (int i = 0; i < 3 * GUARD_CONTROL_FRAMES; i++) {
+		answer(DATA, 0);
+		ck_assert(frame(WINDOW_UPDATE, 0, 4) && frame(WINDOW_UPDATE, 0, 4));
+	}
+	for (int i = 0; i < GUARD_CONTROL_FRAMES; i++)
+		ck_assert(frame(WINDOW_UPDATE, 0, 4));
+	ck_assert(!frame(WINDOW_UPDATE, 0, 4));
+}
+END_TEST
+
 Suite *suite_rpc_guard(void);
 Suite *suite_rpc_guard(void)
 {
@@ -219,6 +241,8 @@ Suite *suite_rpc_guard(void)
 	tcase_add_test(t, a_block_of_headers_has_its_fields_however_short_they_are);
 	tcase_add_test(t, a_priority_is_no_field);
 	tcase_add_test(t, control_frames_have_a_budget_for_each_second);
+	tcase_add_test(t, headers_of_a_stream_that_was_count_as_control);
+	tcase_add_test(t, windows_count_unless_data_was_sent);
 	suite_add_tcase(s, t);
 	return s;
 }
