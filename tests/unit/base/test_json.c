@@ -224,7 +224,7 @@ static uint64_t next_random(void)
 static void random_value(struct buf *b)
 {
 	static const char *const leaves[] = { "1", "-2.5e3", "true", "null", "\"\"", "\"a]b\"",
-		"\"{\\\"[,\"", "\"\\\\\"", "[]", "{}",
+		"\"{\\\"[,\"", "\"\\\\\"", "\"\\\\\\\\\\\\\\\"]\"", "[]", "{}",
 		"\"0123456789012345678901234567890123456789\"" };
 	char closing[20];
 	int depth = 0;
@@ -293,6 +293,19 @@ START_TEST(skimming_counts_commas_and_depth)
 }
 END_TEST
 
+START_TEST(skimming_takes_no_backslash_outside_a_string)
+{
+	static const char *const docs[] = { "[\\\"]\"]",
+		"[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, \\\"]\"]" };
+	for (size_t i = 0; i < sizeof(docs) / sizeof(*docs); i++) {
+		struct json j = given(docs[i]);
+		struct slice raw;
+		size_t commas;
+		ck_assert(!json_skim(&j, &raw, &commas));
+	}
+}
+END_TEST
+
 Suite *suite_json(void);
 Suite *suite_json(void)
 {
@@ -313,6 +326,7 @@ Suite *suite_json(void)
 	tcase_add_test(t, written_numbers_are_json_whatever_they_are);
 	tcase_add_test(t, skimming_ends_where_reading_does);
 	tcase_add_test(t, skimming_counts_commas_and_depth);
+	tcase_add_test(t, skimming_takes_no_backslash_outside_a_string);
 	suite_add_tcase(s, t);
 	return s;
 }
