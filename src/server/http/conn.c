@@ -30,10 +30,9 @@
 #include "server/http/send.h"
 #include "server/stats.h"
 
-/* libmicrohttpd's memory for a connection; bounds request line and headers. It maps pools of more
-   than 32 KiB, so that one costs no more than the pages touched, and goes back to the system when
-   the connection ends. */
-#define POOL_BYTES 36864
+/* libmicrohttpd's memory for a connection; bounds request line and headers, and a piece of a body
+   has half of it. All of it is cleared after each request: 36 KiB were 4 % of a small one. */
+#define POOL_BYTES 20480
 #define QUICK_BODY_BYTES 65536 /* held requests do not wait until a larger body is decoded */
 #define SPARE_CONNECTIONS 16 /* for those closed that libmicrohttpd has not noticed yet */
 

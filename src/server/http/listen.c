@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/pages.h"
 #include "server/http/cors.h"
 #include "server/http/http_state.h"
 #include "server/http/io.h"
@@ -15,6 +16,7 @@
 #include "server/net/tcp.h"
 
 #define SWEEP_MS 250
+#define CROWD 128 /* connections that leave something behind worth collecting */
 #define LINGER_MAX 256
 #define LINGER_MS 2000
 #define LINGER_BYTES (16u << 20)
@@ -32,6 +34,7 @@ struct listener {
 	struct intake intake;
 	int epoll_fd, wake_fd;
 	unsigned next_io;
+	int most_open; /* connections, since memory was given back */
 	int64_t last_sweep_ns;
 	atomic_bool stop, refusing, closed;
 	atomic_uint_least64_t rounds;
@@ -84,6 +87,9 @@ static void admit(void *ctx, int fd, int wire)
 		turn_away(l, fd, REFUSAL_CONNECTIONS);
 		return;
 	}
+	int open = atomic_load(&h->socks.open);
+	if (open > l->most_open)
+		l->most_open = open;
 	tcp_no_delay(fd);
 	/* No event is asked for: epoll reports errors and hang-ups in any case, with EPOLLET once.
 	   The entry goes with the fd. */
@@ -177,6 +183,16 @@ static void close_up(struct listener *l)
 	atomic_store(&l->closed, true);
 }
 
+/* libmicrohttpd's memory for a connection comes from malloc(), which keeps it. */
+static void trim_after_crowd(struct listener *l)
+{
+	int open = atomic_load(&l->http->socks.open);
+	if (l->most_open - open < CROWD)
+		return;
+	l->most_open = open;
+	pages_trim();
+}
+
 static void *run(void *ctx)
 {
 	struct listener *l = ctx;
@@ -194,6 +210,7 @@ static void *run(void *ctx)
 		if (now_ns - l->last_sweep_ns >= SWEEP_MS * NS_PER_MS) {
 			l->last_sweep_ns = now_ns;
 			sock_sweep(l->http);
+			trim_after_crowd(l);
 		}
 		lingering = linger_round(l, false);
 	}
