@@ -2,14 +2,34 @@
 #include "exec/cpu/cpu_features.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #ifdef __x86_64__
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #define DETECTED (1u << 31)
 
 static atomic_uint found, limit = ~0u;
+
+#ifdef __x86_64__
+/* Of <asm/prctl.h>, where the kernel's headers are new enough. */
+#define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM */
+#define TILE_DATA 18		  /* XFEATURE_XTILEDATA */
+/* Of EDX of leaf 7; compilers do not agree on their names. */
+#define AMX_BITS (1u << 22 | 1u << 24 | 1u << 25) /* bfloat16, tiles, 8-bit numbers */
+
+/* The kernel keeps 8 KiB of a thread's tiles only for processes that asked for it; one that does
+   not know of tiles, or a filter, refuses. */
+static bool has_tiles(void)
+{
+	unsigned a, b, c, d;
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BITS) == AMX_BITS &&
+	       syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+#endif
 
 static unsigned detect(void)
 {
@@ -26,6 +46,8 @@ static unsigned detect(void)
 		f |= CPU_VNNI;
 	if (f & CPU_AVX512 && __builtin_cpu_supports("avx512bf16"))
 		f |= CPU_BF16;
+	if (f & CPU_VNNI && f & CPU_BF16 && has_tiles())
+		f |= CPU_AMX;
 #endif
 	return f;
 }

@@ -4,7 +4,8 @@
  *
  * Life of a version: load -> check -> [COMPILE: which kernels run here] -> warm -> publish
  *
- * Detected once, at the first call. Tests take some away, so that the
+ * Detected once, at the first call, which also asks the kernel for the tiles' registers: all
+ * threads have them then, or none. Tests take some away, so that the
  * rows of kernels.def for lesser machines run on a better one.
  *
  * Threads: any.
@@ -19,6 +20,7 @@ enum cpu_feature {
 	CPU_AVX512 = 1 << 1,
 	CPU_VNNI = 1 << 2, /* AVX512-VNNI */
 	CPU_BF16 = 1 << 3, /* AVX512-BF16 */
+	CPU_AMX = 1 << 4,  /* tiles of bfloat16 and of 8-bit numbers; VNNI and BF16 too */
 };
 
 unsigned cpu_features(void);

@@ -36,6 +36,8 @@ static const struct product_case cases[] = {
 	{ OP_MATMUL, { 3, 3, 5, 8 }, { 2, 8, 31 }, .threads = 1 },
 	{ OP_MATMUL, { 2, 150, 2100 }, { 2, 2100, 70 }, .threads = 2 },
 	{ OP_MATMUL, { 2, 300, 20 }, { 2, 20, 500 }, .b_varies = true, .threads = 4 },
+	{ OP_FUSED_MATMUL, { 2, 370, 77 }, { 2, 77, 300 }, { 1, 300 }, .alpha = 1, .act = ACT_RELU,
+		.threads = 1 },
 	{ OP_MATMUL, { 2, 3, 0 }, { 2, 0, 5 }, .threads = 1 },
 	{ OP_MATMUL, { 2, 0, 4 }, { 2, 4, 5 }, .threads = 2 },
 	{ OP_GEMM, { 2, 9, 20 }, { 2, 20, 33 }, { 1, 33 }, .alpha = 0.5f, .beta = 2, .threads = 1 },
@@ -157,9 +159,17 @@ START_TEST(equals_the_reference_in_plain_c)
 }
 END_TEST
 
+/* On processors without it, floats once more. */
 START_TEST(equals_the_reference_in_bfloat16)
 {
-	precision = PRECISION_BF16; /* on processors without it, floats once more */
+	precision = PRECISION_BF16;
+	check_case(&cases[_i], ~(unsigned)CPU_AMX);
+}
+END_TEST
+
+START_TEST(equals_the_reference_by_tiles)
+{
+	precision = PRECISION_BF16;
 	check_case(&cases[_i], ~0u);
 }
 END_TEST
@@ -169,6 +179,7 @@ START_TEST(row_has_the_same_bits_in_every_batch)
 {
 	float single[70];
 	precision = _i ? PRECISION_BF16 : PRECISION_FAST;
+	cpu_features_limit(_i == 1 ? ~(unsigned)CPU_AMX : ~0u);
 	for (int64_t m = 1; m <= 40; m++) {
 		struct product_case c = { OP_FUSED_MATMUL, { 2, m, 1100 }, { 2, 1100, 70 },
 			{ 1, 70 }, .alpha = 0.5f, .act = ACT_TANH, .threads = 1 };
@@ -196,7 +207,8 @@ Suite *suite_matmul_packed(void)
 	tcase_add_loop_test(t, equals_the_reference_on_avx2, 0, CASES);
 	tcase_add_loop_test(t, equals_the_reference_in_plain_c, 0, CASES);
 	tcase_add_loop_test(t, equals_the_reference_in_bfloat16, 0, CASES);
-	tcase_add_loop_test(t, row_has_the_same_bits_in_every_batch, 0, 2);
+	tcase_add_loop_test(t, equals_the_reference_by_tiles, 0, CASES);
+	tcase_add_loop_test(t, row_has_the_same_bits_in_every_batch, 0, 3);
 	suite_add_tcase(s, t);
 	return s;
 }

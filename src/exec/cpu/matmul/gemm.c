@@ -354,6 +354,8 @@ const struct gemm VEC_NAME(gemm) = {
 	.rows = TILE_ROWS,
 	.cols = PANEL,
 	.per_slot = PER_SLOT,
+	.step = 1,
+	.flops_per_ns = 80,
 	.run = gemm_run,
 	.pack = gemm_pack,
 };

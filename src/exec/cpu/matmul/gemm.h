@@ -33,6 +33,8 @@ struct gemm_job {
 struct gemm {
 	int rows, cols; /* of the tile that fills the registers */
 	int per_slot;   /* elements along k that stand in the place of a float: 2 of bfloat16 */
+	int step;       /* slots along k come in multiples of it, and rows of a in scratch */
+	double flops_per_ns; /* about so many */
 	void (*run)(const struct gemm_job *j);
 	/* b[k][j] at b + k * b_k + j * b_col becomes panels of cols columns, the last one
 	   filled with zeros; gemm_packed_floats() of them. */
@@ -41,7 +43,7 @@ struct gemm {
 
 extern const struct gemm gemm_base;
 #ifdef __x86_64__
-extern const struct gemm gemm_avx2, gemm_avx512, gemm_avx512_bf16;
+extern const struct gemm gemm_avx2, gemm_avx512, gemm_avx512_bf16, gemm_avx512_amx;
 #endif
 
 /* The best of this machine. */
@@ -68,10 +70,21 @@ static inline int64_t gemm_panels(const struct gemm *g, int64_t n)
 	return (n + g->cols - 1) / g->cols;
 }
 
+static inline int64_t gemm_round_up(int64_t n, int64_t step)
+{
+	return (n + step - 1) / step * step;
+}
+
+/* Along k, as both sides are packed. */
+static inline int64_t gemm_slots(const struct gemm *g, int64_t k)
+{
+	return gemm_round_up((k + g->per_slot - 1) / g->per_slot, g->step);
+}
+
 /* Of one packed panel, in floats. */
 static inline int64_t gemm_panel_floats(const struct gemm *g, int64_t k)
 {
-	return (k + g->per_slot - 1) / g->per_slot * g->cols;
+	return gemm_slots(g, k) * g->cols;
 }
 
 static inline int64_t gemm_packed_floats(const struct gemm *g, int64_t k, int64_t n)
@@ -81,6 +94,6 @@ static inline int64_t gemm_packed_floats(const struct gemm *g, int64_t k, int64_
 
 static inline size_t gemm_scratch_bytes(const struct gemm *g, int64_t m, int64_t k)
 {
-	int64_t rows = min_i64(m, (int64_t)g->rows * GEMM_TILES);
-	return (size_t)(rows * min_i64(k, GEMM_DEPTH)) * sizeof(float);
+	int64_t rows = gemm_round_up(min_i64(m, (int64_t)g->rows * GEMM_TILES), g->step);
+	return (size_t)(rows * min_i64(gemm_slots(g, k), GEMM_DEPTH)) * sizeof(float);
 }

@@ -4,6 +4,8 @@
 const struct gemm *gemm_for(enum precision precision)
 {
 #ifdef __x86_64__
+	if (precision == PRECISION_BF16 && cpu_features() & CPU_AMX)
+		return &gemm_avx512_amx;
 	if (precision == PRECISION_BF16 && cpu_features() & CPU_BF16)
 		return &gemm_avx512_bf16;
 #else
@@ -20,7 +22,7 @@ const struct gemm *gemm_best(void)
 /* Without holes: it is compared byte by byte. */
 struct pack_key {
 	const void *source;
-	int64_t b_k, b_col, k, n, cols, per_slot;
+	int64_t b_k, b_col, k, n, cols, per_slot, step;
 };
 
 struct pack {
@@ -38,7 +40,8 @@ static void fill(void *dst, void *ctx)
 enum err_code gemm_pack_constant(struct prep *p, const struct gemm *g, const struct gemm_source *b,
 	const float **ret, struct err *err)
 {
-	struct pack_key key = { b->b, b->b_k, b->b_col, b->k, b->n, g->cols, g->per_slot };
+	struct pack_key key = { b->b, b->b_k, b->b_col, b->k, b->n, g->cols, g->per_slot,
+		g->step };
 	struct pack x = { g, b };
 	const void *packed;
 	size_t bytes = (size_t)gemm_packed_floats(g, b->k, b->n) * sizeof(float);

@@ -12,7 +12,6 @@
 #include "base/checked.h"
 #include "exec/matmul_view.h"
 
-#define FLOPS_PER_NS 80.0
 #define PACKED_BYTES (256 << 10) /* of B, that a cache holds until they are read */
 
 struct matmul_state {
@@ -118,7 +117,7 @@ static void cut_units(const struct prep *p, struct matmul_state *s, struct kerne
 	int64_t m = v->out.dim[v->out.rank - 2], n = v->out.dim[v->out.rank - 1];
 	int64_t panels = gemm_panels(s->gemm, n);
 	s->batches = shape_count_range(&v->out, 0, v->out.rank - 2);
-	double ns = (double)(s->batches * m) * (double)n * (double)v->k * 2 / FLOPS_PER_NS;
+	double ns = (double)(s->batches * m) * (double)n * (double)v->k * 2 / s->gemm->flops_per_ns;
 	int64_t block = (int64_t)s->gemm->rows * GEMM_TILES, batches = max_i64(s->batches, 1);
 	s->row_units = max_i64((m + block - 1) / block, 1);
 	int64_t units = count_units(p, ns, batches * s->row_units);
@@ -163,7 +162,8 @@ enum err_code prepare_matmul_packed(struct prep *p, struct kernel *ret, struct e
 	s->scratch_b = round_up(gemm_scratch_bytes(s->gemm, s->rows, s->v.k), ARENA_ALIGN_TENSOR);
 	ret->scratch_bytes = s->scratch_b;
 	if (!s->packed)
-		ret->scratch_bytes += (size_t)(s->panels * s->gemm->cols * s->v.k) * sizeof(float);
+		ret->scratch_bytes += (size_t)(s->panels * gemm_panel_floats(s->gemm, s->v.k)) *
+				      sizeof(float);
 	/* One B for all products is packed the same way whatever there is to multiply. */
 	ret->packed_always = s->packed && p->in[1].shape.rank <= 2;
 	ret->packed = ret->unread = s->packed ? 1u << 1 : 0;

@@ -18,6 +18,8 @@
 const struct attention_loop *attention_for(enum precision precision)
 {
 #ifdef __x86_64__
+	if (precision == PRECISION_BF16 && cpu_features() & CPU_AMX)
+		return &attention_avx512_amx;
 	if (precision == PRECISION_BF16 && cpu_features() & CPU_BF16)
 		return &attention_avx512_bf16;
 #else

@@ -50,7 +50,8 @@ struct attention_loop {
 };
 extern const struct attention_loop attention_base;
 #ifdef __x86_64__
-extern const struct attention_loop attention_avx2, attention_avx512, attention_avx512_bf16;
+extern const struct attention_loop attention_avx2, attention_avx512, attention_avx512_bf16,
+	attention_avx512_amx;
 #endif
 /* The best of this machine, with the products that gemm_for() has. */
 const struct attention_loop *attention_for(enum precision precision);

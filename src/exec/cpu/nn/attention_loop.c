@@ -13,7 +13,8 @@
  * 1. Blocks of keys begin at fixed places, and a block that a row does not see leaves it as
  *    it was to the last bit: what other rows see does not show.
  *
- * Compiled once per instruction set; ISA is base, avx2, avx512 or avx512_bf16.
+ * Compiled once per instruction set; ISA is base, avx2, avx512, avx512_bf16 or
+ * avx512_amx.
  */
 #include "exec/cpu/nn/attention.h"
 
