@@ -44,13 +44,19 @@ class Model:
     def __init__(self, server, name):
         self.server, self.name = server, name
         self.path = os.path.join(server.root, name)
-        self.disk, self.served, self.latest = {}, {}, 1
+        self.disk, self.served, self.latest, self.pinned = {}, {}, 1, None
+        self.unloaded = False
 
     def expect(self):
-        """The highest of those that can be loaded; without any the last ones stay, if anything is on disk."""
+        """Those asked for, or the highest, of what can be loaded; without any the last ones stay, if anything
+        is on disk."""
+        if self.unloaded:
+            self.served = {}
+            return
         good = sorted(v for v, c in self.disk.items() if c is not BROKEN)
-        if good or not self.disk:
-            self.served = {v: self.disk[v] for v in good[-self.latest:]}
+        wanted = [v for v in good if v in self.pinned] if self.pinned else good[-self.latest:]
+        if wanted or not self.disk:
+            self.served = {v: self.disk[v] for v in wanted}
 
     def is_as_expected(self):
         rows = json.loads(self.server.call("POST", "/v2/repository/index")[2])
@@ -136,14 +142,22 @@ class Walk:
         gone = self.server.dir + "/gone"
         os.rename(m.path, gone)
         shutil.rmtree(gone)
-        m.disk, m.latest = {}, 1
+        m.disk, m.latest, m.pinned = {}, 1, None
         return "remove all"
 
     def configure(self, m):
         if not m.disk:
             return None
-        m.latest = self.random.choice([1, 2, 3, 99])
+        m.pinned, m.latest = None, self.random.choice([1, 2, 3, 99])
         words = "all" if m.latest == 99 else f"latest {m.latest}"
+        m.write(f"{m.path}/model.conf", f"[model]\nversions = {words}\n".encode())
+        return f"versions = {words}"
+
+    def pin(self, m):
+        if not m.disk:
+            return None
+        m.pinned = self.random.sample(range(1, 7), self.random.randint(1, 3))
+        words = ", ".join(map(str, m.pinned))
         m.write(f"{m.path}/model.conf", f"[model]\nversions = {words}\n".encode())
         return f"versions = {words}"
 
@@ -151,7 +165,11 @@ class Walk:
         """What is served stays; and then the mistake is mended."""
         if not m.disk:
             return None
-        m.write(f"{m.path}/model.conf", b"[model]\nversions = soon\n")
+        self.constant += 1
+        mistake = f"soon{self.constant}"
+        m.write(f"{m.path}/model.conf", f"[model]\nversions = {mistake}\n".encode())
+        signet.wait_until(lambda: any(f"'{m.name}'" in line and mistake in line for line in self.server.log),
+                          f"{m.name}: {mistake} is told")
         m.check()
         return "a mistake, then " + self.configure(m)
 
@@ -159,10 +177,29 @@ class Walk:
         self.server.process.send_signal(signal.SIGHUP)
         return "reload"
 
+    def unload(self, m):
+        if m is self.steady or not m.disk or m.unloaded:
+            return None
+        assert self.ask_for(m, "unload")[0] == 200
+        m.unloaded = True
+        return "unload"
+
+    def load(self, m):
+        """The error, if there is one, is the newest version's: another may serve all the same."""
+        if not m.unloaded or not m.disk:
+            return None
+        self.ask_for(m, "load")
+        m.unloaded = False
+        return "load"
+
+    def ask_for(self, m, what):
+        return self.server.call("POST", f"/v2/repository/models/{m.name}/{what}")
+
     def step(self):
         m = self.random.choice(self.models)
         what = self.random.choice([self.add] * 4 + [self.replace] * 3 + [self.remove] * 3 + [
-            self.copy, self.remove_all, self.configure, self.misconfigure, self.reload])
+            self.copy, self.remove_all, self.configure, self.pin, self.misconfigure, self.reload,
+            self.unload, self.load, self.load])
         said = what(m)
         if said:
             self.said.append(f"{m.name}: {said}")
@@ -191,7 +228,7 @@ class Traffic(threading.Thread):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_is_served_is_what_the_disk_and_the_policy_say(seed):
-    with Server(models={}, options={"repository.settle": "100ms"}) as server:
+    with Server(models={}, options={"repository.settle": "100ms", "http.allow_admin": "true"}) as server:
         walk = Walk(server, seed)
         walk.steady.disk[1] = walk.constant = 1
         server.add("steady", "1", data=adds(1))
