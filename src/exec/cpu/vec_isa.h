@@ -63,6 +63,44 @@ static inline __attribute__((always_inline)) vec vec_select(vec_mask mask, vec a
 	return (vec)(((vec_mask)a & mask) | ((vec_mask)b & ~mask));
 }
 
+/* -- the first n of a vector's floats, 0 <= n <= VEC_FLOATS; what lies behind is not touched ------ */
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+static inline __m256i vec_first_mask(int64_t n)
+{
+	static const int32_t ones[2 * VEC_FLOATS] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	return _mm256_loadu_si256((const __m256i *)(ones + VEC_FLOATS - n));
+}
+#endif
+
+/* The others are those of rest. */
+static inline __attribute__((always_inline)) vec vec_load_first(const float *x, int64_t n, vec rest)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_mask_loadu_ps((__m512)rest, (__mmask16)((1u << n) - 1), x);
+#elif defined(__AVX2__)
+	__m256i mask = vec_first_mask(n);
+	return (vec)_mm256_blendv_ps(
+		(__m256)rest, _mm256_maskload_ps(x, mask), _mm256_castsi256_ps(mask));
+#else
+	for (int i = 0; i < VEC_FLOATS; i++)
+		rest[i] = i < n ? x[i] : rest[i];
+	return rest;
+#endif
+}
+
+static inline __attribute__((always_inline)) void vec_store_first(float *y, int64_t n, vec v)
+{
+#if defined(__AVX512F__)
+	_mm512_mask_storeu_ps(y, (__mmask16)((1u << n) - 1), (__m512)v);
+#elif defined(__AVX2__)
+	_mm256_maskstore_ps(y, vec_first_mask(n), (__m256)v);
+#else
+	for (int i = 0; i < n; i++)
+		y[i] = v[i];
+#endif
+}
+
 /* Between low and high; NaN stays. The instructions give their second operand where one is NaN. */
 static inline __attribute__((always_inline)) vec vec_clamp(vec x, vec low, vec high)
 {

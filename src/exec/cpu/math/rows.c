@@ -19,47 +19,93 @@ struct rows_state {
 	bool rms; /* RMSNormalization: the mean stays where it is */
 };
 
+/* The compiler makes one vector of the loop. */
+#define BY_LANES(name, fn) \
+	static inline vec name(vec x) \
+	{ \
+		float lane[VEC_FLOATS]; \
+		memcpy(lane, &x, sizeof(x)); \
+		for (int i = 0; i < VEC_FLOATS; i++) \
+			lane[i] = fn(lane[i]); \
+		memcpy(&x, lane, sizeof(x)); \
+		return x; \
+	}
+BY_LANES(exp_below, vec_exp_below)
+BY_LANES(log_of, vec_log)
+
+/* y = exp(x - top); returns the sum. Beyond a row's end is exp(-infinity). */
+static double exp_row(float *y, const float *x, int64_t n, float top)
+{
+	double sum = 0;
+	vec shift = vec_all(top);
+	for (int64_t k = 0; k < n;) {
+		vec sums[SUMS] = { 0 };
+		int64_t end = min_i64(n, k + SUMS_ROW);
+		for (; k + STEP <= end; k += STEP)
+			UNROLL for (int i = 0; i < SUMS; i++) {
+				vec e = exp_below(*(const vec *)(x + k + i * VEC_FLOATS) - shift);
+				*(vec *)(y + k + i * VEC_FLOATS) = e;
+				sums[i] += e;
+			}
+		for (; k < end; k += VEC_FLOATS) {
+			int64_t left = min_i64(VEC_FLOATS, end - k);
+			vec e = exp_below(
+				vec_load_first(x + k, left, vec_all(-INFINITY)) - shift);
+			vec_store_first(y + k, left, e);
+			sums[0] += e;
+		}
+		sum += (double)sum_of_lanes(sums);
+	}
+	return sum;
+}
+
 /* A row of -infinity alone, or with a NaN, gives NaN, as the formula does. */
 static void softmax_row(float *y, const float *x, int64_t n)
 {
-	float top = max_of(x, n);
-	IVDEP for (int64_t k = 0; k < n; k++)
-		y[k] = vec_exp_below(x[k] - top);
-	float scale = (float)(1 / sum_powers_long(y, n, 0, false));
+	float scale = (float)(1 / exp_row(y, x, n, max_of(x, n)));
 	IVDEP for (int64_t k = 0; k < n; k++)
 		y[k] *= scale;
+}
+
+/* The same of a row that fits into a vector. */
+static void softmax_short(float *y, const float *x, int64_t n)
+{
+	vec v = vec_load_first(x, n, vec_all(-INFINITY));
+	vec e = exp_below(v - vec_all(max_of_vec(v)));
+	vec_store_first(y, n, e * vec_all(1 / sum_of_vec(e)));
 }
 
 /* y is not x. */
 static void log_softmax_row(float *y, const float *x, int64_t n)
 {
 	float top = max_of(x, n);
-	for (int64_t k = 0; k < n; k++)
-		y[k] = vec_exp_below(x[k] - top);
-	float all = (float)log(sum_powers_long(y, n, 0, false));
+	float all = (float)log(exp_row(y, x, n, top));
 	for (int64_t k = 0; k < n; k++)
 		y[k] = x[k] - top - all;
 }
 
-static void run_log_softmax(const struct kernel_args *a, int64_t begin, int64_t end)
+static void log_softmax_short(float *y, const float *x, int64_t n)
 {
-	const struct rows_state *s = a->state;
-	int64_t from, to;
-	split_range(&s->split, begin, end, &from, &to);
-	for (int64_t r = from; r < to; r++)
-		log_softmax_row((float *)a->out[0].data + r * s->n,
-			(const float *)a->in[0].data + r * s->n, s->n);
+	vec v = vec_load_first(x, n, vec_all(-INFINITY));
+	v -= vec_all(max_of_vec(v));
+	vec_store_first(y, n, v - log_of(vec_all(sum_of_vec(exp_below(v)))));
 }
 
-static void run_softmax(const struct kernel_args *a, int64_t begin, int64_t end)
-{
-	const struct rows_state *s = a->state;
-	int64_t from, to;
-	split_range(&s->split, begin, end, &from, &to);
-	for (int64_t r = from; r < to; r++)
-		softmax_row((float *)a->out[0].data + r * s->n,
-			(const float *)a->in[0].data + r * s->n, s->n);
-}
+#define RUN_ROWS(name) \
+	static void run_##name(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct rows_state *s = a->state; \
+		const float *x = a->in[0].data; \
+		float *y = a->out[0].data; \
+		int64_t from, to; \
+		split_range(&s->split, begin, end, &from, &to); \
+		for (int64_t r = from; r < to; r++) \
+			name(y + r * s->n, x + r * s->n, s->n); \
+	}
+RUN_ROWS(softmax_row)
+RUN_ROWS(softmax_short)
+RUN_ROWS(log_softmax_row)
+RUN_ROWS(log_softmax_short)
 
 static void run_layer_norm(const struct kernel_args *a, int64_t begin, int64_t end)
 {
@@ -104,10 +150,11 @@ enum err_code VEC_NAME(prepare_softmax_rows)(struct prep *p, struct kernel *ret,
 	if (x->rank == 0 || shape_count_range(x, axis + 1, x->rank) != 1)
 		return prep_refuse(err, "not along the last axis");
 	TRY(prepare_rows(p, ret, axis, err));
-	ret->run = run_softmax;
+	bool is_short = x->dim[axis] <= VEC_FLOATS;
+	ret->run = is_short ? run_softmax_short : run_softmax_row;
 	if (p->node->op == OP_LOG_SOFTMAX) {
-		ret->run = run_log_softmax;
-		ret->inplace = false;
+		ret->run = is_short ? run_log_softmax_short : run_log_softmax_row;
+		ret->inplace = is_short;
 	}
 	return ERR_OK;
 }

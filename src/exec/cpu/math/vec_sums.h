@@ -17,9 +17,8 @@
 #define SUMS_ROW 16384 /* floats whose sum may be a float */
 
 /* By halves: one lane after the other would take as long as the row. So do the instructions. */
-static inline float sum_of_lanes(const vec *sums)
+static inline float sum_of_vec(vec v)
 {
-	vec v = (sums[0] + sums[1]) + (sums[2] + sums[3]);
 #ifdef __AVX512F__
 	return _mm512_reduce_add_ps((__m512)v);
 #else
@@ -30,6 +29,11 @@ static inline float sum_of_lanes(const vec *sums)
 			lane[i] += lane[i + n];
 	return lane[0];
 #endif
+}
+
+static inline float sum_of_lanes(const vec *sums)
+{
+	return sum_of_vec((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 /* b where they are equal or one is NaN, which is what the instructions give. */
@@ -44,9 +48,8 @@ static inline vec max_vec(vec a, vec b)
 #endif
 }
 
-static inline float max_of_lanes(const vec *best)
+static inline float max_of_vec(vec v)
 {
-	vec v = max_vec(max_vec(best[0], best[1]), max_vec(best[2], best[3]));
 #ifdef __AVX512F__
 	return _mm512_reduce_max_ps((__m512)v);
 #else
@@ -57,6 +60,11 @@ static inline float max_of_lanes(const vec *best)
 			lane[i] = lane[i + n] > lane[i] ? lane[i + n] : lane[i];
 	return lane[0];
 #endif
+}
+
+static inline float max_of_lanes(const vec *best)
+{
+	return max_of_vec(max_vec(max_vec(best[0], best[1]), max_vec(best[2], best[3])));
 }
 
 /* Sum of (x - mean) to the power of 1 or 2. */
@@ -72,12 +80,15 @@ static inline __attribute__((always_inline)) float sum_powers(const float *x, in
 				d *= d;
 			sums[i] += d;
 		}
-	float s = sum_of_lanes(sums);
-	for (; k < n; k++) {
-		float d = x[k] - mean;
-		s += square ? d * d : d;
+	for (; k < n; k += VEC_FLOATS) {
+		vec v = n - k < VEC_FLOATS ? vec_load_first(x + k, n - k, middle)
+					   : *(const vec *)(x + k);
+		vec d = v - middle;
+		if (square)
+			d *= d;
+		sums[0] += d;
 	}
-	return s;
+	return sum_of_lanes(sums);
 }
 
 /* The same of rows of any length. */
@@ -102,10 +113,11 @@ static inline float max_of(const float *x, int64_t n)
 			vec v = *(const vec *)(x + k + i * VEC_FLOATS);
 			best[i] = max_vec(v, best[i]);
 		}
-	float top = max_of_lanes(best);
-	for (; k < n; k++)
-		top = x[k] > top ? x[k] : top;
-	return top;
+	for (; k + VEC_FLOATS <= n; k += VEC_FLOATS)
+		best[0] = max_vec(*(const vec *)(x + k), best[0]);
+	if (k < n)
+		best[0] = max_vec(vec_load_first(x + k, n - k, best[0]), best[0]);
+	return max_of_lanes(best);
 }
 
 static inline float dot_of(const float *x, const float *y, int64_t n)
@@ -118,8 +130,8 @@ static inline float dot_of(const float *x, const float *y, int64_t n)
 				   *(const vec *)(y + k + i * VEC_FLOATS);
 	for (; k + VEC_FLOATS <= n; k += VEC_FLOATS)
 		sums[0] += *(const vec *)(x + k) * *(const vec *)(y + k);
-	float s = sum_of_lanes(sums);
-	for (; k < n; k++)
-		s += x[k] * y[k];
-	return s;
+	if (k < n)
+		sums[0] += vec_load_first(x + k, n - k, vec_all(0)) *
+			   vec_load_first(y + k, n - k, vec_all(0));
+	return sum_of_lanes(sums);
 }
