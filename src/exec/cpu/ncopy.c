@@ -160,13 +160,6 @@ double ncopy_item_ns(const struct ncopy *c)
 		for (int64_t i = 0; i < n; i++) \
 			memcpy(d + i * ds, s + i * ss, N); \
 	} \
-	static void fill_##N(char *d, const char *value, int64_t n) \
-	{ \
-		char v[N]; \
-		memcpy(v, value, N); \
-		for (int64_t i = 0; i < n; i++) \
-			memcpy(d + i * N, v, N); \
-	} \
 	static void tile_##N(char *d, const char *s, int64_t n_tile, int64_t n_last, int64_t dt, \
 		int64_t sl) \
 	{ \
@@ -199,18 +192,19 @@ elements(size_t elem, char *d, const char *s, int64_t n, int64_t ds, int64_t ss)
 	}
 }
 
+/* By way of a block of them, which is stored whole. */
 void ncopy_fill(char *dst, const char *value, int64_t n, size_t elem)
 {
-	switch (elem) {
-	case 1: fill_1(dst, value, n); break;
-	case 2: fill_2(dst, value, n); break;
-	case 4: fill_4(dst, value, n); break;
-	case 8: fill_8(dst, value, n); break;
-	case 16: fill_16(dst, value, n); break;
-	case 32: fill_32(dst, value, n); break;
-	case 64: fill_64(dst, value, n); break;
-	default: elements(elem, dst, value, n, (int64_t)elem, 0);
+	char block[64];
+	size_t bytes = (size_t)n * elem, at = 0;
+	if (bytes < 2 * sizeof(block) || sizeof(block) % elem) {
+		elements(elem, dst, value, n, (int64_t)elem, 0);
+		return;
 	}
+	elements(elem, block, value, (int64_t)(sizeof(block) / elem), (int64_t)elem, 0);
+	for (; at + sizeof(block) <= bytes; at += sizeof(block))
+		memcpy(dst + at, block, sizeof(block));
+	memcpy(dst + at, block, bytes - at);
 }
 
 static void

@@ -187,25 +187,28 @@ struct fold_state {
 	binary_fn fn, scale; /* scale: NULL unless Mean */
 	int64_t bytes;
 	double divisor[2]; /* 1 / inputs as the element type, for scale */
-	int n;
+	int n, begun; /* begun: of the inputs fold_first() takes */
+	struct walk first;
 	struct walk walk[]; /* of each input alone */
 };
 
-/* Output elements [at, at + n) get input i, which is what the fold starts from. */
+/* Output elements [at, at + n) get what the fold goes on from: input 0, or of the first two. */
 static void fold_first(
 	const struct kernel_args *a, const struct fold_state *s, int64_t at, int64_t n)
 {
 	struct walk_iter it;
-	walk_begin(&it, &s->walk[0], at, at + n);
+	walk_begin(&it, &s->first, at, at + n);
 	while (walk_next(&it)) {
 		char *dst = (char *)a->out[0].data + it.at * s->bytes;
 		const char *src = (const char *)a->in[0].data + it.off[0] * s->bytes;
-		if (s->walk[0].step[0]) {
+		if (s->begun == 2)
+			s->fn(a, dst, src, (const char *)a->in[1].data + it.off[1] * s->bytes, it.n,
+				s->first.step[0], s->first.step[1]);
+		else if (s->first.step[0])
 			memmove(dst, src, (size_t)(it.n * s->bytes));
-			continue;
-		}
-		for (int64_t i = 0; i < it.n; i++)
-			memmove(dst + i * s->bytes, src, (size_t)s->bytes);
+		else
+			for (int64_t i = 0; i < it.n; i++)
+				memmove(dst + i * s->bytes, src, (size_t)s->bytes);
 	}
 }
 
@@ -230,7 +233,7 @@ static void run_fold(const struct kernel_args *a, int64_t begin, int64_t end)
 		int64_t n = min_i64(BLOCK, to - at);
 		char *out = (char *)a->out[0].data + at * s->bytes;
 		fold_first(a, s, at, n);
-		for (int i = 1; i < s->n; i++)
+		for (int i = s->begun; i < s->n; i++)
 			fold_next(a, s, i, at, n);
 		if (s->scale)
 			s->scale(a, out, out, s->divisor, n, 1, 0);
@@ -245,6 +248,18 @@ static void set_mean(struct fold_state *s, enum dtype dtype)
 		s->divisor[0] = s->n;
 	else
 		memcpy(s->divisor, &divisor, sizeof(divisor));
+}
+
+/* The first two are taken in one go, unless both are broadcast to a run. */
+static void begin_fold(struct fold_state *s, const struct prep *p)
+{
+	s->begun = min_i64(p->n_in, 2);
+	walk_init(&s->first, &p->out[0].shape, s->begun,
+		(const struct shape *const[]){ &p->in[0].shape, &p->in[s->begun - 1].shape });
+	if (s->begun == 2 && (s->first.step[0] || s->first.step[1] || s->first.run == 1))
+		return;
+	s->begun = 1;
+	s->first = s->walk[0];
 }
 
 enum err_code prepare_fold(struct prep *p, struct kernel *ret, struct err *err)
@@ -264,6 +279,7 @@ enum err_code prepare_fold(struct prep *p, struct kernel *ret, struct err *err)
 	for (int i = 0; i < p->n_in; i++)
 		walk_init(&s->walk[i], &p->out[0].shape, 1,
 			(const struct shape *const[]){ &p->in[i].shape });
+	begin_fold(s, p);
 	if (p->node->op == OP_MEAN)
 		set_mean(s, p->in[0].dtype);
 	s->split = split_work(p, ret, s->walk[0].count, 0.5 * p->n_in);

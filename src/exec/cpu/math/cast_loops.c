@@ -10,6 +10,13 @@ static inline int32_t cut_i32(double x)
 	return x >= 0x1p31 ? INT32_MAX : x > -0x1p31 - 1 ? (int32_t)x : INT32_MIN;
 }
 
+/* Floats stay floats, of which a vector holds twice as many. */
+static inline int32_t cut_i32_float(float x)
+{
+	return x >= 0x1p31f ? INT32_MAX : x >= -0x1p31f ? (int32_t)x : INT32_MIN;
+}
+#define CUT_I32(x) _Generic((x), float: cut_i32_float, double: cut_i32)(x)
+
 #define TO float
 #define N(name) name##_f32
 #define FROM_INTEGER(x) ((float)(x))
@@ -31,19 +38,19 @@ static inline int32_t cut_i32(double x)
 #define FROM_INTEGER(x) ((TO)(x))
 #define TO int8_t
 #define N(name) name##_i8
-#define FROM_REAL(x) ((int8_t)cut_i32((double)(x)))
+#define FROM_REAL(x) ((int8_t)CUT_I32(x))
 #include "exec/cpu/math/cast_t.h"
 
 #define FROM_INTEGER(x) ((TO)(x))
 #define TO int16_t
 #define N(name) name##_i16
-#define FROM_REAL(x) ((int16_t)cut_i32((double)(x)))
+#define FROM_REAL(x) ((int16_t)CUT_I32(x))
 #include "exec/cpu/math/cast_t.h"
 
 #define FROM_INTEGER(x) ((TO)(x))
 #define TO int32_t
 #define N(name) name##_i32
-#define FROM_REAL(x) cut_i32((double)(x))
+#define FROM_REAL(x) CUT_I32(x)
 #include "exec/cpu/math/cast_t.h"
 
 #define FROM_INTEGER(x) ((TO)(x))
@@ -55,13 +62,13 @@ static inline int32_t cut_i32(double x)
 #define FROM_INTEGER(x) ((TO)(x))
 #define TO uint8_t
 #define N(name) name##_u8
-#define FROM_REAL(x) ((uint8_t)cut_i32((double)(x)))
+#define FROM_REAL(x) ((uint8_t)CUT_I32(x))
 #include "exec/cpu/math/cast_t.h"
 
 #define FROM_INTEGER(x) ((TO)(x))
 #define TO uint16_t
 #define N(name) name##_u16
-#define FROM_REAL(x) ((uint16_t)cut_i32((double)(x)))
+#define FROM_REAL(x) ((uint16_t)CUT_I32(x))
 #include "exec/cpu/math/cast_t.h"
 
 #define FROM_INTEGER(x) ((TO)(x))

@@ -93,9 +93,20 @@ enum err_code prepare_size(struct prep *p, struct kernel *ret, struct err *err)
 		for (int64_t i = from; i < to; i++) \
 			((T *)a->out[0].data)[i] = (T)((U)start + (U)i * (U)delta); \
 	}
+#define RANGE_WHOLE(id, T, U) \
+	static void run_range_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct fill_state *s = a->state; \
+		int64_t from, to; \
+		U delta = (U)*(const T *)a->in[2].data, at; \
+		split_range(&s->split, begin, end, &from, &to); \
+		at = (U)*(const T *)a->in[0].data + (U)from * delta; \
+		for (int64_t i = from; i < to; i++, at += delta) \
+			((T *)a->out[0].data)[i] = (T)at; \
+	}
 RANGE(F32, float, double)
 RANGE(F64, double, double)
-FOR_SIGNED(RANGE)
+FOR_SIGNED(RANGE_WHOLE)
 
 static const run_fn ranges[DTYPE_COUNT_] = {
 #define ROW(id, T, U) [DTYPE_##id] = run_range_##T,

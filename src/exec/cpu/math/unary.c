@@ -6,6 +6,7 @@
 #include "exec/cpu/math/unary.h"
 
 #include <math.h>
+#include <string.h>
 #include "exec/cpu/minifloat.h"
 #include "exec/cpu/types.h"
 
@@ -102,8 +103,9 @@ FOR_UNSIGNED(SIGN_U)
 FOR_INTS(ERF_I)
 #define IS_NAN_F(id, T, U) LOOP1(is_nan_##T, uint8_t, T, x != x)
 FOR_REAL(IS_NAN_F)
+/* What is looked for, or NaN, which nothing equals. */
 #define IS_INF_F(id, T, U) \
-	LOOP1(is_inf_##T, uint8_t, T, isinf(x) && (x > 0 ? param[0] : param[1]) != 0)
+	LOOP1(is_inf_##T, uint8_t, T, (x == (T)param[0]) | (x == (T)param[1]))
 FOR_REAL(IS_INF_F)
 LOOP1(not_bool, uint8_t, uint8_t, !x)
 #define BITWISE_NOT_I(id, T, U) LOOP1(bitwise_not_##T, T, T, ~(U)x)
@@ -117,7 +119,7 @@ FOR_INTS(BITWISE_NOT_I)
 #define IS_NAN_F8(id, T) LOOP1(is_nan_##T, uint8_t, uint8_t, isnan(minifloat_decode(DTYPE_##id, x)))
 #define IS_INF_F8(id, T) \
 	LOOP1(is_inf_##T, uint8_t, uint8_t, \
-		isinf(minifloat_decode(DTYPE_##id, x)) && param[x >> 7] != 0)
+		(double)minifloat_decode(DTYPE_##id, x) == param[x >> 7])
 FOR_F8(IS_NAN_F8)
 FOR_F8(IS_INF_F8)
 
@@ -221,8 +223,8 @@ enum err_code prepare_is_inf(struct prep *p, struct kernel *ret, struct err *err
 	struct unary_state *s = unary_state(p, ret, others[OP_IS_INF][p->in[0].dtype], 1);
 	if (!s)
 		return err_oom(err);
-	s->param[0] = (double)node_int(p->node, "detect_positive", 1);
-	s->param[1] = (double)node_int(p->node, "detect_negative", 1);
+	s->param[0] = node_int(p->node, "detect_positive", 1) ? INFINITY : NAN;
+	s->param[1] = node_int(p->node, "detect_negative", 1) ? -INFINITY : NAN;
 	return ERR_OK;
 }
 
@@ -281,19 +283,18 @@ bool activation_find(const struct node *n, enum dtype dtype, struct activation_l
 	{ \
 		T *o = out; \
 		const T *v = in; \
-		if (low) { \
-			T bound = *(const T *)low; \
-			IVDEP for (int64_t i = 0; i < n; i++) o[i] = v[i] < bound ? bound : v[i]; \
-			v = o; \
-		} \
-		if (high) { \
-			T bound = *(const T *)high; \
-			IVDEP for (int64_t i = 0; i < n; i++) o[i] = v[i] > bound ? bound : v[i]; \
-			v = o; \
-		} \
-		if (v == in && v != o) \
-			for (int64_t i = 0; i < n; i++) \
-				o[i] = v[i]; \
+		T a = low ? *(const T *)low : 0, b = high ? *(const T *)high : 0; \
+		if (low && high) \
+			IVDEP for (int64_t i = 0; i < n; i++) { \
+				T x = v[i] < a ? a : v[i]; \
+				o[i] = x > b ? b : x; \
+			} \
+		else if (low) \
+			IVDEP for (int64_t i = 0; i < n; i++) o[i] = v[i] < a ? a : v[i]; \
+		else if (high) \
+			IVDEP for (int64_t i = 0; i < n; i++) o[i] = v[i] > b ? b : v[i]; \
+		else if (v != o) \
+			memcpy(o, v, (size_t)n * sizeof(T)); \
 	}
 FOR_NUM(CLIP_)
 

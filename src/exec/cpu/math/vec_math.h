@@ -185,10 +185,18 @@ VEC float vec_erf_small(float a)
 	return a * p;
 }
 
+/* From 0.8 on 1 less the exponential of a polynomial; from 3.95 on that is 1. */
 VEC float vec_erf(float x)
 {
-	float a = vec_abs(x);
-	float large = 1.0f - vec_erfc_large(a > 6.0f ? 6.0f : a);
+	float a = vec_abs(x), b = a > 3.95f ? 3.95f : a;
+	float p = 2.0869939e-4f;
+	p = p * b - 3.1648909e-3f;
+	p = p * b + 2.2697378e-2f;
+	p = p * b - 1.0487639e-1f;
+	p = p * b - 6.3614213e-1f;
+	p = p * b - 1.1282713f;
+	p = p * b - 5.6847559e-5f;
+	float large = 1.0f - vec_exp_below(p);
 	return x != x ? x : vec_sign_of(a < 0.8f ? vec_erf_small(a) : large, x);
 }
 
