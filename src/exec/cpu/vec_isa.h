@@ -63,7 +63,21 @@ static inline __attribute__((always_inline)) vec vec_select(vec_mask mask, vec a
 	return (vec)(((vec_mask)a & mask) | ((vec_mask)b & ~mask));
 }
 
-/* -- the first n of a vector's floats, 0 <= n <= VEC_FLOATS; what lies behind is not touched ------ */
+static inline __attribute__((always_inline)) bool vec_any(vec_mask mask)
+{
+#if defined(__AVX512F__)
+	return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+	return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+	int32_t any = 0;
+	for (int i = 0; i < VEC_FLOATS; i++)
+		any |= mask[i];
+	return any != 0;
+#endif
+}
+
+/* -- the first n of a vector's floats, 0 <= n <= VEC_FLOATS; what is behind is not touched --- */
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
 static inline __m256i vec_first_mask(int64_t n)

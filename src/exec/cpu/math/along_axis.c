@@ -56,6 +56,17 @@ static struct axis_state *axis_state(struct prep *p, struct kernel *ret, int axi
 	return s;
 }
 
+/* From here on slices are rows, if they are dense. */
+static void take_rows(struct prep *p, struct kernel *ret, struct axis_state *s, run_fn run)
+{
+	s->row = CPU_BEST(arg_row)[p->in[0].dtype];
+	s->bytes = (int64_t)dtype_bytes(p->in[0].dtype);
+	if (!s->row || s->v.inner != 1)
+		return;
+	s->split = split_work(p, ret, s->v.outer, 10 + 0.2 * (double)s->v.n);
+	ret->run = run;
+}
+
 /* -- ArgMax, ArgMin: the first NaN wins, as in numpy ----------------------------------------- */
 
 #define ARG(id, T, U) \
@@ -125,6 +136,17 @@ FOR_NUM(ARG)
 	}
 FOR_NUM(ARG_COLUMNS)
 
+static void run_arg_rows(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct axis_state *s = a->state;
+	int64_t from, to;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t r = from; r < to; r++)
+		((int64_t *)a->out[0].data)[r] =
+			s->row((const char *)a->in[0].data + r * s->v.n * s->bytes, s->v.n,
+				s->want_max, s->last);
+}
+
 #define ROW(id, T, U, fn) [DTYPE_##id] = fn##_##T,
 static const slice_fn args[DTYPE_COUNT_] = { FOR_NUM(ROW, arg) };
 static const columns_fn args_columns[DTYPE_COUNT_] = { FOR_NUM(ROW, arg_columns) };
@@ -139,6 +161,7 @@ enum err_code prepare_arg(struct prep *p, struct kernel *ret, struct err *err)
 	s->last = node_int(p->node, "select_last_index", 0) != 0;
 	s->fn = args[p->in[0].dtype];
 	take_columns(p, ret, s, args_columns[p->in[0].dtype], AXIS_COLUMNS, 0.3);
+	take_rows(p, ret, s, run_arg_rows);
 	return s->fn ? ERR_OK : prep_refuse(err, "no loop for this type");
 }
 
@@ -171,6 +194,19 @@ FOR_REAL(HARDMAX_COLUMNS)
 static const columns_fn hardmaxes_columns[DTYPE_COUNT_] = { FOR_REAL(ROW, hardmax_columns) };
 static const slice_fn hardmaxes[DTYPE_COUNT_] = { FOR_REAL(ROW, hardmax) };
 
+static void run_hardmax_rows(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct axis_state *s = a->state;
+	int64_t from, to, row = s->v.n * s->bytes;
+	split_range(&s->split, begin, end, &from, &to);
+	memset((char *)a->out[0].data + from * row, 0, (size_t)((to - from) * row));
+	for (int64_t r = from; r < to; r++) {
+		int64_t found = s->row((const char *)a->in[0].data + r * row, s->v.n, true, false);
+		memcpy((char *)a->out[0].data + r * row + found * s->bytes, &s->one,
+			(size_t)s->bytes);
+	}
+}
+
 enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *err)
 {
 	int axis = node_axis(p->node, "axis", -1, p->in[0].shape.rank);
@@ -180,6 +216,8 @@ enum err_code prepare_hardmax(struct prep *p, struct kernel *ret, struct err *er
 	s->want_max = true;
 	s->fn = hardmaxes[p->in[0].dtype];
 	take_columns(p, ret, s, hardmaxes_columns[p->in[0].dtype], AXIS_COLUMNS, 0.5);
+	tensor_set(&(struct tensor){ .data = &s->one, .dtype = p->in[0].dtype }, 0, 1);
+	take_rows(p, ret, s, run_hardmax_rows);
 	if (s->v.n == 0)
 		s->split.items = 0;
 	return ERR_OK;

@@ -19,6 +19,10 @@ typedef void (*slice_fn)(
 typedef void (*columns_fn)(const struct axis_state *s, const struct kernel_args *a, int64_t at,
 	int64_t item, int64_t n);
 
+/* Where the largest of n is, or the least: the first of equals, or the last. The first NaN wins, as
+   in numpy. */
+typedef int64_t (*arg_row_fn)(const void *x, int64_t n, bool max, bool last);
+
 struct axis_state {
 	struct split split;
 	struct axis_view v;
@@ -27,6 +31,9 @@ struct axis_state {
 	int64_t blocks; /* per outer index */
 	slice_fn fn;
 	columns_fn columns;
+	arg_row_fn row; /* of dense slices */
+	int64_t bytes;  /* of an element */
+	double one;     /* as the element's type, for Hardmax */
 };
 
 /* X(name, element, accumulator, start, operator) for sums and products so far: integers wrap. */
@@ -47,4 +54,10 @@ struct cum_columns {
 extern const struct cum_columns cum_columns_base;
 #ifdef __x86_64__
 extern const struct cum_columns cum_columns_avx2, cum_columns_avx512;
+#endif
+
+/* By element type and instruction set; NULL: none. */
+extern const arg_row_fn arg_row_base[DTYPE_COUNT_];
+#ifdef __x86_64__
+extern const arg_row_fn arg_row_avx2[DTYPE_COUNT_], arg_row_avx512[DTYPE_COUNT_];
 #endif

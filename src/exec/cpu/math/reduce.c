@@ -5,9 +5,8 @@
  * DESIGN. Axes are merged into alternating groups of kept and reduced ones. An item of
  * work is a run of outputs. Where the last group is kept, a run of neighbouring outputs is
  * accumulated side by side, row after row of the input; where it is reduced, each output
- * runs over contiguous elements in lanes, or, where these are fewer than lanes, many outputs
- * are accumulated in one go. float accumulates in double: sums of any length are right to the
- * last digit or so.
+ * runs over contiguous elements, and neighbouring ones are accumulated in one go. float
+ * accumulates in double: sums of any length are right to the last digit or so.
  *
  * INVARIANTS. 1. group[] alternates. 2. The outputs of one item share all kept indices but
  * that of the last kept group.
@@ -18,7 +17,8 @@
 #include <string.h>
 #include "exec/infer/move_geometry.h"
 
-#define REDUCE_RUN 256 /* outputs side by side */
+#define REDUCE_RUN 256 /* outputs in one go */
+#define ROW_RUN 4096   /* elements of rows that are worth it */
 
 struct reduce_op {
 	enum reduce_step step;
@@ -43,9 +43,6 @@ struct group {
 	int64_t n, stride; /* stride in elements of the input */
 };
 
-/* The contiguous group is kept; reduced, and short; reduced. */
-enum reduce_way { WAY_SIDE_BY_SIDE, WAY_ROWS, WAY_LANES };
-
 struct reduce_state {
 	struct split split;
 	const struct reduce_loops *loops;
@@ -53,11 +50,12 @@ struct reduce_state {
 	enum dtype dtype;
 	int n_kept, n_reduced; /* groups; the contiguous one is not among them */
 	struct group kept[RANK_MAX], reduced[RANK_MAX];
-	enum reduce_way way;
-	int64_t last;     /* the contiguous group's size */
-	int64_t side;     /* outputs beside each other, in no group of kept; with lanes: 1 */
+	bool rows;        /* the contiguous group is reduced */
+	int64_t last;     /* its size */
+	int64_t side;     /* outputs beside each other, in no group of kept */
 	int64_t apart;    /* elements of the input from one of them to the next */
-	int64_t runs;     /* items per kept index: side in steps of REDUCE_RUN */
+	int64_t run;      /* outputs in an item */
+	int64_t runs;     /* items per kept index */
 	int64_t count;    /* elements per output */
 	int64_t bytes;    /* of an element */
 };
@@ -100,18 +98,14 @@ static void accumulate(
 {
 	int64_t index[RANK_MAX] = { 0 };
 	const struct reduce_loops *l = s->loops;
-	l->fill(step, acc, s->way == WAY_LANES ? REDUCE_LANES : n);
+	l->fill(step, acc, n);
 	for (int64_t left = repeats(s); left > 0; left--) {
-		if (s->way == WAY_SIDE_BY_SIDE)
-			l->step[step](acc, x, n);
-		else if (s->way == WAY_ROWS)
+		if (s->rows)
 			l->rows[step](acc, x, n, s->last);
 		else
-			l->run[step](acc, x, s->last);
+			l->step[step](acc, x, n);
 		x += advance(s->reduced, s->n_reduced, index) * s->bytes;
 	}
-	for (int64_t half = REDUCE_LANES / 2; half && s->way == WAY_LANES; half /= 2)
-		l->fold(step, acc, half);
 }
 
 /* An accumulator as a double, and the other way round. */
@@ -140,14 +134,13 @@ static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, i
 {
 	double sum[REDUCE_RUN] = { 0 }, top[REDUCE_RUN];
 	int64_t index[RANK_MAX] = { 0 };
-	bool side_by_side = s->way == WAY_SIDE_BY_SIDE;
 	for (int64_t k = 0; k < n; k++) {
 		double most = acc_real(in->dtype, acc[k]);
 		top[k] = isfinite(most) ? most : 0;
 	}
 	for (int64_t left = repeats(s); left > 0; left--) {
-		for (int64_t i = 0; i < (side_by_side ? n : s->last); i++) {
-			int64_t k = side_by_side ? i : 0;
+		for (int64_t i = 0; i < (s->rows ? s->last : n); i++) {
+			int64_t k = s->rows ? 0 : i;
 			sum[k] += exp(tensor_float(in, offset + i) - top[k]);
 		}
 		offset += advance(s->reduced, s->n_reduced, index);
@@ -163,8 +156,8 @@ static void run_reduce(const struct kernel_args *a, int64_t begin, int64_t end)
 	uint64_t acc[REDUCE_RUN];
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t item = from; item < to; item++) {
-		int64_t kept = item / s->runs, at = item % s->runs * REDUCE_RUN;
-		int64_t n = min_i64(REDUCE_RUN, s->side - at);
+		int64_t kept = item / s->runs, at = item % s->runs * s->run;
+		int64_t n = min_i64(s->run, s->side - at);
 		int64_t offset = offset_of(s->kept, s->n_kept, kept) + at * s->apart;
 		char *out = (char *)a->out[0].data + (kept * s->side + at) * s->bytes;
 		accumulate(s, s->op.step, (const char *)a->in[0].data + offset * s->bytes, n, acc);
@@ -180,14 +173,15 @@ static void run_reduce(const struct kernel_args *a, int64_t begin, int64_t end)
 /* What becomes of the contiguous group, and of the kept one before it. */
 static void choose_way(struct reduce_state *s, bool last_kept)
 {
-	s->way = last_kept ? WAY_SIDE_BY_SIDE : WAY_LANES;
+	s->rows = !last_kept;
 	s->side = last_kept ? s->last : 1;
 	s->apart = 1;
-	if (last_kept || s->last >= REDUCE_LANES || !s->n_kept || s->op.log_sum_exp)
+	s->run = REDUCE_RUN;
+	if (last_kept || !s->n_kept || s->op.log_sum_exp)
 		return;
-	s->way = WAY_ROWS;
 	s->side = s->kept[--s->n_kept].n;
 	s->apart = s->last;
+	s->run = min_i64(max_i64(ROW_RUN / max_i64(s->last, 1), 1), REDUCE_RUN);
 }
 
 /* Merges axes into groups; the last group goes to last. */
@@ -244,9 +238,9 @@ enum err_code prepare_reduce(struct prep *p, struct kernel *ret, struct err *err
 	s->op = reduce_ops[p->node->op];
 	s->bytes = (int64_t)dtype_bytes(x->dtype);
 	group_axes(s, &x->shape, mask);
-	s->runs = (s->side + REDUCE_RUN - 1) / REDUCE_RUN;
+	s->runs = (s->side + s->run - 1) / s->run;
 	int64_t kept = tensor_count(&p->out[0]) / max_i64(s->side, 1);
-	double each = (double)s->count * (double)min_i64(REDUCE_RUN, s->side);
+	double each = (double)s->count * (double)min_i64(s->run, s->side);
 	s->split = split_work(p, ret, kept * s->runs, 20 + each * (s->op.log_sum_exp ? 8 : 0.4));
 	ret->run = run_reduce;
 	return ERR_OK;

@@ -8,7 +8,7 @@
 
 #include "exec/cpu/cpu.h"
 
-#define REDUCE_LANES 16
+#define REDUCE_LANES 16 /* of a row */
 
 enum reduce_step { REDUCE_SUM, REDUCE_L1, REDUCE_SQUARE, REDUCE_PROD, REDUCE_MAX, REDUCE_MIN,
 	REDUCE_STEP_COUNT_ };
@@ -19,13 +19,10 @@ typedef void (*rows_fn)(void *acc, const void *x, int64_t n, int64_t width);
 
 struct reduce_loops {
 	step_fn step[REDUCE_STEP_COUNT_]; /* n accumulators, n elements */
-	step_fn run[REDUCE_STEP_COUNT_];  /* REDUCE_LANES accumulators, n elements */
 	rows_fn rows[REDUCE_STEP_COUNT_]; /* n accumulators, width elements each */
-	void (*fold)(enum reduce_step step, void *acc, int64_t n);
 	void (*fill)(enum reduce_step step, void *acc, int64_t n);
 	void (*finish)(
 		enum reduce_finish how, void *out, const void *acc, int64_t n, int64_t count);
-	size_t acc_bytes;
 };
 
 /* Towards zero; what no integer is (the log of 0) is the least one. */

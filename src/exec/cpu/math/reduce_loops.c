@@ -4,7 +4,7 @@
 
 #include <math.h>
 #include <string.h>
-#include "exec/cpu/vec_isa.h"
+#include "exec/cpu/math/vec_sums.h"
 
 /* -- floats ---------------------------------------------------------------------------------- */
 
@@ -13,12 +13,26 @@
 #define IS_NAN(x) ((x) != (x))
 #define FROM_REAL(x) (x)
 
+/* Further down. */
+#define FLOAT_ROWS(op) \
+	static void float_##op##_rows( \
+		void *accumulators, const void *elements, int64_t n, int64_t width);
+FLOAT_ROWS(sum)
+FLOAT_ROWS(l1)
+FLOAT_ROWS(square)
+FLOAT_ROWS(max)
+FLOAT_ROWS(min)
+#undef FLOAT_ROWS
+
 #define E float
 #define A double
 #define N(name) step_##name##_f32
+#define ROWS(op, road) float_##op##_rows
 #define LOWEST -INFINITY
 #define HIGHEST INFINITY
 #include "exec/cpu/math/reduce_t.h"
+#undef ROWS
+#define ROWS(op, road) N(op##_##road)
 
 #define E double
 #define A double
@@ -31,6 +45,73 @@
 #undef MEAN_OF_NONE
 #undef IS_NAN
 #undef FROM_REAL
+
+/* -- rows of floats: by vectors, their ends too ---------------------------------------------- */
+
+typedef double vec_double __attribute__((vector_size(VEC_FLOATS / 2 * sizeof(double))));
+
+static inline double sum_of_doubles(vec_double v)
+{
+#ifdef __AVX512F__
+	return _mm512_reduce_add_pd((__m512d)v);
+#else
+	double lane[VEC_FLOATS / 2];
+	memcpy(lane, &v, sizeof(lane));
+	for (int half = VEC_FLOATS / 4; half > 0; half /= 2)
+		for (int i = 0; i < half; i++)
+			lane[i] += lane[i + half];
+	return lane[0];
+#endif
+}
+
+#define HALF (VEC_FLOATS / 2)
+
+static inline __attribute__((always_inline)) vec_double doubles(half_vec v, enum reduce_step step)
+{
+	vec_double d = __builtin_convertvector(v, vec_double);
+	if (step == REDUCE_L1)
+		for (int i = 0; i < HALF; i++)
+			d[i] = fabs(d[i]);
+	return step == REDUCE_SQUARE ? d * d : d;
+}
+
+static inline __attribute__((always_inline)) double
+row_sum(const float *x, int64_t n, enum reduce_step step)
+{
+	vec_double sums[4] = { 0 };
+	int64_t k = 0;
+	for (; k + 4 * HALF <= n; k += 4 * HALF)
+		UNROLL for (int i = 0; i < 4; i++)
+			sums[i] += doubles(*(const half_vec *)(x + k + i * HALF), step);
+	for (; k < n; k += HALF) {
+		vec v = vec_load_first(x + k, min_i64(n - k, HALF), vec_all(0));
+		half_vec low;
+		memcpy(&low, &v, sizeof(low));
+		sums[0] += doubles(low, step);
+	}
+	return sum_of_doubles((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+#define FLOAT_ROWS(op, join, row, kind, shortest) \
+	static void float_##op##_rows(void *accumulators, const void *elements, int64_t n, \
+		int64_t width) \
+	{ \
+		double *acc = accumulators; \
+		const float *v = elements; \
+		if (width < shortest) { \
+			step_##op##_rows_f32(accumulators, elements, n, width); \
+			return; \
+		} \
+		for (int64_t i = 0; i < n; i++) { \
+			double x = (double)row(v + i * width, width, kind); \
+			step_##join##_f64(acc + i, &x, 1); \
+		} \
+	}
+FLOAT_ROWS(sum, sum, row_sum, REDUCE_SUM, VEC_FLOATS)
+FLOAT_ROWS(l1, sum, row_sum, REDUCE_L1, VEC_FLOATS)
+FLOAT_ROWS(square, sum, row_sum, REDUCE_SQUARE, VEC_FLOATS)
+FLOAT_ROWS(max, max, most_of, false, 3)
+FLOAT_ROWS(min, min, most_of, true, 3)
 
 /* -- integers, whose sums wrap (-fwrapv) ----------------------------------------------------- */
 

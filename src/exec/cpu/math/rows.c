@@ -41,7 +41,7 @@ static double exp_row(float *y, const float *x, int64_t n, float top)
 	for (int64_t k = 0; k < n;) {
 		vec sums[SUMS] = { 0 };
 		int64_t end = min_i64(n, k + SUMS_ROW);
-		for (; k + STEP <= end; k += STEP)
+		for (; k + SUMS_STEP <= end; k += SUMS_STEP)
 			UNROLL for (int i = 0; i < SUMS; i++) {
 				vec e = exp_below(*(const vec *)(x + k + i * VEC_FLOATS) - shift);
 				*(vec *)(y + k + i * VEC_FLOATS) = e;

@@ -13,7 +13,7 @@
 #include "exec/cpu/vec_isa.h"
 
 #define SUMS 4
-#define STEP (SUMS * VEC_FLOATS)
+#define SUMS_STEP (SUMS * VEC_FLOATS)
 #define SUMS_ROW 16384 /* floats whose sum may be a float */
 
 /* By halves: one lane after the other would take as long as the row. So do the instructions. */
@@ -73,7 +73,7 @@ static inline __attribute__((always_inline)) float sum_powers(const float *x, in
 {
 	vec sums[SUMS] = { 0 }, middle = vec_all(mean);
 	int64_t k = 0;
-	for (; k + STEP <= n; k += STEP)
+	for (; k + SUMS_STEP <= n; k += SUMS_STEP)
 		UNROLL for (int i = 0; i < SUMS; i++) {
 			vec d = *(const vec *)(x + k + i * VEC_FLOATS) - middle;
 			if (square)
@@ -108,7 +108,7 @@ static inline float max_of(const float *x, int64_t n)
 	int64_t k = 0;
 	UNROLL for (int i = 0; i < SUMS; i++)
 		best[i] = vec_all(-INFINITY);
-	for (; k + STEP <= n; k += STEP)
+	for (; k + SUMS_STEP <= n; k += SUMS_STEP)
 		UNROLL for (int i = 0; i < SUMS; i++) {
 			vec v = *(const vec *)(x + k + i * VEC_FLOATS);
 			best[i] = max_vec(v, best[i]);
@@ -120,11 +120,31 @@ static inline float max_of(const float *x, int64_t n)
 	return max_of_lanes(best);
 }
 
+/* The largest, or the least: its sign and those of all turned. NaN if there is one. */
+static inline __attribute__((always_inline)) float most_of(const float *x, int64_t n, bool least)
+{
+	int32_t turn = least ? INT32_MIN : 0;
+	vec lowest = (vec)((vec_mask)vec_all(-INFINITY) ^ turn), best[2];
+	vec_mask none = { 0 };
+	best[0] = best[1] = vec_all(-INFINITY);
+	for (int64_t k = 0; k < n; k += 2 * VEC_FLOATS)
+		UNROLL for (int i = 0; i < 2; i++) {
+			const float *at = x + min_i64(k + i * VEC_FLOATS, n);
+			int64_t left = x + n - at;
+			vec v = left < VEC_FLOATS ? vec_load_first(at, left, lowest)
+						  : *(const vec *)at;
+			none |= v != v;
+			best[i] = max_vec((vec)((vec_mask)v ^ turn), best[i]);
+		}
+	float most = max_of_vec(max_vec(best[0], best[1]));
+	return vec_any(none) ? NAN : least ? -most : most;
+}
+
 static inline float dot_of(const float *x, const float *y, int64_t n)
 {
 	vec sums[SUMS] = { 0 };
 	int64_t k = 0;
-	for (; k + STEP <= n; k += STEP)
+	for (; k + SUMS_STEP <= n; k += SUMS_STEP)
 		UNROLL for (int i = 0; i < SUMS; i++)
 			sums[i] += *(const vec *)(x + k + i * VEC_FLOATS) *
 				   *(const vec *)(y + k + i * VEC_FLOATS);
