@@ -106,6 +106,9 @@ static const struct conv_case tiles_cases[] = {
 		.act = ACT_RELU, .threads = 1 },
 	{ 2, 16, 5, 3, 48, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .act = ACT_CLIP, .threads = 1 },
 	{ 1, 512, 20, 20, 128, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .threads = 4 },
+	/* a row of three tiles, whatever their size */
+	{ 1, 32, 4, 75, 64, 3, 3, 1, 1, 1, { 1, 1, 1, 1 }, .blocked = true, .bias = true,
+		.sum = true, .threads = 1 },
 	/* sums in pieces */
 	{ 1, 2048, 7, 7, 32, 1, 1, 1, 1, 1, { 0 }, .blocked = true, .bias = true, .sum = true,
 		.act = ACT_HARD_SWISH, .threads = 1 },

@@ -279,15 +279,16 @@ START_TEST(tiles_equal_the_definition)
 }
 END_TEST
 
-/* The same cases by products of bfloat16. */
+/* The same cases by products of bfloat16, also without AMX. */
 static void check_bf16(const struct conv_case *from, prepare_fn prepare)
 {
 	struct conv_case c = *from;
 	c.bf16 = true;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
+		c.kept = i % 2;
+		cpu_features_limit(i < 2 ? ~(unsigned)CPU_AMX : ~0u);
 		check_case(&c, prepare, false);
 		check_case(&c, prepare, true);
-		c.kept = true;
 	}
 }
 

@@ -98,6 +98,8 @@ static enum err_code choose_bf16(const struct prep *p, struct conv_job *j, struc
 #ifdef __x86_64__
 	j->vec = &conv_vec_avx512_bf16;
 	j->wino = &wino_vec_avx512_bf16;
+	if (cpu_features() & CPU_AMX)
+		j->row = conv_row_amx;
 #else
 	(void)j;
 #endif
@@ -171,6 +173,10 @@ void job_tiles(const struct conv_job *j, struct conv_tile *t, int64_t pixels, in
 	int64_t n = (pixels + j->vec->pixels - 1) / j->vec->pixels;
 	int64_t each = pixels / n, wider = pixels % n;
 	struct conv_tile x = *t;
+	if (j->row && j->row(t, pixels, vecs)) {
+		t->ahead += n * t->ahead_step * t->taps * t->run;
+		return;
+	}
 	for (int64_t i = 0; i < n; i++) {
 		int64_t width = each + (i < wider);
 		j->vec->tile(&x, (int)width, vecs);

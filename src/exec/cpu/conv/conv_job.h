@@ -14,6 +14,8 @@
 
 struct conv_job {
 	const struct conv_vec *vec;
+	/* Asked for all tiles of a row before vec is. False: not done. NULL: there is none. */
+	bool (*row)(const struct conv_tile *first, int64_t pixels, int vecs);
 	const struct wino_vec *wino;
 	int64_t images, ic, oc;
 	int64_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];

@@ -73,6 +73,11 @@ struct conv_vec {
 	void (*tile)(const struct conv_tile *t, int pixels, int vecs);
 };
 
+#ifdef __x86_64__
+/* All tiles of a row, of avx512_bf16's operands. False: it was not done. */
+bool conv_row_amx(const struct conv_tile *first, int64_t pixels, int vecs);
+#endif
+
 /* -- Winograd's minimal filtering of 3x3 windows (wino.h), along both axes -------------------- */
 
 /* Some pixels of a vector of channels; where they are outside of the image they are zero, or
