@@ -119,6 +119,39 @@ def attention(d):
     return feeds, ["y", "present"] if v == q else ["y"], attrs
 
 
+def eight_bit(d, *shape, kind=np.uint8):
+    low = np.iinfo(kind).min
+    return d.ints(low, low + 256, *shape, dtype=kind)
+
+
+def qattention(d):
+    b, s, heads, n = d.pick(1, 3), d.pick(1, 5), d.pick(1, 2), d.pick(4, 6)
+    past, q, wide = d.pick(0, 4), heads * n, 10
+    total, kind, columns = s + past, d.pick(np.uint8, np.int8), d.pick((), (3 * q,))
+    mask = d.pick(None, d.mask(b, total), d.mask(b, s, total), d.ints(1, total + 1, b))
+    feeds = dict(x=eight_bit(d, b, s, wide), w=eight_bit(d, wide, 3 * q, kind=kind), bias=d.floats(3 * q),
+                 x_scale=np.float32(0.01), w_scale=np.abs(d.floats(*columns, scale=0.01)) + np.float32(0.001),
+                 mask=mask, x_zero=d.maybe(eight_bit(d)), w_zero=d.maybe(eight_bit(d, *columns, kind=kind)),
+                 past=d.floats(2, b, heads, past, n) if past else None)
+    attrs = dict(num_heads=heads, unidirectional=d.pick(0, 1))
+    attrs.update(d.pick({}, {"mask_filter_value": -5.0}))
+    return {k: None if v is None else np.asarray(v) for k, v in feeds.items()}, ["y", "present"] if past else ["y"], attrs
+
+
+def q_embed_layer_norm(d):
+    b, s, n = d.pick(1, 3), d.pick(1, 6), d.pick(4, 9)
+    segments, kind = d.pick(True, False), d.pick(np.uint8, np.int8)
+    feeds = dict(ids=d.ints(0, 11, b, s), segments=d.ints(0, 2, b, s) if segments else None,
+                 word=eight_bit(d, 11, n, kind=kind), position=eight_bit(d, 8, n, kind=kind),
+                 segment=eight_bit(d, 2, n, kind=kind) if segments else None, gamma=eight_bit(d, n, kind=kind),
+                 beta=eight_bit(d, n, kind=kind), mask=d.maybe(d.ints(0, 2, b, s)))
+    parts = ["word", "position", "segment", "gamma", "beta"]
+    given = lambda part, value: None if part == "segment" and not segments else np.asarray(value)
+    feeds.update({f"{p}_scale": given(p, np.float32(0.01 * (i + 1))) for i, p in enumerate(parts)})
+    feeds.update({f"{p}_zero": given(p, eight_bit(d, kind=kind)) for p in parts})
+    return feeds, ["y", "mask_index"], {}
+
+
 def multi_head_attention(d):
     b, s, heads, n = d.pick(1, 3), d.pick(1, 5), d.pick(1, 2), d.pick(4, 6)
     past, kv, q = d.pick(0, 3), d.pick(s, 4), heads * n
@@ -274,8 +307,10 @@ OPERATORS = [
     (MS, 17, "SkipSimplifiedLayerNormalization", skip_simplified_norm),
     ("", 17, "SimplifiedLayerNormalization", simplified_norm),
     (MS, 17, "EmbedLayerNormalization", embed_layer_norm),
+    (MS, 17, "QEmbedLayerNormalization", q_embed_layer_norm),
     (MS, 17, "RotaryEmbedding", rotary),
     (MS, 17, "Attention", attention),
+    (MS, 17, "QAttention", qattention),
     (MS, 17, "MultiHeadAttention", multi_head_attention),
     (MS, 17, "GroupQueryAttention", group_query_attention),
     (MS, 17, "DynamicQuantizeLSTM", dynamic_quantize_lstm),

@@ -230,6 +230,15 @@ static const struct rewrite rewrites[] = {
 		"Gather(m, i) axis=0 -> %2\nAdd(%2, %1) -> %3\nSub(i, i) -> %4\n"
 		"Cast(%4) to=6 -> %5\nReduceSum(%5, {1}) keepdims=0 -> %6\nIdentity(%6) -> z\n"
 		"LayerNormalization(%3, one, one) epsilon=1e-12 -> y\n" },
+	{ MS,
+		"node com.microsoft:QEmbedLayerNormalization i,_,u,u,_,zeros,zeros,_,one,one,_,one,"
+		"one,zero,zero,_,zero,zero -> y",
+		"Gather(u, i) axis=0 -> %0\nDequantizeLinear(%0, one, zero) -> %1\n"
+		"Shape(i) start=1 end=2 -> %2\nSlice(u, {0}, %2, {0}) -> %3\n"
+		"DequantizeLinear(%3, one, zero) -> %4\nAdd(%1, %4) -> %5\n"
+		"DequantizeLinear(zeros, one, zero) -> %6\n"
+		"DequantizeLinear(zeros, one, zero) -> %7\n"
+		"LayerNormalization(%5, %6, %7) epsilon=1e-12 -> y\n" },
 	{ MS, "node com.microsoft:DequantizeLinear u,one,zero -> y",
 		"DequantizeLinear(u, one, zero) -> y\n" },
 	{ MS, "node com.microsoft:QuantizeLinear m,one,zero -> y",
@@ -336,6 +345,15 @@ static const struct rewrite rewrites[] = {
 		"Slice(wide, {12}, {18}, {1}) -> %4\nMatMul(tok, %4) -> %5\n"
 		"Attention(%1, %3, %5) is_causal=1 q_num_heads=2 kv_num_heads=2 -> %6\n"
 		"Identity(%6) -> y\n" },
+	{ MS,
+		"in q uint8 [2,4,6]\nin qw uint8 [6,18]\n"
+		"node com.microsoft:QAttention q,qw,last,one,one,_,zero -> y num_heads=2",
+		"IntegerMatMul(q, qw, zero) -> %0\nMul(one, one) -> %1\n"
+		"Cast(%0) to=1 -> %2\nMul(%2, %1) -> %3\nAdd(%3, last) -> %4\n"
+		"Slice(%4, {0}, {6}, {-1}) -> %5\nSlice(%4, {6}, {12}, {-1}) -> %6\n"
+		"Slice(%4, {12}, {18}, {-1}) -> %7\n"
+		"Attention(%5, %6, %7) is_causal=0 q_num_heads=2 kv_num_heads=2 -> %8\n"
+		"Identity(%8) -> y\n" },
 	{ MS,
 		"node com.microsoft:MultiHeadAttention tok,tok,tok,_,_,_,x,x -> y num_heads=2 "
 		"scale=0.5",

@@ -108,6 +108,13 @@ void lower_become(struct lower *x, enum op_id op, int32_t n_out, int32_t n_in, c
 /* The draft becomes v quantized; VALUE_NONE: without a zero point. lower_quantize.c */
 void lower_quantized(struct lower *x, int32_t v, int32_t scale, int32_t zero);
 
+/* Which of the draft's inputs go with the 8-bit operands 0 and 1. */
+struct lower_product {
+	int a_scale, b_scale, a_zero, b_zero, bias;
+};
+/* Their product as float32. lower_quantize.c */
+int32_t lower_product_to_float(struct lower *x, const struct lower_product *p);
+
 /* Constants. */
 int32_t lower_ints(struct lower *x, const int64_t *v, int32_t n);
 int32_t lower_int(struct lower *x, int64_t v); /* of shape [1] */

@@ -141,22 +141,52 @@ static void emit_mask_index(struct lower *x, int32_t ids)
 	lower_emit_out(x, OP_IDENTITY, LOWER_EMIT(x, REDUCE_SUM, has, axis), 1);
 }
 
-void lower_embed_layer_norm(struct lower *x)
+/* The first of the positions, one for each of the ids. */
+static int32_t first_positions(struct lower *x, int32_t ids)
 {
-	int32_t ids = lower_in(x, 0), positions = lower_in(x, 3), at;
-	if (lower_has_in(x, 8))
-		at = look_up(x, positions, x->in[8]);
-	else
-		at = LOWER_EMIT(x, SLICE, positions, lower_int(x, 0), lower_dims(x, ids, 1, 2),
-			lower_int(x, 0));
-	int32_t sum = LOWER_EMIT(x, ADD, look_up(x, lower_in(x, 2), ids), at);
-	if (lower_has_in(x, 1) && lower_has_in(x, 4))
-		sum = LOWER_EMIT(x, ADD, sum, look_up(x, x->in[4], x->in[1]));
+	return LOWER_EMIT(x, SLICE, lower_in(x, 3), lower_int(x, 0), lower_dims(x, ids, 1, 2),
+		lower_int(x, 0));
+}
+
+/* The draft becomes the sum's normalization. */
+static void become_embedding(struct lower *x, int32_t sum, int32_t gamma, int32_t beta)
+{
 	if (lower_wants_out(x, 1))
-		emit_mask_index(x, ids);
+		emit_mask_index(x, lower_in(x, 0));
 	if (lower_wants_out(x, 2))
 		lower_emit_out(x, OP_IDENTITY, sum, 2);
 	lower_take_rest(x);
 	lower_default_float(x, "epsilon", 1e-12f);
-	LOWER_BECOME(x, LAYER_NORM, 1, sum, lower_in(x, 5), lower_in(x, 6));
+	LOWER_BECOME(x, LAYER_NORM, 1, sum, gamma, beta);
+}
+
+void lower_embed_layer_norm(struct lower *x)
+{
+	int32_t ids = lower_in(x, 0), at;
+	if (lower_has_in(x, 8))
+		at = look_up(x, lower_in(x, 3), x->in[8]);
+	else
+		at = first_positions(x, ids);
+	int32_t sum = LOWER_EMIT(x, ADD, look_up(x, lower_in(x, 2), ids), at);
+	if (lower_has_in(x, 1) && lower_has_in(x, 4))
+		sum = LOWER_EMIT(x, ADD, sum, look_up(x, x->in[4], x->in[1]));
+	become_embedding(x, sum, lower_in(x, 5), lower_in(x, 6));
+}
+
+/* v, that is some of input i's 8-bit numbers, as floats. */
+static int32_t embedded(struct lower *x, int i, int32_t v)
+{
+	int32_t scale = lower_in(x, i + 6), zero = lower_in(x, i + 11);
+	return LOWER_EMIT(x, DEQUANTIZE, v, scale, zero);
+}
+
+void lower_q_embed_layer_norm(struct lower *x)
+{
+	int32_t ids = lower_in(x, 0);
+	int32_t word = embedded(x, 2, look_up(x, lower_in(x, 2), ids));
+	int32_t sum = LOWER_EMIT(x, ADD, word, embedded(x, 3, first_positions(x, ids)));
+	if (lower_has_in(x, 1) && lower_has_in(x, 4))
+		sum = LOWER_EMIT(x, ADD, sum, embedded(x, 4, look_up(x, x->in[4], x->in[1])));
+	int32_t gamma = embedded(x, 5, lower_in(x, 5)), beta = embedded(x, 6, lower_in(x, 6));
+	become_embedding(x, sum, gamma, beta);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lower_heads.c -- com.microsoft's Attention, MultiHeadAttention and RotaryEmbedding in terms
- * of ai.onnx's
+ * lower_heads.c -- com.microsoft's Attention, QAttention, MultiHeadAttention and RotaryEmbedding
+ * in terms of ai.onnx's
  *
  * Theirs differ in what comes before: projections, biases, packed operands, and masks of many
  * forms, whose hidden keys get a large negative number added (mask_filter_value).
@@ -16,6 +16,8 @@
 const struct attr_spec old_attention_contrib[] = { HEADS_ATTRS, { "do_rotary", ATTR_INT, false },
 	{ "past_present_share_buffer", ATTR_INT, false }, { "qkv_hidden_sizes", ATTR_INTS, false },
 	{ "rotary_embedding_dim", ATTR_INT, false }, END };
+const struct attr_spec old_qattention[] = { HEADS_ATTRS, { "do_rotary", ATTR_INT, false },
+	{ "past_present_share_buffer", ATTR_INT, false }, END };
 const struct attr_spec old_multi_head_attention[] = { HEADS_ATTRS, END };
 const struct attr_spec old_rotary_contrib[] = { { "is_packed_batching", ATTR_INT, false },
 	{ "scale", ATTR_FLOAT, false }, END };
@@ -179,6 +181,23 @@ static void widths(struct lower *x, int64_t *q, int64_t *v)
 		lower_fail(x, ERR_UNIMPLEMENTED, "weights of shape %s", SHAPE_TEXT(w));
 }
 
+/* With the past at input `past`, both halves of which are stacked, as those of output 1 are. */
+static void become_attention(struct lower *x, struct heads *h, int past)
+{
+	if (lower_has_in(x, past)) {
+		h->past_k = pick(x, x->in[past], 0, 0);
+		h->past_v = pick(x, x->in[past], 0, 1);
+	}
+	int32_t y = emit_attention(x, h, lower_wants_out(x, 1) ? 3 : 1);
+	if (lower_wants_out(x, 1)) {
+		int32_t k = unsqueeze(x, y + 1, 1, 0, 0), value = unsqueeze(x, y + 2, 1, 0, 0);
+		lower_with_int(x, "axis", 0);
+		lower_emit_out(x, OP_IDENTITY, LOWER_EMIT(x, CONCAT, k, value), 1);
+	}
+	lower_take_rest(x);
+	LOWER_BECOME(x, IDENTITY, 1, y);
+}
+
 void lower_attention_contrib(struct lower *x)
 {
 	struct heads h = { .past_k = VALUE_NONE, .past_v = VALUE_NONE, .mask = in_or_none(x, 3),
@@ -191,18 +210,24 @@ void lower_attention_contrib(struct lower *x)
 	h.q = project(x, 0, q);
 	h.k = project(x, q, 2 * q);
 	h.v = project(x, 2 * q, 2 * q + v);
-	if (lower_has_in(x, 4)) {
-		h.past_k = pick(x, x->in[4], 0, 0);
-		h.past_v = pick(x, x->in[4], 0, 1);
-	}
-	int32_t y = emit_attention(x, &h, lower_wants_out(x, 1) ? 3 : 1);
-	if (lower_wants_out(x, 1)) {
-		int32_t k = unsqueeze(x, y + 1, 1, 0, 0), value = unsqueeze(x, y + 2, 1, 0, 0);
-		lower_with_int(x, "axis", 0);
-		lower_emit_out(x, OP_IDENTITY, LOWER_EMIT(x, CONCAT, k, value), 1);
-	}
-	lower_take_rest(x);
-	LOWER_BECOME(x, IDENTITY, 1, y);
+	become_attention(x, &h, 4);
+}
+
+/* Of 8-bit numbers; they are multiplied once, as the input would be packed for each product. */
+void lower_qattention(struct lower *x)
+{
+	static const struct lower_product at = { 3, 4, 6, 7, 2 };
+	struct heads h = { .past_k = VALUE_NONE, .past_v = VALUE_NONE, .mask = in_or_none(x, 5),
+		.bias = VALUE_NONE, .num = lower_take_int(x, "num_heads", 0) };
+	int64_t q, v;
+	refuse_int(x, "do_rotary");
+	refuse_int(x, "past_present_share_buffer");
+	widths(x, &q, &v);
+	int32_t all = lower_product_to_float(x, &at);
+	h.q = slice(x, all, 0, q, -1);
+	h.k = slice(x, all, q, 2 * q, -1);
+	h.v = slice(x, all, 2 * q, 2 * q + v, -1);
+	become_attention(x, &h, 8);
 }
 
 /* -- MultiHeadAttention ---------------------------------------------------------------------- */

@@ -256,21 +256,25 @@ static int32_t as_float32(struct lower *x, int32_t v)
 	return lower_dtype(x, v) == DTYPE_F32 ? v : lower_as(x, v, DTYPE_F32);
 }
 
+int32_t lower_product_to_float(struct lower *x, const struct lower_product *p)
+{
+	int32_t product = integer_product(x, p->a_zero, p->b_zero);
+	int32_t a_scale = as_float32(x, lower_in(x, p->a_scale));
+	int32_t b_scale = as_float32(x, lower_in(x, p->b_scale));
+	int32_t scale = LOWER_EMIT(x, MUL, a_scale, b_scale);
+	int32_t v = LOWER_EMIT(x, MUL, lower_as(x, product, DTYPE_F32), scale);
+	if (!lower_has_in(x, p->bias))
+		return v;
+	int32_t bias = as_float32(x, x->in[p->bias]);
+	return LOWER_EMIT(x, ADD, v, bias);
+}
+
 /* Inputs A, B, their scales, their zero points, bias; B's are per column. */
 void lower_matmul_integer_to_float(struct lower *x)
 {
-	int32_t product = integer_product(x, 4, 5);
-	int32_t a_scale = lower_in(x, 2), b_scale = lower_in(x, 3);
-	enum dtype dtype = lower_dtype(x, a_scale);
-	a_scale = as_float32(x, a_scale);
-	b_scale = as_float32(x, b_scale);
-	int32_t scale = LOWER_EMIT(x, MUL, a_scale, b_scale);
-	int32_t sum = lower_as(x, product, DTYPE_F32);
-	int32_t v = LOWER_EMIT(x, MUL, sum, scale);
-	if (lower_has_in(x, 6)) {
-		int32_t bias = as_float32(x, x->in[6]);
-		v = LOWER_EMIT(x, ADD, v, bias);
-	}
+	static const struct lower_product at = { 2, 3, 4, 5, 6 };
+	enum dtype dtype = lower_dtype(x, lower_in(x, at.a_scale));
+	int32_t v = lower_product_to_float(x, &at);
 	lower_become(x, dtype == DTYPE_F16 ? OP_CAST : OP_IDENTITY, 1, 1, &v);
 	if (x->op == OP_CAST)
 		lower_default_int(x, "to", dtype);
