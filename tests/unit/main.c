@@ -8,8 +8,13 @@
 #include SUITES
 #undef SUITE
 
+/* Of a single test, in which a busy machine or a sanitizer may be slow. Only one that hangs takes
+   as long. */
+#define TIMEOUT_S "120"
+
 int main(void)
 {
+	setenv("CK_DEFAULT_TIMEOUT", TIMEOUT_S, 0); /* before the suites are made */
 	SRunner *runner = srunner_create(NULL);
 #define SUITE(stem) srunner_add_suite(runner, suite_##stem());
 #include SUITES

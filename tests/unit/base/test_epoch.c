@@ -114,7 +114,6 @@ Suite *suite_epoch(void)
 {
 	Suite *s = suite_create("epoch");
 	TCase *t = tcase_create("epoch");
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_reader_never_sees_what_was_freed);
 	tcase_add_test(t, the_writer_waits_for_the_outermost_leave);
 	tcase_add_test(t, threads_that_ended_hold_nobody_up);

@@ -225,7 +225,6 @@ Suite *suite_lent(void)
 	Suite *s = suite_create("lent");
 	TCase *t = tcase_create("lent");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, what_is_shorter_than_said_or_too_small_is_not_lent);
 	tcase_add_test(t, other_file_systems_lend_nothing);
 	if (lending_is_possible("/tmp", 2 * LENT)) {

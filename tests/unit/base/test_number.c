@@ -337,7 +337,6 @@ Suite *suite_number(void)
 {
 	Suite *s = suite_create("number");
 	TCase *t = tcase_create("number");
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, grammar_is_that_of_json);
 	tcase_add_test(t, integers_are_exact_or_refused);
 	tcase_add_test(t, unsigned_integers_reach_two_to_the_64);

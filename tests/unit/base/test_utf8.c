@@ -69,7 +69,6 @@ Suite *suite_utf8(void)
 {
 	Suite *s = suite_create("utf8");
 	TCase *t = tcase_create("utf8");
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_character_is_read_back);
 	tcase_add_test(t, what_is_no_utf8);
 	tcase_add_test(t, names_are_short_text_without_control_characters);

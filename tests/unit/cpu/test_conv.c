@@ -554,7 +554,6 @@ Suite *suite_conv(void)
 {
 	Suite *s = suite_create("conv");
 	TCase *t = tcase_create("conv");
-	tcase_set_timeout(t, 60); /* the loops that define it are slow on a busy machine */
 	if (cpu_features() & CPU_AVX2) {
 		tcase_add_test(t, many_threads_run_one_plan_at_once);
 		tcase_add_loop_test(t, equals_the_definition, 0, COUNT(cases));

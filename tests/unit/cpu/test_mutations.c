@@ -144,7 +144,6 @@ Suite *suite_mutations(void)
 {
 	Suite *s = suite_create("mutations");
 	TCase *t = tcase_create("mutations");
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, M20_mutated_nodes_run_or_are_refused_by_name, 1, OP_COUNT_);
 	tcase_add_test(t, attention_of_two_types_is_refused);
 	tcase_add_test(t, a_pad_beyond_all_memory_is_refused);

@@ -182,7 +182,6 @@ Suite *suite_ops(void)
 {
 	Suite *s = suite_create("ops");
 	TCase *t = tcase_create("cases");
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, rows_agree_with_the_reference, 0, op_cases_count);
 	tcase_add_loop_test(t, rows_agree_with_the_reference_on_lesser_machines, 0, op_cases_count);
 	tcase_add_loop_test(t, products_of_bfloat16_are_near_the_reference, 0, op_cases_count);

@@ -215,7 +215,6 @@ Suite *suite_vec_math(void)
 {
 	Suite *s = suite_create("vec_math");
 	TCase *t = tcase_create("all");
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(
 		t, functions_stay_within_their_bounds, 0, sizeof(bounds) / sizeof(bounds[0]));
 	tcase_add_test(t, powers_and_remainders_of_special_values_are_those_of_c);

@@ -263,7 +263,6 @@ Suite *suite_pass_random(void)
 {
 	Suite *s = suite_create("pass_random");
 	TCase *t = tcase_create("random");
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, random_graphs_keep_their_results, 0, SEEDS / SEEDS_PER_TEST);
 	suite_add_tcase(s, t);
 	return s;

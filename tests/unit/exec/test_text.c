@@ -130,7 +130,6 @@ Suite *suite_text(void)
 {
 	Suite *s = suite_create("text");
 	TCase *t = tcase_create("text");
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, a_bad_pattern_is_refused_with_the_reason, 0,
 		sizeof(refused) / sizeof(refused[0]));
 	tcase_add_loop_test(t, no_pattern_takes_for_ever, 0, sizeof(costly) / sizeof(costly[0]));

@@ -127,7 +127,6 @@ Suite *suite_work_room(void)
 {
 	Suite *s = suite_create("work_room");
 	TCase *t = tcase_create("work_room");
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, who_needs_more_than_there_is_is_refused);
 	tcase_add_test(t, what_is_idle_makes_way_for_the_same_program);
 	tcase_add_test(t, what_is_idle_leaves_half_of_the_room_to_others);

@@ -363,7 +363,6 @@ Suite *suite_gpu_graphs(void)
 {
 	Suite *s = suite_create("gpu_graphs");
 	TCase *t = tcase_create("graphs");
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_constant_is_there_when_it_is_read);
 	tcase_add_test(t, the_device_and_the_host_take_turns);
 	tcase_add_test(t, outputs_may_be_inputs_views_constants_and_read_by_both);

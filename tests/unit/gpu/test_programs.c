@@ -488,7 +488,6 @@ Suite *suite_gpu_programs(void)
 {
 	Suite *s = suite_create("gpu_programs");
 	TCase *t = tcase_create("programs");
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, layers_of_products_are_the_hosts);
 	tcase_add_test(t, a_block_with_a_shortcut_is_the_hosts);
 	tcase_add_test(t, algorithms_are_timed_once_and_remembered);

@@ -553,7 +553,6 @@ Suite *suite_native(void)
 	Suite *s = suite_create("native");
 	TCase *t = tcase_create("core");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_model_gives_the_same_bits_from_its_native_file);
 	tcase_add_test(t, another_machine_packs_for_itself);
 	tcase_add_test(t, packed_weights_do_without_their_sources);

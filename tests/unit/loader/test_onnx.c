@@ -600,7 +600,6 @@ Suite *suite_onnx(void)
 	Suite *s = suite_create("onnx");
 	TCase *t = tcase_create("onnx");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_model_becomes_a_graph);
 	tcase_add_test(t, an_opset_import_may_be_there_twice_if_it_says_the_same);
 	tcase_add_test(t, microsofts_domain_needs_no_import);

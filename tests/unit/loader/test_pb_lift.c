@@ -385,7 +385,6 @@ Suite *suite_pb_lift(void)
 {
 	Suite *s = suite_create("pb_lift");
 	TCase *t = tcase_create("pb_lift");
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, big_bytes_are_read_to_where_they_stay);
 	tcase_add_test(t, M1_what_is_cut_off_is_refused_in_the_same_words);

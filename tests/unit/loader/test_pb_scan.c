@@ -203,7 +203,6 @@ Suite *suite_pb_scan(void)
 {
 	Suite *s = suite_create("pb_scan");
 	TCase *t = tcase_create("pb_scan");
-	tcase_set_timeout(t, 30);
 	tcase_add_test(t, empty_and_plain_messages_pass);
 	tcase_add_loop_test(t, M1_what_is_no_message_is_refused, 0,
 		(int)(sizeof(broken) / sizeof(broken[0])));

@@ -216,7 +216,6 @@ Suite *suite_registry(void)
 	Suite *s = suite_create("registry");
 	TCase *t = tcase_create("core");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, ready_versions_are_found_by_latest_number_and_label);
 	tcase_add_test(t, what_is_not_ready_is_unavailable_and_what_is_not_there_not_found);
 	tcase_add_test(t, number_0_is_the_latest_unless_there_is_a_version_0);

@@ -439,7 +439,6 @@ Suite *suite_repo(void)
 	Suite *s = suite_create("repo");
 	TCase *t = tcase_create("core");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, what_is_there_is_served_and_what_is_renamed_in_takes_over);
 	tcase_add_test(t, m23_a_version_is_loaded_when_its_copy_has_come_to_rest);
 	tcase_add_test(t, m23_what_is_put_into_an_empty_version_is_noticed);

@@ -535,7 +535,6 @@ Suite *suite_scan(void)
 	Suite *s = suite_create("scan");
 	TCase *t = tcase_create("core");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60); /* many small files on a busy machine */
 	tcase_add_test(t, models_and_versions_are_found_highest_first);
 	tcase_add_test(t, m26_only_plain_decimal_directories_are_versions);
 	tcase_add_test(t, repositories_of_others_are_told_what_is_different);

@@ -434,7 +434,6 @@ Suite *suite_version_load(void)
 	Suite *s = suite_create("version_load");
 	TCase *t = tcase_create("core");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_version_has_its_interface_and_its_figures);
 	tcase_add_test(t, a_load_tells_how_far_it_is);
 	tcase_add_test(t, m29_a_cancelled_load_ends);

@@ -146,7 +146,6 @@ Suite *suite_watch(void)
 	Suite *s = suite_create("watch");
 	TCase *t = tcase_create("core");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, roots_models_and_versions_are_watched);
 	tcase_add_test(t, what_a_scan_sees_no_more_is_watched_no_more);
 	tcase_add_test(t, a_version_directory_without_a_model_is_watched);

@@ -279,7 +279,6 @@ Suite *suite_dialect_json(void)
 {
 	Suite *s = suite_create("dialect_json");
 	TCase *t = tcase_create("dialect_json");
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, shape_is_found_in_the_brackets);
 	tcase_add_test(t, ragged_literals_are_refused);

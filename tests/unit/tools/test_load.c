@@ -189,7 +189,6 @@ Suite *suite_load(void)
 {
 	Suite *s = suite_create("load");
 	TCase *t = tcase_create("load");
-	tcase_set_timeout(t, 30);
 	tcase_add_test(t, a_closed_loop_sends_when_it_has_its_answer);
 	tcase_add_test(t, an_open_loop_charges_a_slow_server_for_those_who_wait);
 	tcase_add_test(t, every_failure_is_counted_as_what_it_is);
