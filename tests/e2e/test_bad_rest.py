@@ -564,11 +564,35 @@ class BadRest(unittest.TestCase):
         with Server(options={"http.connections_max": "20"}) as s:
             time.sleep(0.5)  # until the connection that asked whether it is ready is gone
             kept = [s.connect() for _ in range(20)]
+            for c in kept:
+                c.sendall(request(headers=["Content-Length: 1000"], body=b"{"))
             time.sleep(0.3)
             self.assertEqual(status_of(s.raw(request("/v2/health/live", method="GET"))), 503)
             for c in kept:
                 c.close()
             s.wait_ready("/v2/health/live", 5)
+
+    def test_H23_who_only_holds_a_connection_makes_way(self):
+        body = json.dumps(infer()).encode()
+        with Server(options={"http.connections_max": "20"}) as s:
+            busy = s.connect()
+            busy.sendall(request(headers=["Content-Length: %d" % len(body)], body=body[:1]))
+            idle = [s.connect() for _ in range(19)]
+            for c in idle[::2]:
+                c.sendall(b"GET /v2 HTTP/1.1\r\nHost: a\r\nX: ")
+            time.sleep(1.5)
+            newcomers = [s.connect() for _ in range(19)]
+            for c in newcomers:
+                c.sendall(request("/v2/health/live", method="GET"))
+            self.assertEqual([status_of(read_answer(c)) for c in newcomers], [200] * 19)
+            for c in idle:
+                self.assertEqual(c.recv(1), b"")
+            busy.sendall(body[1:])
+            self.assertEqual(status_of(read_answer(busy)), 200)
+            for c in [busy, *idle, *newcomers]:
+                c.close()
+            s.wait_ready("/v2/health/live", 5)
+            self.assertEqual(s.metric('signet_http_refused_total{reason="crowded_out"'), 19)
 
     def test_H24_answers_larger_than_a_request_may_take(self):
         node = helper.make_node("Expand", ["x", "n"], ["y"])

@@ -22,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException
 
+import raw_http2
 import signet
 from signet_server import Server
 
@@ -465,14 +466,37 @@ class GrpcLimits(unittest.TestCase):
                 sock.close()
             signet.wait_until(lambda: is_live(s), "a connection that is taken")
 
+    def stream_on(self, s):
+        c = raw_http2.Connection(s.grpc_port)
+        c.call(1, SERVICE + "ModelStreamInfer")
+        c.sock.settimeout(20)
+        c.send(raw_http2.frame(raw_http2.DATA, 0, 1, raw_http2.message(b"")))
+        self.assertIsNotNone(c.wait_for(raw_http2.DATA, 1))
+        return c
+
+    def test_who_only_holds_a_connection_makes_way(self):
+        for guard in ("off", "on"):
+            with Server(grpc=True, options={"grpc.connections_max": "4", "grpc.guard": guard}) as s:
+                busy = self.stream_on(s)
+                idle = [socket.create_connection(("127.0.0.1", s.grpc_port), 5) for _ in range(3)]
+                time.sleep(1.6)
+                newcomers = [raw_http2.Connection(s.grpc_port) for _ in idle]
+                for c in newcomers:
+                    c.call(1, SERVICE + "ServerLive", b"")
+                    self.assertEqual(c.status(1), 0)
+                    busy.send(raw_http2.frame(raw_http2.DATA, 0, 1, raw_http2.message(b"")))
+                    self.assertIsNotNone(busy.wait_for(raw_http2.DATA, 1))
+                self.assertEqual(s.metric('signet_grpc_refused_total{reason="crowded_out"'), 3)
+                for sock in [busy.sock, *idle, *(c.sock for c in newcomers)]:
+                    sock.close()
+
     def test_connections_beyond_the_limit_are_closed(self):
         with Server(grpc=True, options={"grpc.connections_max": "2"}) as s:
-            held = [socket.create_connection(("127.0.0.1", s.grpc_port), 5) for _ in range(2)]
-            time.sleep(0.2)
+            held = [self.stream_on(s) for _ in range(2)]
             with socket.create_connection(("127.0.0.1", s.grpc_port), 5) as third:
                 self.assertEqual(third.recv(1), b"")
-            for sock in held:
-                sock.close()
+            for c in held:
+                c.sock.close()
             signet.wait_until(lambda: is_live(s), "a connection that is taken")
 
     def test_connections_that_come_and_go_are_counted_once(self):

@@ -299,6 +299,28 @@ class OverHttp(Story):
     def test_idle_connections_are_closed(self):
         self.assertEqual(self.secure().recv(1), b"")
 
+    def test_who_only_holds_a_connection_makes_way(self):
+        with Server(options={**tls_options("http", self.cert, self.key), "http.connections_max": "4"},
+                    tls=self.context()) as s:
+            idle = [self.tls.wrap_socket(s.connect(), server_hostname="localhost") for _ in range(4)]
+            time.sleep(1.6)
+            newcomers = [http.client.HTTPSConnection("localhost", s.port, timeout=20, context=self.tls) for _ in idle]
+            for c in newcomers:
+                c.request("GET", READY)
+                self.assertEqual(c.getresponse().status, 200)
+            self.assertEqual([c.recv(1) for c in idle], [b""] * 4)
+            for c in idle + newcomers:
+                c.close()
+
+    def test_H22_handshakes_in_a_crowd_must_be_quick(self):
+        with Server(options={**tls_options("http", self.cert, self.key), "http.connections_max": "8",
+                             "http.tls_timeout": "1h"}, tls=self.tls) as s:
+            slow = [s.connect() for _ in range(8)]
+            self.assertEqual([c.recv(1) for c in slow], [b""] * 8)
+            s.wait_ready()
+            for c in slow:
+                c.close()
+
 
 class Changing(Story):
     def served_by(self, s):

@@ -25,6 +25,7 @@ struct rpc;
 /* Why a connection or a call was turned away before any handler saw it. */
 #define RPC_REFUSALS(X) \
 	X(CONNECTIONS, "connections") \
+	X(CROWDED_OUT, "crowded_out") \
 	X(DESCRIPTORS, "descriptors") \
 	X(CALLS, "calls") \
 	X(STREAMS, "streams") \
@@ -50,7 +51,7 @@ struct rpc_conf {
 	const char *listen;     /* "HOST:PORT", ":PORT", "unix:PATH"; port 0: any free one */
 	int listen_fd;          /* >= 0: this socket (systemd's) instead; taken on ERR_OK */
 	int io_threads;         /* 0: one per core, at most 8 */
-	int connections_max;    /* the next one is closed at once */
+	int connections_max;    /* then an idle one makes way, or the next is closed at once */
 	int streams_max;        /* calls at once that a connection may have */
 	int calls_max;          /* over all connections */
 	int resets_max;         /* calls that a connection may waste in a second */

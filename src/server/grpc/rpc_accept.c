@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "server/grpc/rpc_late.h"
 #include "server/grpc/rpc_watch.h"
+#include "server/net/crowd.h"
 #include "server/net/intake.h"
 #include "server/net/tcp.h"
 
@@ -24,6 +25,7 @@ struct rpc_acceptor {
 	pthread_t thread;
 	bool started;
 	struct intake intake;
+	struct crowd crowd;
 	int epoll_fd;
 	atomic_bool stop, refusing;
 	atomic_uint_least64_t rounds;
@@ -47,6 +49,15 @@ static void on_hang_up(struct rpc_acceptor *a, int fd, uint32_t generation)
 	rpc_conn_close(&a->rpc->conns, fd);
 }
 
+/* Whoever makes way is no longer counted, though gRPC has still to hear of it. */
+static bool make_room(struct rpc_acceptor *a)
+{
+	int fd = rpc_conns_make_room(&a->rpc->conns, &a->crowd);
+	if (fd >= 0)
+		on_hang_up(a, fd, rpc_conn_generation(&a->rpc->conns.slot[fd]));
+	return fd >= 0;
+}
+
 /* Gives the connection away, or closes it. */
 static void admit(void *ctx, int fd, int wire)
 {
@@ -54,7 +65,7 @@ static void admit(void *ctx, int fd, int wire)
 	struct rpc_conns *t = &a->rpc->conns;
 	if (wire >= 0)
 		close(wire); /* the relay looks at it more closely than we could */
-	if (atomic_load(&t->open) >= a->rpc->conf.connections_max) {
+	if (atomic_load(&t->open) >= a->rpc->conf.connections_max && !make_room(a)) {
 		turn_away(a, fd, RPC_REFUSAL_CONNECTIONS);
 		return;
 	}
@@ -79,8 +90,10 @@ static void refuse(void *ctx, int fd)
 	struct rpc_acceptor *a = ctx;
 	rpc_count_refusal(&a->rpc->conns,
 		fd >= 0 ? RPC_REFUSAL_DESCRIPTORS : RPC_REFUSAL_CONNECTIONS);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return;
+	(void)make_room(a); /* the next one may find a descriptor */
+	close(fd);
 }
 
 static void on_event(struct rpc_acceptor *a, uint64_t key)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/parse.h"
+#include "server/net/crowd.h"
 #include "server/net/tcp.h"
 
 #define SLOTS_MAX 1048576
@@ -21,7 +22,8 @@
 enum err_code rpc_conns_init(struct rpc_conns *t, int calls_max, int wasted_max, struct err *err)
 {
 	*t = (struct rpc_conns){ .n = tcp_fds_max(SLOTS_MAX), .calls_max = calls_max,
-		.wasted_max = wasted_max, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+		.wasted_max = wasted_max, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.now_ms = clock_now_ns() / NS_PER_MS };
 	t->slot = calloc((size_t)t->n, sizeof(*t->slot));
 	if (!t->slot || t->wake_fd < 0)
 		return err_oom(err);
@@ -74,6 +76,7 @@ struct rpc_conn *rpc_conn_open(struct rpc_conns *t, int fd)
 	atomic_store(&s->calls, (uint64_t)(rpc_conn_generation(s) + 1) << 32);
 	atomic_store(&s->wasted, 0);
 	s->seen_started = atomic_load(&s->started);
+	s->called_ms = t->now_ms;
 	s->quiet_from = 0;
 	if (fd > t->highest)
 		t->highest = fd;
@@ -96,14 +99,17 @@ static void cut_off(struct rpc_conns *t, struct rpc_conn *s, enum rpc_refusal wh
 	shutdown(s->copy, SHUT_RDWR);
 }
 
-static bool talks_without_calling(struct rpc_conn *s)
+/* Since the last round. */
+static bool has_called(const struct rpc_conn *s)
+{
+	return (uint32_t)atomic_load(&s->calls) > 0 || atomic_load(&s->started) != s->seen_started;
+}
+
+static bool talks_without_calling(struct rpc_conn *s, bool calls)
 {
 	struct tcp_state tcp;
-	uint32_t started = atomic_load_explicit(&s->started, memory_order_relaxed);
-	bool calls = (uint32_t)atomic_load(&s->calls) > 0 || started != s->seen_started;
 	if (!tcp_look(s->copy, &tcp))
 		return false;
-	s->seen_started = started;
 	if (calls)
 		s->quiet_from = tcp.received;
 	return tcp.received - s->quiet_from > QUIET_BYTES_MAX;
@@ -111,15 +117,50 @@ static bool talks_without_calling(struct rpc_conn *s)
 
 void rpc_conns_sweep(struct rpc_conns *t)
 {
+	t->now_ms = clock_now_ns() / NS_PER_MS;
 	for (int fd = 0; fd <= t->highest; fd++) {
 		struct rpc_conn *s = &t->slot[fd];
 		if (s->copy < 0)
 			continue;
+		bool calls = has_called(s);
+		if (calls)
+			s->called_ms = t->now_ms;
+		s->seen_started = atomic_load(&s->started);
 		if (atomic_load(&s->doomed) == rpc_conn_generation(s))
 			cut_off(t, s, RPC_REFUSAL_WASTED);
-		else if (talks_without_calling(s))
+		else if (talks_without_calling(s, calls))
 			cut_off(t, s, RPC_REFUSAL_BYTES);
 	}
+}
+
+static void offer_idle(struct rpc_conns *t, struct crowd *crowd)
+{
+	for (int fd = 0; fd <= t->highest; fd++) {
+		struct rpc_conn *s = &t->slot[fd];
+		if (s->copy >= 0 && !has_called(s))
+			crowd_offer(crowd, (struct crowd_member){
+						   fd, rpc_conn_generation(s), s->called_ms });
+	}
+}
+
+static bool is_idle_still(const struct rpc_conn *s, const struct crowd_member *m)
+{
+	return s->copy >= 0 && rpc_conn_generation(s) == m->generation &&
+		s->called_ms == m->since_ms && !has_called(s);
+}
+
+int rpc_conns_make_room(struct rpc_conns *t, struct crowd *crowd)
+{
+	const struct crowd_member *m;
+	if (crowd_begin(crowd, t->now_ms))
+		offer_idle(t, crowd);
+	do
+		m = crowd_next(crowd);
+	while (m && !is_idle_still(&t->slot[m->fd], m));
+	if (!m)
+		return -1;
+	cut_off(t, &t->slot[m->fd], RPC_REFUSAL_CROWDED_OUT);
+	return m->fd;
 }
 
 /* --- calls --- */

@@ -26,6 +26,8 @@
 #include <stdint.h>
 #include "server/grpc/rpc.h"
 
+struct crowd;
+
 struct rpc_conn {
 	atomic_uint_least64_t calls;  /* generation << 32 | calls in flight */
 	atomic_uint_least64_t wasted; /* second << 32 | calls wasted in it */
@@ -33,12 +35,14 @@ struct rpc_conn {
 	atomic_uint doomed;           /* this generation is to be cut off */
 	int copy;                     /* -1: no connection */
 	uint32_t seen_started;
+	int64_t called_ms;            /* the last round with a call, or its begin */
 	uint64_t quiet_from;          /* bytes received when there was a call last */
 };
 
 struct rpc_conns {
 	struct rpc_conn *slot; /* by gRPC's descriptor */
 	int n, highest;
+	int64_t now_ms; /* of the last round */
 	atomic_int open;
 	int calls_max, wasted_max;
 	int wake_fd; /* of the accepting thread: it shall sweep */
@@ -68,6 +72,10 @@ uint32_t rpc_conn_generation(const struct rpc_conn *s);
 
 /* Cuts off who is doomed, and who talks without calling. */
 void rpc_conns_sweep(struct rpc_conns *t);
+
+/* Cuts off whoever has been without a call for longest, a second at least. The descriptor; -1:
+   nobody has. */
+int rpc_conns_make_room(struct rpc_conns *t, struct crowd *crowd);
 
 /* Counts a call. False: its connection has too many; it must leave all the same. */
 bool rpc_conn_enter(struct rpc_conns *t, grpc_call *call, struct rpc_ticket *ret);

@@ -28,13 +28,14 @@
 #include "server/http/io.h"
 #include "server/http/receive.h"
 #include "server/http/send.h"
+#include "server/net/crowd.h"
 #include "server/stats.h"
 
 /* libmicrohttpd's memory for a connection; bounds request line and headers, and a piece of a body
    has half of it. All of it is cleared after each request: 36 KiB were 4 % of a small one. */
 #define POOL_BYTES 20480
 #define QUICK_BODY_BYTES 65536 /* held requests do not wait until a larger body is decoded */
-#define SPARE_CONNECTIONS 16 /* for those closed that libmicrohttpd has not noticed yet */
+#define SPARE_CONNECTIONS CROWD_MAX /* for those closed that libmicrohttpd has not noticed yet */
 
 /* --- the life of a call --- */
 

@@ -28,7 +28,7 @@ struct http_conf {
 	const char *listen;     /* "HOST:PORT", ":PORT", "unix:PATH"; port 0: any free one */
 	int listen_fd;          /* >= 0: this socket (systemd's) instead; taken on ERR_OK */
 	int io_threads;         /* 0: one per core, at most 8 */
-	int connections_max;    /* the next one gets 503 and is closed */
+	int connections_max;    /* then an idle one makes way, or the next gets 503 */
 	size_t body_bytes_max;  /* of the inflated body too */
 	size_t arena_bytes_max; /* what one request's bodies may take */
 	int header_timeout_ms;  /* from the first byte to the end of the headers */

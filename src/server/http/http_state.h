@@ -22,6 +22,7 @@
 /* Why a connection or a request was turned away before any handler saw it. */
 #define REFUSALS(X) \
 	X(CONNECTIONS, "connections") \
+	X(CROWDED_OUT, "crowded_out") \
 	X(DESCRIPTORS, "descriptors") \
 	X(IDLE, "idle_timeout") \
 	X(HEADER_TIMEOUT, "header_timeout") \

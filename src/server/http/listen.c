@@ -12,6 +12,7 @@
 #include "server/http/cors.h"
 #include "server/http/http_state.h"
 #include "server/http/io.h"
+#include "server/net/crowd.h"
 #include "server/net/intake.h"
 #include "server/net/tcp.h"
 
@@ -32,6 +33,7 @@ struct listener {
 	pthread_t thread;
 	bool started;
 	struct intake intake;
+	struct crowd crowd;
 	int epoll_fd, wake_fd;
 	unsigned next_io;
 	int most_open; /* connections, since memory was given back */
@@ -64,6 +66,8 @@ static void refuse(void *ctx, int fd)
 {
 	struct listener *l = ctx;
 	enum refusal why = fd >= 0 ? REFUSAL_DESCRIPTORS : REFUSAL_CONNECTIONS;
+	if (fd >= 0)
+		(void)sock_make_room(l->http, &l->crowd); /* the next one may find a descriptor */
 	if (fd >= 0 && !l->http->relay) {
 		turn_away(l, fd, why);
 		return;
@@ -74,13 +78,20 @@ static void refuse(void *ctx, int fd)
 		close(fd);
 }
 
+/* Those that are over take a place in libmicrohttpd, which has some more, but not for long. */
+static bool has_room(struct listener *l)
+{
+	struct sock_table *t = &l->http->socks;
+	return atomic_load(&t->open) - atomic_load(&t->over) < l->http->conf.connections_max ||
+		sock_make_room(l->http, &l->crowd);
+}
+
 /* From here on fd belongs to an IO thread, and wire to the connection's slot. */
 static void admit(void *ctx, int fd, int wire)
 {
 	struct listener *l = ctx;
 	struct http *h = l->http;
-	bool is_full = atomic_load(&h->socks.open) >= h->conf.connections_max;
-	struct sock *s = is_full ? NULL : sock_open(&h->socks, fd, wire);
+	struct sock *s = has_room(l) ? sock_open(&h->socks, fd, wire) : NULL;
 	if (!s) {
 		if (wire >= 0)
 			close(wire);

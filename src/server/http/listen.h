@@ -4,8 +4,9 @@
  *
  * Life of a request: [LISTEN] -> decode -> ...
  *
- * Connections (intake.h) go to the IO threads in turn. Beyond the limit of connections, or
- * when no descriptor is left, a newcomer gets 503.
+ * Connections (intake.h) go to the IO threads in turn. Beyond the limit of connections the
+ * one that has been idle for longest makes way (crowd.h); where none is, or no descriptor is
+ * left, a newcomer gets 503.
  *
  * Ownership: owns the descriptors until an IO thread has them.
  * Threads:   listener_linger() from any; the rest from http.c's.

@@ -11,6 +11,7 @@
 #include "server/http/cors.h"
 #include "server/http/http_state.h"
 #include "server/http/listen.h"
+#include "server/net/crowd.h"
 #include "server/net/tcp.h"
 
 #define SLOTS_MAX 1048576
@@ -46,7 +47,8 @@ static void unlock(struct sock *s)
 /* Under the lock. */
 static void shut(struct sock_table *t, struct sock *s)
 {
-	atomic_store(&s->phase, SOCK_CLOSED);
+	if (atomic_exchange(&s->phase, SOCK_CLOSED) == SOCK_OVER)
+		atomic_fetch_sub(&t->over, 1);
 	s->request = NULL;
 	if (s->wire >= 0)
 		close(s->wire);
@@ -127,20 +129,27 @@ void sock_cancel_all(struct sock_table *t)
 
 /* --- the sweep --- */
 
-/* Shuts a connection down unless it has moved on; the IO thread then sees its end. REFUSAL_COUNT_:
-   nothing was refused. */
+/* Under the lock: shuts a connection down unless it has moved on; the IO thread then sees its end.
+   REFUSAL_COUNT_: nothing was refused. */
+static bool end(struct http *h, int fd, enum sock_phase in, enum refusal why, const char *msg)
+{
+	int expected = (int)in;
+	if (!atomic_compare_exchange_strong(&h->socks.slot[fd].phase, &expected, SOCK_OVER))
+		return false;
+	atomic_fetch_add(&h->socks.over, 1);
+	if (why != REFUSAL_COUNT_)
+		http_count_refusal(h, why);
+	if (msg)
+		sock_refuse(h, fd, 408, msg, CORS_UNKNOWN);
+	shutdown(fd, SHUT_RDWR);
+	return true;
+}
+
 static void put_over(struct http *h, int fd, enum sock_phase in, enum refusal why, const char *msg)
 {
 	struct sock *s = &h->socks.slot[fd];
-	int expected = (int)in;
 	lock(s);
-	if (atomic_compare_exchange_strong(&s->phase, &expected, SOCK_OVER)) {
-		if (why != REFUSAL_COUNT_)
-			http_count_refusal(h, why);
-		if (msg)
-			sock_refuse(h, fd, 408, msg, CORS_UNKNOWN);
-		shutdown(fd, SHUT_RDWR);
-	}
+	(void)end(h, fd, in, why, msg);
 	unlock(s);
 }
 
@@ -258,6 +267,48 @@ void sock_sweep(struct http *h)
 		case SOCK_OVER: break;
 		}
 	}
+}
+
+/* --- making room --- */
+
+static void offer_idle(struct sock_table *t, struct crowd *crowd)
+{
+	for (int fd = 0; fd <= atomic_load(&t->highest); fd++) {
+		struct sock *s = &t->slot[fd];
+		if (atomic_load_explicit(&s->phase, memory_order_relaxed) == SOCK_IDLE)
+			crowd_offer(crowd, (struct crowd_member){ fd, s->generation,
+				atomic_load_explicit(&s->since_ms, memory_order_relaxed) });
+	}
+}
+
+/* Under the lock. What has come is read at once: half of a request's headers may be there, but
+   nothing of them for a while. */
+static bool is_silent(int fd, struct sock *s)
+{
+	struct tcp_state tcp;
+	return peek(fd) <= 0 && (!look_at(fd, s, &tcp) || tcp.silent_ms >= CROWD_IDLE_MS);
+}
+
+static bool send_away(struct http *h, const struct crowd_member *m)
+{
+	struct sock *s = &h->socks.slot[m->fd];
+	lock(s);
+	bool gone = s->generation == m->generation && atomic_load(&s->phase) == SOCK_IDLE &&
+		atomic_load(&s->since_ms) == m->since_ms && is_silent(m->fd, s) &&
+		end(h, m->fd, SOCK_IDLE, REFUSAL_CROWDED_OUT, NULL);
+	unlock(s);
+	return gone;
+}
+
+bool sock_make_room(struct http *h, struct crowd *crowd)
+{
+	const struct crowd_member *m;
+	if (crowd_begin(crowd, atomic_load(&h->socks.now_ms)))
+		offer_idle(&h->socks, crowd);
+	do
+		m = crowd_next(crowd);
+	while (m && !send_away(h, m));
+	return m != NULL;
 }
 
 /* --- the end --- */

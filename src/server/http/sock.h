@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "server/request.h"
 
+struct crowd;
 struct http;
 
 enum sock_phase {
@@ -52,6 +53,7 @@ struct sock_table {
 	struct sock *slot;
 	int n; /* descriptors from here on are refused */
 	atomic_int open, highest;
+	atomic_int over; /* of the open ones */
 	atomic_int_least64_t now_ms;
 };
 
@@ -76,6 +78,10 @@ void sock_hang_up(struct sock_table *t, int fd, uint32_t generation);
 
 /* One round over all connections. */
 void sock_sweep(struct http *h);
+
+/* Shuts down whoever has been idle for longest, a second at least, and sends nothing just now.
+   False: nobody is. */
+bool sock_make_room(struct http *h, struct crowd *crowd);
 
 /* Cancels what is queued or running on any connection. */
 void sock_cancel_all(struct sock_table *t);

@@ -13,6 +13,8 @@
 #include "server/net/relay_conn.h"
 
 #define SWEEP_MS 250
+/* For a handshake, where more than half of those that may be are under way. */
+#define HASTE_NS NS_PER_S
 /* The library has closed; the client has this long to read what was sent. */
 #define FLUSH_NS (30 * NS_PER_S)
 
@@ -41,6 +43,7 @@ struct relay {
 	atomic_uint next_thread;
 	atomic_bool stop;
 	atomic_int open;
+	atomic_int shaking; /* hands, of the open ones */
 	atomic_uint_least64_t failed, cut_off, shed;
 	pthread_mutex_t lock; /* of what follows */
 	struct tls *tls;
@@ -99,6 +102,8 @@ static void end(struct relay_thread *t, struct relay_conn *c)
 {
 	unlink_conn(t, c);
 	(void)epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, c->wire.fd, NULL);
+	if (!c->opened)
+		atomic_fetch_sub(&t->relay->shaking, 1);
 	relay_conn_free(c);
 	atomic_fetch_sub(&t->relay->open, 1);
 }
@@ -145,6 +150,7 @@ static bool hand_out(struct relay_thread *t, struct relay_conn *c)
 		atomic_fetch_add(&t->relay->shed, 1);
 		return false;
 	}
+	atomic_fetch_sub(&t->relay->shaking, 1);
 	a.wire = fcntl(c->wire.fd, F_DUPFD_CLOEXEC, 0);
 	if (watch(t, &c->plain) && arrive(t->relay, a))
 		return true;
@@ -177,10 +183,18 @@ static void step(struct relay_thread *t, struct relay_conn *c)
 
 /* --- the threads --- */
 
+/* Slow handshakes shall not keep others out. */
+static int64_t handshake_limit_ns(struct relay *r)
+{
+	int64_t limit_ns = r->conf.handshake_timeout_ms * NS_PER_MS;
+	bool is_crowd = atomic_load(&r->shaking) > r->conf.connections_max / 2;
+	return is_crowd && limit_ns > HASTE_NS ? HASTE_NS : limit_ns;
+}
+
 static void sweep(struct relay_thread *t)
 {
 	int64_t now_ns = clock_now_ns();
-	int64_t handshake_ns = t->relay->conf.handshake_timeout_ms * NS_PER_MS;
+	int64_t handshake_ns = handshake_limit_ns(t->relay);
 	pthread_mutex_lock(&t->lock);
 	for (struct relay_conn *c = t->all; c; c = c->next) {
 		bool late = !c->opened ? now_ns - c->began_ns > handshake_ns :
@@ -322,7 +336,7 @@ void relay_free(struct relay *r, int linger_ms)
 static struct relay_conn *new_conn(struct relay *r, int fd)
 {
 	SSL *ssl = NULL;
-	if (atomic_load(&r->open) >= r->conf.connections_max)
+	if (atomic_load(&r->shaking) >= r->conf.connections_max)
 		return NULL;
 	pthread_mutex_lock(&r->lock);
 	bool plain = !r->tls;
@@ -345,6 +359,7 @@ bool relay_add(struct relay *r, int fd)
 	struct relay_thread *t =
 		&r->thread[atomic_fetch_add(&r->next_thread, 1) % (unsigned)r->n_thread];
 	atomic_fetch_add(&r->open, 1);
+	atomic_fetch_add(&r->shaking, 1);
 	link_conn(t, c);
 	/* From here on it is the thread's; its first event is that it may write. */
 	if (watch(t, &c->wire))

@@ -36,7 +36,7 @@ typedef bool (*relay_look_fn)(
 struct relay_conf {
 	const char *name;         /* of the threads */
 	int threads;
-	int connections_max;
+	int connections_max;      /* shaking hands; who accepts bounds the others */
 	int handshake_timeout_ms;
 	bool needs_protocol;      /* the client must choose ours by ALPN */
 	relay_look_fn look;       /* NULL: none */
@@ -54,8 +54,8 @@ MUST_CHECK enum err_code relay_new(
 /* For connections from now on. Takes tls. */
 void relay_set_tls(struct relay *r, struct tls *tls);
 
-/* Takes fd, a non-blocking socket, whatever comes of it. False: closed, there are as many as may
-   be. */
+/* Takes fd, a non-blocking socket, whatever comes of it. False: closed, as many as may be are
+   shaking hands. */
 bool relay_add(struct relay *r, int fd);
 
 /* Readable when relay_accept() has something to give. */
