@@ -54,6 +54,15 @@ static inline __attribute__((always_inline)) void amx_written(void)
 	__asm__ volatile("" ::: "memory");
 }
 
+/* Slots of a step: all steps of a run are alike. 0: they would be short. */
+static inline int64_t amx_step(int64_t run)
+{
+	int64_t steps = (run + AMX_SLOTS - 1) / AMX_SLOTS;
+	while (steps < run && run % steps)
+		steps++;
+	return run > AMX_SLOTS && run / steps < AMX_SLOTS / 2 ? 0 : run / steps;
+}
+
 static inline void amx_end(void)
 {
 	_tile_release();

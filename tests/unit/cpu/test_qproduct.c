@@ -6,11 +6,11 @@
 #include <string.h>
 #include "exec/cpu/int8/qproduct.h"
 
-enum { PIXELS = 29, CHANNELS = 45, FILLED = 64, RUNS = 2, SLOTS = 3,
-	BYTES = SLOTS * QPRODUCT_SLOT };
+enum { PIXELS = 75, CHANNELS = 45, FILLED = 64, RUNS = 2, SLOTS_MAX = 24,
+	BYTES_MAX = SLOTS_MAX * QPRODUCT_SLOT };
 
-static uint8_t x[PIXELS + RUNS][BYTES], z[PIXELS][CHANNELS], y[PIXELS][CHANNELS];
-static int8_t w[FILLED / QPRODUCT_PANEL][RUNS][SLOTS][QPRODUCT_PANEL][QPRODUCT_SLOT];
+static uint8_t x[(PIXELS + RUNS) * BYTES_MAX], z[PIXELS][CHANNELS], y[PIXELS][CHANNELS];
+static int8_t w[FILLED * RUNS * BYTES_MAX];
 static int32_t bias[FILLED], windows[PIXELS], w_zero[FILLED];
 static float factor[FILLED];
 
@@ -22,30 +22,43 @@ static void fill(void *to, size_t n, uint32_t seed)
 	}
 }
 
-static int32_t sum_at(int p, int m)
+static int32_t sum_at(int p, int m, int slots)
 {
 	int32_t sum = bias[m] - windows[p] * w_zero[m];
+	int bytes = slots * QPRODUCT_SLOT;
 	for (int r = 0; r < RUNS; r++)
-		for (int k = 0; k < BYTES; k++)
-			sum += x[p + r][k] * w[m / QPRODUCT_PANEL][r][k / QPRODUCT_SLOT]
-					      [m % QPRODUCT_PANEL][k % QPRODUCT_SLOT];
+		for (int k = 0; k < bytes; k++) {
+			int slot = (m / QPRODUCT_PANEL * RUNS + r) * slots + k / QPRODUCT_SLOT;
+			sum += x[(p + r) * bytes + k] *
+			       w[(slot * QPRODUCT_PANEL + m % QPRODUCT_PANEL) * QPRODUCT_SLOT +
+				       k % QPRODUCT_SLOT];
+		}
 	return sum;
 }
 
-static void expect_right(const struct qproduct *q, const struct requant *r, bool with_z)
+static int32_t sums[PIXELS][CHANNELS];
+
+static void expect_right(const struct qproduct *q, const struct requant *r, bool with_z, int slots,
+	int pixels)
 {
-	const int64_t run_at[RUNS] = { 0, BYTES };
-	struct qproduct_job j = { .x = x[0], .rows = 1, .pixels = PIXELS, .x_pixel = BYTES,
-		.y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS, .slots = SLOTS,
-		.w = &w[0][0][0][0][0], .bias = bias, .factor = factor, .channels = CHANNELS,
+	const int bytes = slots * QPRODUCT_SLOT;
+	const int64_t run_at[RUNS] = { 0, bytes };
+	struct qproduct_job j = { .x = x, .rows = 1, .pixels = pixels, .x_pixel = bytes,
+		.y_pixel = CHANNELS, .run_at = run_at, .runs = RUNS, .slots = slots,
+		.w = w, .bias = bias, .factor = factor, .channels = CHANNELS,
 		.y = y[0], .z = with_z ? z[0] : NULL, .requant = r, .windows = windows,
 		.w_zero = w_zero };
 	memset(y, 0, sizeof(y));
 	q->run(&j);
-	for (int p = 0; p < PIXELS; p++)
-		for (int m = 0; m < CHANNELS; m++)
-			ck_assert_int_eq(y[p][m], (uint8_t)requant_one(r, sum_at(p, m), factor[m],
+	j.sums = sums[0];
+	q->run(&j);
+	for (int p = 0; p < pixels; p++)
+		for (int m = 0; m < CHANNELS; m++) {
+			int32_t sum = sum_at(p, m, slots);
+			ck_assert_int_eq(sums[p][m], sum);
+			ck_assert_int_eq(y[p][m], (uint8_t)requant_one(r, sum, factor[m],
 							  with_z ? &z[p][m] : NULL));
+		}
 }
 
 /* -- channels apart ---------------------------------------------------------------------------- */
@@ -53,7 +66,7 @@ static void expect_right(const struct qproduct *q, const struct requant *r, bool
 enum { WIDTH_MAX = 5, STEP_MAX = 3, COLUMNS = (PIXELS - 1) * STEP_MAX + WIDTH_MAX };
 
 static uint8_t columns[RUNS * COLUMNS + 1][FILLED];
-static int32_t weight[RUNS * WIDTH_MAX][FILLED], sums[PIXELS][CHANNELS];
+static int32_t weight[RUNS * WIDTH_MAX][FILLED];
 
 static int32_t apart_sum_at(const struct qproduct_job *j, int p, int m)
 {
@@ -110,6 +123,12 @@ static void expect_right_apart(const struct qproduct *q, const struct requant *r
 		expect_window(q, r, shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
+/* Slots of a run, pixels of a row. */
+static const int shapes[][2] = {
+	{ 3, 29 }, { 1, 1 }, { 16, 16 }, { 17, 5 }, { SLOTS_MAX, PIXELS }
+};
+#define SHAPES ((int)(sizeof(shapes) / sizeof(shapes[0])))
+
 START_TEST(every_instruction_set_gives_the_same)
 {
 	static const struct requant requant = { .mid_low = -90, .mid_high = 100,
@@ -121,7 +140,7 @@ START_TEST(every_instruction_set_gives_the_same)
 	} sets[] = { { &qproduct_base, CPU_BASE },
 #ifdef __x86_64__
 		{ &qproduct_avx2, CPU_AVX2 }, { &qproduct_avx512, CPU_AVX512 },
-		{ &qproduct_avx512_vnni, CPU_VNNI }
+		{ &qproduct_avx512_vnni, CPU_VNNI }, { &qproduct_avx512_amx, CPU_AMX }
 #endif
 	};
 	fill(x, sizeof(x), 1);
@@ -141,8 +160,10 @@ START_TEST(every_instruction_set_gives_the_same)
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		if ((sets[i].needs & cpu_features()) != sets[i].needs)
 			continue;
-		expect_right(sets[i].q, &requant, false);
-		expect_right(sets[i].q, &requant, true);
+		for (int k = 0; k < SHAPES; k++) {
+			expect_right(sets[i].q, &requant, false, shapes[k][0], shapes[k][1]);
+			expect_right(sets[i].q, &requant, true, shapes[k][0], shapes[k][1]);
+		}
 		expect_right_apart(sets[i].q, &requant);
 	}
 }

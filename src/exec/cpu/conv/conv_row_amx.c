@@ -31,15 +31,6 @@ struct part {
 	int64_t pixels, step;
 };
 
-/* Slots of a step: all steps of a run are alike. 0: they would be short. */
-static int64_t step_of(int64_t run)
-{
-	int64_t steps = (run + AMX_SLOTS - 1) / AMX_SLOTS;
-	while (run % steps)
-		steps++;
-	return run > AMX_SLOTS && run / steps < AMX_SLOTS / 2 ? 0 : run / steps;
-}
-
 static void fetch_result(const struct part *p)
 {
 	const struct conv_tile *t = p->t;
@@ -138,7 +129,7 @@ static int64_t ahead_step(const struct conv_tile *row, int64_t pixels, int64_t n
 bool conv_row_amx(const struct conv_tile *row, int64_t pixels, int vecs)
 {
 	__attribute__((uninitialized, aligned(64))) row_sums sums;
-	int64_t step = step_of(row->run), n = (pixels + PIXELS - 1) / PIXELS;
+	int64_t step = amx_step(row->run), n = (pixels + PIXELS - 1) / PIXELS;
 	if (!suits(row, step, vecs))
 		return false;
 	struct conv_tile t = *row;

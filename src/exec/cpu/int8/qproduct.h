@@ -66,7 +66,8 @@ struct qproduct {
 extern const struct qproduct qproduct_base;
 void qproduct_apart_base(const struct qproduct_job *j);
 #ifdef __x86_64__
-extern const struct qproduct qproduct_avx2, qproduct_avx512, qproduct_avx512_vnni;
+extern const struct qproduct qproduct_avx2, qproduct_avx512, qproduct_avx512_vnni,
+	qproduct_avx512_amx;
 void qproduct_apart_avx2(const struct qproduct_job *j);
 void qproduct_apart_avx512(const struct qproduct_job *j);
 void qproduct_apart_avx512_vnni(const struct qproduct_job *j);

@@ -11,6 +11,8 @@
 const struct qproduct *qproduct_best(void)
 {
 #ifdef __x86_64__
+	if (cpu_features() & CPU_AMX)
+		return &qproduct_avx512_amx;
 	if (cpu_features() & CPU_VNNI)
 		return &qproduct_avx512_vnni;
 	if (cpu_features() & CPU_AVX512)
