@@ -6,6 +6,7 @@ lies between two of them, as the order of float operations is not the same.
 """
 import zlib
 
+import ml_dtypes
 import numpy as np
 import onnx
 import peer
@@ -212,6 +213,37 @@ def test_fused_matmul(signetctl, tmp_path, rng, dtype, a, b, attrs):
 def test_transpose_matmul_is_its_older_name(signetctl, tmp_path, rng):
     inputs = [real(rng, 2, 5, 7), real(rng, 2, 3, 7)]
     compare(signetctl, tmp_path, "TransposeMatMul", inputs, dict(transB=1, alpha=0.5), feed=(0, 1), rtol=1e-4)
+
+
+# -- tables of few bits --------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("bits, rows, axis", [(4, (9, 32), 1), (8, (9, 40), 1), (2, (9, 64), 1), (4, (5, 3, 48), 2)])
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_gather_block_quantized(signetctl, tmp_path, rng, bits, rows, axis, zero, dtype, index):
+    per = 8 // bits
+    scales = [-(-n // 16) if i == axis else n for i, n in enumerate(rows)]
+    table = eight_bit(rng, np.uint8, *rows[:-1], rows[-1] // per)
+    zeros = eight_bit(rng, np.uint8, *scales[:-1], -(-scales[-1] // per)) if zero else None
+    indices = rng.integers(-rows[0], rows[0], (2, 3)).astype(index)
+    indices[1, 1:] = rows[0], -rows[0] - 1 # of no row: zeros
+    inputs = [table, indices, scale(rng, *scales).astype(dtype), zeros]
+    compare(signetctl, tmp_path, "GatherBlockQuantized", inputs, feed=(1,),
+            attrs=dict(bits=bits, block_size=16, gather_axis=0, quantize_axis=axis), rtol=1e-3 if dtype != F32 else 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["int4", "uint4"])
+@pytest.mark.parametrize("gather, axis", [(0, 1), (1, 0), (0, 0), (-1, -1)])
+@pytest.mark.parametrize("zero", [False, True])
+def test_gather_block_quantized_of_four_bits(signetctl, tmp_path, rng, kind, gather, axis, zero):
+    low, kind = (-8, ml_dtypes.int4) if kind == "int4" else (0, ml_dtypes.uint4)
+    rows = (33, 32)
+    scales = [-(-n // 16) if i == axis % 2 else n for i, n in enumerate(rows)]
+    table, zeros = (rng.integers(low, low + 16, shape).astype(kind) for shape in (rows, scales))
+    inputs = [table, rng.integers(-32, 32, 5), scale(rng, *scales), zeros if zero else None]
+    compare(signetctl, tmp_path, "GatherBlockQuantized", inputs, feed=(1,),
+            attrs=dict(block_size=16, gather_axis=gather, quantize_axis=axis), rtol=1e-6)
 
 
 # -- other names --------------------------------------------------------------------------------------
