@@ -111,8 +111,7 @@ INLINE void store(const struct tile *t, const bool z, const bool mid, const tile
 		factor[v] = *(const vec *)(t->j->factor + t->c + v * VEC_FLOATS);
 	for (int64_t i = 0; i < t->pixels; i += 2) {
 		vec v[4];
-		UNROLL for (int k = 0; k < 4; k++)
-		{
+		UNROLL for (int k = 0; k < 4; k++) {
 			int64_t pixel = min_i64(i + k / 2, t->pixels - 1);
 			int64_t c = k % 2 * VEC_FLOATS;
 			const uint8_t *at = z ? from + pixel * y_pixel + c : NULL;

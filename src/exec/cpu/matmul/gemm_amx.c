@@ -130,30 +130,62 @@ static inline __m512 addend(const float *x, int64_t col, int64_t at, __mmask16 s
 		1);
 }
 
+/* Rows of sums on their way to c, whose columns begin at that of a panel. */
+struct result {
+	float *c;
+	const float *add[2]; /* NULL: none */
+	__mmask16 some[2];   /* columns that are there */
+};
+
+static inline __attribute__((always_inline)) void settle_rows(const struct gemm_job *g,
+	struct result r, const tile_sums sums, int64_t rows, const bool more, const bool last)
+{
+	const __m512 alpha = _mm512_set1_ps(g->alpha);
+	const __m512 by[2] = {_mm512_set1_ps(g->beta), _mm512_set1_ps(1)};
+	for (int64_t i = 0; i < rows; i++, r.c += g->c_row) {
+		__m512 v[2];
+		UNROLL for (int k = 0; k < 2; k++) {
+			v[k] = _mm512_load_ps(sums[i] + k * VEC_FLOATS);
+			if (more)
+				v[k] = _mm512_add_ps(
+					_mm512_maskz_loadu_ps(r.some[k], r.c + k * VEC_FLOATS),
+					v[k]);
+			if (last)
+				v[k] = _mm512_mul_ps(v[k], alpha);
+		}
+		UNROLL for (int s = 0; s < 2 && last; s++) {
+			if (!r.add[s])
+				continue;
+			UNROLL for (int k = 0; k < 2; k++) {
+				__m512 x =
+					addend(r.add[s], g->add_col[s], k * VEC_FLOATS, r.some[k]);
+				v[k] = _mm512_fmadd_ps(by[s], x, v[k]);
+			}
+			r.add[s] += g->add_row[s];
+		}
+		UNROLL for (int k = 0; k < 2; k++)
+			_mm512_mask_storeu_ps(r.c + k * VEC_FLOATS, r.some[k], v[k]);
+	}
+}
+
 /* From the stack to rows [row, row + rows) of c, columns of the panel that begins at col. */
 static void settle(const struct gemm_job *g, const struct piece *p, const tile_sums sums,
 	int64_t row, int64_t rows, int64_t col)
 {
-	const __m512 alpha = _mm512_set1_ps(g->alpha);
-	const __m512 by[2] = {_mm512_set1_ps(g->beta), _mm512_set1_ps(1)};
-	for (int64_t i = 0; i < rows; i++)
-		for (int64_t at = col; at < min_i64(col + PANEL, g->n); at += VEC_FLOATS) {
-			int64_t left = g->n - at;
-			__mmask16 some = (__mmask16)(left < VEC_FLOATS ? (1 << left) - 1 : -1);
-			float *c = g->c + (row + i) * g->c_row + at;
-			__m512 v = _mm512_loadu_ps(sums[i] + at - col);
-			if (p->k > 0)
-				v = _mm512_add_ps(_mm512_maskz_loadu_ps(some, c), v);
-			if (p->last)
-				v = _mm512_mul_ps(v, alpha);
-			for (int s = 0; s < 2 && p->last; s++)
-				if (g->add[s])
-					v = _mm512_fmadd_ps(by[s],
-						addend(g->add[s] + (row + i) * g->add_row[s],
-							g->add_col[s], at, some),
-						v);
-			_mm512_mask_storeu_ps(c, some, v);
-		}
+	uint32_t some = g->n - col < PANEL ? (1u << (g->n - col)) - 1 : ~0u;
+	struct result r = {.c = g->c + row * g->c_row + col,
+		.some = {(__mmask16)some, (__mmask16)(some >> VEC_FLOATS)}};
+	for (int s = 0; s < 2; s++)
+		if (g->add[s])
+			r.add[s] = g->add[s] + row * g->add_row[s] + col * g->add_col[s];
+	if (p->last && p->k == 0)
+		settle_rows(g, r, sums, rows, false, true);
+	else if (p->last)
+		settle_rows(g, r, sums, rows, true, true);
+	else if (p->k > 0)
+		settle_rows(g, r, sums, rows, true, false);
+	else
+		settle_rows(g, r, sums, rows, false, false);
 }
 
 /* -- loops ------------------------------------------------------------------------------------- */
