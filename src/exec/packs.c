@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "exec/packs.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -6,7 +8,6 @@
 #include "base/arena.h"
 #include "base/checked.h"
 #include "base/pages.h"
-#include "exec/kernel.h"
 
 /* Versions have some hundred packed weights, looked up while planning only. */
 #define BUCKETS 256

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include "exec/packs.h"
 
 void version_ref(struct version *v)
 {

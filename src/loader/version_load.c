@@ -4,6 +4,7 @@
 #include "base/pages.h"
 #include "exec/infer/infer.h"
 #include "exec/module.h"
+#include "exec/packs.h"
 #include "exec/pass/passes.h"
 #include "loader/foreign.h"
 #include "loader/model_read.h"

@@ -19,6 +19,7 @@
 #include "exec/attrs.h"
 #include "exec/cpu/cpu.h"
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "support/models.h"
 
 #define ROUNDS 5

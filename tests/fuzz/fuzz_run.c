@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "exec/pass/passes.h"
 #include "exec/run/program.h"
 #include "loader/onnx/onnx.h"

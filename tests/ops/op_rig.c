@@ -4,6 +4,7 @@
 #include <check.h>
 #include <math.h>
 #include <string.h>
+#include "exec/packs.h"
 #include "support/tensors.h"
 
 void op_rig_init(struct op_rig *r)

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "exec/packs.h"
 #include "exec/run/program.h"
 
 #define INPUTS_MAX 16

@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "support/models.h"
 
 static struct runner given(struct graph *g, struct program_conf conf)

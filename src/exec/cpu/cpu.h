@@ -13,6 +13,7 @@
 #include "exec/axis.h"
 #include "exec/cpu/cpu_features.h"
 #include "exec/kernel.h"
+#include "exec/packs.h"
 
 /* What has loops of its own: all but the half types. */
 #define T_FULL (T_INT | T_UINT | T_REAL)

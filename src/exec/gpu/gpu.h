@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include "exec/backend.h"
 #include "exec/gpu/lib/gpu_libs.h"
+#include "exec/packs.h"
 
 enum {
 #define FATBIN(folder, name) GPU_FATBIN_##name,

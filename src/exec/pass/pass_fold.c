@@ -4,6 +4,7 @@
  * shapes that inference knows
  */
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "exec/pass/pass.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "exec/plan/forget.h"
 
 #include <stdlib.h>
+#include "exec/packs.h"
 
 /* Smaller ones are not worth it. */
 #define BYTES_MIN ((size_t)64 << 10)

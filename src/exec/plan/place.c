@@ -15,6 +15,7 @@
  * go, and waited for before the next step of the host.
  */
 #include <string.h>
+#include "exec/packs.h"
 #include "exec/plan/planner.h"
 
 const struct backend *planner_backend_at(const struct planner *pl, bool on_device)

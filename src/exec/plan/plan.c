@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "exec/packs.h"
 #include "exec/plan/forget.h"
 #include "exec/plan/planner.h"
 

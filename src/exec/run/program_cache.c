@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "exec/packs.h"
 #include "exec/run/program_impl.h"
 
 /* Tables of one plan may take hundreds of megabytes where shapes are enormous. */

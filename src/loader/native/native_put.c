@@ -17,6 +17,7 @@
  */
 #include <string.h>
 #include "base/hash.h"
+#include "exec/packs.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
 

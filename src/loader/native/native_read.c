@@ -14,6 +14,7 @@
 #include "base/cursor.h"
 #include "base/huge.h"
 #include "base/lent.h"
+#include "exec/packs.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
 #include "loader/native/native_sum.h"

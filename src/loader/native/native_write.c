@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "exec/packs.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
 #include "loader/native/native_sum.h"

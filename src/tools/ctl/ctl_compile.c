@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "exec/packs.h"
 #include "loader/native/native.h"
 #include "tools/ctl/ctl.h"
 #include "tools/ctl/offline.h"

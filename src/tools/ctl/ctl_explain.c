@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec/packs.h"
 #include "tools/ctl/ctl.h"
 #include "tools/ctl/graph_print.h"
-#include "tools/model_inputs.h"
 #include "tools/ctl/offline.h"
 #include "tools/ctl/table.h"
+#include "tools/model_inputs.h"
 
 struct explain {
 	struct ctl *c;

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/pages.h"
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 
 enum err_code offline_open_dir(
 	const char *path, int *ret_dirfd, const char **ret_file, struct err *err)

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "exec/infer/infer.h"
 #include "exec/module.h"
+#include "exec/packs.h"
 #include "exec/pass/passes.h"
 #include "exec/run/program.h"
 #include "bench/gpu/networks.h"

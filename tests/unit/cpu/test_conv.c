@@ -10,6 +10,7 @@
 #include "exec/cpu/ncopy.h"
 #include "exec/cpu/conv/conv_job.h"
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "support/models.h"
 #include "unit/cpu/conv_cases.h"
 

@@ -8,6 +8,7 @@
 #include "exec/cpu/cpu.h"
 #include "exec/half.h"
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "support/models.h"
 
 struct product_case {

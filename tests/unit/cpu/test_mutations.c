@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "exec/run/program.h"
 #include "ops/op_mutant.h"
 #include "support/models.h"

@@ -5,6 +5,7 @@
 #include "exec/backend.h"
 #include "exec/cpu/cpu.h"
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "exec/run/program.h"
 #include "support/models.h"
 

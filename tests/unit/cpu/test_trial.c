@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "exec/cpu/contest_part.h"
 #include "exec/cpu/trial.h"
+#include "exec/packs.h"
 
 static struct arena *arena;
 static struct packs *packs;

@@ -2,6 +2,7 @@
 /* Weights that go once they are packed, and those that must not. */
 #include <check.h>
 #include <string.h>
+#include "exec/packs.h"
 #include "support/models.h"
 #include "support/runner.h"
 

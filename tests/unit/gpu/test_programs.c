@@ -10,6 +10,7 @@
 #include <string.h>
 #include "exec/attrs.h"
 #include "exec/infer/infer.h"
+#include "exec/packs.h"
 #include "exec/pass/passes.h"
 #include "exec/run/program.h"
 #include "support/gpu_device.h"

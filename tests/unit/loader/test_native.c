@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/lent.h"
+#include "exec/packs.h"
 #include "loader/native/native.h"
 #include "loader/native/native_format.h"
 #include "loader/native/native_sum.h"

@@ -5,6 +5,7 @@
 #include "exec/cpu/onednn/onednn_op.h"
 
 #include <string.h>
+#include "exec/packs.h"
 
 static bool make_reorder(struct onednn_op *op, onednn_md_ref from, onednn_md_ref to)
 {
