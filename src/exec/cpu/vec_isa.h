@@ -33,6 +33,15 @@
 /* prepare_x becomes prepare_x_avx2. */
 #define VEC_NAME(stem) VEC_GLUE(stem, ISA)
 
+/* Of two vectors, for __builtin_shufflevector(). */
+#if VEC_FLOATS == 16
+#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#elif VEC_FLOATS == 8
+#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15
+#endif
+
 /* Before loops of few turns over vectors, which then stay in registers. */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")

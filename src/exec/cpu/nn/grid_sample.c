@@ -188,49 +188,6 @@ SAMPLE(U32, uint32_t, WHOLE(uint32_t, 0, UINT32_MAX))
 SAMPLE(U64, uint64_t, WHOLE(uint64_t, 0, UINT64_MAX))
 SAMPLE(BOOL, uint8_t, sum != 0)
 
-/* Four taps a point (linear, two axes) of floats, all on the image: most points are such. The
-   others are left to sample_F32(). */
-struct square {
-	int64_t at[4];
-	float weight[4];
-	int64_t point;
-};
-
-static int64_t list_squares(const struct tap *tap, int64_t n, struct square *ret,
-	const struct grid_state *s, const float *x, float *y)
-{
-	int64_t found = 0;
-	for (int64_t i = 0; i < n; i++, tap += 4) {
-		bool whole = true;
-		for (int t = 0; t < 4; t++) {
-			whole &= tap[t].at != TAP_OUTSIDE;
-			ret[found].at[t] = tap[t].at;
-			ret[found].weight[t] = (float)tap[t].weight;
-		}
-		ret[found].point = i;
-		if (whole)
-			found++;
-		else
-			sample_F32(s, tap, 1, x, y + i);
-	}
-	return found;
-}
-
-static void sample_squares(
-	const struct grid_state *s, const struct tap *taps, int64_t n, const void *from, void *to)
-{
-	struct square square[POINTS];
-	float *y = to;
-	const float *x = from;
-	n = list_squares(taps, n, square, s, x, y);
-	for (int64_t c = 0; c < s->channels; c++, x += s->image, y += s->points)
-		for (int64_t i = 0; i < n; i++) {
-			const struct square *q = &square[i];
-			y[q->point] = q->weight[0] * x[q->at[0]] + q->weight[1] * x[q->at[1]] +
-				      q->weight[2] * x[q->at[2]] + q->weight[3] * x[q->at[3]];
-		}
-}
-
 static const sample_fn samples[DTYPE_COUNT_] = {
 #define ROW(id, T, U) [DTYPE_##id] = sample_##id,
 	FOR_NUM(ROW)
@@ -280,8 +237,6 @@ enum err_code prepare_grid_sample(struct prep *p, struct kernel *ret, struct err
 	enum dtype dtype = p->in[0].dtype;
 	int taps = taps_of(p->node);
 	sample_fn sample = taps == TAPS_NEAREST ? sample_nearest : samples[dtype];
-	if (taps == TAPS_LINEAR && x->rank == 4 && dtype == DTYPE_F32)
-		sample = sample_squares;
 	if (!sample)
 		return prep_refuse(err, "this type can only be moved, by mode nearest");
 	struct grid_state *s = kernel_state(p, ret, sizeof(*s));

@@ -69,12 +69,6 @@ static inline __attribute__((always_inline)) void join_rows(const struct pool_st
 	}
 }
 
-#if VEC_FLOATS == 16
-#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#else
-#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
-#endif
-
 /* Every stride-th float. */
 static inline __attribute__((always_inline)) vec load_apart(const float *x, int64_t stride)
 {
