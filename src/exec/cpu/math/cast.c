@@ -2,9 +2,10 @@
 /*
  * Cast, every type to every type.
  *
- * DESIGN. Between C's own types each pair has its loop. All other pairs go, a block at a
- * time, through double (floats) or int64 (integers, uint64 as its bits): one reader per
- * source, one writer per destination. Strings are in cast_string.c.
+ * DESIGN. Between C's own types each pair has its loop. Half types go through float where that
+ * rounds nothing, a block at a time. All other pairs go likewise through double (floats) or int64
+ * (integers, uint64 as its bits): one reader per source, one writer per destination. Strings are in
+ * cast_string.c.
  *
  * Floats out of an integer's range: cut to the range for int32 and wider, then wrapped for
  * the narrow ones. Integers wrap. Floats are rounded to nearest even, once.
@@ -21,7 +22,8 @@
 
 struct cast_state {
 	struct split split; /* of elements */
-	cast_fn direct;     /* NULL: by blocks */
+	cast_fn direct;     /* NULL: by blocks, */
+	cast_fn widen, narrow; /* to float and from it, or NULL */
 	enum dtype from, to;
 	bool saturate;
 	enum minifloat_round round;
@@ -152,8 +154,16 @@ static void run_cast(const struct kernel_args *a, int64_t begin, int64_t end)
 			(const char *)a->in[0].data + from * s->in_bytes, to - from);
 		return;
 	}
-	for (int64_t at = from; at < to; at += BLOCK)
-		cast_block(s, out + at * s->out_bytes, &a->in[0], at, min_i64(BLOCK, to - at));
+	for (int64_t at = from; at < to; at += BLOCK) {
+		int64_t n = min_i64(BLOCK, to - at);
+		float wide[BLOCK];
+		if (!s->widen) {
+			cast_block(s, out + at * s->out_bytes, &a->in[0], at, n);
+			continue;
+		}
+		s->widen(wide, (const char *)a->in[0].data + at * s->in_bytes, n);
+		s->narrow(out + at * s->out_bytes, wide, n);
+	}
 }
 
 static void half_to_f32(void *out, const void *in, int64_t n)
@@ -186,6 +196,19 @@ static cast_fn find_direct(enum dtype from, enum dtype to)
 	return loops[to] ? loops[to][from] : NULL;
 }
 
+/* By way of float, if that holds what comes as it is. What it does not hold of integers is beyond
+   float16. */
+static void find_by_float(struct cast_state *s)
+{
+	bool held = dtype_in(s->from, T_HALF) ||
+		    (s->from != DTYPE_F64 && (s->to == DTYPE_F16 || s->in_bytes <= 2));
+	cast_fn widen = find_direct(s->from, DTYPE_F32), narrow = find_direct(DTYPE_F32, s->to);
+	if (!held || !widen || !narrow)
+		return;
+	s->widen = widen;
+	s->narrow = narrow;
+}
+
 static bool is_castable(enum dtype d)
 {
 	return d != DTYPE_STRING && d != DTYPE_C64 && d != DTYPE_C128 && d != DTYPE_TENSOR;
@@ -211,9 +234,11 @@ enum err_code prepare_cast(struct prep *p, struct kernel *ret, struct err *err)
 	s->direct = find_direct(from, to);
 	s->in_bytes = (int64_t)dtype_bytes(from);
 	s->out_bytes = (int64_t)dtype_bytes(to);
+	if (!s->direct)
+		find_by_float(s);
 	for (int i = 0; i < 256 && dtype_is_minifloat(from); i++)
 		s->decoded[i] = minifloat_decode(from, (uint8_t)i);
-	s->split = split_work(p, ret, tensor_count(&p->in[0]), s->direct ? 1 : 10);
+	s->split = split_work(p, ret, tensor_count(&p->in[0]), s->direct || s->widen ? 1 : 10);
 	ret->run = run_cast;
 	ret->inplace = s->in_bytes == s->out_bytes;
 	return ERR_OK;

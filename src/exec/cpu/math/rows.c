@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Softmax, LogSoftmax, Layer- and RMSNormalization of floats along the last axes: a row at a time,
- * which the first-level cache mostly holds. Compiled once per instruction set; ISA is avx2 or
+ * Softmax, LogSoftmax, Layer-, RMS- and LpNormalization of floats along the last axes: a row at a
+ * time, which the first-level cache mostly holds. Compiled once per instruction set; ISA is avx2 or
  * avx512.
  *
  * Sums are in float, but in the lanes of SUMS vectors, so that each is short; those of longer rows
@@ -128,6 +128,22 @@ static void run_layer_norm(const struct kernel_args *a, int64_t begin, int64_t e
 	}
 }
 
+/* A row of zeros stays so. */
+static void run_lp_norm(const struct kernel_args *a, int64_t begin, int64_t end)
+{
+	const struct rows_state *s = a->state;
+	int64_t from, to, n = s->n;
+	split_range(&s->split, begin, end, &from, &to);
+	for (int64_t r = from; r < to; r++) {
+		const float *x = (const float *)a->in[0].data + r * n;
+		float *y = (float *)a->out[0].data + r * n;
+		double square = sum_powers_long(x, n, 0, true);
+		float inverse = square > 0 ? (float)(1 / sqrt(square)) : (float)square;
+		IVDEP for (int64_t k = 0; k < n; k++)
+			y[k] = x[k] * inverse;
+	}
+}
+
 static enum err_code prepare_rows(struct prep *p, struct kernel *ret, int axis, struct err *err)
 {
 	const struct shape *x = &p->in[0].shape;
@@ -172,5 +188,16 @@ enum err_code VEC_NAME(prepare_layer_norm_rows)(struct prep *p, struct kernel *r
 		if (p->out[i].shape.rank != RANK_UNKNOWN)
 			return prep_refuse(err, "mean and deviation are the reference's to give");
 	ret->run = run_layer_norm;
+	return prepare_rows(p, ret, axis, err);
+}
+
+enum err_code VEC_NAME(prepare_lp_norm_rows)(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct shape *x = &p->in[0].shape;
+	int axis = node_axis(p->node, "axis", -1, x->rank);
+	if (x->rank == 0 || shape_count_range(x, axis + 1, x->rank) != 1 ||
+		node_int(p->node, "p", 2) != 2)
+		return prep_refuse(err, "not along the last axis, or not of squares");
+	ret->run = run_lp_norm;
 	return prepare_rows(p, ret, axis, err);
 }

@@ -19,7 +19,7 @@ struct squares_state {
 /* A square by two pairs of neighbours, above and below; columns of a pair. */
 enum { ROWS = 2, COLUMNS = 2 };
 
-/* By point. seen: all bits where a pixel counts, else none; places are on the image all the same. */
+/* By point. seen: all bits where a pixel counts, else none; all places are on the image. */
 struct squares {
 	int32_t at[ROWS][POINTS], seen[ROWS][COLUMNS][POINTS];
 	float weight[ROWS][COLUMNS][POINTS];
