@@ -10,14 +10,12 @@
 #include "exec/cpu/cpu.h"
 
 #include <string.h>
+#include "exec/cpu/math/key_sort.h"
 #include "exec/cpu/types.h"
-#include "exec/half.h"
 
 #define RUN 16       /* elements looked at before the heap is asked */
 #define SORT_PART 32 /* slices are sorted where k is at least this part of them, */
 #define SORT_MIN 128 /* and they are at least so long */
-#define DIGITS 4     /* of a key's upper half */
-#define DIGIT_VALUES 256
 
 struct top_k_state {
 	struct split split;
@@ -119,39 +117,6 @@ FOR_NUM(TOP_K)
 
 /* -- sorted floats ----------------------------------------------------------------------------- */
 
-/* A float's place among all of them; the zeros are equal. */
-static uint32_t place_of(float x)
-{
-	uint32_t bits = float_bits(x + 0.0f);
-	return x != x ? UINT32_MAX : bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-
-/* Sorts n keys by their upper halves; other is as large. Returns where they are then. */
-static uint64_t *sort_keys(uint64_t *keys, uint64_t *other, int64_t n)
-{
-	int64_t count[DIGITS][DIGIT_VALUES] = { { 0 } };
-	for (int64_t i = 0; i < n; i++)
-		for (int d = 0; d < DIGITS; d++)
-			count[d][keys[i] >> (32 + 8 * d) & 0xff]++;
-	for (int d = 0; d < DIGITS; d++) {
-		int64_t *c = count[d], at = 0;
-		int shift = 32 + 8 * d;
-		if (c[keys[0] >> shift & 0xff] == n)
-			continue;
-		for (int v = 0; v < DIGIT_VALUES; v++) {
-			int64_t here = c[v];
-			c[v] = at;
-			at += here;
-		}
-		for (int64_t i = 0; i < n; i++)
-			other[c[keys[i] >> shift & 0xff]++] = keys[i];
-		uint64_t *was = keys;
-		keys = other;
-		other = was;
-	}
-	return keys;
-}
-
 static void top_k_sorted(
 	const struct top_k_state *s, const struct kernel_args *a, int64_t at, int64_t out)
 {
@@ -160,8 +125,8 @@ static void top_k_sorted(
 	int64_t n = s->v.n, inner = s->v.inner;
 	uint32_t turn = s->want_max ? UINT32_MAX : 0;
 	for (int64_t i = 0; i < n; i++)
-		keys[i] = (uint64_t)(place_of(x[i * inner]) ^ turn) << 32 | (uint64_t)i;
-	keys = sort_keys(keys, keys + n, n);
+		keys[i] = (uint64_t)(key_place(x[i * inner]) ^ turn) << 32 | (uint64_t)i;
+	keys = key_sort(keys, keys + n, n);
 	for (int64_t i = 0; i < s->k; i++, out += inner) {
 		int64_t index = (int64_t)(keys[i] & UINT32_MAX);
 		((float *)a->out[0].data)[out] = x[index * inner];

@@ -5,14 +5,14 @@
  *
  * DESIGN. Detectors bring ten thousands of boxes in one class, and each is compared with those
  * taken before: their corners lie coordinate by coordinate, so that a vector's worth is compared
- * at once.
+ * at once. They are sorted by the digits of their scores, those too low passed over in runs.
  */
 #include "exec/cpu/cpu.h"
 
 #include <math.h>
 #include <string.h>
 #include "base/checked.h"
-#include "exec/cpu/move/index_sort.h"
+#include "exec/cpu/math/key_sort.h"
 
 struct nms_state {
 	bool center; /* boxes are x, y of the center, width, height; else two corners, y first */
@@ -29,7 +29,7 @@ struct nms {
 	int64_t n_box, most;
 	float iou_min, score_min;
 	bool center, has_score_min;
-	int64_t *index, *spare;
+	uint64_t *keys, *spare; /* of the boxes whose scores count */
 	int64_t *picked; /* triples, grown by doubling */
 	int64_t n_picked, cap;
 	float *kept[COORDINATES_]; /* of the boxes taken of this class */
@@ -103,12 +103,39 @@ static void keep(struct nms *s, const struct corners *c)
 }
 
 /* Highest first; NaN after all. */
-static int by_score(const void *ctx, int64_t a, int64_t b)
+static uint64_t key_of(float score, int64_t i)
 {
-	const float *score = ((const struct nms *)ctx)->scores;
-	if (isnan(score[a]) || isnan(score[b]))
-		return isnan(score[a]) - isnan(score[b]);
-	return (score[a] < score[b]) - (score[a] > score[b]);
+	uint32_t place = isnan(score) ? UINT32_MAX : ~key_place(score);
+	return (uint64_t)place << 32 | (uint64_t)i;
+}
+
+static bool any_above(const float *score, float least)
+{
+	int any = 0;
+	for (int i = 0; i < LANES; i++)
+		any |= score[i] > least;
+	return any;
+}
+
+/* The keys of the boxes whose scores count, sorted; returns how many. */
+static int64_t rank_boxes(struct nms *s)
+{
+	int64_t n = 0;
+	for (int64_t at = 0; at < s->n_box; at += LANES) {
+		int64_t end = min_i64(at + LANES, s->n_box);
+		if (s->has_score_min && end == at + LANES &&
+			!any_above(s->scores + at, s->score_min))
+			continue;
+		for (int64_t i = at; i < end; i++)
+			if (!s->has_score_min || s->scores[i] > s->score_min)
+				s->keys[n++] = key_of(s->scores[i], i);
+	}
+	uint64_t *sorted = key_sort(s->keys, s->spare, n);
+	if (sorted != s->keys) {
+		s->spare = s->keys;
+		s->keys = sorted;
+	}
+	return n;
 }
 
 static int64_t *grow(struct nms *s)
@@ -133,20 +160,17 @@ static int64_t *grow(struct nms *s)
 
 static bool pick_class(struct nms *s, int64_t batch, int64_t class)
 {
-	int64_t n = 0;
-	for (int64_t i = 0; i < s->n_box; i++)
-		if (!s->has_score_min || s->scores[i] > s->score_min)
-			s->index[n++] = i;
-	index_sort(s->index, s->spare, n, by_score, s);
+	int64_t n = rank_boxes(s);
 	s->n_kept = 0;
 	for (int64_t k = 0; k < n && s->n_kept < s->most; k++) {
-		struct corners c = corners_of(s, s->index[k]);
+		int64_t box = (int64_t)(s->keys[k] & UINT32_MAX);
+		struct corners c = corners_of(s, box);
 		if (overlaps(s, &c))
 			continue;
 		int64_t *to = grow(s);
 		if (!to)
 			return false;
-		memcpy(to, (int64_t[]){ batch, class, s->index[k] }, 3 * sizeof(*to));
+		memcpy(to, (int64_t[]){ batch, class, box }, 3 * sizeof(*to));
 		keep(s, &c);
 	}
 	return true;
@@ -155,13 +179,13 @@ static bool pick_class(struct nms *s, int64_t batch, int64_t class)
 static bool make_room(struct nms *s)
 {
 	size_t n = round_up((size_t)s->n_box, LANES);
-	s->index = arena_calloc(s->a->arena, n + 1, 2 * sizeof(*s->index));
+	s->keys = arena_calloc(s->a->arena, n + 1, 2 * sizeof(*s->keys));
 	float *kept = arena_calloc(s->a->arena, n + 1, COORDINATES_ * sizeof(*kept));
-	if (!s->index || !kept) {
+	if (!s->keys || !kept || s->n_box > UINT32_MAX) {
 		kernel_fault(s->a, FAULT_MEMORY, s->n_box);
 		return false;
 	}
-	s->spare = s->index + s->n_box;
+	s->spare = s->keys + s->n_box;
 	for (int i = 0; i < COORDINATES_; i++)
 		s->kept[i] = kept + (size_t)i * n;
 	return true;
