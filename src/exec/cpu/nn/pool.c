@@ -36,44 +36,6 @@ static int64_t column_major(const struct window *w, int64_t at)
 	return (c * in[AXIS_H] + h) * in[AXIS_D] + d;
 }
 
-#define MAX_POOL(id, T, LOWEST) \
-	static void run_max_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
-	{ \
-		const struct pool_state *s = a->state; \
-		const struct window *w = &s->w; \
-		int64_t from, to, width = w->g.out[AXIS_W], image = window_image(w); \
-		int64_t *indices = args_has_out(a, 1) ? a->out[1].data : NULL; \
-		split_range(&s->split, begin, end, &from, &to); \
-		for (int64_t item = from; item < to; item++) { \
-			struct window_row r = window_row(w, item); \
-			int64_t base = (r.n * w->c_in + r.c) * image; \
-			const T *x = (const T *)a->in[0].data + base; \
-			struct reach d = window_reach(&s->w, s->count_pad, AXIS_D, r.d), \
-				h = window_reach(&s->w, s->count_pad, AXIS_H, r.h); \
-			for (int64_t o = 0; o < width; o++) { \
-				struct reach c = window_reach(&s->w, s->count_pad, AXIS_W, o); \
-				T best = LOWEST; \
-				int64_t found = -1; \
-				FOR_WINDOW(w, d, h, c, at, { \
-					if (found < 0 || x[at] > best || \
-						(x[at] != x[at] && best == best)) { \
-						best = x[at]; \
-						found = at; \
-					} \
-				}) \
-				((T *)a->out[0].data)[item * width + o] = best; \
-				if (indices) \
-					indices[item * width + o] = \
-						base + (s->column_major ? column_major(w, found) \
-							: found); \
-			} \
-		} \
-	}
-MAX_POOL(F32, float, -INFINITY)
-MAX_POOL(F64, double, -INFINITY)
-MAX_POOL(I8, int8_t, INT8_MIN)
-MAX_POOL(U8, uint8_t, 0)
-
 /* Visits the rows under a row's windows, tap by tap: body sees x[start + o * stride] for outputs
    o in [o_from, o_to). */
 #define FOR_TAPS(w, d, h, body) \
@@ -103,6 +65,39 @@ MAX_POOL(U8, uint8_t, 0)
 		struct reach h = window_reach(w, count_pad, AXIS_H, r.h); \
 		__VA_ARGS__ \
 	}
+
+/* The first of the largest; a number that is none stays. */
+#define MAX_POOL(id, T, LOWEST) \
+	static void run_max_pool_##T(const struct kernel_args *a, int64_t begin, int64_t end) \
+	{ \
+		const struct pool_state *s = a->state; \
+		const struct window *w = &s->w; \
+		FOR_ROWS(T, a, begin, end, s->count_pad, { \
+			int64_t base = (r.n * w->c_in + r.c) * image; \
+			T *restrict best = (T *)a->out[0].data + item * width; \
+			int64_t *restrict found = (int64_t *)a->out[1].data + item * width; \
+			for (int64_t o = 0; o < width; o++) { \
+				best[o] = LOWEST; \
+				found[o] = -1; \
+			} \
+			FOR_TAPS(w, d, h, { \
+				for (int64_t o = o_from; o < o_to; o++) { \
+					T v = x[start + o * stride]; \
+					T b = best[o]; \
+					bool stays = (found[o] >= 0) & ((v <= b) | (b != b)); \
+					best[o] = stays ? b : v; \
+					found[o] = stays ? found[o] : start + o * stride; \
+				} \
+			}) \
+			for (int64_t o = 0; o < width; o++) \
+				found[o] = base + (s->column_major ? column_major(w, found[o]) \
+						: found[o]); \
+		}) \
+	}
+MAX_POOL(F32, float, -INFINITY)
+MAX_POOL(F64, double, -INFINITY)
+MAX_POOL(I8, int8_t, INT8_MIN)
+MAX_POOL(U8, uint8_t, 0)
 
 /* Without indices. A number that is none stays. */
 #define MAX_POOL_ROWS(id, T, LOWEST) \
@@ -216,7 +211,8 @@ enum err_code prepare_pool_ref(struct prep *p, struct kernel *ret, struct err *e
 		rc = pool_geometry(p->node, &p->in[0].shape, &g, err);
 	if (rc != ERR_OK)
 		return rc;
-	const run_fn *maxima = p->n_out > 1 ? max_pools : max_pool_rows;
+	bool indices = p->n_out > 1 && p->out[1].shape.rank != RANK_UNKNOWN;
+	const run_fn *maxima = indices ? max_pools : max_pool_rows;
 	ret->run = (max ? maxima : lp ? lp_pools : average_pools)[p->in[0].dtype];
 	if (!ret->run)
 		return prep_refuse(err, "no loop for this type");
