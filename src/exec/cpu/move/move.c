@@ -93,6 +93,35 @@ enum err_code prepare_transpose(struct prep *p, struct kernel *ret, struct err *
 	return one_box(p, ret, y->rank, y->dim, src, 0, err);
 }
 
+/* Of channels in blocks that axis is two; innermost, it is the one of step 1. */
+enum err_code prepare_transpose_blocked(struct prep *p, struct kernel *ret, struct err *err)
+{
+	const struct shape *x = &p->in[0].shape;
+	enum layout layout = p->in[0].layout;
+	int64_t b = layout_block(layout);
+	bool last = layout == LAYOUT_NHWC;
+	if ((!last && b == 1) || x->rank < 3 || x->dim[1] % b)
+		return prep_refuse(err, "channels are neither in blocks nor innermost");
+	int32_t n;
+	const int64_t *perm = node_ints(p->node, "perm", &n);
+	int64_t own[RANK_MAX], dim[RANK_MAX + 1], src[RANK_MAX + 1];
+	int rank = 0;
+	shape_strides(x, own);
+	for (int i = 0; i < x->rank; i++) {
+		int from = perm ? (int)perm[i] : x->rank - 1 - i;
+		dim[rank] = x->dim[from];
+		src[rank] = own[from] * (from == 0 ? 1 : last ? x->dim[1] : b);
+		if (from == 1) {
+			dim[rank] = x->dim[1] / b;
+			src[rank++] = last ? 1 : own[1] * b;
+			dim[rank] = b;
+			src[rank] = 1;
+		}
+		rank++;
+	}
+	return one_box(p, ret, rank, dim, src, 0, err);
+}
+
 enum err_code prepare_expand(struct prep *p, struct kernel *ret, struct err *err)
 {
 	int64_t src[RANK_MAX];
