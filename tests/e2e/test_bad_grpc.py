@@ -666,6 +666,15 @@ class GuardedFloods(Floods):
                          os.listdir("/proc/%d/task" % s.pid)]
                 self.assertEqual("grpc-relay\n" in names, guarded, listen)
 
+    def test_G11_many_connections_with_some_resets_each(self):
+        cut_off = 'signet_grpc_refused_total{reason="frames"'
+        before = self.metric(cut_off)
+        for c in [self.connection() for _ in range(40)]:
+            for i in range(200):
+                c.call(1 + 2 * i, INFER)
+                c.send(frame(RST_STREAM, 0, 1 + 2 * i, CANCEL))
+        self.wait_for(lambda: self.metric(cut_off) > before)
+
     def test_what_the_look_cuts_off_is_counted(self):
         self.test_G11_a_string_that_never_ends()
         self.assertGreater(self.metric('signet_grpc_refused_total{reason="frames"'), 0)

@@ -105,6 +105,13 @@ static void make_queues(struct rpc *r)
 	}
 }
 
+/* Each thread can stand what one connection may waste. */
+static void set_waste(struct rpc *r, struct rpc_waste *w)
+{
+	w->one_max = (uint32_t)r->conf.resets_max;
+	w->forgets_ns = NS_PER_S / ((int64_t)w->one_max * r->n_queue);
+}
+
 static enum err_code start_relay(struct rpc *r, struct err *err)
 {
 	const struct rpc_conf *c = &r->conf;
@@ -120,7 +127,7 @@ static enum err_code start_relay(struct rpc *r, struct err *err)
 		return ERR_OK;
 	/* A client may open more before it hears of the limit; those are answered one by one. */
 	r->guard = (struct rpc_guard_conf){ .streams_max = (uint32_t)c->streams_max * 2,
-		.resets_max = (uint32_t)c->resets_max };
+		.resets = &r->resets };
 	TRY(relay_new(&conf, c->tls, &r->relay, err));
 	r->conf.tls = NULL; /* the relay's now */
 	return ERR_OK;
@@ -154,13 +161,15 @@ enum err_code rpc_start(
 	r->registry = repo_registry(repo);
 	/* Before the first round comes a call may. */
 	atomic_store(&r->now_ms, clock_now_ns() / NS_PER_MS);
-	enum err_code rc = rpc_conns_init(&r->conns, conf->streams_max, conf->resets_max, err);
+	enum err_code rc = rpc_conns_init(&r->conns, conf->streams_max, err);
 	if (rc == ERR_OK)
 		rc = endpoint_open("grpc", conf->listen, conf->listen_fd, &r->endpoint, err);
 	grpc_init();
 	r->credentials = grpc_insecure_server_credentials_create();
 	r->server = new_server(&r->conf);
 	make_queues(r);
+	set_waste(r, &r->conns.waste);
+	set_waste(r, &r->resets);
 	grpc_server_start(r->server);
 	if (rc == ERR_OK)
 		rc = start_threads(r, err);

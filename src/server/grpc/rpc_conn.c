@@ -19,10 +19,10 @@
    joins a header's pieces anew with each that comes, so their cost grows with the square. */
 #define QUIET_BYTES_MAX (2u << 20)
 
-enum err_code rpc_conns_init(struct rpc_conns *t, int calls_max, int wasted_max, struct err *err)
+enum err_code rpc_conns_init(struct rpc_conns *t, int calls_max, struct err *err)
 {
 	*t = (struct rpc_conns){ .n = tcp_fds_max(SLOTS_MAX), .calls_max = calls_max,
-		.wasted_max = wasted_max, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.now_ms = clock_now_ns() / NS_PER_MS };
 	t->slot = calloc((size_t)t->n, sizeof(*t->slot));
 	if (!t->slot || t->wake_fd < 0)
@@ -74,7 +74,7 @@ struct rpc_conn *rpc_conn_open(struct rpc_conns *t, int fd)
 	if (s->copy < 0)
 		return NULL;
 	atomic_store(&s->calls, (uint64_t)(rpc_conn_generation(s) + 1) << 32);
-	atomic_store(&s->wasted, 0);
+	atomic_store(&s->wasted.word, 0);
 	s->seen_started = atomic_load(&s->started);
 	s->called_ms = t->now_ms;
 	s->quiet_from = 0;
@@ -205,8 +205,8 @@ void rpc_conn_doom(struct rpc_conns *t, struct rpc_ticket ticket)
 {
 	if (ticket.fd < 0)
 		return;
-	atomic_store(&t->slot[ticket.fd].doomed, ticket.generation);
-	rpc_conns_wake(t);
+	if (atomic_exchange(&t->slot[ticket.fd].doomed, ticket.generation) != ticket.generation)
+		rpc_conns_wake(t);
 }
 
 void rpc_conn_waste(struct rpc_conns *t, struct rpc_ticket ticket)
@@ -216,11 +216,7 @@ void rpc_conn_waste(struct rpc_conns *t, struct rpc_ticket ticket)
 	struct rpc_conn *s = &t->slot[ticket.fd];
 	if (rpc_conn_generation(s) != ticket.generation)
 		return;
-	uint64_t second = (uint64_t)(uint32_t)(clock_now_ns() / NS_PER_S) << 32;
-	uint64_t was = atomic_load(&s->wasted), next;
-	do {
-		next = (was & ~(uint64_t)UINT32_MAX) == second ? was + 1 : second + 1;
-	} while (!atomic_compare_exchange_weak(&s->wasted, &was, next));
-	if ((uint32_t)next == (uint32_t)t->wasted_max + 1)
+	int64_t now_ns = clock_now_ns();
+	if (!rpc_waste_add(&t->waste, rpc_tally_add(&s->wasted, now_ns), now_ns))
 		rpc_conn_doom(t, ticket);
 }

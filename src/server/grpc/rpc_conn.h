@@ -7,8 +7,8 @@
  * gRPC holds a client to its limits only once the client has acknowledged them, and hands
  * up every call even if it was reset at once. So calls are counted here, each for its
  * connection: the peer that gRPC names for a call, "fd:17", is the connection's descriptor.
- * A connection that wastes too many calls in a second, or too many bytes without any call,
- * is cut off.
+ * A connection that wastes too many calls in a second (rpc_waste.h), or too many bytes
+ * without any call, is cut off.
  *
  * gRPC owns a connection once it has it. A copy of its descriptor stays here: when either
  * side hangs up the copy says so, and through it a connection is cut off.
@@ -25,12 +25,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "server/grpc/rpc.h"
+#include "server/grpc/rpc_waste.h"
 
 struct crowd;
 
 struct rpc_conn {
 	atomic_uint_least64_t calls;  /* generation << 32 | calls in flight */
-	atomic_uint_least64_t wasted; /* second << 32 | calls wasted in it */
+	struct rpc_tally wasted;      /* calls */
 	atomic_uint started;          /* calls, ever */
 	atomic_uint doomed;           /* this generation is to be cut off */
 	int copy;                     /* -1: no connection */
@@ -44,7 +45,8 @@ struct rpc_conns {
 	int n, highest;
 	int64_t now_ms; /* of the last round */
 	atomic_int open;
-	int calls_max, wasted_max;
+	int calls_max;
+	struct rpc_waste waste; /* calls; its limits are set before the first */
 	int wake_fd; /* of the accepting thread: it shall sweep */
 	atomic_uint_least64_t refused[RPC_REFUSAL_COUNT_];
 };
@@ -56,7 +58,7 @@ struct rpc_ticket {
 };
 
 MUST_CHECK enum err_code rpc_conns_init(
-	struct rpc_conns *t, int calls_max, int wasted_max, struct err *err);
+	struct rpc_conns *t, int calls_max, struct err *err);
 /* When no call is alive. */
 void rpc_conns_done(struct rpc_conns *t);
 

@@ -109,7 +109,7 @@ static bool within_budget(const struct rpc_guard_conf *conf, struct rpc_guard *g
 	if (f->type != FRAME_RST_STREAM)
 		return f->len <= GUARD_BLOCK_BYTES && ++g->control <= GUARD_CONTROL_FRAMES;
 	on_stream_end(g);
-	return ++g->resets <= conf->resets_max;
+	return rpc_waste_add(conf->resets, ++g->resets, now_ns);
 }
 
 static bool on_client_frame(const struct rpc_guard_conf *conf, struct rpc_guard *g,

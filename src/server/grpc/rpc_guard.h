@@ -10,17 +10,18 @@
  * is a connection with
  *   - a beginning that is not HTTP/2's,
  *   - a block of headers beyond GUARD_BLOCK_BYTES, GUARD_BLOCK_FRAMES or GUARD_BLOCK_FIELDS,
- *   - more than resets_max streams reset by the client within a second,
+ *   - more streams reset by the client within a second than it may (rpc_waste.h),
  *   - more than streams_max streams that the server has not ended,
  *   - more than GUARD_CONTROL_FRAMES a second that carry nothing: headers of a stream that
  *     there was, and windows for which nothing was sent, too.
  * Everything else is gRPC's to judge.
  *
- * Threads: one. Memory: the caller's, zeroed at a connection's begin.
+ * Threads: one; conf's are any. Memory: the caller's, zeroed at a connection's begin.
  */
 #pragma once
 
 #include "server/grpc/rpc_fields.h"
+#include "server/grpc/rpc_waste.h"
 #include "server/net/relay.h"
 
 #define GUARD_BLOCK_BYTES 65536
@@ -31,7 +32,8 @@
 #define GUARD_HEAD_BYTES 9
 
 struct rpc_guard_conf {
-	uint32_t streams_max, resets_max;
+	uint32_t streams_max;
+	struct rpc_waste *resets; /* of all connections */
 };
 
 /* Where one way's next byte belongs. */

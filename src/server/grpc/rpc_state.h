@@ -83,6 +83,7 @@ struct rpc {
 	grpc_server_credentials *credentials;
 	struct relay *relay; /* NULL: gRPC has the clients' own sockets */
 	struct rpc_guard_conf guard;
+	struct rpc_waste resets; /* that the guard has seen */
 	struct rpc_acceptor *acceptor;
 	struct rpc_conns conns;
 	struct jobs *admin; /* one thread for handlers that wait: load and unload */

@@ -9,7 +9,8 @@ enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW
 	CONTINUATION };
 enum { END_STREAM = 1, END_HEADERS = 4, WITH_PRIORITY = 32 };
 
-static const struct rpc_guard_conf conf = { .streams_max = 100, .resets_max = 50 };
+static struct rpc_waste resets;
+static const struct rpc_guard_conf conf = { .streams_max = 100, .resets = &resets };
 static struct rpc_guard guard;
 static uint32_t stream; /* of the next frame */
 static uint8_t no_field[1 << 17]; /* as headers: sizes of a table, again and again */
@@ -57,6 +58,7 @@ static bool call(void)
 static void setup(void)
 {
 	stream = 1;
+	resets = (struct rpc_waste){ .one_max = 50, .forgets_ns = NS_PER_MS };
 	memset(&guard, 0, sizeof(guard));
 	memset(no_field, 0x20, sizeof(no_field));
 	now_ns = 5 * NS_PER_S;
@@ -79,8 +81,10 @@ END_TEST
 
 START_TEST(another_beginning_is_cut_off)
 {
+	resets = (struct rpc_waste){ .one_max = 50, .forgets_ns = NS_PER_MS };
 	memset(&guard, 0, sizeof(guard));
 	ck_assert(!see("GET / HTTP/1.1\r\n", 16));
+	resets = (struct rpc_waste){ .one_max = 50, .forgets_ns = NS_PER_MS };
 	memset(&guard, 0, sizeof(guard));
 	ck_assert(see("PRI * HTTP/", 11));
 	ck_assert(!see("1.1\r\n", 5));
