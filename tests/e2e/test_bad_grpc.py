@@ -487,6 +487,25 @@ class Connections(Story):
             self.assertEqual(c.status(1), 0)
             self.assertIn(GOAWAY, [f[0] for f in c.frames])
 
+    def test_G2_calls_without_a_message_make_way(self):
+        with Server(grpc=True, options={"grpc.calls_max": "100"}) as s, contextlib.ExitStack() as open_ones:
+            busy = open_ones.enter_context(Connection(s.grpc_port))
+            busy.call(1, STREAM)
+            busy.send(frame(DATA, 0, 1, message(b"")))
+            busy.wait_for(DATA, 1)
+            silent = [open_ones.enter_context(Connection(s.grpc_port)) for _ in range(4)]
+            for c in silent:
+                for i in range(50):
+                    c.call(1 + 2 * i, (INFER, STREAM)[i % 2])
+            time.sleep(1.5)
+            with Connection(s.grpc_port) as c:
+                for i in range(20):
+                    c.call(1 + 2 * i, INFER, digits_request())
+                    self.assertEqual(c.status(1 + 2 * i), 0)
+            busy.send(frame(DATA, END_STREAM, 1, message(b"")))
+            self.assertEqual(busy.status(1), 0)
+            self.assertGreater(s.metric('signet_grpc_refused_total{reason="silent_calls"'), 0)
+
     def test_health_is_told_when_there_are_too_many_calls(self):
         with Server(grpc=True, options={"grpc.calls_max": "3"}) as s, Connection(s.grpc_port) as c:
             for i in range(4):

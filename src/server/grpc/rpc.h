@@ -28,6 +28,7 @@ struct rpc;
 	X(CROWDED_OUT, "crowded_out") \
 	X(DESCRIPTORS, "descriptors") \
 	X(CALLS, "calls") \
+	X(SILENT, "silent_calls") \
 	X(STREAMS, "streams") \
 	X(WASTED, "wasted_calls") \
 	X(BYTES, "bytes_without_call") \

@@ -3,6 +3,7 @@
 
 #include <grpc/support/time.h>
 #include "base/clock.h"
+#include "server/grpc/rpc_silent.h"
 #include "server/grpc/rpc_watch.h"
 
 /* HTTP/2 measures an empty one as 32 bytes. */
@@ -36,9 +37,7 @@ static enum err_code check_metadata(struct rpc_call *c, struct err *err)
 static enum err_code refuse(
 	struct rpc_call *c, enum rpc_refusal why, const char *msg, struct err *err)
 {
-	/* Until its status is sent it takes memory, but no place that another call could have. */
-	atomic_fetch_sub(&c->rpc->in_flight, 1);
-	c->refused = true;
+	rpc_give_place(c);
 	rpc_count_refusal(&c->rpc->conns, why);
 	rpc_conn_waste(&c->rpc->conns, c->ticket);
 	return err_set(err, ERR_UNAVAILABLE, "%s", msg);
@@ -52,7 +51,7 @@ static enum err_code enter(struct rpc_call *c, struct err *err)
 	if (!rpc_conn_enter(&c->rpc->conns, c->call, &c->ticket))
 		return refuse(
 			c, RPC_REFUSAL_STREAMS, "too many calls at once on this connection", err);
-	if (before >= c->rpc->conf.calls_max && !is_quick)
+	if (before >= c->rpc->conf.calls_max && !rpc_silent_make_room(c) && !is_quick)
 		return refuse(c, RPC_REFUSAL_CALLS, "too many calls at once", err);
 	return ERR_OK;
 }

@@ -30,6 +30,7 @@
 #include "server/grpc/rpc_life.h"
 #include "server/grpc/rpc_message.h"
 #include "server/grpc/rpc_send.h"
+#include "server/grpc/rpc_silent.h"
 #include "server/grpc/rpc_watch.h"
 #include "server/stats.h"
 
@@ -203,6 +204,7 @@ static void on_message(struct rpc_call *c, bool ok)
 	struct err err;
 	enum err_code rc = ERR_OK;
 	(void)ok;
+	rpc_silent_remove(c);
 	rpc_late_note(c, RPC_WAIT_NONE);
 	if (!c->message && c->method->kind != RPC_STREAM)
 		rc = err_set(&err, ERR_INVALID_ARGUMENT, "the call has no message");
@@ -270,10 +272,12 @@ static void on_new(struct rpc_call *c, bool ok)
 	enum err_code rc = rpc_admit(c, &err);
 	if (rc == ERR_OK && waits_anyway(c))
 		ask_for_close(c);
-	if (rc == ERR_OK)
+	if (rc == ERR_OK) {
+		rpc_silent_add(c);
 		receive(c);
-	else
+	} else {
 		rpc_send_status(c, rc, &err);
+	}
 	rpc_life_settle(c);
 }
 

@@ -61,6 +61,11 @@ const struct rpc_method *rpc_find_method(const struct rpc *r, struct slice path)
 /* Each service of the methods once: *at is 0 at first; false: that was all. */
 bool rpc_next_service(const struct rpc *r, int *at, struct slice *ret);
 
+/* Calls without a message, by their age. */
+struct rpc_silent_list {
+	struct rpc_call *oldest, *newest;
+};
+
 /* One completion queue and its thread. */
 struct rpc_queue {
 	struct rpc *rpc;
@@ -71,6 +76,7 @@ struct rpc_queue {
 	struct rpc_call *idle;
 	int n_idle;
 	struct rpc_call *accepted;
+	struct rpc_silent_list silent; /* the thread's */
 	int owed; /* calls that should be waited for and could not be; the thread's */
 };
 
@@ -111,6 +117,8 @@ struct rpc_event {
 struct rpc_call {
 	struct rpc_call *next; /* freelist, or rpc->watching */
 	struct rpc_call *earlier, *later; /* under the queue's lock: of its accepted ones */
+	struct rpc_call *silent_before, *silent_after; /* of its silent ones */
+	bool is_silent;
 	atomic_int waits_for; /* enum rpc_wait */
 	atomic_int_least64_t waits_since_ms;
 	struct rpc_queue *queue;
@@ -129,7 +137,7 @@ struct rpc_call {
 	int64_t began_ns, deadline_ns; /* the latter the client's; INT64_MAX: none */
 	atomic_bool cancelled;
 	atomic_bool close_taken; /* somebody asks, or has asked, for the client's end */
-	bool refused; /* no longer in flight */
+	bool refused; /* takes no place, but memory until its status is sent */
 	bool opened, ended, is_watch, closes_with_status;
 	int was_cancelled;
 
@@ -151,6 +159,13 @@ MUST_CHECK enum err_code rpc_reply(struct rpc_call *c, struct buf *b, struct err
 static inline bool rpc_is_lasting(const struct rpc_call *c)
 {
 	return c->method->kind == RPC_STREAM || c->method->kind == RPC_WATCH;
+}
+
+/* One that is refused, to another call. */
+static inline void rpc_give_place(struct rpc_call *c)
+{
+	atomic_fetch_sub(&c->rpc->in_flight, 1);
+	c->refused = true;
 }
 
 static inline bool rpc_is_ready(struct rpc *r)
