@@ -685,6 +685,13 @@ class GuardedFloods(Floods):
                          os.listdir("/proc/%d/task" % s.pid)]
                 self.assertEqual("grpc-relay\n" in names, guarded, listen)
 
+    def test_G11_crumbs_of_data_for_a_stream_that_is_over(self):
+        c = self.connection()
+        c.call(1, LIVE, b"")
+        self.assertEqual(c.status(1), 0)
+        crumbs = frame(DATA, 0, 1, b"x") * 10000
+        self.assertFalse(all(c.send(crumbs) for _ in range(500)))
+
     def test_G11_many_connections_with_some_resets_each(self):
         cut_off = 'signet_grpc_refused_total{reason="frames"'
         before = self.metric(cut_off)

@@ -99,13 +99,17 @@ static bool is_control(struct rpc_guard *g, const struct frame *f)
 	}
 }
 
+static void note_second(struct rpc_guard *g, int64_t now_ns)
+{
+	if (now_ns / NS_PER_S == g->second)
+		return;
+	g->second = now_ns / NS_PER_S;
+	g->control = g->resets = g->small = 0;
+}
+
 static bool within_budget(const struct rpc_guard_conf *conf, struct rpc_guard *g,
 	const struct frame *f, int64_t now_ns)
 {
-	if (now_ns / NS_PER_S != g->second) {
-		g->second = now_ns / NS_PER_S;
-		g->control = g->resets = 0;
-	}
 	if (f->type != FRAME_RST_STREAM)
 		return f->len <= GUARD_BLOCK_BYTES && ++g->control <= GUARD_CONTROL_FRAMES;
 	on_stream_end(g);
@@ -116,6 +120,9 @@ static bool on_client_frame(const struct rpc_guard_conf *conf, struct rpc_guard 
 	const struct frame *f, int64_t now_ns)
 {
 	g->in_fields = false;
+	note_second(g, now_ns);
+	if (f->type == FRAME_DATA && f->len < GUARD_SMALL_BYTES && ++g->small > GUARD_SMALL_FRAMES)
+		return false;
 	if (is_control(g, f) && !within_budget(conf, g, f, now_ns))
 		return false;
 	if (f->type == FRAME_HEADERS || f->type == FRAME_CONTINUATION)

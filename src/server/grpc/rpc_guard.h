@@ -13,7 +13,9 @@
  *   - more streams reset by the client within a second than it may (rpc_waste.h),
  *   - more than streams_max streams that the server has not ended,
  *   - more than GUARD_CONTROL_FRAMES a second that carry nothing: headers of a stream that
- *     there was, and windows for which nothing was sent, too.
+ *     there was, and windows for which nothing was sent, too,
+ *   - more than GUARD_SMALL_FRAMES a second with less than GUARD_SMALL_BYTES of data: gRPC
+ *     keeps a piece of memory for each, or drops it when the stream is over.
  * Everything else is gRPC's to judge.
  *
  * Threads: one; conf's are any. Memory: the caller's, zeroed at a connection's begin.
@@ -28,6 +30,8 @@
 #define GUARD_BLOCK_FRAMES 16
 #define GUARD_BLOCK_FIELDS 256
 #define GUARD_CONTROL_FRAMES 1000
+#define GUARD_SMALL_FRAMES 100000
+#define GUARD_SMALL_BYTES 64
 
 #define GUARD_HEAD_BYTES 9
 
@@ -53,7 +57,7 @@ struct rpc_guard {
 	struct rpc_fields fields;
 	uint32_t last_stream, streams;  /* the client's newest; those that nobody has ended */
 	int64_t second;
-	uint32_t control, resets;       /* frames in it */
+	uint32_t control, resets, small; /* frames in it */
 	uint32_t windows;               /* updates that what was sent is reason for */
 };
 

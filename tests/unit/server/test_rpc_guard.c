@@ -207,6 +207,20 @@ START_TEST(control_frames_have_a_budget_for_each_second)
 }
 END_TEST
 
+START_TEST(crumbs_of_data_have_a_budget_for_each_second)
+{
+	for (int second = 0; second < 3; second++) {
+		for (int i = 0; i < GUARD_SMALL_FRAMES; i++)
+			ck_assert(frame(DATA, 0, 1));
+		ck_assert(frame(DATA, 0, GUARD_SMALL_BYTES));
+		now_ns += NS_PER_S;
+	}
+	for (int i = 0; i < GUARD_SMALL_FRAMES; i++)
+		ck_assert(frame(DATA, 0, GUARD_SMALL_BYTES - 1));
+	ck_assert(!frame(DATA, END_STREAM, 0));
+}
+END_TEST
+
 START_TEST(headers_of_a_stream_that_was_count_as_control)
 {
 	ck_assert(call());
@@ -245,6 +259,7 @@ Suite *suite_rpc_guard(void)
 	tcase_add_test(t, a_block_of_headers_has_its_fields_however_short_they_are);
 	tcase_add_test(t, a_priority_is_no_field);
 	tcase_add_test(t, control_frames_have_a_budget_for_each_second);
+	tcase_add_test(t, crumbs_of_data_have_a_budget_for_each_second);
 	tcase_add_test(t, headers_of_a_stream_that_was_count_as_control);
 	tcase_add_test(t, windows_count_unless_data_was_sent);
 	suite_add_tcase(s, t);
