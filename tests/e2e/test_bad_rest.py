@@ -45,6 +45,12 @@ def request(path=INFER, body=b"", headers=(), method="POST", version="HTTP/1.1")
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
+def cpu_seconds(server):
+    with open("/proc/%d/stat" % server.pid) as f:
+        user, system = f.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class BadRest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -547,6 +553,14 @@ class BadRest(unittest.TestCase):
         refused = self.s.call("GET", "/metrics")[2].decode()
         for reason in ("header_timeout", "body_timeout"):
             self.assertNotIn('reason="%s"} 0' % reason, refused)
+
+    def test_H15_a_line_that_does_not_fit_keeps_no_thread_busy(self):
+        with Server() as s, s.connect() as c:
+            c.sendall(request(headers=["Transfer-Encoding: chunked"], body=b"1;" + b"x" * 100000))
+            time.sleep(0.5)
+            before = cpu_seconds(s)
+            time.sleep(2)
+            self.assertLess(cpu_seconds(s) - before, 0.3)
 
     def test_H22_idle_keep_alive_is_left_alone(self):
         with self.s.connect() as s:

@@ -266,6 +266,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *mhd, const c
 	(void)url;
 	if (!c)
 		return MHD_NO;
+	c->io->rounds = 0;
 	switch (c->stage) {
 	case CALL_NEW: return receive_head(c, method, version);
 	case CALL_HELD: return MHD_YES; /* its turn is yet to come */

@@ -56,6 +56,7 @@ struct io {
 	int wake_fd;
 	/* Descriptor of the last newcomer, whose slot names the one before; -1. */
 	atomic_int newest;
+	int rounds; /* in a row that libmicrohttpd asked for, since a request moved on */
 	int answered_at_once; /* since it slept: requests that waited for no other thread */
 	struct spares calls; /* idle ones */
 	struct gather gather;
