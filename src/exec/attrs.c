@@ -130,6 +130,7 @@ LIST(attrs_perm, INTS("perm"), END);
 LIST(attrs_trilu, INT("upper"), END);
 LIST(attrs_matmul_nbits, NEED("K", ATTR_INT), NEED("N", ATTR_INT), INT("accuracy_level"),
 	INT("bits"), NEED("block_size", ATTR_INT), INT("weight_prepacked"), END);
+LIST(attrs_experts, INT("bits"), INT("block_size"), END);
 LIST(attrs_gather_blocks, INT("bits"), INT("block_size"), INT("gather_axis"), INT("quantize_axis"),
 	END);
 LIST(attrs_adagrad, FLOAT("decay_factor"), FLOAT("epsilon"), FLOAT("norm_coefficient"), END);

@@ -13,7 +13,7 @@
 enum err_code nbits_geometry(const struct node *n, struct nbits_geometry *ret, struct err *err)
 {
 	struct nbits_geometry g = { .k = node_int(n, "K", 0), .n = node_int(n, "N", 0),
-		.block = node_int(n, "block_size", 0) };
+		.block = node_int(n, "block_size", 0), .input = 1 };
 	int64_t bits = node_int(n, "bits", 4);
 	if (bits != 2 && bits != 4 && bits != 8)
 		return err_set(

@@ -19,6 +19,7 @@ struct nbits_geometry {
 	int64_t k, n;
 	int64_t block, blocks, blob; /* numbers of a block, blocks of a column, bytes of a block */
 	int64_t zero_bytes;          /* of a column's zero points, if they are packed too */
+	int input; /* with the numbers; scales and zero points come behind it */
 };
 
 /* By the node's attributes. The message does not name the node. */

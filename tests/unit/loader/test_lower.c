@@ -239,6 +239,28 @@ static const struct rewrite rewrites[] = {
 		"DequantizeLinear(zeros, one, zero) -> %6\n"
 		"DequantizeLinear(zeros, one, zero) -> %7\n"
 		"LayerNormalization(%5, %6, %7) epsilon=1e-12 -> y\n" },
+	{ MS,
+		"init ew float32 [1,2,1] 1 2\ninit eo float32 [1,5,1] 1 1 1 1 1\n"
+		"node com.microsoft:MoE last,x,eo,_,ew -> y k=1 activation_type=\"gelu\"",
+		"Softmax(x) axis=-1 -> %0\nTopK(%0, {1}) axis=-1 -> %1, %2\n"
+		"Shape(last) -> %3\nReshape(last, {-1,1,1}) -> %4\n"
+		"Experts(%4, %2, eo) -> %5\nGelu(%5) approximate=tanh -> %6\n"
+		"Experts(%6, %2, ew) -> %7\nUnsqueeze(%1, {2}) -> %8\n"
+		"Mul(%7, %8) -> %9\nReduceSum(%9, {1}) keepdims=0 -> %10\n"
+		"Reshape(%10, %3) -> y\n" },
+	{ MS,
+		"init eq uint8 [1,2,8] 1 2 3 4 5 6 7 8 1 2 3 4 5 6 7 8\ninit es float32 [1,2] 1 2\n"
+		"node com.microsoft:QMoE m,x,eq,es,_,eq,es -> y k=1 activation_type=\"silu\"",
+		"Softmax(x) axis=-1 -> %0\nTopK(%0, {1}) axis=-1 -> %1, %2\n"
+		"ReduceSum(%1, {-1}) -> %3\nDiv(%1, %3) -> %4\nShape(m) -> %5\n"
+		"Reshape(m, {-1,1,16}) -> %6\nUnsqueeze(es, {2}) -> %7\n"
+		"Expand(%7, {1,1,1}) -> %8\n"
+		"Experts(%6, %2, eq, %8) bits=4 block_size=16 -> %9\n"
+		"Swish(%9) alpha=1 -> %10\nUnsqueeze(es, {2}) -> %11\n"
+		"Expand(%11, {1,1,1}) -> %12\n"
+		"Experts(%10, %2, eq, %12) bits=4 block_size=16 -> %13\n"
+		"Unsqueeze(%4, {2}) -> %14\nMul(%13, %14) -> %15\n"
+		"ReduceSum(%15, {1}) keepdims=0 -> %16\nReshape(%16, %5) -> y\n" },
 	{ MS, "node com.microsoft:DequantizeLinear u,one,zero -> y",
 		"DequantizeLinear(u, one, zero) -> y\n" },
 	{ MS, "node com.microsoft:QuantizeLinear m,one,zero -> y",

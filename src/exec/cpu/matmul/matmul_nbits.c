@@ -29,32 +29,36 @@ struct nbits_state {
 	size_t zero_at, column_at, panel_at; /* in the scratch, of which gemm's comes first */
 };
 
-/* Blocks [from, to) of column j. Zero points are floats, or bits that go into room; or room
-   has the middle of the range in it, from default_zeros(). */
-static struct nbits_column column_of(const struct kernel_args *a, const struct nbits_geometry *g,
+struct nbits_column nbits_column_of(const struct kernel_args *a, const struct nbits_geometry *g,
 	int64_t j, int64_t from, int64_t to, float *room)
 {
 	int64_t first = j * g->blocks + from;
-	struct nbits_column c = { g, to - from, (const uint8_t *)a->in[1].data + first * g->blob,
-		room, (const float *)a->in[2].data + first };
-	if (!args_has_in(a, 3))
+	const struct tensor *in = &a->in[g->input];
+	struct nbits_column c = { g, to - from, (const uint8_t *)in[0].data + first * g->blob, room,
+		(const float *)in[1].data + first };
+	if (!args_has_in(a, g->input + 2))
 		return c;
-	if (a->in[3].dtype == DTYPE_F32) {
-		c.zero = (const float *)a->in[3].data + first;
+	if (in[2].dtype == DTYPE_F32) {
+		c.zero = (const float *)in[2].data + first;
 		return c;
 	}
-	const uint8_t *packed = (const uint8_t *)a->in[3].data + j * g->zero_bytes;
+	const uint8_t *packed = (const uint8_t *)in[2].data + j * g->zero_bytes;
 	for (int64_t b = from; b < to; b++)
 		room[b - from] =
 			(float)(packed[b * g->bits / 8] >> b * g->bits % 8 & ((1 << g->bits) - 1));
 	return c;
 }
 
+void nbits_default_zeros(const struct nbits_geometry *g, float *room)
+{
+	for (int64_t b = 0; b < g->blocks; b++)
+		room[b] = (float)(1 << (g->bits - 1));
+}
+
 static float *default_zeros(const struct kernel_args *a, const struct nbits_state *s)
 {
 	float *room = (float *)((char *)a->scratch + s->zero_at);
-	for (int64_t b = 0; b < s->g.blocks; b++)
-		room[b] = (float)(1 << (s->g.bits - 1));
+	nbits_default_zeros(&s->g, room);
 	return room;
 }
 
@@ -87,9 +91,7 @@ static bool unpack_by_index(const struct kernel_args *a, const struct nbits_colu
 
 /* -- few rows ---------------------------------------------------------------------------------- */
 
-/* A row as as many rows as a byte has numbers: the first of each byte, the second of each, so
-   that neither weights nor row have to be shuffled. Zeros behind it. */
-static void deal(const struct nbits_geometry *g, const float *row, float *to)
+void nbits_deal(const struct nbits_geometry *g, const float *row, float *to)
 {
 	int64_t per = 8 / g->bits, apart = g->blocks * g->blob;
 	for (int64_t s = 0; s < per; s++)
@@ -105,9 +107,9 @@ static void run_dots(const struct kernel_args *a, int64_t begin, int64_t end)
 	int64_t from, to, size = nbits_dealt(&s->g);
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t i = 0; i < s->rows && from < to; i++)
-		deal(&s->g, (const float *)a->in[0].data + i * s->g.k, dealt + i * size);
+		nbits_deal(&s->g, (const float *)a->in[0].data + i * s->g.k, dealt + i * size);
 	for (int64_t j = from; j < to; j++) {
-		struct nbits_column c = column_of(a, &s->g, j, 0, s->g.blocks, zero);
+		struct nbits_column c = nbits_column_of(a, &s->g, j, 0, s->g.blocks, zero);
 		for (int64_t i = 0; i < s->rows; i++)
 			((float *)a->out[0].data)[i * s->g.n + j] =
 				s->loop->dot(&c, dealt + i * size) + bias_of(a, j);
@@ -121,7 +123,7 @@ static bool unpack_columns(const struct kernel_args *a, const struct nbits_state
 	int64_t n, int64_t first, int64_t last, float *zero, float *to)
 {
 	for (int64_t i = 0; i < n; i++, to += s->chunk * s->g.block) {
-		struct nbits_column c = column_of(a, &s->g, from + i, first, last, zero);
+		struct nbits_column c = nbits_column_of(a, &s->g, from + i, first, last, zero);
 		if (!args_has_in(a, 4))
 			s->loop->unpack(&c, to);
 		else if (!unpack_by_index(a, &c, to))
@@ -185,7 +187,7 @@ static void run_reference(const struct kernel_args *a, int64_t begin, int64_t en
 	int64_t from, to;
 	split_range(&s->split, begin, end, &from, &to);
 	for (int64_t j = from; j < to; j++) {
-		struct nbits_column c = column_of(a, &s->g, j, 0, s->g.blocks, zero);
+		struct nbits_column c = nbits_column_of(a, &s->g, j, 0, s->g.blocks, zero);
 		if (args_has_in(a, 4) && !unpack_by_index(a, &c, w))
 			return;
 		for (int64_t k = 0; k < s->g.k && !args_has_in(a, 4); k++)
@@ -203,8 +205,7 @@ static void run_reference(const struct kernel_args *a, int64_t begin, int64_t en
 
 /* -- prepare ----------------------------------------------------------------------------------- */
 
-/* The best loop whose vectors fill blocks of so many bytes; NULL: none. */
-static const struct nbits_loop *best_dot(int64_t blob)
+const struct nbits_loop *nbits_best_dot(int64_t blob)
 {
 #ifdef __x86_64__
 	if (cpu_features() & CPU_AVX512 && blob % nbits_avx512.bytes == 0)
@@ -255,7 +256,7 @@ enum err_code prepare_matmul_nbits(struct prep *p, struct kernel *ret, struct er
 		return err->code;
 	int64_t columns = s->rows ? s->g.n : 0;
 	double weights = (double)nbits_dealt(&s->g);
-	s->loop = s->rows <= DOT_ROWS && !prep_has_in(p, 4) ? best_dot(s->g.blob) : NULL;
+	s->loop = s->rows <= DOT_ROWS && !prep_has_in(p, 4) ? nbits_best_dot(s->g.blob) : NULL;
 	if (s->loop) {
 		s->split = split_work(p, ret, columns, weights * (double)s->rows / 8);
 		ret->run = run_dots;

@@ -24,7 +24,7 @@ struct nbits_loop {
 	int bytes; /* a block must have a multiple of these for dot() */
 	/* All its numbers, the last block's filling too. */
 	void (*unpack)(const struct nbits_column *c, float *to);
-	/* The sum of a whole column times a row that matmul_nbits.c:deal() has dealt. */
+	/* The sum of a whole column times a row that nbits_deal() has dealt. */
 	float (*dot)(const struct nbits_column *c, const float *dealt);
 };
 
@@ -38,3 +38,16 @@ static inline int64_t nbits_dealt(const struct nbits_geometry *g)
 {
 	return g->blocks * g->block;
 }
+
+/* The best loop whose vectors fill blocks of so many bytes; NULL: none. */
+const struct nbits_loop *nbits_best_dot(int64_t blob);
+
+/* Blocks [from, to) of column j of the weights at g->input. Zero points are floats, or bits that
+   go into room; or room has the middle of the range in it, from nbits_default_zeros(). */
+struct nbits_column nbits_column_of(const struct kernel_args *a, const struct nbits_geometry *g,
+	int64_t j, int64_t from, int64_t to, float *room);
+void nbits_default_zeros(const struct nbits_geometry *g, float *room);
+
+/* A row as as many rows as a byte has numbers: the first of each byte, the second of each, so
+   that neither weights nor row have to be shuffled. Zeros behind it. */
+void nbits_deal(const struct nbits_geometry *g, const float *row, float *to);
