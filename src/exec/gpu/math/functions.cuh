@@ -183,9 +183,24 @@ template <typename X> struct cast_to<bool, X> {
 template <typename X> struct cast_to<float, X> {
 	static __device__ inline float of(X x) { return (float)x; }
 };
+
+/* The float that rounds to a shorter type as the value itself does. Of an integer that has more
+   bits than a float the last one says whether any of those left out was set. */
+template <typename X> static __device__ inline float to_be_rounded(X x) { return (float)x; }
+static __device__ inline float to_be_rounded(int64_t x)
+{
+	uint64_t bits = x < 0 ? 0 - (uint64_t)x : (uint64_t)x, lost = 0;
+	int shift = 0;
+	for (; bits >> 24; bits >>= 1, shift++)
+		lost |= bits & 1;
+	float f = (float)(bits | lost) * (float)((uint64_t)1 << shift);
+	return x < 0 ? -f : f;
+}
+static __device__ inline float to_be_rounded(int32_t x) { return to_be_rounded((int64_t)x); }
+
 template <typename X> struct cast_to<half, X> {
-	static __device__ inline half of(X x) { return narrow<half>((float)x); }
+	static __device__ inline half of(X x) { return narrow<half>(to_be_rounded(x)); }
 };
 template <typename X> struct cast_to<bfloat, X> {
-	static __device__ inline bfloat of(X x) { return narrow<bfloat>((float)x); }
+	static __device__ inline bfloat of(X x) { return narrow<bfloat>(to_be_rounded(x)); }
 };
