@@ -133,14 +133,15 @@ static void log_sum_exp(const struct reduce_state *s, const struct tensor *in, i
 	int64_t n, uint64_t *acc)
 {
 	double sum[REDUCE_RUN] = { 0 }, top[REDUCE_RUN];
-	int64_t index[RANK_MAX] = { 0 };
+	int64_t index[RANK_MAX] = { 0 }, run = s->rows ? s->last : n;
+	bool rows = s->rows;
 	for (int64_t k = 0; k < n; k++) {
 		double most = acc_real(in->dtype, acc[k]);
 		top[k] = isfinite(most) ? most : 0;
 	}
 	for (int64_t left = repeats(s); left > 0; left--) {
-		for (int64_t i = 0; i < (s->rows ? s->last : n); i++) {
-			int64_t k = s->rows ? 0 : i;
+		for (int64_t i = 0; i < run; i++) {
+			int64_t k = rows ? 0 : i;
 			sum[k] += exp(tensor_float(in, offset + i) - top[k]);
 		}
 		offset += advance(s->reduced, s->n_reduced, index);
