@@ -297,6 +297,24 @@ def rotary_23(d):
     return dict(x=x, cos=feeds["cos"], sin=feeds["sin"], at=at), outputs, attrs
 
 
+def linear_attention(d):
+    b, s, kv, group, n, v = d.pick(1, 2), d.pick(1, 5), d.pick(1, 2), d.pick(1, 2), d.pick(4, 8), d.pick(4, 6)
+    rule = d.pick("linear", "gated", "delta", "gated_delta")
+    feeds = dict(q=d.floats(b, s, kv * group * n), k=d.floats(b, s, kv * n, scale=0.3), v=d.floats(b, s, kv * v),
+                 past=d.maybe(d.floats(b, kv, n, v)),
+                 decay=-np.abs(d.floats(b, s, kv * d.pick(1, n))) if "gated" in rule else None,
+                 beta=np.abs(d.floats(b, s, kv, scale=0.3)) if "delta" in rule else None)
+    attrs = dict(q_num_heads=kv * group, kv_num_heads=kv, update_rule=rule, **d.pick({}, {"scale": 0.7}))
+    return feeds, ["y", "present"], attrs
+
+
+def causal_conv(d):
+    b, n, s, taps = d.pick(1, 2), d.pick(3, 8), d.pick(1, 5), d.pick(2, 4)
+    feeds = dict(x=d.floats(b, n, s), w=d.floats(n, 1, taps), bias=d.maybe(d.floats(n)),
+                 past=d.maybe(d.floats(b, n, taps - 1)))
+    return feeds, ["y", "present"], d.pick({}, {"activation": "silu"}, {"activation": "none", "ndim": 1})
+
+
 # domain, opset of ai.onnx, operator
 OPERATORS = [
     (MS, 17, "Gelu", gelu),
@@ -313,6 +331,8 @@ OPERATORS = [
     (MS, 17, "QAttention", qattention),
     (MS, 17, "MultiHeadAttention", multi_head_attention),
     (MS, 17, "GroupQueryAttention", group_query_attention),
+    (MS, 17, "LinearAttention", linear_attention),
+    (MS, 17, "CausalConvWithState", causal_conv),
     (MS, 17, "DynamicQuantizeLSTM", dynamic_quantize_lstm),
     ("", 14, "RNN", rnn),
     ("", 14, "GRU", gru),

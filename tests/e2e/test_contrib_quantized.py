@@ -215,6 +215,18 @@ def test_transpose_matmul_is_its_older_name(signetctl, tmp_path, rng):
     compare(signetctl, tmp_path, "TransposeMatMul", inputs, dict(transB=1, alpha=0.5), feed=(0, 1), rtol=1e-4)
 
 
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("kind, group", [(np.uint8, 1), (np.int8, 2)])
+@pytest.mark.parametrize("bias, each", [(False, False), (True, True)])
+def test_qlinear_conv(signetctl, tmp_path, rng, last, kind, group, bias, each):
+    zero = np.zeros(6, np.int8) if each else np.int8(0)
+    inputs = [eight_bit(rng, kind, *((2, 7, 8, 4) if last else (2, 4, 7, 8))), scale(rng), eight_bit(rng, kind),
+              eight_bit(rng, np.int8, 6, 4 // group, 3, 3), scale(rng, *((6,) if each else ())), np.array(zero),
+              F32(2), eight_bit(rng, kind), rng.integers(-999, 999, 6).astype(np.int32) if bias else None]
+    inputs = [None if v is None else np.asarray(v) for v in inputs]
+    compare(signetctl, tmp_path, "QLinearConv", inputs, dict(channels_last=last, group=group, pads=[1, 1, 0, 1]), quanta=1)
+
+
 # -- tables of few bits --------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("bits, rows, axis", [(4, (9, 32), 1), (8, (9, 40), 1), (2, (9, 64), 1), (4, (5, 3, 48), 2)])

@@ -261,6 +261,21 @@ static const struct rewrite rewrites[] = {
 		"Experts(%10, %2, eq, %12) bits=4 block_size=16 -> %13\n"
 		"Unsqueeze(%4, {2}) -> %14\nMul(%13, %14) -> %15\n"
 		"ReduceSum(%15, {1}) keepdims=0 -> %16\nReshape(%16, %5) -> y\n" },
+	{ MS,
+		"node com.microsoft:LinearAttention tok,tok,tok -> y q_num_heads=2 kv_num_heads=2 "
+		"update_rule=\"linear\"",
+		"LinearAttention(tok, tok, tok) q_num_heads=2 kv_num_heads=2 update_rule=li"
+		"near -> y\n" },
+	{ MS,
+		"init taps float32 [4,1,1] 1 2 3 4\n"
+		"node com.microsoft:CausalConvWithState tok,taps -> y dilation=1",
+		"CausalConvWithState(tok, taps) -> y\n" },
+	{ MS,
+		"init cs float32 [] 1\ninit cz uint8 [] 3\n"
+		"node com.microsoft:QLinearConv v,cs,cz,k,cs,cz,cs,cz -> y channels_last=1",
+		"Transpose(v) perm=0,3,1,2 -> %0\nDequantizeLinear(%0, cs, cz) -> %1\n"
+		"DequantizeLinear(k, cs, cz) -> %2\nConv(%1, %2) -> %3\n"
+		"QuantizeLinear(%3, cs, cz) -> %4\nTranspose(%4) perm=0,2,3,1 -> y\n" },
 	{ MS, "node com.microsoft:DequantizeLinear u,one,zero -> y",
 		"DequantizeLinear(u, one, zero) -> y\n" },
 	{ MS, "node com.microsoft:QuantizeLinear m,one,zero -> y",

@@ -19,6 +19,13 @@ const struct attr_spec old_fused_matmul[] = { { "alpha", ATTR_FLOAT, false },
 	{ "activation_beta", ATTR_FLOAT, false }, { "activation_gamma", ATTR_FLOAT, false },
 	{ "activation_axis", ATTR_INT, false }, END };
 
+const struct attr_spec old_linear_attention[] = { { "state_window", ATTR_INT, false }, END };
+const struct attr_spec old_causal_conv[] = { { "channels_last", ATTR_INT, false },
+	{ "dilation", ATTR_INT, false }, { "input_channel_offset", ATTR_INT, false },
+	{ "input_channels", ATTR_INT, false }, { "ndim", ATTR_INT, false },
+	{ "state_channels_last", ATTR_INT, false }, { "state_length", ATTR_INT, false },
+	{ "state_update_capacity", ATTR_INT, false }, { "state_window", ATTR_INT, false }, END };
+
 /* -- the same by another name ------------------------------------------------------------------ */
 
 void lower_as_onnx(struct lower *x)
@@ -32,6 +39,33 @@ void lower_range_ms(struct lower *x)
 	lower_as_onnx(x);
 	if (!lower_has_in(x, 2))
 		lower_set_in(x, 2, LOWER_EMIT(x, CAST_LIKE, lower_scalar(x, 1), lower_in(x, 0)));
+}
+
+/* Attributes that what we have stands for one value of. */
+static void want_int(struct lower *x, const char *name, int64_t want)
+{
+	int64_t is = lower_take_int(x, name, want);
+	if (is != want)
+		lower_fail(x, ERR_UNIMPLEMENTED, "%s is %lld, not %lld", name, (long long)is,
+			(long long)want);
+}
+
+void lower_linear_attention_ms(struct lower *x)
+{
+	want_int(x, "state_window", 0);
+	x->op = OP_LINEAR_ATTENTION;
+}
+
+void lower_causal_conv_ms(struct lower *x)
+{
+	static const char *const none[] = { "channels_last", "input_channel_offset",
+		"input_channels", "state_length", "state_update_capacity", "state_window" };
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		want_int(x, none[i], 0);
+	want_int(x, "dilation", 1);
+	want_int(x, "ndim", 1);
+	want_int(x, "state_channels_last", -1);
+	x->op = OP_CAUSAL_CONV;
 }
 
 /* -- activations ------------------------------------------------------------------------------- */

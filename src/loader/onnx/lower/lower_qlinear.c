@@ -166,3 +166,19 @@ void lower_nhwc_max_pool(struct lower *x)
 	LOWER_BECOME(x, TRANSPOSE, 1, v);
 	lower_set(x, channels_perm(x, v, true));
 }
+
+/* Weights are as ever. */
+void lower_qlinear_conv_ms(struct lower *x)
+{
+	bool last = lower_take_int(x, "channels_last", 0) != 0;
+	int32_t image = lower_in(x, 0);
+	if (last)
+		lower_set_in(x, 0, move_channels(x, image, false));
+	if (x->rc == ERR_OK)
+		lower_qlinear_conv(x);
+	if (!last || x->rc != ERR_OK)
+		return;
+	int32_t v = lower_emit_draft(x, x->op, x->n_in, x->in);
+	LOWER_BECOME(x, TRANSPOSE, 1, v);
+	lower_set(x, channels_perm(x, image, true));
+}
