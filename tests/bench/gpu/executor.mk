@@ -36,7 +36,7 @@ sources.mk: $(addprefix $(TOP)/,$(INCS)) $(TOP)/configure.ac
 	sed -e '/^else/,/^endif/d' -e '/^\(if \|endif\)/d' $(addprefix $(TOP)/,$(INCS)) >$@
 include sources.mk
 
-LIBRARIES = libbase_a libexec_a libcpu_a libcpu_avx2_a libcpu_avx512_a libcpu_avx512_bf16_a libcpu_avx512_vnni_a
+LIBRARIES = $(subst .,_,$(filter libbase% libexec% libcpu%,$(noinst_LIBRARIES)))
 STAND_INS = $(subst /,_,$(subst -,_,$(subst .,_,$(GPU_STAND_INS))))
 NAMES = $(LIBRARIES) signet_gpu_so check_gpu bench_gpu $(STAND_INS)
 LEFT_OUT = src/base/conf%.c src/exec/cpu/onednn/%.c src/exec/cpu/image/%.c src/exec/cpu/text/pattern.c \
