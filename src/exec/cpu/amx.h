@@ -13,6 +13,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define AMX_ROWS 16
@@ -52,6 +53,31 @@ static inline void amx_begin(int rows, int slots)
 static inline __attribute__((always_inline)) void amx_written(void)
 {
 	__asm__ volatile("" ::: "memory");
+}
+
+/* Sums begin with the panel's bias in every row; two: those of A1 as well. */
+static inline __attribute__((always_inline)) void amx_load_bias(const void *bias, const bool two)
+{
+	const char *right = (const char *)bias + AMX_ROW_BYTES;
+	_tile_loadd(AMX_SUM_00, bias, 0);
+	_tile_loadd(AMX_SUM_01, right, 0);
+	if (two) {
+		_tile_loadd(AMX_SUM_10, bias, 0);
+		_tile_loadd(AMX_SUM_11, right, 0);
+	}
+}
+
+/* Rows of a panel's sums to memory: those of A0 from `to` on, two: those of A1 from `below` on. */
+static inline __attribute__((always_inline)) void amx_store_sums(
+	void *to, void *below, const bool two)
+{
+	const int64_t row = 2 * AMX_ROW_BYTES;
+	_tile_stored(AMX_SUM_00, to, row);
+	_tile_stored(AMX_SUM_01, (char *)to + AMX_ROW_BYTES, row);
+	if (two) {
+		_tile_stored(AMX_SUM_10, below, row);
+		_tile_stored(AMX_SUM_11, (char *)below + AMX_ROW_BYTES, row);
+	}
 }
 
 /* Slots of a step: all steps of a run are alike. 0: they would be short. */

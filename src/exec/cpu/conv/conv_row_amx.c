@@ -43,29 +43,6 @@ static void fetch_result(const struct part *p)
 		}
 }
 
-/* The bias in every row. */
-static inline __attribute__((always_inline)) void begin(const float *bias, const bool two)
-{
-	_tile_loadd(AMX_SUM_00, bias, 0);
-	_tile_loadd(AMX_SUM_01, bias + VEC_FLOATS, 0);
-	if (two) {
-		_tile_loadd(AMX_SUM_10, bias, 0);
-		_tile_loadd(AMX_SUM_11, bias + VEC_FLOATS, 0);
-	}
-}
-
-static inline __attribute__((always_inline)) void end(
-	const struct part *p, const bool two, row_sums sums)
-{
-	const int64_t row = sizeof(sums[0]);
-	_tile_stored(AMX_SUM_00, sums[0], row);
-	_tile_stored(AMX_SUM_01, sums[0] + VEC_FLOATS, row);
-	if (two) {
-		_tile_stored(AMX_SUM_10, sums[p->pixels - AMX_ROWS], row);
-		_tile_stored(AMX_SUM_11, sums[p->pixels - AMX_ROWS] + VEC_FLOATS, row);
-	}
-}
-
 static inline __attribute__((always_inline)) void multiply(
 	const struct part *p, const bool two, row_sums sums)
 {
@@ -74,7 +51,7 @@ static inline __attribute__((always_inline)) void multiply(
 	const int64_t pixel = t->src_pixel * (int64_t)sizeof(float), step = p->step;
 	const float *w = t->weights, *ahead = t->ahead;
 	amx_written();
-	begin(t->more ? zeros : t->bias, two);
+	amx_load_bias(t->more ? zeros : t->bias, two);
 	for (int64_t tap = 0; tap < t->taps; tap++) {
 		const float *x = t->src + t->tap[tap];
 		for (int64_t k = 0; k < t->run; k += step, x += step, w += step * PANEL) {
@@ -94,7 +71,7 @@ static inline __attribute__((always_inline)) void multiply(
 			ahead += step * t->ahead_step;
 		}
 	}
-	end(p, two, sums);
+	amx_store_sums(sums[0], sums[p->pixels - AMX_ROWS], two);
 }
 
 /* Complete, or added to those that rest in the result. */

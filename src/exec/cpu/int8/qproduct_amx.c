@@ -39,34 +39,13 @@ struct tile {
 
 /* -- sums -------------------------------------------------------------------------------------- */
 
-INLINE void begin(const int32_t *bias, const bool two)
-{
-	_tile_loadd(AMX_SUM_00, bias, 0);
-	_tile_loadd(AMX_SUM_01, bias + VEC_FLOATS, 0);
-	if (two) {
-		_tile_loadd(AMX_SUM_10, bias, 0);
-		_tile_loadd(AMX_SUM_11, bias + VEC_FLOATS, 0);
-	}
-}
-
-INLINE void end(const struct tile *t, const bool two, tile_sums sums)
-{
-	const int64_t row = sizeof(sums[0]);
-	_tile_stored(AMX_SUM_00, sums[0], row);
-	_tile_stored(AMX_SUM_01, sums[0] + VEC_FLOATS, row);
-	if (two) {
-		_tile_stored(AMX_SUM_10, sums[t->pixels - AMX_ROWS], row);
-		_tile_stored(AMX_SUM_11, sums[t->pixels - AMX_ROWS] + VEC_FLOATS, row);
-	}
-}
-
 INLINE void multiply(const struct tile *t, const bool two, tile_sums sums)
 {
 	const struct qproduct_job *j = t->j;
 	const int64_t pixel = j->x_pixel, step = t->step, lines = t->ahead_lines;
 	const int8_t *w = t->w, *ahead = t->ahead;
 	amx_written();
-	begin(j->bias + t->c, two);
+	amx_load_bias(j->bias + t->c, two);
 	for (int64_t r = 0; r < j->runs; r++) {
 		const uint8_t *x = t->x + j->run_at[r];
 		const uint8_t *second = x + (t->pixels - AMX_ROWS) * pixel;
@@ -88,7 +67,7 @@ INLINE void multiply(const struct tile *t, const bool two, tile_sums sums)
 			w += step * SLOT_BYTES;
 		}
 	}
-	end(t, two, sums);
+	amx_store_sums(sums[0], sums[t->pixels - AMX_ROWS], two);
 }
 
 /* -- what becomes of them ---------------------------------------------------------------------- */

@@ -106,12 +106,7 @@ static inline __attribute__((always_inline)) void multiply(const float *a, const
 		for (int64_t i = 0; i < lines; i++, ahead += LINE)
 			__builtin_prefetch(ahead, 0, 2);
 	}
-	_tile_stored(AMX_SUM_00, sums[0], row);
-	_tile_stored(AMX_SUM_01, sums[0] + VEC_FLOATS, row);
-	if (two) {
-		_tile_stored(AMX_SUM_10, sums[AMX_ROWS], row);
-		_tile_stored(AMX_SUM_11, sums[AMX_ROWS] + VEC_FLOATS, row);
-	}
+	amx_store_sums(sums[0], sums[AMX_ROWS], two);
 }
 
 static inline __m512 addend(const float *x, int64_t col, int64_t at, __mmask16 some)
