@@ -6,9 +6,6 @@
 #include "server/grpc/rpc_silent.h"
 #include "server/grpc/rpc_watch.h"
 
-/* HTTP/2 measures an empty one as 32 bytes. */
-#define FIELDS_MAX (RPC_METADATA_BYTES_MAX / 32)
-
 /* The client's, by our clock. */
 static int64_t deadline_of(const struct rpc_call *c)
 {
@@ -26,12 +23,12 @@ static int64_t deadline_of(const struct rpc_call *c)
    them only once the client has acknowledged its limit. */
 static enum err_code check_metadata(struct rpc_call *c, struct err *err)
 {
-	if (c->metadata.count <= FIELDS_MAX)
+	if (c->metadata.count <= RPC_FIELDS_MAX)
 		return ERR_OK;
 	rpc_conn_doom(&c->rpc->conns, c->ticket);
 	return err_set(err, ERR_RESOURCE_EXHAUSTED,
 		"the call has %zu fields of metadata, at most %d are read", c->metadata.count,
-		FIELDS_MAX);
+		RPC_FIELDS_MAX);
 }
 
 static enum err_code refuse(

@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* gRPC's limit for a call, and how many fields fit in: HTTP/2 measures an empty one as 32 bytes. */
+#define RPC_METADATA_BYTES_MAX 8192
+#define RPC_FIELDS_MAX (RPC_METADATA_BYTES_MAX / 32)
+
 enum rpc_fields_at {
 	RPC_FIELDS_NEXT,   /* a field, or a new size of the table */
 	RPC_FIELDS_NUMBER, /* more of that size, or of what names an entry of the table */

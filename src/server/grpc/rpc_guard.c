@@ -78,7 +78,7 @@ static bool on_fields(struct rpc_guard *g, const uint8_t *data, uint32_t n)
 	uint32_t skip = g->priority_left < n ? g->priority_left : n;
 	g->priority_left -= skip;
 	rpc_fields_count(&g->fields, data + skip, n - skip);
-	return g->fields.n <= GUARD_BLOCK_FIELDS;
+	return g->fields.n <= RPC_FIELDS_MAX;
 }
 
 /* --- frames --- */

@@ -9,7 +9,7 @@
  * any number of settings and pings. What passes through a relay is looked at here. Cut off
  * is a connection with
  *   - a beginning that is not HTTP/2's,
- *   - a block of headers beyond GUARD_BLOCK_BYTES, GUARD_BLOCK_FRAMES or GUARD_BLOCK_FIELDS,
+ *   - a block of headers beyond GUARD_BLOCK_BYTES, GUARD_BLOCK_FRAMES or RPC_FIELDS_MAX,
  *   - more streams reset by the client within a second than it may (rpc_waste.h),
  *   - more than streams_max streams that the server has not ended,
  *   - more than GUARD_CONTROL_FRAMES a second that carry nothing: headers of a stream that
@@ -28,7 +28,6 @@
 
 #define GUARD_BLOCK_BYTES 65536
 #define GUARD_BLOCK_FRAMES 16
-#define GUARD_BLOCK_FIELDS 256
 #define GUARD_CONTROL_FRAMES 1000
 #define GUARD_SMALL_FRAMES 100000
 #define GUARD_SMALL_BYTES 64

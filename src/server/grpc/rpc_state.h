@@ -30,7 +30,6 @@
 #include "server/request.h"
 
 #define RPC_QUEUES_MAX 64
-#define RPC_METADATA_BYTES_MAX 8192 /* of a call, as HTTP/2 measures it */
 
 struct rpc_call;
 struct rpc_acceptor;

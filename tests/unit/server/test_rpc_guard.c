@@ -172,21 +172,21 @@ static bool frame_of(int type, int flags, const uint8_t *payload, size_t n)
 
 START_TEST(a_block_of_headers_has_its_fields_however_short_they_are)
 {
-	uint8_t fields[GUARD_BLOCK_FIELDS + 1];
+	uint8_t fields[RPC_FIELDS_MAX + 1];
 	memset(fields, 0xbe, sizeof(fields)); /* what was said last, once more */
 	for (int block = 0; block < 3; block++) {
 		ck_assert(frame_of(HEADERS, 0, fields, 200));
-		ck_assert(frame_of(CONTINUATION, END_HEADERS, fields, GUARD_BLOCK_FIELDS - 200));
+		ck_assert(frame_of(CONTINUATION, END_HEADERS, fields, RPC_FIELDS_MAX - 200));
 		ck_assert(frame_of(DATA, 0, fields, sizeof(fields)));
 	}
 	ck_assert(frame_of(HEADERS, 0, fields, 200));
-	ck_assert(!frame_of(CONTINUATION, END_HEADERS, fields, GUARD_BLOCK_FIELDS - 199));
+	ck_assert(!frame_of(CONTINUATION, END_HEADERS, fields, RPC_FIELDS_MAX - 199));
 }
 END_TEST
 
 START_TEST(a_priority_is_no_field)
 {
-	uint8_t payload[5 + GUARD_BLOCK_FIELDS];
+	uint8_t payload[5 + RPC_FIELDS_MAX];
 	memset(payload, 0xbe, sizeof(payload));
 	ck_assert(frame_of(HEADERS, END_HEADERS | WITH_PRIORITY, payload, sizeof(payload)));
 	ck_assert(!frame_of(HEADERS, END_HEADERS, payload, sizeof(payload)));
