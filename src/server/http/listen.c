@@ -17,7 +17,7 @@
 #include "server/net/tcp.h"
 
 #define SWEEP_MS 250
-#define CROWD 128 /* connections that leave something behind worth collecting */
+#define TRIM_CONNECTIONS 128 /* that have gone leave something behind worth collecting */
 #define LINGER_MAX 256
 #define LINGER_MS 2000
 #define LINGER_BYTES (16u << 20)
@@ -195,10 +195,10 @@ static void close_up(struct listener *l)
 }
 
 /* libmicrohttpd's memory for a connection comes from malloc(), which keeps it. */
-static void trim_after_crowd(struct listener *l)
+static void trim_after_many(struct listener *l)
 {
 	int open = atomic_load(&l->http->socks.open);
-	if (l->most_open - open < CROWD)
+	if (l->most_open - open < TRIM_CONNECTIONS)
 		return;
 	l->most_open = open;
 	pages_trim();
@@ -221,7 +221,7 @@ static void *run(void *ctx)
 		if (now_ns - l->last_sweep_ns >= SWEEP_MS * NS_PER_MS) {
 			l->last_sweep_ns = now_ns;
 			sock_sweep(l->http);
-			trim_after_crowd(l);
+			trim_after_many(l);
 		}
 		lingering = linger_round(l, false);
 	}
