@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/pages.h"
-#include "loader/repo/low_priority.h"
+#include "base/priority.h"
 
 #define TRIM_INTERVAL_NS NS_PER_S
 
@@ -97,7 +97,7 @@ static void *run(void *arg)
 {
 	struct reaper *r = arg;
 	pthread_setname_np(pthread_self(), "reaper");
-	low_priority_thread();
+	priority_low();
 	for (;;) {
 		if (!wait_for_work(r)) {
 			trim(r, true);

@@ -7,10 +7,10 @@
 #include "base/clock.h"
 #include "base/huge.h"
 #include "base/lent.h"
+#include "base/priority.h"
 #include "exec/module.h"
 #include "loader/repo/lifecycle.h"
 #include "loader/repo/load.h"
-#include "loader/repo/low_priority.h"
 #include "loader/repo/reaper.h"
 #include "loader/repo/rescan.h"
 
@@ -239,7 +239,7 @@ static enum err_code start(
 	struct lifecycle_ops ops = { .load = on_load, .adopt = on_adopt, .ctx = r };
 	struct reaper_conf rc_conf = { .inbox = &r->inbox };
 	const struct jobs_conf loads = { .name = "load", .threads = conf->c.load_threads,
-		.on_start = low_priority_thread };
+		.on_start = priority_low };
 	if (hooks) {
 		ops.hooks = *hooks;
 		rc_conf.on_unload = hooks->on_unload;

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "base/priority.h"
 #include "server/http/call_pool.h"
 #include "server/http/conn.h"
 #include "server/http/gather.h"
@@ -141,6 +142,7 @@ static void *run(void *ctx)
 {
 	struct io *io = ctx;
 	pthread_setname_np(pthread_self(), "http-io");
+	priority_short_turns();
 	while (!atomic_load(&io->stop)) {
 		wait_for_work(io);
 		take_newcomers(io);
