@@ -26,14 +26,17 @@ void hist_add(struct hist *h, int64_t value)
 	atomic_fetch_add_explicit(&h->sum, value, memory_order_relaxed);
 }
 
-void hist_read(struct hist *h, struct hist_reading *ret)
+void hist_read(const struct hist *h, struct hist_reading *sum)
 {
+	struct hist *counted = (struct hist *)(uintptr_t)h; /* C17 loads from no const atomic */
 	uint64_t all = 0;
+	sum->bounds = h->bounds;
+	sum->n_bounds = h->n_bounds;
 	for (int i = 0; i <= h->n_bounds; i++) {
-		all += atomic_load_explicit(&h->count[i], memory_order_relaxed);
-		ret->cumulative[i] = all;
+		all += atomic_load_explicit(&counted->count[i], memory_order_relaxed);
+		sum->cumulative[i] += all;
 	}
-	ret->sum = atomic_load_explicit(&h->sum, memory_order_relaxed);
+	sum->sum += atomic_load_explicit(&counted->sum, memory_order_relaxed);
 }
 
 void hist_log_init(struct hist_log *h)

@@ -25,6 +25,8 @@ struct hist {
 };
 
 struct hist_reading {
+	const int64_t *bounds; /* the histogram's, as is their number */
+	int n_bounds;
 	uint64_t cumulative[HIST_BOUNDS_MAX + 1]; /* values <= bounds[i]; the last: all */
 	int64_t sum;
 };
@@ -33,9 +35,10 @@ struct hist_reading {
 void hist_init(struct hist *h, const int64_t *bounds, int n_bounds);
 void hist_add(struct hist *h, int64_t value);
 
-/* Not one instant when others add meanwhile, but cumulative never falls from one bound to
-   the next. */
-void hist_read(struct hist *h, struct hist_reading *ret);
+/* Adds what h has counted to *sum, which begins as { 0 } and is of histograms with the same bounds.
+   Not one instant when others add meanwhile, but cumulative never falls from one bound to the
+   next. */
+void hist_read(const struct hist *h, struct hist_reading *sum);
 
 #define HIST_LOG_SUB_BITS 6
 #define HIST_LOG_BUCKETS ((64 - HIST_LOG_SUB_BITS) << HIST_LOG_SUB_BITS)

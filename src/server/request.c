@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/request.h"
 
+#include <stdalign.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/stripe.h"
 #include "server/batch/batcher.h"
 
 #define ARENA_CHUNK (64u << 10)
-#define KEEP_BYTES ((size_t)4 << 20)       /* of one recycled arena */
-#define KEEP_BYTES_ALL ((size_t)128 << 20) /* of all recycled arenas */
+#define KEEP_BYTES ((size_t)4 << 20)          /* of one recycled arena */
+#define KEEP_BYTES_STRIPE ((size_t)32 << 20) /* of a stripe's recycled arenas */
+
+/* What a core wrote last is in its caches: a thread gets its own requests again. */
+static struct {
+	alignas(STRIPE_BYTES) struct spares spares;
+} idle[STRIPES] = { [0 ... STRIPES - 1] = { SPARES_INIT } };
 
 static struct {
-	struct spares idle;
-	atomic_int inflight;
+	alignas(STRIPE_BYTES) atomic_int inflight;
 	struct request_limits limits;
 	struct room room;
-} pool = { .idle = SPARES_INIT, .room = { .max = SIZE_MAX },
+} pool = { .room = { .max = SIZE_MAX },
 	.limits = { .inflight_max = 65536, .arena_bytes_max = (size_t)512 << 20 } };
 
 void request_set_limits(const struct request_limits *l)
@@ -37,7 +43,7 @@ int request_inflight(void)
 	return atomic_load(&pool.inflight);
 }
 
-static struct request *new_with_arena(void)
+static struct request *new_with_arena(unsigned stripe)
 {
 	struct request *r = malloc(sizeof(*r));
 	if (!r)
@@ -48,6 +54,7 @@ static struct request *new_with_arena(void)
 		return NULL;
 	}
 	arena_share(r->arena, &pool.room);
+	r->stripe = stripe;
 	return r;
 }
 
@@ -62,16 +69,17 @@ struct request *request_new(void)
 {
 	struct request *r = NULL;
 	if (atomic_fetch_add(&pool.inflight, 1) < pool.limits.inflight_max) {
-		r = (struct request *)spares_take(&pool.idle);
+		unsigned stripe = stripe_mine();
+		r = (struct request *)spares_take(&idle[stripe].spares);
 		if (!r)
-			r = new_with_arena();
+			r = new_with_arena(stripe);
 	}
 	if (!r) {
 		atomic_fetch_sub(&pool.inflight, 1);
 		return NULL;
 	}
-	*r = (struct request){ .arena = r->arena, .arrived_ns = clock_now_ns(),
-		.deadline_ns = INT64_MAX };
+	*r = (struct request){ .arena = r->arena, .stripe = r->stripe,
+		.arrived_ns = clock_now_ns(), .deadline_ns = INT64_MAX };
 	return r;
 }
 
@@ -83,14 +91,18 @@ void request_free(struct request *r)
 		version_release(r->version);
 	r->version = NULL;
 	arena_reset(r->arena, room_is_scarce(&pool.room) ? 0 : KEEP_BYTES);
-	if (!spares_give(&pool.idle, &r->spare, arena_held_bytes(r->arena), KEEP_BYTES_ALL))
+	if (!spares_give(&idle[r->stripe].spares, &r->spare, arena_held_bytes(r->arena),
+		    KEEP_BYTES_STRIPE))
 		free_with_arena(&r->spare);
 	atomic_fetch_sub(&pool.inflight, 1);
 }
 
 bool request_tidy(void)
 {
-	return spares_free_unused(&pool.idle, free_with_arena);
+	bool any = false;
+	for (int i = 0; i < STRIPES; i++)
+		any |= spares_free_unused(&idle[i].spares, free_with_arena);
+	return any;
 }
 
 enum err_code request_pin(struct request *r, struct registry *reg, struct slice model,

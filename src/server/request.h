@@ -24,6 +24,7 @@ enum request_state { REQUEST_NEW, REQUEST_QUEUED, REQUEST_RUNNING, REQUEST_DONE 
 
 struct request {
 	struct spare spare; /* while it is idle; first */
+	unsigned stripe;    /* whose it is then */
 	struct arena *arena;
 	struct version *version; /* pinned; NULL before request_pin() */
 	struct signature *sig;

@@ -2,9 +2,11 @@
 #include "server/stats.h"
 
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/stripe.h"
 
 #define KEPT_MAX 1024
 
@@ -16,9 +18,35 @@ static const int64_t time_bounds_ns[] = { 50000, 100000, 250000, 500000, 1000000
 static const int64_t batch_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 };
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
+/* Of requests: added to by every thread that answers some, for each of them. */
+struct part {
+	alignas(STRIPE_BYTES) atomic_uint_fast64_t code[STATS_API_COUNT_][STATS_CODES];
+	atomic_uint_fast64_t success_ns, fail_ns, rows;
+	atomic_int_fast64_t last_ms;
+	struct hist latency, queue, compute;
+};
+
+/* Of batches. */
+struct batch_counter {
+	atomic_uint_fast64_t count, gather_ns, compute_ns, scatter_ns;
+};
+
+struct stats_counters {
+	struct part part[STRIPES];
+	struct stats_counters *next;
+	char *model;
+	int64_t number;
+	int loaded;
+	atomic_uint_fast64_t loads, failed_loads;
+	int64_t load_ns;
+	struct hist batch;
+	struct batch_counter by_rows[STATS_BATCH_MAX + 1];
+	struct batcher_observer observer;
+};
+
 static struct {
 	pthread_mutex_t lock;
-	struct stats *first; /* by model, then number */
+	struct stats_counters *first; /* by model, then number */
 	int n;
 } list = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -27,14 +55,19 @@ static inline void add(atomic_uint_fast64_t *to, uint64_t n)
 	atomic_fetch_add_explicit(to, n, memory_order_relaxed);
 }
 
+static inline uint64_t load(atomic_uint_fast64_t *v)
+{
+	return atomic_load_explicit(v, memory_order_relaxed);
+}
+
 static void on_batch(void *ctx, const struct signature *sig, const struct batch_record *rec)
 {
-	struct stats *s = ctx;
+	struct stats_counters *s = ctx;
 	(void)sig;
 	if (rec->code != ERR_OK)
 		return;
 	hist_add(&s->batch, rec->rows);
-	struct stats_batch *b =
+	struct batch_counter *b =
 		&s->by_rows[rec->rows < STATS_BATCH_MAX ? rec->rows : STATS_BATCH_MAX];
 	add(&b->count, 1);
 	add(&b->gather_ns, (uint64_t)rec->gather_ns);
@@ -42,7 +75,7 @@ static void on_batch(void *ctx, const struct signature *sig, const struct batch_
 	add(&b->scatter_ns, (uint64_t)rec->scatter_ns);
 }
 
-static int order(const struct stats *s, const char *model, int64_t number)
+static int order(const struct stats_counters *s, const char *model, int64_t number)
 {
 	int by_name = strcmp(s->model, model);
 	return by_name ? by_name : (s->number > number) - (s->number < number);
@@ -51,8 +84,8 @@ static int order(const struct stats *s, const char *model, int64_t number)
 /* Makes room by forgetting one that is not loaded. */
 static void evict_one(void)
 {
-	for (struct stats **at = &list.first; *at; at = &(*at)->next) {
-		struct stats *s = *at;
+	for (struct stats_counters **at = &list.first; *at; at = &(*at)->next) {
+		struct stats_counters *s = *at;
 		if (s->loaded)
 			continue;
 		*at = s->next;
@@ -63,29 +96,40 @@ static void evict_one(void)
 	}
 }
 
-/* With the lock held; NULL: no memory. */
-static struct stats *find_or_make(const char *model, int64_t number)
+static struct stats_counters *counters_new(const char *model, int64_t number)
 {
-	if (list.n >= KEPT_MAX)
-		evict_one();
-	struct stats **at = &list.first;
-	while (*at && order(*at, model, number) < 0)
-		at = &(*at)->next;
-	if (*at && order(*at, model, number) == 0)
-		return *at;
-	struct stats *s = calloc(1, sizeof(*s));
+	struct stats_counters *s = aligned_alloc(STRIPE_BYTES, sizeof(*s));
 	char *name = s ? strdup(model) : NULL;
 	if (!name) {
 		free(s);
 		return NULL;
 	}
+	memset(s, 0, sizeof(*s));
 	s->model = name;
 	s->number = number;
 	s->observer = (struct batcher_observer){ .on_batch = on_batch, .ctx = s };
-	hist_init(&s->latency, time_bounds_ns, COUNT(time_bounds_ns));
-	hist_init(&s->queue, time_bounds_ns, COUNT(time_bounds_ns));
-	hist_init(&s->compute, time_bounds_ns, COUNT(time_bounds_ns));
 	hist_init(&s->batch, batch_bounds, COUNT(batch_bounds));
+	for (struct part *p = s->part; p < s->part + STRIPES; p++) {
+		hist_init(&p->latency, time_bounds_ns, COUNT(time_bounds_ns));
+		hist_init(&p->queue, time_bounds_ns, COUNT(time_bounds_ns));
+		hist_init(&p->compute, time_bounds_ns, COUNT(time_bounds_ns));
+	}
+	return s;
+}
+
+/* With the lock held; NULL: no memory. */
+static struct stats_counters *find_or_make(const char *model, int64_t number)
+{
+	if (list.n >= KEPT_MAX)
+		evict_one();
+	struct stats_counters **at = &list.first;
+	while (*at && order(*at, model, number) < 0)
+		at = &(*at)->next;
+	if (*at && order(*at, model, number) == 0)
+		return *at;
+	struct stats_counters *s = counters_new(model, number);
+	if (!s)
+		return NULL;
 	s->next = *at;
 	*at = s;
 	list.n++;
@@ -95,7 +139,7 @@ static struct stats *find_or_make(const char *model, int64_t number)
 enum err_code stats_attach(struct version *v, struct err *err)
 {
 	pthread_mutex_lock(&list.lock);
-	struct stats *s = find_or_make(v->model, v->number);
+	struct stats_counters *s = find_or_make(v->model, v->number);
 	if (s) {
 		s->loaded++;
 		s->load_ns = v->load_ns + v->compile_ns + v->warm_ns;
@@ -107,7 +151,7 @@ enum err_code stats_attach(struct version *v, struct err *err)
 
 void stats_detach(struct version *v)
 {
-	struct stats *s = v->stats;
+	struct stats_counters *s = v->stats;
 	if (!s)
 		return;
 	pthread_mutex_lock(&list.lock);
@@ -118,7 +162,7 @@ void stats_detach(struct version *v)
 
 const struct batcher_observer *stats_observer(const struct version *v)
 {
-	const struct stats *s = v->stats;
+	const struct stats_counters *s = v->stats;
 	return s ? &s->observer : NULL;
 }
 
@@ -127,7 +171,7 @@ void stats_on_state(const char *model, int64_t number, enum version_state state)
 	if (state != VERSION_READY && state != VERSION_FAILED)
 		return;
 	pthread_mutex_lock(&list.lock);
-	struct stats *s = find_or_make(model, number);
+	struct stats_counters *s = find_or_make(model, number);
 	if (s)
 		add(state == VERSION_READY ? &s->loads : &s->failed_loads, 1);
 	pthread_mutex_unlock(&list.lock);
@@ -135,21 +179,60 @@ void stats_on_state(const char *model, int64_t number, enum version_state state)
 
 void stats_record(void *stats, enum stats_api api, const struct request *r, enum err_code code)
 {
-	struct stats *s = stats;
+	struct stats_counters *s = stats;
 	if (!s)
 		return;
+	struct part *p = &s->part[stripe_mine()];
 	int64_t took_ns = clock_now_ns() - r->arrived_ns;
-	add(&s->code[api][code], 1);
-	atomic_store_explicit(&s->last_ms, clock_wall_coarse_ms(), memory_order_relaxed);
+	add(&p->code[api][code], 1);
+	atomic_store_explicit(&p->last_ms, clock_wall_coarse_ms(), memory_order_relaxed);
 	if (code != ERR_OK) {
-		add(&s->fail_ns, (uint64_t)took_ns);
+		add(&p->fail_ns, (uint64_t)took_ns);
 		return;
 	}
-	add(&s->success_ns, (uint64_t)took_ns);
-	add(&s->rows, (uint64_t)r->rows);
-	hist_add(&s->latency, took_ns);
-	hist_add(&s->queue, r->began_ns - r->queued_ns);
-	hist_add(&s->compute, r->computed_ns - r->began_ns);
+	add(&p->success_ns, (uint64_t)took_ns);
+	add(&p->rows, (uint64_t)r->rows);
+	hist_add(&p->latency, took_ns);
+	hist_add(&p->queue, r->began_ns - r->queued_ns);
+	hist_add(&p->compute, r->computed_ns - r->began_ns);
+}
+
+static void read_part(struct part *p, struct stats *sum)
+{
+	int64_t last_ms = atomic_load_explicit(&p->last_ms, memory_order_relaxed);
+	if (last_ms == 0)
+		return; /* no thread of this stripe has answered any */
+	sum->last_ms = last_ms > sum->last_ms ? last_ms : sum->last_ms;
+	for (int api = 0; api < STATS_API_COUNT_; api++)
+		for (int code = 0; code < STATS_CODES; code++)
+			sum->code[api][code] += load(&p->code[api][code]);
+	sum->success_ns += load(&p->success_ns);
+	sum->fail_ns += load(&p->fail_ns);
+	sum->rows += load(&p->rows);
+	hist_read(&p->latency, &sum->latency);
+	hist_read(&p->queue, &sum->queue);
+	hist_read(&p->compute, &sum->compute);
+}
+
+static void read_all(struct stats_counters *s, struct stats *ret)
+{
+	*ret = (struct stats){ .counters = s,
+		.model = s->model,
+		.number = s->number,
+		.loaded = s->loaded,
+		.loads = load(&s->loads),
+		.failed_loads = load(&s->failed_loads),
+		.load_ns = s->load_ns };
+	for (int i = 0; i < STRIPES; i++)
+		read_part(&s->part[i], ret);
+	hist_read(&s->batch, &ret->batch);
+}
+
+struct stats_batch stats_batch(const struct stats *s, int rows)
+{
+	struct batch_counter *b = &s->counters->by_rows[rows];
+	return (struct stats_batch){ load(&b->count), load(&b->gather_ns), load(&b->compute_ns),
+		load(&b->scatter_ns) };
 }
 
 uint64_t stats_requests(const struct stats *s, int from, int to)
@@ -157,15 +240,18 @@ uint64_t stats_requests(const struct stats *s, int from, int to)
 	uint64_t n = 0;
 	for (int api = 0; api < STATS_API_COUNT_; api++)
 		for (int code = from; code < to; code++)
-			n += stats_load(&s->code[api][code]);
+			n += s->code[api][code];
 	return n;
 }
 
 void stats_walk(void (*fn)(void *ctx, const struct stats *s), void *ctx)
 {
+	struct stats read;
 	pthread_mutex_lock(&list.lock);
-	for (const struct stats *s = list.first; s; s = s->next)
-		fn(ctx, s);
+	for (struct stats_counters *s = list.first; s; s = s->next) {
+		read_all(s, &read);
+		fn(ctx, &read);
+	}
 	pthread_mutex_unlock(&list.lock);
 }
 

@@ -2,9 +2,9 @@
 /*
  * stats.h -- what each version did: the numbers behind /metrics and .../stats
  *
- * One struct stats per (model, number), found through version->stats. It outlives the
- * version, so that counters go on when the version is loaded again; a bounded number of
- * those that are not loaded is kept.
+ * There are counters for each (model, number), found through version->stats. They outlive the
+ * version, and go on when the version is loaded again; a bounded number of those that are
+ * not loaded is kept.
  *
  * Life of a version: ... warm -> [stats_attach] publish -> drain -> [stats_detach] unload
  *
@@ -22,26 +22,25 @@ extern const char *const stats_api_names[STATS_API_COUNT_];
 #define STATS_CODES 17
 #define STATS_BATCH_MAX 256 /* rows; larger batches count as the largest */
 
-struct stats_batch {
-	atomic_uint_fast64_t count, gather_ns, compute_ns, scatter_ns;
-};
-
+/* What a version has counted, read in one go, though others count meanwhile. */
 struct stats {
-	struct stats *next;
-	char *model;
+	struct stats_counters *counters; /* for stats_batch() */
+	const char *model;
 	int64_t number;
 	int loaded; /* versions that count here: while one takes over from its like there are two */
-	atomic_uint_fast64_t loads, failed_loads;
+	uint64_t loads, failed_loads;
 	int64_t load_ns; /* of the last load, to ready */
 
-	atomic_uint_fast64_t code[STATS_API_COUNT_][STATS_CODES]; /* by enum err_code */
-	atomic_uint_fast64_t success_ns, fail_ns, rows;
-	atomic_int_fast64_t last_ms; /* wall clock of the last answer */
-	struct hist latency, queue, compute; /* ns, of the requests that were answered well */
+	uint64_t code[STATS_API_COUNT_][STATS_CODES]; /* by enum err_code */
+	uint64_t success_ns, fail_ns, rows;
+	int64_t last_ms; /* wall clock of the last answer; 0: none */
+	struct hist_reading latency, queue, compute; /* ns, of those that were answered well */
 
-	struct hist batch; /* rows */
-	struct stats_batch by_rows[STATS_BATCH_MAX + 1];
-	struct batcher_observer observer;
+	struct hist_reading batch; /* rows */
+};
+
+struct stats_batch {
+	uint64_t count, gather_ns, compute_ns, scatter_ns;
 };
 
 /* Sets v->stats, before publish. No memory: RESOURCE_EXHAUSTED. */
@@ -57,16 +56,14 @@ void stats_on_state(const char *model, int64_t number, enum version_state s);
 /* A request whose version was pinned has been answered. stats NULL: nothing happens. */
 void stats_record(void *stats, enum stats_api api, const struct request *r, enum err_code code);
 
-/* One counter; stats_walk() gives them const. */
-static inline uint64_t stats_load(const atomic_uint_fast64_t *v)
-{
-	return atomic_load_explicit((atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
-}
-
 /* Requests of both protocols that were answered with a code in [from, to). */
 uint64_t stats_requests(const struct stats *s, int from, int to);
 
-/* Calls fn for each, loaded or not, by model and number, under the list's lock. */
+/* Of the batches of so many rows; of STATS_BATCH_MAX: and more. */
+struct stats_batch stats_batch(const struct stats *s, int rows);
+
+/* Calls fn for each, loaded or not, by model and number, under the list's lock; s is gone when fn
+   returns. */
 void stats_walk(void (*fn)(void *ctx, const struct stats *s), void *ctx);
 
 /* The configuration was read, at start or by a reload, or could not be. */

@@ -98,7 +98,7 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 	/* Before the request is released: a reset may come to cancel it. */
 	set_cancellable(c, false);
 	if (c->began_ns)
-		atomic_fetch_sub_explicit(&io->http->in_flight, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&io->in_flight, 1, memory_order_relaxed);
 	(void)sock_enter(&io->http->socks, c->sock, SOCK_IDLE);
 	bool comes_again = c->stage == CALL_HELD || c->stage == CALL_SUBMITTED;
 	if (!comes_again || gather_leave(io, c))
@@ -130,13 +130,12 @@ static void wake(struct call *c)
 {
 	struct MHD_Connection *mhd = c->mhd;
 	struct io *io = c->io;
-	struct http *h = c->http;
 	int before = atomic_exchange(&c->wait, CALL_DONE);
 	if (before == CALL_SUSPENDED)
 		io_resume(io, mhd);
 	else if (before == CALL_LEFT)
 		release(c);
-	atomic_fetch_sub(&h->waiting, 1); /* the last: http_stop() waits for it */
+	atomic_fetch_sub(&io->waiting, 1); /* the last: http_stop() waits for it */
 }
 
 /* On a thread of the pool, or on the one that cancels. */
@@ -196,10 +195,10 @@ static enum MHD_Result wait_or_complete(struct call *c)
 /* Counted before it looks: http_stop() sets the flag, then waits for the count. */
 static enum err_code begin_waiting(struct call *c, struct err *err)
 {
-	atomic_fetch_add(&c->http->waiting, 1);
+	atomic_fetch_add(&c->io->waiting, 1);
 	if (!atomic_load(&c->http->stopping))
 		return ERR_OK;
-	atomic_fetch_sub(&c->http->waiting, 1);
+	atomic_fetch_sub(&c->io->waiting, 1);
 	return err_set(err, ERR_UNAVAILABLE, "the server is shutting down");
 }
 
@@ -219,7 +218,7 @@ static enum err_code submit(struct call *c, struct err *err)
 	if (rc == ERR_OK && !gather_join(c->io, c))
 		rc = batcher_submit(c->request->sig->queue, c->request, err);
 	if (rc != ERR_OK)
-		atomic_fetch_sub(&c->http->waiting, 1);
+		atomic_fetch_sub(&c->io->waiting, 1);
 	return rc;
 }
 

@@ -105,7 +105,7 @@ static bool take_out(struct gather *g, struct call *c)
 bool gather_leave(struct io *io, struct call *c)
 {
 	if (take_out(&io->gather, c)) {
-		atomic_fetch_sub(&io->http->waiting, 1);
+		atomic_fetch_sub(&io->waiting, 1);
 		return true;
 	}
 	/* Rare: it was queued, and its connection closed before its callback came again. */

@@ -124,7 +124,18 @@ void http_drain(struct http *h)
 
 int http_in_flight(const struct http *h)
 {
-	return atomic_load(&h->in_flight);
+	int n = 0;
+	for (int i = 0; i < h->n_io; i++)
+		n += atomic_load(&h->io[i].in_flight);
+	return n;
+}
+
+static int waiting(const struct http *h)
+{
+	int n = 0;
+	for (int i = 0; i < h->n_io; i++)
+		n += atomic_load(&h->io[i].waiting);
+	return n;
 }
 
 bool http_tidy(struct http *h)
@@ -169,7 +180,7 @@ void http_stop(struct http *h, int drain_ms)
 	}
 	/* libmicrohttpd must not be stopped while a connection is suspended. */
 	atomic_store(&h->stopping, true);
-	while (atomic_load(&h->waiting) > 0) {
+	while (waiting(h) > 0) {
 		sock_cancel_all(&h->socks);
 		usleep(1000);
 	}

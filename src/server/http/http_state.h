@@ -18,6 +18,7 @@
 #include "server/net/relay.h"
 
 #define IO_THREADS_MAX 64
+#define STATUS_CLASSES 6
 
 /* Why a connection or a request was turned away before any handler saw it. */
 #define REFUSALS(X) \
@@ -60,9 +61,11 @@ struct io {
 	int answered_at_once; /* since it slept: requests that waited for no other thread */
 	struct spares calls; /* idle ones */
 	struct gather gather;
+	/* Counted here, not for all threads: cores would pass one cache line to and fro. */
+	atomic_int in_flight;
+	atomic_int waiting; /* calls handed to a batcher or the admin thread, not yet back */
+	atomic_uint_least64_t answered[ROUTE_COUNT_ + 1][STATUS_CLASSES]; /* by status / 100 */
 };
-
-#define STATUS_CLASSES 6
 
 struct http {
 	struct http_conf conf; /* io_threads as they are; strings are copies */
@@ -80,10 +83,7 @@ struct http {
 	struct jobs *admin; /* one thread for handlers that wait: load and unload */
 
 	atomic_bool draining, stopping;
-	atomic_int in_flight;
-	atomic_int waiting; /* calls handed to a batcher or the admin thread, not yet back */
 	atomic_uint_least64_t refused[REFUSAL_COUNT_];
-	atomic_uint_least64_t answered[ROUTE_COUNT_ + 1][STATUS_CLASSES]; /* by status / 100 */
 };
 
 static inline void http_count_refusal(struct http *h, enum refusal why)

@@ -83,44 +83,26 @@ static void put_single(struct scrape *s, const char *name, const char *suffix, d
 
 /* --- values of a version --- */
 
-static double value_of(const atomic_uint_fast64_t *v)
-{
-	return (double)atomic_load_explicit(
-		(atomic_uint_fast64_t *)(uintptr_t)v, memory_order_relaxed);
-}
-
-static double sum_codes(const struct stats *s, int from, int to)
-{
-	double n = 0;
-	for (int api = 0; api < STATS_API_COUNT_; api++)
-		for (int code = from; code < to; code++)
-			n += value_of(&s->code[api][code]);
-	return n;
-}
-
 static double succeeded(const struct stats *s)
 {
-	return sum_codes(s, 0, 1);
+	return (double)stats_requests(s, 0, 1);
 }
 
 static double failed(const struct stats *s)
 {
-	return sum_codes(s, 1, STATS_CODES);
+	return (double)stats_requests(s, 1, STATS_CODES);
 }
 
 static double batches(const struct stats *s)
 {
-	double n = 0;
-	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++)
-		n += value_of(&s->by_rows[rows].count);
-	return n;
+	return (double)s->batch.cumulative[s->batch.n_bounds];
 }
 
 struct per_version {
 	struct scrape *scrape;
 	const char *name, *suffix;
 	double (*get)(const struct stats *s);
-	const struct hist *(*hist)(const struct stats *s);
+	const struct hist_reading *(*hist)(const struct stats *s);
 	double scale;
 };
 
@@ -142,20 +124,18 @@ static void put_scalar(void *ctx, const struct stats *s)
 static void put_histogram(void *ctx, const struct stats *s)
 {
 	const struct per_version *p = ctx;
-	struct hist *h = (struct hist *)(uintptr_t)p->hist(s);
-	struct hist_reading r;
+	const struct hist_reading *h = p->hist(s);
 	char le[NUMBER_TEXT_MAX + 1];
-	hist_read(h, &r);
 	for (int i = 0; i <= h->n_bounds; i++) {
 		if (i < h->n_bounds)
 			le[number_format_f64(le, (double)h->bounds[i] * p->scale)] = '\0';
 		buf_printf(&p->scrape->b, "%s_bucket{", p->name);
 		put_version_labels(p->scrape, s->model, s->number);
 		buf_printf(&p->scrape->b, ",le=\"%s\"} ", i < h->n_bounds ? le : "+Inf");
-		put_value(p->scrape, (double)r.cumulative[i]);
+		put_value(p->scrape, (double)h->cumulative[i]);
 	}
-	put_sample(p, s, "_sum", (double)r.sum * p->scale);
-	put_sample(p, s, "_count", (double)r.cumulative[h->n_bounds]);
+	put_sample(p, s, "_sum", (double)h->sum * p->scale);
+	put_sample(p, s, "_count", (double)h->cumulative[h->n_bounds]);
 }
 
 /* --- families --- */
@@ -165,7 +145,7 @@ static void put_codes(void *ctx, const struct stats *st)
 	struct scrape *s = ctx;
 	for (int api = 0; api < STATS_API_COUNT_; api++)
 		for (int code = 0; code < STATS_CODES; code++) {
-			double n = value_of(&st->code[api][code]);
+			double n = (double)st->code[api][code];
 			if (n == 0)
 				continue;
 			buf_str(&s->b, "signet_requests_total{");
@@ -234,11 +214,19 @@ static void emit_queue(struct scrape *s)
 	}
 }
 
+static uint64_t answered(struct http *h, int route, int class)
+{
+	uint64_t n = 0;
+	for (int i = 0; i < h->n_io; i++)
+		n += atomic_load(&h->io[i].answered[route][class]);
+	return n;
+}
+
 static void emit_responses(struct scrape *s)
 {
 	for (int r = 0; r <= ROUTE_COUNT_; r++)
 		for (int class = 0; class < STATUS_CLASSES; class++) {
-			uint64_t n = atomic_load(&s->http->answered[r][class]);
+			uint64_t n = answered(s->http, r, class);
 			if (n == 0)
 				continue;
 			const char *route =
@@ -330,7 +318,8 @@ static void put_device(void *ctx, const char *device, const struct backend *b)
 #define PER_VERSION(type, name, help, value) \
 	static double JOIN(get_, __LINE__)(const struct stats *s) { return value; }
 #define HISTOGRAM(name, help, field, scale) \
-	static const struct hist *JOIN(hist_, __LINE__)(const struct stats *s) { return &s->field; }
+	static const struct hist_reading *JOIN(hist_, __LINE__)(const struct stats *s) \
+	{ return &s->field; }
 #define PER_DEVICE(name, help, value) \
 	static double JOIN(get_, __LINE__)(const struct backend *b, const struct device_gauges *g) \
 	{ (void)b; (void)g; return (double)(value); }

@@ -126,7 +126,7 @@ enum MHD_Result receive_head(struct call *c, const char *method, const char *ver
 	struct err err;
 	bool fatal;
 	c->began_ns = clock_now_ns();
-	atomic_fetch_add_explicit(&h->in_flight, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->io->in_flight, 1, memory_order_relaxed);
 
 	int status = head_read(c->mhd, &c->head, &msg, &fatal);
 	if (status && fatal)

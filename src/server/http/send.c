@@ -73,13 +73,13 @@ static struct MHD_Response *make_response(struct call *c)
 	return MHD_create_response_from_iovec(iov, (unsigned)r->n_part, NULL, NULL);
 }
 
-static void count(struct http *h, const struct call *c)
+static void count(const struct call *c)
 {
 	int route = c->route ? (int)c->route->id : ROUTE_COUNT_;
 	int class = c->reply.status / 100;
 	if (class >= STATUS_CLASSES)
 		class = 0;
-	atomic_fetch_add_explicit(&h->answered[route][class], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->io->answered[route][class], 1, memory_order_relaxed);
 }
 
 enum MHD_Result send_reply(struct call *c)
@@ -94,7 +94,7 @@ enum MHD_Result send_reply(struct call *c)
 	c->io->answered_at_once += c->stage != CALL_WAIT;
 	enum MHD_Result queued = MHD_queue_response(c->mhd, (unsigned)c->reply.status, response);
 	MHD_destroy_response(response);
-	count(h, c);
+	count(c);
 	return queued;
 }
 

@@ -21,15 +21,17 @@
 enum err_code sock_table_init(struct sock_table *t, struct err *err)
 {
 	t->n = tcp_fds_max(SLOTS_MAX);
-	t->slot = calloc((size_t)t->n, sizeof(*t->slot));
+	/* Not cleared here, which would take all of it from the system. */
+	t->memory = calloc((size_t)t->n + 1, sizeof(*t->slot));
+	t->slot = (struct sock *)(((uintptr_t)t->memory + SOCK_BYTES - 1) & -(uintptr_t)SOCK_BYTES);
 	atomic_store(&t->now_ms, clock_now_ns() / NS_PER_MS);
-	return t->slot ? ERR_OK : err_oom(err);
+	return t->memory ? ERR_OK : err_oom(err);
 }
 
 void sock_table_done(struct sock_table *t)
 {
-	free(t->slot);
-	t->slot = NULL;
+	free(t->memory);
+	t->memory = NULL;
 }
 
 /* Held for a few instructions, but for the sweep's shutdown(); nobody ever queues here. */
@@ -96,12 +98,12 @@ void sock_abandon(struct sock_table *t, struct sock *s, uint32_t generation)
 
 bool sock_enter(struct sock_table *t, struct sock *s, enum sock_phase phase)
 {
-	int was = atomic_load_explicit(&s->phase, memory_order_relaxed);
+	unsigned char was = atomic_load_explicit(&s->phase, memory_order_relaxed);
 	if (was == SOCK_OVER)
 		return false;
 	int64_t now_ms = atomic_load_explicit(&t->now_ms, memory_order_relaxed);
 	atomic_store_explicit(&s->since_ms, now_ms, memory_order_relaxed);
-	return atomic_compare_exchange_strong(&s->phase, &was, phase);
+	return atomic_compare_exchange_strong(&s->phase, &was, (unsigned char)phase);
 }
 
 void sock_set_request(struct sock *s, struct request *r)
@@ -133,7 +135,7 @@ void sock_cancel_all(struct sock_table *t)
    REFUSAL_COUNT_: nothing was refused. */
 static bool end(struct http *h, int fd, enum sock_phase in, enum refusal why, const char *msg)
 {
-	int expected = (int)in;
+	unsigned char expected = (unsigned char)in;
 	if (!atomic_compare_exchange_strong(&h->socks.slot[fd].phase, &expected, SOCK_OVER))
 		return false;
 	atomic_fetch_add(&h->socks.over, 1);

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "base/err.h"
@@ -23,6 +24,8 @@
 
 struct crowd;
 struct http;
+
+#define SOCK_BYTES 64
 
 enum sock_phase {
 	SOCK_CLOSED,
@@ -33,24 +36,26 @@ enum sock_phase {
 	SOCK_OVER,  /* out of time: shut down, not yet closed */
 };
 
+/* A cache line each: neighbours are different IO threads'. */
 struct sock {
-	atomic_int phase;
-	atomic_int_least64_t since_ms; /* of the table's clock */
-	atomic_size_t received;        /* of the body */
+	alignas(SOCK_BYTES) atomic_uchar phase;
 	atomic_flag lock;
 	uint32_t generation;
 	int wire; /* under lock: the client's socket when ours is a relay's, a copy; or -1 */
-	struct request *request; /* under lock: queued or running */
 	int added_before; /* on the way to the IO thread (io.c): the next descriptor; -1: none */
+	struct request *request;       /* under lock: queued or running */
+	atomic_int_least64_t since_ms; /* of the table's clock */
+	atomic_size_t received;        /* of the body */
 	/* The sweep's. */
-	int64_t mark_ms;         /* header: when its first byte was noticed; reply: last progress */
+	int64_t mark_ms; /* header: when its first byte was noticed; reply: last progress */
 	/* Idle, body: since_ms when the client's end was noticed; -1: was not. */
 	int64_t ended_ms;
 	uint64_t acked;
 };
 
 struct sock_table {
-	struct sock *slot;
+	struct sock *slot; /* in memory */
+	void *memory;
 	int n; /* descriptors from here on are refused */
 	atomic_int open, highest;
 	atomic_int over; /* of the open ones */

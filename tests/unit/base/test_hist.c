@@ -9,7 +9,7 @@ START_TEST(bounds_are_inclusive_and_counts_cumulative)
 {
 	static const int64_t values[] = { -5, 0, 1, 2, 10, 11, 100, 101, INT64_MAX / 2 };
 	struct hist h;
-	struct hist_reading r;
+	struct hist_reading r = { 0 };
 	hist_init(&h, bounds, 3);
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
 		hist_add(&h, values[i]);
@@ -19,6 +19,25 @@ START_TEST(bounds_are_inclusive_and_counts_cumulative)
 	ck_assert_uint_eq(r.cumulative[2], 7);
 	ck_assert_uint_eq(r.cumulative[3], 9);
 	ck_assert_int_eq(r.sum, 220 + INT64_MAX / 2);
+}
+END_TEST
+
+START_TEST(readings_add_up)
+{
+	struct hist a, b;
+	struct hist_reading r = { 0 };
+	hist_init(&a, bounds, 3);
+	hist_init(&b, bounds, 3);
+	hist_add(&a, 5);
+	hist_add(&b, 50);
+	hist_read(&a, &r);
+	hist_read(&b, &r);
+	ck_assert_uint_eq(r.cumulative[0], 0);
+	ck_assert_uint_eq(r.cumulative[1], 1);
+	ck_assert_uint_eq(r.cumulative[2], 2);
+	ck_assert_uint_eq(r.cumulative[3], 2);
+	ck_assert_int_eq(r.sum, 55);
+	ck_assert_ptr_eq(r.bounds, bounds);
 }
 END_TEST
 
@@ -32,7 +51,7 @@ static void *add_many(void *arg)
 START_TEST(threads_lose_no_count)
 {
 	struct hist h;
-	struct hist_reading r;
+	struct hist_reading r = { 0 };
 	pthread_t thread[4];
 	hist_init(&h, bounds, 3);
 	for (int i = 0; i < 4; i++)
@@ -88,6 +107,7 @@ Suite *suite_hist(void)
 	Suite *s = suite_create("hist");
 	TCase *t = tcase_create("hist");
 	tcase_add_test(t, bounds_are_inclusive_and_counts_cumulative);
+	tcase_add_test(t, readings_add_up);
 	tcase_add_test(t, threads_lose_no_count);
 	tcase_add_test(t, percentiles_are_within_a_64th);
 	tcase_add_test(t, small_values_are_exact_and_large_ones_fit);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include <pthread.h>
 #include <string.h>
 #include "server/stats.h"
 
@@ -59,6 +60,49 @@ START_TEST(who_is_not_loaded_makes_room)
 }
 END_TEST
 
+static void keep(void *ctx, const struct stats *s)
+{
+	if (s->number == 1)
+		*(struct stats *)ctx = *s;
+}
+
+enum { THREADS = 20, EACH = 100 };
+
+/* 50 us in the queue, 1 ms computing; the last is an error. */
+static void *record_some(void *stats)
+{
+	for (int i = 0; i < EACH; i++) {
+		struct request r = { .rows = 2, .queued_ns = 1000, .began_ns = 51000,
+			.computed_ns = 1051000 };
+		stats_record(stats, STATS_GRPC, &r,
+			i < EACH - 1 ? ERR_OK : ERR_INVALID_ARGUMENT);
+	}
+	return NULL;
+}
+
+START_TEST(what_threads_have_counted_is_added_up)
+{
+	struct version v = given_version(1);
+	struct stats s;
+	pthread_t thread[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, record_some, v.stats), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	stats_walk(keep, &s);
+	const uint64_t good = THREADS * (EACH - 1);
+	ck_assert_uint_eq(stats_requests(&s, ERR_OK, ERR_OK + 1), good);
+	ck_assert_uint_eq(stats_requests(&s, 1, STATS_CODES), THREADS);
+	ck_assert_uint_eq(s.code[STATS_GRPC][ERR_INVALID_ARGUMENT], THREADS);
+	ck_assert_uint_eq(s.rows, 2 * good);
+	ck_assert_int_eq(s.queue.sum, 50000 * (int64_t)good);
+	ck_assert_int_eq(s.compute.sum, 1000000 * (int64_t)good);
+	ck_assert_uint_eq(s.latency.cumulative[s.latency.n_bounds], good);
+	ck_assert_int_gt(s.last_ms, 0);
+	stats_detach(&v);
+}
+END_TEST
+
 Suite *suite_stats(void);
 Suite *suite_stats(void)
 {
@@ -66,6 +110,7 @@ Suite *suite_stats(void)
 	TCase *t = tcase_create("core");
 	tcase_add_test(t, what_one_version_has_left_its_like_still_counts_in);
 	tcase_add_test(t, who_is_not_loaded_makes_room);
+	tcase_add_test(t, what_threads_have_counted_is_added_up);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -18,11 +18,6 @@ struct walk {
 	struct buf b;
 };
 
-static uint64_t load_signed(const atomic_int_fast64_t *v)
-{
-	return (uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)v);
-}
-
 static void put_duration(struct buf *b, uint32_t field, uint64_t count, uint64_t ns)
 {
 	struct buf one = buf_of(b->arena, 0);
@@ -37,18 +32,17 @@ static uint64_t put_batches(struct buf *b, const struct stats *s, uint64_t *gath
 {
 	uint64_t batches = 0;
 	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
-		const struct stats_batch *at = &s->by_rows[rows];
+		struct stats_batch at = stats_batch(s, rows);
 		struct buf one = buf_of(b->arena, 0);
-		uint64_t n = stats_load(&at->count);
-		if (n == 0)
+		if (at.count == 0)
 			continue;
-		batches += n;
-		*gather_ns += stats_load(&at->gather_ns);
-		*scatter_ns += stats_load(&at->scatter_ns);
+		batches += at.count;
+		*gather_ns += at.gather_ns;
+		*scatter_ns += at.scatter_ns;
 		wire_put_uint(&one, BATCH_SIZE, (uint64_t)rows);
-		put_duration(&one, BATCH_INPUT, n, stats_load(&at->gather_ns));
-		put_duration(&one, BATCH_COMPUTE, n, stats_load(&at->compute_ns));
-		put_duration(&one, BATCH_OUTPUT, n, stats_load(&at->scatter_ns));
+		put_duration(&one, BATCH_INPUT, at.count, at.gather_ns);
+		put_duration(&one, BATCH_COMPUTE, at.count, at.compute_ns);
+		put_duration(&one, BATCH_OUTPUT, at.count, at.scatter_ns);
 		wire_put_message(b, STATS_BATCH, &one);
 	}
 	return batches;
@@ -64,15 +58,14 @@ static void put_stats(void *ctx, const struct stats *s)
 		return;
 	wire_put_bytes(&one, STATS_NAME, slice_of(s->model));
 	oip_put_number(&one, STATS_VERSION, s->number);
-	wire_put_uint(&one, STATS_LAST, load_signed(&s->last_ms));
-	wire_put_uint(&one, STATS_ROWS, stats_load(&s->rows));
+	wire_put_uint(&one, STATS_LAST, (uint64_t)s->last_ms);
+	wire_put_uint(&one, STATS_ROWS, s->rows);
 	wire_put_uint(&one, STATS_BATCHES, put_batches(&one, s, &gather_ns, &scatter_ns));
-	put_duration(&infer, INFER_SUCCESS, ok, stats_load(&s->success_ns));
-	put_duration(
-		&infer, INFER_FAIL, stats_requests(s, 1, STATS_CODES), stats_load(&s->fail_ns));
-	put_duration(&infer, INFER_QUEUE, ok, load_signed(&s->queue.sum));
+	put_duration(&infer, INFER_SUCCESS, ok, s->success_ns);
+	put_duration(&infer, INFER_FAIL, stats_requests(s, 1, STATS_CODES), s->fail_ns);
+	put_duration(&infer, INFER_QUEUE, ok, (uint64_t)s->queue.sum);
 	put_duration(&infer, INFER_INPUT, ok, gather_ns);
-	put_duration(&infer, INFER_COMPUTE, ok, load_signed(&s->compute.sum));
+	put_duration(&infer, INFER_COMPUTE, ok, (uint64_t)s->compute.sum);
 	put_duration(&infer, INFER_OUTPUT, ok, scatter_ns);
 	wire_put_message(&one, STATS_INFER, &infer);
 	wire_put_message(&k->b, STATS_MODEL, &one);

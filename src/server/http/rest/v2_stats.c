@@ -24,9 +24,10 @@ static struct totals sum_batches(const struct stats *s)
 {
 	struct totals t = { 0 };
 	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
-		t.batches += stats_load(&s->by_rows[rows].count);
-		t.gather_ns += stats_load(&s->by_rows[rows].gather_ns);
-		t.scatter_ns += stats_load(&s->by_rows[rows].scatter_ns);
+		struct stats_batch at = stats_batch(s, rows);
+		t.batches += at.count;
+		t.gather_ns += at.gather_ns;
+		t.scatter_ns += at.scatter_ns;
 	}
 	return t;
 }
@@ -35,17 +36,15 @@ static void put_inference_stats(struct buf *b, const struct stats *s, const stru
 {
 	uint64_t ok = stats_requests(s, 0, 1);
 	buf_str(b, "\"inference_stats\":{");
-	put_duration(b, "success", ok, stats_load(&s->success_ns));
+	put_duration(b, "success", ok, s->success_ns);
 	buf_char(b, ',');
-	put_duration(b, "fail", stats_requests(s, 1, STATS_CODES), stats_load(&s->fail_ns));
+	put_duration(b, "fail", stats_requests(s, 1, STATS_CODES), s->fail_ns);
 	buf_char(b, ',');
-	put_duration(b, "queue", ok,
-		(uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->queue.sum));
+	put_duration(b, "queue", ok, (uint64_t)s->queue.sum);
 	buf_char(b, ',');
 	put_duration(b, "compute_input", ok, t->gather_ns);
 	buf_char(b, ',');
-	put_duration(b, "compute_infer", ok,
-		(uint64_t)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->compute.sum));
+	put_duration(b, "compute_infer", ok, (uint64_t)s->compute.sum);
 	buf_char(b, ',');
 	put_duration(b, "compute_output", ok, t->scatter_ns);
 	buf_str(b, ",\"cache_hit\":{\"count\":0,\"ns\":0},\"cache_miss\":{\"count\":0,\"ns\":0}}");
@@ -56,17 +55,16 @@ static void put_batch_stats(struct buf *b, const struct stats *s)
 	bool any = false;
 	buf_str(b, "\"batch_stats\":[");
 	for (int rows = 0; rows <= STATS_BATCH_MAX; rows++) {
-		const struct stats_batch *at = &s->by_rows[rows];
-		uint64_t n = stats_load(&at->count);
-		if (n == 0)
+		struct stats_batch at = stats_batch(s, rows);
+		if (at.count == 0)
 			continue;
 		buf_printf(b, "%s{\"batch_size\":%d,", any ? "," : "", rows);
 		any = true;
-		put_duration(b, "compute_input", n, stats_load(&at->gather_ns));
+		put_duration(b, "compute_input", at.count, at.gather_ns);
 		buf_char(b, ',');
-		put_duration(b, "compute_infer", n, stats_load(&at->compute_ns));
+		put_duration(b, "compute_infer", at.count, at.compute_ns);
 		buf_char(b, ',');
-		put_duration(b, "compute_output", n, stats_load(&at->scatter_ns));
+		put_duration(b, "compute_output", at.count, at.scatter_ns);
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
@@ -85,9 +83,8 @@ static void put_version(void *ctx, const struct stats *s)
 	json_put_cstr(&w->b, s->model);
 	buf_printf(&w->b, ",\"version\":\"%lld\",\"last_inference\":%lld,\"inference_count\":%llu,"
 			  "\"execution_count\":%llu,",
-		(long long)s->number,
-		(long long)atomic_load((atomic_int_fast64_t *)(uintptr_t)&s->last_ms),
-		(unsigned long long)stats_load(&s->rows), (unsigned long long)t.batches);
+		(long long)s->number, (long long)s->last_ms, (unsigned long long)s->rows,
+		(unsigned long long)t.batches);
 	put_inference_stats(&w->b, s, &t);
 	buf_str(&w->b, ",\"response_stats\":{},");
 	put_batch_stats(&w->b, s);
