@@ -366,7 +366,15 @@ def machine():
     return "unknown processor"
 
 
+def written_by_hand(page):
+    """What stands in the page from its first section on: of other machines."""
+    text = page.read_text() if page.exists() else ""
+    at = text.find("\n## ")
+    return text[at + 1:] if at >= 0 else ""
+
+
 def write_markdown(args, rows, mean, native):
+    page = pathlib.Path(args.markdown)
     lines = ["<!-- SPDX-License-Identifier: Apache-2.0 -->", "# Performance", "",
              f"{machine()}, {datetime.date.today()}, ONNX Runtime {onnxruntime.__version__}, "
              f"medians of {args.rounds} rounds run in turn. `make bench` makes this page.", "",
@@ -381,7 +389,7 @@ def write_markdown(args, rows, mean, native):
         lines += [native, ""]
     if args.plot:
         lines += [f"![times faster]({pathlib.Path(args.plot).name})", ""]
-    pathlib.Path(args.markdown).write_text("\n".join(lines))
+    page.write_text("\n".join(lines) + "\n" + written_by_hand(page))
 
 
 def label(r):
