@@ -64,6 +64,13 @@ def movers():
     yield "Transpose/heads", "Transpose", [f32(8, 128, 12, 64)], {"perm": [0, 2, 1, 3]}
     yield "Transpose/matrix", "Transpose", [f32(1000, 1000)], {"perm": [1, 0]}
     yield "Transpose/u8", "Transpose", [u8(1, 512, 512, 3)], {"perm": [0, 3, 1, 2]}
+    yield "Transpose/u8-nhwc", "Transpose", [u8(1, 3, 512, 512)], {"perm": [0, 2, 3, 1]}
+    yield "Transpose/u8-four", "Transpose", [u8(1, 512, 512, 4)], {"perm": [0, 3, 1, 2]}
+    yield "Transpose/u8-matrix", "Transpose", [u8(1000, 1000)], {"perm": [1, 0]}
+    yield "Transpose/f16", "Transpose", [image.astype(np.float16)], {"perm": [0, 2, 3, 1]}
+    yield "Transpose/f32-picture", "Transpose", [f32(1, 512, 512, 3)], {"perm": [0, 3, 1, 2]}
+    yield "Transpose/f32-nhwc", "Transpose", [f32(1, 3, 512, 512)], {"perm": [0, 2, 3, 1]}
+    yield "Transpose/pairs", "Transpose", [f32(1000, 500, 2)], {"perm": [2, 0, 1]}
     yield "Transpose/5d", "Transpose", [f32(8, 16, 16, 16, 32)], {"perm": [0, 3, 1, 4, 2]}
     for mode in "constant", "reflect", "edge", "wrap":
         yield f"Pad/{mode}", "Pad", [image, Const([0, 0, 3, 3, 0, 0, 3, 3])], {"mode": mode}

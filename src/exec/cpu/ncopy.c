@@ -5,6 +5,8 @@
 
 #define TILE 16               /* elements on a side of a cache-blocked transpose */
 #define SHORT 8               /* a run of elements */
+#define FEW_MAX 4             /* elements that are dealt */
+#define DEAL_MIN 32           /* times */
 #define CHUNK_BYTES (16 << 10) /* of a long row in one item */
 
 /* Drops dimensions of one and merges neighbours that are one run in both views. */
@@ -63,14 +65,55 @@ static void take_dim(struct ncopy *c, int i)
 static void choose_turn(struct ncopy *c)
 {
 #ifdef __x86_64__
-	bool wide = cpu_features() & CPU_AVX512;
-	if (c->elem != sizeof(float) || !(cpu_features() & CPU_AVX2))
-		return;
-	c->turn = wide ? ncopy_turn_avx512 : ncopy_turn_avx2;
-	c->side = wide ? 16 : 8;
+	if (cpu_features() & CPU_AVX512)
+		c->turn = ncopy_turn_of_avx512(c->elem, &c->side);
+	else if (cpu_features() & CPU_AVX2)
+		c->turn = ncopy_turn_of_avx2(c->elem, &c->side);
 #else
 	(void)c;
 #endif
+}
+
+static ncopy_deal_fn deal_of(size_t elem, int64_t few, bool joins)
+{
+#ifdef __x86_64__
+	if (cpu_features() & CPU_AVX512)
+		return ncopy_deal_of_avx512(elem, few, joins);
+	if (cpu_features() & CPU_AVX2)
+		return ncopy_deal_of_avx2(elem, few, joins);
+#endif
+	(void)elem, (void)few, (void)joins;
+	return NULL;
+}
+
+/* With the last dimension, which is dense in the destination, does one that is dense in the source
+   make pictures of a few channels into planes, or planes into such pictures? */
+static bool deals_with(struct ncopy *c, int i)
+{
+	int64_t e = (int64_t)c->elem;
+	bool splits = c->dim[i] <= FEW_MAX && c->last_src == c->dim[i] * e;
+	bool joins = c->last <= FEW_MAX && c->dst[i] == c->last * e;
+	if (c->src[i] != e || (!splits && !joins))
+		return false;
+	c->few = splits ? c->dim[i] : c->last;
+	int64_t n = splits ? c->last : c->dim[i];
+	c->deal = n >= DEAL_MIN ? deal_of(c->elem, c->few, !splits) : NULL;
+	if (!c->deal)
+		return false;
+	c->row = splits ? c->dst[i] : c->last_src;
+	c->last = n;
+	c->last_src = splits ? c->few * e : e;
+	c->last_dst = splits ? e : c->few * e;
+	take_dim(c, i);
+	return true;
+}
+
+static bool choose_deal(struct ncopy *c)
+{
+	for (int i = 0; i < c->rank && c->last_dst == (int64_t)c->elem; i++)
+		if (deals_with(c, i))
+			return true;
+	return false;
 }
 
 /* Short runs of single elements cost more to begin than to copy: the longer
@@ -104,6 +147,8 @@ static void choose_inner(struct ncopy *c)
 	int tile = c->last_dst == e && c->last >= 4 ? find_tile(c) : -1;
 	if (c->last_src == e && c->last_dst == e) {
 		c->mode = NCOPY_ROWS;
+	} else if (choose_deal(c)) {
+		c->mode = NCOPY_DEAL;
 	} else if (tile >= 0) {
 		c->mode = NCOPY_TILES;
 		c->tile = c->dim[tile];
@@ -136,7 +181,7 @@ void ncopy_init(struct ncopy *c, int rank, const int64_t *dim, const int64_t *sr
 
 	int64_t along = c->mode == NCOPY_TILES ? c->tile : c->last;
 	int64_t line = (int64_t)c->elem * (c->mode == NCOPY_TILES ? c->last : 1);
-	c->chunk = max_i64(CHUNK_BYTES / line / TILE * TILE, TILE);
+	c->chunk = max_i64(CHUNK_BYTES / line / TILE * TILE, 2 * TILE);
 	c->chunks = (along + c->chunk - 1) / c->chunk;
 	c->items = c->chunks;
 	for (int i = 0; i < c->rank; i++)
@@ -150,7 +195,9 @@ double ncopy_item_ns(const struct ncopy *c)
 	double n = (double)(c->mode == NCOPY_TILES ? min_i64(c->chunk, c->tile) * c->last
 						   : min_i64(c->chunk, c->last));
 	double bytes = n * (double)c->elem;
-	return 10 + (c->mode <= NCOPY_REPEAT ? bytes / 16 : bytes / 8 + n / 2);
+	if (c->mode == NCOPY_DEAL)
+		bytes *= (double)c->few;
+	return 10 + (c->mode <= NCOPY_DEAL ? bytes / 16 : bytes / 8 + n / 2);
 }
 
 /* The loops with the element's size known to the compiler. */
@@ -262,6 +309,8 @@ static void copy_item(const struct ncopy *c, char *d, const char *s, int64_t chu
 		memcpy(d, s, (size_t)(n * e));
 	else if (c->mode == NCOPY_REPEAT)
 		ncopy_fill(d, s, n, c->elem);
+	else if (c->mode == NCOPY_DEAL)
+		c->deal(d, s, n, c->row);
 	else
 		elements(c->elem, d, s, n, c->last_dst, c->last_src);
 }

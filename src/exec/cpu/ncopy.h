@@ -5,7 +5,8 @@
  * Transpose, Slice, Expand, Tile, Concat, Split, DepthToSpace and the reorders between
  * layouts are all this one loop nest with other strides. ncopy_init() merges dimensions,
  * widens the element where neighbours stay neighbours, and chooses the innermost loop:
- * whole rows, one value repeated, a cache-blocked transpose, or single elements.
+ * whole rows, one value repeated, a cache-blocked transpose, a few rows from or to interleaved
+ * elements (the channels of a picture), or single elements.
  *
  * Threads: ncopy_run() with disjoint item ranges from any.
  * Memory:  none; a struct ncopy lies in the kernel's state.
@@ -17,14 +18,24 @@
 /* Tile doubles each dimension. */
 #define NCOPY_RANK_MAX (2 * RANK_MAX)
 
-enum ncopy_mode { NCOPY_ROWS, NCOPY_REPEAT, NCOPY_TILES, NCOPY_ELEMENTS };
+enum ncopy_mode { NCOPY_ROWS, NCOPY_REPEAT, NCOPY_DEAL, NCOPY_TILES, NCOPY_ELEMENTS };
 
-/* A square of so many elements as fit into a vector: element l of row t comes from row l; rows are
-   so many bytes apart. */
+/* A square of elements: element l of row t comes from row l; rows are so many bytes apart. */
 typedef void (*ncopy_turn_fn)(char *to, const char *from, int64_t to_row, int64_t from_row);
+
+/* For elements of elem bytes, so many on a side. NULL: there is none. */
+typedef ncopy_turn_fn ncopy_turn_of_fn(size_t elem, int64_t *side);
+
+/* n times a few elements, side by side in one view and in rows of their own, so many bytes apart,
+   in the other. */
+typedef void (*ncopy_deal_fn)(char *restrict to, const char *restrict from, int64_t n, int64_t row);
+
+/* For elements of elem bytes, a few of them; joins: rows come together. NULL: there is none. */
+typedef ncopy_deal_fn ncopy_deal_of_fn(size_t elem, int64_t few, bool joins);
+
 #ifdef __x86_64__
-void ncopy_turn_avx2(char *to, const char *from, int64_t to_row, int64_t from_row);
-void ncopy_turn_avx512(char *to, const char *from, int64_t to_row, int64_t from_row);
+ncopy_turn_of_fn ncopy_turn_of_avx2, ncopy_turn_of_avx512;
+ncopy_deal_of_fn ncopy_deal_of_avx2, ncopy_deal_of_avx512;
 #endif
 
 struct ncopy {
@@ -36,6 +47,8 @@ struct ncopy {
 	int64_t chunk, chunks;            /* of last, or of tile, in one item */
 	int64_t items;
 	size_t elem;
+	ncopy_deal_fn deal; /* NCOPY_DEAL */
+	int64_t few, row;
 	ncopy_turn_fn turn; /* NCOPY_TILES: NULL, or */
 	int64_t side;	    /* what it turns at a time */
 };
