@@ -26,11 +26,15 @@
 			row[i + (step)] = __builtin_shufflevector(a, b, LANES(LOWER, step)); \
 		}
 
+/* Elements lie anywhere: what is four bytes here may be four elements at an odd place. */
+typedef float lanes_4
+	__attribute__((vector_size(VEC_FLOATS * sizeof(float)), aligned(1), may_alias));
+
 static void turn_4(char *to, const char *from, int64_t to_row, int64_t from_row)
 {
 	VEC_ARRAY row[VEC_FLOATS];
 	UNROLL for (int i = 0; i < VEC_FLOATS; i++)
-		row[i] = *(const vec *)(from + i * from_row);
+		row[i] = *(const lanes_4 *)(from + i * from_row);
 	SWAP(row, 1)
 	SWAP(row, 2)
 	SWAP(row, 4)
@@ -38,7 +42,7 @@ static void turn_4(char *to, const char *from, int64_t to_row, int64_t from_row)
 	SWAP(row, 8)
 #endif
 	UNROLL for (int i = 0; i < VEC_FLOATS; i++)
-		*(vec *)(to + i * to_row) = row[i];
+		*(lanes_4 *)(to + i * to_row) = row[i];
 }
 
 /* Shorter elements, 16 bytes of them: what the first half of the rows and the second have at the
@@ -78,7 +82,6 @@ ncopy_turn_fn VEC_NAME(ncopy_turn_of)(size_t elem, int64_t *side)
 	return elem == 1 ? turn_1 : elem == 2 ? turn_2 : elem == sizeof(float) ? turn_4 : NULL;
 }
 
-/* Elements lie anywhere: what is two bytes here may be two elements at an odd place. */
 typedef uint8_t element_1;
 typedef uint16_t element_2 __attribute__((aligned(1), may_alias));
 typedef uint32_t element_4 __attribute__((aligned(1), may_alias));
