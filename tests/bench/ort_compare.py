@@ -370,7 +370,7 @@ def written_by_hand(page):
     """What stands in the page from its first section on: of other machines."""
     text = page.read_text() if page.exists() else ""
     at = text.find("\n## ")
-    return text[at + 1:] if at >= 0 else ""
+    return text[at:] if at >= 0 else ""
 
 
 def write_markdown(args, rows, mean, native):
@@ -389,7 +389,7 @@ def write_markdown(args, rows, mean, native):
         lines += [native, ""]
     if args.plot:
         lines += [f"![times faster]({pathlib.Path(args.plot).name})", ""]
-    page.write_text("\n".join(lines) + "\n" + written_by_hand(page))
+    page.write_text("\n".join(lines) + written_by_hand(page))
 
 
 def label(r):
